@@ -1,0 +1,117 @@
+"""Bytes to inputs and outputs to bytes.
+
+Wrong types are refused, never coerced; unknown fields are allowed and kept out of rating.  JSON that says
+a field twice is refused, because readers differ in which one they take.
+Refuses to know rules: a record that decodes may still be refused by the core.
+"""
+
+import json
+import re
+from typing import TypeVar
+
+import msgspec
+
+from rater.core.inputs import AnyCommand, CallRecord, RateDeck
+from rater.core.mediation import Refusal, in_utc
+from rater.core.outputs import Output
+from rater.core.reasons import Reason
+
+#: No record of a call is larger; what is, is a broken file or an attack.
+RECORD_BYTES_MAX = 1_000_000
+
+_cdr_decoder = msgspec.json.Decoder(CallRecord)
+_command_decoder = msgspec.json.Decoder(AnyCommand)
+_deck_decoder = msgspec.json.Decoder(RateDeck)
+_encoder = msgspec.json.Encoder()
+_KEYS = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
+#: "... - at `$.field.name`" at the end of msgspec's message.
+_PATH = re.compile(r" - at `\$?\.?(.*)`$")
+_Decoded = TypeVar("_Decoded")
+
+
+def decode_cdr(raw: bytes) -> CallRecord | Refusal:
+    """A call-detail record from one JSON object, its times in UTC; or why not."""
+    if len(raw) > RECORD_BYTES_MAX:
+        return _too_large(raw)
+    try:
+        cdr = _cdr_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        return _undecodable(wrong, raw)
+    if _encoder.encode(cdr) != raw and (repeated := repeated_key(raw)):
+        return _duplicate_key(repeated)
+    return in_utc(cdr)
+
+
+def decode_command(raw: bytes) -> AnyCommand | Refusal:
+    """A command from one JSON object; or why not."""
+    return _decode(_command_decoder, raw)
+
+
+def decode_deck(raw: bytes) -> RateDeck | Refusal:
+    """A version of a rate deck; or why not.  Decks are as large as they need to be."""
+    return _decode(_deck_decoder, raw, limit=None)
+
+
+def encode(output: Output) -> bytes:
+    """An output as one JSON object."""
+    return _encoder.encode(output)
+
+
+def encode_input(value: CallRecord | AnyCommand | RateDeck) -> bytes:
+    """An input as one JSON object: the canonical form."""
+    return _encoder.encode(value)
+
+
+def repeated_key(raw: bytes) -> str | None:
+    """A key that one object of the JSON text says twice, or None.
+
+    The quick look may only err towards suspicion; then the exact look decides.
+    """
+    keys = _KEYS.findall(raw)
+    if b"\\" not in raw and len(keys) == len(set(keys)):
+        return None
+    repeated: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        repeated.extend(name for name in names if names.count(name) > 1)
+
+    json.loads(raw, object_pairs_hook=look)
+    return repeated[0] if repeated else None
+
+
+def _decode(decoder: msgspec.json.Decoder[_Decoded], raw: bytes, limit: int | None = RECORD_BYTES_MAX) -> _Decoded | Refusal:
+    if limit is not None and len(raw) > limit:
+        return _too_large(raw)
+    try:
+        value = decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
+        return _undecodable(wrong, raw)
+    if repeated := repeated_key(raw):
+        return _duplicate_key(repeated)
+    return value
+
+
+def _too_large(raw: bytes) -> Refusal:
+    return Refusal(Reason.TOO_LARGE, "", f"expected at most {RECORD_BYTES_MAX} bytes, got {len(raw)}")
+
+
+def _duplicate_key(name: str) -> Refusal:
+    return Refusal(Reason.DUPLICATE_KEY, name[:80], f"expected every field once, got {name[:80]!r} twice")
+
+
+def _undecodable(wrong: Exception, raw: bytes) -> Refusal:
+    """Say where and what in the words of the decoder; a local time has a reason of its own."""
+    text = str(wrong)
+    found = _PATH.search(text)
+    field = found.group(1) if found else ""
+    message = text[: found.start()] if found else text
+    if isinstance(wrong, RecursionError):
+        message = "expected a flat JSON object, got one nested too deeply"
+    elif not raw.strip():
+        message = "expected a JSON object, got an empty record"
+    if "timezone" in message:
+        return Refusal(
+            Reason.TIME_WITHOUT_ZONE, field, "expected a time with zone such as 2025-03-01T10:00:00Z, got a local time"
+        )
+    return Refusal(Reason.MALFORMED, field, message[0].lower() + message[1:] if message else "not JSON")

@@ -1,0 +1,119 @@
+"""`apply`: the one function that moves money and minutes.
+
+An input and the state go in; outputs come out, and the state's overlay holds the changes.  Nothing
+else happens: no I/O, no clock, no randomness.  An exception is a bug, and the shell stops.
+"""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from rater.core.calls import call_arrived
+from rater.core.commands import command_arrived, configure_tenant
+from rater.core.entities import Account, Seen
+from rater.core.inputs import AnyCommand, CallRecord, Source, TenantConfigured
+from rater.core.instants import as_utc
+from rater.core.mediation import Refusal, arrival
+from rater.core.outputs import Output
+from rater.core.passing_time import open_account
+from rater.core.reasons import EventKind, Outcome, Reason
+from rater.core.state import State
+from rater.core.step import NO_TENANT, Rules, Step, reject_id, rejected
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What became of one input, and the outputs it caused, in order."""
+
+    outcome: Outcome
+    outputs: list[Output]
+
+
+def apply_call(state: State, rules: Rules, cdr: CallRecord, source: Source, raw: bytes) -> Applied:
+    """Rate a call-detail record, or say why not."""
+    account = state.account(cdr.tenant)
+    if account is None:
+        message = "expected a tenant that was configured; configure it, then replay this record"
+        return reject(state, source, raw, _unknown(cdr.tenant, message), cdr.tenant, cdr.usage_id)
+    step = Step(state, rules, account, source, as_utc(arrival(cdr)))
+    outcome = call_arrived(step, cdr)
+    if isinstance(outcome, Refusal):
+        return _refuse_call(step, cdr, raw, outcome)
+    return Applied(outcome, step.finish())
+
+
+def _refuse_call(step: Step, cdr: CallRecord, raw: bytes, refused: Refusal) -> Applied:
+    """Keep a refused record of a known tenant; a conflicting one is told as quarantined, once."""
+    letter = reject(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id)
+    conflict = refused.reason is Reason.CONFLICTING_DUPLICATE
+    if conflict and letter.outputs:
+        step.tell(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
+    outcome = Outcome.CONFLICTING_DUPLICATE if conflict else Outcome.REJECTED
+    return Applied(outcome, [*step.finish(), *letter.outputs])
+
+
+def apply_command(state: State, rules: Rules, command: AnyCommand, source: Source, raw: bytes) -> Applied:
+    """Apply a command, or say why not."""
+    account = state.account(command.tenant)
+    if account is None:
+        if isinstance(command, TenantConfigured):
+            return _first_configuration(state, rules, command, source, raw)
+        message = "expected a tenant that was configured; its first command is tenant_configured"
+        return reject(state, source, raw, _unknown(command.tenant, message), command.tenant)
+    step = Step(state, rules, account, source, as_utc(command.at))
+    outcome = command_arrived(step, command)
+    if isinstance(outcome, Refusal):
+        return reject(state, source, raw, outcome, command.tenant)
+    return Applied(outcome, step.finish())
+
+
+def reject(
+    state: State,
+    source: Source,
+    raw: bytes,
+    refused: Refusal,
+    tenant: str | None = None,
+    usage_id: str | None = None,
+) -> Applied:
+    """Keep the raw bytes of an input that cannot be applied; the same bytes again are a duplicate."""
+    account = state.account(tenant) if tenant else None
+    claimed = None if account else tenant
+    if account is None:
+        account = state.account(NO_TENANT) or _nobody(state)
+    key = (account.tenant, f"rejected/{reject_id(raw, refused.reason)}")
+    if state.seen(key) is not None:
+        return Applied(Outcome.REJECTED, [])
+    state.seen_now[key] = Seen(account.clock)
+    letter = rejected(
+        account,
+        source,
+        raw,
+        refused.reason,
+        refused.message,
+        field=refused.field or None,
+        usage_id=usage_id,
+        claimed_tenant=claimed,
+    )
+    return Applied(Outcome.REJECTED, [letter])
+
+
+def _nobody(state: State) -> Account:
+    """The account that only counts dead letters of inputs whose tenant is not known."""
+    return open_account(state, NO_TENANT, "", datetime(1970, 1, 1, tzinfo=UTC))
+
+
+def _unknown(tenant: str, message: str) -> Refusal:
+    return Refusal(Reason.UNKNOWN_TENANT, "tenant", f"{message}; got {tenant!r}")
+
+
+def _first_configuration(
+    state: State, rules: Rules, command: TenantConfigured, source: Source, raw: bytes
+) -> Applied:
+    """A tenant comes into being with its currency."""
+    if command.currency is None:
+        refused = Refusal(Reason.NOT_CONFIGURED, "currency", "expected the currency of the new tenant, got none")
+        return reject(state, source, raw, refused, command.tenant)
+    at = as_utc(command.at)
+    step = Step(state, rules, open_account(state, command.tenant, command.currency, at), source, at)
+    configure_tenant(step, command, first=True)
+    state.seen_now[(command.tenant, f"command/{command.id}")] = Seen(at)
+    return Applied(Outcome.RATED, step.finish())

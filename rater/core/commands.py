@@ -1,0 +1,311 @@
+"""Commands: provisioning, money, payments, ticks, decks.  Each is idempotent by its id.
+
+Sources: rating-rules 10, 14, 31, 58 to 67, A6 to A8, A10; conformance README "Steps".
+Refuses to know who sent a command, and minimum amounts (those are checks of what people type).
+"""
+
+from typing import assert_never
+
+import msgspec
+
+from rater.core.credit import credit
+from rater.core.entities import Account, Seen
+from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
+from rater.core.classify import holdings
+from rater.core.catalogue import Service, sku
+from rater.core.geography import NO_CREDITS
+from rater.core.inputs import (
+    AnyCommand,
+    DeckActivated,
+    FundsAdded,
+    LicenseAssigned,
+    LicenseRemoved,
+    PaymentFailed,
+    PaymentSucceeded,
+    RechargeSettings,
+    TenantConfigured,
+    Tick,
+    UserConfigured,
+)
+from rater.core.instants import as_utc
+from rater.core.mediation import Refusal
+from rater.core.money import MoneyError, format_micros, parse_micros
+from rater.core.passing_time import advance, ask_if_due, balance_moved, set_alarm, unrestrict, unrestrict_all
+from rater.core.reasons import EventKind, Outcome, Reason
+from rater.core.step import Step
+
+from datetime import timedelta
+
+
+def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:
+    """Apply one command of a known tenant; a Refusal changed nothing."""
+    if isinstance(command, Tick):
+        advance(step, as_utc(command.at))
+        _retry(step)
+        return Outcome.RATED
+    key = (step.account.tenant, f"command/{command.id}")
+    if step.state.seen(key) is not None:
+        return Outcome.DUPLICATE
+    refused = _refusal(step, command)
+    if refused is not None:
+        return refused
+    advance(step, as_utc(command.at))
+    _apply(step, command)
+    step.state.seen_now[key] = Seen(step.at)
+    return Outcome.RATED
+
+
+def _apply(step: Step, command: AnyCommand) -> None:
+    match command:
+        case TenantConfigured():
+            configure_tenant(step, command)
+        case UserConfigured():
+            _configure_user(step, command)
+        case LicenseAssigned():
+            _assign(step, command)
+        case LicenseRemoved():
+            _remove(step, command)
+        case FundsAdded():
+            _fund(step, command)
+        case PaymentSucceeded():
+            _payment_succeeded(step, command)
+        case PaymentFailed():
+            _payment_failed(step, command)
+        case DeckActivated():
+            _activate(step, command)
+        case Tick():
+            pass
+        case _:
+            assert_never(command)
+
+
+def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
+    """Why the command cannot be applied, found before anything is changed."""
+    account = step.account
+    match command:
+        case TenantConfigured(currency=currency) if currency is not None and currency != account.currency:
+            return _other_currency(account, currency)
+        case TenantConfigured(recharge=RechargeSettings(trigger=trigger, amount=amount)):
+            return _bad_amount("recharge.trigger", trigger, zero=True) or _bad_amount("recharge.amount", amount)
+        case FundsAdded(currency=currency) if currency is not None and currency != account.currency:
+            return _other_currency(account, currency)
+        case FundsAdded(amount=amount):
+            return _bad_amount("amount", amount)
+        case PaymentSucceeded(currency=currency) if currency is not None and currency != account.currency:
+            return _other_currency(account, currency)
+        case PaymentSucceeded(recharge_id=recharge, amount=amount):
+            return _no_such_recharge(account, recharge) or _other_amount(account, amount)
+        case PaymentFailed(recharge_id=recharge):
+            return _no_such_recharge(account, recharge)
+        case DeckActivated(version=version) if version not in step.rules.tariffs:
+            return Refusal(Reason.UNKNOWN_DECK, "version", f"expected a published deck, got {version!r}")
+        case _:
+            return None
+
+
+def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = False) -> None:
+    """Change what the command names; switching recharge on while below the trigger asks at once.
+
+    A tenant's first configuration asks for nothing: it never had credit.
+    """
+    account = step.account
+    account.country = command.country or account.country
+    if command.credits is not None:
+        account.credits = command.credits == "enabled" and account.country not in NO_CREDITS
+        if account.credits and account.restricted_users:
+            unrestrict_all(step, "credits_set_up")
+    if command.audio_conferencing_licenses is not None:
+        since = None if first else as_utc(command.at)
+        account.conferencing_licenses.append((since, command.audio_conferencing_licenses))
+        account.conferencing_licenses.sort(key=_by_since)
+    terms = account.recharge
+    if command.recharge is not None:
+        _set_recharge(account, command.recharge)
+    if command.recharge is not None or command.payment_method == "replaced":
+        terms.failures, terms.retry_at = 0, None
+    step.tell(EventKind.TENANT_CONFIGURED, command_id=command.id)
+    step.balance_changed()
+    if not first and (command.recharge or command.payment_method or command.credits):
+        _start_crossing(account)
+        ask_if_due(step)
+
+
+def _set_recharge(account: Account, changed: RechargeSettings) -> None:
+    terms = account.recharge
+    if changed.enabled is not None:
+        terms.enabled = changed.enabled
+    if changed.trigger is not None:
+        terms.trigger = parse_micros(changed.trigger)
+    if changed.amount is not None:
+        terms.amount = parse_micros(changed.amount)
+
+
+def _start_crossing(account: Account) -> None:
+    """New settings are looked at afresh: below the trigger now counts as having just fallen below it."""
+    terms = account.recharge
+    if account.balance >= terms.trigger:
+        terms.low_since = None
+    elif terms.low_since is None:
+        terms.low_since, terms.attempt = account.revision, 0
+
+
+def _configure_user(step: Step, command: UserConfigured) -> None:
+    tenant = step.account.tenant
+    before = step.state.user(tenant, command.user)
+    after = before or new_user(command.user, command.country)
+    if command.country is not None:
+        after = moved_to(after, command.country, as_utc(command.at) if before else None)
+    if command.outbound_policy is not None:
+        after = msgspec.structs.replace(after, outbound_policy=command.outbound_policy)
+    if command.toll_free_dial_in is not None:
+        after = msgspec.structs.replace(after, toll_free_dial_in=command.toll_free_dial_in)
+    store_user(step.state, tenant, before, after)
+    step.tell(EventKind.USER_CONFIGURED, user=command.user, command_id=command.id)
+
+
+def _assign(step: Step, command: LicenseAssigned) -> None:
+    tenant = step.account.tenant
+    since = None if command.since_ever else as_utc(command.effective_from or command.at)
+    until = as_utc(command.effective_to) if command.effective_to else None
+    before = step.state.user(tenant, command.user)
+    after = before or new_user(command.user, command.country)
+    if command.country is not None:
+        after = moved_to(after, command.country, since if before else None)
+    code = known.code if (known := sku(command.sku)) else command.sku
+    store_user(step.state, tenant, before, with_license(after, code, since, until))
+    step.tell(
+        EventKind.LICENSE_ASSIGNED,
+        user=command.user,
+        sku=code,
+        command_id=command.id,
+        reason=None if known else "unknown_sku",
+    )
+    if after.restricted_since is not None and _helps(code):
+        unrestrict(step, command.user, "license_assigned")
+
+
+def _helps(code: str) -> bool:
+    """Whether a licence gives minutes or access to credits."""
+    services, plans, _ = holdings((code,))
+    return bool(plans) or not services.isdisjoint(
+        {Service.CREDITS, Service.AUDIO_CONFERENCING, Service.DIAL_OUT_US, Service.CONFERENCING_PAY_PER_MINUTE}
+    )
+
+
+def _remove(step: Step, command: LicenseRemoved) -> None:
+    tenant = step.account.tenant
+    before = step.state.user(tenant, command.user)
+    code = known.code if (known := sku(command.sku)) else command.sku
+    if before is not None:
+        since = as_utc(command.effective_from or command.at)
+        store_user(step.state, tenant, before, without_license(before, code, since))
+    step.tell(EventKind.LICENSE_REMOVED, user=command.user, sku=code, command_id=command.id)
+
+
+def _fund(step: Step, command: FundsAdded) -> None:
+    step.tell(
+        EventKind.FUNDS_ADDED,
+        lot=command.id,
+        amount=format_micros(parse_micros(command.amount)),
+        command_id=command.id,
+        reason=command.purchase_order or command.agreement,
+    )
+    _credit(step, command.id, parse_micros(command.amount))
+
+
+def _credit(step: Step, lot: str, amount: int) -> None:
+    """Add a lot; one bought long ago may have expired already."""
+    account = step.account
+    before = account.balance
+    credit(account, lot, amount, step.at)
+    step.balance_changed()
+    set_alarm(account)
+    balance_moved(step, before, credited=True)
+
+
+def _payment_succeeded(step: Step, command: PaymentSucceeded) -> None:
+    terms = step.account.recharge
+    paid = terms.in_flight
+    assert paid is not None
+    terms.in_flight, terms.failures, terms.retry_at = None, 0, None
+    step.tell(
+        EventKind.RECHARGE_SUCCEEDED,
+        recharge_id=paid.recharge,
+        amount=format_micros(paid.amount),
+        command_id=command.id,
+    )
+    _credit(step, paid.recharge, paid.amount)
+
+
+def _payment_failed(step: Step, command: PaymentFailed) -> None:
+    """Tell it, and wait 1, 6, 24 hours; then it is off until the method or the settings change (A8)."""
+    terms = step.account.recharge
+    failed = terms.in_flight
+    assert failed is not None
+    waits = step.rules.settings.recharge_retry_hours
+    terms.in_flight = None
+    terms.retry_at = step.at + timedelta(hours=waits[terms.failures]) if terms.failures < len(waits) else None
+    terms.failures += 1
+    step.tell(
+        EventKind.RECHARGE_FAILED,
+        recharge_id=failed.recharge,
+        amount=format_micros(failed.amount),
+        reason=command.reason,
+        command_id=command.id,
+    )
+    step.balance_changed()
+
+
+def _retry(step: Step) -> None:
+    """A tick asks again after a failure's wait, and after a limit's window has passed (A7, A8)."""
+    terms = step.account.recharge
+    if terms.failures or terms.suppressed:
+        ask_if_due(step)
+
+
+def _activate(step: Step, command: DeckActivated) -> None:
+    since = as_utc(command.effective_from) if command.effective_from else None
+    step.account.decks.append((since, command.version))
+    step.account.decks.sort(key=_by_since)
+    step.tell(EventKind.DECK_ACTIVATED, command_id=command.id, reason=command.version)
+
+
+def _by_since(dated: tuple[object, object]) -> str:
+    """Sort key of (instant or None, value): None first; stable, so that the later of equals wins."""
+    return dated[0].isoformat() if dated[0] else ""  # type: ignore[attr-defined]  # a datetime in UTC
+
+
+def _bad_amount(field: str, text: str | None, *, zero: bool = False) -> Refusal | None:
+    if text is None:
+        return None
+    try:
+        micros = parse_micros(text)
+    except MoneyError as wrong:
+        return Refusal(Reason.BAD_AMOUNT, field, str(wrong))
+    if micros < 0 or (micros == 0 and not zero):
+        return Refusal(Reason.BAD_AMOUNT, field, f"expected an amount above zero, got {text!r}")
+    return None
+
+
+def _other_currency(account: Account, currency: str) -> Refusal:
+    message = f"expected the tenant's currency {account.currency}, got {currency}"
+    return Refusal(Reason.CURRENCY_MISMATCH, "currency", message)
+
+
+def _no_such_recharge(account: Account, recharge: str | None) -> Refusal | None:
+    in_flight = account.recharge.in_flight
+    if in_flight is not None and recharge in (None, in_flight.recharge):
+        return None
+    asked = f"recharge {in_flight.recharge} is" if in_flight else "no recharge is"
+    return Refusal(Reason.NO_RECHARGE_IN_FLIGHT, "recharge_id", f"{asked} in flight, got an answer to {recharge}")
+
+
+def _other_amount(account: Account, amount: str | None) -> Refusal | None:
+    in_flight = account.recharge.in_flight
+    if amount is None or in_flight is None:
+        return None
+    bad = _bad_amount("amount", amount)
+    if bad is None and parse_micros(amount) != in_flight.amount:
+        asked = format_micros(in_flight.amount)
+        return Refusal(Reason.PAYMENT_MISMATCH, "amount", f"expected the {asked} that was asked for, got {amount}")
+    return bad

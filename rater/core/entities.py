@@ -1,0 +1,147 @@
+"""What the rater remembers, one value per entity, so that a call loads and writes only what it touches.
+
+Money is int micro-units here.  `Account` and `PoolMonth` are mutable and belong to one batch's overlay
+(see `state`); the others are frozen and replaced.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+
+class Lot(msgspec.Struct):
+    """One purchase of credit, kept until it expires so that a refund can find it (rules 63, 64)."""
+
+    lot: str
+    remaining: int
+    purchased_at: datetime
+    expires_at: datetime
+
+
+class InFlight(msgspec.Struct, frozen=True):
+    """A recharge that was asked for and not yet answered."""
+
+    recharge: str
+    amount: int
+    attempt: int
+    requested_at: datetime
+
+
+class Recharge(msgspec.Struct):
+    """Auto-recharge of a tenant: its settings and how the present crossing stands (rules 58, 59; A6 to A8)."""
+
+    enabled: bool = False
+    trigger: int = 0
+    amount: int = 0
+    low_since: int | None = None
+    in_flight: InFlight | None = None
+    attempt: int = 0
+    failures: int = 0
+    retry_at: datetime | None = None
+    suppressed: bool = False
+    requested: list[datetime] = []
+
+
+class Sequences(msgspec.Struct):
+    """The last sequence given out, per output topic."""
+
+    rated_calls: int = 0
+    debits: int = 0
+    balances: int = 0
+    account_events: int = 0
+    recharges: int = 0
+    service_states: int = 0
+    rejected_cdrs: int = 0
+
+
+class Account(msgspec.Struct, kw_only=True):
+    """A tenant: its money, its clock, its settings.
+
+    `balance` is sum(lots) - debt; debt is only there while every lot is empty (A20).
+    `wake_at` is the next instant at which passing time changes something.
+    """
+
+    tenant: str
+    currency: str
+    clock: datetime
+    wake_at: datetime
+    country: str | None = None
+    credits: bool = False
+    lots: list[Lot] = []
+    debt: int = 0
+    balance: int = 0
+    revision: int = 0
+    depleted_since: int | None = None
+    recharge: Recharge = msgspec.field(default_factory=Recharge)
+    conferencing_licenses: list[tuple[datetime | None, int]] = []
+    decks: list[tuple[datetime | None, str]] = []
+    restricted_users: bool = False
+    service: str = "suspended"
+    sequences: Sequences = msgspec.field(default_factory=Sequences)
+
+
+class Stretch(msgspec.Struct, frozen=True):
+    """What a user held from `since` (None: the beginning of time) until the next stretch.
+
+    `profile` is country and licences as one string: the key under which classification is cached.
+    """
+
+    since: datetime | None
+    country: str | None
+    skus: tuple[str, ...]
+    profile: str
+
+
+class User(msgspec.Struct, frozen=True):
+    """A licensed user as a time line of stretches (rules 2, 14), with what it may do."""
+
+    user: str
+    timeline: tuple[Stretch, ...]
+    restricted_since: datetime | None = None
+    outbound_policy: str | None = None
+    toll_free_dial_in: bool = True
+
+
+class Holders(msgspec.Struct):
+    """How many distinct users hold a plan in each month (A10), without naming them.
+
+    `standing[m]` is the change of the number who hold it when month m begins; `joined[m]` the instants,
+    sorted, at which others first held it within month m.
+    """
+
+    standing: dict[int, int] = {}
+    joined: dict[int, list[datetime]] = {}
+
+
+class PoolMonth(msgspec.Struct):
+    """One minute pool in one month."""
+
+    used: int = 0
+    warned: bool = False
+    exhausted_at: int = 0
+
+
+class Restricted(msgspec.Struct):
+    """The users of a tenant who may not call out, by user, since when (rule 53)."""
+
+    users: dict[str, datetime] = {}
+
+
+class LiveCall(msgspec.Struct, frozen=True):
+    """The live version of a usage id: enough to tell a duplicate and to reverse it (A12)."""
+
+    version: int
+    content: str
+    month: int
+    charge: int = 0
+    pools: tuple[tuple[str, int], ...] = ()
+    lots: tuple[tuple[str, int], ...] = ()
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A command or a dead letter that was taken: the same one again changes nothing."""
+
+    at: datetime
+
+
+Entity = Account | User | Holders | PoolMonth | Restricted | LiveCall | Seen

@@ -1,0 +1,191 @@
+"""Entitlements: which licences a user holds when, and how many users hold a plan in a month.
+
+A user is a time line of stretches; each change of it moves the counts of `Holders`, so that a pool's
+total is read without visiting users.  Sources: rating-rules 1 to 8, 10, 13, 14, A10.
+Refuses to know minutes, money and calls.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from rater.core.catalogue import Service, sku
+from rater.core.entities import Holders, Stretch, User
+from rater.core.geography import pool_country
+from rater.core.instants import MonthIndex, month_index, month_start
+from rater.core.state import State
+
+#: The pool of conference dial-out minutes: one per tenant (rule 29).
+DIAL_OUT_FAMILY = "MCOMEETADV/zone-a"
+_BEGINNING_OF_TIME = datetime.min.replace(tzinfo=UTC)
+_INSTANT = timedelta(microseconds=1)
+
+
+def profile_key(country: str | None, skus: tuple[str, ...]) -> str:
+    """Country and licences as one string, the key under which classification is cached."""
+    return f"{country or ''}|{','.join(skus)}"
+
+
+def stretch_at(user: User, at: datetime) -> Stretch:
+    """What the user holds at an instant."""
+    timeline = user.timeline
+    if len(timeline) == 1:
+        return timeline[0]
+    return timeline[bisect_right(timeline, at, key=_since) - 1]
+
+
+def new_user(user: str, country: str | None) -> User:
+    """A user without licences."""
+    return User(user=user, timeline=(_stretch(None, country, ()),))
+
+
+def with_license(user: User, code: str, since: datetime | None, until: datetime | None) -> User:
+    """The user holding a licence from `since` (None: ever) until `until` (None: for good)."""
+    return _changed(user, since, until, lambda stretch: (stretch.country, _added(stretch.skus, code)))
+
+
+def without_license(user: User, code: str, since: datetime | None) -> User:
+    """The user without the licence from `since` on."""
+    return _changed(
+        user, since, None, lambda stretch: (stretch.country, tuple(s for s in stretch.skus if s != code))
+    )
+
+
+def moved_to(user: User, country: str, since: datetime | None) -> User:
+    """The user with another usage location from `since` on (rule 2)."""
+    return _changed(user, since, None, lambda stretch: (country, stretch.skus))
+
+
+def store_user(state: State, tenant: str, before: User | None, after: User) -> None:
+    """Keep a changed user and move the counts of every plan that it gained or lost."""
+    if before is None or before.timeline != after.timeline:
+        families = _families(before) | _families(after)
+        for family in sorted(families):
+            holders = state.holders_to_change(tenant, family)
+            _count(holders, before, family, -1)
+            _count(holders, after, family, +1)
+    state.users[(tenant, after.user)] = after
+
+
+def holders_count(holders: Holders, month: MonthIndex, until: datetime) -> int:
+    """Distinct users who held the plan at any time of the month up to and including an instant (A10)."""
+    count = sum([change for first, change in holders.standing.items() if first <= month])
+    joined = holders.joined.get(month)
+    return count if joined is None else count + bisect_right(joined, until)
+
+
+def family_name(plan_code: str, pooled: bool, country: str | None, user: str) -> str:
+    """The part of a pool's name before side and month: plan and country, or plan and user (rules 3, 7)."""
+    return f"{plan_code}/{pool_country(country or '') if pooled else user}"
+
+
+def _since(stretch: Stretch) -> datetime:
+    return stretch.since or _BEGINNING_OF_TIME
+
+
+def _added(skus: tuple[str, ...], code: str) -> tuple[str, ...]:
+    return skus if code in skus else tuple(sorted((*skus, code)))
+
+
+def _stretch(since: datetime | None, country: str | None, skus: tuple[str, ...]) -> Stretch:
+    return Stretch(since, country, skus, profile_key(country, skus))
+
+
+def _changed(user: User, since: datetime | None, until: datetime | None, change) -> User:  # type: ignore[no-untyped-def]
+    """The user with every stretch between two instants changed, cut where needed, joined where equal."""
+    start = since or _BEGINNING_OF_TIME
+    stretches: list[Stretch] = []
+    for stretch, end in _with_ends(user):
+        for piece in _cut(stretch, end, start, until):
+            inside = _since(piece) >= start and (until is None or _since(piece) < until)
+            country, skus = change(piece) if inside else (piece.country, piece.skus)
+            if not stretches or (stretches[-1].country, stretches[-1].skus) != (country, skus):
+                stretches.append(_stretch(piece.since, country, skus))
+    return msgspec.structs.replace(user, timeline=tuple(stretches))
+
+
+def _cut(stretch: Stretch, end: datetime | None, *instants: datetime | None) -> Iterator[Stretch]:
+    yield stretch
+    for instant in instants:
+        if instant is not None and _since(stretch) < instant and (end is None or instant < end):
+            yield msgspec.structs.replace(stretch, since=instant)
+
+
+def _with_ends(user: User) -> Iterator[tuple[Stretch, datetime | None]]:
+    ends = [stretch.since for stretch in user.timeline[1:]]
+    yield from zip(user.timeline, [*ends, None], strict=True)
+
+
+def _families(user: User | None) -> set[str]:
+    """Every pool family that the user belongs to at some time."""
+    if user is None:
+        return set()
+    return {family for stretch in user.timeline for family in families_of(stretch, user.user)}
+
+
+def families_of(stretch: Stretch, user: str) -> Iterator[str]:
+    """The pool families that a stretch counts in: one per calling plan, and the dial-out pool."""
+    for code in stretch.skus:
+        known = sku(code)
+        if known is None:
+            continue
+        if known.plan is not None:
+            yield family_name(known.plan.code, known.plan.pooled, stretch.country, user)
+        if Service.AUDIO_CONFERENCING in known.services:
+            yield DIAL_OUT_FAMILY
+
+
+def _held(user: User, family: str) -> Iterator[tuple[datetime | None, datetime | None]]:
+    """The longest intervals in which the user belongs to the family."""
+    start: datetime | None = None
+    inside = False
+    for stretch, end in _with_ends(user):
+        if family in families_of(stretch, user.user):
+            if not inside:
+                start, inside = stretch.since, True
+            if end is None:
+                yield start, None
+        elif inside:
+            inside = False
+            yield start, stretch.since
+
+
+def _count(holders: Holders, user: User | None, family: str, by: int) -> None:
+    """Add (+1) or take away (-1) one user's months of holding a plan; once a month however often it is held."""
+    if user is None:
+        return
+    counted_to: MonthIndex = -1
+    for start, end in _held(user, family):
+        first = 0 if start is None else month_index(start)
+        if start is not None and start != month_start(first):
+            if first > counted_to:
+                _join(holders, first, start, by)
+            first += 1
+        first = max(first, counted_to + 1)
+        last = None if end is None else month_index(end - _INSTANT)
+        if last is None or first <= last:
+            _stand(holders, first, by)
+            if last is None:
+                return
+            _stand(holders, last + 1, -by)
+        counted_to = max(counted_to, last)
+
+
+def _join(holders: Holders, month: MonthIndex, at: datetime, by: int) -> None:
+    joined = holders.joined.setdefault(month, [])
+    if by > 0:
+        insort(joined, at)
+    else:
+        joined.remove(at)
+        if not joined:
+            del holders.joined[month]
+
+
+def _stand(holders: Holders, month: MonthIndex, by: int) -> None:
+    change = holders.standing.get(month, 0) + by
+    if change:
+        holders.standing[month] = change
+    else:
+        holders.standing.pop(month, None)

@@ -1,0 +1,195 @@
+"""What comes in: call-detail records, commands, rate rows.  One definition each, for wire and rules alike.
+
+Money is a decimal string on the wire and becomes micro-units where it is applied.  Times must carry
+a zone.  Unknown fields are allowed and kept out of rating.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from rater.core.reasons import CallType, NumberType
+
+#: Longer than any call that a switch keeps up; a larger number is a broken clock.
+DURATION_S_MAX = 366 * 86_400
+IDENTIFIER_LENGTH_MAX = 128
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=IDENTIFIER_LENGTH_MAX)]
+Number = Annotated[str, Meta(max_length=64)]
+Text = Annotated[str, Meta(max_length=256)]
+Instant = Annotated[datetime, Meta(tz=True)]
+Seconds = Annotated[int, Meta(ge=-(2**31), le=DURATION_S_MAX)]
+Amount = Annotated[str, Meta(max_length=40, description="decimal string in major units, at most six decimals")]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217")]
+Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where an input was read: topic (or file), partition, offset (or row)."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A call-detail record of the `cdrs` topic (rating-rules 2.1 to 2.3), keyed by tenant.
+
+    `usage_id` is the idempotency key (rule 68).  `answered_at` decides the month (rule 69).
+    `authorized_s` is there when the rater itself ordered the disconnect (A22).
+    """
+
+    tenant: Identifier
+    usage_id: Identifier
+    type: CallType
+    answered_at: Instant
+    duration_s: Seconds
+    version: Annotated[int, Meta(ge=1, le=2**31)] = 1
+    user: Identifier | None = None
+    calling: Number | None = None
+    called: Number | None = None
+    number_type: NumberType = NumberType.TOLL
+    ended_at: Instant | None = None
+    authorized_s: Annotated[int, Meta(ge=0, le=DURATION_S_MAX)] | None = None
+    emergency: bool | None = None
+    currency: Currency | None = None
+    call_id: Text | None = None
+    conference_id: Text | None = None
+    destination: Text | None = None
+    user_country: Country | None = None
+    user_object_id: Text | None = None
+    user_display_name: Text | None = None
+    reported_capability: Text | None = None
+    received_at: Instant | None = None
+
+
+class RechargeSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Auto-recharge: below `trigger`, add the fixed `amount` (rules 58, 59).  Absent fields stay as they were."""
+
+    enabled: bool | None = None
+    trigger: Amount | None = None
+    amount: Amount | None = None
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", omit_defaults=True):
+    """What people, the gateway and the clock tell the rater; idempotent by `id` within a tenant."""
+
+    tenant: Identifier
+    id: Identifier
+    at: Instant
+
+
+class TenantConfigured(Command, frozen=True, kw_only=True, tag="tenant_configured", omit_defaults=True):
+    """A tenant is set up or its settings change.  The first one must name the currency."""
+
+    currency: Currency | None = None
+    country: Country | None = None
+    credits: Literal["enabled", "not_set_up"] | None = None
+    audio_conferencing_licenses: Annotated[int, Meta(ge=0, le=10_000_000)] | None = None
+    recharge: RechargeSettings | None = None
+    payment_method: Literal["replaced"] | None = None
+
+
+class UserConfigured(Command, frozen=True, kw_only=True, tag="user_configured", omit_defaults=True):
+    """What a user may do: outbound policy (rule 24), toll-free dial-in for its meetings (rule 43b)."""
+
+    user: Identifier
+    country: Country | None = None
+    outbound_policy: Text | None = None
+    toll_free_dial_in: bool | None = None
+
+
+class LicenseAssigned(Command, frozen=True, kw_only=True, tag="license_assigned", omit_defaults=True):
+    """A licence is effective from `effective_from` (default: from the beginning of time if `None` and
+    `since_ever`, else from `at`) until `effective_to` (rule 14)."""
+
+    user: Identifier
+    sku: Identifier
+    country: Country | None = None
+    effective_from: Instant | None = None
+    effective_to: Instant | None = None
+    since_ever: bool = False
+
+
+class LicenseRemoved(Command, frozen=True, kw_only=True, tag="license_removed", omit_defaults=True):
+    """A licence is taken away with effect from `effective_from` (default `at`)."""
+
+    user: Identifier
+    sku: Identifier
+    effective_from: Instant | None = None
+
+
+class FundsAdded(Command, frozen=True, kw_only=True, tag="funds_added", omit_defaults=True):
+    """A purchase of credit: one lot that expires on its own (rules 60, 63, 64)."""
+
+    amount: Amount
+    currency: Currency | None = None
+    source: Literal["manual", "auto_recharge"] = "manual"
+    purchase_order: Text | None = None
+    agreement: Text | None = None
+
+
+class PaymentSucceeded(Command, frozen=True, kw_only=True, tag="payment_succeeded", omit_defaults=True):
+    """The gateway collected the recharge; `recharge_id` absent means the one in flight."""
+
+    recharge_id: Identifier | None = None
+    amount: Amount | None = None
+    currency: Currency | None = None
+
+
+class PaymentFailed(Command, frozen=True, kw_only=True, tag="payment_failed", omit_defaults=True):
+    """The gateway declined the recharge (rule 62, A8)."""
+
+    recharge_id: Identifier | None = None
+    reason: Text = "declined"
+
+
+class Tick(Command, frozen=True, kw_only=True, tag="tick", omit_defaults=True):
+    """Time has passed for this tenant: expiry, month starts and retries up to `at` are due."""
+
+
+class DeckActivated(Command, frozen=True, kw_only=True, tag="deck_activated", omit_defaults=True):
+    """From `effective_from` (by call start; absent: always) calls are priced with deck `version`."""
+
+    version: Identifier
+    effective_from: Instant | None = None
+
+
+AnyCommand = (
+    TenantConfigured
+    | UserConfigured
+    | LicenseAssigned
+    | LicenseRemoved
+    | FundsAdded
+    | PaymentSucceeded
+    | PaymentFailed
+    | Tick
+    | DeckActivated
+)
+
+
+class RateRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row of a rate deck; a price is per minute, `direction` says which number is matched."""
+
+    direction: Literal["outbound", "toll_free_inbound"]
+    prefix: Annotated[str, Meta(pattern=r"^(\*|[0-9]{1,15})$")]
+    destination: Text
+    country: Country | None = None
+    type: Literal["landline", "mobile", "premium", "unsupported", "toll_free"]
+    price_per_minute: Amount
+    connection_fee: Amount = "0"
+    increment_first_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+    increment_next_s: Annotated[int, Meta(ge=1, le=3600)] = 60
+    valid_from: Instant | None = None
+    valid_to: Instant | None = None
+
+
+class RateDeck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An immutable version of a price list, the value of the `rate-decks` topic, keyed by `version`."""
+
+    version: Identifier
+    currency: Currency
+    published_at: Instant | None = None
+    rows: tuple[RateRow, ...]

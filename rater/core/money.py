@@ -1,0 +1,63 @@
+"""Money as whole micro-units (1e-6) of one currency, and the only two ways to divide it.
+
+Sources: rating-rules A18 (integer micro-units in the ledger, two decimals half up in exports only)
+and rule 45 / A1 (minutes round up).  Refuses to know: currencies' minor units, exchange rates,
+and anything that is not an integer or a decimal string.
+"""
+
+import re
+
+MICROS_PER_UNIT = 1_000_000
+DECIMALS_MAX = 6
+#: Amounts on the wire stay below this many micro-units, so that sums fit 64 bits everywhere.
+AMOUNT_MICROS_MAX = 10**15
+
+_DECIMAL = re.compile(r"(-?)(\d{1,15})(?:\.(\d{1,18}))?", re.ASCII)
+
+
+class MoneyError(ValueError):
+    """Text that is not an exact amount; the message says what was expected."""
+
+
+def parse_micros(text: str) -> int:
+    """Read a decimal string in major units ("74.948") as micro-units (74_948_000).
+
+    Raises MoneyError for anything that is not a plain decimal, has more than six decimals
+    (a seventh would have to be rounded, and money is never rounded silently), or is too large.
+    """
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        raise MoneyError(f"expected a decimal amount such as 74.948, got {text[:40]!r}")
+    sign, whole, fraction = match.group(1), match.group(2), (match.group(3) or "").rstrip("0")
+    if len(fraction) > DECIMALS_MAX:
+        raise MoneyError(f"expected at most {DECIMALS_MAX} decimals, got {text[:40]!r}")
+    micros = int(whole) * MICROS_PER_UNIT + int(fraction.ljust(DECIMALS_MAX, "0"))
+    if micros > AMOUNT_MICROS_MAX:
+        raise MoneyError(f"expected an amount up to {AMOUNT_MICROS_MAX // MICROS_PER_UNIT}, got {text[:40]!r}")
+    return -micros if sign else micros
+
+
+def format_micros(micros: int) -> str:
+    """Write micro-units as the shortest decimal string in major units: 74_948_000 is "74.948"."""
+    if micros == 0:
+        return "0"
+    whole, fraction = divmod(abs(micros), MICROS_PER_UNIT)
+    text = f"{whole}.{fraction:06d}".rstrip("0") if fraction else str(whole)
+    return "-" + text if micros < 0 else text
+
+
+def half_up(numerator: int, denominator: int) -> int:
+    """Divide a non-negative amount and round half up: the one rounding of a call's charge."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def round_to_cents(micros: int) -> str:
+    """Two decimals, half up away from zero, for exports only (A18): -375_000 is "-0.38"."""
+    cents = half_up(abs(micros), 10_000)
+    text = f"{cents // 100}.{cents % 100:02d}"
+    return "-" + text if micros < 0 and cents else text
+
+
+def ceil_div(numerator: int, denominator: int) -> int:
+    """Divide and round up: 61 seconds are 2 minutes (A1)."""
+    return -(-numerator // denominator)

@@ -1,0 +1,230 @@
+"""What comes out: the records of the output topics.  One definition each, for wire and rules alike.
+
+Every output has a tenant, a deterministic id, the source of the input that caused it and a `sequence`
+that is gapless per tenant and topic.  Money is a decimal string in major units.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from rater.core.inputs import Source
+from rater.core.reasons import Anomaly, CallType, DebitKind, EventKind, NumberType, Outcome, Pocket, Reason
+
+
+class LotShare(msgspec.Struct, frozen=True):
+    """How much of a segment's charge one purchase paid; `lot` is empty for what became debt."""
+
+    lot: str
+    amount: str
+
+
+class Segment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Minutes of a call that one pocket carried.
+
+    `pool`, `pool_used_before`, `pool_used_after` and `pool_total` are there for pocket `pool`;
+    `lots` for pocket `credit`.
+    """
+
+    pocket: Pocket
+    minutes: int
+    charge: str = "0"
+    pool: str | None = None
+    pool_used_before: int | None = None
+    pool_used_after: int | None = None
+    pool_total: int | None = None
+    lots: tuple[LotShare, ...] = ()
+
+
+class RatedCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A call with everything that explains its price; the `rated-calls` topic is the dedupe log too.
+
+    `minutes` is the sum of the segments' minutes; `charge` what was debited, connection fee included;
+    `rule` names the row of the decision table; the rate fields are there where a rate was used.
+    """
+
+    tenant: str
+    id: str
+    sequence: int
+    source: Source
+    usage_id: str
+    version: int
+    outcome: Outcome
+    content: str
+    type: CallType
+    answered_at: datetime
+    duration_s: int
+    received_at: datetime
+    period: str
+    minutes: int
+    rule: str
+    currency: str
+    charge: str = "0"
+    balance: str = "0"
+    segments: tuple[Segment, ...] = ()
+    unfunded_charge: str = "0"
+    connection_fee: str = "0"
+    late: bool = False
+    capability: str | None = None
+    user: str | None = None
+    calling: str | None = None
+    called: str | None = None
+    number_type: NumberType = NumberType.TOLL
+    context: Literal["domestic", "international"] | None = None
+    user_country: str | None = None
+    country: str | None = None
+    destination: str | None = None
+    deck: str | None = None
+    prefix: str | None = None
+    price_per_minute: str | None = None
+    increments: str | None = None
+    billed_overflow_s: int | None = None
+    authorized_s: int | None = None
+    call_id: str | None = None
+    conference_id: str | None = None
+    user_object_id: str | None = None
+    user_display_name: str | None = None
+    corrects_version: int | None = None
+    anomalies: tuple[Anomaly, ...] = ()
+
+
+class Debit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Money that left the balance; a reversal is negative.  What downstream billing consumes."""
+
+    tenant: str
+    id: str
+    sequence: int
+    source: Source
+    kind: DebitKind
+    at: datetime
+    amount: str
+    currency: str
+    balance: str
+    usage_id: str | None = None
+    version: int | None = None
+    user: str | None = None
+    period: str | None = None
+    lots: tuple[LotShare, ...] = ()
+
+
+class LotState(msgspec.Struct, frozen=True):
+    """A purchase of credit with money left."""
+
+    lot: str
+    remaining: str
+    purchased_at: datetime
+    expires_at: datetime
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The tenant's balance after the last change of a batch: state, compacted, drives decisions.
+
+    `revision` counts ledger entries; `low_since` and `depleted_since` are the revisions at which the
+    balance last crossed below the trigger, and from above zero to zero or below.
+    """
+
+    tenant: str
+    id: str
+    sequence: int
+    source: Source
+    at: datetime
+    revision: int
+    currency: str
+    balance: str
+    credits: Literal["enabled", "not_set_up"]
+    recharge_enabled: bool
+    recharge_trigger: str
+    recharge_amount: str
+    recharge_in_flight: str | None = None
+    recharge_attempt: int = 0
+    recharge_failures: int = 0
+    recharge_retry_at: datetime | None = None
+    recharge_suppressed: bool = False
+    recharge_requests: tuple[datetime, ...] = ()
+    low_since: int | None = None
+    depleted_since: int | None = None
+    lots: tuple[LotState, ...] = ()
+
+
+class AccountEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that happened to a tenant: history, one record each, never coalesced."""
+
+    tenant: str
+    id: str
+    sequence: int
+    source: Source
+    event: EventKind
+    at: datetime
+    balance: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+    pool: str | None = None
+    used: int | None = None
+    total: int | None = None
+    user: str | None = None
+    usage_id: str | None = None
+    lot: str | None = None
+    recharge_id: str | None = None
+    sku: str | None = None
+    command_id: str | None = None
+    reason: str | None = None
+
+
+class RechargeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A payment to collect; `id` is the idempotency key at the gateway."""
+
+    tenant: str
+    id: str
+    sequence: int
+    source: Source
+    at: datetime
+    amount: str
+    currency: str
+    attempt: int
+    low_since: int
+    balance: str
+
+
+class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """May credit-funded calls start (scope `tenant`), may this user call out (scope `user`)."""
+
+    tenant: str
+    id: str
+    sequence: int
+    source: Source
+    scope: Literal["tenant", "user"]
+    state: Literal["active", "suspended", "allowed", "restricted"]
+    since: datetime
+    reason: str
+    user: str | None = None
+
+
+class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A record or command that was refused, with the reason and the raw bytes, so that nothing is lost."""
+
+    tenant: str
+    id: str
+    sequence: int
+    source: Source
+    reason: Reason
+    message: str
+    raw: str
+    raw_encoding: Literal["utf-8", "base64"] = "utf-8"
+    field: str | None = None
+    usage_id: str | None = None
+    claimed_tenant: str | None = None
+
+
+Output = RatedCall | Debit | Balance | AccountEvent | RechargeRequest | ServiceState | RejectedCdr
+
+TOPIC_OF: dict[type, str] = {
+    RatedCall: "rated-calls",
+    Debit: "debits",
+    Balance: "balances",
+    AccountEvent: "account-events",
+    RechargeRequest: "recharges",
+    ServiceState: "service-states",
+    RejectedCdr: "rejected-cdrs",
+}
+OUTPUT_TOPICS = tuple(TOPIC_OF.values())

@@ -1,0 +1,125 @@
+"""Passing time, crossings of the balance, and the recharge that follows: what every input may cause.
+
+Sources: rating-rules 53, 54, 58 to 60, 63, A5 to A8, A19; conformance README "Settled details".
+Refuses to know calls.
+"""
+
+from datetime import UTC, datetime
+
+from rater.core.credit import expire, next_expiry
+from rater.core.decisions import Ask, Suppress, decide_recharge, digest
+from rater.core.entities import Account, User
+from rater.core.instants import month_index, month_start
+from rater.core.money import format_micros
+from rater.core.reasons import DebitKind, EventKind
+from rater.core.state import State
+from rater.core.step import Step, balance_record
+
+import msgspec
+
+
+def advance(step: Step, at: datetime) -> None:
+    """Move the tenant's clock; expiry and month starts that it passes are applied first.  It never goes back."""
+    account = step.account
+    if at <= account.clock:
+        return
+    passed_month = month_index(at) > month_index(account.clock)
+    account.clock = at
+    if at < account.wake_at:
+        return
+    before = account.balance
+    for lot, amount in expire(account, at):
+        step.tell(EventKind.FUNDS_EXPIRED, lot=lot, amount=format_micros(amount))
+        step.debit(DebitKind.EXPIRY, digest(account.tenant, "expiry", lot), amount, [(lot, amount)])
+    if passed_month and account.restricted_users:
+        unrestrict_all(step, "month_start")
+    set_alarm(account)
+    balance_moved(step, before)
+
+
+def set_alarm(account: Account) -> None:
+    """Note the next instant at which passing time changes something."""
+    next_month = month_start(month_index(account.clock) + 1)
+    account.wake_at = min(next_month, next_expiry(account) or datetime.max.replace(tzinfo=UTC))
+
+
+def balance_moved(step: Step, before: int, *, credited: bool = False) -> None:
+    """Tell the crossings between two balances and ask for a recharge if one is due.
+
+    A credit that leaves the balance below the trigger starts a new crossing.
+    """
+    account = step.account
+    after = account.balance
+    if after == before:
+        return
+    if before > 0 >= after:
+        account.depleted_since = account.revision
+        step.tell(EventKind.BALANCE_DEPLETED)
+        step.tell(EventKind.CREDITS_SUSPENDED)
+    elif after > 0 and account.depleted_since is not None:
+        account.depleted_since = None
+        step.tell(EventKind.CREDITS_RESUMED)
+    recharge = account.recharge
+    if after >= recharge.trigger:
+        recharge.low_since, recharge.suppressed = None, False
+        return
+    if credited or recharge.low_since is None:
+        recharge.low_since, recharge.attempt = account.revision, 0
+    if not recharge.failures:
+        ask_if_due(step)
+
+
+def ask_if_due(step: Step) -> None:
+    """Ask for a recharge if the balance record says so; tell once when a limit holds it back."""
+    account, recharge = step.account, step.account.recharge
+    if not recharge.enabled or recharge.in_flight is not None or account.balance >= recharge.trigger:
+        return
+    record = balance_record(account, step.source, step.at, account.sequences.balances)
+    match decide_recharge(record, step.rules.settings):
+        case Ask(recharge=id, attempt=attempt):
+            step.request_recharge(id, attempt)
+        case Suppress(limit=limit):
+            if not recharge.suppressed:
+                recharge.suppressed = True
+                step.tell(EventKind.RECHARGE_SUPPRESSED, reason=limit)
+                step.balance_changed()
+        case None:
+            pass
+
+
+def restrict(step: Step, user: User, reason: str) -> None:
+    """A call of this user had unfunded minutes: outbound is refused until something changes (rules 50, 53)."""
+    state, account = step.state, step.account
+    state.users[(account.tenant, user.user)] = msgspec.structs.replace(user, restricted_since=step.at)
+    state.restricted_of(account.tenant).users[user.user] = step.at
+    account.restricted_users = True
+    step.tell(EventKind.USER_RESTRICTED, user=user.user, reason=reason)
+    step.service_state("user", "restricted", reason, user.user)
+
+
+def unrestrict(step: Step, user: str, reason: str) -> None:
+    """The user may call out again."""
+    state, account = step.state, step.account
+    restricted = state.restricted_of(account.tenant)
+    if restricted.users.pop(user, None) is None:
+        return
+    found = state.user(account.tenant, user)
+    assert found is not None, user
+    state.users[(account.tenant, user)] = msgspec.structs.replace(found, restricted_since=None)
+    account.restricted_users = bool(restricted.users)
+    step.tell(EventKind.USER_UNRESTRICTED, user=user, reason=reason)
+    step.service_state("user", "allowed", reason, user)
+
+
+def unrestrict_all(step: Step, reason: str) -> None:
+    """Every restricted user of the tenant may call out again."""
+    for user in sorted(step.state.restricted_of(step.account.tenant).users):
+        unrestrict(step, user, reason)
+
+
+def open_account(state: State, tenant: str, currency: str, at: datetime) -> Account:
+    """A new tenant, without money and without credits set up."""
+    account = Account(tenant=tenant, currency=currency, clock=at, wake_at=at)
+    set_alarm(account)
+    state.accounts[tenant] = account
+    return account

@@ -1,0 +1,126 @@
+"""Closed lists: what a call is, where its minutes went, what happened, why something was refused.
+
+Each member's comment is a sentence that a support engineer could read aloud.
+"""
+
+from enum import StrEnum
+
+
+class CallType(StrEnum):
+    """Call types of rating-rules 2.3; `pstn_in` and `pstn_out` are the legacy names."""
+
+    USER_IN = "user_in"
+    USER_OUT = "user_out"
+    USER_OUT_CONF = "user_out_conf"
+    USER_OUT_TRANSFER = "user_out_transfer"
+    USER_OUT_FORWARDING = "user_out_forwarding"
+    CONF_IN = "conf_in"
+    CONF_OUT = "conf_out"
+    UCAP_IN = "ucap_in"
+    UCAP_OUT = "ucap_out"
+    PSTN_IN = "pstn_in"
+    PSTN_OUT = "pstn_out"
+    INTERNAL = "internal"  # between two users of the service; never touches the telephone network (rule 15)
+    DR_IN = "dr_in"
+    DR_OUT = "dr_out"
+    DR_OUT_USER_CONF = "dr_out_user_conf"
+    DR_OUT_USER_FORWARDING = "dr_out_user_forwarding"
+    DR_OUT_USER_TRANSFER = "dr_out_user_transfer"
+    DR_EMERGENCY_OUT = "dr_emergency_out"
+    DR_IN_UCAP = "dr_in_ucap"
+    DR_OUT_UCAP = "dr_out_ucap"
+
+
+class NumberType(StrEnum):
+    """What kind of service number was called (inbound)."""
+
+    TOLL = "toll"
+    TOLL_FREE = "toll_free"
+
+
+class Pocket(StrEnum):
+    """Where the minutes of a segment were taken from."""
+
+    POOL = "pool"  # the bundled minutes of a plan
+    CREDIT = "credit"  # the tenant's prepaid balance
+    INCLUDED = "included"  # the plan includes the call without counting minutes
+    FREE = "free"  # nobody pays: emergency, internal, direct routing, or it could not be priced
+    UNFUNDED = "unfunded"  # priced, but nobody had the right to spend credits on it
+
+
+class Outcome(StrEnum):
+    """What became of a call-detail record."""
+
+    RATED = "rated"
+    CORRECTED = "corrected"  # a higher version replaced the one that was rated before
+    DUPLICATE = "duplicate"  # the record had been rated already; nothing changed
+    CONFLICTING_DUPLICATE = "conflicting_duplicate"  # the same id and version with other content
+    REJECTED = "rejected"
+
+
+class DebitKind(StrEnum):
+    """Why money left (or, negative, came back to) the balance."""
+
+    CALL = "call"
+    REVERSAL = "reversal"
+    EXPIRY = "expiry"
+
+
+class EventKind(StrEnum):
+    """What is told about a tenant; in the order in which one step tells them."""
+
+    CDR_QUARANTINED = "cdr.quarantined"
+    RATING_EXCEPTION = "rating.exception"
+    POOL_WARNING = "pool.warning"
+    POOL_EXHAUSTED = "pool.exhausted"
+    USER_RESTRICTED = "user.restricted"
+    USER_UNRESTRICTED = "user.unrestricted"
+    FUNDS_EXPIRED = "funds.expired"
+    BALANCE_DEPLETED = "balance.depleted"
+    CREDITS_SUSPENDED = "credits.suspended"
+    CREDITS_RESUMED = "credits.resumed"
+    RECHARGE_SUCCEEDED = "recharge.succeeded"
+    RECHARGE_FAILED = "recharge.failed"
+    RECHARGE_SUPPRESSED = "recharge.suppressed"
+    RECHARGE_REQUESTED = "recharge.requested"
+    TENANT_CONFIGURED = "tenant.configured"
+    USER_CONFIGURED = "user.configured"
+    LICENSE_ASSIGNED = "license.assigned"
+    LICENSE_REMOVED = "license.removed"
+    FUNDS_ADDED = "funds.added"
+    DECK_ACTIVATED = "deck.activated"
+
+
+class Reason(StrEnum):
+    """Why a record or a command was refused.  A refusal changes nothing and loses nothing."""
+
+    MALFORMED = "malformed"  # the bytes are not a record of this contract: wrong type, missing field, not JSON
+    DUPLICATE_KEY = "duplicate_key"  # a JSON object says the same field twice
+    TOO_LARGE = "too_large"  # the record is larger than any real one
+    UNKNOWN_TENANT = "unknown_tenant"  # nobody configured this tenant yet
+    CONFLICTING_DUPLICATE = "conflicting_duplicate"  # this id and version were rated with other content
+    NEGATIVE_DURATION = "negative_duration"  # a call cannot last less than nothing
+    IMPOSSIBLE_DURATION = "impossible_duration"  # longer than the time between its start and its end
+    ENDS_BEFORE_START = "ends_before_start"  # the end lies before the start
+    NOT_E164 = "not_e164"  # a number that is not +, country code and digits
+    CURRENCY_MISMATCH = "currency_mismatch"  # the tenant's ledger is in another currency
+    NO_USER = "no_user"  # a call of this type needs the user who pays for it
+    TIME_WITHOUT_ZONE = "time_without_zone"  # a local time says nothing about which month it belongs to
+    BAD_AMOUNT = "bad_amount"  # negative, zero, too large, or more than six decimals
+    NOT_CONFIGURED = "not_configured"  # the tenant's first command must say its currency
+    NO_RECHARGE_IN_FLIGHT = "no_recharge_in_flight"  # a payment that answers no request of ours
+    PAYMENT_MISMATCH = "payment_mismatch"  # the payment's amount is not the one that was asked for
+    UNKNOWN_DECK = "unknown_deck"  # no deck of this version was published
+
+
+class Anomaly(StrEnum):
+    """What a person should look at, although the call was rated."""
+
+    UNKNOWN_USER = "unknown_user"  # no licence was ever assigned to this user
+    UNKNOWN_SKU = "unknown_sku"  # the user holds a licence that the catalogue does not know
+    POLICY = "policy"  # the user's outbound policy does not allow this call (rule 24)
+    TOLL_FREE_EXCLUDED = "toll_free_excluded"  # callers cannot join this organizer by toll-free (rule 43b)
+    NO_RATE = "no_rate"  # no row of the deck matches the number (rule 48)
+    PREMIUM_WITHOUT_RATE = "premium_without_rate"  # a premium number that only an ordinary row matches
+    UNSUPPORTED_NUMBER = "unsupported_number"  # a number that should not have connected (rule 22)
+    NEEDS_PAY_AS_YOU_GO = "needs_pay_as_you_go"  # a queue's outbound call without the plan for it (rule 36)

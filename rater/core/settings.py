@@ -1,0 +1,36 @@
+"""Every choice that a deployment may make about rating: one frozen value, one name each.
+
+The names are those that scenario files use under `settings:`.  The defaults are the decisions of
+rating-rules section 4.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class RatingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Choices that change what a call costs or what is told about it."""
+
+    #: A2: reaching the domestic or the international cap of a plan closes both.
+    linked_caps: bool = True
+    #: A3: a call that crosses the pool's end is split at the minute, or goes whole to credits.
+    straddle: Literal["split", "whole_to_credits"] = "split"
+    #: A15: an empty dial-out pool is followed by the organizer's calling plan before credits.
+    conf_fallback_to_calling_plan: bool = False
+    #: A9: what the dial-out pool counts; `by_date` is assigned before 2020-10-22, purchased from then.
+    dial_out_basis: Literal["by_date", "assigned", "purchased"] = "by_date"
+    #: A12: a month stays open this long; a record received later is marked late.
+    grace_hours: int = 72
+    #: Rule 56: a pool's warning is told at this share of its total.
+    pool_warning_percent: int = 80
+    #: A7: requests for recharge in any 60 minutes; one more is suppressed.
+    recharges_per_hour_max: int = 5
+    #: The same in any 24 hours.
+    recharges_per_day_max: int = 20
+    #: The same in any 30 days.
+    recharges_per_month_max: int = 200
+    #: A8: hours to wait after each failed recharge in a row; then it is switched off.
+    recharge_retry_hours: tuple[int, ...] = (1, 6, 24)
+    #: How long a usage id is remembered for deduplication, in days of event time.
+    dedupe_window_days: int = 40

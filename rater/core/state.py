@@ -1,0 +1,150 @@
+"""The state of the rater as the rules see it: entities of one batch, staged over what was committed.
+
+Refuses to know where entities are kept: a shell hands in a `Committed`, and after its own commit calls
+`merge`; dropping the State instead leaves no trace.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from rater.core.entities import Account, Entity, Holders, LiveCall, PoolMonth, Restricted, Seen, User
+from rater.core.inputs import Source
+
+#: Kind of entity -> its type; the kind is part of the key under which a shell stores it.
+KINDS: dict[str, type[Entity]] = {
+    "account": Account,
+    "user": User,
+    "holders": Holders,
+    "pool": PoolMonth,
+    "restricted": Restricted,
+    "call": LiveCall,
+    "seen": Seen,
+}
+
+#: (tenant, name within the tenant); the name is empty for what a tenant has only one of.
+Key = tuple[str, str]
+E_co = TypeVar("E_co", bound=Entity)
+
+
+class Committed(Protocol):
+    """The committed entities under a batch."""
+
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """The committed entity, or None.  The caller does not change what it gets."""
+
+
+class State:
+    """Reads through to the committed entities and keeps every change of the batch to itself."""
+
+    __slots__ = ("_committed", "accounts", "balances_due", "calls", "holders", "pools", "restricted", "seen_now", "users")
+
+    def __init__(self, committed: Committed) -> None:
+        self._committed = committed
+        self.accounts: dict[str, Account] = {}
+        self.users: dict[Key, User] = {}
+        self.holders: dict[Key, Holders] = {}
+        self.pools: dict[Key, PoolMonth] = {}
+        self.restricted: dict[Key, Restricted] = {}
+        self.calls: dict[Key, LiveCall] = {}
+        self.seen_now: dict[Key, Seen] = {}
+        #: Tenants whose balance this batch touched, with the input that did so last.
+        self.balances_due: dict[str, tuple[Source, datetime]] = {}
+
+    def account(self, tenant: str) -> Account | None:
+        """The tenant's account, this batch's own copy; None for a tenant that nobody configured."""
+        account = self.accounts.get(tenant)
+        if account is None:
+            committed = self._committed.load("account", (tenant, ""))
+            if committed is None:
+                return None
+            assert isinstance(committed, Account)
+            account = self.accounts[tenant] = _copy(committed)
+        return account
+
+    def user(self, tenant: str, user: str) -> User | None:
+        """The user, frozen; None for one who never held a licence."""
+        found = self.users.get((tenant, user))
+        if found is None:
+            found = self._committed.load("user", (tenant, user))  # type: ignore[assignment]  # kind decides the type
+        return found
+
+    def pool(self, tenant: str, name: str) -> PoolMonth:
+        """A pool's month, this batch's own copy; a new one when it was never used."""
+        key = (tenant, name)
+        pool = self.pools.get(key)
+        if pool is None:
+            committed = self._committed.load("pool", key)
+            pool = self.pools[key] = PoolMonth() if committed is None else _copy(committed)  # type: ignore[assignment]  # kind decides the type
+        return pool
+
+    def peek_pool(self, tenant: str, name: str) -> PoolMonth:
+        """A pool's month for reading only: nothing is staged."""
+        key = (tenant, name)
+        found = self.pools.get(key) or self._committed.load("pool", key)
+        return PoolMonth() if found is None else found  # type: ignore[return-value]  # kind decides the type
+
+    def holders_of(self, tenant: str, family: str) -> Holders:
+        """Who holds a plan, for reading."""
+        key = (tenant, family)
+        found = self.holders.get(key) or self._committed.load("holders", key)
+        return Holders() if found is None else found  # type: ignore[return-value]  # kind decides the type
+
+    def holders_to_change(self, tenant: str, family: str) -> Holders:
+        """Who holds a plan, this batch's own copy."""
+        key = (tenant, family)
+        if key not in self.holders:
+            self.holders[key] = _copy(self.holders_of(tenant, family))
+        return self.holders[key]
+
+    def restricted_of(self, tenant: str) -> Restricted:
+        """The tenant's restricted users, this batch's own copy."""
+        key = (tenant, "")
+        if key not in self.restricted:
+            committed = self._committed.load("restricted", key)
+            self.restricted[key] = Restricted() if committed is None else _copy(committed)  # type: ignore[assignment]  # kind decides the type
+        return self.restricted[key]
+
+    def call(self, tenant: str, usage_id: str) -> LiveCall | None:
+        """The live version of a usage id, or None."""
+        key = (tenant, usage_id)
+        return self.calls.get(key) or self._committed.load("call", key)  # type: ignore[return-value]  # kind decides the type
+
+    def seen(self, key: Key) -> Seen | None:
+        """Whether a command or a dead letter of this name was taken before."""
+        return self.seen_now.get(key) or self._committed.load("seen", key)  # type: ignore[return-value]  # kind decides the type
+
+    def changes(self) -> dict[str, Mapping[Key, Entity]]:
+        """Every entity that this batch may have changed, by kind: what a shell writes in its commit."""
+        return {
+            "account": {(tenant, ""): account for tenant, account in self.accounts.items()},
+            "user": self.users,
+            "holders": self.holders,
+            "pool": self.pools,
+            "restricted": self.restricted,
+            "call": self.calls,
+            "seen": self.seen_now,
+        }
+
+
+def _copy(entity: E_co) -> E_co:
+    """A copy that shares nothing mutable."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(entity), type=type(entity))
+
+
+class Memory:
+    """Committed entities in a dictionary: for tests, scenarios and benchmarks."""
+
+    def __init__(self) -> None:
+        self.entities: dict[str, dict[Key, Entity]] = {kind: {} for kind in KINDS}
+
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """See Committed."""
+        return self.entities[kind].get(key)
+
+    def merge(self, state: State) -> None:
+        """Take over a batch's changes: the commit of this store."""
+        for kind, changed in state.changes().items():
+            self.entities[kind].update(changed)

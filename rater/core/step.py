@@ -1,0 +1,247 @@
+"""One step: the outputs that one input causes, with sequences and ids given out in order.
+
+Refuses to know rules: it keeps the books of what the rules decided.
+"""
+
+from base64 import b64encode
+from datetime import datetime
+
+import msgspec
+
+from rater.core.decisions import digest, service_of
+from rater.core.entities import Account, InFlight
+from rater.core.inputs import Source
+from rater.core.money import format_micros
+from rater.core.outputs import (
+    AccountEvent,
+    Balance,
+    Debit,
+    LotShare,
+    LotState,
+    Output,
+    RechargeRequest,
+    RejectedCdr,
+    ServiceState,
+)
+from rater.core.reasons import DebitKind, EventKind, Reason
+from rater.core.settings import RatingSettings
+from rater.core.state import State
+from rater.core.tariff import Tariffs
+
+#: Events of one step are told in the order in which the closed list names their kinds.
+_RANK = {kind: rank for rank, kind in enumerate(EventKind)}
+#: The tenant under which outputs are kept that no known tenant caused.
+NO_TENANT = "-"
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What rating depends on besides state and input: settings, and the decks that were published."""
+
+    settings: RatingSettings
+    tariffs: Tariffs
+
+
+class Step:
+    """Collects what one input does to one tenant."""
+
+    __slots__ = ("_news", "account", "at", "outputs", "rules", "source", "state")
+
+    def __init__(self, state: State, rules: Rules, account: Account, source: Source, at: datetime) -> None:
+        self.state = state
+        self.rules = rules
+        self.account = account
+        self.source = source
+        self.at = at
+        self.outputs: list[Output] = []
+        self._news: list[tuple[EventKind, dict[str, object]]] = []
+
+    def tell(self, kind: EventKind, **facts: object) -> None:
+        """Remember an event; events are emitted, in their order, when the step is finished."""
+        self._news.append((kind, facts))
+
+    def debit(self, kind: DebitKind, id: str, amount: int, shares: list[tuple[str, int]], **facts: object) -> None:
+        """Emit a debit (a reversal is negative) with the balance after it."""
+        account = self.account
+        account.sequences.debits += 1
+        self.outputs.append(
+            Debit(
+                tenant=account.tenant,
+                id=id,
+                sequence=account.sequences.debits,
+                source=self.source,
+                kind=kind,
+                at=self.at,
+                amount=format_micros(amount),
+                currency=account.currency,
+                balance=format_micros(account.balance),
+                lots=lot_shares(shares),
+                **facts,  # type: ignore[arg-type]  # the caller names fields of Debit
+            )
+        )
+        self.balance_changed()
+
+    def balance_changed(self) -> None:
+        """The batch owes a balance record for this tenant."""
+        self.state.balances_due[self.account.tenant] = (self.source, self.at)
+
+    def request_recharge(self, recharge: str, attempt: int) -> None:
+        """Ask for a payment, in the same commit as what caused it."""
+        account, terms = self.account, self.account.recharge
+        terms.attempt, terms.suppressed = attempt, False
+        terms.in_flight = InFlight(recharge, terms.amount, attempt, self.at)
+        terms.requested = [*terms.requested, self.at][-self.rules.settings.recharges_per_month_max :]
+        account.sequences.recharges += 1
+        self.outputs.append(
+            RechargeRequest(
+                tenant=account.tenant,
+                id=recharge,
+                sequence=account.sequences.recharges,
+                source=self.source,
+                at=self.at,
+                amount=format_micros(terms.amount),
+                currency=account.currency,
+                attempt=attempt,
+                low_since=terms.low_since or 0,
+                balance=format_micros(account.balance),
+            )
+        )
+        self.tell(EventKind.RECHARGE_REQUESTED, recharge_id=recharge, amount=format_micros(terms.amount))
+        self.balance_changed()
+
+    def service_state(self, scope: str, state: str, reason: str, user: str | None = None) -> None:
+        """Emit what switches may do from now on, for the tenant or one user."""
+        account = self.account
+        account.sequences.service_states += 1
+        sequence = account.sequences.service_states
+        self.outputs.append(
+            ServiceState(
+                tenant=account.tenant,
+                id=f"{account.tenant}:service:{sequence}",
+                sequence=sequence,
+                source=self.source,
+                scope=scope,  # type: ignore[arg-type]  # a literal at every call
+                state=state,  # type: ignore[arg-type]  # a literal at every call
+                since=self.at,
+                reason=reason,
+                user=user,
+            )
+        )
+
+    def finish(self, service_reason: str = "balance") -> list[Output]:
+        """Emit the events in their order and the tenant's service state if it changed; all outputs of the step."""
+        account = self.account
+        if self._news:
+            self._emit_events()
+        service = service_of(account.credits, account.balance)
+        if service != account.service:
+            account.service = service
+            self.service_state("tenant", service, service_reason)
+        return self.outputs
+
+    def _emit_events(self) -> None:
+        account, balance = self.account, format_micros(self.account.balance)
+        self._news.sort(key=_event_order)
+        for kind, facts in self._news:
+            account.sequences.account_events += 1
+            sequence = account.sequences.account_events
+            self.outputs.append(
+                AccountEvent(
+                    tenant=account.tenant,
+                    id=f"{account.tenant}:event:{sequence}",
+                    sequence=sequence,
+                    source=self.source,
+                    event=kind,
+                    at=self.at,
+                    balance=balance,
+                    currency=account.currency,
+                    **facts,  # type: ignore[arg-type]  # the caller names fields of AccountEvent
+                )
+            )
+
+
+def _event_order(news: tuple[EventKind, dict[str, object]]) -> tuple[int, str]:
+    kind, facts = news
+    return _RANK[kind], str(facts.get("pool") or facts.get("user") or "")
+
+
+def lot_shares(shares: list[tuple[str, int]]) -> tuple[LotShare, ...]:
+    """Shares in micro-units as they stand in outputs."""
+    return tuple([LotShare(lot, format_micros(amount)) for lot, amount in shares])
+
+
+def balance_record(account: Account, source: Source, at: datetime, sequence: int) -> Balance:
+    """The tenant's balance as others see it."""
+    recharge = account.recharge
+    in_flight = recharge.in_flight
+    return Balance(
+        tenant=account.tenant,
+        id=f"{account.tenant}:balance:{sequence}",
+        sequence=sequence,
+        source=source,
+        at=at,
+        revision=account.revision,
+        currency=account.currency,
+        balance=format_micros(account.balance),
+        credits="enabled" if account.credits else "not_set_up",
+        recharge_enabled=recharge.enabled,
+        recharge_trigger=format_micros(recharge.trigger),
+        recharge_amount=format_micros(recharge.amount),
+        recharge_in_flight=in_flight.recharge if in_flight else None,
+        recharge_attempt=recharge.attempt,
+        recharge_failures=recharge.failures,
+        recharge_retry_at=recharge.retry_at,
+        recharge_suppressed=recharge.suppressed,
+        recharge_requests=tuple(recharge.requested),
+        low_since=recharge.low_since,
+        depleted_since=account.depleted_since,
+        lots=tuple(
+            [
+                LotState(lot.lot, format_micros(lot.remaining), lot.purchased_at, lot.expires_at)
+                for lot in account.lots
+                if lot.remaining
+            ]
+        ),
+    )
+
+
+def close_batch(state: State) -> list[Output]:
+    """The balance records that a batch owes: one for each tenant whose balance it touched."""
+    records: list[Output] = []
+    for tenant, (source, at) in state.balances_due.items():
+        account = state.accounts[tenant]
+        account.sequences.balances += 1
+        records.append(balance_record(account, source, at, account.sequences.balances))
+    state.balances_due.clear()
+    return records
+
+
+def rejected(
+    account: Account, source: Source, raw: bytes, reason: Reason, message: str, **facts: str | None
+) -> RejectedCdr:
+    """A dead letter with the raw bytes."""
+    account.sequences.rejected_cdrs += 1
+    text, encoding = raw_text(raw)
+    return RejectedCdr(
+        tenant=account.tenant,
+        id=reject_id(raw, reason),
+        sequence=account.sequences.rejected_cdrs,
+        source=source,
+        reason=reason,
+        message=message,
+        raw=text,
+        raw_encoding=encoding,  # type: ignore[arg-type]  # one of the two literals
+        **facts,
+    )
+
+
+def reject_id(raw: bytes, reason: Reason) -> str:
+    """The same bytes refused for the same reason are the same dead letter."""
+    return digest("rejected", reason.value, digest(raw.hex()))
+
+
+def raw_text(raw: bytes) -> tuple[str, str]:
+    """Raw bytes as text, in base64 where they are not UTF-8."""
+    try:
+        return raw.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return b64encode(raw).decode(), "base64"

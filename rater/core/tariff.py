@@ -1,0 +1,198 @@
+"""Tariffs: from a number and an instant to a rate, and from a rate and seconds to money.
+
+Longest prefix wins; at the same prefix a premium or unsupported row wins.  Known premium prefixes
+(rule 22) are consulted before the deck: an ordinary row never prices a premium number.
+Sources: rating-rules 22, 42, 44 to 48, 72, A1, A18; conformance README "Rate deck columns".
+Refuses to know who calls and who pays.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from datetime import UTC, datetime
+
+import msgspec
+
+from rater.core.country_names import country_of_name
+from rater.core.geography import PREMIUM_OVERLAY
+from rater.core.inputs import RateDeck, RateRow
+from rater.core.money import format_micros, half_up, parse_micros
+from rater.core.numbers import digits_of
+
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+#: Digits by which rows are grouped, so that a number tries only prefix lengths that exist near it.
+_BUCKET_DIGITS = 3
+SPECIAL = ("premium", "unsupported")
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """A row of a deck, ready to price with.
+
+    `price` and `fee` are micro-units; their texts are what outputs show.  `priced` is False for a
+    premium number that only an ordinary row matches: its price is not known.
+    """
+
+    deck: str
+    prefix: str
+    destination: str
+    country: str | None
+    type: str
+    price: int
+    price_text: str
+    fee: int
+    first_s: int
+    next_s: int
+    increments: str
+    valid_from: datetime
+    valid_to: datetime
+    priced: bool = True
+
+    @property
+    def special(self) -> bool:
+        """Premium or unsupported: never bundled minutes (rule 22)."""
+        return self.type in SPECIAL
+
+
+def billed_seconds(seconds: int, first_s: int, next_s: int) -> int:
+    """Seconds that increments of first_s/next_s bill: 0 for 0, else first_s and as many next_s as needed."""
+    if seconds <= 0:
+        return 0
+    if seconds <= first_s:
+        return first_s
+    return first_s - (first_s - seconds) // next_s * next_s
+
+
+def charge(rate: Rate, seconds: int) -> int:
+    """Price of the seconds in micro-units, without connection fee: one rounding, half up (A18)."""
+    return half_up(rate.price * billed_seconds(seconds, rate.first_s, rate.next_s), 60)
+
+
+class Tariff:
+    """One version of a deck, indexed for longest-prefix match."""
+
+    def __init__(self, deck: RateDeck) -> None:
+        self.version = deck.version
+        self.currency = deck.currency
+        self.outbound = _PrefixIndex([_rate(deck, row) for row in deck.rows if row.direction == "outbound"])
+        self.toll_free = _PrefixIndex(
+            [_rate(deck, row) for row in deck.rows if row.direction == "toll_free_inbound"]
+        )
+
+    def to(self, called: str, at: datetime, destination: str | None = None) -> Rate | None:
+        """The rate for calling a number, or by the destination's name when too much of it is hidden (rule 72)."""
+        found = self.outbound.longest(digits_of(called), at)
+        if called[-1:] == "*" and destination is not None and found is None:
+            found = self.outbound.by_name(destination, at)
+        overlay = _overlay(digits_of(called))
+        if overlay is None or (found is not None and (found.special or len(found.prefix) > len(overlay[0]))):
+            return found
+        prefix, kind = overlay
+        return _unpriced(self.version, prefix, kind, found)
+
+    def from_toll_free(self, calling: str | None, at: datetime) -> Rate | None:
+        """The rate of a toll-free call by where it came from (rule 42); a withheld number gets the `*` row."""
+        found = self.toll_free.longest(digits_of(calling), at) if calling else None
+        return found or self.toll_free.exact("*", at)
+
+
+class Tariffs:
+    """The decks that were published, by version."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, Tariff] = {}
+
+    def publish(self, deck: RateDeck) -> None:
+        """Add a version; a version is immutable, so publishing it again changes nothing."""
+        self._versions.setdefault(deck.version, Tariff(deck))
+
+    def __contains__(self, version: str) -> bool:
+        return version in self._versions
+
+    def __getitem__(self, version: str) -> Tariff:
+        return self._versions[version]
+
+    def __iter__(self) -> object:
+        return iter(self._versions)
+
+
+class _PrefixIndex:
+    """Rows by prefix, and the lengths that occur under each group of leading digits."""
+
+    def __init__(self, rates: list[Rate]) -> None:
+        rows: dict[str, list[Rate]] = defaultdict(list)
+        for rate in rates:
+            rows[rate.prefix].append(rate)
+        self._rows = {
+            prefix: tuple(sorted(found, key=lambda rate: (not rate.special, rate.valid_from)))
+            for prefix, found in rows.items()
+        }
+        lengths: dict[str, set[int]] = defaultdict(set)
+        short: dict[str, set[int]] = defaultdict(set)
+        for prefix in self._rows:
+            if len(prefix) >= _BUCKET_DIGITS:
+                lengths[prefix[:_BUCKET_DIGITS]].add(len(prefix))
+            else:
+                short[prefix].add(len(prefix))
+        self._short = sorted({len(prefix) for prefix in short}, reverse=True)
+        self._lengths = {
+            bucket: tuple(sorted(found, reverse=True)) + tuple(self._short) for bucket, found in lengths.items()
+        }
+        self._by_name: dict[str, list[Rate]] = defaultdict(list)
+        for rate in sorted(rates, key=lambda rate: len(rate.prefix)):
+            self._by_name[rate.destination.casefold()].append(rate)
+            if rate.country and rate.type in ("landline", "mixed"):
+                self._by_name[rate.country].append(rate)
+
+    def longest(self, digits: str, at: datetime) -> Rate | None:
+        """The row of the longest prefix of the digits that is valid at the instant."""
+        for length in self._lengths.get(digits[:_BUCKET_DIGITS], self._short):
+            for rate in self._rows.get(digits[:length], ()):
+                if rate.valid_from <= at < rate.valid_to:
+                    return rate
+        return None
+
+    def exact(self, prefix: str, at: datetime) -> Rate | None:
+        """The row of exactly this prefix that is valid at the instant."""
+        return next((r for r in self._rows.get(prefix, ()) if r.valid_from <= at < r.valid_to), None)
+
+    def by_name(self, destination: str, at: datetime) -> Rate | None:
+        """The most general row of a destination's name, or of the country that the name means."""
+        named = self._by_name.get(destination.casefold()) or self._by_name.get(country_of_name(destination) or "")
+        return next((r for r in named or () if r.valid_from <= at < r.valid_to), None)
+
+
+_OVERLAY = sorted(PREMIUM_OVERLAY)
+_OVERLAY_PREFIXES = [prefix for prefix, _ in _OVERLAY]
+
+
+def _overlay(digits: str) -> tuple[str, str] | None:
+    """The known premium prefix that the digits start with (rule 22)."""
+    at = bisect_right(_OVERLAY_PREFIXES, digits) - 1
+    if at >= 0 and digits.startswith(_OVERLAY_PREFIXES[at]):
+        return _OVERLAY[at]
+    return None
+
+
+def _unpriced(deck: str, prefix: str, kind: str, ordinary: Rate | None) -> Rate:
+    """A premium number that the deck does not price: the ordinary row only lends country and name."""
+    country = ordinary.country if ordinary else None
+    name = f"{ordinary.destination} ({kind})" if ordinary else kind
+    return Rate(deck, prefix, name, country, kind, 0, "0", 0, 60, 60, "60/60", _ALWAYS, _NEVER, priced=False)
+
+
+def _rate(deck: RateDeck, row: RateRow) -> Rate:
+    return Rate(
+        deck=deck.version,
+        prefix=row.prefix,
+        destination=row.destination,
+        country=row.country,
+        type=row.type,
+        price=parse_micros(row.price_per_minute),
+        price_text=format_micros(parse_micros(row.price_per_minute)),
+        fee=parse_micros(row.connection_fee),
+        first_s=row.increment_first_s,
+        next_s=row.increment_next_s,
+        increments=f"{row.increment_first_s}/{row.increment_next_s}",
+        valid_from=row.valid_from or _ALWAYS,
+        valid_to=row.valid_to or _NEVER,
+    )

@@ -1,0 +1,16 @@
+"""Exit codes: the closed list that scripts may rely on."""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What a command's exit code says."""
+
+    OK = 0
+    FAILED = 1  # the command ran, and what it checks is not so (a scenario differs, a deck has errors)
+    USAGE = 2  # the command line or a file that people write is wrong; nothing was done
+    REFUSED = 3  # the run went through; some records were refused and kept as dead letters
+    STORE_IN_USE = 4  # another process has the store
+    STORE_TOO_NEW = 5  # the store was written by a newer version
+    DISK_FULL = 6  # nothing of the last batch was kept; free some space and run again
+    INTERRUPTED = 130

@@ -1,0 +1,77 @@
+"""One batch: records and committed state in; outputs, changed entities and counts out.
+
+The same step under every shell.  Refuses to know files, topics' transport, and where state is kept; the
+shell commits outputs and changes together, then merges, or drops the batch and leaves no trace.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from rater.contracts.codec import decode_cdr, decode_command
+from rater.core.apply import Applied, apply_call, apply_command, reject
+from rater.core.inputs import AnyCommand, CallRecord, Source
+from rater.core.mediation import Refusal
+from rater.core.outputs import TOPIC_OF, Output
+from rater.core.reasons import Outcome
+from rater.core.state import Committed, State
+from rater.core.step import Rules, close_batch
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One input as it was read: its topic's kind, where it stood, its bytes.
+
+    `decoded` is there when a file format other than the topic's own was mediated by its reader.
+    """
+
+    kind: Literal["cdr", "command"]
+    source: Source
+    raw: bytes
+    decoded: CallRecord | AnyCommand | Refusal | None = None
+
+
+class Batch:
+    """What a shell commits in one transaction."""
+
+    __slots__ = ("counts", "outputs", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.outputs: list[Output] = []
+        self.counts: Counter[Outcome] = Counter()
+
+    def by_topic(self) -> dict[str, list[Output]]:
+        """The outputs of each topic, in order."""
+        topics: dict[str, list[Output]] = {}
+        for output in self.outputs:
+            topics.setdefault(TOPIC_OF[type(output)], []).append(output)
+        return topics
+
+
+def run_batch(committed: Committed, rules: Rules, records: Iterable[Record]) -> Batch:
+    """Apply records in order to a new overlay.  An exception is a bug: the shell stops and nothing is kept."""
+    batch = Batch(State(committed))
+    for record in records:
+        applied = apply_record(batch.state, rules, record)
+        batch.counts[applied.outcome] += 1
+        batch.outputs.extend(applied.outputs)
+    batch.outputs.extend(close_batch(batch.state))
+    return batch
+
+
+def apply_record(state: State, rules: Rules, record: Record) -> Applied:
+    """Decode one record and apply it, or keep its bytes with the reason."""
+    source, raw = record.source, record.raw
+    if record.kind == "cdr":
+        value = decode_cdr(raw) if record.decoded is None else record.decoded
+        if isinstance(value, CallRecord):
+            return apply_call(state, rules, value, source, raw)
+    else:
+        value = decode_command(raw) if record.decoded is None else record.decoded
+        if not isinstance(value, Refusal):
+            assert not isinstance(value, CallRecord)
+            return apply_command(state, rules, value, source, raw)
+    assert isinstance(value, Refusal)
+    return reject(state, source, raw, value)

@@ -10,10 +10,10 @@ from functools import lru_cache
 
 import msgspec
 
-from rater.core.catalogue import DIAL_OUT_BASIS_PURCHASED_FROM, Plan, allowance, dial_out_minutes
+from rater.core.catalogue import DIAL_OUT_BASIS_PURCHASED_FROM, Plan, allowance, dial_out_minutes, sku
 from rater.core.entities import Account, PoolMonth
 from rater.core.entitlements import DIAL_OUT_FAMILY, holders_count
-from rater.core.instants import MonthIndex, first_day, month_start, period_of
+from rater.core.instants import MonthIndex, first_day, month_start, parse_period, period_of
 from rater.core.reasons import EventKind
 from rater.core.settings import RatingSettings
 from rater.core.state import State
@@ -86,6 +86,45 @@ def purchased_at(account: Account, at: datetime) -> int:
         if since is None or since <= at:
             purchased = count
     return purchased
+
+
+class PoolUse(msgspec.Struct, frozen=True):
+    """A pool's month as reports show it."""
+
+    pool: Pool
+    month: MonthIndex
+    used: int
+    total: int
+
+
+def pool_named(name: str) -> tuple[Pool, MonthIndex] | None:
+    """The pool and month that a name means; None when no pool can have this name."""
+    *family, last = name.split("/")
+    try:
+        month = parse_period(last)
+    except ValueError:
+        return None
+    if "/".join(family) == DIAL_OUT_FAMILY:
+        return Pool(DIAL_OUT_FAMILY, "", None, ""), month
+    known = sku(family[0]) if len(family) in (2, 3) else None
+    if known is None or known.plan is None or known.plan.international != (len(family) == 3):
+        return None
+    side = family[2] if len(family) == 3 else DOMESTIC
+    if side not in (DOMESTIC, INTERNATIONAL):
+        return None
+    country = family[1].partition("-")[0] if known.plan.pooled else ""
+    return Pool("/".join(family[:2]), side, known.plan, country), month
+
+
+def pool_use(state: State, settings: RatingSettings, account: Account, name: str) -> PoolUse | None:
+    """Used and total minutes of a named pool, counting licences up to the tenant's clock."""
+    found = pool_named(name)
+    if found is None:
+        return None
+    pool, month = found
+    used = state.peek_pool(account.tenant, name).used
+    now = min(account.clock, month_start(month + 1) - _INSTANT)
+    return PoolUse(pool, month, used, max(used, total(state, account, settings, pool, month, now)))
 
 
 class Draw(msgspec.Struct, frozen=True):

@@ -1,0 +1,95 @@
+"""`rater check`: play scenarios and say which do not come out as they expect."""
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from rater.errors import RaterError
+from rater.exits import Exit
+from rater.scenarios.engine import EmbeddedEngine
+from rater.scenarios.model import ScenarioFile, read_scenario
+from rater.scenarios.runner import Result, play
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("check")(check)
+
+
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Scenario files, or folders of them.", metavar="PATH...")],
+    engine: Annotated[str, typer.Option(help="Where to play them: embedded.")] = "embedded",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Play scenario files; exit 1 if any differs from what it expects, 2 if a file is not a scenario.
+
+    Example: rater check my-tariff/ ../shared/conformance
+    """
+    if engine != "embedded":
+        raise RaterError(f"--engine: expected embedded, got {engine!r}")
+    files, unreadable = _read(paths)
+    results = [play(file, EmbeddedEngine) for file in files]
+    if json:
+        typer.echo(orjson.dumps(_summary(results, unreadable)))
+    else:
+        _print(results, unreadable)
+    if unreadable:
+        raise typer.Exit(Exit.USAGE)
+    if any(result.differences for result in results):
+        raise typer.Exit(Exit.FAILED)
+
+
+def scenario_paths(paths: list[Path]) -> list[Path]:
+    """The scenario files that paths mean: a folder means every .yaml and .yml below it, in order."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted([*path.rglob("*.yaml"), *path.rglob("*.yml")])
+            if not inside:
+                raise RaterError(f"{path}: expected scenario files (*.yaml) in this folder, found none")
+            found.extend(inside)
+        elif path.exists():
+            found.append(path)
+        else:
+            raise RaterError(f"{path}: no such file or folder")
+    return found
+
+
+def _read(paths: list[Path]) -> tuple[list[ScenarioFile], list[str]]:
+    files: list[ScenarioFile] = []
+    unreadable: list[str] = []
+    for path in scenario_paths(paths):
+        try:
+            files.append(read_scenario(path))
+        except RaterError as wrong:
+            unreadable.append(str(wrong))
+    return files, unreadable
+
+
+def _print(results: list[Result], unreadable: list[str]) -> None:
+    for result in results:
+        verdict = "differs" if result.differences else "ok"
+        typer.echo(f"{verdict:8}{result.file.path.name}: {result.file.scenario.scenario}")
+        for difference in result.differences:
+            typer.echo(f"        {difference}")
+    for error in unreadable:
+        typer.echo(f"error   {error}", err=True)
+    passed = sum(not result.differences for result in results)
+    typer.echo(f"{passed} of {len(results) + len(unreadable)} scenarios pass", err=True)
+
+
+def _summary(results: list[Result], unreadable: list[str]) -> dict[str, object]:
+    return {
+        "scenarios": [
+            {
+                "path": str(result.file.path),
+                "scenario": result.file.scenario.scenario,
+                "ok": not result.differences,
+                "differences": list(result.differences),
+            }
+            for result in results
+        ],
+        "errors": unreadable,
+    }

@@ -1,0 +1,65 @@
+"""Where a scenario is played: the one thing that an engine must be able to do, and the engine in process.
+
+Refuses to know the scenario format.
+"""
+
+from typing import Protocol
+
+from rater.core.entities import Account
+from rater.core.inputs import RateDeck, Source
+from rater.core.outputs import Output
+from rater.core.pools import PoolUse, pool_use
+from rater.core.reasons import Outcome
+from rater.core.settings import RatingSettings
+from rater.core.state import Memory, State
+from rater.core.step import Rules
+from rater.core.tariff import Tariffs
+from rater.task import Record, run_batch
+
+
+class Engine(Protocol):
+    """The rater, as a scenario sees it."""
+
+    def publish(self, deck: RateDeck) -> None:
+        """Make a version of a rate deck known."""
+
+    def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
+        """Apply one record of kind `cdr` or `command`; what became of it, and its outputs."""
+
+    def account(self, tenant: str) -> Account:
+        """The tenant as it stands."""
+
+    def pool(self, tenant: str, name: str) -> PoolUse | None:
+        """A pool's minutes; None when no pool can have this name."""
+
+
+class EmbeddedEngine:
+    """The rater in this process, without a file."""
+
+    def __init__(self, settings: RatingSettings) -> None:
+        self._memory = Memory()
+        self._rules = Rules(settings, Tariffs())
+        self._submitted = 0
+
+    def publish(self, deck: RateDeck) -> None:
+        """See Engine."""
+        self._rules.tariffs.publish(deck)
+
+    def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
+        """See Engine."""
+        source = Source("cdrs" if kind == "cdr" else "commands", 0, self._submitted)
+        self._submitted += 1
+        record = Record("cdr" if kind == "cdr" else "command", source, raw)
+        batch = run_batch(self._memory, self._rules, [record])
+        self._memory.merge(batch.state)
+        return next(iter(batch.counts)), batch.outputs
+
+    def account(self, tenant: str) -> Account:
+        """See Engine."""
+        account = State(self._memory).account(tenant)
+        assert account is not None, tenant
+        return account
+
+    def pool(self, tenant: str, name: str) -> PoolUse | None:
+        """See Engine."""
+        return pool_use(State(self._memory), self._rules.settings, self.account(tenant), name)

@@ -34,7 +34,7 @@ def apply_call(state: State, rules: Rules, cdr: CallRecord, source: Source, raw:
     if account is None:
         message = "expected a tenant that was configured; configure it, then replay this record"
         return reject(state, source, raw, _unknown(cdr.tenant, message), cdr.tenant, cdr.usage_id)
-    step = Step(state, rules, account, source, as_utc(arrival(cdr)))
+    step = Step(state, rules, account, source, arrival(cdr))
     outcome = call_arrived(step, cdr)
     if isinstance(outcome, Refusal):
         return _refuse_call(step, cdr, raw, outcome)

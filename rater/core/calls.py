@@ -11,11 +11,11 @@ import msgspec
 from rater.core.credit import refund
 from rater.core.entities import LiveCall
 from rater.core.inputs import CallRecord
-from rater.core.instants import as_utc, period_of
-from rater.core.mediation import Refusal, arrival, in_utc
+from rater.core.instants import period_of
+from rater.core.mediation import Refusal, emergency_call, refusal
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
-from rater.core.rating import call_hash, check, rate_call, subject_of
+from rater.core.rating import call_hash, payer, rate_call
 from rater.core.reasons import DebitKind, Outcome, Reason
 from rater.core.step import Step
 
@@ -31,19 +31,19 @@ def content_hash(cdr: CallRecord) -> str:
 
 def call_arrived(step: Step, cdr: CallRecord) -> Outcome | Refusal:
     """Apply one record of a known tenant; a Refusal changed neither money nor minutes."""
-    cdr = in_utc(cdr)
-    subject = subject_of(step, cdr)
-    refused, emergency = check(step, cdr, subject)
+    account = step.account
+    user, held = payer(step, cdr)
+    emergency = emergency_call(cdr, held.country or cdr.user_country)
+    refused = refusal(cdr, account.currency, emergency)
     if refused is not None:
         return refused
-    advance(step, as_utc(arrival(cdr)))
-    if subject.user is not None:
-        subject = subject_of(step, cdr)
+    if step.at > account.clock:
+        advance(step, step.at)
     content = content_hash(cdr)
-    live = step.state.call(step.account.tenant, cdr.usage_id)
-    before = step.account.balance
+    live = step.state.call(account.tenant, cdr.usage_id)
+    before = account.balance
     if live is None:
-        rate_call(step, cdr, subject, emergency, content, None)
+        rate_call(step, cdr, user, held, emergency, content, None)
         balance_moved(step, before)
         return Outcome.RATED
     if cdr.version < live.version or (cdr.version == live.version and content == live.content):
@@ -52,7 +52,7 @@ def call_arrived(step: Step, cdr: CallRecord) -> Outcome | Refusal:
         message = f"version {cdr.version} of this usage id was rated with other content"
         return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
     _reverse(step, cdr, live)
-    rate_call(step, cdr, subject, emergency, content, live.version)
+    rate_call(step, cdr, user, held, emergency, content, live.version)
     balance_moved(step, before)
     return Outcome.CORRECTED
 

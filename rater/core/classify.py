@@ -151,7 +151,6 @@ class Route(msgspec.Struct, frozen=True):
     anomalies: tuple[Anomaly, ...]
 
 
-@lru_cache(maxsize=65536)
 def classify(
     type: CallType,
     number_type: NumberType,
@@ -165,8 +164,8 @@ def classify(
 ) -> Route:
     """Find the row for a call, and resolve it to pools and capabilities.
 
-    `on` is the first day of the stretch of dates in which no rule changes, so that the cache holds;
-    `user` is only needed (else empty) when the user holds a plan of its own.
+    `on` is the first day of the stretch of dates in which no rule changes, so that the caller can cache
+    the answer; `user` is only needed (else empty) when the user holds a plan of its own.
     """
     services, plans, unknown = holdings(skus)
     situation = Situation(
@@ -203,11 +202,6 @@ def holdings(skus: tuple[str, ...]) -> tuple[frozenset[Service], tuple[Plan, ...
     services = frozenset(service for found in known for service in found.services)
     plans = sorted({found.plan.code: found.plan for found in known if found.plan}.values(), key=_use_order)
     return services, tuple(plans), tuple(code for code in skus if sku(code) is None)
-
-
-def has_own_plan(skus: tuple[str, ...]) -> bool:
-    """Whether one of the plans is counted per user (rule 7)."""
-    return any(not plan.pooled for plan in holdings(skus)[1])
 
 
 def _use_order(plan: Plan) -> tuple[int, str]:

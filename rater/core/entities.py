@@ -83,13 +83,15 @@ class Account(msgspec.Struct, kw_only=True):
 class Stretch(msgspec.Struct, frozen=True):
     """What a user held from `since` (None: the beginning of time) until the next stretch.
 
-    `profile` is country and licences as one string: the key under which classification is cached.
+    `profile` is country and licences as one string: the key under which classification is cached;
+    `own_plan` that one of the licences is counted per user (rule 7).
     """
 
     since: datetime | None
     country: str | None
     skus: tuple[str, ...]
     profile: str
+    own_plan: bool = False
 
 
 class User(msgspec.Struct, frozen=True):
@@ -109,13 +111,20 @@ class Holders(msgspec.Struct):
     sorted, at which others first held it within month m.
     """
 
+    revision: int = 0
     standing: dict[int, int] = {}
     joined: dict[int, list[datetime]] = {}
 
 
 class PoolMonth(msgspec.Struct):
-    """One minute pool in one month."""
+    """One minute pool in one month.
 
+    `total` was counted at `counted`, the revision of its holders; it is only kept while nobody joined
+    within the month, because then it does not depend on the instant.
+    """
+
+    total: int = 0
+    counted: int = -1
     used: int = 0
     warned: bool = False
     exhausted_at: int = 0

@@ -64,6 +64,7 @@ def store_user(state: State, tenant: str, before: User | None, after: User) -> N
         families = _families(before) | _families(after)
         for family in sorted(families):
             holders = state.holders_to_change(tenant, family)
+            holders.revision += 1
             _count(holders, before, family, -1)
             _count(holders, after, family, +1)
     state.users[(tenant, after.user)] = after
@@ -90,7 +91,12 @@ def _added(skus: tuple[str, ...], code: str) -> tuple[str, ...]:
 
 
 def _stretch(since: datetime | None, country: str | None, skus: tuple[str, ...]) -> Stretch:
-    return Stretch(since, country, skus, profile_key(country, skus))
+    return Stretch(since, country, skus, profile_key(country, skus), _has_own_plan(skus))
+
+
+def _has_own_plan(skus: tuple[str, ...]) -> bool:
+    plans = [known.plan for code in skus if (known := sku(code)) is not None and known.plan is not None]
+    return any(not plan.pooled for plan in plans)
 
 
 def _changed(user: User, since: datetime | None, until: datetime | None, change) -> User:  # type: ignore[no-untyped-def]

@@ -26,7 +26,7 @@ Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217")]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):
     """Where an input was read: topic (or file), partition, offset (or row)."""
 
     topic: str
@@ -34,7 +34,7 @@ class Source(msgspec.Struct, frozen=True):
     offset: int
 
 
-class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CallRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A call-detail record of the `cdrs` topic (rating-rules 2.1 to 2.3), keyed by tenant.
 
     `usage_id` is the idempotency key (rule 68).  `answered_at` decides the month (rule 69).

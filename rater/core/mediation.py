@@ -11,6 +11,7 @@ import msgspec
 from rater.core.classify import INBOUND, OUTBOUND
 from rater.core.geography import is_emergency
 from rater.core.inputs import CallRecord
+from rater.core.instants import as_utc
 from rater.core.numbers import is_address, is_e164, is_withheld
 from rater.core.reasons import CallType, Reason
 
@@ -29,7 +30,12 @@ class Refusal(msgspec.Struct, frozen=True):
 
 def in_utc(cdr: CallRecord) -> CallRecord:
     """The record with every instant in UTC, so that the same call has the same content."""
-    if cdr.answered_at.tzinfo is UTC and cdr.received_at is None and cdr.ended_at is None:
+    received, ended = cdr.received_at, cdr.ended_at
+    if (
+        cdr.answered_at.tzinfo is UTC
+        and (received is None or received.tzinfo is UTC)
+        and (ended is None or ended.tzinfo is UTC)
+    ):
         return cdr
     changed = {
         field: value.astimezone(UTC)
@@ -40,8 +46,8 @@ def in_utc(cdr: CallRecord) -> CallRecord:
 
 
 def arrival(cdr: CallRecord) -> datetime:
-    """When the record reached the rater; without `received_at`, when the call ended."""
-    return cdr.received_at or cdr.answered_at + timedelta(seconds=cdr.duration_s)
+    """When the record reached the rater, in UTC; without `received_at`, when the call ended."""
+    return as_utc(cdr.received_at or cdr.answered_at + timedelta(seconds=cdr.duration_s))
 
 
 def refusal(cdr: CallRecord, currency: str, emergency: bool) -> Refusal | None:
@@ -75,7 +81,8 @@ def emergency_call(cdr: CallRecord, country: str | None) -> bool:
 
 def internal_call(cdr: CallRecord) -> bool:
     """Whether the call stayed within the service (rule 15)."""
-    return cdr.type is CallType.INTERNAL or (cdr.called is not None and is_address(cdr.called))
+    called = cdr.called
+    return cdr.type is CallType.INTERNAL or (called is not None and called[:1] != "+" and is_address(called))
 
 
 def _times_disagree(cdr: CallRecord, ended_at: datetime) -> Refusal | None:

@@ -6,6 +6,7 @@ and anything that is not an integer or a decimal string.
 """
 
 import re
+from functools import lru_cache
 
 MICROS_PER_UNIT = 1_000_000
 DECIMALS_MAX = 6
@@ -39,11 +40,16 @@ def parse_micros(text: str) -> int:
 
 def format_micros(micros: int) -> str:
     """Write micro-units as the shortest decimal string in major units: 74_948_000 is "74.948"."""
-    if micros == 0:
-        return "0"
-    whole, fraction = divmod(abs(micros), MICROS_PER_UNIT)
-    text = f"{whole}.{fraction:06d}".rstrip("0") if fraction else str(whole)
-    return "-" + text if micros < 0 else text
+    if micros < 0:
+        return "-" + format_micros(-micros)
+    fraction = micros % MICROS_PER_UNIT
+    if not fraction:
+        return str(micros // MICROS_PER_UNIT)
+    return f"{micros // MICROS_PER_UNIT}.{fraction:06d}".rstrip("0")
+
+
+#: The same for amounts that recur, such as the charges of calls.
+format_amount = lru_cache(maxsize=65536)(format_micros)
 
 
 def half_up(numerator: int, denominator: int) -> int:

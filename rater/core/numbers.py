@@ -6,14 +6,14 @@ number belongs to: that is the rate deck's knowledge.
 
 import re
 
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}\**", re.ASCII)
+_match_e164 = re.compile(r"\+[1-9][0-9]{1,14}\**", re.ASCII).fullmatch
 #: What switches write when the caller withheld the number.
 _WITHHELD = frozenset({"", "anonymous", "restricted", "unavailable", "unknown", "private", "<no data>"})
 
 
 def is_e164(number: str) -> bool:
     """A plus sign, country code and subscriber number, 15 digits at most; the last may be hidden as `*`."""
-    return _E164.fullmatch(number) is not None and len(number) <= 16
+    return len(number) <= 16 and _match_e164(number) is not None
 
 
 def is_withheld(number: str | None) -> bool:

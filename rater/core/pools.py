@@ -61,14 +61,36 @@ def pool_name(family: str, side: str, month: MonthIndex) -> str:
     return f"{family}/{side}/{period_of(month)}" if side else f"{family}/{period_of(month)}"
 
 
-def total(state: State, account: Account, settings: RatingSettings, pool: Pool, month: MonthIndex, at: datetime) -> int:
+def total(
+    state: State, account: Account, settings: RatingSettings, pool: Pool, month: MonthIndex, at: datetime
+) -> int:
     """Minutes of the pool in the month, counting licences held up to an instant (A9, A10)."""
     if pool.plan is None:
         return _dial_out_total(state, account, settings, month, at)
+    holders = state.holders_of(account.tenant, pool.family)
     minutes = _allowance(pool.plan, pool.country, first_day(month))[pool.side == INTERNATIONAL]
-    if not minutes:
-        return 0
-    return minutes * holders_count(state.holders_of(account.tenant, pool.family), month, at)
+    return minutes * holders_count(holders, month, at) if minutes else 0
+
+
+def _total_of(
+    state: State,
+    account: Account,
+    settings: RatingSettings,
+    pool: Pool,
+    month: MonthIndex,
+    at: datetime,
+    staged: PoolMonth,
+) -> int:
+    """The same, taken from the pool's month where it was counted before and cannot have changed."""
+    if pool.plan is None:
+        return _dial_out_total(state, account, settings, month, at)
+    holders = state.holders_of(account.tenant, pool.family)
+    if staged.counted == holders.revision:
+        return staged.total
+    whole = total(state, account, settings, pool, month, at)
+    if month not in holders.joined:
+        staged.total, staged.counted = whole, holders.revision
+    return whole
 
 
 def _dial_out_total(state: State, account: Account, settings: RatingSettings, month: MonthIndex, at: datetime) -> int:
@@ -155,7 +177,9 @@ def available(
     nothing left (A2).
     """
     staged = state.pool(account.tenant, pool.name(month))
-    seen = max(total(state, account, settings, pool, month, at), staged.used)
+    seen = _total_of(state, account, settings, pool, month, at, staged)
+    if seen < staged.used:
+        seen = staged.used
     left = seen - staged.used
     if left and pool.has_two_caps and settings.linked_caps:
         other = pool.other_side()
@@ -184,7 +208,8 @@ def take(
             draws.append(Draw(pool, pool.name(month), taken, staged.used, seen))
             staged.used += taken
             minutes -= taken
-        news.extend(_news(state, account, settings, pool, month, at, staged))
+        if staged.used and staged.used * 100 >= seen * settings.pool_warning_percent:
+            news.extend(_news(state, account, settings, pool, month, at, staged))
         if not minutes:
             break
     return draws, news
@@ -207,12 +232,8 @@ def _news(
     staged: PoolMonth,
 ) -> Iterator[PoolNews]:
     """What to tell now: a warning once a month; exhaustion once, and again only after the total grew."""
-    if staged.warned and staged.exhausted_at > staged.used:
-        return
-    if staged.used == 0:
-        return
     now = max(at, min(account.clock, month_start(month + 1) - _INSTANT))
-    whole = max(total(state, account, settings, pool, month, now), staged.used)
+    whole = max(_total_of(state, account, settings, pool, month, now, staged), staged.used)
     name = pool.name(month)
     if not staged.warned and staged.used * 100 >= whole * settings.pool_warning_percent:
         staged.warned = True

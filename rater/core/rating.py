@@ -5,20 +5,20 @@ conformance README's settled details.  Refuses to know bytes, time and where sta
 """
 
 from bisect import bisect_right
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from hashlib import blake2b
 
 import msgspec
 
 from rater.core.catalogue import CATALOGUE_CHANGES
-from rater.core.classify import OUTBOUND, Draws, Route, classify, has_own_plan
+from rater.core.classify import OUTBOUND, Draws, Route, classify
 from rater.core.credit import debit
 from rater.core.entities import Account, LiveCall, Stretch, User
 from rater.core.entitlements import new_user, stretch_at
 from rater.core.inputs import CallRecord
-from rater.core.instants import MonthIndex, as_utc, month_closes_at, month_index, period_of
-from rater.core.mediation import Refusal, arrival, emergency_call, internal_call, refusal
-from rater.core.money import ceil_div, format_micros
+from rater.core.instants import MonthIndex, month_closes_at, month_index, period_of
+from rater.core.mediation import internal_call
+from rater.core.money import ceil_div, format_amount, format_micros
 from rater.core.outputs import RatedCall, Segment
 from rater.core.passing_time import restrict
 from rater.core.policies import policy_allows
@@ -27,18 +27,19 @@ from rater.core.reasons import Anomaly, CallType, DebitKind, EventKind, NumberTy
 from rater.core.step import Step, lot_shares
 from rater.core.tariff import Rate, Tariff, charge
 
-_EPOCH_STARTS = (date.min, *CATALOGUE_CHANGES)
+#: No rule changes between two of these instants.
+_EPOCH_STARTS = tuple(
+    datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (date.min, *CATALOGUE_CHANGES)
+)
+_LAST_EPOCH_START = _EPOCH_STARTS[-1]
+_LAST_EPOCH = len(_EPOCH_STARTS) - 1
+#: Answers of the decision table; they depend on nothing but their key.
+_ROUTES: dict[tuple[object, ...], Route] = {}
+_ROUTES_MAX = 65_536
 _NOBODY = Stretch(None, None, (), "|")
 _EMERGENCY = "23 emergency"
 _NOT_CONNECTED = "73 not connected"
 _FREECALL = "FREECALL"
-
-
-class Subject(msgspec.Struct, frozen=True):
-    """Who pays for the call, as of its start: the user (None if unknown or absent) and what it holds."""
-
-    user: User | None
-    held: Stretch
 
 
 class Priced(msgspec.Struct):
@@ -60,31 +61,31 @@ class Priced(msgspec.Struct):
     lots: list[tuple[str, int]] = []
 
 
-def subject_of(step: Step, cdr: CallRecord) -> Subject:
-    """The payer of the record, with the licences in force when the call started (rules 14, 17, 18, 26, 36)."""
+def payer(step: Step, cdr: CallRecord) -> tuple[User | None, Stretch]:
+    """Who pays, and what it held when the call started (rules 14, 17, 18, 26, 36); nobody knows some users."""
     if cdr.user is None:
-        return Subject(None, _NOBODY)
+        return None, _NOBODY
     user = step.state.user(step.account.tenant, cdr.user)
-    return Subject(user, stretch_at(user, cdr.answered_at) if user else _NOBODY)
-
-
-def check(step: Step, cdr: CallRecord, subject: Subject) -> tuple[Refusal | None, bool]:
-    """Why the record cannot be rated (or None), and whether it is an emergency call."""
-    emergency = emergency_call(cdr, subject.held.country or cdr.user_country)
-    return refusal(cdr, step.account.currency, emergency), emergency
+    return user, stretch_at(user, cdr.answered_at) if user else _NOBODY
 
 
 def rate_call(
-    step: Step, cdr: CallRecord, subject: Subject, emergency: bool, content: str, replaces: int | None
+    step: Step,
+    cdr: CallRecord,
+    user: User | None,
+    held: Stretch,
+    emergency: bool,
+    content: str,
+    replaces: int | None,
 ) -> None:
     """Rate a record that was checked and is no duplicate; `replaces` is the version that it corrects."""
     month = month_index(cdr.answered_at)
-    priced = _price(step, cdr, subject, emergency, month)
+    priced = _price(step, cdr, user, held, emergency, month)
     account = step.account
     call_id = call_hash(cdr)
     if priced.charge:
         priced.lots = debit(account, priced.charge)
-    _emit_rated_call(step, cdr, subject, priced, call_id, content, month, replaces)
+    _emit_rated_call(step, cdr, held, priced, call_id, content, month, replaces)
     if priced.charge:
         step.debit(
             DebitKind.CALL,
@@ -105,7 +106,7 @@ def rate_call(
         lots=tuple(priced.lots),
     )
     if priced.unfunded and cdr.user is not None:
-        user = subject.user or new_user(cdr.user, cdr.user_country)
+        user = step.state.user(account.tenant, cdr.user) or new_user(cdr.user, cdr.user_country)
         if user.restricted_since is None:
             restrict(step, user, _restriction_reason(account))
 
@@ -115,7 +116,9 @@ def call_hash(cdr: CallRecord) -> str:
     return blake2b(f"{cdr.tenant}\0{cdr.usage_id}\0{cdr.version}".encode(), digest_size=16).hexdigest()
 
 
-def _price(step: Step, cdr: CallRecord, subject: Subject, emergency: bool, month: MonthIndex) -> Priced:
+def _price(
+    step: Step, cdr: CallRecord, user: User | None, held: Stretch, emergency: bool, month: MonthIndex
+) -> Priced:
     """The decision order: not connected, emergency, internal, then the table."""
     seconds = cdr.duration_s
     if cdr.authorized_s is not None and cdr.authorized_s < seconds:
@@ -131,12 +134,12 @@ def _price(step: Step, cdr: CallRecord, subject: Subject, emergency: bool, month
     rate = None
     if cdr.type in OUTBOUND and tariff is not None and cdr.called is not None:
         rate = tariff.to(cdr.called, cdr.answered_at, cdr.destination)
-    route = _route(step, cdr, subject, rate)
+    route = _route(step, cdr, held, rate)
     if tariff is not None and not rate and route.draws is Draws.CREDITS_OPEN:
         rate = _inbound_rate(tariff, cdr, route)
     priced = Priced(route.rule, minutes, route.capability, rate=rate, context=route.context)
     priced.anomalies.extend(route.anomalies)
-    _note_anomalies(cdr, subject, rate, priced)
+    _note_anomalies(cdr, user, held, rate, priced)
     _fill_pockets(step, cdr, route, priced, month, seconds)
     return priced
 
@@ -202,10 +205,10 @@ def _charge_overflow(
     if _may_spend(step.account, route):
         priced.charge = amount
         priced.capability = route.money_capability
-        priced.segments.append(Segment(Pocket.CREDIT, minutes, format_micros(amount)))
+        priced.segments.append(Segment(Pocket.CREDIT, minutes, format_amount(amount)))
     else:
         priced.unfunded = amount
-        priced.segments.append(Segment(Pocket.UNFUNDED, minutes, format_micros(amount)))
+        priced.segments.append(Segment(Pocket.UNFUNDED, minutes, format_amount(amount)))
 
 
 def _may_spend(account: Account, route: Route) -> bool:
@@ -248,31 +251,35 @@ def _inbound_rate(tariff: Tariff, cdr: CallRecord, route: Route) -> Rate | None:
     return tariff.to(cdr.called, cdr.answered_at) if cdr.called else None
 
 
-def _route(step: Step, cdr: CallRecord, subject: Subject, rate: Rate | None) -> Route:
-    held = subject.held
-    epoch = _EPOCH_STARTS[bisect_right(_EPOCH_STARTS, cdr.answered_at.date()) - 1]
-    return classify(
-        cdr.type,
-        cdr.number_type,
-        cdr.user if cdr.user and has_own_plan(held.skus) else "",
-        held.country,
-        held.skus,
-        rate.country if rate else None,
-        rate.type if rate else "none",
-        epoch,
-        step.rules.settings.conf_fallback_to_calling_plan,
-    )
+def _route(step: Step, cdr: CallRecord, held: Stretch, rate: Rate | None) -> Route:
+    """The decision table's answer; asked once for each kind of call by each kind of user."""
+    answered_at = cdr.answered_at
+    epoch = _LAST_EPOCH if answered_at >= _LAST_EPOCH_START else bisect_right(_EPOCH_STARTS, answered_at) - 1
+    country, kind = (rate.country, rate.type) if rate is not None else (None, "none")
+    own_user = cdr.user if held.own_plan and cdr.user else ""
+    fallback = step.rules.settings.conf_fallback_to_calling_plan
+    key = (held.profile, cdr.type, cdr.number_type, country, kind, epoch, own_user, fallback)
+    route = _ROUTES.get(key)
+    if route is None:
+        if len(_ROUTES) >= _ROUTES_MAX:
+            _ROUTES.clear()
+        on = _EPOCH_STARTS[epoch].date()
+        route = _ROUTES[key] = classify(
+            cdr.type, cdr.number_type, own_user, held.country, held.skus, country, kind, on, fallback
+        )
+    return route
 
 
-def _note_anomalies(cdr: CallRecord, subject: Subject, rate: Rate | None, priced: Priced) -> None:
+def _note_anomalies(
+    cdr: CallRecord, user: User | None, held: Stretch, rate: Rate | None, priced: Priced
+) -> None:
     """What a person should look at; it never changes the price (rules 24, 43b)."""
-    user = subject.user
     if user is None:
         if cdr.user is not None:
             priced.anomalies.append(Anomaly.UNKNOWN_USER)
         return
     if user.outbound_policy is not None and cdr.type in OUTBOUND:
-        country, conference = subject.held.country, cdr.type is CallType.CONF_OUT
+        country, conference = held.country, cdr.type is CallType.CONF_OUT
         called_country = rate.country if rate else None
         if not policy_allows(user.outbound_policy, conference, called_country, country, cdr.answered_at.date()):
             priced.anomalies.append(Anomaly.POLICY)
@@ -283,64 +290,65 @@ def _note_anomalies(cdr: CallRecord, subject: Subject, rate: Rate | None, priced
 def _emit_rated_call(
     step: Step,
     cdr: CallRecord,
-    subject: Subject,
+    held: Stretch,
     priced: Priced,
     call_id: str,
     content: str,
     month: MonthIndex,
     replaces: int | None,
 ) -> None:
-    account, rate = step.account, priced.rate
-    rate_used = rate if priced.used_rate else None
-    received = as_utc(arrival(cdr))
+    """Write the call down, in the order of RatedCall's fields."""
+    account, rate, received = step.account, priced.rate, step.at
     if priced.lots:
         last = priced.segments[-1]
-        priced.segments[-1] = Segment(last.pocket, last.minutes, last.charge, lots=lot_shares(priced.lots))
+        priced.segments[-1] = Segment(
+            last.pocket, last.minutes, last.charge, None, None, None, None, lot_shares(priced.lots)
+        )
     account.sequences.rated_calls += 1
     step.outputs.append(
         RatedCall(
-            tenant=account.tenant,
-            id=call_id,
-            sequence=account.sequences.rated_calls,
-            source=step.source,
-            usage_id=cdr.usage_id,
-            version=cdr.version,
-            outcome=Outcome.RATED if replaces is None else Outcome.CORRECTED,
-            content=content,
-            type=cdr.type,
-            answered_at=cdr.answered_at,
-            duration_s=cdr.duration_s,
-            received_at=received,
-            period=period_of(month),
-            minutes=priced.minutes,
-            rule=priced.rule,
-            currency=account.currency,
-            charge=format_micros(priced.charge),
-            balance=format_micros(account.balance),
-            segments=tuple(priced.segments),
-            unfunded_charge=format_micros(priced.unfunded),
-            connection_fee=format_micros(priced.fee),
-            late=received >= month_closes_at(month, step.rules.settings.grace_hours),
-            capability=priced.capability,
-            user=cdr.user,
-            calling=cdr.calling,
-            called=cdr.called,
-            number_type=cdr.number_type,
-            context=priced.context,  # type: ignore[arg-type]  # one of the two sides
-            user_country=subject.held.country or cdr.user_country,
-            country=rate.country if rate else None,
-            destination=rate.destination if rate else cdr.destination,
-            deck=rate.deck if rate else None,
-            prefix=rate.prefix if rate else None,
-            price_per_minute=rate_used.price_text if rate_used else None,
-            increments=rate_used.increments if rate_used else None,
-            billed_overflow_s=priced.overflow_s,
-            authorized_s=cdr.authorized_s,
-            call_id=cdr.call_id,
-            conference_id=cdr.conference_id,
-            user_object_id=cdr.user_object_id,
-            user_display_name=cdr.user_display_name,
-            corrects_version=replaces,
-            anomalies=tuple(priced.anomalies),
+            account.tenant,
+            call_id,
+            account.sequences.rated_calls,
+            step.source,
+            cdr.usage_id,
+            cdr.version,
+            Outcome.RATED if replaces is None else Outcome.CORRECTED,
+            content,
+            cdr.type,
+            cdr.answered_at,
+            cdr.duration_s,
+            received,
+            period_of(month),
+            priced.minutes,
+            priced.rule,
+            account.currency,
+            format_amount(priced.charge),
+            format_micros(account.balance),
+            tuple(priced.segments),
+            format_amount(priced.unfunded),
+            format_amount(priced.fee),
+            received >= month_closes_at(month, step.rules.settings.grace_hours),
+            priced.capability,
+            cdr.user,
+            cdr.calling,
+            cdr.called,
+            cdr.number_type,
+            priced.context,  # type: ignore[arg-type]  # one of the two sides
+            held.country or cdr.user_country,
+            *(
+                (rate.country, rate.destination, rate.deck, rate.prefix)
+                if rate is not None
+                else (None, cdr.destination, None, None)
+            ),
+            *((rate.price_text, rate.increments) if rate is not None and priced.used_rate else (None, None)),
+            priced.overflow_s,
+            cdr.authorized_s,
+            cdr.call_id,
+            cdr.conference_id,
+            cdr.user_object_id,
+            cdr.user_display_name,
+            replaces,
+            tuple(priced.anomalies),
         )
     )

@@ -6,7 +6,13 @@ Each member's comment is a sentence that a support engineer could read aloud.
 from enum import StrEnum
 
 
-class CallType(StrEnum):
+class ClosedList(StrEnum):
+    """An enumeration of strings that hashes as fast as a string does (Enum's own hash is a Python function)."""
+
+    __hash__ = str.__hash__
+
+
+class CallType(ClosedList):
     """Call types of rating-rules 2.3; `pstn_in` and `pstn_out` are the legacy names."""
 
     USER_IN = "user_in"
@@ -31,14 +37,14 @@ class CallType(StrEnum):
     DR_OUT_UCAP = "dr_out_ucap"
 
 
-class NumberType(StrEnum):
+class NumberType(ClosedList):
     """What kind of service number was called (inbound)."""
 
     TOLL = "toll"
     TOLL_FREE = "toll_free"
 
 
-class Pocket(StrEnum):
+class Pocket(ClosedList):
     """Where the minutes of a segment were taken from."""
 
     POOL = "pool"  # the bundled minutes of a plan
@@ -48,7 +54,7 @@ class Pocket(StrEnum):
     UNFUNDED = "unfunded"  # priced, but nobody had the right to spend credits on it
 
 
-class Outcome(StrEnum):
+class Outcome(ClosedList):
     """What became of a call-detail record."""
 
     RATED = "rated"
@@ -58,7 +64,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
-class DebitKind(StrEnum):
+class DebitKind(ClosedList):
     """Why money left (or, negative, came back to) the balance."""
 
     CALL = "call"
@@ -66,7 +72,7 @@ class DebitKind(StrEnum):
     EXPIRY = "expiry"
 
 
-class EventKind(StrEnum):
+class EventKind(ClosedList):
     """What is told about a tenant; in the order in which one step tells them."""
 
     CDR_QUARANTINED = "cdr.quarantined"
@@ -91,7 +97,7 @@ class EventKind(StrEnum):
     DECK_ACTIVATED = "deck.activated"
 
 
-class Reason(StrEnum):
+class Reason(ClosedList):
     """Why a record or a command was refused.  A refusal changes nothing and loses nothing."""
 
     MALFORMED = "malformed"  # the bytes are not a record of this contract: wrong type, missing field, not JSON
@@ -113,7 +119,7 @@ class Reason(StrEnum):
     UNKNOWN_DECK = "unknown_deck"  # no deck of this version was published
 
 
-class Anomaly(StrEnum):
+class Anomaly(ClosedList):
     """What a person should look at, although the call was rated."""
 
     UNKNOWN_USER = "unknown_user"  # no licence was ever assigned to this user

@@ -11,7 +11,7 @@ import msgspec
 from rater.core.decisions import digest, service_of
 from rater.core.entities import Account, InFlight
 from rater.core.inputs import Source
-from rater.core.money import format_micros
+from rater.core.money import format_amount, format_micros
 from rater.core.outputs import (
     AccountEvent,
     Balance,
@@ -59,23 +59,36 @@ class Step:
         """Remember an event; events are emitted, in their order, when the step is finished."""
         self._news.append((kind, facts))
 
-    def debit(self, kind: DebitKind, id: str, amount: int, shares: list[tuple[str, int]], **facts: object) -> None:
-        """Emit a debit (a reversal is negative) with the balance after it."""
+    def debit(
+        self,
+        kind: DebitKind,
+        id: str,
+        amount: int,
+        shares: list[tuple[str, int]],
+        usage_id: str | None = None,
+        version: int | None = None,
+        user: str | None = None,
+        period: str | None = None,
+    ) -> None:
+        """Emit a debit (a reversal is negative) with the balance after it, in the order of Debit's fields."""
         account = self.account
         account.sequences.debits += 1
         self.outputs.append(
             Debit(
-                tenant=account.tenant,
-                id=id,
-                sequence=account.sequences.debits,
-                source=self.source,
-                kind=kind,
-                at=self.at,
-                amount=format_micros(amount),
-                currency=account.currency,
-                balance=format_micros(account.balance),
-                lots=lot_shares(shares),
-                **facts,  # type: ignore[arg-type]  # the caller names fields of Debit
+                account.tenant,
+                id,
+                account.sequences.debits,
+                self.source,
+                kind,
+                self.at,
+                format_amount(amount),
+                account.currency,
+                format_micros(account.balance),
+                usage_id,
+                version,
+                user,
+                period,
+                lot_shares(shares),
             )
         )
         self.balance_changed()
@@ -166,7 +179,7 @@ def _event_order(news: tuple[EventKind, dict[str, object]]) -> tuple[int, str]:
 
 def lot_shares(shares: list[tuple[str, int]]) -> tuple[LotShare, ...]:
     """Shares in micro-units as they stand in outputs."""
-    return tuple([LotShare(lot, format_micros(amount)) for lot, amount in shares])
+    return tuple([LotShare(lot, format_amount(amount)) for lot, amount in shares])
 
 
 def balance_record(account: Account, source: Source, at: datetime, sequence: int) -> Balance:
@@ -174,27 +187,27 @@ def balance_record(account: Account, source: Source, at: datetime, sequence: int
     recharge = account.recharge
     in_flight = recharge.in_flight
     return Balance(
-        tenant=account.tenant,
-        id=f"{account.tenant}:balance:{sequence}",
-        sequence=sequence,
-        source=source,
-        at=at,
-        revision=account.revision,
-        currency=account.currency,
-        balance=format_micros(account.balance),
-        credits="enabled" if account.credits else "not_set_up",
-        recharge_enabled=recharge.enabled,
-        recharge_trigger=format_micros(recharge.trigger),
-        recharge_amount=format_micros(recharge.amount),
-        recharge_in_flight=in_flight.recharge if in_flight else None,
-        recharge_attempt=recharge.attempt,
-        recharge_failures=recharge.failures,
-        recharge_retry_at=recharge.retry_at,
-        recharge_suppressed=recharge.suppressed,
-        recharge_requests=tuple(recharge.requested),
-        low_since=recharge.low_since,
-        depleted_since=account.depleted_since,
-        lots=tuple(
+        account.tenant,
+        f"{account.tenant}:balance:{sequence}",
+        sequence,
+        source,
+        at,
+        account.revision,
+        account.currency,
+        format_micros(account.balance),
+        "enabled" if account.credits else "not_set_up",
+        recharge.enabled,
+        format_amount(recharge.trigger),
+        format_amount(recharge.amount),
+        in_flight.recharge if in_flight else None,
+        recharge.attempt,
+        recharge.failures,
+        recharge.retry_at,
+        recharge.suppressed,
+        tuple(recharge.requested),
+        recharge.low_since,
+        account.depleted_since,
+        tuple(
             [
                 LotState(lot.lot, format_micros(lot.remaining), lot.purchased_at, lot.expires_at)
                 for lot in account.lots

@@ -80,10 +80,13 @@ class Tariff:
 
     def to(self, called: str, at: datetime, destination: str | None = None) -> Rate | None:
         """The rate for calling a number, or by the destination's name when too much of it is hidden (rule 72)."""
-        found = self.outbound.longest(digits_of(called), at)
-        if called[-1:] == "*" and destination is not None and found is None:
+        digits = digits_of(called)
+        found = self.outbound.longest(digits, at)
+        if found is None and destination is not None and called[-1:] == "*":
             found = self.outbound.by_name(destination, at)
-        overlay = _overlay(digits_of(called))
+        if digits[:_BUCKET_DIGITS] not in _OVERLAY_BUCKETS:
+            return found
+        overlay = _overlay(digits)
         if overlay is None or (found is not None and (found.special or len(found.prefix) > len(overlay[0]))):
             return found
         prefix, kind = overlay
@@ -163,6 +166,7 @@ class _PrefixIndex:
 
 _OVERLAY = sorted(PREMIUM_OVERLAY)
 _OVERLAY_PREFIXES = [prefix for prefix, _ in _OVERLAY]
+_OVERLAY_BUCKETS = frozenset(prefix[:_BUCKET_DIGITS] for prefix in _OVERLAY_PREFIXES)
 
 
 def _overlay(digits: str) -> tuple[str, str] | None:

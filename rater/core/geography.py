@@ -1,0 +1,86 @@
+"""Sets of countries that rules speak of, and numbers that are never bundled minutes.
+
+Sources: rating-rules 6, 21, 22, 23, 27, 30, 67, 72, A14 and tables 3.3, 3.4.  Codes are ISO 3166-1 alpha-2.
+Refuses to know plans, prices and people.
+"""
+
+from datetime import date
+from functools import lru_cache
+
+from rater.core.country_names import country_name
+
+#: Conference dial-out destinations that the Audio Conferencing pool covers (rule 27, table 3.3).
+ZONE_A = frozenset(
+    """AU AT BE BR BG CA CN HR CZ DK EE FI FR DE GR HK HU IN IE IT JP LU MY MX NL NZ NO PL PT PR RO RU SG SK SI
+    ZA KR ES SE CH TW TH GB US""".split()
+)
+
+EUROPEAN_UNION = frozenset(
+    "AT BE BG HR CY CZ DK EE FI FR DE GR HU IE IT LV LT LU MT NL PL PT RO SK SI ES SE".split()
+)
+
+#: Destinations of Domestic & International plans (rule 20, table 3.4); AN with the states that followed it.
+INTERNATIONAL_PLAN = frozenset(
+    """AF AL DZ AS AD AO AI AG AR AM AW AU AT AZ BS BH BD BB BY BE BZ BJ BM BT BO BA BW BR BG BN BF KH CM CA CV KY
+    CF CL CN CO KM CD CG CR CI HR CY CZ DK DJ DM DO EC EG SV GQ ER EE ET FO FJ FI FR GF PF GE DE GH GI GR GL GD GP
+    GU GT GN GY HT HN HK HU IS IN ID IR IQ IE IL IT JM JP JO KZ KE KR KW KG LA LV LB LS LY LI LT LU MO MK MW MY ML
+    MT MH MQ MU YT MX FM MD MC MN ME MS MA MZ MM NA NL AN BQ CW SX NC NZ NI NE MP NO OM PK PW PS PA PY PE PH PL PT
+    PR QA RE RO RU RW KN LC VC SM SA SN RS SG SK SI ZA SS ES LK PM SD SR SZ SE CH SY TW TJ TZ TH TG TT TR TM TC UG
+    UA AE GB US UY UZ VA VE VN VG VI WF YE ZM ZW""".split()
+)
+
+#: Credits are not sold to tenants of these countries (rule 67).
+NO_CREDITS = frozenset("BH CN IN KZ MK NI PK RU KR TW UA".split())
+
+#: Tenants of these countries kept the 900-minute dial-out scheme (rule 30).
+DIAL_OUT_900 = frozenset("RU KR TW".split())
+
+#: How many last digits reports hide, by the tenant's country (rule 72).
+OBFUSCATED_DIGITS = dict.fromkeys("BE DE DK ES FI IT NL NO SE".split(), 3) | {"CH": 4, "FR": 4}
+
+#: Prefixes known to be premium or not reachable, consulted before any deck (rule 22).
+PREMIUM_OVERLAY: tuple[tuple[str, str], ...] = (
+    *((prefix, "premium") for prefix in "44843 44844 44845 44870 44871 44872".split()),
+    ("449", "unsupported"),
+    ("1900", "unsupported"),
+)
+
+#: The 2019-03 spreadsheet lists Canada as domestic for the United States already; the page only from here on.
+DOMESTIC_CANADA_FROM = date(2020, 5, 1)
+
+_UNITED_STATES = frozenset({"US", "PR"})
+_NORTH_AMERICA = frozenset({"US", "PR", "CA"})
+
+
+def pool_country(country: str) -> str:
+    """The country part of a pool's name: the United States and Puerto Rico share theirs (rule 6)."""
+    return "US-PR" if country in _UNITED_STATES else country
+
+
+def pool_country_name(key: str) -> str:
+    """The name that reports give to a pool's country."""
+    return "United States (including Puerto Rico)" if key == "US-PR" else country_name(key)
+
+
+@lru_cache(maxsize=4096)
+def domestic_countries(country: str, on: date) -> frozenset[str]:
+    """The countries that are domestic for a user of this country (rule 21)."""
+    if country in _UNITED_STATES:
+        return _NORTH_AMERICA if on >= DOMESTIC_CANADA_FROM else _UNITED_STATES
+    return _NORTH_AMERICA if country == "CA" else frozenset({country})
+
+
+#: Emergency numbers by the caller's country (A14).
+EMERGENCY_NUMBERS: dict[str, frozenset[str]] = (
+    dict.fromkeys(EUROPEAN_UNION | frozenset("CH NO IS LI".split()), frozenset({"112"}))
+    | dict.fromkeys(("US", "CA", "PR"), frozenset({"911", "933"}))
+    | {"GB": frozenset({"999", "112"})}
+)
+_ANY_EMERGENCY_NUMBER = frozenset(number for numbers in EMERGENCY_NUMBERS.values() for number in numbers)
+
+
+def is_emergency(called: str, country: str | None) -> bool:
+    """Whether a user of this country called for help; of an unknown country, any list counts (A14, rule 23)."""
+    if country is None:
+        return called in _ANY_EMERGENCY_NUMBER
+    return called in EMERGENCY_NUMBERS.get(country, frozenset())

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from rater.contracts.codec import decode_cdr, decode_command
+from rater.contracts.codec import claimed_tenant, decode_cdr, decode_command
 from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.inputs import AnyCommand, CallRecord, Source
 from rater.core.mediation import Refusal
@@ -51,27 +51,33 @@ class Batch:
 
 
 def run_batch(committed: Committed, rules: Rules, records: Iterable[Record]) -> Batch:
-    """Apply records in order to a new overlay.  An exception is a bug: the shell stops and nothing is kept."""
+    """Apply records in order to a new overlay.
+
+    An exception is a bug: the shell stops and nothing of the batch is kept.
+    """
+    decoded = [(record, _decode(record)) for record in records]
+    committed.prepare(
+        "call", [(value.tenant, value.usage_id) for _, value in decoded if isinstance(value, CallRecord)]
+    )
     batch = Batch(State(committed))
-    for record in records:
-        applied = apply_record(batch.state, rules, record)
+    for record, value in decoded:
+        applied = _apply(batch.state, rules, record, value)
         batch.counts[applied.outcome] += 1
         batch.outputs.extend(applied.outputs)
     batch.outputs.extend(close_batch(batch.state))
     return batch
 
 
-def apply_record(state: State, rules: Rules, record: Record) -> Applied:
-    """Decode one record and apply it, or keep its bytes with the reason."""
-    source, raw = record.source, record.raw
-    if record.kind == "cdr":
-        value = decode_cdr(raw) if record.decoded is None else record.decoded
-        if isinstance(value, CallRecord):
-            return apply_call(state, rules, value, source, raw)
-    else:
-        value = decode_command(raw) if record.decoded is None else record.decoded
-        if not isinstance(value, Refusal):
-            assert not isinstance(value, CallRecord)
-            return apply_command(state, rules, value, source, raw)
-    assert isinstance(value, Refusal)
-    return reject(state, source, raw, value)
+def _decode(record: Record) -> CallRecord | AnyCommand | Refusal:
+    if record.decoded is not None:
+        return record.decoded
+    return decode_cdr(record.raw) if record.kind == "cdr" else decode_command(record.raw)
+
+
+def _apply(state: State, rules: Rules, record: Record, value: CallRecord | AnyCommand | Refusal) -> Applied:
+    """Apply one input, or keep its bytes with the reason."""
+    if isinstance(value, CallRecord):
+        return apply_call(state, rules, value, record.source, record.raw)
+    if isinstance(value, Refusal):
+        return reject(state, record.source, record.raw, value, claimed_tenant(record.raw))
+    return apply_command(state, rules, value, record.source, record.raw)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from rater.core.inputs import AnyCommand, CallRecord, RateDeck
+from rater.core.inputs import IDENTIFIER_LENGTH_MAX, AnyCommand, CallRecord, RateDeck
 from rater.core.mediation import Refusal, in_utc
 from rater.core.outputs import Output
 from rater.core.reasons import Reason
@@ -62,6 +62,16 @@ def encode_input(value: CallRecord | AnyCommand | RateDeck) -> bytes:
     return _encoder.encode(value)
 
 
+def claimed_tenant(raw: bytes) -> str | None:
+    """The tenant that a broken record names, as far as it can be read."""
+    try:
+        value = json.loads(raw[:RECORD_BYTES_MAX])
+    except (ValueError, RecursionError):
+        return None
+    tenant = value.get("tenant") if isinstance(value, dict) else None
+    return tenant if isinstance(tenant, str) and 0 < len(tenant) <= IDENTIFIER_LENGTH_MAX else None
+
+
 def repeated_key(raw: bytes) -> str | None:
     """A key that one object of the JSON text says twice, or None.
 
@@ -80,7 +90,9 @@ def repeated_key(raw: bytes) -> str | None:
     return repeated[0] if repeated else None
 
 
-def _decode(decoder: msgspec.json.Decoder[_Decoded], raw: bytes, limit: int | None = RECORD_BYTES_MAX) -> _Decoded | Refusal:
+def _decode(
+    decoder: msgspec.json.Decoder[_Decoded], raw: bytes, limit: int | None = RECORD_BYTES_MAX
+) -> _Decoded | Refusal:
     if limit is not None and len(raw) > limit:
         return _too_large(raw)
     try:
@@ -112,6 +124,8 @@ def _undecodable(wrong: Exception, raw: bytes) -> Refusal:
         message = "expected a JSON object, got an empty record"
     if "timezone" in message:
         return Refusal(
-            Reason.TIME_WITHOUT_ZONE, field, "expected a time with zone such as 2025-03-01T10:00:00Z, got a local time"
+            Reason.TIME_WITHOUT_ZONE,
+            field,
+            "expected a time with zone such as 2025-03-01T10:00:00Z, got a local time",
         )
     return Refusal(Reason.MALFORMED, field, message[0].lower() + message[1:] if message else "not JSON")

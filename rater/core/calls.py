@@ -75,4 +75,3 @@ def _reverse(step: Step, cdr: CallRecord, live: LiveCall) -> None:
             user=cdr.user,
             period=period_of(live.month),
         )
-

@@ -45,7 +45,7 @@ class Sku(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _BIG = ("US", "PR", "CA")
-_EUROPE = "AT BE CH DE DK ES FR IE IT NL PT SE GB".split()
+_EUROPE = ["AT", "BE", "CH", "DE", "DK", "ES", "FR", "IE", "IT", "NL", "PT", "SE", "GB"]
 #: GB got 3000 domestic minutes on this day; 1200 before.
 GB_3000_FROM = date(2023, 1, 1)
 DIAL_OUT_60_FROM = date(2019, 12, 1)
@@ -60,11 +60,11 @@ CATALOGUE_CHANGES = (
     UCAP_OUT_NEEDS_PAYG_FROM,
 )
 
-_DOMESTIC = dict.fromkeys(_BIG, 3000) | dict.fromkeys(_EUROPE, 1200)
+_DOMESTIC: dict[str | None, int] = dict.fromkeys(_BIG, 3000) | dict.fromkeys(_EUROPE, 1200)
 #: Minutes per user and month by plan; `None` as country means every country.
 _MINUTES: dict[str, dict[str | None, int]] = {
-    "MCOPSTN1": {**_DOMESTIC},
-    "MCOPSTN2": {**_DOMESTIC},
+    "MCOPSTN1": _DOMESTIC,
+    "MCOPSTN2": _DOMESTIC,
     "MCOPSTN5": {None: 120},
     "MCOPSTN6": {None: 240},
     "MCOPSTN8": {None: 120},
@@ -118,7 +118,7 @@ _BUSINESS_VOICE = (
     ("BUSINESS_VOICE_MED", "Business Voice (Canada)", _plan("BUSINESS_VOICE_MED")),
     ("BUSINESS_VOICE", "Business Voice (UK)", _plan("BUSINESS_VOICE")),
 )
-_SERVICES = (
+_SERVICES: tuple[tuple[str, str, set[Service] | frozenset[Service]], ...] = (
     ("MCOPSTN_PAYG_1", "Pay-As-You-Go Calling Plan, zone 1", {_S.PAY_AS_YOU_GO}),
     ("MCOPSTN_PAYG_2", "Pay-As-You-Go Calling Plan, zone 2", {_S.PAY_AS_YOU_GO}),
     ("MCOPSTNPP", "Communications Credits", {_S.CREDITS}),

@@ -4,15 +4,16 @@ Sources: rating-rules 10, 14, 31, 58 to 67, A6 to A8, A10; conformance README "S
 Refuses to know who sent a command, and minimum amounts (those are checks of what people type).
 """
 
+from datetime import timedelta
 from typing import assert_never
 
 import msgspec
 
+from rater.core.catalogue import Service, sku
+from rater.core.classify import holdings
 from rater.core.credit import credit
 from rater.core.entities import Account, Seen
 from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
-from rater.core.classify import holdings
-from rater.core.catalogue import Service, sku
 from rater.core.geography import NO_CREDITS
 from rater.core.inputs import (
     AnyCommand,
@@ -33,8 +34,6 @@ from rater.core.money import MoneyError, format_micros, parse_micros
 from rater.core.passing_time import advance, ask_if_due, balance_moved, set_alarm, unrestrict, unrestrict_all
 from rater.core.reasons import EventKind, Outcome, Reason
 from rater.core.step import Step
-
-from datetime import timedelta
 
 
 def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:
@@ -86,7 +85,9 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
         case TenantConfigured(currency=currency) if currency is not None and currency != account.currency:
             return _other_currency(account, currency)
         case TenantConfigured(recharge=RechargeSettings(trigger=trigger, amount=amount)):
-            return _bad_amount("recharge.trigger", trigger, zero=True) or _bad_amount("recharge.amount", amount)
+            return _bad_amount("recharge.trigger", trigger, zero=True) or _bad_amount(
+                "recharge.amount", amount
+            )
         case FundsAdded(currency=currency) if currency is not None and currency != account.currency:
             return _other_currency(account, currency)
         case FundsAdded(amount=amount):
@@ -188,7 +189,12 @@ def _helps(code: str) -> bool:
     """Whether a licence gives minutes or access to credits."""
     services, plans, _ = holdings((code,))
     return bool(plans) or not services.isdisjoint(
-        {Service.CREDITS, Service.AUDIO_CONFERENCING, Service.DIAL_OUT_US, Service.CONFERENCING_PAY_PER_MINUTE}
+        {
+            Service.CREDITS,
+            Service.AUDIO_CONFERENCING,
+            Service.DIAL_OUT_US,
+            Service.CONFERENCING_PAY_PER_MINUTE,
+        }
     )
 
 
@@ -297,7 +303,9 @@ def _no_such_recharge(account: Account, recharge: str | None) -> Refusal | None:
     if in_flight is not None and recharge in (None, in_flight.recharge):
         return None
     asked = f"recharge {in_flight.recharge} is" if in_flight else "no recharge is"
-    return Refusal(Reason.NO_RECHARGE_IN_FLIGHT, "recharge_id", f"{asked} in flight, got an answer to {recharge}")
+    return Refusal(
+        Reason.NO_RECHARGE_IN_FLIGHT, "recharge_id", f"{asked} in flight, got an answer to {recharge}"
+    )
 
 
 def _other_amount(account: Account, amount: str | None) -> Refusal | None:
@@ -307,5 +315,7 @@ def _other_amount(account: Account, amount: str | None) -> Refusal | None:
     bad = _bad_amount("amount", amount)
     if bad is None and parse_micros(amount) != in_flight.amount:
         asked = format_micros(in_flight.amount)
-        return Refusal(Reason.PAYMENT_MISMATCH, "amount", f"expected the {asked} that was asked for, got {amount}")
+        return Refusal(
+            Reason.PAYMENT_MISMATCH, "amount", f"expected the {asked} that was asked for, got {amount}"
+        )
     return bad

@@ -6,6 +6,8 @@ Refuses to know calls.
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from rater.core.credit import expire, next_expiry
 from rater.core.decisions import Ask, Suppress, decide_recharge, digest
 from rater.core.entities import Account, User
@@ -14,8 +16,6 @@ from rater.core.money import format_micros
 from rater.core.reasons import DebitKind, EventKind
 from rater.core.state import State
 from rater.core.step import Step, balance_record
-
-import msgspec
 
 
 def advance(step: Step, at: datetime) -> None:

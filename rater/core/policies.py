@@ -71,4 +71,8 @@ def policy_allows(
         return True
     if scope == "zone_a":
         return called_country in ZONE_A
-    return scope == "domestic" and user_country is not None and called_country in domestic_countries(user_country, on)
+    return (
+        scope == "domestic"
+        and user_country is not None
+        and called_country in domestic_countries(user_country, on)
+    )

@@ -93,7 +93,9 @@ def _total_of(
     return whole
 
 
-def _dial_out_total(state: State, account: Account, settings: RatingSettings, month: MonthIndex, at: datetime) -> int:
+def _dial_out_total(
+    state: State, account: Account, settings: RatingSettings, month: MonthIndex, at: datetime
+) -> int:
     minutes = dial_out_minutes(account.country, first_day(month))
     by_date = settings.dial_out_basis == "by_date"
     if settings.dial_out_basis == "assigned" or (by_date and at.date() < DIAL_OUT_BASIS_PURCHASED_FROM):
@@ -178,8 +180,7 @@ def available(
     """
     staged = state.pool(account.tenant, pool.name(month))
     seen = _total_of(state, account, settings, pool, month, at, staged)
-    if seen < staged.used:
-        seen = staged.used
+    seen = max(seen, staged.used)
     left = seen - staged.used
     if left and pool.has_two_caps and settings.linked_caps:
         other = pool.other_side()

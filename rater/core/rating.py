@@ -281,9 +281,15 @@ def _note_anomalies(
     if user.outbound_policy is not None and cdr.type in OUTBOUND:
         country, conference = held.country, cdr.type is CallType.CONF_OUT
         called_country = rate.country if rate else None
-        if not policy_allows(user.outbound_policy, conference, called_country, country, cdr.answered_at.date()):
+        if not policy_allows(
+            user.outbound_policy, conference, called_country, country, cdr.answered_at.date()
+        ):
             priced.anomalies.append(Anomaly.POLICY)
-    if not user.toll_free_dial_in and cdr.type is CallType.CONF_IN and cdr.number_type is NumberType.TOLL_FREE:
+    if (
+        not user.toll_free_dial_in
+        and cdr.type is CallType.CONF_IN
+        and cdr.number_type is NumberType.TOLL_FREE
+    ):
         priced.anomalies.append(Anomaly.TOLL_FREE_EXCLUDED)
 
 
@@ -336,12 +342,12 @@ def _emit_rated_call(
             cdr.number_type,
             priced.context,  # type: ignore[arg-type]  # one of the two sides
             held.country or cdr.user_country,
-            *(
-                (rate.country, rate.destination, rate.deck, rate.prefix)
-                if rate is not None
-                else (None, cdr.destination, None, None)
-            ),
-            *((rate.price_text, rate.increments) if rate is not None and priced.used_rate else (None, None)),
+            rate.country if rate is not None else None,
+            rate.destination if rate is not None else cdr.destination,
+            rate.deck if rate is not None else None,
+            rate.prefix if rate is not None else None,
+            rate.price_text if rate is not None and priced.used_rate else None,
+            rate.increments if rate is not None and priced.used_rate else None,
             priced.overflow_s,
             cdr.authorized_s,
             cdr.call_id,

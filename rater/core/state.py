@@ -35,11 +35,24 @@ class Committed(Protocol):
     def load(self, kind: str, key: Key) -> Entity | None:
         """The committed entity, or None.  The caller does not change what it gets."""
 
+    def prepare(self, kind: str, keys: list[Key]) -> None:
+        """A batch is about to ask for these entities, and for no others of this kind."""
+
 
 class State:
     """Reads through to the committed entities and keeps every change of the batch to itself."""
 
-    __slots__ = ("_committed", "accounts", "balances_due", "calls", "holders", "pools", "restricted", "seen_now", "users")
+    __slots__ = (
+        "_committed",
+        "accounts",
+        "balances_due",
+        "calls",
+        "holders",
+        "pools",
+        "restricted",
+        "seen_now",
+        "users",
+    )
 
     def __init__(self, committed: Committed) -> None:
         self._committed = committed
@@ -77,7 +90,8 @@ class State:
         pool = self.pools.get(key)
         if pool is None:
             committed = self._committed.load("pool", key)
-            pool = self.pools[key] = PoolMonth() if committed is None else _copy(committed)  # type: ignore[assignment]  # kind decides the type
+            assert committed is None or isinstance(committed, PoolMonth)
+            pool = self.pools[key] = PoolMonth() if committed is None else _copy(committed)
         return pool
 
     def peek_pool(self, tenant: str, name: str) -> PoolMonth:
@@ -143,6 +157,9 @@ class Memory:
     def load(self, kind: str, key: Key) -> Entity | None:
         """See Committed."""
         return self.entities[kind].get(key)
+
+    def prepare(self, kind: str, keys: list[Key]) -> None:
+        """See Committed; everything is at hand here."""
 
     def merge(self, state: State) -> None:
         """Take over a batch's changes: the commit of this store."""

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from rater.core.money import parse_micros
 from rater.core.reasons import EventKind, Outcome, Pocket
@@ -17,7 +25,9 @@ from rater.errors import RaterError
 from rater.scenarios.yaml_lines import Lines, line_of, load
 
 #: Events that a scenario may expect; others are told too, but are not part of the format.
-EXPECTED_EVENTS = tuple(kind.value for kind in list(EventKind)[: list(EventKind).index(EventKind.TENANT_CONFIGURED)])
+EXPECTED_EVENTS = tuple(
+    kind.value for kind in list(EventKind)[: list(EventKind).index(EventKind.TENANT_CONFIGURED)]
+)
 
 
 def _amount(value: Any) -> Any:
@@ -222,7 +232,11 @@ class Step(_Part):
     @property
     def action(self) -> Fund | Cdr | License | Configure | Payment | Tick:
         """The one action of the step."""
-        return next(action for name in ACTIONS if (action := getattr(self, name)) is not None)
+        action: Fund | Cdr | License | Configure | Payment | Tick | None = next(
+            found for name in ACTIONS if (found := getattr(self, name)) is not None
+        )
+        assert action is not None
+        return action
 
 
 class Scenario(_Part):
@@ -292,7 +306,9 @@ def _settings(path: Path, scenario: Scenario, lines: Lines) -> RatingSettings:
 def _say(path: Path, lines: Lines, wrong: ValidationError) -> str:
     """The first error as one line: file, line, field, what was expected."""
     first = wrong.errors()[0]
-    where = tuple(part for part in first["loc"] if (part in ("from", "to")) or not str(part).endswith("License"))
+    where = tuple(
+        part for part in first["loc"] if (part in ("from", "to")) or not str(part).endswith("License")
+    )
     field = ".".join(str(part) for part in where)
     if first["type"] == "extra_forbidden":
         return f"{path}:{line_of(lines, where)}: {field}: not a field of the scenario format"

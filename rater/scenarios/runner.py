@@ -73,8 +73,9 @@ def play(file: ScenarioFile, engine_for: Callable[[RatingSettings], Engine]) -> 
     for index, step in enumerate(scenario.steps):
         kind, raw = _record(scenario.tenant.id, index, step.action)
         outcome, outputs = engine.submit(kind, raw)
-        for difference in differences(step.expect, outcome, outputs, engine, scenario.tenant.id):
-            found.append(f"{file.path}:{file.step_line(index)}: steps[{index}]: {difference}")
+        differing = differences(step.expect, outcome, outputs, engine, scenario.tenant.id)
+        where = f"{file.path}:{file.step_line(index)}: steps[{index}]"
+        found.extend(f"{where}: {difference}" for difference in differing)
     return Result(file, tuple(found))
 
 
@@ -125,8 +126,9 @@ def _record(
 
 
 def _cdr_bytes(tenant: str, cdr: Cdr) -> bytes:
-    fields = {name: value for name, value in cdr.model_dump(exclude_none=True).items()}
-    record = {"tenant": tenant} | {_CDR_FIELDS.get(name, name): value for name, value in fields.items()}
+    record = {"tenant": tenant} | {
+        _CDR_FIELDS.get(name, name): value for name, value in cdr.model_dump(exclude_none=True).items()
+    }
     return orjson.dumps(record)
 
 
@@ -146,7 +148,9 @@ def _command(tenant: str, id: str, action: Fund | License | Configure | Payment 
                 tenant=tenant, id=id, at=action.at, user=action.user, sku=sku, country=action.country
             )
         case License():
-            return LicenseRemoved(tenant=tenant, id=id, at=action.at, user=action.user, sku=action.remove or "")
+            return LicenseRemoved(
+                tenant=tenant, id=id, at=action.at, user=action.user, sku=action.remove or ""
+            )
         case Configure():
             return TenantConfigured(
                 tenant=tenant,

@@ -1,0 +1,147 @@
+"""`rater run`: rate files into a store."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from rater.core.money import format_micros
+from rater.core.settings import RatingSettings
+from rater.embedded.gateway import LocalGateway
+from rater.embedded.run import EmbeddedRater, Summary
+from rater.embedded.store import Store
+from rater.embedded.watch import new_content
+from rater.errors import RaterError
+from rater.exits import Exit
+from rater.formats.deck_csv import read_deck
+from rater.formats.source import FORMATS, InputFile
+from rater.instants import read_instant
+
+DEFAULT_STORE = Path("rater.db")
+StoreOption = Annotated[Path, typer.Option(help="The SQLite file that holds state and outputs.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run")(run)
+
+
+def run(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="CDR files, folders, or - for standard input.", metavar="FILE..."),
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    commands: Annotated[
+        list[Path] | None, typer.Option(help="Commands in JSON Lines, applied before the files.")
+    ] = None,
+    deck: Annotated[
+        list[Path] | None, typer.Option(help="A rate deck in CSV, put in force for every tenant.")
+    ] = None,
+    currency: Annotated[str, typer.Option(help="The currency of the decks.")] = "USD",
+    tenant: Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")
+    ] = None,
+    gateway: Annotated[
+        str, typer.Option(help="Local payments: approve, decline, or decline:TENANT,...")
+    ] = "approve",
+    until: Annotated[
+        str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with what comes into the folders, until Ctrl-C.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="The summary as JSON on standard output.")] = False,
+) -> None:
+    """Rate call-detail records into one SQLite file.  Running a file twice changes nothing.
+
+    Example: rater run --deck rates.csv --commands setup.jsonl PSTN.calls.2025-03-01.csv --tenant contoso
+    """
+    if format is not None and format not in FORMATS:
+        raise RaterError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    started = time.monotonic()
+    opened = Store(store)
+    try:
+        rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
+        versions = [read_deck(path, currency=currency) for path in deck or ()]
+        for version in versions:
+            rater.publish(version)
+        with _progress() as progress:
+            task = progress.add_task("rating", total=None)
+            for path in commands or ():
+                rater.take(InputFile(str(path), "commands"), lambda n: progress.advance(task, n))
+            for version in versions:
+                rater.activate(version.version)
+            for path_text in _expand(files or []):
+                rater.take(InputFile(path_text, format, tenant), lambda n: progress.advance(task, n))
+            if watch:
+                for path_text in new_content(files or []):
+                    rater.take(InputFile(path_text, format, tenant), lambda n: progress.advance(task, n))
+        if until is not None:
+            rater.tick(read_instant("--until", until))
+    finally:
+        opened.close()
+    _report(rater.summary, time.monotonic() - started, json)
+    if rater.summary.rejected or rater.summary.notices:
+        raise typer.Exit(Exit.REFUSED)
+
+
+def gateway_of(text: str) -> LocalGateway:
+    """The local gateway that an option describes."""
+    rule, _, tenants = text.partition(":")
+    if rule == "approve" and not tenants:
+        return LocalGateway()
+    if rule == "decline":
+        return LocalGateway([tenant for tenant in tenants.split(",") if tenant] or ["*"])
+    raise RaterError(f"--gateway: expected approve, decline or decline:TENANT,..., got {text!r}")
+
+
+def _expand(paths: list[str]) -> list[str]:
+    """Folders become the files in them, in order; names that start with a dot are left out."""
+    found: list[str] = []
+    for path in paths:
+        if path != "-" and Path(path).is_dir():
+            inside = sorted(Path(path).iterdir())
+            found.extend(str(file) for file in inside if file.is_file() and not file.name.startswith("."))
+        else:
+            found.append(path)
+    return found
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description} {task.completed:,} records"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+
+
+def _report(summary: Summary, seconds: float, json: bool) -> None:
+    for notice in summary.notices:
+        print(f"rater: {notice}", file=sys.stderr)
+    facts = {
+        "records": summary.records,
+        "outcomes": {outcome.value: count for outcome, count in sorted(summary.outcomes.items())},
+        "debited": {currency: format_micros(sum) for currency, sum in sorted(summary.debited.items())},
+        "events": dict(sorted(summary.events.items())),
+        "rejected": dict(sorted(summary.rejected.items())),
+        "seconds": round(seconds, 3),
+    }
+    if json:
+        typer.echo(orjson.dumps(facts))
+        return
+    table = Table("what", "count", title="this run")
+    for name in ("outcomes", "debited", "events", "rejected"):
+        for key, value in facts[name].items():  # type: ignore[attr-defined]  # these four are mappings
+            table.add_row(f"{name}: {key}", str(value))
+    Console(stderr=True).print(table)

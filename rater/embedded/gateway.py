@@ -1,0 +1,46 @@
+"""The payment gateway as the rater sees it, and the local one: it approves, or declines by rule.
+
+Refuses to know balances: it collects what it is asked to collect.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Protocol
+
+from rater.core.inputs import PaymentFailed, PaymentSucceeded
+from rater.core.outputs import RechargeRequest
+
+#: How long the local gateway takes; fixed, so that a run can be repeated.
+_ANSWERS_AFTER = timedelta(seconds=5)
+DECLINE_REASON = "card_expired"
+
+
+class PaymentGateway(Protocol):
+    """Collects payments; the same request asked twice is paid once."""
+
+    def collect(self, request: RechargeRequest) -> PaymentSucceeded | PaymentFailed:
+        """The answer to a request, as the command that carries it back."""
+
+
+class LocalGateway:
+    """Approves everything, except what is asked for tenants whose card does not work."""
+
+    def __init__(self, declined_tenants: Iterable[str] = ()) -> None:
+        self._declined = frozenset(declined_tenants)
+
+    def collect(self, request: RechargeRequest) -> PaymentSucceeded | PaymentFailed:
+        """See PaymentGateway."""
+        at = request.at + _ANSWERS_AFTER
+        id = f"payment-{request.id}"
+        if request.tenant in self._declined or "*" in self._declined:
+            return PaymentFailed(
+                tenant=request.tenant, id=id, at=at, recharge_id=request.id, reason=DECLINE_REASON
+            )
+        return PaymentSucceeded(
+            tenant=request.tenant,
+            id=id,
+            at=at,
+            recharge_id=request.id,
+            amount=request.amount,
+            currency=request.currency,
+        )

@@ -1,0 +1,172 @@
+"""The embedded rater's loop: batches of records, each one transaction, and the decisions that follow.
+
+A batch ends at fixed record numbers of its input, and answers of the gateway are a batch of their own, so
+that a run that was killed and started again gives the same bytes as one that was not.
+Refuses to know rules, formats and tables.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from rater.contracts.codec import encode_input
+from rater.core.entities import Account
+from rater.core.inputs import AnyCommand, DeckActivated, RateDeck, Source, Tick
+from rater.core.money import parse_micros
+from rater.core.outputs import AccountEvent, Debit, RechargeRequest, RejectedCdr
+from rater.core.reasons import Outcome
+from rater.core.settings import RatingSettings
+from rater.core.step import Rules
+from rater.core.tariff import Tariffs
+from rater.embedded.gateway import PaymentGateway
+from rater.embedded.store import Position, Store
+from rater.formats.source import InputFile
+from rater.task import Batch, Record, run_batch
+
+BATCH_RECORDS = 2_000
+_request_decoder = msgspec.json.Decoder(RechargeRequest)
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Summary:
+    """What a run did."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+        self.debited: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
+        self.records = 0
+        self.notices: list[str] = []
+
+    def add(self, batch: Batch) -> None:
+        """Count a committed batch."""
+        self.outcomes.update(batch.counts)
+        self.records += batch.counts.total()
+        for output in batch.outputs:
+            if isinstance(output, Debit):
+                self.debited[output.currency] += parse_micros(output.amount)
+            elif isinstance(output, AccountEvent):
+                self.events[output.event.value] += 1
+            elif isinstance(output, RejectedCdr):
+                self.rejected[output.reason.value] += 1
+
+
+class EmbeddedRater:
+    """A store with the loop around it."""
+
+    def __init__(self, store: Store, settings: RatingSettings, gateway: PaymentGateway) -> None:
+        self.store = store
+        self.summary = Summary()
+        self._rules = Rules(settings, Tariffs())
+        self._gateway = gateway
+        for deck in store.decks():
+            self._rules.tariffs.publish(deck)
+        self._settle(self._unanswered())
+
+    def publish(self, deck: RateDeck) -> None:
+        """Keep a version of a rate deck for ever."""
+        self.store.publish(deck)
+        self._rules.tariffs.publish(deck)
+
+    def activate(self, version: str) -> None:
+        """Price every tenant's calls with this deck; tenants that have it already are left alone."""
+        commands: list[AnyCommand] = [
+            DeckActivated(tenant=tenant, id=f"deck-{version}", at=_ALWAYS, version=version)
+            for tenant in self.store.tenants()
+        ]
+        self._batches(_records_of(commands, "decks"))
+
+    def take(self, file: InputFile, progress: Callable[[int], None] = lambda records: None) -> None:
+        """Rate what is new in a source."""
+        before = self.store.position(file.name) if file.name != "-" else Position()
+        batch: list[Record] = []
+        for record in file.records(before.records, before.digest):
+            batch.append(record)
+            if file.taken % BATCH_RECORDS == 0:
+                self._commit_file(file, batch, progress)
+                batch = []
+        if file.taken != before.records:
+            self._commit_file(file, batch, progress)
+        if file.notice:
+            self.summary.notices.append(file.notice)
+
+    def tick(self, at: datetime) -> None:
+        """Let time pass for every tenant up to an instant."""
+        ticks = [Tick(tenant=tenant, id=f"tick-{at.isoformat()}", at=at) for tenant in self.store.tenants()]
+        self._batches(_records_of(ticks, "clock"))
+
+    def replay(self, records: Iterable[tuple[str, Record]]) -> dict[str, Outcome]:
+        """Apply dead letters again, each by its id; those that are accepted now are noted as replayed."""
+        outcomes: dict[str, Outcome] = {}
+        for id, record in records:
+            batch = run_batch(self.store, self._rules, [record])
+            outcomes[id] = next(iter(batch.counts))
+            accepted = outcomes[id] in (Outcome.RATED, Outcome.CORRECTED, Outcome.DUPLICATE)
+            self._commit(batch, {}, [id] if accepted else [])
+        return outcomes
+
+    def _commit_file(self, file: InputFile, records: list[Record], progress: Callable[[int], None]) -> None:
+        position = Position(file.taken, file.bytes_taken, file.digest)
+        batch = run_batch(self.store, self._rules, records)
+        self._commit(batch, {file.name: position})
+        progress(len(records))
+
+    def _batches(self, records: Iterator[Record]) -> None:
+        held: list[Record] = []
+        for record in records:
+            held.append(record)
+            if len(held) == BATCH_RECORDS:
+                self._commit(run_batch(self.store, self._rules, held), {})
+                held = []
+        if held:
+            self._commit(run_batch(self.store, self._rules, held), {})
+
+    def _commit(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
+        """Commit a batch, then what follows from it: answers of the gateway, and retries that are due."""
+        self.store.commit(batch, positions, replayed)
+        self.summary.add(batch)
+        requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
+        self._settle(requests)
+        self._retry(batch.state.accounts.values())
+
+    def _settle(self, requests: list[RechargeRequest]) -> None:
+        while requests:
+            answers: list[AnyCommand] = [self._gateway.collect(request) for request in requests]
+            batch = run_batch(self.store, self._rules, _records_of(answers, "gateway"))
+            self.store.commit(batch, {})
+            self.summary.add(batch)
+            requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
+
+    def _retry(self, accounts: Iterable[Account]) -> None:
+        """A tick for each tenant whose clock has passed the time at which a failed recharge is tried again."""
+        ticks: list[AnyCommand] = []
+        for touched in accounts:
+            account = self.store.account(touched.tenant)
+            if account and account.recharge.retry_at and account.recharge.retry_at <= account.clock:
+                at = account.clock
+                ticks.append(Tick(tenant=account.tenant, id=f"tick-{at.isoformat()}", at=at))
+        if ticks:
+            batch = run_batch(self.store, self._rules, _records_of(ticks, "clock"))
+            self.store.commit(batch, {})
+            self.summary.add(batch)
+            self._settle([output for output in batch.outputs if isinstance(output, RechargeRequest)])
+
+    def _unanswered(self) -> list[RechargeRequest]:
+        """Requests whose answer was not committed when the last run ended, in their order."""
+        waiting = {
+            account.recharge.in_flight.recharge
+            for tenant in self.store.tenants()
+            if (account := self.store.account(tenant)) and account.recharge.in_flight
+        }
+        if not waiting:
+            return []
+        requests = (_request_decoder.decode(value) for _, value in self.store.topic("recharges"))
+        return [request for request in requests if request.id in waiting]
+
+
+def _records_of(commands: Iterable[AnyCommand], topic: str) -> Iterator[Record]:
+    for number, command in enumerate(commands):
+        yield Record("command", Source(topic, 0, number), encode_input(command), command)

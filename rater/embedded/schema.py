@@ -1,0 +1,133 @@
+"""The tables of a store, and the two ways to open one.
+
+Refuses to know what the values mean.
+"""
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import IO
+
+from rater.core.outputs import OUTPUT_TOPICS
+from rater.errors import RaterError
+from rater.exits import Exit
+
+#: Raised whenever an older program could misread what a newer one writes.
+SCHEMA_VERSION = 1
+_APPLICATION_ID = 0x72617465  # "rate"
+
+_TABLES = (
+    "CREATE TABLE entities (kind TEXT, tenant TEXT, name TEXT, value BLOB NOT NULL,"
+    " PRIMARY KEY (kind, tenant, name)) WITHOUT ROWID",
+    "CREATE TABLE calls (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE seen (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE decks (version TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE inputs (name TEXT PRIMARY KEY, records INTEGER, bytes INTEGER, digest BLOB) WITHOUT ROWID",
+    "CREATE TABLE replayed (id TEXT PRIMARY KEY) WITHOUT ROWID",
+    *(
+        f'CREATE TABLE "{topic}" (offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT, value BLOB NOT NULL)'
+        for topic in OUTPUT_TOPICS
+    ),
+)
+
+
+def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
+    """The store, made if it is not there, and the lock that keeps other writers out until it is closed.
+
+    Raises RaterError: in use by another process, written by a newer version, not a store, not writable.
+    """
+    lock = _lock(path)
+    try:
+        connection = _connect(path, "rwc")
+        _check_version(connection, path)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA cache_size=-65536")
+        connection.execute("PRAGMA wal_autocheckpoint=8000")
+        if not connection.execute("PRAGMA user_version").fetchone()[0]:
+            _make_tables(connection)
+    except sqlite3.Error as wrong:
+        lock.close()
+        raise _cannot_open(path, wrong) from wrong
+    except RaterError:
+        lock.close()
+        raise
+    return connection, lock
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """The store for reading only, also while another process writes it."""
+    if not path.exists():
+        raise RaterError(f"{path}: no such store; `rater run --store {path}` makes one")
+    try:
+        connection = _connect(path, "ro")
+        _check_version(connection, path)
+    except sqlite3.Error as wrong:
+        raise _cannot_open(path, wrong) from wrong
+    return connection
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != _APPLICATION_ID and tables:
+        raise RaterError(f"{path}: expected a store of rater, got another SQLite file")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise RaterError(
+            f"{path}: written by a newer rater (store version {version}, this one knows {SCHEMA_VERSION});"
+            " upgrade rater, nothing was changed",
+            Exit.STORE_TOO_NEW,
+        )
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+    for statement in _TABLES:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _lock(path: Path) -> IO[str]:
+    """Take the store's lock file; it says who has it."""
+    try:
+        lock = path.with_name(path.name + ".lock").open("a+", encoding="utf-8")
+    except OSError as wrong:
+        raise RaterError(f"{path}: cannot be written: {wrong.strerror}") from wrong
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as wrong:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise RaterError(
+            f"{path}: in use by process {holder}; wait until it ends, or use another --store",
+            Exit.STORE_IN_USE,
+        ) from wrong
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _cannot_open(path: Path, wrong: sqlite3.Error) -> RaterError:
+    if "disk is full" in str(wrong):
+        return disk_full(path)
+    return RaterError(f"{path}: cannot be opened as a store: {wrong}")
+
+
+def disk_full(path: Path) -> RaterError:
+    """What to say when the last batch found no room."""
+    return RaterError(
+        f"{path}: the disk is full; the last batch was undone, all before it is kept."
+        " Free some space and run the same command again",
+        Exit.DISK_FULL,
+    )

@@ -1,0 +1,235 @@
+"""One SQLite file: what was consumed, the state, and the outputs; a batch is one transaction.
+
+Refuses to know rules and file formats.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rater.contracts.codec import encode
+from rater.core.entities import Account, Entity
+from rater.core.inputs import RateDeck
+from rater.core.outputs import AccountEvent, Balance, Output, RatedCall, RejectedCdr, ServiceState
+from rater.core.state import KINDS, Key
+from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
+from rater.task import Batch
+
+#: Kinds with one entity for every record ever taken: on disk only, fetched for a batch at a time.
+_PER_RECORD = {"call": "calls", "seen": "seen"}
+#: Decoded entities kept in memory; beyond this many the cache starts anew.
+CACHE_ENTITIES_MAX = 300_000
+_FETCH = 500
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.items()}
+_deck_decoder = msgspec.json.Decoder(RateDeck)
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How much of an input was consumed: records, bytes, and a digest of those bytes."""
+
+    records: int = 0
+    size: int = 0
+    digest: bytes = b""
+
+
+class Reader:
+    """The committed content of a store, for reports and for the rules."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.path = path
+        self._connection = connection
+        self._cache: dict[tuple[str, Key], Entity | None] = {}
+        #: What `prepare` loaded for the batch at hand; a kind that is here is not asked of the file again.
+        self._fetched: dict[str, dict[Key, Entity]] = {}
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """See rater.core.state.Committed."""
+        if kind in _PER_RECORD:
+            fetched = self._fetched.get(kind)
+            return self._select_one(kind, key) if fetched is None else fetched.get(key)
+        cached = self._cache.get((kind, key), key)
+        if cached is not key:
+            return cached  # type: ignore[return-value]  # the key only stands for "not cached"
+        row = self._connection.execute(
+            "SELECT value FROM entities WHERE kind=? AND tenant=? AND name=?", (kind, *key)
+        ).fetchone()
+        entity: Entity | None = _unpack[kind](row[0]) if row else None
+        if len(self._cache) >= CACHE_ENTITIES_MAX:
+            self._cache.clear()
+        self._cache[(kind, key)] = entity
+        return entity
+
+    def prepare(self, kind: str, keys: list[Key]) -> None:
+        """See rater.core.state.Committed: loads them in a few statements."""
+        wanted = {_hash(key): key for key in keys}
+        found: dict[Key, Entity] = {}
+        hashes = list(wanted)
+        for start in range(0, len(hashes), _FETCH):
+            part = hashes[start : start + _FETCH]
+            marks = ",".join("?" * len(part))
+            rows = self._connection.execute(
+                f"SELECT key, value FROM {_PER_RECORD[kind]} WHERE key IN ({marks})",  # noqa: S608 - marks only
+                part,
+            )
+            for hashed, value in rows:
+                found[wanted[hashed]] = _unpack[kind](value)
+        self._fetched[kind] = found
+
+    def _select_one(self, kind: str, key: Key) -> Entity | None:
+        row = self._connection.execute(
+            f"SELECT value FROM {_PER_RECORD[kind]} WHERE key=?",  # noqa: S608 - one of two table names
+            (_hash(key),),
+        ).fetchone()
+        return _unpack[kind](row[0]) if row else None
+
+    def tenants(self) -> list[str]:
+        """Every configured tenant, in order."""
+        rows = self._connection.execute("SELECT tenant FROM entities WHERE kind='account' AND tenant<>'-'")
+        return sorted(tenant for (tenant,) in rows)
+
+    def account(self, tenant: str) -> Account | None:
+        """A tenant as it stands."""
+        found = self.load("account", (tenant, ""))
+        assert found is None or isinstance(found, Account)
+        return found
+
+    def names(self, kind: str, tenant: str) -> list[str]:
+        """The names of a tenant's entities of one kind, in order."""
+        rows = self._connection.execute(
+            "SELECT name FROM entities WHERE kind=? AND tenant=? ORDER BY name", (kind, tenant)
+        )
+        return [name for (name,) in rows]
+
+    def topic(self, name: str, tenant: str | None = None) -> Iterator[tuple[int, bytes]]:
+        """The records of an output topic in order, as (offset, JSON)."""
+        where, values = ("WHERE tenant=?", (tenant,)) if tenant else ("", ())
+        yield from self._connection.execute(
+            f'SELECT offset, value FROM "{name}" {where} ORDER BY offset',  # noqa: S608 - a topic of the closed list
+            values,
+        )
+
+    def count(self, name: str) -> int:
+        """How many records an output topic has."""
+        row = self._connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()  # noqa: S608 - as above
+        return int(row[0])
+
+    def rated_calls(self, usage_id: str, tenant: str | None = None) -> list[bytes]:
+        """Every version of a call that was rated, oldest first."""
+        rows = self._connection.execute(
+            'SELECT tenant, value FROM "rated-calls" WHERE key=? ORDER BY offset', (usage_id,)
+        )
+        return [value for owner, value in rows if tenant in (None, owner)]
+
+    def decks(self) -> list[RateDeck]:
+        """Every published version of a rate deck."""
+        rows = self._connection.execute("SELECT value FROM decks ORDER BY version")
+        return [_deck_decoder.decode(value) for (value,) in rows]
+
+    def position(self, name: str) -> Position:
+        """How much of an input was consumed."""
+        row = self._connection.execute(
+            "SELECT records, bytes, digest FROM inputs WHERE name=?", (name,)
+        ).fetchone()
+        return Position(*row) if row else Position()
+
+    def replayed(self) -> set[str]:
+        """Ids of dead letters whose record was accepted since."""
+        return {id for (id,) in self._connection.execute("SELECT id FROM replayed")}
+
+
+class Store(Reader):
+    """A store that this process alone may write."""
+
+    def __init__(self, path: Path) -> None:
+        connection, self._lock = open_for_writing(path)
+        super().__init__(connection, path)
+
+    def close(self) -> None:
+        """Let go of the file and of its lock."""
+        super().close()
+        self._lock.close()
+
+    def publish(self, deck: RateDeck) -> None:
+        """Keep a version of a rate deck; a version is never changed."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, msgspec.json.encode(deck))
+        )
+
+    def commit(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
+        """Write outputs, changes and positions in one transaction; RaterError if the disk is full."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._write(batch, positions, replayed)
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as wrong:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if "full" in str(wrong) or "disk I/O" in str(wrong):
+                raise disk_full(self.path) from wrong
+            raise
+        self._merge(batch)
+
+    def _write(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str]) -> None:
+        many = self._connection.executemany
+        for topic, outputs in batch.by_topic().items():
+            many(
+                f'INSERT INTO "{topic}" (tenant, key, value) VALUES (?, ?, ?)',  # noqa: S608 - a topic of the closed list
+                [(output.tenant, _key(output), encode(output)) for output in outputs],
+            )
+        for kind, changed in batch.state.changes().items():
+            if not changed:
+                continue
+            if kind in _PER_RECORD:
+                many(
+                    f"INSERT OR REPLACE INTO {_PER_RECORD[kind]} VALUES (?, ?)",  # noqa: S608 - one of two table names
+                    [(_hash(key), _pack(entity)) for key, entity in changed.items()],
+                )
+            else:
+                many(
+                    "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?)",
+                    [(kind, *key, _pack(entity)) for key, entity in changed.items()],
+                )
+        many(
+            "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?)",
+            [(name, at.records, at.size, at.digest) for name, at in positions.items()],
+        )
+        many("INSERT OR IGNORE INTO replayed VALUES (?)", [(id,) for id in replayed])
+
+    def _merge(self, batch: Batch) -> None:
+        for kind, changed in batch.state.changes().items():
+            if kind not in _PER_RECORD:
+                for key, entity in changed.items():
+                    self._cache[(kind, key)] = entity
+        self._fetched.clear()
+
+
+def open_reader(path: Path) -> Reader:
+    """A store for reading, also while a run goes on."""
+    return Reader(open_for_reading(path), path)
+
+
+def _hash(key: Key) -> bytes:
+    return blake2b(f"{key[0]}\0{key[1]}".encode(), digest_size=16).digest()
+
+
+def _key(output: Output) -> Any:
+    """What a record is looked up by within its topic."""
+    match output:
+        case RatedCall(usage_id=key) | RejectedCdr(id=key) | ServiceState(user=key):
+            return key
+        case AccountEvent(event=key):
+            return key.value
+        case Balance(tenant=key):
+            return key
+        case _:
+            return output.id

@@ -1,0 +1,81 @@
+"""Rate decks as CSV, with the columns of the conformance README.
+
+Refuses to know which deck is in force.
+"""
+
+from datetime import UTC
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from rater.core.country_names import ISO_COUNTRIES
+from rater.core.inputs import RateDeck, RateRow
+from rater.core.money import MoneyError, parse_micros
+from rater.errors import RaterError
+from rater.formats.csv_rows import read_rows
+
+COLUMNS = (
+    "direction",
+    "prefix",
+    "destination",
+    "country",
+    "type",
+    "price_per_minute",
+    "connection_fee",
+    "increment_first_s",
+    "increment_next_s",
+    "valid_from",
+    "valid_to",
+)
+_WHOLE_NUMBERS = ("increment_first_s", "increment_next_s")
+
+
+def read_deck(path: Path, version: str | None = None, currency: str = "USD") -> RateDeck:
+    """The deck of a file; its version, where none is given, is a hash of its content.
+
+    Raises RaterError naming file, row, column and what was expected.
+    """
+    rows = tuple(_row(path, number, cells) for number, cells in read_rows(path, COLUMNS))
+    if not rows:
+        raise RaterError(f"{path}: expected at least one rate, got none")
+    version = version or blake2b(msgspec.msgpack.encode(rows), digest_size=6).hexdigest()
+    return RateDeck(version=version, currency=currency, rows=rows)
+
+
+def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
+    given: dict[str, object] = {column: cells[column] for column in COLUMNS if cells[column] != ""}
+    for column in _WHOLE_NUMBERS:
+        if column in given:
+            given[column] = _whole(path, number, column, cells[column])
+    for column in ("price_per_minute", "connection_fee"):
+        if cells[column]:
+            _check_price(path, number, column, cells[column])
+    try:
+        row = msgspec.convert(given, RateRow)
+    except msgspec.ValidationError as wrong:
+        raise RaterError(f"{path}:{number}: {wrong}") from wrong
+    if row.country is not None and row.country not in ISO_COUNTRIES:
+        raise RaterError(
+            f"{path}:{number}: country: expected an ISO 3166-1 alpha-2 code, got {row.country!r}"
+        )
+    if row.valid_from and row.valid_to and row.valid_from >= row.valid_to:
+        raise RaterError(f"{path}:{number}: valid_to: expected a time after valid_from")
+    if row.valid_from and row.valid_from.tzinfo is not UTC:
+        row = msgspec.structs.replace(row, valid_from=row.valid_from.astimezone(UTC))
+    return row
+
+
+def _whole(path: Path, number: int, column: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise RaterError(f"{path}:{number}: {column}: expected whole seconds, got {text!r}")
+    return int(text)
+
+
+def _check_price(path: Path, number: int, column: str, text: str) -> None:
+    try:
+        micros = parse_micros(text)
+    except MoneyError as wrong:
+        raise RaterError(f"{path}:{number}: {column}: {wrong}") from wrong
+    if micros < 0:
+        raise RaterError(f"{path}:{number}: {column}: expected 0 or more, got {text!r}")

@@ -19,9 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    paths: Annotated[
-        list[Path], typer.Argument(help="Scenario files, or folders of them.", metavar="PATH...")
-    ],
+    paths: Annotated[list[Path], typer.Argument(help="Scenario files, or folders of them.", metavar="PATH...")],
     engine: Annotated[str, typer.Option(help="Where to play them: embedded.")] = "embedded",
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:

@@ -110,9 +110,7 @@ def _first_configuration(
 ) -> Applied:
     """A tenant comes into being with its currency."""
     if command.currency is None:
-        refused = Refusal(
-            Reason.NOT_CONFIGURED, "currency", "expected the currency of the new tenant, got none"
-        )
+        refused = Refusal(Reason.NOT_CONFIGURED, "currency", "expected the currency of the new tenant, got none")
         return reject(state, source, raw, refused, command.tenant)
     at = as_utc(command.at)
     step = Step(state, rules, open_account(state, command.tenant, command.currency, at), source, at)

@@ -60,7 +60,7 @@ CATALOGUE_CHANGES = (
     UCAP_OUT_NEEDS_PAYG_FROM,
 )
 
-_DOMESTIC: dict[str | None, int] = dict.fromkeys(_BIG, 3000) | dict.fromkeys(_EUROPE, 1200)
+_DOMESTIC: dict[str | None, int] = {**dict.fromkeys(_BIG, 3000), **dict.fromkeys(_EUROPE, 1200)}
 #: Minutes per user and month by plan; `None` as country means every country.
 _MINUTES: dict[str, dict[str | None, int]] = {
     "MCOPSTN1": _DOMESTIC,

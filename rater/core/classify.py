@@ -227,9 +227,7 @@ def _pools(
         yield Pool(DIAL_OUT_FAMILY, "", None, "")
     if row.draws is Draws.PLAN_POOLS or (row.draws is Draws.DIAL_OUT_POOL and conf_fallback):
         for plan in plans:
-            if country and (
-                side == DOMESTIC or (plan.international and called_country in INTERNATIONAL_PLAN)
-            ):
+            if country and (side == DOMESTIC or (plan.international and called_country in INTERNATIONAL_PLAN)):
                 yield Pool(family_name(plan.code, plan.pooled, country, user), side, plan, country)
 
 

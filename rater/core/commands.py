@@ -85,9 +85,7 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
         case TenantConfigured(currency=currency) if currency is not None and currency != account.currency:
             return _other_currency(account, currency)
         case TenantConfigured(recharge=RechargeSettings(trigger=trigger, amount=amount)):
-            return _bad_amount("recharge.trigger", trigger, zero=True) or _bad_amount(
-                "recharge.amount", amount
-            )
+            return _bad_amount("recharge.trigger", trigger, zero=True) or _bad_amount("recharge.amount", amount)
         case FundsAdded(currency=currency) if currency is not None and currency != account.currency:
             return _other_currency(account, currency)
         case FundsAdded(amount=amount):
@@ -303,9 +301,7 @@ def _no_such_recharge(account: Account, recharge: str | None) -> Refusal | None:
     if in_flight is not None and recharge in (None, in_flight.recharge):
         return None
     asked = f"recharge {in_flight.recharge} is" if in_flight else "no recharge is"
-    return Refusal(
-        Reason.NO_RECHARGE_IN_FLIGHT, "recharge_id", f"{asked} in flight, got an answer to {recharge}"
-    )
+    return Refusal(Reason.NO_RECHARGE_IN_FLIGHT, "recharge_id", f"{asked} in flight, got an answer to {recharge}")
 
 
 def _other_amount(account: Account, amount: str | None) -> Refusal | None:
@@ -315,7 +311,5 @@ def _other_amount(account: Account, amount: str | None) -> Refusal | None:
     bad = _bad_amount("amount", amount)
     if bad is None and parse_micros(amount) != in_flight.amount:
         asked = format_micros(in_flight.amount)
-        return Refusal(
-            Reason.PAYMENT_MISMATCH, "amount", f"expected the {asked} that was asked for, got {amount}"
-        )
+        return Refusal(Reason.PAYMENT_MISMATCH, "amount", f"expected the {asked} that was asked for, got {amount}")
     return bad

@@ -34,9 +34,7 @@ def decide_recharge(balance: Balance, settings: RatingSettings) -> Ask | Suppres
         return None
     if balance.low_since is None or parse_micros(balance.balance) >= parse_micros(balance.recharge_trigger):
         return None
-    if balance.recharge_failures and (
-        balance.recharge_retry_at is None or balance.at < balance.recharge_retry_at
-    ):
+    if balance.recharge_failures and (balance.recharge_retry_at is None or balance.at < balance.recharge_retry_at):
         return None
     for limit, hours in (
         ("recharges_per_hour_max", 1),

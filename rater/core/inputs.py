@@ -21,9 +21,7 @@ Number = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=256)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Seconds = Annotated[int, Meta(ge=-(2**31), le=DURATION_S_MAX)]
-Amount = Annotated[
-    str, Meta(max_length=40, description="decimal string in major units, at most six decimals")
-]
+Amount = Annotated[str, Meta(max_length=40, description="decimal string in major units, at most six decimals")]
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217")]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2")]
 

@@ -53,9 +53,7 @@ def arrival(cdr: CallRecord) -> datetime:
 def refusal(cdr: CallRecord, currency: str, emergency: bool) -> Refusal | None:
     """The first reason for which this record cannot be rated, or None."""
     if cdr.duration_s < 0:
-        return Refusal(
-            Reason.NEGATIVE_DURATION, "duration_s", f"expected 0 or more seconds, got {cdr.duration_s}"
-        )
+        return Refusal(Reason.NEGATIVE_DURATION, "duration_s", f"expected 0 or more seconds, got {cdr.duration_s}")
     if cdr.currency is not None and cdr.currency != currency:
         return Refusal(
             Reason.CURRENCY_MISMATCH,
@@ -69,9 +67,7 @@ def refusal(cdr: CallRecord, currency: str, emergency: bool) -> Refusal | None:
     if emergency:
         return None
     if cdr.user is None and cdr.type in OUTBOUND and cdr.type not in _USERLESS:
-        return Refusal(
-            Reason.NO_USER, "user", f"expected the user who pays for a call of type {cdr.type.value}"
-        )
+        return Refusal(Reason.NO_USER, "user", f"expected the user who pays for a call of type {cdr.type.value}")
     return _numbers_unreadable(cdr)
 
 
@@ -116,14 +112,8 @@ def _numbers_unreadable(cdr: CallRecord) -> Refusal | None:
         return None
     if outbound and called is None:
         return Refusal(Reason.NOT_E164, "called", "expected the called number, got none")
-    if called is not None and not (
-        is_e164(called) or is_address(called) or (not outbound and is_withheld(called))
-    ):
-        return Refusal(
-            Reason.NOT_E164, "called", f"expected an E.164 number such as +14255550100, got {called!r}"
-        )
+    if called is not None and not (is_e164(called) or is_address(called) or (not outbound and is_withheld(called))):
+        return Refusal(Reason.NOT_E164, "called", f"expected an E.164 number such as +14255550100, got {called!r}")
     if calling is None or is_e164(calling) or is_withheld(calling) or is_address(calling):
         return None
-    return Refusal(
-        Reason.NOT_E164, "calling", f"expected an E.164 number such as +14255550100, got {calling!r}"
-    )
+    return Refusal(Reason.NOT_E164, "calling", f"expected an E.164 number such as +14255550100, got {calling!r}")

@@ -34,9 +34,7 @@ def parse_micros(text: str) -> int:
         raise MoneyError(f"expected at most {DECIMALS_MAX} decimals, got {text[:40]!r}")
     micros = int(whole) * MICROS_PER_UNIT + int(fraction.ljust(DECIMALS_MAX, "0"))
     if micros > AMOUNT_MICROS_MAX:
-        raise MoneyError(
-            f"expected an amount up to {AMOUNT_MICROS_MAX // MICROS_PER_UNIT}, got {text[:40]!r}"
-        )
+        raise MoneyError(f"expected an amount up to {AMOUNT_MICROS_MAX // MICROS_PER_UNIT}, got {text[:40]!r}")
     return -micros if sign else micros
 
 

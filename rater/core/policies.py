@@ -72,7 +72,5 @@ def policy_allows(
     if scope == "zone_a":
         return called_country in ZONE_A
     return (
-        scope == "domestic"
-        and user_country is not None
-        and called_country in domestic_countries(user_country, on)
+        scope == "domestic" and user_country is not None and called_country in domestic_countries(user_country, on)
     )

@@ -120,6 +120,16 @@ class PoolUse(msgspec.Struct, frozen=True):
     used: int
     total: int
 
+    @property
+    def name(self) -> str:
+        """The pool's name with its month."""
+        return self.pool.name(self.month)
+
+    @property
+    def period(self) -> str:
+        """The month as `YYYY-MM`."""
+        return period_of(self.month)
+
 
 def pool_named(name: str) -> tuple[Pool, MonthIndex] | None:
     """The pool and month that a name means; None when no pool can have this name."""

@@ -28,9 +28,7 @@ from rater.core.step import Step, lot_shares
 from rater.core.tariff import Rate, Tariff, charge
 
 #: No rule changes between two of these instants.
-_EPOCH_STARTS = tuple(
-    datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (date.min, *CATALOGUE_CHANGES)
-)
+_EPOCH_STARTS = tuple(datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (date.min, *CATALOGUE_CHANGES))
 _LAST_EPOCH_START = _EPOCH_STARTS[-1]
 _LAST_EPOCH = len(_EPOCH_STARTS) - 1
 #: Answers of the decision table; they depend on nothing but their key.
@@ -166,9 +164,7 @@ def _take_minutes(step: Step, cdr: CallRecord, route: Route, priced: Priced, mon
         return priced.minutes
     state, account, settings = step.state, step.account, step.rules.settings
     if settings.straddle == "whole_to_credits" and _may_spend(account, route):
-        left = sum(
-            available(state, account, settings, pool, month, cdr.answered_at)[1] for pool in route.pools
-        )
+        left = sum(available(state, account, settings, pool, month, cdr.answered_at)[1] for pool in route.pools)
         if left < priced.minutes:
             return priced.minutes
     draws, news = take(state, account, settings, route.pools, month, cdr.answered_at, priced.minutes)
@@ -179,18 +175,14 @@ def _take_minutes(step: Step, cdr: CallRecord, route: Route, priced: Priced, mon
     for draw in draws:
         taken += draw.minutes
         priced.segments.append(
-            Segment(
-                Pocket.POOL, draw.minutes, "0", draw.name, draw.before, draw.before + draw.minutes, draw.total
-            )
+            Segment(Pocket.POOL, draw.minutes, "0", draw.name, draw.before, draw.before + draw.minutes, draw.total)
         )
     if draws:
         priced.capability = draws[0].pool.capability
     return priced.minutes - taken
 
 
-def _charge_overflow(
-    step: Step, cdr: CallRecord, route: Route, priced: Priced, minutes: int, seconds: int
-) -> None:
+def _charge_overflow(step: Step, cdr: CallRecord, route: Route, priced: Priced, minutes: int, seconds: int) -> None:
     """Price the seconds after the pool's minutes, from the first overflow second on (rules 46, 47)."""
     rate = priced.rate
     if rate is None or not rate.priced:
@@ -270,9 +262,7 @@ def _route(step: Step, cdr: CallRecord, held: Stretch, rate: Rate | None) -> Rou
     return route
 
 
-def _note_anomalies(
-    cdr: CallRecord, user: User | None, held: Stretch, rate: Rate | None, priced: Priced
-) -> None:
+def _note_anomalies(cdr: CallRecord, user: User | None, held: Stretch, rate: Rate | None, priced: Priced) -> None:
     """What a person should look at; it never changes the price (rules 24, 43b)."""
     if user is None:
         if cdr.user is not None:
@@ -281,15 +271,9 @@ def _note_anomalies(
     if user.outbound_policy is not None and cdr.type in OUTBOUND:
         country, conference = held.country, cdr.type is CallType.CONF_OUT
         called_country = rate.country if rate else None
-        if not policy_allows(
-            user.outbound_policy, conference, called_country, country, cdr.answered_at.date()
-        ):
+        if not policy_allows(user.outbound_policy, conference, called_country, country, cdr.answered_at.date()):
             priced.anomalies.append(Anomaly.POLICY)
-    if (
-        not user.toll_free_dial_in
-        and cdr.type is CallType.CONF_IN
-        and cdr.number_type is NumberType.TOLL_FREE
-    ):
+    if not user.toll_free_dial_in and cdr.type is CallType.CONF_IN and cdr.number_type is NumberType.TOLL_FREE:
         priced.anomalies.append(Anomaly.TOLL_FREE_EXCLUDED)
 
 

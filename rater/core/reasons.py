@@ -100,9 +100,7 @@ class EventKind(ClosedList):
 class Reason(ClosedList):
     """Why a record or a command was refused.  A refusal changes nothing and loses nothing."""
 
-    MALFORMED = (
-        "malformed"  # the bytes are not a record of this contract: wrong type, missing field, not JSON
-    )
+    MALFORMED = "malformed"  # the bytes are not a record of this contract: wrong type, missing field, not JSON
     DUPLICATE_KEY = "duplicate_key"  # a JSON object says the same field twice
     TOO_LARGE = "too_large"  # the record is larger than any real one
     UNKNOWN_TENANT = "unknown_tenant"  # nobody configured this tenant yet

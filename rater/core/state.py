@@ -26,7 +26,7 @@ KINDS: dict[str, type[Entity]] = {
 
 #: (tenant, name within the tenant); the name is empty for what a tenant has only one of.
 Key = tuple[str, str]
-E_co = TypeVar("E_co", bound=Entity)
+_Entity = TypeVar("_Entity", bound=Entity)
 
 
 class Committed(Protocol):
@@ -143,7 +143,7 @@ class State:
         }
 
 
-def _copy(entity: E_co) -> E_co:
+def _copy(entity: _Entity) -> _Entity:
     """A copy that shares nothing mutable."""
     return msgspec.msgpack.decode(msgspec.msgpack.encode(entity), type=type(entity))
 

@@ -138,8 +138,7 @@ class _PrefixIndex:
                 short[prefix].add(len(prefix))
         self._short = sorted({len(prefix) for prefix in short}, reverse=True)
         self._lengths = {
-            bucket: tuple(sorted(found, reverse=True)) + tuple(self._short)
-            for bucket, found in lengths.items()
+            bucket: tuple(sorted(found, reverse=True)) + tuple(self._short) for bucket, found in lengths.items()
         }
         self._by_name: dict[str, list[Rate]] = defaultdict(list)
         for rate in sorted(rates, key=lambda rate: len(rate.prefix)):
@@ -161,9 +160,7 @@ class _PrefixIndex:
 
     def by_name(self, destination: str, at: datetime) -> Rate | None:
         """The most general row of a destination's name, or of the country that the name means."""
-        named = self._by_name.get(destination.casefold()) or self._by_name.get(
-            country_of_name(destination) or ""
-        )
+        named = self._by_name.get(destination.casefold()) or self._by_name.get(country_of_name(destination) or "")
         return next((r for r in named or () if r.valid_from <= at < r.valid_to), None)
 
 

@@ -33,9 +33,7 @@ class LocalGateway:
         at = request.at + _ANSWERS_AFTER
         id = f"payment-{request.id}"
         if request.tenant in self._declined or "*" in self._declined:
-            return PaymentFailed(
-                tenant=request.tenant, id=id, at=at, recharge_id=request.id, reason=DECLINE_REASON
-            )
+            return PaymentFailed(tenant=request.tenant, id=id, at=at, recharge_id=request.id, reason=DECLINE_REASON)
         return PaymentSucceeded(
             tenant=request.tenant,
             id=id,

@@ -79,7 +79,7 @@ class EmbeddedRater:
         ]
         self._batches(_records_of(commands, "decks"))
 
-    def take(self, file: InputFile, progress: Callable[[int], None] = lambda records: None) -> None:
+    def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
         """Rate what is new in a source."""
         before = self.store.position(file.name) if file.name != "-" else Position()
         batch: list[Record] = []

@@ -18,8 +18,10 @@ SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x72617465  # "rate"
 
 _TABLES = (
-    "CREATE TABLE entities (kind TEXT, tenant TEXT, name TEXT, value BLOB NOT NULL,"
-    " PRIMARY KEY (kind, tenant, name)) WITHOUT ROWID",
+    (
+        "CREATE TABLE entities (kind TEXT, tenant TEXT, name TEXT, value BLOB NOT NULL,"
+        " PRIMARY KEY (kind, tenant, name)) WITHOUT ROWID"
+    ),
     "CREATE TABLE calls (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE seen (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE decks (version TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",

@@ -137,9 +137,7 @@ class Reader:
 
     def position(self, name: str) -> Position:
         """How much of an input was consumed."""
-        row = self._connection.execute(
-            "SELECT records, bytes, digest FROM inputs WHERE name=?", (name,)
-        ).fetchone()
+        row = self._connection.execute("SELECT records, bytes, digest FROM inputs WHERE name=?", (name,)).fetchone()
         return Position(*row) if row else Position()
 
     def replayed(self) -> set[str]:

@@ -26,13 +26,12 @@ def read_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict
             for row in reader:
                 if any(cell.strip() for cell in row):
                     if len(row) != len(header):
-                        raise RaterError(
-                            f"{path}:{reader.line_num}: expected {len(header)} cells, got {len(row)}"
-                        )
+                        raise RaterError(f"{path}:{reader.line_num}: expected {len(header)} cells, got {len(row)}")
                     yield reader.line_num, dict(zip(header, map(str.strip, row), strict=True))
     except UnicodeDecodeError as wrong:
         raise RaterError(
-            f"{path}: byte {wrong.start}: expected UTF-8 text, got 0x{wrong.object[wrong.start]:02x}; save it as UTF-8"
+            f"{path}: byte {wrong.start}: expected UTF-8 text, got 0x{wrong.object[wrong.start]:02x};"
+            " save the file as UTF-8"
         ) from wrong
     except csv.Error as wrong:
         raise RaterError(f"{path}: not CSV: {wrong}") from wrong

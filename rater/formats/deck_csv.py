@@ -56,9 +56,7 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
     except msgspec.ValidationError as wrong:
         raise RaterError(f"{path}:{number}: {wrong}") from wrong
     if row.country is not None and row.country not in ISO_COUNTRIES:
-        raise RaterError(
-            f"{path}:{number}: country: expected an ISO 3166-1 alpha-2 code, got {row.country!r}"
-        )
+        raise RaterError(f"{path}:{number}: country: expected an ISO 3166-1 alpha-2 code, got {row.country!r}")
     if row.valid_from and row.valid_to and row.valid_from >= row.valid_to:
         raise RaterError(f"{path}:{number}: valid_to: expected a time after valid_from")
     if row.valid_from and row.valid_from.tzinfo is not UTC:

@@ -49,9 +49,7 @@ class GraphRows(msgspec.Struct, frozen=True):
         if not isinstance(row, dict):
             return Refusal(Reason.MALFORMED, "", "expected a pstnCallLogRow object")
         if repeated := repeated_key(raw):
-            return Refusal(
-                Reason.DUPLICATE_KEY, repeated, f"expected every field once, got {repeated!r} twice"
-            )
+            return Refusal(Reason.DUPLICATE_KEY, repeated, f"expected every field once, got {repeated!r} twice")
         return record_of(self.tenant, cells_of(row))
 
 

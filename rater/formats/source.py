@@ -117,9 +117,7 @@ class InputFile:
         try:
             return iter(rows_of(first + b"".join(lines)))
         except (orjson.JSONDecodeError, AttributeError, TypeError) as wrong:
-            raise RaterError(
-                f"{self.path}: expected a page of pstnCallLogRow, got broken JSON: {wrong}"
-            ) from wrong
+            raise RaterError(f"{self.path}: expected a page of pstnCallLogRow, got broken JSON: {wrong}") from wrong
 
 
 def recognise(path: str, first: bytes) -> str:

@@ -148,9 +148,7 @@ def _command(tenant: str, id: str, action: Fund | License | Configure | Payment 
                 tenant=tenant, id=id, at=action.at, user=action.user, sku=sku, country=action.country
             )
         case License():
-            return LicenseRemoved(
-                tenant=tenant, id=id, at=action.at, user=action.user, sku=action.remove or ""
-            )
+            return LicenseRemoved(tenant=tenant, id=id, at=action.at, user=action.user, sku=action.remove or "")
         case Configure():
             return TenantConfigured(
                 tenant=tenant,

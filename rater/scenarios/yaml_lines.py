@@ -56,9 +56,7 @@ def _note(node: yaml.Node, path: tuple[str | int, ...], lines: Lines, name: str)
         for key, value in node.value:
             below = (*path, str(key.value))
             if below in lines:
-                raise RaterError(
-                    f"{name}:{key.start_mark.line + 1}: {key.value}: expected once, stands twice"
-                )
+                raise RaterError(f"{name}:{key.start_mark.line + 1}: {key.value}: expected once, stands twice")
             _note(value, below, lines, name)
             lines[below] = key.start_mark.line + 1
     elif isinstance(node, yaml.SequenceNode):

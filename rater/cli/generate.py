@@ -1,0 +1,59 @@
+"""`rater generate`: a synthetic month of calls, the same for the same seed."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rater.contracts.codec import encode_input
+from rater.core.instants import parse_period
+from rater.errors import RaterError
+from rater.generate import Spec, generate_calls, generate_commands
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("generate")(generate)
+
+
+def generate(
+    out: Annotated[Path, typer.Option(help="The folder for commands.jsonl and cdrs.jsonl.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
+    tenants: Annotated[int, typer.Option(min=1)] = 3,
+    users: Annotated[int, typer.Option(min=1, help="Over all tenants.")] = 60,
+    calls: Annotated[int, typer.Option(min=0, help="Over all tenants.")] = 10_000,
+    month: Annotated[str, typer.Option(help="YYYY-MM.")] = "2025-03",
+    poison: Annotated[float, typer.Option(min=0, max=1, help="Share of records that do not decode.")] = 0.0,
+    duplicates: Annotated[float, typer.Option(min=0, max=1, help="Share of records that come twice.")] = 0.01,
+) -> None:
+    """Write the commands that set tenants up, and their calls of a month.
+
+    Example: rater generate --seed 7 --tenants 3 --users 60 --calls 10000 --out month/
+    """
+    try:
+        parse_period(month)
+    except ValueError as wrong:
+        raise RaterError(f"--month: expected YYYY-MM, got {month!r}") from wrong
+    spec = Spec(
+        seed=seed,
+        tenants=tenants,
+        users=users,
+        calls=calls,
+        month=month,
+        poison_share=poison,
+        duplicate_share=duplicates,
+    )
+    write_month(spec, out)
+    print(f"{out}: commands.jsonl and cdrs.jsonl, {calls} records", file=sys.stderr)
+
+
+def write_month(spec: Spec, out: Path) -> None:
+    """Write both files."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "commands.jsonl").open("wb") as commands:
+        commands.writelines(encode_input(command) + b"\n" for command in generate_commands(spec))
+    with (out / "cdrs.jsonl").open("wb") as cdrs:
+        cdrs.writelines(
+            (call if isinstance(call, bytes) else encode_input(call)) + b"\n" for call in generate_calls(spec)
+        )

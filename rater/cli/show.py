@@ -1,0 +1,154 @@
+"""`rater show` and `rater explain`: what a store says, for people."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rater.cli.run import DEFAULT_STORE, StoreOption
+from rater.core.entities import Account
+from rater.core.money import format_micros
+from rater.core.outputs import RatedCall
+from rater.embedded.store import Reader, open_reader
+from rater.errors import RaterError
+from rater.exits import Exit
+from rater.report.explain import explain as explained
+from rater.report.pools import pool_report
+
+TenantArgument = Annotated[str, typer.Argument(help="The tenant.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+_calls = msgspec.json.Decoder(RatedCall)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="Show a tenant, its pools, balance or calls.", no_args_is_help=True)
+    group.command("tenant")(tenant)
+    group.command("pools")(pools)
+    group.command("balance")(balance)
+    group.command("calls")(calls)
+    app.add_typer(group, name="show")
+    app.command("explain")(explain)
+
+
+def tenant(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: JsonOption = False) -> None:
+    """Settings, balance and counts of a tenant."""
+    reader, account = _opened(store, tenant)
+    facts = _money(account) | {
+        "country": account.country,
+        "credits": "enabled" if account.credits else "not_set_up",
+        "recharge": "on" if account.recharge.enabled else "off",
+        "recharge_trigger": format_micros(account.recharge.trigger),
+        "recharge_amount": format_micros(account.recharge.amount),
+        "recharge_failures": account.recharge.failures,
+        "restricted_users": sorted(_restricted(reader, tenant)),
+        "rated_calls": account.sequences.rated_calls,
+        "dead_letters": account.sequences.rejected_cdrs,
+    }
+    _show_facts(facts, json)
+
+
+def pools(
+    tenant: TenantArgument,
+    period: Annotated[str | None, typer.Option(help="Only this month (YYYY-MM).")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    json: JsonOption = False,
+) -> None:
+    """Used and total minutes of every pool that was drawn on."""
+    reader, account = _opened(store, tenant)
+    rows = [(use.name, use.used, use.total, use.total - use.used) for use in pool_report(reader, account, period)]
+    _show_rows(("pool", "used", "total", "available"), rows, json)
+
+
+def balance(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: JsonOption = False) -> None:
+    """The balance and the lots that make it up, oldest first."""
+    _, account = _opened(store, tenant)
+    lots = [
+        {"lot": lot.lot, "remaining": format_micros(lot.remaining), "expires_at": lot.expires_at}
+        for lot in account.lots
+        if lot.remaining
+    ]
+    _show_facts(_money(account) | {"debt": format_micros(account.debt), "lots": lots}, json)
+
+
+def calls(
+    tenant: TenantArgument,
+    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    last: Annotated[int, typer.Option(help="How many, counted from the newest.", min=1)] = 20,
+    store: StoreOption = DEFAULT_STORE,
+    json: JsonOption = False,
+) -> None:
+    """The last calls that were rated."""
+    reader, _ = _opened(store, tenant)
+    found = [_calls.decode(value) for _, value in reader.topic("rated-calls", tenant)]
+    shown = [call for call in found if user in (None, call.user)][-last:]
+    rows = [
+        (call.usage_id, call.answered_at, call.type.value, call.called, call.minutes, call.charge, call.balance)
+        for call in shown
+    ]
+    _show_rows(("usage_id", "answered_at", "type", "called", "minutes", "charge", "balance"), rows, json)
+
+
+def explain(
+    usage_id: Annotated[str, typer.Argument(help="The usage id of the call.")],
+    tenant: Annotated[str | None, typer.Option(help="Its tenant, if two share the id.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+    json: JsonOption = False,
+) -> None:
+    """Say why a call cost what it did, line by line."""
+    found = open_reader(store).rated_calls(usage_id, tenant)
+    if not found:
+        raise RaterError(f"{usage_id}: no call with this usage id was rated; see `rater dlq ls`", Exit.FAILED)
+    for value in found:
+        if json:
+            typer.echo(value)
+        else:
+            typer.echo("\n".join(explained(_calls.decode(value))))
+
+
+def _opened(store: Any, tenant: str) -> tuple[Reader, Account]:
+    reader = open_reader(store)
+    account = reader.account(tenant)
+    if account is None:
+        known = ", ".join(reader.tenants()[:10]) or "none"
+        raise RaterError(f"{tenant}: no such tenant in {store}; there are: {known}", Exit.FAILED)
+    return reader, account
+
+
+def _restricted(reader: Reader, tenant: str) -> dict[str, Any]:
+    found = reader.load("restricted", (tenant, ""))
+    return {} if found is None else found.users  # type: ignore[union-attr]  # kind decides the type
+
+
+def _money(account: Account) -> dict[str, Any]:
+    return {
+        "tenant": account.tenant,
+        "currency": account.currency,
+        "balance": format_micros(account.balance),
+        "service": account.service,
+        "as_of": account.clock,
+    }
+
+
+def _show_facts(facts: dict[str, Any], json: bool) -> None:
+    if json:
+        typer.echo(orjson.dumps(facts))
+        return
+    table = Table(show_header=False)
+    for name, value in facts.items():
+        table.add_row(name, "" if value is None else str(value))
+    Console().print(table)
+
+
+def _show_rows(columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]], json: bool) -> None:
+    if json:
+        typer.echo(orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]))
+        return
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*["" if value is None else str(value) for value in row])
+    Console().print(table)

@@ -1,0 +1,1 @@
+"""The demo: a month of three tenants, rated and shown."""

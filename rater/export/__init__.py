@@ -1,0 +1,1 @@
+"""Exports: usage, pools, debits and balances as CSV, JSON Lines, Parquet and Excel."""

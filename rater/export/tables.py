@@ -1,0 +1,209 @@
+"""The tables that can be exported: their columns and their rows, one at a time.
+
+Usage has the 20 columns of the PSTN usage export (rating-rules 2.1), pools those of the minute-pool report
+(2.5); money has two decimals, half up, in usage (A18) and all its decimals elsewhere.
+Refuses to know file formats.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+from rater.core.entities import LiveCall
+from rater.core.geography import pool_country_name
+from rater.core.money import parse_micros, round_to_cents
+from rater.core.outputs import Debit, RatedCall
+from rater.core.pools import PoolUse
+from rater.core.reasons import CallType
+from rater.embedded.store import Reader
+from rater.formats.pstn_csv import COLUMNS
+from rater.report.pools import pool_report
+
+Kind = Literal["text", "integer", "money", "time"]
+Row = tuple[str | int | Decimal | datetime | None, ...]
+_calls = msgspec.json.Decoder(RatedCall)
+_debits = msgspec.json.Decoder(Debit)
+_DESCRIPTIONS = {
+    "MCOMEETADV": "Outbound Calls to Zone A Countries",
+    "domestic": "Office 365 Calling Plan Domestic Pool",
+    "international": "Office 365 Calling Plan International Pool",
+}
+
+
+class Table(msgspec.Struct, frozen=True):
+    """Columns with their kinds, and the rows of a tenant (or all) and period (or all)."""
+
+    columns: tuple[tuple[str, Kind], ...]
+    rows: Callable[[Reader, str | None, str | None], Iterator[Row]]
+
+
+def usage_rows(reader: Reader, tenant: str | None, period: str | None) -> Iterator[Row]:
+    """Rated calls as rows of a usage export: of a call that was corrected, the version that stands."""
+    for _, value in reader.topic("rated-calls", tenant):
+        call = _calls.decode(value)
+        if period in (None, call.period) and call.version == _live_version(reader, call):
+            yield usage_row(call)
+
+
+def _live_version(reader: Reader, call: RatedCall) -> int:
+    live = reader.load("call", (call.tenant, call.usage_id))
+    assert isinstance(live, LiveCall)
+    return live.version
+
+
+def usage_row(call: RatedCall) -> Row:
+    """One call: Capability is MCOPSTNPP if money moved, Charge the sum without the fee beside it (A3)."""
+    inbound = call.type in (CallType.USER_IN, CallType.CONF_IN, CallType.UCAP_IN, CallType.PSTN_IN)
+    near, far = (call.called, call.calling) if inbound else (call.calling, call.called)
+    money = parse_micros(call.charge)
+    fee = parse_micros(call.connection_fee) if money else 0
+    return (
+        call.usage_id,
+        call.call_id,
+        call.conference_id,
+        call.user_country,
+        call.user_object_id,
+        call.user,
+        call.user_display_name,
+        near,
+        call.type.value,
+        call.number_type.value,
+        call.context.capitalize() if call.context else None,
+        call.destination,
+        far,
+        call.answered_at,
+        call.answered_at + timedelta(seconds=call.duration_s),
+        call.duration_s,
+        Decimal(round_to_cents(fee)),
+        Decimal(round_to_cents(money)),
+        call.currency,
+        call.capability,
+    )
+
+
+def pool_rows(reader: Reader, tenant: str | None, period: str | None) -> Iterator[Row]:
+    """Minute pools as the minute-pool report shows them."""
+    for name in [tenant] if tenant else reader.tenants():
+        account = reader.account(name)
+        for use in pool_report(reader, account, period) if account else ():
+            yield (name, use.period, *_pool_row(use))
+
+
+def _pool_row(use: PoolUse) -> Row:
+    plan = use.pool.plan
+    country = use.pool.family.partition("/")[2]
+    shown = _DESCRIPTIONS["MCOMEETADV"] if plan is None else _DESCRIPTIONS[use.pool.side or "domestic"]
+    where = "All" if plan is None else country
+    if plan is not None and plan.pooled:
+        where = pool_country_name(country)
+    tenths = (2000 * use.used + use.total) // (2 * use.total) if use.total else 0
+    return (
+        where,
+        shown,
+        use.total,
+        use.used,
+        use.total - use.used,
+        use.pool.capability,
+        f"{tenths // 10}.{tenths % 10}",
+    )
+
+
+def debit_rows(reader: Reader, tenant: str | None, period: str | None) -> Iterator[Row]:
+    """Every debit, as downstream billing gets it."""
+    for _, value in reader.topic("debits", tenant):
+        debit = _debits.decode(value)
+        if period is None or debit.period == period:
+            yield (
+                debit.tenant,
+                debit.sequence,
+                debit.id,
+                debit.kind.value,
+                debit.at,
+                Decimal(debit.amount),
+                debit.currency,
+                Decimal(debit.balance),
+                debit.usage_id,
+                debit.version,
+                debit.user,
+                debit.period,
+            )
+
+
+def balance_rows(reader: Reader, tenant: str | None, _period: str | None) -> Iterator[Row]:
+    """The balance of each tenant with its lots; the period does not matter."""
+    for name in [tenant] if tenant else reader.tenants():
+        account = reader.account(name)
+        if account is not None:
+            money = [account.balance, account.debt, account.recharge.trigger, account.recharge.amount]
+            yield (name, account.currency, *map(_decimal, money), account.service, account.clock, len(account.lots))
+
+
+def _decimal(micros: int) -> Decimal:
+    return Decimal(micros).scaleb(-6)
+
+
+_USAGE_KINDS: dict[str, Kind] = {
+    "Start Time": "time",
+    "End Time": "time",
+    "Duration Seconds": "integer",
+    "Connection Fee": "money",
+    "Charge": "money",
+}
+TABLES: dict[str, Table] = {
+    "usage": Table(tuple((column, _USAGE_KINDS.get(column, "text")) for column in COLUMNS), usage_rows),
+    "pools": Table(
+        (
+            ("Tenant", "text"),
+            ("Period", "text"),
+            ("Country", "text"),
+            ("Capability description", "text"),
+            ("Total minutes", "integer"),
+            ("Minutes used", "integer"),
+            ("Minutes available", "integer"),
+            ("Capability", "text"),
+            ("Percent used", "text"),
+        ),
+        pool_rows,
+    ),
+    "debits": Table(
+        (
+            ("tenant", "text"),
+            ("sequence", "integer"),
+            ("id", "text"),
+            ("kind", "text"),
+            ("at", "time"),
+            ("amount", "money"),
+            ("currency", "text"),
+            ("balance", "money"),
+            ("usage_id", "text"),
+            ("version", "integer"),
+            ("user", "text"),
+            ("period", "text"),
+        ),
+        debit_rows,
+    ),
+    "balances": Table(
+        (
+            ("tenant", "text"),
+            ("currency", "text"),
+            ("balance", "money"),
+            ("debt", "money"),
+            ("recharge_trigger", "money"),
+            ("recharge_amount", "money"),
+            ("service", "text"),
+            ("as_of", "time"),
+            ("lots", "integer"),
+        ),
+        balance_rows,
+    ),
+}
+
+
+def text_of(value: Any) -> str:
+    """A cell as text: times in UTC with Z, nothing for what is absent."""
+    if value is None:
+        return ""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)

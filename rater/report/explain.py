@@ -1,0 +1,87 @@
+"""Why a call cost what it did, line by line, from nothing but the rated call.
+
+Refuses to know rules: the rated call says which one applied.
+"""
+
+from collections.abc import Iterator
+
+from rater.core.outputs import RatedCall, Segment
+from rater.core.reasons import Anomaly, Outcome, Pocket
+
+_POCKETS = {
+    Pocket.INCLUDED: "included in the plan, not counted",
+    Pocket.FREE: "free",
+    Pocket.UNFUNDED: "not debited: the payer has no access to credits, or the tenant did not set them up",
+}
+_ANOMALIES = {
+    Anomaly.UNKNOWN_USER: "nobody assigned a licence to this user",
+    Anomaly.UNKNOWN_SKU: "the user holds a licence that the catalogue does not know; it gives no minutes",
+    Anomaly.POLICY: "the user's outbound policy does not allow this call",
+    Anomaly.TOLL_FREE_EXCLUDED: "callers cannot join this organizer's meetings by toll-free",
+    Anomaly.NO_RATE: "no row of the deck matches the number, so the call is free",
+    Anomaly.PREMIUM_WITHOUT_RATE: "a premium number that the deck does not price, so the call is free",
+    Anomaly.UNSUPPORTED_NUMBER: "a number that should not have connected, so the call is free",
+    Anomaly.NEEDS_PAY_AS_YOU_GO: "outbound calls of a queue need a pay-as-you-go plan since 2025-11-01",
+}
+
+
+def explain(call: RatedCall) -> Iterator[str]:
+    """The lines, from what happened to what it cost."""
+    yield f"Call {call.usage_id} version {call.version} of {call.tenant}: {call.type.value}, {call.outcome.value}"
+    if call.outcome is Outcome.CORRECTED:
+        yield f"  It replaces version {call.corrects_version}, of which everything was given back first."
+    yield f"  From {call.calling or 'a withheld number'} to {call.called or 'no number'}, {_payer(call)}."
+    late = ", late: its month was closed" if call.late else ""
+    yield f"  Started {_time(call)}, so it belongs to {call.period} (UTC){late}."
+    yield f"  {_duration(call)}"
+    yield f"  Rule {call.rule} applies."
+    if call.prefix is not None:
+        yield f"  The number matches prefix {call.prefix} ({call.destination}) of deck {call.deck}."
+    for segment in call.segments:
+        yield f"  {_segment(call, segment)}"
+    for anomaly in call.anomalies:
+        yield f"  Note: {_ANOMALIES[anomaly]}."
+    yield f"  Debited: {call.charge} {call.currency}; the balance after it is {call.balance} {call.currency}."
+
+
+def _payer(call: RatedCall) -> str:
+    return f"on {call.user} ({call.user_country or 'no country'})" if call.user else "on the tenant itself"
+
+
+def _time(call: RatedCall) -> str:
+    return call.answered_at.isoformat().replace("+00:00", "Z")
+
+
+def _duration(call: RatedCall) -> str:
+    if call.duration_s == 0:
+        return "It was not connected: 0 seconds, 0 minutes."
+    seconds = call.duration_s
+    if call.authorized_s is not None and call.authorized_s < seconds:
+        return (
+            f"It lasted {seconds} s, but the rater ended it: at most the authorised {call.authorized_s} s"
+            f" are billed, {call.minutes} minutes."
+        )
+    return f"It lasted {seconds} s = {call.minutes} minutes ({seconds} / 60, rounded up)."
+
+
+def _segment(call: RatedCall, segment: Segment) -> str:
+    minutes = f"{segment.minutes} min"
+    if segment.pocket is Pocket.POOL:
+        return (
+            f"{minutes} from pool {segment.pool}: {segment.pool_used_before} + {segment.minutes} ="
+            f" {segment.pool_used_after} of {segment.pool_total} used."
+        )
+    if segment.pocket not in (Pocket.CREDIT, Pocket.UNFUNDED):
+        return f"{minutes} {_POCKETS[segment.pocket]}."
+    fee = f" + connection fee {call.connection_fee}" if call.connection_fee != "0" else ""
+    if call.increments == "60/60":
+        price = f"{segment.minutes} x {call.price_per_minute}{fee} = {segment.charge}"
+    else:
+        price = (
+            f"{call.billed_overflow_s} s in increments of {call.increments} s at {call.price_per_minute}"
+            f" a minute{fee} = {segment.charge}"
+        )
+    if segment.pocket is Pocket.UNFUNDED:
+        return f"{minutes} unfunded: {price} {call.currency}, {_POCKETS[Pocket.UNFUNDED]}."
+    paid = ", ".join(f"{lot.amount} from {'lot ' + lot.lot if lot.lot else 'debt'}" for lot in segment.lots)
+    return f"{minutes} from credit: {price} {call.currency}{', ' + paid if paid else ''}."

@@ -14,10 +14,18 @@ from rater.contracts.codec import claimed_tenant, decode_cdr, decode_command
 from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.inputs import AnyCommand, CallRecord, Source
 from rater.core.mediation import Refusal
-from rater.core.outputs import TOPIC_OF, Output
+from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.state import Committed, State
 from rater.core.step import Rules, close_batch
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What a reader needs besides a record's bytes to read them again: format, tenant, the file's header."""
+
+    format: str
+    tenant: str | None = None
+    header: str | None = None
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -30,6 +38,7 @@ class Record(msgspec.Struct, frozen=True):
     source: Source
     raw: bytes
     decoded: CallRecord | AnyCommand | Refusal | None = None
+    envelope: Envelope | None = None
 
 
 class Batch:
@@ -63,9 +72,24 @@ def run_batch(committed: Committed, rules: Rules, records: Iterable[Record]) -> 
     for record, value in decoded:
         applied = _apply(batch.state, rules, record, value)
         batch.counts[applied.outcome] += 1
-        batch.outputs.extend(applied.outputs)
+        if record.envelope is None:
+            batch.outputs.extend(applied.outputs)
+        else:
+            batch.outputs.extend(_enveloped(output, record.envelope) for output in applied.outputs)
     batch.outputs.extend(close_batch(batch.state))
     return batch
+
+
+def _enveloped(output: Output, envelope: Envelope) -> Output:
+    """A dead letter that says how its bytes are read; other outputs as they are."""
+    if not isinstance(output, RejectedCdr):
+        return output
+    return msgspec.structs.replace(
+        output,
+        format=envelope.format,
+        header=envelope.header,
+        claimed_tenant=output.claimed_tenant or envelope.tenant,
+    )
 
 
 def _decode(record: Record) -> CallRecord | AnyCommand | Refusal:

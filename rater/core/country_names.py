@@ -55,7 +55,7 @@ MO Macau SAR; MD Moldova, Republic of; MK Macedonia; MM Burma; PM St. Pierre and
 PS Palestinian Authority; PS Palestinian Territory; RU Russian Federation; SY Syrian Arab Republic;
 SZ Swaziland; TC Turks and Caicos; TL East Timor; TR Turkiye; TZ Tanzania, United Republic of;
 US United States (U.S.); US USA; US United States of America; AE United Arab Emirates (U.A.E); AE UAE;
-VA Vatican City State; VA Holy See; VG Virgin Islands (British); VI Virgin Islands (U.S.); VN Viet Nam;
+VA Vatican City State; VA Holy See; VG Virgin Islands (British); VI Virgin Islands (U.S.); VN Viet Nam; XK Kosovo;
 WF Wallis and Futuna Islands; KN St. Kitts and Nevis; LC St. Lucia; VC St. Vincent and the Grenadines
 """
 
@@ -64,7 +64,8 @@ def _pairs(table: str) -> list[tuple[str, str]]:
     return [(entry[:2], entry[3:]) for entry in " ".join(table.split()).split("; ")]
 
 
-ISO_COUNTRIES = frozenset(code for code, _ in _pairs(_ISO))
+#: With Kosovo's user-assigned code, which price lists use.
+ISO_COUNTRIES = frozenset(code for code, _ in _pairs(_ISO)) | {"XK"}
 _NAMES = dict(_pairs(_ISO))
 COUNTRY_NAMES = {name.casefold(): code for code, name in _pairs(_OTHER_NAMES) + _pairs(_ISO)}
 

@@ -204,7 +204,10 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A record or command that was refused, with the reason and the raw bytes, so that nothing is lost."""
+    """A record or command that was refused, with the reason and the raw bytes, so that nothing is lost.
+
+    `format` and `header` say how to read the bytes again when they are replayed.
+    """
 
     tenant: str
     id: str
@@ -214,6 +217,8 @@ class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     message: str
     raw: str
     raw_encoding: Literal["utf-8", "base64"] = "utf-8"
+    format: str = "cdrs"
+    header: str | None = None
     field: str | None = None
     usage_id: str | None = None
     claimed_tenant: str | None = None

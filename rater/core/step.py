@@ -243,7 +243,7 @@ def rejected(
         message=message,
         raw=text,
         raw_encoding=encoding,  # type: ignore[arg-type]  # one of the two literals
-        **facts,
+        **facts,  # type: ignore[arg-type]  # the caller names optional fields of RejectedCdr
     )
 
 

@@ -17,7 +17,7 @@ from rater.errors import RaterError
 from rater.formats.graph import GraphRows, rows_of
 from rater.formats.pstn_csv import reader_for
 from rater.formats.stream import STANDARD_INPUT, EndsEarly, csv_records, lines_of, open_stream
-from rater.task import Record
+from rater.task import Envelope, Record
 
 Format = Literal["cdrs", "pstn-csv", "graph", "commands"]
 FORMATS: tuple[str, ...] = ("cdrs", "pstn-csv", "graph", "commands")
@@ -78,6 +78,7 @@ class InputFile:
     def _decoded(self, first: bytes, lines: Iterator[bytes], skip: int, digest: bytes) -> Iterator[Record]:
         format = self._format or recognise(self.path, first)
         raws, decode, kind = self._reading(format, first, lines)
+        envelope = self._envelope(format, first)
         topic = "commands" if kind == "command" else Path(self.path).name
         header = 1 if format == "pstn-csv" else 0
         for raw in raws:
@@ -91,7 +92,7 @@ class InputFile:
             stripped = raw.strip()
             if stripped:
                 source = Source(topic, 0, self.taken + header)
-                yield Record(kind, source, stripped, decode(stripped) if decode else None)
+                yield Record(kind, source, stripped, decode(stripped) if decode else None, envelope)
         if self.taken < skip:
             raise ContentChanged
 
@@ -105,6 +106,12 @@ class InputFile:
                 raise RaterError(f"{self.path}: Graph rows do not name their tenant; say it with --tenant")
             return self._graph_rows(first, lines), GraphRows(self._tenant).decode, "cdr"
         return chain([first], lines), None, "command" if format == "commands" else "cdr"
+
+    def _envelope(self, format: str, first: bytes) -> Envelope | None:
+        if format == "cdrs":
+            return None
+        header = first.decode("utf-8-sig").strip() if format == "pstn-csv" else None
+        return Envelope(format, self._tenant, header)
 
     def _graph_rows(self, first: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
         """Rows one a line, or the rows of one document."""
@@ -134,3 +141,16 @@ def recognise(path: str, first: bytes) -> str:
     if start[:1] == b"[" or b'"callType"' in start or b'"value"' in start or b"@odata" in start:
         return "graph"
     return "commands" if b'"command"' in start else "cdrs"
+
+
+def reader_of(envelope: Envelope) -> tuple[Literal["cdr", "command"], Decode | None]:
+    """What reads a record again: its kind, and the decoder of its format unless it is the topic's own."""
+    match envelope.format:
+        case "pstn-csv":
+            return "cdr", reader_for("dead letter", (envelope.header or "").encode(), envelope.tenant).decode
+        case "graph":
+            return "cdr", GraphRows(envelope.tenant or "").decode
+        case "commands":
+            return "command", None
+        case _:
+            return "cdr", None

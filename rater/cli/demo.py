@@ -1,0 +1,66 @@
+"""`rater demo`: a month of three tenants, rated and shown."""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from rater.demo import story
+from rater.demo.chart import Curve, draw
+from rater.demo.findings import Findings, find
+from rater.demo.show import show_tenant
+from rater.embedded.store import Reader, open_reader
+from rater.export.files import write
+from rater.export.tables import TABLES
+
+_EXPORTS = (("usage", "csv"), ("usage", "xlsx"), ("pools", "csv"), ("debits", "parquet"), ("balances", "jsonl"))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="A folder that the demo writes anew.")] = Path("demo-output"),
+) -> None:
+    """Rate a generated month of three tenants and print what happened.
+
+    Example: rater demo
+    """
+    console = Console(width=110 if not sys.stdout.isatty() else None)
+    started = time.monotonic()
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    deck, origin = story.prepare_deck(out)
+    console.print(f"Rates: {origin}.")
+    commands, cdrs = story.write_inputs(out)
+    summary = story.rate(out, deck, commands, cdrs)
+    reader = open_reader(out / "rater.db")
+    found: list[tuple[str, Findings]] = []
+    for tenant, what, _ in story.TENANTS:
+        found.append((tenant, find(reader, tenant)))
+        show_tenant(console, found[-1][1], what)
+    console.rule()
+    console.print(
+        f"{summary.records:,} records in {time.monotonic() - started:.1f} s:"
+        f" {', '.join(f'{outcome.value} {count:,}' for outcome, count in sorted(summary.outcomes.items()))}."
+        f" Refused: {', '.join(f'{reason} {count}' for reason, count in sorted(summary.rejected.items()))}."
+    )
+    _write_files(reader, found, out)
+    reader.close()
+    store = out / "rater.db"
+    console.print(f"Written to {out}/: {', '.join(sorted(path.name for path in out.iterdir()))}.")
+    console.print(f"Look further: rater show pools contoso --store {store} · rater dlq ls --store {store}")
+
+
+def _write_files(reader: Reader, found: list[tuple[str, Findings]], out: Path) -> None:
+    for name, format in _EXPORTS:
+        table = TABLES[name]
+        write(table, table.rows(reader, None, None), format, str(out / f"{name}.{format}"))
+    curves = [Curve(tenant, month.curve, month.recharged, month.suspended) for tenant, month in found]
+    draw(curves, "USD", out / "balances.png")

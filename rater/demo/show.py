@@ -1,0 +1,52 @@
+"""Prints what the demo's month came to, with the sums to check by hand.
+
+Refuses to know rules and stores.
+"""
+
+from rich.console import Console
+from rich.table import Table
+
+from rater.core.money import format_micros, round_to_cents
+from rater.demo.findings import Findings
+from rater.report.explain import explain
+
+
+def show_tenant(console: Console, found: Findings, what: str) -> None:
+    """One tenant: pools, money, what was told, and calls to check by hand."""
+    account = found.account
+    console.rule(f"[bold]{account.tenant}[/bold]: {what}")
+    console.print(_pools(found))
+    console.print(
+        f"{found.calls:,} rated calls ({found.corrected} corrections, {found.late} late);"
+        f" told: {', '.join(f'{event} {count}' for event, count in _told(found).items()) or 'nothing'}"
+    )
+    console.print(_money(found))
+    for at in found.suspended:
+        console.print(f"[red]credit-funded calls suspended at {at.isoformat().replace('+00:00', 'Z')}[/red]")
+    for call in found.examples:
+        console.print("\n".join(explain(call)), style="dim", highlight=False)
+
+
+def _pools(found: Findings) -> Table:
+    table = Table("minute pool", "used", "total", box=None)
+    for use in found.pools:
+        table.add_row(use.name, f"{use.used:,}", f"{use.total:,}", style="yellow" if use.used == use.total else "")
+    return table
+
+
+def _told(found: Findings) -> dict[str, int]:
+    wanted = ("pool.", "recharge.", "credits.", "user.restricted", "rating.exception", "cdr.")
+    return {event: count for event, count in found.events.items() if event.startswith(wanted)}
+
+
+def _money(found: Findings) -> str:
+    currency = found.account.currency
+    debits = "".join(
+        f" {'+' if amount < 0 else '-'} {format_micros(abs(amount))} ({kind})"
+        for kind, amount in found.debited.items()
+    )
+    holds = "=" if found.balance_by_hand == found.account.balance else "[red]is not[/red]"
+    return (
+        f"money: {format_micros(found.credited)} credited{debits} {holds} {format_micros(found.account.balance)}"
+        f" {currency} (shown as {round_to_cents(found.account.balance)})"
+    )

@@ -1,0 +1,109 @@
+"""Licence assignments from a CSV of UPN, SKU and usage country, as commands.
+
+More assigned than purchased is an error that names the licence and the counts; a licence that the catalogue
+does not know is accepted, named, and gives no minutes.
+Refuses to know stores.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from rater.core.catalogue import sku
+from rater.core.country_names import ISO_COUNTRIES
+from rater.core.decisions import digest
+from rater.core.inputs import LicenseAssigned
+from rater.errors import RaterError
+from rater.formats.csv_rows import read_rows
+
+COLUMNS = ("UPN", "SKU", "Usage country")
+PURCHASED_COLUMNS = ("SKU", "Purchased")
+
+
+class Assignment(BaseModel):
+    """One row: this user holds this licence in this country."""
+
+    model_config = ConfigDict(frozen=True)
+
+    upn: str = Field(min_length=3, max_length=128, pattern="@")
+    sku: str = Field(min_length=2, max_length=128)
+    country: str
+
+    @field_validator("upn")
+    @classmethod
+    def _lower(cls, upn: str) -> str:
+        return upn.casefold()
+
+    @field_validator("country")
+    @classmethod
+    def _known(cls, country: str) -> str:
+        if country.upper() not in ISO_COUNTRIES:
+            raise ValueError(f"expected an ISO 3166-1 alpha-2 country, got {country!r}")
+        return country.upper()
+
+
+class Licenses:
+    """What a file assigns, and what to tell about it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.assignments = list(_read(path))
+        self.warnings = [
+            f"{path}: {code}: not in the catalogue; accepted, {count} assigned, it gives no minutes"
+            for code, count in sorted(Counter(a.sku for a in self.assignments if sku(a.sku) is None).items())
+        ]
+
+    def check_purchased(self, path: Path) -> None:
+        """Raise RaterError when more of a licence is assigned than the file of purchases says."""
+        purchased: dict[str, int] = {}
+        for number, cells in read_rows(path, PURCHASED_COLUMNS):
+            if not cells["Purchased"].isdigit():
+                raise RaterError(f"{path}:{number}: Purchased: expected a count, got {cells['Purchased']!r}")
+            purchased[_code(cells["SKU"])] = int(cells["Purchased"])
+        assigned = Counter(_code(assignment.sku) for assignment in self.assignments)
+        over = [
+            f"{code}: {count} assigned, {purchased.get(code, 0)} purchased"
+            for code, count in sorted(assigned.items())
+            if count > purchased.get(code, 0)
+        ]
+        if over:
+            raise RaterError(f"{self.path}: more licences assigned than purchased: {'; '.join(over)}")
+
+    def commands(self, tenant: str, at: datetime) -> Iterator[LicenseAssigned]:
+        """The assignments as commands of a tenant, effective at an instant; their ids are the same each time."""
+        for assignment in self.assignments:
+            yield LicenseAssigned(
+                tenant=tenant,
+                id=digest("license", tenant, assignment.upn, assignment.sku, assignment.country, at.isoformat()),
+                at=at,
+                user=assignment.upn,
+                sku=assignment.sku,
+                country=assignment.country,
+            )
+
+
+def _code(text: str) -> str:
+    known = sku(text)
+    return known.code if known else text.strip().upper()
+
+
+def _read(path: Path) -> Iterator[Assignment]:
+    seen: dict[tuple[str, str], int] = {}
+    for number, cells in read_rows(path, COLUMNS):
+        try:
+            assignment = Assignment(upn=cells["UPN"], sku=cells["SKU"], country=cells["Usage country"])
+        except ValidationError as wrong:
+            first = wrong.errors()[0]
+            column = {"upn": "UPN", "sku": "SKU", "country": "Usage country"}[str(first["loc"][0])]
+            message = first["msg"].removeprefix("Value error, ")
+            raise RaterError(f"{path}:{number}: {column}: {message}, got {first['input']!r}") from wrong
+        key = (assignment.upn, _code(assignment.sku))
+        if key in seen:
+            raise RaterError(
+                f"{path}:{number}: expected once, {assignment.upn} holds {key[1]} in row {seen[key]} too"
+            )
+        seen[key] = number
+        yield assignment

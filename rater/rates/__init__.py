@@ -1,0 +1,1 @@
+"""Price lists: importing what vendors publish, and looking for what is wrong with a deck."""

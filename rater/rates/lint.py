@@ -1,0 +1,129 @@
+"""What is wrong with a deck: rows nobody reaches, gaps and overlaps in time, jumps, premium numbers sold cheap.
+
+Refuses to correct anything: it says what, where and what to do.
+"""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from rater.core.geography import PREMIUM_OVERLAY
+from rater.core.inputs import RateDeck, RateRow
+from rater.core.money import parse_micros
+from rater.core.tariff import SPECIAL
+
+#: A longer prefix this many times dearer or cheaper than the one around it is worth a look.
+PARENT_JUMP = 10
+#: A new period's price this many times the old one is worth a look.
+PERIOD_JUMP = 2
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+#: Calling codes whose root is often missing where longer prefixes are there.
+_ROOTS = ("1", "7", "33")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing to look at; `row` is the file's row (the header is row 1), 0 for what is not there."""
+
+    severity: Literal["error", "warning"]
+    row: int
+    prefix: str
+    kind: str
+    message: str
+
+
+class _Row(msgspec.Struct, frozen=True):
+    number: int
+    row: RateRow
+
+    @property
+    def start(self) -> datetime:
+        return self.row.valid_from or _ALWAYS
+
+    @property
+    def end(self) -> datetime:
+        return self.row.valid_to or _NEVER
+
+
+def lint(deck: RateDeck) -> list[Finding]:
+    """Every finding, by row."""
+    rows: dict[tuple[str, str], list[_Row]] = defaultdict(list)
+    for number, row in enumerate(deck.rows, start=2):
+        rows[(row.direction, row.prefix)].append(_Row(number, row))
+    found = [finding for same in rows.values() for finding in _in_time(same)]
+    found.extend(_jumps(rows))
+    found.extend(_premium(rows))
+    found.extend(_missing_roots(rows))
+    return sorted(found, key=lambda finding: (finding.row, finding.kind))
+
+
+def _in_time(same: list[_Row]) -> Iterator[Finding]:
+    """Rows of one prefix: unreachable, overlapping, with a gap, or with a price that jumps."""
+    ordered = sorted(same, key=lambda row: (row.start, row.end))
+    for before, after in itertools.pairwise(ordered):
+        prefix = after.row.prefix
+        if after.start < before.end:
+            kind = "unreachable" if after.end <= before.end and not _wins(after, before) else "overlap"
+            message = f"in force together with row {before.number}; end that row before this one starts"
+            yield Finding("error", after.number, prefix, kind, message)
+        elif after.start > before.end:
+            message = f"no rate from {before.end.isoformat()} until {after.start.isoformat()}; calls would be free"
+            yield Finding("error", after.number, prefix, "gap", message)
+        old, new = _price(before), _price(after)
+        if old and new and (new > PERIOD_JUMP * old or old > PERIOD_JUMP * new):
+            message = f"{before.row.price_per_minute} becomes {after.row.price_per_minute}; check the new price"
+            yield Finding("warning", after.number, prefix, "price-jump", message)
+
+
+def _wins(row: _Row, other: _Row) -> bool:
+    return row.row.type in SPECIAL and other.row.type not in SPECIAL
+
+
+def _jumps(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]:
+    for (direction, prefix), same in rows.items():
+        parent = next(
+            (
+                rows[(direction, prefix[:n])]
+                for n in range(len(prefix) - 1, 0, -1)
+                if (direction, prefix[:n]) in rows
+            ),
+            None,
+        )
+        if parent is None or same[0].row.type in SPECIAL or same[0].row.type != parent[0].row.type:
+            continue
+        inner, outer = _price(same[0]), _price(parent[0])
+        if inner and outer and (inner > PARENT_JUMP * outer or outer > PARENT_JUMP * inner):
+            message = (
+                f"{same[0].row.price_per_minute}, while {parent[0].row.prefix} around it (row {parent[0].number})"
+                f" costs {parent[0].row.price_per_minute}; check the decimal point"
+            )
+            yield Finding("warning", same[0].number, prefix, "price-jump", message)
+
+
+def _premium(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]:
+    """Known premium prefixes that only an ordinary row matches: such calls are rated free and flagged."""
+    for prefix, kind in PREMIUM_OVERLAY:
+        around = [rows.get(("outbound", prefix[:n])) for n in range(len(prefix), 0, -1)]
+        best = next((same for same in around if same), None)
+        if best is not None and best[0].row.type not in SPECIAL:
+            message = (
+                f"falls to row {best[0].number} ({best[0].row.destination}, {best[0].row.price_per_minute}), an"
+                f" ordinary rate; add a row of type {kind}, until then such calls are not charged"
+            )
+            yield Finding("error", best[0].number, prefix, "premium-at-ordinary-rate", message)
+
+
+def _missing_roots(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]:
+    outbound = {prefix for direction, prefix in rows if direction == "outbound"}
+    for root in _ROOTS:
+        if root not in outbound and any(prefix.startswith(root) for prefix in outbound):
+            message = f"no row for {root} itself; numbers that no longer row matches are not charged"
+            yield Finding("warning", 0, root, "no-root", message)
+
+
+def _price(row: _Row) -> int:
+    return parse_micros(row.row.price_per_minute)

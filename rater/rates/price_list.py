@@ -1,0 +1,112 @@
+"""A vendor's price list into the columns of a deck.
+
+The list has `Destination Name, Destination Type, Country, Prefix, Price / min`; mixed and non-geographic
+destinations become landline, which is what they are priced like.
+Refuses to know toll-free prices, which such lists do not have, except the published ones of rating-rules 3.5.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from rater.core.inputs import RateDeck, RateRow
+from rater.core.money import MoneyError, parse_micros
+from rater.errors import RaterError
+from rater.formats.csv_rows import read_rows
+from rater.formats.deck_csv import COLUMNS, read_deck
+
+PRICE_LIST_COLUMNS = ("Destination Name", "Destination Type", "Country", "Prefix", "Price / min")
+_TYPES = {"mobile": "mobile", "landline": "landline", "mixed": "landline", "non-geographic": "landline"}
+#: Inbound toll-free prices by where the call comes from (rating-rules 3.5); `*` is the dearest of them.
+_PUBLISHED_TOLL_FREE = (
+    ("1", "US", "0.022"),
+    ("44", "GB", "0.029"),
+    ("49", "DE", "0.175"),
+    ("39", "IT", "0.3415"),
+    ("34", "ES", "0.22"),
+    ("61", "AU", "0.175"),
+    ("86", "CN", "0.3168"),
+    ("65", "SG", "0.065"),
+    ("852", "HK", "0.0672"),
+    ("*", None, "0.3415"),
+)
+
+
+def read_any_deck(path: Path, version: str | None = None, currency: str = "USD") -> RateDeck:
+    """A deck in our own columns, or a price list; RaterError names file, row, column and what was expected."""
+    if not _is_price_list(path):
+        return read_deck(path, version, currency)
+    rows = tuple(_rows(path))
+    return RateDeck(version=version or path.stem, currency=currency, rows=rows)
+
+
+def published_toll_free() -> tuple[RateRow, ...]:
+    """The toll-free rows that are published beside the list."""
+    return tuple(
+        RateRow(
+            direction="toll_free_inbound",
+            prefix=prefix,
+            destination=f"Toll-free from {country or 'anywhere'}",
+            country=country,
+            type="toll_free",
+            price_per_minute=price,
+        )
+        for prefix, country, price in _PUBLISHED_TOLL_FREE
+    )
+
+
+def write_deck(deck: RateDeck, path: Path) -> None:
+    """Write the deck in our own columns."""
+    with path.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in deck.rows:
+            writer.writerow(["" if (value := getattr(row, column)) is None else _text(value) for column in COLUMNS])
+
+
+def _text(value: object) -> str:
+    return str(value).replace("+00:00", "Z").replace(" ", "T") if hasattr(value, "tzinfo") else str(value)
+
+
+def _is_price_list(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as lines:
+            return "Price / min" in lines.readline()
+    except OSError as wrong:
+        raise RaterError(f"{path}: cannot be read: {wrong.strerror}") from wrong
+
+
+def _rows(path: Path) -> Iterator[RateRow]:
+    seen: dict[str, int] = {}
+    for number, cells in read_rows(path, PRICE_LIST_COLUMNS):
+        prefix, price = cells["Prefix"].lstrip("+"), cells["Price / min"]
+        if not (prefix.isascii() and prefix.isdigit() and len(prefix) <= 15):
+            raise RaterError(f"{path}:{number}: Prefix: expected 1 to 15 digits, got {cells['Prefix']!r}")
+        if prefix in seen:
+            raise RaterError(f"{path}:{number}: Prefix: expected once, {prefix} stands in row {seen[prefix]} too")
+        seen[prefix] = number
+        type = _TYPES.get(cells["Destination Type"].casefold())
+        if type is None:
+            expected = ", ".join(_TYPES)
+            raise RaterError(
+                f"{path}:{number}: Destination Type: expected {expected}, got {cells['Destination Type']!r}"
+            )
+        _check_price(path, number, price)
+        yield RateRow(
+            direction="outbound",
+            prefix=prefix,
+            destination=cells["Destination Name"],
+            country=cells["Country"] or None,
+            type="mobile" if type == "mobile" else "landline",
+            price_per_minute=price,
+        )
+
+
+def _check_price(path: Path, number: int, price: str) -> None:
+    try:
+        if parse_micros(price) >= 0:
+            return
+        problem = f"expected 0 or more, got {price!r}"
+    except MoneyError as wrong:
+        problem = str(wrong)
+    raise RaterError(f"{path}:{number}: Price / min: {problem}")

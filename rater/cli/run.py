@@ -84,6 +84,7 @@ def run(
             if watch:
                 for path_text in new_content(files or []):
                     rater.take(InputFile(path_text, format, tenant), lambda n: progress.advance(task, n))
+                    print(f"rater: {path_text}: {rater.summary.records} records so far", file=sys.stderr)
         if until is not None:
             rater.tick(read_instant("--until", until))
     finally:

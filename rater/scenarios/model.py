@@ -305,7 +305,8 @@ def _settings(path: Path, scenario: Scenario, lines: Lines) -> RatingSettings:
 
 def _say(path: Path, lines: Lines, wrong: ValidationError) -> str:
     """The first error as one line: file, line, field, what was expected."""
-    first = wrong.errors()[0]
+    errors = wrong.errors()
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     where = tuple(part for part in first["loc"] if (part in ("from", "to")) or not str(part).endswith("License"))
     field = ".".join(str(part) for part in where)
     if first["type"] == "extra_forbidden":

@@ -1,0 +1,24 @@
+"""What all tests share: how hypothesis runs, and where the reference material is."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+settings.register_profile(
+    "default", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("long", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of reference material beside the project; a plain clone does not have it."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared is not here: this test reads the reference scenarios and the real price list")
+    return SHARED

@@ -1,0 +1,269 @@
+"""The laws of the ledger: hypothesis looks for the history that breaks one."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rater.contracts.codec import encode, encode_input
+from rater.core.inputs import AnyCommand, CallRecord, FundsAdded, LicenseAssigned, LicenseRemoved, Source, Tick
+from rater.core.money import parse_micros
+from rater.core.outputs import AccountEvent, Debit, Output, RatedCall
+from rater.core.reasons import CallType, EventKind, NumberType, Pocket
+from rater.core.settings import RatingSettings
+from rater.core.state import Memory, State
+from rater.core.step import Rules
+from rater.core.tariff import Tariffs
+from rater.formats.deck_csv import read_deck
+from rater.task import Record, run_batch
+from tests.world import DECK, HARARE, LONDON, PARIS, US, World, at
+
+START = at("2025-03-01")
+USERS = ("ada", "bob", "olga")
+SKUS = ("MCOPSTN1", "MCOPSTN5", "MCOPSTN2", "MCOPSTN8", "MCOPSTNPP", "MCOMEETADV")
+NUMBERS = (US, LONDON, PARIS, HARARE, "+448701234567", "+68212345")
+
+instants = st.integers(0, 80 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))
+amounts = st.integers(1, 5_000_000).map(lambda micros: f"{micros // 1000}.{micros % 1000:03d}")
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> CallRecord:
+    """A call of contoso; few ids, so that duplicates, conflicts and corrections happen."""
+    type = draw(st.sampled_from([CallType.USER_OUT, CallType.USER_OUT, CallType.CONF_OUT, CallType.UCAP_IN]))
+    return CallRecord(
+        tenant="contoso",
+        usage_id=f"call-{draw(st.integers(0, 30))}",
+        version=draw(st.integers(1, 3)),
+        type=type,
+        answered_at=draw(instants),
+        duration_s=draw(st.sampled_from([0, 1, 60, 61, 600, 3000, 7201])),
+        user=None if type is CallType.UCAP_IN else draw(st.sampled_from(USERS)),
+        calling=US,
+        called=draw(st.sampled_from(NUMBERS)),
+        number_type=NumberType.TOLL_FREE if type is CallType.UCAP_IN else NumberType.TOLL,
+        received_at=draw(st.none() | instants),
+    )
+
+
+@st.composite
+def commands(draw: st.DrawFn) -> AnyCommand:
+    """Something that is not a call."""
+    when, id = draw(instants), f"command-{draw(st.integers(0, 40))}"
+    match draw(st.sampled_from(["fund", "assign", "remove", "tick"])):
+        case "fund":
+            return FundsAdded(tenant="contoso", id=id, at=when, amount=draw(amounts))
+        case "assign":
+            user, sku = draw(st.sampled_from(USERS)), draw(st.sampled_from(SKUS))
+            until = draw(st.none() | instants)
+            country = draw(st.sampled_from(["US", "GB", None]))
+            return LicenseAssigned(
+                tenant="contoso", id=id, at=when, user=user, sku=sku, country=country, effective_to=until
+            )
+        case "remove":
+            user, sku = draw(st.sampled_from(USERS)), draw(st.sampled_from(SKUS))
+            return LicenseRemoved(tenant="contoso", id=id, at=when, user=user, sku=sku)
+        case _:
+            return Tick(tenant="contoso", id=id, at=when)
+
+
+histories = st.lists(st.one_of(calls(), calls(), commands()), min_size=1, max_size=40)
+
+
+class History:
+    """A world that takes inputs, keeps every output, and checks the books after each."""
+
+    def __init__(self) -> None:
+        self.world = World(funds=None, conferencing_licenses=1, recharge=("50", "100"))
+        for user in USERS:
+            self.world.user(user, "US", "MCOPSTN5", "MCOPSTNPP")
+        self.outputs: list[Output] = []
+
+    def take(self, value: CallRecord | AnyCommand) -> None:
+        kind = "cdr" if isinstance(value, CallRecord) else "command"
+        _, outputs = self.world.engine.submit(kind, encode_input(value))
+        self.outputs.extend(outputs)
+
+    def of(self, type: type) -> list[Output]:
+        return [output for output in self.outputs if isinstance(output, type)]
+
+
+@given(histories)
+def test_money_is_conserved(history: list[CallRecord | AnyCommand]) -> None:
+    """Credits - debits - expiries = balance = sum of lots - debt, after every input."""
+    told = History()
+    for value in history:
+        told.take(value)
+        account = told.world.account
+        events = [event for event in told.of(AccountEvent) if isinstance(event, AccountEvent)]
+        credited = sum(
+            parse_micros(event.amount or "0")
+            for event in events
+            if event.event in (EventKind.FUNDS_ADDED, EventKind.RECHARGE_SUCCEEDED)
+        )
+        debited = sum(parse_micros(debit.amount) for debit in told.of(Debit) if isinstance(debit, Debit))
+        assert account.balance == credited - debited
+        assert account.balance == sum(lot.remaining for lot in account.lots) - account.debt
+        assert account.debt == 0 or not any(lot.remaining for lot in account.lots)
+
+
+@given(histories)
+def test_minutes_are_conserved(history: list[CallRecord | AnyCommand]) -> None:
+    """A pool's used minutes are those of the live calls, and never above its total."""
+    told = History()
+    for value in history:
+        told.take(value)
+    live: dict[str, RatedCall] = {}
+    for call in told.of(RatedCall):
+        assert isinstance(call, RatedCall)
+        live[call.usage_id] = call
+    used: Counter[str] = Counter()
+    for call in live.values():
+        assert sum(segment.minutes for segment in call.segments) == call.minutes
+        for segment in call.segments:
+            if segment.pool is not None:
+                used[segment.pool] += segment.minutes
+                assert (segment.pool_used_after or 0) <= (segment.pool_total or 0)
+    for name, minutes in used.items():
+        assert told.world.pool(name)[0] == minutes
+
+
+@given(histories)
+def test_sequences_have_no_gaps(history: list[CallRecord | AnyCommand]) -> None:
+    """Every topic's sequence is 1, 2, 3 ... for the tenant, and no id comes twice."""
+    told = History()
+    before = {type(o): 0 for o in told.outputs}
+    started = told.world.account.sequences
+    expected = {
+        "RatedCall": started.rated_calls,
+        "Debit": started.debits,
+        "AccountEvent": started.account_events,
+        "Balance": started.balances,
+        "ServiceState": started.service_states,
+        "RechargeRequest": started.recharges,
+        "RejectedCdr": started.rejected_cdrs,
+    }
+    assert before == {}
+    for value in history:
+        told.take(value)
+    ids: Counter[tuple[str, str]] = Counter()
+    for output in told.outputs:
+        name = type(output).__name__
+        expected[name] += 1
+        assert output.sequence == expected[name]
+        ids[(name, output.id)] += 1
+    assert [key for key, count in ids.items() if count > 1] == []
+
+
+@given(histories, st.data())
+def test_twice_is_once(history: list[CallRecord | AnyCommand], data: st.DataObject) -> None:
+    """An input that was applied changes nothing when it comes again."""
+    told = History()
+    for value in history:
+        told.take(value)
+        books = msgspec.msgpack.encode(told.world.account)
+        if (
+            isinstance(value, Tick)
+            or told.world.engine.submit("cdr" if isinstance(value, CallRecord) else "command", encode_input(value))[
+                1
+            ]
+        ):
+            continue
+        assert msgspec.msgpack.encode(told.world.account) == books
+
+
+@given(histories)
+def test_replay_equals_live(history: list[CallRecord | AnyCommand]) -> None:
+    """The same inputs give the same bytes, one by one or in batches (balances may be coalesced)."""
+    records = [
+        Record("cdr" if isinstance(value, CallRecord) else "command", Source("in", 0, n), encode_input(value))
+        for n, value in enumerate(history)
+    ]
+    assert _bytes(records, 1) == _bytes(records, 7)
+
+
+def _bytes(records: list[Record], size: int) -> list[bytes]:
+    memory, rules = Memory(), Rules(RatingSettings(), Tariffs())
+    rules.tariffs.publish(read_deck(DECK, version="deck-1"))
+    setup = [
+        b'{"command":"tenant_configured","tenant":"contoso","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD",'
+        b'"credits":"enabled"}',
+        b'{"command":"deck_activated","tenant":"contoso","id":"d","at":"2025-01-01T00:00:00Z","version":"deck-1"}',
+    ]
+    everything = [Record("command", Source("setup", 0, n), raw) for n, raw in enumerate(setup)] + records
+    written: list[bytes] = []
+    for start in range(0, len(everything), size):
+        batch = run_batch(memory, rules, everything[start : start + size])
+        written.extend(encode(output) for output in batch.outputs if type(output).__name__ != "Balance")
+        memory.merge(batch.state)
+    return written
+
+
+@given(histories, histories)
+def test_other_tenants_do_not_matter(
+    mine: list[CallRecord | AnyCommand], theirs: list[CallRecord | AnyCommand]
+) -> None:
+    """What another tenant does changes nothing of mine."""
+    alone, beside = History(), History()
+    for value in mine:
+        alone.take(value)
+    foreign = [msgspec.structs.replace(value, tenant="fabrikam") for value in theirs]
+    setup = (
+        b'{"command":"tenant_configured","tenant":"fabrikam","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD"}'
+    )
+    beside.world.engine.submit("command", setup)
+    for n, value in enumerate(mine):
+        beside.take(value)
+        if n < len(foreign):
+            kind = "cdr" if isinstance(foreign[n], CallRecord) else "command"
+            beside.world.engine.submit(kind, encode_input(foreign[n]))
+    assert _without_source(alone.outputs) == _without_source(beside.outputs)
+
+
+def _without_source(outputs: list[Output]) -> list[Output]:
+    return [msgspec.structs.replace(output, source=Source("", 0, 0)) for output in outputs]
+
+
+@given(st.integers(0, 20_000), st.integers(0, 20_000), st.sampled_from(NUMBERS))
+def test_more_seconds_never_cost_less(one: int, other: int, called: str) -> None:
+    """A longer call costs at least what a shorter one does."""
+    shorter, longer = sorted((one, other))
+    costs = []
+    for seconds in (shorter, longer):
+        world = World(funds="1000").user("ada", "GB", "MCOPSTN5", "MCOPSTNPP")
+        costs.append(parse_micros(world.call(called, seconds).charge))
+    assert costs[0] <= costs[1]
+
+
+@given(histories)
+def test_a_refused_record_changes_nothing(history: list[CallRecord | AnyCommand]) -> None:
+    """A record that is refused leaves money, minutes and users as they were."""
+    told = History()
+    for value in history:
+        told.take(value)
+    account = told.world.account
+    before = (account.balance, account.debt, account.revision, account.sequences.rated_calls)
+    told.world.raw(b'{"tenant":"contoso","usage_id":"bad","type":"user_out","answered_at":"2025-03-10T10:00:00Z"}')
+    told.world.cdr(US, -5)
+    account = told.world.account
+    assert before == (account.balance, account.debt, account.revision, account.sequences.rated_calls)
+
+
+def test_the_engine_reads_its_own_state() -> None:
+    """Every entity survives being written and read, which is how a batch gets its own copy."""
+    world = World(funds="5").user("ada", "US", "MCOPSTN8", "MCOPSTNPP")
+    world.call(US, 121 * 60)
+    memory = world.engine._memory
+    for kind, entities in memory.entities.items():
+        for entity in entities.values():
+            assert msgspec.msgpack.decode(msgspec.msgpack.encode(entity), type=type(entity)) == entity, kind
+    assert isinstance(State(memory).account("contoso"), type(world.account))
+    assert Pocket.POOL in {segment.pocket for segment in world.call(US, 60, "2025-04-01").segments}
+
+
+def test_instants_are_aware() -> None:
+    """No instant of the ledger is without a zone."""
+    assert isinstance(World().account.clock, datetime)
+    assert World().account.clock.tzinfo is not None

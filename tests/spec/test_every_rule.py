@@ -1,0 +1,20 @@
+"""Every numbered rule and every decision is named by a test."""
+
+import re
+from pathlib import Path
+
+RULES = {str(number) for number in range(1, 74)} | {"43b"}
+DECISIONS = {f"A{number}" for number in range(1, 25)}
+
+
+def test_every_rule_and_decision_has_a_test() -> None:
+    """Issue, core: the rule's number stands in the docstring of at least one test."""
+    named: set[str] = set()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        for docstring in re.findall(r'def test_.*?"""(.*?)"""', path.read_text(), re.DOTALL):
+            for start, end in re.findall(r"[Rr]ules? (\d+) to (\d+)", docstring):
+                named |= {str(number) for number in range(int(start), int(end) + 1)}
+            for listed in re.findall(r"[Rr]ules? ((?:\d+b?(?:, | and )?)+)", docstring):
+                named |= set(re.findall(r"\d+b?", listed))
+            named |= set(re.findall(r"\bA\d+\b", docstring))
+    assert (RULES | DECISIONS) - named == set()

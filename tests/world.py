@@ -1,0 +1,260 @@
+"""A tenant to try rules on: each line of a test is something that happens, each answer what came of it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rater.contracts.codec import encode_input
+from rater.core.entities import Account
+from rater.core.inputs import (
+    AnyCommand,
+    CallRecord,
+    DeckActivated,
+    FundsAdded,
+    LicenseAssigned,
+    LicenseRemoved,
+    PaymentFailed,
+    PaymentSucceeded,
+    RechargeSettings,
+    TenantConfigured,
+    Tick,
+    UserConfigured,
+)
+from rater.core.money import format_micros
+from rater.core.outputs import AccountEvent, Debit, Output, RatedCall, RejectedCdr
+from rater.core.reasons import CallType, NumberType, Outcome
+from rater.core.settings import RatingSettings
+from rater.formats.deck_csv import read_deck
+from rater.scenarios.engine import EmbeddedEngine
+from rater.scenarios.model import EXPECTED_EVENTS
+
+DECK = Path(__file__).parent / "fixtures" / "deck.csv"
+T = "contoso"
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+US, CA, JAMAICA, LONDON, PARIS, BERLIN, HARARE, TOKYO, ROME = (
+    "+12065550100",
+    "+14165550100",
+    "+18765550100",
+    "+442079460000",
+    "+33142681000",
+    "+493023010000",
+    "+263242700000",
+    "+81312345678",
+    "+390612345678",
+)
+GB_SPECIAL, GB_PREMIUM, NOWHERE = "+448701234567", "+449012345678", "+68212345"
+
+
+def at(text: str) -> datetime:
+    """An instant: "2025-03-10" or "2025-03-10 12:30:00"."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+class World:
+    """One tenant, `contoso`, with the deck of the fixtures."""
+
+    def __init__(
+        self,
+        *,
+        credits: str = "enabled",
+        funds: str | None = "100",
+        recharge: tuple[str, str] | None = None,
+        conferencing_licenses: int = 0,
+        country: str | None = None,
+        deck: bool = True,
+        **settings: Any,
+    ) -> None:
+        self.engine = EmbeddedEngine(RatingSettings(**settings))
+        self.engine.publish(read_deck(DECK, version="deck-1"))
+        self.outputs: list[Output] = []
+        self.outcome = Outcome.RATED
+        self.happened = 0
+        enabled = recharge is not None
+        trigger, amount = recharge or ("0", "100")
+        self.tell(
+            TenantConfigured(
+                tenant=T,
+                id="setup",
+                at=BEGINNING,
+                currency="USD",
+                country=country,
+                credits=credits,  # type: ignore[arg-type]
+                audio_conferencing_licenses=conferencing_licenses,
+                recharge=RechargeSettings(enabled=enabled, trigger=trigger, amount=amount),
+            )
+        )
+        if deck:
+            self.tell(DeckActivated(tenant=T, id="deck", at=BEGINNING, version="deck-1"))
+        if funds:
+            self.fund(funds, "2025-03-01")
+
+    def tell(self, command: AnyCommand) -> list[str]:
+        """Send a command; the events it caused."""
+        return self._submit("command", encode_input(command))
+
+    def user(self, name: str, country: str | None, *skus: str) -> "World":
+        """A user who has held licences for ever."""
+        self.tell(UserConfigured(tenant=T, id=f"user-{name}", at=BEGINNING, user=name, country=country))
+        for sku in skus:
+            self.assign(name, sku, None)
+        return self
+
+    def assign(self, name: str, sku: str, when: str | None, until: str | None = None, **more: Any) -> list[str]:
+        """A licence from an instant (None: for ever) on."""
+        self.happened += 1
+        return self.tell(
+            LicenseAssigned(
+                tenant=T,
+                id=f"assign-{self.happened}",
+                at=at(when) if when else BEGINNING,
+                user=name,
+                sku=sku,
+                since_ever=when is None,
+                effective_to=at(until) if until else None,
+                **more,
+            )
+        )
+
+    def remove(self, name: str, sku: str, when: str) -> list[str]:
+        """A licence is taken away."""
+        self.happened += 1
+        return self.tell(LicenseRemoved(tenant=T, id=f"remove-{self.happened}", at=at(when), user=name, sku=sku))
+
+    def fund(self, amount: str, when: str, id: str | None = None) -> list[str]:
+        """A purchase of credit."""
+        self.happened += 1
+        return self.tell(FundsAdded(tenant=T, id=id or f"funds-{self.happened}", at=at(when), amount=amount))
+
+    def configure(self, when: str, **changes: Any) -> list[str]:
+        """The tenant's settings change."""
+        self.happened += 1
+        return self.tell(TenantConfigured(tenant=T, id=f"configure-{self.happened}", at=at(when), **changes))
+
+    def configure_user(self, name: str, when: str, **changes: Any) -> list[str]:
+        """What a user may do changes."""
+        self.happened += 1
+        return self.tell(
+            UserConfigured(tenant=T, id=f"configure-{self.happened}", at=at(when), user=name, **changes)
+        )
+
+    def paid(self, when: str) -> list[str]:
+        """The gateway collected the recharge in flight."""
+        self.happened += 1
+        return self.tell(PaymentSucceeded(tenant=T, id=f"paid-{self.happened}", at=at(when)))
+
+    def declined(self, when: str) -> list[str]:
+        """The gateway declined the recharge in flight."""
+        self.happened += 1
+        return self.tell(PaymentFailed(tenant=T, id=f"declined-{self.happened}", at=at(when)))
+
+    def tick(self, when: str) -> list[str]:
+        """Time passes."""
+        return self.tell(Tick(tenant=T, id=f"tick-{when}", at=at(when)))
+
+    def call(
+        self,
+        called: str,
+        seconds: int = 60,
+        when: str = "2025-03-10 10:00",
+        *,
+        user: str | None = "ada",
+        type: str = "user_out",
+        calling: str | None = "+14255550100",
+        toll_free: bool = False,
+        id: str | None = None,
+        **more: Any,
+    ) -> RatedCall:
+        """A call that must be rated; returned is everything that explains its price."""
+        self.cdr(called, seconds, when, user=user, type=type, calling=calling, toll_free=toll_free, id=id, **more)
+        found = [output for output in self.outputs if isinstance(output, RatedCall)]
+        assert found, (self.outcome, self.refusals)
+        return found[0]
+
+    def cdr(
+        self,
+        called: str | None,
+        seconds: int = 60,
+        when: str = "2025-03-10 10:00",
+        *,
+        user: str | None = "ada",
+        type: str = "user_out",
+        calling: str | None = "+14255550100",
+        toll_free: bool = False,
+        id: str | None = None,
+        tenant: str = T,
+        **more: Any,
+    ) -> Outcome:
+        """A record arrives; what became of it."""
+        self.happened += 1
+        record = CallRecord(
+            tenant=tenant,
+            usage_id=id or f"call-{self.happened}",
+            type=CallType(type),
+            answered_at=at(when),
+            duration_s=seconds,
+            user=user,
+            calling=calling,
+            called=called,
+            number_type=NumberType.TOLL_FREE if toll_free else NumberType.TOLL,
+            **more,
+        )
+        self._submit("cdr", encode_input(record))
+        return self.outcome
+
+    def raw(self, record: bytes) -> Outcome:
+        """Bytes arrive on the topic of call records."""
+        self._submit("cdr", record)
+        return self.outcome
+
+    def _submit(self, kind: str, raw: bytes) -> list[str]:
+        self.outcome, self.outputs = self.engine.submit(kind, raw)
+        return self.events
+
+    @property
+    def events(self) -> list[str]:
+        """What the last step told, in order."""
+        told = [output.event.value for output in self.outputs if isinstance(output, AccountEvent)]
+        return [event for event in told if event in EXPECTED_EVENTS]
+
+    @property
+    def refusals(self) -> list[str]:
+        """Why the last step refused something."""
+        return [output.reason.value for output in self.outputs if isinstance(output, RejectedCdr)]
+
+    @property
+    def debits(self) -> list[tuple[str, str]]:
+        """The debits of the last step as (kind, amount)."""
+        return [(output.kind.value, output.amount) for output in self.outputs if isinstance(output, Debit)]
+
+    @property
+    def account(self) -> Account:
+        """The tenant as it stands."""
+        return self.engine.account(T)
+
+    @property
+    def balance(self) -> str:
+        """The balance in major units."""
+        return format_micros(self.account.balance)
+
+    @property
+    def lots(self) -> list[tuple[str, str]]:
+        """Lots with money left, oldest first."""
+        return [(lot.lot, format_micros(lot.remaining)) for lot in self.account.lots if lot.remaining]
+
+    def pool(self, name: str) -> tuple[int, int]:
+        """Used and total minutes."""
+        use = self.engine.pool(T, name)
+        assert use is not None, name
+        return use.used, use.total
+
+
+def pockets(call: RatedCall) -> list[tuple[str, int]]:
+    """Segments as (pocket, minutes)."""
+    return [(segment.pocket.value, segment.minutes) for segment in call.segments]
+
+
+def plain(value: Any) -> Any:
+    """A struct as plain data."""
+    return msgspec.to_builtins(value)

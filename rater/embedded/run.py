@@ -88,7 +88,7 @@ class EmbeddedRater:
             if file.taken % BATCH_RECORDS == 0:
                 self._commit_file(file, batch, progress)
                 batch = []
-        if file.taken != before.records:
+        if batch or (file.taken, file.digest) != (before.records, before.digest):
             self._commit_file(file, batch, progress)
         if file.notice:
             self.summary.notices.append(file.notice)

@@ -201,7 +201,36 @@ def test_an_unknown_licence_is_accepted() -> None:
 
 def test_every_licence_of_the_tables_is_known() -> None:
     """Tables 2.4 and 3.1: licence codes and their aliases."""
-    for code in ["MCOPSTN1", "MCOPSTN2", "MCOPSTN5", "MCOPSTN_5", "MCOPSTN6", "MCOPSTN8", "MCOPSTN9", "MCOPSTNCAP", "MCOPSTNPP", "MCOPSTNC", "MCOPSTN_PAYG_1", "MCOPSTN_PAYG_2", "MCOMEETADV", "MCOMEETADD", "MCOMEETADD_DIALOUT_US", "MCOMEETADD_CN_GLOBAL", "MCOMEETADD_TATA", "MCOMEETACPEA", "MCOMEETACPEA_GOV", "MCOEV", "MCOEV_VIRTUALUSER", "MCOEV_VIRTUALUSER_GOV", "ENTERPRISEPREMIUM", "BUSINESS_VOICE", "BUSINESS_VOICE_MED", "BUSINESS_VOICE_MED2", "BUSINESS_VOICE_MED2_TELCO", "BUSINESS_VOICE_DIRECTROUTING"]:
+    for code in [
+        "MCOPSTN1",
+        "MCOPSTN2",
+        "MCOPSTN5",
+        "MCOPSTN_5",
+        "MCOPSTN6",
+        "MCOPSTN8",
+        "MCOPSTN9",
+        "MCOPSTNCAP",
+        "MCOPSTNPP",
+        "MCOPSTNC",
+        "MCOPSTN_PAYG_1",
+        "MCOPSTN_PAYG_2",
+        "MCOMEETADV",
+        "MCOMEETADD",
+        "MCOMEETADD_DIALOUT_US",
+        "MCOMEETADD_CN_GLOBAL",
+        "MCOMEETADD_TATA",
+        "MCOMEETACPEA",
+        "MCOMEETACPEA_GOV",
+        "MCOEV",
+        "MCOEV_VIRTUALUSER",
+        "MCOEV_VIRTUALUSER_GOV",
+        "ENTERPRISEPREMIUM",
+        "BUSINESS_VOICE",
+        "BUSINESS_VOICE_MED",
+        "BUSINESS_VOICE_MED2",
+        "BUSINESS_VOICE_MED2_TELCO",
+        "BUSINESS_VOICE_DIRECTROUTING",
+    ]:
         assert sku(code) is not None, code
         assert sku(f" {code.lower()} ") is sku(code)
     credits = sku("MCOPSTNC")

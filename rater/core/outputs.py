@@ -216,7 +216,7 @@ class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     reason: Reason
     message: str
     raw: str
-    raw_encoding: Literal["utf-8", "base64"] = "utf-8"
+    raw_encoding: Literal["utf-8", "base64"]
     format: str = "cdrs"
     header: str | None = None
     field: str | None = None

@@ -1,0 +1,94 @@
+"""JSON Schemas of every topic's records, generated from the one definition of each.
+
+`python -m rater.contracts.schemas` writes them; `--check` says which are not what the code defines.
+Refuses to know anything that the definitions do not say.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rater.contracts.topics import FOLDER as TOPICS
+from rater.core.inputs import AnyCommand, CallRecord, RateDeck
+from rater.core.outputs import TOPIC_OF
+
+FOLDER = TOPICS.parent / "schemas"
+VERSION = 1
+#: What each topic's value is; a tagged union is one schema.
+RECORDS: dict[str, tuple[str, Any]] = {
+    "cdrs": ("CallRecord", CallRecord),
+    "commands": ("Command", AnyCommand),
+    "rate-decks": ("RateDeck", RateDeck),
+    **{topic: (type.__name__, type) for type, topic in TOPIC_OF.items()},
+}
+
+
+def schema_of(topic: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a topic's values."""
+    name, type = RECORDS[topic]
+    schema = msgspec.json.schema(type)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{name} v{VERSION}", **schema}
+
+
+def schema_path(topic: str) -> Path:
+    """Where a topic's schema lies in a checkout."""
+    return FOLDER / f"{topic}.v{VERSION}.schema.json"
+
+
+def schema_text(topic: str) -> str:
+    """The schema as it is committed."""
+    return json.dumps(schema_of(topic), indent=2, ensure_ascii=False) + "\n"
+
+
+def drifted() -> list[str]:
+    """Topics whose committed schema is not what the code defines."""
+    return [
+        topic
+        for topic in RECORDS
+        if not schema_path(topic).exists() or schema_path(topic).read_text(encoding="utf-8") != schema_text(topic)
+    ]
+
+
+def breaks(old: dict[str, Any], new: dict[str, Any], *, reads_old: bool) -> list[str]:
+    """How a new schema breaks an old one.
+
+    `reads_old`: the new reader meets old records (inputs, backward), so nothing may become required; otherwise
+    old readers meet new records (outputs, forward), so nothing required may go and no type may change.
+    """
+    found = []
+    for name, before in old.get("$defs", {}).items():
+        after = new.get("$defs", {}).get(name)
+        if after is None:
+            found.append(f"{name} is gone")
+            continue
+        gained = set(after.get("required", ())) - set(before.get("required", ()))
+        lost = set(before.get("required", ())) - set(after.get("required", ()))
+        if reads_old:
+            found.extend(f"{name}.{field} became required" for field in sorted(gained))
+        else:
+            found.extend(f"{name}.{field} is no longer always there" for field in sorted(lost))
+        for field, type in before.get("properties", {}).items():
+            changed = after.get("properties", {}).get(field)
+            if changed is None:
+                found.append(f"{name}.{field} is gone")
+            elif changed.get("type") != type.get("type"):
+                found.append(f"{name}.{field} changed its type")
+    return found
+
+
+def main() -> None:
+    """Write the schemas, or with `--check` say which have drifted."""
+    if "--check" in sys.argv[1:]:
+        stale = drifted()
+        print("\n".join(f"{topic}: run python -m rater.contracts.schemas" for topic in stale), file=sys.stderr)
+        sys.exit(bool(stale))
+    FOLDER.mkdir(exist_ok=True)
+    for topic in RECORDS:
+        schema_path(topic).write_text(schema_text(topic), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The contracts: topics, schemas and examples say the same as the code."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from rater.contracts.codec import encode_input
+from rater.contracts.schemas import FOLDER, RECORDS, breaks, drifted, schema_of
+from rater.contracts.topics import load_topics
+from rater.core.outputs import OUTPUT_TOPICS
+
+EXAMPLES = sorted(FOLDER.glob("examples/*/*.json"))
+
+
+def test_every_topic_has_its_file() -> None:
+    """Architecture "Contracts": one file for each topic of the code, and the internal `state`."""
+    topics = load_topics()
+    assert set(topics) == {*RECORDS, "state"}
+    assert {topics[name].partitions for name in OUTPUT_TOPICS} == {48}
+    for name, (record, _) in RECORDS.items():
+        assert topics[name].record == record
+    assert [
+        name for name, topic in topics.items() if topic.retention_hours and topic.cleanup_policy == "compact"
+    ] == []
+
+
+def test_schemas_have_not_drifted() -> None:
+    """The committed schemas are those that the code defines."""
+    assert drifted() == []
+
+
+def test_every_topic_has_an_example() -> None:
+    """Examples show every topic, and every command."""
+    assert {path.parent.name for path in EXAMPLES} == set(RECORDS)
+    assert len([path for path in EXAMPLES if path.parent.name == "commands"]) == 9
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_examples_are_valid(path: Path) -> None:
+    """An example fits its schema, is read by the code, and comes back the same."""
+    topic, text = path.parent.name, path.read_text(encoding="utf-8")
+    Draft202012Validator(schema_of(topic)).validate(json.loads(text))
+    value = msgspec.json.decode(text, type=RECORDS[topic][1])
+    assert json.loads(encode_input(value)) == json.loads(text)
+
+
+def changed(schema: dict[str, Any], record: str, **part: Any) -> dict[str, Any]:
+    other = copy.deepcopy(schema)
+    other["$defs"][record].update(part)
+    return other
+
+
+def test_compatibility_is_checked() -> None:
+    """Inputs backward, outputs forward: a new required input field, a lost output field and a new type are found."""
+    cdrs, debits = schema_of("cdrs"), schema_of("debits")
+    required = cdrs["$defs"]["CallRecord"]["required"]
+    assert breaks(cdrs, cdrs, reads_old=True) == []
+    stricter = changed(cdrs, "CallRecord", required=[*required, "user"])
+    assert breaks(cdrs, stricter, reads_old=True) == ["CallRecord.user became required"]
+    fewer = changed(debits, "Debit", required=["tenant"])
+    assert "Debit.id is no longer always there" in breaks(debits, fewer, reads_old=False)
+    retyped = copy.deepcopy(debits)
+    retyped["$defs"]["Debit"]["properties"]["amount"] = {"type": "number"}
+    del retyped["$defs"]["Debit"]["properties"]["balance"]
+    assert breaks(debits, retyped, reads_old=False) == ["Debit.amount changed its type", "Debit.balance is gone"]

@@ -44,12 +44,13 @@ class Record(msgspec.Struct, frozen=True):
 class Batch:
     """What a shell commits in one transaction."""
 
-    __slots__ = ("counts", "outputs", "state")
+    __slots__ = ("counts", "outputs", "state", "taken")
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.outputs: list[Output] = []
         self.counts: Counter[Outcome] = Counter()
+        self.taken = 0
 
     def by_topic(self) -> dict[str, list[Output]]:
         """The outputs of each topic, in order."""
@@ -59,8 +60,10 @@ class Batch:
         return topics
 
 
-def run_batch(committed: Committed, rules: Rules, records: Iterable[Record]) -> Batch:
-    """Apply records in order to a new overlay.
+def run_batch(
+    committed: Committed, rules: Rules, records: Iterable[Record], *, until_payment: bool = False
+) -> Batch:
+    """Apply records in order to a new overlay; with `until_payment` up to the one that asks for a payment.
 
     An exception is a bug: the shell stops and nothing of the batch is kept.
     """
@@ -72,10 +75,13 @@ def run_batch(committed: Committed, rules: Rules, records: Iterable[Record]) -> 
     for record, value in decoded:
         applied = _apply(batch.state, rules, record, value)
         batch.counts[applied.outcome] += 1
+        batch.taken += 1
         if record.envelope is None:
             batch.outputs.extend(applied.outputs)
         else:
             batch.outputs.extend(_enveloped(output, record.envelope) for output in applied.outputs)
+        if until_payment and batch.state.asked_for_payment:
+            break
     batch.outputs.extend(close_batch(batch.state))
     return batch
 

@@ -45,6 +45,7 @@ class State:
     __slots__ = (
         "_committed",
         "accounts",
+        "asked_for_payment",
         "balances_due",
         "calls",
         "holders",
@@ -63,6 +64,8 @@ class State:
         self.restricted: dict[Key, Restricted] = {}
         self.calls: dict[Key, LiveCall] = {}
         self.seen_now: dict[Key, Seen] = {}
+        #: Whether this batch asked for a payment.
+        self.asked_for_payment = False
         #: Tenants whose balance this batch touched, with the input that did so last.
         self.balances_due: dict[str, tuple[Source, datetime]] = {}
 

@@ -118,6 +118,7 @@ class Step:
                 balance=format_micros(account.balance),
             )
         )
+        self.state.asked_for_payment = True
         self.tell(EventKind.RECHARGE_REQUESTED, recharge_id=recharge, amount=format_micros(terms.amount))
         self.balance_changed()
 

@@ -1,7 +1,8 @@
 """The embedded rater's loop: batches of records, each one transaction, and the decisions that follow.
 
-A batch ends at fixed record numbers of its input, and answers of the gateway are a batch of their own, so
-that a run that was killed and started again gives the same bytes as one that was not.
+A batch ends at fixed record numbers of its input and where a payment is asked for; the answer is a batch of its
+own, and is applied before the next record.  So a run that was killed and started again gives the same bytes as
+one that was not.
 Refuses to know rules, formats and tables.
 """
 
@@ -109,10 +110,19 @@ class EmbeddedRater:
         return outcomes
 
     def _commit_file(self, file: InputFile, records: list[Record], progress: Callable[[int], None]) -> None:
+        """Commit records with the position after them; where one asks for a payment, the answer comes first.
+
+        What is committed before that has no position yet: read again after a kill, it is all duplicates.
+        """
         position = Position(file.taken, file.bytes_taken, file.digest)
-        batch = run_batch(self.store, self._rules, records)
-        self._commit(batch, {file.name: position})
-        progress(len(records))
+        left = records
+        while True:
+            batch = run_batch(self.store, self._rules, left, until_payment=True)
+            left = left[batch.taken :]
+            self._commit(batch, {} if left else {file.name: position})
+            progress(batch.taken)
+            if not left:
+                break
 
     def _batches(self, records: Iterator[Record]) -> None:
         held: list[Record] = []

@@ -1,0 +1,57 @@
+"""Licence lists into commands."""
+
+from pathlib import Path
+
+import pytest
+
+from rater.errors import RaterError
+from rater.licenses import Licenses
+from tests.world import at
+
+USERS = "UPN,SKU,Usage country\nAda@contoso.example,MCOPSTN1,us\nada@contoso.example,MCOPSTNPP,US\nbob@c.example,X9,GB\n"
+
+
+def file(tmp_path: Path, text: str, name: str = "users.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_assignments_become_commands(tmp_path: Path) -> None:
+    """Issue, import: one command a row, the same ids each time; an unknown licence is accepted and named."""
+    licenses = Licenses(file(tmp_path, USERS))
+    commands = list(licenses.commands("contoso", at("2025-03-01")))
+    assert [(c.user, c.sku, c.country) for c in commands] == [
+        ("ada@contoso.example", "MCOPSTN1", "US"),
+        ("ada@contoso.example", "MCOPSTNPP", "US"),
+        ("bob@c.example", "X9", "GB"),
+    ]
+    assert commands == list(licenses.commands("contoso", at("2025-03-01")))
+    assert len(licenses.warnings) == 1
+    assert "X9: not in the catalogue" in licenses.warnings[0]
+
+
+def test_more_assigned_than_purchased(tmp_path: Path) -> None:
+    """Issue, import: an error that names the licence and the counts."""
+    licenses = Licenses(file(tmp_path, USERS))
+    licenses.check_purchased(file(tmp_path, "SKU,Purchased\nMCOPSTN1,1\nMCOPSTNC,5\nMCOPSTNPP,1\nX9,1\n", "ok.csv"))
+    with pytest.raises(RaterError, match="MCOPSTN1: 1 assigned, 0 purchased; X9: 1 assigned, 0 purchased"):
+        licenses.check_purchased(file(tmp_path, "SKU,Purchased\nMCOPSTNPP,1\n", "few.csv"))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (",MCOPSTN1,US", "2: UPN"),
+        ("ada,MCOPSTN1,US", "2: UPN"),
+        ("ada@c.example,MCOPSTN1,Narnia", "2: Usage country: expected an ISO"),
+        ("ada@c.example,,US", "2: SKU"),
+        ("ada@c.example,MCOPSTN5,US\nADA@c.example,MCOPSTN_5,US", "3: expected once"),
+    ],
+)
+def test_bad_rows(tmp_path: Path, row: str, said: str) -> None:
+    """Issue, import: file, row, column, what was expected."""
+    path = file(tmp_path, f"UPN,SKU,Usage country\n{row}\n")
+    with pytest.raises(RaterError) as error:
+        Licenses(path)
+    assert str(error.value).startswith(f"{path}:{said}")

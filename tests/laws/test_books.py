@@ -1,0 +1,128 @@
+"""The books, kept by hand beside the rater: every kind of input in any order, and a full audit after each step."""
+
+from collections import Counter
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from rater.core.inputs import RechargeSettings
+from rater.core.money import parse_micros
+from rater.core.outputs import AccountEvent, Debit, Output, RatedCall
+from rater.core.reasons import EventKind
+from tests.world import HARARE, LONDON, PARIS, US, World
+
+USERS = st.sampled_from(["ada", "bob", "olga"])
+SKUS = st.sampled_from(["MCOPSTN1", "MCOPSTN2", "MCOPSTN5", "MCOPSTN8", "MCOPSTNPP", "MCOMEETADV"])
+NUMBERS = st.sampled_from([US, LONDON, PARIS, HARARE, "+448701234567"])
+SECONDS = st.sampled_from([0, 1, 60, 301, 3600, 7320])
+DAYS = st.integers(1, 60).map(lambda day: f"2025-{3 + (day - 1) // 30:02d}-{1 + (day - 1) % 30:02d} 10:00")
+AMOUNTS = st.sampled_from(["0.01", "1", "50", "99.999999"])
+
+
+class Books(RuleBasedStateMachine):
+    """Mixes calls, corrections, duplicates, licences, funds, recharges and time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(funds="20", recharge=("10", "25"), conferencing_licenses=1)
+        for user in ("ada", "bob", "olga"):
+            self.world.user(user, "US", "MCOPSTN5", "MCOPSTNPP")
+        self.credited = parse_micros("20")
+        self.debited = 0
+        self.live: dict[str, RatedCall] = {}
+        self.seen: Counter[tuple[str, str]] = Counter()
+        self.last: dict[str, int] = {}
+        self.ids = 0
+
+    def audit(self) -> None:
+        """Book what the last step caused."""
+        for output in self.world.outputs:
+            name = type(output).__name__
+            assert output.sequence == self.last.get(name, output.sequence - 1) + 1, f"a gap in {name}"
+            self.last[name] = output.sequence
+            self.seen[(name, output.id)] += 1
+            assert self.seen[(name, output.id)] == 1, f"{name} {output.id} came twice"
+            self.book(output)
+
+    def book(self, output: Output) -> None:
+        match output:
+            case Debit(amount=amount):
+                self.debited += parse_micros(amount)
+            case AccountEvent(event=EventKind.FUNDS_ADDED | EventKind.RECHARGE_SUCCEEDED, amount=amount):
+                self.credited += parse_micros(amount or "0")
+            case RatedCall(usage_id=id):
+                self.live[id] = output
+
+    @rule(user=USERS, called=NUMBERS, seconds=SECONDS, when=DAYS, kind=st.sampled_from(["user_out", "conf_out"]))
+    def call(self, user: str, called: str, seconds: int, when: str, kind: str) -> None:
+        self.ids += 1
+        self.world.cdr(called, seconds, when, user=user, type=kind, id=f"c{self.ids}")
+        self.audit()
+
+    @rule(seconds=SECONDS, when=DAYS)
+    def toll_free(self, seconds: int, when: str) -> None:
+        self.ids += 1
+        self.world.cdr(
+            "+18005550100", seconds, when, user=None, type="ucap_in", calling=US, toll_free=True, id=f"c{self.ids}"
+        )
+        self.audit()
+
+    @precondition(lambda self: self.ids)
+    @rule(pick=st.integers(0, 1000), version=st.integers(1, 3), called=NUMBERS, seconds=SECONDS, when=DAYS)
+    def again(self, pick: int, version: int, called: str, seconds: int, when: str) -> None:
+        """A known id once more: a duplicate, a conflict or a correction."""
+        self.world.cdr(called, seconds, when, id=f"c{1 + pick % self.ids}", version=version)
+        self.audit()
+
+    @rule(amount=AMOUNTS, when=DAYS)
+    def fund(self, amount: str, when: str) -> None:
+        self.world.fund(amount, when)
+        self.audit()
+
+    @rule(user=USERS, sku=SKUS, when=DAYS)
+    def assign(self, user: str, sku: str, when: str) -> None:
+        self.world.assign(user, sku, when)
+        self.audit()
+
+    @rule(user=USERS, sku=SKUS, when=DAYS)
+    def remove(self, user: str, sku: str, when: str) -> None:
+        self.world.remove(user, sku, when)
+        self.audit()
+
+    @rule(when=DAYS, works=st.booleans())
+    def answer(self, when: str, works: bool) -> None:
+        """The gateway answers, also when nobody asked."""
+        (self.world.paid if works else self.world.declined)(when)
+        self.audit()
+
+    @rule(when=DAYS, enabled=st.booleans(), trigger=st.sampled_from(["5", "10", "500"]))
+    def configure(self, when: str, enabled: bool, trigger: str) -> None:
+        self.world.configure(when, recharge=RechargeSettings(enabled=enabled, trigger=trigger))
+        self.audit()
+
+    @rule(when=st.sampled_from(["2025-04-01", "2025-05-01", "2026-03-01", "2026-05-15"]))
+    def tick(self, when: str) -> None:
+        self.world.tick(when)
+        self.audit()
+
+    @invariant()
+    def money_is_conserved(self) -> None:
+        account = self.world.account
+        assert account.balance == self.credited - self.debited
+        assert account.balance == sum(lot.remaining for lot in account.lots) - account.debt
+        assert account.debt == 0 or not any(lot.remaining for lot in account.lots)
+
+    @invariant()
+    def minutes_are_conserved(self) -> None:
+        used: Counter[str] = Counter()
+        for call in self.live.values():
+            for segment in call.segments:
+                if segment.pool:
+                    used[segment.pool] += segment.minutes
+        for name, minutes in used.items():
+            pool_used, total = self.world.pool(name)
+            assert pool_used == minutes
+            assert pool_used <= total
+
+
+TestBooks = Books.TestCase

@@ -14,7 +14,7 @@ ABOVE_SHELLS = 5
 #: Leaf modules that everybody may use.
 ANYBODY = {"errors", "exits", "instants", "__init__"}
 CORE_MAY_IMPORT = {
-    "base64", "bisect", "collections", "datetime", "enum", "functools", "hashlib", "msgspec", "re", "typing", "rater",
+    "base64", "bisect", "collections", "copy", "datetime", "enum", "functools", "hashlib", "msgspec", "re", "typing", "rater",
 }  # fmt: skip
 
 

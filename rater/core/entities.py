@@ -4,6 +4,7 @@ Money is int micro-units here.  `Account` and `PoolMonth` are mutable and belong
 (see `state`); the others are frozen and replaced.
 """
 
+from copy import copy
 from datetime import datetime
 
 import msgspec
@@ -79,6 +80,16 @@ class Account(msgspec.Struct, kw_only=True):
     service: str = "suspended"
     sequences: Sequences = msgspec.field(default_factory=Sequences)
 
+    def own_copy(self) -> "Account":
+        """A copy that shares nothing that is changed in place."""
+        own = copy(self)
+        own.lots = [copy(lot) for lot in self.lots]
+        own.recharge = copy(self.recharge)
+        own.conferencing_licenses = [*self.conferencing_licenses]
+        own.decks = [*self.decks]
+        own.sequences = copy(self.sequences)
+        return own
+
 
 class Stretch(msgspec.Struct, frozen=True):
     """What a user held from `since` (None: the beginning of time) until the next stretch.
@@ -136,7 +147,7 @@ class Restricted(msgspec.Struct):
     users: dict[str, datetime] = {}
 
 
-class LiveCall(msgspec.Struct, frozen=True):
+class LiveCall(msgspec.Struct, frozen=True, gc=False):
     """The live version of a usage id: enough to tell a duplicate and to reverse it (A12)."""
 
     version: int

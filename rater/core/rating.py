@@ -90,18 +90,18 @@ def rate_call(
             f"{call_id}-1",
             priced.charge,
             priced.lots,
-            usage_id=cdr.usage_id,
-            version=cdr.version,
-            user=cdr.user,
-            period=period_of(month),
+            cdr.usage_id,
+            cdr.version,
+            cdr.user,
+            period_of(month),
         )
     step.state.calls[(account.tenant, cdr.usage_id)] = LiveCall(
-        version=cdr.version,
-        content=content,
-        month=month,
-        charge=priced.charge,
-        pools=tuple([(draw.name, draw.minutes) for draw in priced.draws]),
-        lots=tuple(priced.lots),
+        cdr.version,
+        content,
+        month,
+        priced.charge,
+        tuple([(draw.name, draw.minutes) for draw in priced.draws]),
+        tuple(priced.lots),
     )
     if priced.unfunded and cdr.user is not None:
         user = step.state.user(account.tenant, cdr.user) or new_user(cdr.user, cdr.user_country)

@@ -5,6 +5,7 @@ Refuses to know where entities are kept: a shell hands in a `Committed`, and aft
 """
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -77,7 +78,7 @@ class State:
             if committed is None:
                 return None
             assert isinstance(committed, Account)
-            account = self.accounts[tenant] = _copy(committed)
+            account = self.accounts[tenant] = committed.own_copy()
         return account
 
     def user(self, tenant: str, user: str) -> User | None:
@@ -94,7 +95,7 @@ class State:
         if pool is None:
             committed = self._committed.load("pool", key)
             assert committed is None or isinstance(committed, PoolMonth)
-            pool = self.pools[key] = PoolMonth() if committed is None else _copy(committed)
+            pool = self.pools[key] = PoolMonth() if committed is None else copy(committed)
         return pool
 
     def peek_pool(self, tenant: str, name: str) -> PoolMonth:

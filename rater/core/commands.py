@@ -140,11 +140,15 @@ def _set_recharge(account: Account, changed: RechargeSettings) -> None:
 
 
 def _start_crossing(account: Account) -> None:
-    """New settings are looked at afresh: below the trigger now counts as having just fallen below it."""
+    """New settings are looked at afresh: below the trigger now counts as having just fallen below it.
+
+    It is a crossing of its own, so it has a revision of its own: the recharge id is made from that.
+    """
     terms = account.recharge
     if account.balance >= terms.trigger:
         terms.low_since = None
     elif terms.low_since is None:
+        account.revision += 1
         terms.low_since, terms.attempt = account.revision, 0
 
 

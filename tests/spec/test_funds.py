@@ -202,6 +202,18 @@ def test_changed_settings_end_the_waiting() -> None:
     assert world.configure("2025-03-10 11:30", recharge=changed) == ["recharge.requested"]
 
 
+def test_each_crossing_has_its_own_recharge_id() -> None:
+    """A7: a trigger that is lowered and raised again starts a new crossing; its payment is not the old one's."""
+    world = ada(funds="20", recharge=("500", "25"))
+    asked = []
+    for trigger in ("600", "5", "600"):
+        world.configure("2025-03-02", recharge=RechargeSettings(trigger=trigger))
+        asked.extend(output.id for output in world.outputs if type(output).__name__ == "RechargeRequest")
+        if world.account.recharge.in_flight:
+            world.declined("2025-03-02")
+    assert len(asked) == len(set(asked)) == 2
+
+
 def test_a_payment_is_applied_once() -> None:
     """A7: the same payment told twice, or one that nobody asked for, changes nothing."""
     world = ada(funds="50.1", recharge=("50", "100"))

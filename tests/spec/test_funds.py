@@ -204,7 +204,8 @@ def test_changed_settings_end_the_waiting() -> None:
 
 def test_each_crossing_has_its_own_recharge_id() -> None:
     """A7: a trigger that is lowered and raised again starts a new crossing; its payment is not the old one's."""
-    world = ada(funds="20", recharge=("500", "25"))
+    world = ada(funds="20", recharge=("5", "25"))
+    world.paid("2025-03-01")
     asked = []
     for trigger in ("600", "5", "600"):
         world.configure("2025-03-02", recharge=RechargeSettings(trigger=trigger))

@@ -39,7 +39,7 @@ class EmbeddedEngine:
     def __init__(self, settings: RatingSettings) -> None:
         self._memory = Memory()
         self._rules = Rules(settings, Tariffs())
-        self._submitted = 0
+        self._submitted = {"cdrs": 0, "commands": 0}
 
     def publish(self, deck: RateDeck) -> None:
         """See Engine."""
@@ -47,8 +47,9 @@ class EmbeddedEngine:
 
     def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
         """See Engine."""
-        source = Source("cdrs" if kind == "cdr" else "commands", 0, self._submitted)
-        self._submitted += 1
+        topic = "cdrs" if kind == "cdr" else "commands"
+        source = Source(topic, 0, self._submitted[topic])
+        self._submitted[topic] += 1
         record = Record("cdr" if kind == "cdr" else "command", source, raw)
         batch = run_batch(self._memory, self._rules, [record])
         self._memory.merge(batch.state)

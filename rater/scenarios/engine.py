@@ -32,6 +32,9 @@ class Engine(Protocol):
     def pool(self, tenant: str, name: str) -> PoolUse | None:
         """A pool's minutes; None when no pool can have this name."""
 
+    def close(self) -> None:
+        """Let go of everything."""
+
 
 class EmbeddedEngine:
     """The rater in this process, without a file."""
@@ -64,3 +67,6 @@ class EmbeddedEngine:
     def pool(self, tenant: str, name: str) -> PoolUse | None:
         """See Engine."""
         return pool_use(State(self._memory), self._rules.settings, self.account(tenant), name)
+
+    def close(self) -> None:
+        """See Engine."""

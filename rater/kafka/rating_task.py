@@ -92,6 +92,7 @@ class RatingTask:
         batch_records_max: int,
         rejected_in_a_row_max: int,
         committed: Callable[[Batch, Commit], None] = lambda _batch, _commit: None,
+        doubted: Callable[[Doubt], None] = lambda _doubt: None,
     ) -> None:
         self.partition = log.partition
         self.restored = False
@@ -108,18 +109,24 @@ class RatingTask:
         self._rejected_in_a_row_max = rejected_in_a_row_max
         self._rejected_in_a_row = 0
         self._committed = committed
+        self._doubted = doubted
         self._rules = Rules(settings, decks.tariffs)
 
     async def run(self) -> None:
         """Own the partition and rate until `stopping` is set; any doubt starts over."""
+        doubts = 0
         try:
             while not self.stopping:
                 try:
                     await self.own()
                     while not self.stopping:
                         await self.step()
-                except Doubt:
+                        doubts = 0
+                except Doubt as doubt:
                     self.restored = False
+                    self._doubted(doubt)
+                    await self._log.back_off(doubts)
+                    doubts += 1
         finally:
             self.restored = False
             await self._log.close()

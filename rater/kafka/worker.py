@@ -8,6 +8,7 @@ Refuses to know rating, and who supervises it.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -20,6 +21,7 @@ from rater.kafka.client import RETRY_BACKOFF_MS, AiokafkaLog
 from rater.kafka.connect import connection, started
 from rater.kafka.decks import DeckReader
 from rater.kafka.index import DiskIndex
+from rater.kafka.port import Doubt, Fenced
 from rater.kafka.rating_task import INPUTS, RatingTask
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import partitions_of
@@ -143,6 +145,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 batch_records_max=self._settings.batch_records_max,
                 rejected_in_a_row_max=self._settings.rejected_in_a_row_max,
                 committed=self._committed,
+                doubted=partial(_log_doubt, partition),
             )
             self._running[partition] = _Running(task, index)
 
@@ -185,3 +188,9 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     def _index_folder(self, partition: int) -> Path:
         return self._settings.index_folder / f"{self._kafka.group}-{partition}"
+
+
+def _log_doubt(partition: int, doubt: Doubt) -> None:
+    log.warning(
+        "ownership is taken again", partition=partition, reason=str(doubt), fenced=isinstance(doubt, Fenced)
+    )

@@ -12,6 +12,7 @@ from faust.app.base import BootStrategy
 from mode import Service
 
 from rater.core.settings import RatingSettings
+from rater.kafka.observe import Logbook
 from rater.kafka.settings import KafkaSettings, WorkerSettings, from_environment
 from rater.kafka.worker import Worker
 
@@ -40,7 +41,7 @@ class RatingService(Service):
 
     async def on_start(self) -> None:
         """Make the worker within the loop that runs it."""
-        self.worker = Worker(*self.made_of)
+        self.worker = Worker(*self.made_of, Logbook())
 
     @Service.task
     async def _rate(self) -> None:

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequen
 from types import coroutine
 from typing import Any
 
+from rater.contracts.commits import Commit
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
 from rater.kafka.index import MemoryIndex
 from rater.kafka.port import Consumed, Doubt, Fenced, Writes
 from rater.kafka.rating_task import INPUTS, RatingTask
+from rater.task import Batch
 from tests.simulation.broker import Broker, Transaction
 
 PARTITIONS = 4
@@ -90,7 +92,6 @@ class ModelLog:
         found = [r for r in self._broker.read((topic, self.partition), start or 0) if r.offset < end]
         for first in range(0, len(found), 50):
             await self._turn()
-            self._broker.marks["a partition was restored"] += topic == "state"
             yield found[first : first + 50]
 
     async def end(self, topic: str) -> int:
@@ -309,13 +310,23 @@ class Cluster:
                 partitions=PARTITIONS,
                 batch_records_max=BATCH_RECORDS_MAX,
                 rejected_in_a_row_max=1_000,
-                doubted=self._doubted,
+                observer=self,
             )
             process.runs[partition] = (task, task.run())
         if any(task.stopping for partition, (task, _) in process.runs.items() if partition in owned):
             self._noticing.append((self.broker.now + 5, process))  # taken back while it was letting go
 
-    def _doubted(self, doubt: Doubt) -> None:
+    def owned(self, task: RatingTask, entities: int, calls: int) -> None:
+        """See Observer."""
+        self.broker.marks["a partition was restored"] += bool(entities and calls and task.ownerships)
+
+    def committed(self, batch: Batch, commit: Commit) -> None:
+        """See Observer."""
+        self.broker.marks["a batch was committed"] += bool(batch.taken and commit.sequence)
+
+    def doubted(self, task: RatingTask, doubt: Doubt) -> None:
+        """See Observer."""
+        assert not task.restored
         self.broker.marks["a fenced task started over" if isinstance(doubt, Fenced) else "a doubt"] += 1
 
 

@@ -24,7 +24,7 @@ def worker(
     prefix: Prefix = "",
     index: Annotated[Path, typer.Option(help="The folder of the usage-id index.")] = Path("rater-index"),
     instance: Annotated[str | None, typer.Option(help="Static membership: the same name after a restart.")] = None,
-    web_port: Annotated[int, typer.Option(help="Port of /livez, /readyz, /metrics.")] = WEB_PORT,
+    web_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of /livez, /readyz, /metrics.")] = WEB_PORT,
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Rate call-detail records from Kafka, exactly once; SIGTERM finishes the batch and exits 0.

@@ -41,6 +41,9 @@ class _Running:
 class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """One process's share of the partitions."""
 
+    #: What rates a partition; the benchmark puts one here that only copies.
+    task_type = RatingTask
+
     def __init__(
         self,
         kafka: KafkaSettings,
@@ -131,7 +134,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._release(set(self._running) - self._wanted)
         for partition in sorted(self._wanted - set(self._running) - set(self.failed)):
             index = DiskIndex(self._index_folder(partition))
-            task = RatingTask(
+            task = self.task_type(
                 AiokafkaLog(self._kafka, self._settings, self._consumer, partition),
                 index,
                 self._decks,

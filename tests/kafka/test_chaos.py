@@ -115,7 +115,7 @@ def test_the_broker_is_killed(tmp_path: Path, chance: random.Random) -> None:
         kafka.wait_for_node(1)
         deployment.publish(second)
         audit(deployment)
-        assert worker.said("ownership is taken again")
+        assert worker.said("Connect call failed")
     finally:
         deployment.end()
         kafka.stop()

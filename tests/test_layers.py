@@ -22,7 +22,7 @@ LEVELS = {
 }
 ABOVE_SHELLS = 5
 #: Leaf modules that everybody may use.
-ANYBODY = {"errors", "exits", "instants", "__init__"}
+ANYBODY = {"certificates", "errors", "exits", "instants", "logs", "__init__"}
 CORE_MAY_IMPORT = {
     "base64", "bisect", "collections", "copy", "datetime", "enum", "functools", "hashlib", "msgspec", "re", "typing", "rater",
 }  # fmt: skip

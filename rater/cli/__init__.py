@@ -12,7 +12,24 @@ from rater.errors import RaterError
 from rater.exits import Exit
 
 #: Modules that add their commands to the application with `register(app)`.
-COMMAND_MODULES = ("run", "check", "show", "export", "generate", "rates", "dlq", "demo", "metrics")
+COMMAND_MODULES = (
+    "run",
+    "check",
+    "show",
+    "export",
+    "generate",
+    "rates",
+    "dlq",
+    "demo",
+    "dev",
+    "topics",
+    "publish",
+    "worker",
+    "consume",
+    "verify",
+    "metrics",
+    "acls",
+)
 
 
 def build_app() -> typer.Typer:

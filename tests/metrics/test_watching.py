@@ -21,6 +21,7 @@ from rater.metrics.dashboards import drifted
 from rater.metrics.labels import Label
 from rater.metrics.listed import METRICS, Kind, Metric
 from rater.metrics.panels import BOARDS
+from rater.metrics.tables import markdown
 from tests.commands import misunderstood, shown_in
 from tests.conftest import ROOT
 from tests.world import DECK
@@ -278,3 +279,19 @@ def test_a_real_prometheus_finds_what_the_dashboards_use(watching: Any, tmp_path
         assert json.loads(got(f"http://{address}/api/v1/query?query={query}"))["data"]["result"]
     finally:
         prometheus.end()
+
+
+def test_the_operators_page_lists_metrics_and_alerts() -> None:
+    """The tables of deploy/README.md are those of `rater metrics list --markdown` and of the rules."""
+    page = (DEPLOY / "README.md").read_text()
+    assert f"<!-- metrics: rater metrics list --markdown -->\n{markdown()}<!-- end of metrics -->" in page
+    rows = re.findall(r"(?m)^\| \[(Rater\w+)\]\(([^)]+)\) \| (\w+) \| (.+) \|$", page)
+    assert rows == [
+        (
+            rule["alert"],
+            rule["annotations"]["runbook_url"].removeprefix("deploy/"),
+            rule["labels"]["severity"],
+            rule["annotations"]["summary"],
+        )
+        for rule in ALERTS
+    ]

@@ -69,17 +69,21 @@ def of_service(granted: Iterable[Grant], service: Service) -> list[Grant]:
 def commands(granted: Iterable[Grant], *, certificate_names: bool = False) -> str:
     """The rights as `kafka-acls.sh` commands for a shell; `$BOOTSTRAP` and `$ADMIN_CONFIG` are the operator's.
 
-    With `certificate_names` users are known by their certificates (`CN=...`), else by their SCRAM names.
+    Names with the same rights share a command, for each starts a Java machine.  With `certificate_names` users
+    are known by their certificates (`CN=...`), else by their SCRAM names.
     """
-    lines = []
+    together: dict[tuple[Service, Resource, tuple[str, ...], bool], list[str]] = {}
     for grant in granted:
-        user = f"CN={grant.service.user}" if certificate_names else grant.service.user
+        together.setdefault((grant.service, grant.resource, grant.operations, grant.prefixed), []).append(
+            grant.name
+        )
+    lines = []
+    for (service, resource, operations, prefixed), names in together.items():
+        user = f"CN={service.user}" if certificate_names else service.user
         words = ["--add", "--allow-principal", f"User:{user}"]
-        for operation in grant.operations:
-            words += ["--operation", operation]
-        words += [_OPTIONS[grant.resource], grant.name]
-        if grant.prefixed:
-            words += ["--resource-pattern-type", "prefixed"]
+        words += [word for operation in operations for word in ("--operation", operation)]
+        words += [word for name in names for word in (_OPTIONS[resource], name)]
+        words += ["--resource-pattern-type", "prefixed"] if prefixed else []
         lines.append(
             f'kafka-acls.sh --bootstrap-server "$BOOTSTRAP" --command-config "$ADMIN_CONFIG" {shlex.join(words)}\n'
         )

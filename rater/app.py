@@ -6,14 +6,14 @@ Refuses to know rating.
 """
 
 import os
-from typing import Any
 
 import faust
 from faust.app.base import BootStrategy
 from mode import Service
 
 from rater.core.settings import RatingSettings
-from rater.kafka.settings import KafkaSettings, WorkerSettings
+from rater.kafka.observe import Logbook
+from rater.kafka.settings import KafkaSettings, WorkerSettings, from_environment
 from rater.kafka.worker import Worker
 
 #: Seconds without a turn of the loop after which the process counts as dead.
@@ -41,7 +41,7 @@ class RatingService(Service):
 
     async def on_start(self) -> None:
         """Make the worker within the loop that runs it."""
-        self.worker = Worker(*self.made_of)
+        self.worker = Worker(*self.made_of, Logbook())
 
     @Service.task
     async def _rate(self) -> None:
@@ -52,12 +52,6 @@ class RatingService(Service):
         """Finish the batch, commit, leave."""
         if self.worker is not None:
             self.worker.stop()
-
-
-def from_environment(model: type[Any]) -> Any:
-    """Settings of a model from variables such as RATER_BOOTSTRAP; an empty one counts as absent."""
-    names = {name: f"RATER_{name.upper()}" for name in model.model_fields}
-    return model(**{name: value for name, variable in names.items() if (value := os.environ.get(variable))})
 
 
 def make_app(kafka: KafkaSettings, settings: WorkerSettings, rating: RatingSettings, web_port: int) -> RaterApp:

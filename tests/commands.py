@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import click
@@ -13,11 +14,17 @@ from rater.cli import build_app
 COMING = ("agents", "dev gateway", "doctor", "tenant", "top")
 
 
+@cache
+def _rater() -> click.Command:
+    """The command line with every command."""
+    return typer.main.get_command(build_app())
+
+
 def misunderstood(line: str) -> str | None:
     """What is wrong with a line that begins with `rater`, or None."""
     words = shlex.split(line.split("|", maxsplit=1)[0])
     assert words[0] == "rater", line
-    found: click.Command = typer.main.get_command(build_app())
+    found = _rater()
     rest = words[1:]
     while hasattr(found, "commands"):
         if rest[0] not in found.commands:

@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rater.app import from_environment
-from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, from_environment
 
 Bootstrap = Annotated[str, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers, host:port,...")]
 Prefix = Annotated[str, typer.Option(envvar="RATER_PREFIX", help="Stands before every topic's name.")]

@@ -7,10 +7,10 @@ from typing import Annotated
 import faust
 import typer
 
-from rater.app import WEB_PORT, from_environment, make_app
+from rater.app import WEB_PORT, make_app
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
 from rater.core.settings import RatingSettings
-from rater.kafka.settings import DEFAULT_BOOTSTRAP, WorkerSettings
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, WorkerSettings, from_environment
 from rater.kafka.topics import partitions_of
 
 

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from rater.errors import RaterError
-from rater.kafka.connect import connection, started
+from rater.kafka.connect import UnreachableError, connection, started
 from rater.kafka.port import Consumed, Doubt, Fenced, Writes
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import MESSAGE_BYTES_MAX
@@ -30,6 +30,8 @@ _BATCH_BYTES = 900_000
 _READ_RECORDS = 20_000
 _READ_WAIT_MS = 200
 _ABORT_TIMEOUT_S = 3.0
+_BACK_OFF_S = 0.05
+_BACK_OFF_MAX_S = 2.0
 
 
 class AiokafkaLog:
@@ -50,36 +52,39 @@ class AiokafkaLog:
     async def fence(self) -> None:
         """See PartitionLog."""
         await self.close()
-        self._producer = await started(
-            self._settings,
-            AIOKafkaProducer(
-                **connection(self._settings),
-                transactional_id=self._settings.transactional_id(self.partition),
-                transaction_timeout_ms=self._worker.transaction_timeout_ms,
-                retry_backoff_ms=RETRY_BACKOFF_MS,
-                max_batch_size=_BATCH_BYTES,
-                max_request_size=MESSAGE_BYTES_MAX,
-                acks="all",
-            ),
+        producer = AIOKafkaProducer(
+            **connection(self._settings),
+            transactional_id=self._settings.transactional_id(self.partition),
+            transaction_timeout_ms=self._worker.transaction_timeout_ms,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=MESSAGE_BYTES_MAX,
+            acks="all",
         )
-        async with doubted():  # the id is ours once a transaction can begin
-            await self._producer.begin_transaction()
-            await self._producer.abort_transaction()
+        async with doubted():
+            self._producer = await started(self._settings, producer)
+            await producer.begin_transaction()  # the id is ours once a transaction can begin
+            await producer.abort_transaction()
 
     async def read(self, topic: str, start: int | None) -> AsyncIterator[Sequence[Consumed]]:
         """See PartitionLog."""
-        async for records in read_partition(self._settings, topic, self.partition, start):
-            yield records
+        async with doubted():
+            async for records in read_partition(self._settings, topic, self.partition, start):
+                yield records
 
     async def end(self, topic: str) -> int:
         """See PartitionLog."""
-        consumer = await started(self._settings, committed_reader(self._settings))
-        try:
-            async with doubted():
+        async with doubted():
+            consumer = await started(self._settings, committed_reader(self._settings))
+            try:
                 partition = TopicPartition(self._settings.topic(topic), self.partition)
                 return int((await consumer.end_offsets([partition]))[partition])
-        finally:
-            await consumer.stop()
+            finally:
+                await consumer.stop()
+
+    async def back_off(self, doubts: int) -> None:
+        """See PartitionLog."""
+        await asyncio.sleep(min(_BACK_OFF_S * 2**doubts, _BACK_OFF_MAX_S))
 
     async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
         """See PartitionLog; what is no longer assigned is left alone."""
@@ -193,7 +198,7 @@ async def doubted() -> AsyncIterator[None]:
         yield
     except (ProducerFenced, InvalidProducerEpoch) as fenced:
         raise Fenced(str(fenced)) from fenced
-    except (KafkaError, IllegalOperation, TimeoutError) as wrong:
+    except (KafkaError, IllegalOperation, UnreachableError, TimeoutError) as wrong:
         raise Doubt(f"{type(wrong).__name__}: {wrong}") from wrong
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from rater.errors import RaterError
+from rater.exits import Exit
 from rater.kafka.settings import KafkaSettings
 
 REQUEST_TIMEOUT_MS = 20_000
@@ -50,22 +51,25 @@ def _tls(settings: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
-def unreachable(settings: KafkaSettings, wrong: Exception) -> RaterError:
-    """What to say when no broker answers: the address, what was tried, two ways to start one."""
-    return RaterError(
-        f"no Kafka broker answers at {settings.bootstrap} ({settings.security}: {wrong}).\n"
-        "Start one with `rater dev kafka start` (Java and Maven), or with"
-        " `docker compose -f deploy/compose.yaml up kafka`; say another address with --bootstrap"
-    )
+class UnreachableError(RaterError):
+    """No broker answers: the address, what was tried, two ways to start one."""
+
+    def __init__(self, settings: KafkaSettings, wrong: Exception) -> None:
+        super().__init__(
+            f"no Kafka broker answers at {settings.bootstrap} ({settings.security}: {wrong}).\n"
+            "Start one with `rater dev kafka start` (Java and Maven), or with"
+            " `docker compose -f deploy/compose.yaml up kafka`; say another address with --bootstrap",
+            Exit.UNREACHABLE,
+        )
 
 
 async def started(settings: KafkaSettings, client: _Started) -> _Started:
-    """The client, started; RaterError when no broker answers."""
+    """The client, started; UnreachableError when no broker answers."""
     try:
         await client.start()
     except (KafkaConnectionError, OSError) as wrong:
         await _stop(client)
-        raise unreachable(settings, wrong) from wrong
+        raise UnreachableError(settings, wrong) from wrong
     return client
 
 

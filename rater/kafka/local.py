@@ -46,6 +46,8 @@ class LocalKafka:
     def __init__(self, folder: Path, jars: Path | None = None) -> None:
         self.folder = folder
         self.jars = jars or folder / "jars"
+        #: Brokers that this process started, so that it can take note of their end.
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     @property
     def nodes(self) -> list[Node]:
@@ -90,7 +92,7 @@ class LocalKafka:
             config.write_text(self._properties(node), encoding="utf-8")
             self._java("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(config))
         with (home / "broker.log").open("ab") as log:
-            broker = subprocess.Popen(  # noqa: S603 - our own arguments
+            broker = self._children[id] = subprocess.Popen(  # noqa: S603 - our own arguments
                 self._command("kafka.Kafka", str(config)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -115,10 +117,10 @@ class LocalKafka:
         for _, pid in running:
             os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        for id, pid in running:
+        for id, _ in running:
             while self.pid(id) is not None and time.monotonic() < deadline:
-                _reap(pid)
                 time.sleep(0.05)
+            self._reap(id)
             if self.pid(id) is not None:
                 self.kill_node(id)
         return len(running)
@@ -129,8 +131,8 @@ class LocalKafka:
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
             while self.pid(id) is not None:
-                _reap(pid)
                 time.sleep(0.01)
+            self._reap(id)
 
     def forget(self) -> None:
         """Remove data and plan; the jars stay."""
@@ -145,6 +147,10 @@ class LocalKafka:
     def status(self) -> list[dict[str, Any]]:
         """What `rater dev kafka status` shows: each broker with its address and process."""
         return [{"broker": node.id, "address": node.address, "pid": self.pid(node.id)} for node in self.nodes]
+
+    def _reap(self, id: int) -> None:
+        if (child := self._children.pop(id, None)) is not None:
+            child.wait()
 
     def _fetch_jars(self) -> None:
         if shutil.which("java") is None:
@@ -249,14 +255,6 @@ def free_ports(count: int) -> list[int]:
     finally:
         for probe in probes:
             probe.close()
-
-
-def _reap(pid: int) -> None:
-    """Take note of the end of a process that this one started, so that it does not stay a zombie."""
-    try:
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
 
 
 def status_text(status: list[dict[str, Any]]) -> str:

@@ -65,5 +65,8 @@ class PartitionLog(Protocol):
     async def commit(self) -> None:
         """Make everything since `begin` visible at once."""
 
+    async def back_off(self, doubts: int) -> None:
+        """Wait a little after that many doubts in a row, so that the group can tell who owns the partition."""
+
     async def close(self) -> None:
         """Abort an open transaction and let go; never raises."""

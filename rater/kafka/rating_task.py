@@ -24,7 +24,7 @@ import msgspec
 
 from rater.contracts.codec import decode_command, encode
 from rater.contracts.commits import Commit
-from rater.core.entities import Entity
+from rater.core.entities import Entity, LiveCall
 from rater.core.inputs import DeckActivated, Source
 from rater.core.mediation import Refusal
 from rater.core.outputs import Output, RatedCall, ServiceState
@@ -54,6 +54,19 @@ class Decks(Protocol):
 
     async def wait_for(self, versions: set[str]) -> None:
         """Come back when these versions were read, or when the limit for waiting is reached."""
+
+
+class Observer(Protocol):
+    """Who is told what a task does: for metrics and logs; it must not fail."""
+
+    def owned(self, task: "RatingTask", entities: int, calls: int) -> None:
+        """Ownership was taken; so many entities were restored, and so many calls added to the index."""
+
+    def committed(self, batch: Batch, commit: Commit) -> None:
+        """A batch was committed and merged."""
+
+    def doubted(self, task: "RatingTask", doubt: Doubt) -> None:
+        """Ownership is taken again."""
 
 
 class TooManyRejected(Exception):
@@ -91,7 +104,7 @@ class RatingTask:
         partitions: int,
         batch_records_max: int,
         rejected_in_a_row_max: int,
-        committed: Callable[[Batch, Commit], None] = lambda _batch, _commit: None,
+        observer: Observer,
     ) -> None:
         self.partition = log.partition
         self.restored = False
@@ -107,19 +120,24 @@ class RatingTask:
         self._batch_records_max = batch_records_max
         self._rejected_in_a_row_max = rejected_in_a_row_max
         self._rejected_in_a_row = 0
-        self._committed = committed
+        self._observer = observer
         self._rules = Rules(settings, decks.tariffs)
 
     async def run(self) -> None:
         """Own the partition and rate until `stopping` is set; any doubt starts over."""
+        doubts = 0
         try:
             while not self.stopping:
                 try:
                     await self.own()
                     while not self.stopping:
                         await self.step()
-                except Doubt:
+                        doubts = 0
+                except Doubt as doubt:
                     self.restored = False
+                    self._observer.doubted(self, doubt)
+                    await self._log.back_off(doubts)
+                    doubts += 1
         finally:
             self.restored = False
             await self._log.close()
@@ -135,11 +153,12 @@ class RatingTask:
                 assert record.key is not None
                 state.entities.take(record.key, record.value)
         await self._decks.read_to_end()
-        await self._catch_up()  # 3
+        calls = await self._catch_up()  # 3
         positions = state.entities.meta.positions
         self.positions = dict(await log.seek({topic: positions.get(topic) for topic in INPUTS}))  # 4
         self._rejected_in_a_row = 0
         self.restored = True
+        self._observer.owned(self, len(state.entities), calls)
 
     async def step(self) -> None:
         """Take what has arrived, rate it, commit it; the steps are numbered in the module's docstring."""
@@ -161,7 +180,7 @@ class RatingTask:
         rated = [output for output in batch.outputs if isinstance(output, RatedCall)]
         if rated:
             self._state.index.put(batch.state.calls, StandsAt(stored["rated-calls"], rated[-1].id))
-        self._committed(batch, commit)
+        self._observer.committed(batch, commit)
 
     async def _rate(self, records: Sequence[Consumed]) -> tuple[Batch, Commit]:
         """Commands first, then call records, each in the order of its topic: the order that a replay takes too."""
@@ -201,25 +220,28 @@ class RatingTask:
                     " were refused: the input or this program is wrong. Nothing of this batch was committed"
                 )
 
-    async def _catch_up(self) -> None:
-        """Bring the index to the end of `rated-calls`; start it anew when it does not fit the topic."""
+    async def _catch_up(self) -> int:
+        """Bring the index to the end of `rated-calls`, or build it anew; how many calls were missing."""
         log, index = self._log, self._state.index
         end, stands = await log.end("rated-calls"), index.stands_at
         if stands.position and not await self._fits(stands, end):
             index.clear()
             stands = index.stands_at
-        calls: dict[Key, Entity] = {}
+        calls: dict[Key, LiveCall] = {}
+        missing = 0
         async for records in log.read("rated-calls", stands.position):
+            missing += len(records)
             for record in records:
                 assert record.value is not None
                 call = _rated_call_decoder.decode(record.value)
                 calls[(call.tenant, call.usage_id)] = live_call(call)
                 stands = StandsAt(record.offset + 1, call.id)
             if len(calls) >= _RESTORED_CALLS:
-                index.put(calls, stands)  # type: ignore[arg-type]  # live calls
+                index.put(calls, stands)
                 calls = {}
         if calls:
-            index.put(calls, stands)  # type: ignore[arg-type]  # live calls
+            index.put(calls, stands)
+        return missing
 
     async def _fits(self, stands: StandsAt, end: int) -> bool:
         """Whether the last call that the index knows is where it says."""

@@ -1,7 +1,8 @@
 """Where Kafka is and how the worker uses it.  What people write, so pydantic; every limit has a name."""
 
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -52,3 +53,9 @@ class WorkerSettings(BaseModel):
     release_timeout_s: float = Field(default=5, ge=0, description="to finish when a partition is taken away")
     index_folder: Path = Path("rater-index")
     instance: str | None = Field(default=None, description="static membership: the same name after a restart")
+
+
+def from_environment(model: type[Any]) -> Any:
+    """Settings of a model from variables such as RATER_BOOTSTRAP; an empty one counts as absent."""
+    names = {name: f"RATER_{name.upper()}" for name in model.model_fields}
+    return model(**{name: value for name, variable in names.items() if (value := os.environ.get(variable))})

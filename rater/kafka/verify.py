@@ -7,6 +7,7 @@ Refuses to know how the worker works.
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -27,6 +28,7 @@ from rater.kafka.decks import DeckReader
 from rater.kafka.port import Consumed
 from rater.kafka.rating_task import admission, record_key, records_of
 from rater.kafka.settings import KafkaSettings
+from rater.kafka.tape import Tape
 from rater.kafka.topics import partitions_of
 from rater.task import Batch, run_batch
 
@@ -62,36 +64,8 @@ class Report:
             self.findings.append(finding)
 
 
-class Tape:
-    """The records of one topic and partition, one after the other."""
-
-    def __init__(self, batches: AsyncIterator[Sequence[Consumed]]) -> None:
-        self._batches = batches
-        self._held: Sequence[Consumed] = ()
-        self._next = 0
-
-    async def peek(self) -> Consumed | None:
-        """The next record, which stays; None at the end."""
-        while self._next >= len(self._held):
-            found = await anext(self._batches, None)
-            if found is None:
-                return None
-            self._held, self._next = found, 0
-        return self._held[self._next]
-
-    async def take(self) -> Consumed | None:
-        """The next record; None at the end."""
-        record = await self.peek()
-        self._next += record is not None
-        return record
-
-    async def until(self, offset: int) -> list[Consumed]:
-        """The records before an offset."""
-        taken = []
-        while (record := await self.peek()) is not None and record.offset < offset:
-            taken.append(record)
-            self._next += 1
-        return taken
+#: Reads a topic of the partition from the start to its end.
+Read = Callable[[str], AsyncIterator[Sequence[Consumed]]]
 
 
 async def verify(
@@ -104,31 +78,45 @@ async def verify(
     try:
         report.partitions = await partitions_of(settings, "cdrs")
         for partition in range(report.partitions):
-            await _Partition(settings, rating, decks.tariffs, report, partition).verify(progress)
+            read = partial(_read, settings, partition)
+            await verify_partition(read, rating, decks.tariffs, report, partition, progress)
     finally:
         await decks.stop()
     return report
+
+
+def _read(settings: KafkaSettings, partition: int, topic: str) -> AsyncIterator[Sequence[Consumed]]:
+    return read_partition(settings, topic, partition, None)
+
+
+async def verify_partition(
+    read: Read,
+    rating: RatingSettings,
+    tariffs: Tariffs,
+    report: Report,
+    partition: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Compare one partition and add to the report, which knows how many partitions there are."""
+    await _Partition(read, rating, tariffs, report, partition).verify(progress)
 
 
 class _Partition:
     """One partition's comparison."""
 
     def __init__(
-        self, settings: KafkaSettings, rating: RatingSettings, tariffs: Tariffs, report: Report, partition: int
+        self, read: Read, rating: RatingSettings, tariffs: Tariffs, report: Report, partition: int
     ) -> None:
-        self._settings, self._rating, self._report, self._partition = settings, rating, report, partition
+        self._read, self._rating, self._report, self._partition = read, rating, report, partition
         self._tariffs = tariffs
         self._memory = Memory()
         self._admit = admission(partition, report.partitions)
-        self._tapes = {topic: self._tape(topic) for topic in ("cdrs", "commands", "commits", *HISTORY)}
+        self._tapes = {topic: Tape(read(topic)) for topic in ("cdrs", "commands", "commits", *HISTORY)}
         self._checks = {topic: SequenceCheck(topic, compacted=False) for topic in HISTORY}
         self._latest: dict[str, dict[bytes, bytes]] = {topic: {} for topic in LATEST}
         self._ledger: dict[str, int] = defaultdict(int)
         self._offered: set[tuple[str, str]] = set()
         self._accounted: set[tuple[str, str]] = set()
-
-    def _tape(self, topic: str, start: int | None = None) -> Tape:
-        return Tape(read_partition(self._settings, topic, self._partition, start))
 
     async def verify(self, progress: Callable[[int], None]) -> None:
         """Replay commit by commit, then compare what stands at the end."""
@@ -235,7 +223,7 @@ class _Partition:
     async def _compare_latest(self) -> None:
         for topic in LATEST:
             found: dict[bytes, bytes | None] = {}
-            tape = self._tape(topic)
+            tape = Tape(self._read(topic))
             while (record := await tape.take()) is not None:
                 found[record.key or b""] = record.value
             for key, expected in self._latest[topic].items():
@@ -248,7 +236,7 @@ class _Partition:
     async def _compare_state(self, last: Commit) -> None:
         """The changelog must hold what the replay ended with: what a new owner would start from."""
         found: dict[bytes, bytes | None] = {}
-        tape = self._tape("state")
+        tape = Tape(self._read("state"))
         while (record := await tape.take()) is not None:
             found[record.key or b""] = record.value
         where = f"state/{self._partition}"

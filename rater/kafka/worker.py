@@ -7,23 +7,20 @@ Refuses to know rating, and who supervises it.
 """
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
-from rater.contracts.commits import Commit
 from rater.core.settings import RatingSettings
 from rater.kafka.client import RETRY_BACKOFF_MS, AiokafkaLog
 from rater.kafka.connect import connection, started
 from rater.kafka.decks import DeckReader
 from rater.kafka.index import DiskIndex
-from rater.kafka.rating_task import INPUTS, RatingTask
+from rater.kafka.rating_task import INPUTS, Observer, RatingTask
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import partitions_of
-from rater.task import Batch
 
 #: Tasks poll all the time; only restoring a very large partition keeps them from it.
 _POLL_INTERVAL_MAX_MS = 3_600_000
@@ -49,13 +46,13 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         kafka: KafkaSettings,
         settings: WorkerSettings,
         rating: RatingSettings,
-        committed: Callable[[Batch, Commit], None] = lambda _batch, _commit: None,
+        observer: Observer,
     ) -> None:
         self.rebalances = 0
         #: Partitions whose task met a bug or too many rejected records, and stands still until a restart.
         self.failed: dict[int, BaseException] = {}
         self._kafka, self._settings, self._rating = kafka, settings, rating
-        self._committed = committed
+        self._observer = observer
         self._running: dict[int, _Running] = {}
         self._wanted: set[int] = set()
         self._changed = asyncio.Event()
@@ -142,7 +139,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 partitions=self._partitions,
                 batch_records_max=self._settings.batch_records_max,
                 rejected_in_a_row_max=self._settings.rejected_in_a_row_max,
-                committed=self._committed,
+                observer=self._observer,
             )
             self._running[partition] = _Running(task, index)
 

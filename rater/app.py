@@ -59,7 +59,7 @@ def make_app(kafka: KafkaSettings, settings: WorkerSettings, rating: RatingSetti
     app = RaterApp(
         f"{kafka.group}-worker",
         broker=f"kafka://{kafka.bootstrap}",
-        web_host="127.0.0.1",
+        web_host=os.environ.get("RATER_WEB_HOST", "127.0.0.1"),
         web_port=web_port,
         datadir=settings.index_folder,
     )

@@ -29,6 +29,8 @@ COMMANDS = {
     "worker": "worker",
     "consume": "consume",
     "verify": "verify",
+    "metrics": "metrics",
+    "acls": "acls",
 }
 
 

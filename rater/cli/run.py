@@ -7,6 +7,7 @@ from typing import Annotated
 
 import orjson
 import typer
+from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -22,6 +23,8 @@ from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
 from rater.formats.source import FORMATS, InputFile
 from rater.instants import read_instant
+from rater.metrics.meter import Metrics
+from rater.metrics.serve import serve
 
 DEFAULT_STORE = Path("rater.db")
 StoreOption = Annotated[Path, typer.Option(help="The SQLite file that holds state and outputs.")]
@@ -58,6 +61,10 @@ def run(
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on with what comes into the folders, until Ctrl-C.")
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="Show metrics on this port of 127.0.0.1 (0: a free one), as long as the run lasts."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON on standard output.")] = False,
 ) -> None:
     """Rate call-detail records into one SQLite file.  Running a file twice changes nothing.
@@ -69,7 +76,7 @@ def run(
     started = time.monotonic()
     opened = Store(store)
     try:
-        rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
+        rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway), _served(metrics_port))
         versions = [read_deck(path, currency=currency) for path in deck or ()]
         for version in versions:
             rater.publish(version)
@@ -102,6 +109,16 @@ def gateway_of(text: str) -> LocalGateway:
     if rule == "decline":
         return LocalGateway([tenant for tenant in tenants.split(",") if tenant] or ["*"])
     raise RaterError(f"--gateway: expected approve, decline or decline:TENANT,..., got {text!r}")
+
+
+def _served(port: int | None) -> Metrics | None:
+    """Metrics behind a port, where one was given."""
+    if port is None:
+        return None
+    metrics = Metrics(CollectorRegistry())
+    taken = serve(metrics.registry, port).server_port
+    print(f"rater: metrics on http://127.0.0.1:{taken}/metrics", file=sys.stderr, flush=True)
+    return metrics
 
 
 def _expand(paths: list[str]) -> list[str]:

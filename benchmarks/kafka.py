@@ -1,8 +1,8 @@
 """The worker on a real Kafka, beside its limit and beside what a user would write first, in one run.
 
 Prints JSON: `passthrough_cdrs_per_s` (the same shell copying records in transactions, no rating: the limit),
-`rater_cdrs_per_s` and their `ratio`, `faust_agent_cdrs_per_s`, restore, memory, time until ready, and latency from the
-acknowledged CDR to the debit that a consumer of committed records sees, at half of the rater's rate.
+`rater_cdrs_per_s` and their `ratio`, `faust_agent_cdrs_per_s`, restore, memory, time until ready, and latency, from
+the acknowledged CDR to the debit that a consumer of committed records sees, at half of the rater's rate.
 """
 
 import argparse
@@ -111,6 +111,10 @@ class Bench:
         log = (self.folder / f"{settings.prefix}{arguments[-1].replace('/', '_')}.log").open("wb")
         return subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log, env=environment)
 
+    def rater_worker(self, settings: KafkaSettings, index: str) -> subprocess.Popen[bytes]:
+        port = free_ports(1)[0]
+        return self.run(settings, ["-m", "rater", "worker", f"--web-port={port}", f"--index={self.folder / index}"])
+
 
 async def end_of(settings: KafkaSettings, topic: str) -> int:
     """Records of a topic, markers included."""
@@ -123,7 +127,7 @@ async def end_of(settings: KafkaSettings, topic: str) -> int:
 
 
 async def watch(
-    settings: KafkaSettings, topic: str, count: Callable[[bytes], int], goal: int
+    settings: KafkaSettings, topic: str, count: Callable[[bytes], int], goal: int, process: subprocess.Popen[bytes]
 ) -> tuple[float, float]:
     """Seconds until the first record of a topic, and from then until it says that `goal` records were taken."""
     reader = committed_reader(settings)
@@ -314,6 +318,10 @@ async def _latency(
         "latency_p99_ms": round(took[len(took) * 99 // 100] * 1e3) if took else None,
         "latency_debits": len(took),
     }
+
+
+def _note_stored(published: dict[str, float], usage_id: str, _: object) -> None:
+    published.setdefault(usage_id, time.monotonic())
 
 
 async def _note_debits(reader, seen: dict[str, float], stop: asyncio.Event) -> None:

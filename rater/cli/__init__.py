@@ -12,7 +12,7 @@ from rater.errors import RaterError
 from rater.exits import Exit
 
 #: Modules that add their commands to the application with `register(app)`.
-COMMAND_MODULES = ("run", "check", "show", "export", "generate", "rates", "dlq", "demo")
+COMMAND_MODULES = ("run", "check", "show", "export", "generate", "rates", "dlq", "demo", "dev")
 
 
 def build_app() -> typer.Typer:

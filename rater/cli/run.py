@@ -1,5 +1,6 @@
 """`rater run`: rate files into a store."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -7,13 +8,14 @@ from typing import Annotated
 
 import orjson
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rater.core.money import format_micros
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
+from rater.embedded.gateway import LocalGateway, PaymentGateway
 from rater.embedded.run import EmbeddedRater, Summary
 from rater.embedded.store import Store
 from rater.embedded.watch import new_content
@@ -22,7 +24,12 @@ from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
 from rater.formats.source import FORMATS, InputFile
 from rater.instants import read_instant
+from rater.logs import log_to_stderr
+from rater.payments.settings import GatewaySettings
+from rater.payments.waiting import WaitingGateway
+from rater.secret_source import SecretSource
 
+GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 DEFAULT_STORE = Path("rater.db")
 StoreOption = Annotated[Path, typer.Option(help="The SQLite file that holds state and outputs.")]
 
@@ -50,7 +57,11 @@ def run(
         str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")
     ] = None,
     gateway: Annotated[
-        str, typer.Option(help="Local payments: approve, decline, or decline:TENANT,...")
+        str,
+        typer.Option(
+            help="Payments: approve, decline, decline:TENANT,... or the URL of an HTTP gateway"
+            f" (its token in {GATEWAY_TOKEN_ENV})."
+        ),
     ] = "approve",
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
@@ -94,14 +105,26 @@ def run(
         raise typer.Exit(Exit.REFUSED)
 
 
-def gateway_of(text: str) -> LocalGateway:
-    """The local gateway that an option describes."""
+def gateway_of(text: str) -> PaymentGateway:
+    """The gateway that an option describes."""
+    if "://" in text:
+        return _http_gateway(text)
     rule, _, tenants = text.partition(":")
     if rule == "approve" and not tenants:
         return LocalGateway()
     if rule == "decline":
         return LocalGateway([tenant for tenant in tenants.split(",") if tenant] or ["*"])
-    raise RaterError(f"--gateway: expected approve, decline or decline:TENANT,..., got {text!r}")
+    raise RaterError(f"--gateway: expected approve, decline, decline:TENANT,... or a URL, got {text!r}")
+
+
+def _http_gateway(url: str) -> PaymentGateway:
+    token = SecretSource(env=GATEWAY_TOKEN_ENV) if GATEWAY_TOKEN_ENV in os.environ else None
+    try:
+        settings = GatewaySettings(url=url, token=token)
+    except ValidationError as wrong:
+        raise RaterError(f"--gateway: {wrong.errors(include_url=False)[0]['msg']}") from wrong
+    log_to_stderr()
+    return WaitingGateway(settings)
 
 
 def _expand(paths: list[str]) -> list[str]:

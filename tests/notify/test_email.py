@@ -358,6 +358,26 @@ def test_run_tells_what_comes(tmp_path: Path) -> None:
     assert len(asyncio.run(asyncio.wait_for(told(), 60))) == 3
 
 
+def test_run_comes_back_to_what_was_refused(tmp_path: Path) -> None:
+    """By itself, once it is due again."""
+
+    async def told() -> int:
+        async with mail_server(Mailbox()) as mailbox:
+            answers = ["451 come back later"]
+            mailbox.refuse = lambda _: answers.pop() if answers else None
+            email = email_settings(mailbox.port)
+            async with Notifier(notify_settings(tmp_path, email=email, retry_wait_initial_s=1)) as notifier:
+                running = asyncio.create_task(notifier.run())
+                await notifier.note(event())
+                while not mailbox.messages:
+                    await asyncio.sleep(0.01)
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+            return len(mailbox.messages)
+
+    assert asyncio.run(asyncio.wait_for(told(), 30)) == 1
+
+
 def test_numbers_are_masked_in_what_is_told(tmp_path: Path) -> None:
     """In subject, text and HTML, wherever an event carries one."""
     mailbox = mailed(tmp_path, event(tenant="+14255550100", reason="no route to +442079460000"))

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from rater.core.reasons import EventKind
 from rater.errors import RaterError
 from rater.notify.channel import Message
-from rater.notify.notices import Notice, notice_of
+from rater.notify.notices import Notice, facts_of, notice_of
 from rater.notify.notifier import Notifier
 from rater.notify.settings import NotifySettings
 from rater.notify.texts import DIGEST_LINES_MAX, Texts
@@ -103,6 +103,12 @@ def test_no_number_survives_in_a_letter(number: str, kind: EventKind) -> None:
     if notice_of(happened) is not None:
         letter = TEXTS.letter(message(happened))
         assert number not in letter.subject + letter.text + letter.html
+
+
+def test_facts_are_masked_before_a_template_sees_them() -> None:
+    """So that no template of a user's can cut a number free of its plus."""
+    facts = facts_of(event(user="+14255550100", used=118, total=120))
+    assert (facts["user"], facts["percent"], facts["pool"]) == ("+14*******00", 98, None)
 
 
 def test_every_notice_has_its_templates() -> None:

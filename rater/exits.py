@@ -13,5 +13,6 @@ class Exit(IntEnum):
     STORE_IN_USE = 4  # another process has the store
     STORE_TOO_NEW = 5  # the store was written by a newer version
     DISK_FULL = 6  # nothing of the last batch was kept; free some space and run again
-    PAYMENT_UNKNOWN = 7  # the payment gateway gave no clear answer; run again, nothing is paid twice
+    UNREACHABLE = 7  # no Kafka broker answers
+    PAYMENT_UNKNOWN = 8  # the payment gateway gave no clear answer; run again, nothing is paid twice
     INTERRUPTED = 130

@@ -5,7 +5,7 @@ shell commits outputs and changes together, then merges, or drops the batch and 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
@@ -18,6 +18,9 @@ from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.state import Committed, State
 from rater.core.step import Rules, close_batch
+
+#: What the bytes of a record say, or why they say nothing.
+Decoded = CallRecord | AnyCommand | Refusal
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -37,20 +40,30 @@ class Record(msgspec.Struct, frozen=True):
     kind: Literal["cdr", "command"]
     source: Source
     raw: bytes
-    decoded: CallRecord | AnyCommand | Refusal | None = None
+    decoded: Decoded | None = None
     envelope: Envelope | None = None
 
 
 class Batch:
     """What a shell commits in one transaction."""
 
-    __slots__ = ("counts", "outputs", "state", "taken")
+    __slots__ = ("outcomes", "outputs", "state")
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.outputs: list[Output] = []
-        self.counts: Counter[Outcome] = Counter()
-        self.taken = 0
+        #: What became of each record, in order.
+        self.outcomes: list[Outcome] = []
+
+    @property
+    def taken(self) -> int:
+        """How many records were applied."""
+        return len(self.outcomes)
+
+    @property
+    def counts(self) -> Counter[Outcome]:
+        """How many records had each outcome."""
+        return Counter(self.outcomes)
 
     def by_topic(self) -> dict[str, list[Output]]:
         """The outputs of each topic, in order."""
@@ -61,21 +74,28 @@ class Batch:
 
 
 def run_batch(
-    committed: Committed, rules: Rules, records: Iterable[Record], *, until_payment: bool = False
+    committed: Committed,
+    rules: Rules,
+    records: Iterable[Record],
+    *,
+    until_payment: bool = False,
+    admit: Callable[[str], Refusal | None] | None = None,
 ) -> Batch:
     """Apply records in order to a new overlay; with `until_payment` up to the one that asks for a payment.
 
+    `admit` says why this shell must not take records of a tenant, or None when it may.
     An exception is a bug: the shell stops and nothing of the batch is kept.
     """
     decoded = [(record, _decode(record)) for record in records]
+    if admit is not None:
+        decoded = [(record, _admitted(value, admit)) for record, value in decoded]
     committed.prepare(
         "call", [(value.tenant, value.usage_id) for _, value in decoded if isinstance(value, CallRecord)]
     )
     batch = Batch(State(committed))
     for record, value in decoded:
         applied = _apply(batch.state, rules, record, value)
-        batch.counts[applied.outcome] += 1
-        batch.taken += 1
+        batch.outcomes.append(applied.outcome)
         if record.envelope is None:
             batch.outputs.extend(applied.outputs)
         else:
@@ -84,6 +104,10 @@ def run_batch(
             break
     batch.outputs.extend(close_batch(batch.state))
     return batch
+
+
+def _admitted(value: Decoded, admit: Callable[[str], Refusal | None]) -> Decoded:
+    return value if isinstance(value, Refusal) else admit(value.tenant) or value
 
 
 def _enveloped(output: Output, envelope: Envelope) -> Output:
@@ -98,13 +122,13 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
     )
 
 
-def _decode(record: Record) -> CallRecord | AnyCommand | Refusal:
+def _decode(record: Record) -> Decoded:
     if record.decoded is not None:
         return record.decoded
     return decode_cdr(record.raw) if record.kind == "cdr" else decode_command(record.raw)
 
 
-def _apply(state: State, rules: Rules, record: Record, value: CallRecord | AnyCommand | Refusal) -> Applied:
+def _apply(state: State, rules: Rules, record: Record, value: Decoded) -> Applied:
     """Apply one input, or keep its bytes with the reason."""
     if isinstance(value, CallRecord):
         return apply_call(state, rules, value, record.source, record.raw)

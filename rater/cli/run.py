@@ -1,6 +1,6 @@
 """`rater run`: rate files into a store."""
 
-import os
+import importlib
 import sys
 import time
 from pathlib import Path
@@ -8,7 +8,6 @@ from typing import Annotated
 
 import orjson
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -24,10 +23,6 @@ from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
 from rater.formats.source import FORMATS, InputFile
 from rater.instants import read_instant
-from rater.logs import log_to_stderr
-from rater.payments.settings import GatewaySettings
-from rater.payments.waiting import WaitingGateway
-from rater.secret_source import SecretSource
 
 GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 DEFAULT_STORE = Path("rater.db")
@@ -108,23 +103,14 @@ def run(
 def gateway_of(text: str) -> PaymentGateway:
     """The gateway that an option describes."""
     if "://" in text:
-        return _http_gateway(text)
+        # Only who uses it waits for the import of an HTTP client.
+        return importlib.import_module("rater.payments.waiting").waiting_gateway(text, GATEWAY_TOKEN_ENV)  # type: ignore[no-any-return]
     rule, _, tenants = text.partition(":")
     if rule == "approve" and not tenants:
         return LocalGateway()
     if rule == "decline":
         return LocalGateway([tenant for tenant in tenants.split(",") if tenant] or ["*"])
     raise RaterError(f"--gateway: expected approve, decline, decline:TENANT,... or a URL, got {text!r}")
-
-
-def _http_gateway(url: str) -> PaymentGateway:
-    token = SecretSource(env=GATEWAY_TOKEN_ENV) if GATEWAY_TOKEN_ENV in os.environ else None
-    try:
-        settings = GatewaySettings(url=url, token=token)
-    except ValidationError as wrong:
-        raise RaterError(f"--gateway: {wrong.errors(include_url=False)[0]['msg']}") from wrong
-    log_to_stderr()
-    return WaitingGateway(settings)
 
 
 def _expand(paths: list[str]) -> list[str]:

@@ -37,24 +37,22 @@ def call_arrived(step: Step, cdr: CallRecord) -> Outcome | Refusal:
     refused = refusal(cdr, account.currency, emergency)
     if refused is not None:
         return refused
-    if step.at > account.clock:
-        advance(step, step.at)
     content = content_hash(cdr)
     live = step.state.call(account.tenant, cdr.usage_id)
+    if live is not None:
+        if cdr.version < live.version or (cdr.version == live.version and content == live.content):
+            return Outcome.DUPLICATE
+        if cdr.version == live.version:
+            message = f"version {cdr.version} of this usage id was rated with other content"
+            return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
+    if step.at > account.clock:
+        advance(step, step.at)
     before = account.balance
-    if live is None:
-        rate_call(step, cdr, user, held, emergency, content, None)
-        balance_moved(step, before)
-        return Outcome.RATED
-    if cdr.version < live.version or (cdr.version == live.version and content == live.content):
-        return Outcome.DUPLICATE
-    if cdr.version == live.version:
-        message = f"version {cdr.version} of this usage id was rated with other content"
-        return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
-    _reverse(step, cdr, live)
-    rate_call(step, cdr, user, held, emergency, content, live.version)
+    if live is not None:
+        _reverse(step, cdr, live)
+    rate_call(step, cdr, user, held, emergency, content, live.version if live else None)
     balance_moved(step, before)
-    return Outcome.CORRECTED
+    return Outcome.CORRECTED if live else Outcome.RATED
 
 
 def _reverse(step: Step, cdr: CallRecord, live: LiveCall) -> None:

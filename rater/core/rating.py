@@ -24,7 +24,7 @@ from rater.core.passing_time import restrict
 from rater.core.policies import policy_allows
 from rater.core.pools import Draw, available, take
 from rater.core.reasons import Anomaly, CallType, DebitKind, EventKind, NumberType, Outcome, Pocket
-from rater.core.step import Step, lot_shares
+from rater.core.step import NO_TENANT, Step, lot_shares
 from rater.core.tariff import Rate, Tariff, charge
 
 #: No rule changes between two of these instants.
@@ -228,12 +228,20 @@ def _freecall(step: Step, cdr: CallRecord, priced: Priced, anomaly: Anomaly) -> 
 
 
 def _tariff(step: Step, at: datetime) -> Tariff | None:
-    """The deck in force when the call started: the latest activation at or before that instant."""
+    """The deck in force when the call started: the tenant's own, else the one that every tenant has."""
+    version = _in_force(step.account, at)
+    if version is None and (everybody := step.state.account(NO_TENANT)) is not None:
+        version = _in_force(everybody, at)
+    return None if version is None else step.rules.tariffs[version]
+
+
+def _in_force(account: Account, at: datetime) -> str | None:
+    """The latest activation at or before an instant."""
     version = None
-    for since, activated in step.account.decks:
+    for since, activated in account.decks:
         if since is None or since <= at:
             version = activated
-    return None if version is None else step.rules.tariffs[version]
+    return version
 
 
 def _inbound_rate(tariff: Tariff, cdr: CallRecord, route: Route) -> Rate | None:

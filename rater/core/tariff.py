@@ -108,6 +108,14 @@ class Tariffs:
         """Add a version; a version is immutable, so publishing it again changes nothing."""
         self._versions.setdefault(deck.version, Tariff(deck))
 
+    def without(self, versions: tuple[str, ...]) -> "Tariffs":
+        """The same decks without some: as it was before those were published."""
+        if not versions:
+            return self
+        earlier = Tariffs()
+        earlier._versions = {name: tariff for name, tariff in self._versions.items() if name not in versions}
+        return earlier
+
     def __contains__(self, version: str) -> bool:
         return version in self._versions
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rater.core.inputs import PaymentFailed, PaymentSucceeded
 from rater.core.outputs import RechargeRequest
-from rater.payments.answers import failed, succeeded
+from rater.payments.results import failed, succeeded
 
 DECLINE_REASON = "card_expired"
 

@@ -1,7 +1,5 @@
 """What a gateway's answer means: the command that carries it back, that it is pending, or that nobody knows.
 
-A command is a pure function of the request and of the payment: asked twice, or told by a webhook as well, it is
-the same command with the same id, and the second one is a duplicate.
 Refuses to know HTTP.
 """
 
@@ -14,10 +12,9 @@ from rater.core.instants import as_utc
 from rater.core.money import parse_micros
 from rater.core.outputs import RechargeRequest
 from rater.core.reasons import ClosedList
+from rater.payments.results import ANSWERED_AFTER, failed, succeeded
 from rater.payments.wire import Payment
 
-#: When a payment counts as answered if the gateway does not say; fixed, so that a run can be repeated.
-ANSWERED_AFTER = timedelta(seconds=5)
 #: A gateway's clock moves a tenant's clock by no more than this: one that is years ahead would expire all funds.
 SETTLED_WITHIN_MAX = timedelta(days=31)
 DECLINED = "declined"
@@ -72,11 +69,6 @@ class Mismatched(msgspec.Struct, frozen=True):
     message: str
 
 
-def command_id(recharge_id: str, result: str) -> str:
-    """The id of the command that carries a result ("succeeded", "failed"): the same however often it is told."""
-    return f"payment-{recharge_id}-{result}"
-
-
 def answer_of(
     payment: Payment, request: RechargeRequest
 ) -> PaymentSucceeded | PaymentFailed | Pending | Mismatched:
@@ -87,35 +79,12 @@ def answer_of(
     if payment.status == "pending":
         return Pending(request.tenant, request.id)
     if payment.status == "failed":
-        return failed(request, payment.reason or DECLINED, payment)
-    return succeeded(request, payment)
+        return failed(request, payment.reason or DECLINED, _took(payment, request))
+    return succeeded(request, _took(payment, request))
 
 
-def succeeded(request: RechargeRequest, payment: Payment | None = None) -> PaymentSucceeded:
-    """The request was paid in full."""
-    return PaymentSucceeded(
-        tenant=request.tenant,
-        id=command_id(request.id, "succeeded"),
-        at=request.at + _took(request, payment),
-        recharge_id=request.id,
-        amount=request.amount,
-        currency=request.currency,
-    )
-
-
-def failed(request: RechargeRequest, reason: str, payment: Payment | None = None) -> PaymentFailed:
-    """The request was declined."""
-    return PaymentFailed(
-        tenant=request.tenant,
-        id=command_id(request.id, "failed"),
-        at=request.at + _took(request, payment),
-        recharge_id=request.id,
-        reason=reason,
-    )
-
-
-def _took(request: RechargeRequest, payment: Payment | None) -> timedelta:
-    if payment is None or payment.settled_at is None:
+def _took(payment: Payment, request: RechargeRequest) -> timedelta:
+    if payment.settled_at is None:
         return ANSWERED_AFTER
     return min(max(as_utc(payment.settled_at) - request.at, timedelta(0)), SETTLED_WITHIN_MAX)
 

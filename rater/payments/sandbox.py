@@ -18,8 +18,8 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from rater.errors import RaterError
-from rater.payments.answers import ANSWERED_AFTER
 from rater.payments.charge_log import Charge, ChargeLog, Told
+from rater.payments.results import ANSWERED_AFTER
 from rater.payments.sandbox_rules import DECLINES, WEBHOOKS, Behaviour, Rules
 from rater.payments.wire import (
     BODY_BYTES_MAX,

@@ -5,17 +5,22 @@ Refuses to know webhooks: a payment that is pending is asked for again.
 """
 
 import asyncio
+import os
 from collections.abc import Sequence
 
 import msgspec
+from pydantic import ValidationError
 
 from rater.core.inputs import PaymentFailed, PaymentSucceeded
 from rater.core.outputs import RechargeRequest
 from rater.errors import RaterError
 from rater.exits import Exit
-from rater.payments.answers import ANSWERED_AFTER, GatewayAnswer, Pending, Unknown
+from rater.logs import log_to_stderr
+from rater.payments.answers import GatewayAnswer, Pending, Unknown
 from rater.payments.http_gateway import HttpGateway
+from rater.payments.results import ANSWERED_AFTER
 from rater.payments.settings import GatewaySettings
+from rater.secret_source import SecretSource
 
 #: Seconds before each further question about the same payment; then the run ends, to be started again.
 ASK_AGAIN_AFTER_S = (0.5, 1, 2, 4, 8, 15, 30, 60)
@@ -55,6 +60,18 @@ class WaitingGateway:
                 await asyncio.sleep(wait_s)
                 answer = await gateway.collect(request)
         return answer
+
+
+def waiting_gateway(url: str, token_env: str) -> WaitingGateway:
+    """The gateway of a command line: an address, and a token where the variable is set; logs to standard error."""
+    token = SecretSource(env=token_env) if token_env in os.environ else None
+    try:
+        settings = GatewaySettings(url=url, token=token)
+    except ValidationError as wrong:
+        message = wrong.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise RaterError(f"--gateway: {message}") from wrong
+    log_to_stderr()
+    return WaitingGateway(settings)
 
 
 def _why(answer: Pending | Unknown) -> str:

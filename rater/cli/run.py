@@ -1,5 +1,6 @@
 """`rater run`: rate files into a store."""
 
+import importlib
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.table import Table
 
 from rater.core.money import format_micros
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
+from rater.embedded.gateway import LocalGateway, PaymentGateway
 from rater.embedded.run import EmbeddedRater, Summary
 from rater.embedded.store import Store
 from rater.embedded.watch import new_content
@@ -26,6 +27,7 @@ from rater.instants import read_instant
 from rater.metrics.meter import Metrics
 from rater.metrics.serve import serve
 
+GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 DEFAULT_STORE = Path("rater.db")
 StoreOption = Annotated[Path, typer.Option(help="The SQLite file that holds state and outputs.")]
 
@@ -53,7 +55,11 @@ def run(
         str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")
     ] = None,
     gateway: Annotated[
-        str, typer.Option(help="Local payments: approve, decline, or decline:TENANT,...")
+        str,
+        typer.Option(
+            help="Payments: approve, decline, decline:TENANT,... or the URL of an HTTP gateway"
+            f" (its token in {GATEWAY_TOKEN_ENV})."
+        ),
     ] = "approve",
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
@@ -101,14 +107,17 @@ def run(
         raise typer.Exit(Exit.REFUSED)
 
 
-def gateway_of(text: str) -> LocalGateway:
-    """The local gateway that an option describes."""
+def gateway_of(text: str) -> PaymentGateway:
+    """The gateway that an option describes."""
+    if "://" in text:
+        # Only who uses it waits for the import of an HTTP client.
+        return importlib.import_module("rater.payments.waiting").waiting_gateway(text, GATEWAY_TOKEN_ENV)  # type: ignore[no-any-return]
     rule, _, tenants = text.partition(":")
     if rule == "approve" and not tenants:
         return LocalGateway()
     if rule == "decline":
         return LocalGateway([tenant for tenant in tenants.split(",") if tenant] or ["*"])
-    raise RaterError(f"--gateway: expected approve, decline or decline:TENANT,..., got {text!r}")
+    raise RaterError(f"--gateway: expected approve, decline, decline:TENANT,... or a URL, got {text!r}")
 
 
 def _served(port: int | None) -> Metrics | None:

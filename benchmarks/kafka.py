@@ -195,6 +195,8 @@ def rater(bench: Bench) -> tuple[KafkaSettings, dict[str, object]]:
 def faust_agent(bench: Bench, seconds: float) -> dict[str, object]:
     sample = bench.calls[:100_000]
     settings = bench.fill("agent-", sample)
+    debits = load_topics()["debits"].model_copy(update={"name": "agent-debits"})
+    asyncio.run(apply(settings, {"agent-debits": debits}, PARTITIONS))
     process = bench.run(settings, ["-m", "faust", "-A", "benchmarks.faust_agent", "worker", "-l", "warning"])
     try:
         return {"faust_agent_cdrs_per_s": round(asyncio.run(_agent_rate(settings, len(sample), seconds)))}

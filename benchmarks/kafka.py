@@ -22,6 +22,7 @@ import msgspec
 import orjson
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
+from prometheus_client import CollectorRegistry
 
 from rater.contracts.codec import encode_input
 from rater.contracts.topics import load_topics
@@ -36,13 +37,14 @@ from rater.kafka.connect import connection
 from rater.kafka.decks import DeckReader
 from rater.kafka.index import DiskIndex
 from rater.kafka.local import LocalKafka, free_ports
-from rater.kafka.observe import Logbook
+from rater.kafka.observe import Watch
 from rater.kafka.partitioning import partition_of
 from rater.kafka.publish import publish
 from rater.kafka.rating_task import RatingTask
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import apply
 from rater.kafka.worker import Worker
+from rater.metrics.meter import Metrics
 
 PARTITIONS = 4
 WAIT_S = 1_200.0
@@ -75,7 +77,9 @@ class CopyingWorker(Worker):
 
 
 async def copy_forever(settings: KafkaSettings, folder: Path) -> None:
-    worker = CopyingWorker(settings, WorkerSettings(index_folder=folder), RatingSettings(), Logbook())
+    worker = CopyingWorker(
+        settings, WorkerSettings(index_folder=folder), RatingSettings(), Watch(Metrics(CollectorRegistry()))
+    )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
     await worker.run()
 
@@ -240,7 +244,7 @@ async def restore(settings: KafkaSettings, folder: Path) -> dict[str, object]:
             partitions=PARTITIONS,
             batch_records_max=2_000,
             rejected_in_a_row_max=1_000,
-            observer=Logbook(),
+            observer=Watch(Metrics(CollectorRegistry())),
         )
         began = time.monotonic()
         await task.own()

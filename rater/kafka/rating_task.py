@@ -58,11 +58,20 @@ class Decks(Protocol):
 class Observer(Protocol):
     """Who is told what a task does: for metrics and logs; it must not fail."""
 
-    def owned(self, task: "RatingTask", entities: int, calls: int) -> None:
-        """Ownership was taken; so many entities were restored, and so many calls added to the index."""
+    def owning(self, task: "RatingTask") -> None:
+        """Ownership is being taken."""
 
-    def committed(self, batch: Batch, commit: Commit) -> None:
-        """A batch was committed and merged."""
+    def owned(self, task: "RatingTask", entities: Entities, calls: int) -> None:
+        """Ownership was taken: the entities that were restored, and how many calls were added to the index."""
+
+    def took(self, records: Sequence[Consumed]) -> None:
+        """Records came in and are going to be rated."""
+
+    def rated(self, batch: Batch) -> None:
+        """They were rated and are going to be committed."""
+
+    def committed(self, records: Sequence[Consumed], batch: Batch, commit: Commit) -> None:
+        """They were committed and merged."""
 
     def doubted(self, task: "RatingTask", doubt: Doubt) -> None:
         """Ownership is taken again."""
@@ -145,6 +154,7 @@ class RatingTask:
         """Take ownership; the steps are numbered in the module's docstring."""
         log, state = self._log, self._state
         self.ownerships += 1
+        self._observer.owning(self)
         await log.fence()  # 1
         state.entities = Entities()  # 2
         async for records in log.read("state", None):
@@ -157,7 +167,7 @@ class RatingTask:
         self.positions = dict(await log.seek({topic: positions.get(topic) for topic in INPUTS}))  # 4
         self._rejected_in_a_row = 0
         self.restored = True
-        self._observer.owned(self, len(state.entities), calls)
+        self._observer.owned(self, state.entities, calls)
 
     async def step(self) -> None:
         """Take what has arrived, rate it, commit it; the steps are numbered in the module's docstring."""
@@ -166,7 +176,9 @@ class RatingTask:
         records = [record for record in fetched if record.offset >= self.positions[record.topic]]
         if not records:
             return
+        self._observer.took(records)
         batch, commit = await self._rate(records)  # 1
+        self._observer.rated(batch)
         meta = Meta(STATE_VERSION, commit.sequence, positions_after(self.positions, records))
         writes = writes_of(batch, meta, commit)
         log = self._log
@@ -179,7 +191,7 @@ class RatingTask:
         rated = [output for output in batch.outputs if isinstance(output, RatedCall)]
         if rated:
             self._state.index.put(batch.state.calls, StandsAt(stored["rated-calls"], rated[-1].id))
-        self._observer.committed(batch, commit)
+        self._observer.committed(records, batch, commit)
 
     async def _rate(self, records: Sequence[Consumed]) -> tuple[Batch, Commit]:
         """Commands first, then call records, each in the order of its topic: the order that a replay takes too."""

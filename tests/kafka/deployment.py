@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -34,7 +35,6 @@ PARTITIONS = 4
 TENANTS = 24
 WAIT_S = 120.0
 SESSION_TIMEOUT_MS = 6_000
-_COLOURS = re.compile(r"\x1b\[\d*m")
 
 
 class WorkerProcess:
@@ -56,22 +56,21 @@ class WorkerProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
 
-    def said(self, text: str) -> bool:
-        """Whether its log holds a text."""
-        return text in self._log_text()
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """The lines of its log that tell of an event."""
+        lines = self.log.read_bytes().splitlines()
+        entries = [orjson.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
+        return [entry for entry in entries if event in entry.get("event", "")]
 
-    def owned(self) -> set[int]:
-        """The partitions that it says it owns, by what it was last assigned."""
-        found = re.findall(r"partitions assigned\s+partitions=\[([\d, ]*)\]", self._log_text())
-        return {int(number) for number in found[-1].split(",") if number.strip()} if found else set()
+    @property
+    def was_fenced(self) -> bool:
+        """Whether something that it wrote was refused because another had taken over."""
+        return any(doubt["fenced"] for doubt in self.told("ownership is taken again"))
 
-    def indexed(self) -> list[tuple[int, int]]:
-        """(partition, calls that had to be added to the index), each time that it took ownership."""
-        lines = re.findall(r"partition owned\s+calls_indexed=(\d+) .*partition=(\d+)", self._log_text())
-        return [(int(partition), int(calls)) for calls, partition in lines]
-
-    def _log_text(self) -> str:
-        return _COLOURS.sub("", self.log.read_text(encoding="utf-8", errors="replace"))
+    def assigned(self) -> set[int]:
+        """The partitions that it was assigned last."""
+        found = self.told("partitions assigned")
+        return set(found[-1]["partitions"]) if found else set()
 
     def kill(self) -> None:
         """As a machine that loses power would."""

@@ -8,6 +8,7 @@ the acknowledged CDR to the debit that a consumer of committed records sees, at 
 import argparse
 import asyncio
 import json
+import logging
 import os
 import signal
 import statistics
@@ -201,23 +202,24 @@ def faust_agent(bench: Bench, seconds: float) -> dict[str, object]:
     settings = bench.fill("agent-", sample)
     debits = load_topics()["debits"].model_copy(update={"name": "agent-debits"})
     asyncio.run(apply(settings, {"agent-debits": debits}, PARTITIONS))
-    process = bench.run(settings, ["-m", "faust", "-A", "benchmarks.faust_agent", "worker", "-l", "warning"])
+    process = bench.run(settings, ["-m", "faust", "-A", "benchmarks.faust_agent", "worker", "-l", "warn"])
     try:
-        return {"faust_agent_cdrs_per_s": round(asyncio.run(_agent_rate(settings, len(sample), seconds)))}
+        return {"faust_agent_cdrs_per_s": round(asyncio.run(_agent_rate(settings, len(sample), seconds, process)))}
     finally:
         end(process)
 
 
-async def _agent_rate(settings: KafkaSettings, goal: int, seconds: float) -> float:
+async def _agent_rate(
+    settings: KafkaSettings, goal: int, seconds: float, process: subprocess.Popen[bytes]
+) -> float:
     """Debits a second that the agent sends, from its first one on, for some seconds or until all are there."""
     first = began = 0.0
     deadline = time.monotonic() + WAIT_S
     at_first = sent = 0
     while time.monotonic() < deadline:
-        try:
-            sent = await end_of(settings, "agent-debits")
-        except Exception:
-            sent = 0
+        if process.poll() is not None:
+            raise SystemExit(f"the Faust agent ended with {process.returncode}")
+        sent = await end_of(settings, "agent-debits")
         now = time.monotonic()
         if sent and not first:
             first, at_first, began = now, sent, now
@@ -358,7 +360,8 @@ def main() -> None:
         settings = KafkaSettings(bootstrap=os.environ["RATER_BOOTSTRAP"], prefix=os.environ["RATER_PREFIX"])
         asyncio.run(copy_forever(settings, args.copy))
         return
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     spec = Spec(tenants=args.tenants, users=args.users, calls=args.calls, funds="1000000")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -370,7 +373,9 @@ def main() -> None:
             settings, measured = rater(bench)
             figures |= measured
             figures["ratio"] = round(figures["rater_cdrs_per_s"] / figures["passthrough_cdrs_per_s"], 2)
+            print(figures, file=sys.stderr)
             figures |= faust_agent(bench, args.seconds)
+            print(figures, file=sys.stderr)
             figures |= asyncio.run(restore(settings, folder / "restore"))
             figures |= latency(bench, figures["rater_cdrs_per_s"] / 2, args.seconds)
         finally:

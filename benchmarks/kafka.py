@@ -260,14 +260,17 @@ async def restore(settings: KafkaSettings, folder: Path) -> dict[str, object]:
 class _NoInputs:
     """Stands for the group's consumer, of which only the positions are asked here."""
 
+    def __init__(self) -> None:
+        self._places: set[TopicPartition] = set()
+
     async def beginning_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
-        self.places = places
+        self._places |= set(places)
         return dict.fromkeys(places, 0)
 
     end_offsets = beginning_offsets
 
     def assignment(self) -> set[TopicPartition]:
-        return set(self.places)
+        return self._places
 
     def seek(self, place: TopicPartition, position: int) -> None: ...
 

@@ -15,4 +15,5 @@ class Exit(IntEnum):
     DISK_FULL = 6  # nothing of the last batch was kept; free some space and run again
     UNREACHABLE = 7  # no Kafka broker answers
     PAYMENT_UNKNOWN = 8  # the payment gateway gave no clear answer; run again, nothing is paid twice
+    DENIED = 9  # the Kafka user, password or certificate does not allow this; `rater acls` prints the rights
     INTERRUPTED = 130

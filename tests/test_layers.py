@@ -25,7 +25,7 @@ LEVELS = {
 ABOVE_SHELLS = 5
 #: Leaf modules that everybody may use.
 ANYBODY = {
-    "certificates", "errors", "exits", "instants", "logs", "masking", "secret_source", "signed_webhooks", "__init__",
+    "bearer", "certificates", "errors", "exits", "instants", "logs", "masking", "secret_source", "signed_webhooks", "__init__",
 }  # fmt: skip
 CORE_MAY_IMPORT = {
     "base64", "bisect", "collections", "copy", "datetime", "enum", "functools", "hashlib", "msgspec", "re", "typing", "rater",

@@ -9,9 +9,9 @@ from rater.cli.kafka_options import Prefix
 from rater.contracts.topics import load_topics
 from rater.deploy.acls import Grant, commands, grants, of_service
 from rater.deploy.generated import yaml_text
+from rater.deploy.held import service_named
 from rater.deploy.services import SERVICES
 from rater.deploy.strimzi import kafka_users
-from rater.errors import RaterError
 
 
 def register(app: typer.Typer) -> None:
@@ -37,12 +37,7 @@ def acls(
     """
     granted = grants(load_topics(), prefix)
     if service is not None:
-        found = [known for known in SERVICES if known.name == service]
-        if not found:
-            raise RaterError(
-                f"--service: expected one of {', '.join(known.name for known in SERVICES)}, got {service!r}"
-            )
-        granted = of_service(granted, found[0])
+        granted = of_service(granted, service_named(service))
     if json:
         typer.echo(orjson.dumps([_row(grant) for grant in granted]))
     elif strimzi:

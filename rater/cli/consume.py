@@ -1,12 +1,11 @@
 """`rater consume`: print an output topic, and check ids and sequences while reading."""
 
-import asyncio
 import sys
 from typing import Annotated
 
 import typer
 
-from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.contracts.topics import load_topics
 from rater.core.outputs import OUTPUT_TOPICS
 from rater.errors import RaterError
@@ -33,7 +32,8 @@ def consume(
     """
     if topic not in OUTPUT_TOPICS:
         raise RaterError(f"expected one of {', '.join(OUTPUT_TOPICS)}, got {topic!r}")
-    wrong = asyncio.run(_print(kafka_settings(bootstrap, prefix), topic, tenant, follow))
+    settings = kafka_settings(bootstrap, prefix)
+    wrong = talk(settings, "operators", _print(settings, topic, tenant, follow))
     if wrong:
         raise typer.Exit(Exit.FAILED)
 

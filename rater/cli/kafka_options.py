@@ -1,16 +1,47 @@
-"""The options by which every command finds the cluster."""
+"""The options by which every command finds the cluster, and how it talks to it."""
 
-from typing import Annotated
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from rater.errors import RaterError
+from rater.exits import Exit
+from rater.kafka.port import Doubt
+from rater.kafka.refused import DeniedError
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, from_environment
 
 Bootstrap = Annotated[str, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers, host:port,...")]
 Prefix = Annotated[str, typer.Option(envvar="RATER_PREFIX", help="Stands before every topic's name.")]
 
+_Answer = TypeVar("_Answer")
+
 
 def kafka_settings(bootstrap: str = DEFAULT_BOOTSTRAP, prefix: str = "") -> KafkaSettings:
     """Settings from the environment (RATER_SECURITY, RATER_USERNAME, RATER_PASSWORD_FILE, ...) and the options."""
-    settings: KafkaSettings = from_environment(KafkaSettings)
-    return settings.model_copy(update={"bootstrap": bootstrap, "prefix": prefix})
+    settings: KafkaSettings = from_environment(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
+    return settings
+
+
+def talk(settings: KafkaSettings, service: str, work: Coroutine[Any, Any, _Answer]) -> _Answer:
+    """The answer of a cluster; what goes wrong is one line, and a right that is missing says who has it.
+
+    `service` is the one of rater.deploy.services whose rights the work needs.
+    """
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is in the one line
+    try:
+        return asyncio.run(work)
+    except DeniedError as denied:
+        raise RaterError(f"{denied}; {who_may(settings, service)}", denied.exit) from denied
+    except Doubt as doubt:
+        raise RaterError(f"Kafka at {settings.bootstrap} did not answer: {doubt}", Exit.UNREACHABLE) from doubt
+
+
+def who_may(settings: KafkaSettings, service: str) -> str:
+    """Whose rights would do, and the command that prints how to grant them."""
+    words = ["rater acls", "--service", service]
+    words += ["--prefix", settings.prefix] if settings.prefix else []
+    words += ["--mtls"] if settings.security == "SSL" else []
+    return f"`{' '.join(words)}` prints the commands that grant what user rater-{service} needs"

@@ -1,6 +1,6 @@
 """`rater publish`: files to topics."""
 
-import asyncio
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.contracts.codec import claimed_tenant, decode_cdr, decode_command, encode_input
 from rater.core.inputs import DeckActivated
 from rater.core.mediation import Refusal
@@ -63,10 +63,11 @@ def publish_files(
     refused: list[str] = []
     messages = _messages(files or [], commands or [], deck or [], activate or [], currency, tenant, format, refused)
     columns = SpinnerColumn(), TextColumn("{task.description} {task.completed:,}"), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console, quiet = Console(stderr=True), not sys.stderr.isatty()
+    with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
         task = progress.add_task("published", total=None)
         settings = kafka_settings(bootstrap, prefix)
-        stored = asyncio.run(publish(settings, messages, lambda n: progress.advance(task, n)))
+        stored = talk(settings, "publisher", publish(settings, messages, lambda n: progress.advance(task, n)))
     typer.echo(f"{stored} records published", err=True)
     for line in refused:
         typer.echo(line, err=True)

@@ -1,6 +1,5 @@
 """`rater topics`: create and compare the topics of `topics/*.yaml`."""
 
-import asyncio
 from typing import Annotated
 
 import orjson
@@ -8,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.contracts.topics import load_topics
 from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
@@ -37,7 +36,8 @@ def apply_topics(
 
     Example: rater topics apply --partitions 4
     """
-    created, states = asyncio.run(apply(kafka_settings(bootstrap, prefix), load_topics(), partitions))
+    settings = kafka_settings(bootstrap, prefix)
+    created, states = talk(settings, "topics", apply(settings, load_topics(), partitions))
     if json:
         typer.echo(orjson.dumps({"created": created, "topics": [_plain(state) for state in states]}))
     else:
@@ -54,7 +54,8 @@ def diff_topics(
     json: Json = False,
 ) -> None:
     """Say how the cluster's topics differ from topics/*.yaml; exit 1 if any does."""
-    states = asyncio.run(compare(kafka_settings(bootstrap, prefix), load_topics(), partitions))
+    settings = kafka_settings(bootstrap, prefix)
+    states = talk(settings, "operators", compare(settings, load_topics(), partitions))
     if json:
         typer.echo(orjson.dumps([_plain(state) for state in states]))
     else:

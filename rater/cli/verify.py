@@ -1,6 +1,7 @@
 """`rater verify`: compute the ledger again from the topics, and compare."""
 
-import asyncio
+import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import orjson
@@ -8,10 +9,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.core.settings import RatingSettings
+from rater.deploy.held import must_hold, service_named
 from rater.exits import Exit
-from rater.kafka.settings import DEFAULT_BOOTSTRAP
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.kafka.verify import Report, verify
 
 
@@ -27,19 +29,29 @@ def verify_topics(
 ) -> None:
     """Replay all topics through the rules and compare every byte; exit 1 with the first differences.
 
+    Example: rater verify --bootstrap 127.0.0.1:9092
+
     Run it while nothing is rated: a commit that lands in the middle looks like a difference.
     """
     columns = SpinnerColumn(), TextColumn("{task.description} {task.completed:,}"), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console, quiet = Console(stderr=True), not sys.stderr.isatty()
+    with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
         task = progress.add_task("records replayed", total=None)
         settings = kafka_settings(bootstrap, prefix)
-        report = asyncio.run(verify(settings, RatingSettings(), lambda n: progress.advance(task, n)))
+        work = _verify(settings, lambda n: progress.advance(task, n))
+        report = talk(settings, "operators", work)
     if json:
         typer.echo(orjson.dumps(_plain(report)))
     else:
         _print(report)
     if report.found:
         raise typer.Exit(Exit.FAILED)
+
+
+async def _verify(settings: KafkaSettings, progress: Callable[[int], None]) -> Report:
+    """Look before whether everything may be read: a client of a topic that it may not see only waits."""
+    await must_hold(settings, service_named("operators"), reading=True)
+    return await verify(settings, RatingSettings(), progress)
 
 
 def _print(report: Report) -> None:

@@ -1,6 +1,5 @@
 """`rater worker`: rate the partitions that the group gives to this process, until SIGTERM."""
 
-import asyncio
 import logging
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +8,10 @@ import faust
 import typer
 
 from rater.app import WEB_PORT, make_app
-from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.core.settings import RatingSettings
-from rater.kafka.settings import DEFAULT_BOOTSTRAP, WorkerSettings, from_environment
+from rater.deploy.held import must_hold, service_named
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, WorkerSettings, from_environment
 from rater.kafka.topics import partitions_of
 from rater.logs import Style, log_to_stderr
 
@@ -38,8 +38,14 @@ def worker(
     for library in ("aiokafka", "faust", "mode"):
         logging.getLogger(library).setLevel(logging.WARNING)
     kafka = kafka_settings(bootstrap, prefix)
-    asyncio.run(partitions_of(kafka, "cdrs"))  # says clearly what is not there
-    settings = from_environment(WorkerSettings).model_copy(update={"index_folder": index, "instance": instance})
+    talk(kafka, "worker", _look_before(kafka))
+    settings = from_environment(WorkerSettings, index_folder=index, instance=instance)
     index.mkdir(parents=True, exist_ok=True)
     app = make_app(kafka, settings, RatingSettings(), web_port)
     faust.Worker(app, loglevel=loglevel, redirect_stdouts=False, override_logging=False).execute_from_commandline()
+
+
+async def _look_before(kafka: KafkaSettings) -> None:
+    """Say clearly what is not there or not allowed, before anything is started."""
+    await must_hold(kafka, service_named("worker"))
+    await partitions_of(kafka, "cdrs")

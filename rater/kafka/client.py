@@ -20,8 +20,9 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata
 
 from rater.errors import RaterError
-from rater.kafka.connect import UnreachableError, connection, started
+from rater.kafka.connect import READ, WRITE, UnreachableError, connection, started
 from rater.kafka.port import Consumed, Doubt, Fenced, Writes
+from rater.kafka.refused import denied, refusal
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import MESSAGE_BYTES_MAX
 
@@ -63,20 +64,20 @@ class AiokafkaLog:
             max_request_size=MESSAGE_BYTES_MAX,
             acks="all",
         )
-        async with doubted():
+        async with doubted(self._settings, WRITE):
             self._producer = await started(self._settings, producer)
             await producer.begin_transaction()  # the id is ours once a transaction can begin
             await producer.abort_transaction()
 
     async def read(self, topic: str, start: int | None) -> AsyncIterator[Sequence[Consumed]]:
         """See PartitionLog."""
-        async with doubted():
+        async with doubted(self._settings):
             async for records in read_partition(self._settings, topic, self.partition, start):
                 yield records
 
     async def end(self, topic: str) -> int:
         """See PartitionLog."""
-        async with doubted():
+        async with doubted(self._settings):
             consumer = await started(self._settings, committed_reader(self._settings))
             try:
                 partition = TopicPartition(self._settings.topic(topic), self.partition)
@@ -91,7 +92,7 @@ class AiokafkaLog:
     async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
         """See PartitionLog; what is no longer assigned is left alone."""
         found: dict[str, int] = {}
-        async with doubted():
+        async with doubted(self._settings):
             first = await self._inputs.beginning_offsets(self._input_partitions)
             commands = self._input_partitions[0]
             self._commands_end = (await self._inputs.end_offsets([commands]))[commands]
@@ -108,7 +109,7 @@ class AiokafkaLog:
     async def fetch(self, limit: int) -> Sequence[Consumed]:
         """See PartitionLog."""
         try:
-            async with doubted():
+            async with doubted(self._settings):
                 wanted = self._input_partitions[:1] if await self._commands_wait() else self._input_partitions
                 found = await self._inputs.getmany(
                     *wanted, timeout_ms=self._worker.batch_wait_ms, max_records=limit
@@ -133,13 +134,13 @@ class AiokafkaLog:
 
     async def begin(self) -> None:
         """See PartitionLog."""
-        async with doubted():
+        async with doubted(self._settings, WRITE):
             await self._open_producer().begin_transaction()
 
     async def send(self, writes: Writes) -> Mapping[str, int]:
         """See PartitionLog."""
         producer = self._open_producer()
-        async with doubted():
+        async with doubted(self._settings, WRITE):
             stored = [
                 (topic, count, future)
                 for topic, records in writes.items()
@@ -169,12 +170,12 @@ class AiokafkaLog:
             TopicPartition(self._settings.topic(topic), self.partition): OffsetAndMetadata(position, "")
             for topic, position in positions.items()
         }
-        async with doubted():
+        async with doubted(self._settings, WRITE):
             await self._open_producer().send_offsets_to_transaction(offsets, self._settings.group)
 
     async def commit(self) -> None:
         """See PartitionLog."""
-        async with doubted():
+        async with doubted(self._settings, WRITE):
             await self._open_producer().commit_transaction()
 
     async def close(self) -> None:
@@ -194,13 +195,15 @@ class AiokafkaLog:
 
 
 @contextlib.asynccontextmanager
-async def doubted() -> AsyncIterator[None]:
-    """Whatever the client library raises inside is doubt."""
+async def doubted(settings: KafkaSettings | None = None, right: str = READ) -> AsyncIterator[None]:
+    """Whatever the client library raises inside is doubt; a missing right is none: a person must act."""
     try:
         yield
     except (ProducerFenced, InvalidProducerEpoch) as fenced:
         raise Fenced(str(fenced)) from fenced
     except (KafkaError, IllegalOperation, UnreachableError, TimeoutError) as wrong:
+        if settings is not None and isinstance(wrong, KafkaError) and denied(wrong):
+            raise refusal(settings, right, wrong) from wrong
         raise Doubt(f"{type(wrong).__name__}: {wrong}") from wrong
 
 
@@ -224,7 +227,7 @@ async def read_partition(
     """Committed records of a partition from `start` (None, or one that is gone: the first) to its end as of now."""
     consumer = await started(settings, committed_reader(settings))
     try:
-        async with doubted():
+        async with doubted(settings):
             source = TopicPartition(settings.topic(topic), partition)
             consumer.assign([source])
             first = (await consumer.beginning_offsets([source]))[source]

@@ -1,4 +1,4 @@
-"""How every client of the cluster connects, and what is said when nobody answers.
+"""How every client of the cluster connects, and what is said when nobody answers or somebody refuses.
 
 Refuses to know what the client does.
 """
@@ -8,13 +8,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+)
 
 from rater.errors import RaterError
 from rater.exits import Exit
+from rater.kafka.refused import refusal, user_of
 from rater.kafka.settings import KafkaSettings
+from rater.secret_source import SecretSource
 
 REQUEST_TIMEOUT_MS = 20_000
+_ASK_WHY_TIMEOUT_MS = 5_000
+#: What a client does when nothing else is said.
+READ, WRITE = "Read", "Write"
 
 
 class _Client(Protocol):
@@ -25,7 +36,7 @@ _Started = TypeVar("_Started", bound=_Client)
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:
-    """Arguments for any aiokafka client."""
+    """Arguments for any aiokafka client; RaterError for a password or certificate that cannot be read."""
     arguments: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap,
         "security_protocol": settings.security,
@@ -35,52 +46,109 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
         arguments["ssl_context"] = _tls(settings)
     if settings.security.startswith("SASL"):
         if settings.username is None or settings.password_file is None:
-            raise RaterError(f"security {settings.security}: expected a username and a password file")
+            raise RaterError(
+                f"security {settings.security}: expected RATER_USERNAME and RATER_PASSWORD_FILE,"
+                " a file with the password in its first line"
+            )
         arguments |= {
             "sasl_mechanism": settings.sasl_mechanism,
             "sasl_plain_username": settings.username,
-            "sasl_plain_password": settings.password_file.read_text(encoding="utf-8").strip(),
+            "sasl_plain_password": SecretSource(file=settings.password_file).read("the Kafka password"),
         }
     return arguments
 
 
 def _tls(settings: KafkaSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_file)
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+    except (OSError, ssl.SSLError) as wrong:
+        raise RaterError(f"RATER_CA_FILE: expected certificates in {settings.ca_file}: {wrong}") from wrong
     if settings.certificate_file is not None:
-        context.load_cert_chain(settings.certificate_file, settings.key_file)
+        try:
+            context.load_cert_chain(settings.certificate_file, settings.key_file)
+        except (OSError, ssl.SSLError) as wrong:
+            raise RaterError(
+                f"RATER_CERTIFICATE_FILE and RATER_KEY_FILE: expected a certificate and its key in"
+                f" {settings.certificate_file} and {settings.key_file or settings.certificate_file}: {wrong}"
+            ) from wrong
     return context
 
 
 class UnreachableError(RaterError):
     """No broker answers: the address, what was tried, two ways to start one."""
 
-    def __init__(self, settings: KafkaSettings, wrong: Exception) -> None:
+    def __init__(self, settings: KafkaSettings, wrong: BaseException) -> None:
+        closed = isinstance(wrong, KafkaConnectionError) and "closed" in str(wrong)
+        guess = " Does it expect another RATER_SECURITY, or a certificate?" if closed else ""
         super().__init__(
-            f"no Kafka broker answers at {settings.bootstrap} ({settings.security}: {wrong}).\n"
-            "Start one with `rater dev kafka start` (Java and Maven), or with"
+            f"no Kafka broker answers at {settings.bootstrap} ({settings.security}: {wrong or 'no answer'})."
+            f"{guess}\nStart one with `rater dev kafka start` (Java and Maven), or with"
             " `docker compose -f deploy/compose.yaml up kafka`; say another address with --bootstrap",
             Exit.UNREACHABLE,
         )
 
 
-async def started(settings: KafkaSettings, client: _Started) -> _Started:
-    """The client, started; UnreachableError when no broker answers."""
+class UntrustedError(RaterError):
+    """A broker answers, and one of the two sides does not believe the other."""
+
+    def __init__(self, settings: KafkaSettings, wrong: BaseException) -> None:
+        if isinstance(wrong, ssl.SSLCertVerificationError):
+            said = f"its certificate is not trusted ({wrong.verify_message}); RATER_CA_FILE says whose are"
+        elif isinstance(wrong, ssl.SSLError):
+            said = f"TLS failed ({wrong.reason or wrong}); RATER_CERTIFICATE_FILE and RATER_KEY_FILE are ours"
+        elif isinstance(wrong, UnsupportedSaslMechanismError):
+            said = f"it does not offer {settings.sasl_mechanism}; RATER_SASL_MECHANISM names another"
+        else:
+            said = f"{user_of(settings)} and the password of {settings.password_file} are not known there"
+        super().__init__(f"Kafka at {settings.bootstrap} ({settings.security}): {said}", Exit.DENIED)
+
+
+def _not_believed(wrong: BaseException) -> bool:
+    """Whether trying again is in vain; a connection that was cut while TLS was spoken is not that."""
+    if isinstance(wrong, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
+        return False
+    return isinstance(wrong, ssl.SSLError | SaslAuthenticationFailed | UnsupportedSaslMechanismError)
+
+
+async def started(settings: KafkaSettings, client: _Started, right: str = READ) -> _Started:
+    """The client, started; UnreachableError, UntrustedError or DeniedError when it cannot."""
     try:
         await client.start()
     except (KafkaConnectionError, OSError) as wrong:
         await _stop(client)
-        raise UnreachableError(settings, wrong) from wrong
+        cause = await why_not(settings) or wrong
+        raise (UntrustedError if _not_believed(cause) else UnreachableError)(settings, cause) from wrong
+    except KafkaError as wrong:
+        await _stop(client)
+        raise refusal(settings, right, wrong) from wrong
     return client
 
 
+async def why_not(settings: KafkaSettings) -> BaseException | None:
+    """What goes wrong on connecting, which the library only logs; None if it goes well."""
+    arguments = connection(settings) | {"request_timeout_ms": _ASK_WHY_TIMEOUT_MS}
+    arguments.pop("bootstrap_servers")
+    wrong: BaseException | None = None
+    for address in settings.bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            opened = await create_conn(host, int(port), **arguments)
+        except (OSError, KafkaError, ValueError, TimeoutError) as refused:
+            wrong = refused
+        else:
+            opened.close()
+            return None
+    return wrong
+
+
 @asynccontextmanager
-async def reachable(settings: KafkaSettings, client: _Started) -> AsyncIterator[_Started]:
-    """A client that is started, and stopped afterwards."""
-    await started(settings, client)
+async def reachable(settings: KafkaSettings, client: _Started, right: str = READ) -> AsyncIterator[_Started]:
+    """A client that is started, and stopped afterwards; `right` is what it uses, for the error when it may not."""
+    await started(settings, client, right)
     try:
         yield client
     except KafkaError as wrong:
-        raise RaterError(f"Kafka at {settings.bootstrap} refused: {wrong}") from wrong
+        raise refusal(settings, right, wrong) from wrong
     finally:
         await _stop(client)
 

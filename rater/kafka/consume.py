@@ -23,7 +23,7 @@ async def read_topic(settings: KafkaSettings, topic: str, *, follow: bool = Fals
     sources = [TopicPartition(settings.topic(topic), number) for number in numbers]
     consumer = await started(settings, committed_reader(settings))
     try:
-        async with doubted():
+        async with doubted(settings):
             consumer.assign(sources)
             first = await consumer.beginning_offsets(sources)
             ends = await consumer.end_offsets(sources)

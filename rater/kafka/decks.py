@@ -35,8 +35,8 @@ class DeckReader:
 
     async def start(self) -> None:
         """Connect, and read what is there."""
-        self._consumer = await started(self._settings, committed_reader(self._settings))
         topic, count = "rate-decks", await partitions_of(self._settings, "rate-decks")
+        self._consumer = await started(self._settings, committed_reader(self._settings))
         self._consumer.assign([TopicPartition(self._settings.topic(topic), n) for n in range(count)])
         await self._consumer.seek_to_beginning()
         await self.read_to_end()
@@ -48,7 +48,7 @@ class DeckReader:
 
     async def read_to_end(self) -> None:
         """See rater.kafka.rating_task.Decks."""
-        async with self._reading, doubted():
+        async with self._reading, doubted(self._settings):
             consumer = self._consumer
             assert consumer is not None, "started"
             ends = await consumer.end_offsets(list(consumer.assignment()))

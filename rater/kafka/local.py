@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from rater.errors import RaterError
+from rater.kafka.local_security import MTLS, SCRAM, Guard
 
 _DEPLOY = Path(__file__).parent.parent.parent / "deploy" / "kafka"
 #: Any id will do, as long as all brokers of a cluster have the same.
@@ -28,11 +29,13 @@ _HEAP_MB = 512
 
 
 class Node(msgspec.Struct, frozen=True):
-    """One broker: its id from 1 on, where clients and controllers reach it."""
+    """One broker: its id from 1 on, where clients and controllers reach it; the last two where it is guarded."""
 
     id: int
     port: int
     controller_port: int
+    scram_port: int = 0
+    mtls_port: int = 0
 
     @property
     def address(self) -> str:
@@ -43,9 +46,10 @@ class Node(msgspec.Struct, frozen=True):
 class LocalKafka:
     """A cluster whose files lie in a folder; another process may have started it."""
 
-    def __init__(self, folder: Path, jars: Path | None = None) -> None:
+    def __init__(self, folder: Path, jars: Path | None = None, guard: Guard | None = None) -> None:
         self.folder = folder
         self.jars = jars or folder / "jars"
+        self._guard = guard
         #: Brokers that this process started, so that it can take note of their end.
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -59,6 +63,16 @@ class LocalKafka:
     def bootstrap(self) -> str:
         """The addresses to give to clients."""
         return ",".join(node.address for node in self.nodes)
+
+    @property
+    def scram_bootstrap(self) -> str:
+        """The addresses for clients with TLS and a password; the cluster is guarded."""
+        return ",".join(f"127.0.0.1:{node.scram_port}" for node in self.nodes)
+
+    @property
+    def mtls_bootstrap(self) -> str:
+        """The addresses for clients with TLS and a certificate; the cluster is guarded."""
+        return ",".join(f"127.0.0.1:{node.mtls_port}" for node in self.nodes)
 
     def start(self, brokers: int = 1, port: int | None = None) -> str:
         """Start what does not run yet and wait until it answers; the bootstrap addresses.
@@ -90,7 +104,8 @@ class LocalKafka:
         if not config.exists():
             home.mkdir(parents=True, exist_ok=True)
             config.write_text(self._properties(node), encoding="utf-8")
-            self._java("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(config))
+            users = self._guard.users() if self._guard else []
+            self._java("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(config), *users)
         with (home / "broker.log").open("ab") as log:
             broker = self._children[id] = subprocess.Popen(  # noqa: S603 - our own arguments
                 self._command("kafka.Kafka", str(config)),
@@ -179,8 +194,12 @@ class LocalKafka:
 
     def _plan(self, brokers: int, port: int | None) -> list[Node]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        free = free_ports(2 * brokers)
-        nodes = [Node(n + 1, free[n] if port is None else port + n, free[brokers + n]) for n in range(brokers)]
+        free = free_ports(4 * brokers)
+        nodes = []
+        for n in range(brokers):
+            own, *others = free[4 * n : 4 * n + 4]
+            others = others if self._guard else others[:1]
+            nodes.append(Node(n + 1, own if port is None else port + n, *others))
         (self.folder / "cluster.json").write_bytes(msgspec.json.encode(nodes))
         return nodes
 
@@ -188,15 +207,18 @@ class LocalKafka:
         nodes = self.nodes
         copies = min(3, len(nodes))
         voters = ",".join(f"{other.id}@127.0.0.1:{other.controller_port}" for other in nodes)
-        listeners = f"PLAINTEXT://{node.address},CONTROLLER://127.0.0.1:{node.controller_port}"
+        public = {"PLAINTEXT": node.port} | ({SCRAM: node.scram_port, MTLS: node.mtls_port} if self._guard else {})
+        listeners = [f"{name}://127.0.0.1:{port}" for name, port in public.items()]
         settings = {
             "process.roles": "broker,controller",
             "node.id": node.id,
             "controller.quorum.voters": voters,
             "controller.listener.names": "CONTROLLER",
-            "listeners": listeners,
-            "advertised.listeners": f"PLAINTEXT://{node.address}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": ",".join([*listeners, f"CONTROLLER://127.0.0.1:{node.controller_port}"]),
+            "advertised.listeners": ",".join(listeners),
+            "listener.security.protocol.map": (
+                f"PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{SCRAM}:SASL_SSL,{MTLS}:SSL"
+            ),
             "log.dirs": (self.folder / f"broker-{node.id}" / "data").absolute(),
             "auto.create.topics.enable": "false",
             "default.replication.factor": copies,
@@ -210,7 +232,7 @@ class LocalKafka:
             "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
             "message.max.bytes": 4_000_000,
             "replica.fetch.max.bytes": 4_000_000,
-        }
+        } | (self._guard.properties() if self._guard else {})
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
     def _command(self, *arguments: str) -> list[str]:

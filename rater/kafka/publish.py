@@ -6,13 +6,14 @@ Refuses to know file formats.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
 from rater.core.step import EVERY_TENANT
 from rater.kafka.client import RETRY_BACKOFF_MS
-from rater.kafka.connect import connection, reachable
+from rater.kafka.connect import WRITE, connection, reachable
 from rater.kafka.partitioning import partition_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import MESSAGE_BYTES_MAX, partitions_of
@@ -31,7 +32,12 @@ async def publish(
 
     What is for every tenant goes to every partition.
     """
-    partitions: dict[str, int] = {}
+    waiting = iter(messages)
+    first = next(waiting, None)
+    if first is None:
+        return 0
+    # before the producer starts: a user who may write nothing gets an error that names the topic
+    partitions = {first[0]: await partitions_of(settings, first[0], WRITE)}
     producer = AIOKafkaProducer(
         **connection(settings),
         enable_idempotence=True,
@@ -39,11 +45,11 @@ async def publish(
         max_request_size=MESSAGE_BYTES_MAX,
         retry_backoff_ms=RETRY_BACKOFF_MS,
     )
-    async with reachable(settings, producer):
+    async with reachable(settings, producer, WRITE):
         writer = _Writer(settings, producer, progress)
-        for topic, key, value in messages:
+        for topic, key, value in chain([first], waiting):
             if topic not in partitions:
-                partitions[topic] = await partitions_of(settings, topic)
+                partitions[topic] = await partitions_of(settings, topic, WRITE)
             count = partitions[topic]
             for partition in range(count) if key == EVERY_TENANT else (partition_of(key, count),):
                 await writer.write(topic, partition, key.encode(), value)

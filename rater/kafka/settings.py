@@ -1,10 +1,13 @@
 """Where Kafka is and how the worker uses it.  What people write, so pydantic; every limit has a name."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rater.errors import RaterError
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
 
@@ -55,7 +58,30 @@ class WorkerSettings(BaseModel):
     instance: str | None = Field(default=None, description="static membership: the same name after a restart")
 
 
-def from_environment(model: type[Any]) -> Any:
-    """Settings of a model from variables such as RATER_BOOTSTRAP; an empty one counts as absent."""
-    names = {name: f"RATER_{name.upper()}" for name in model.model_fields}
-    return model(**{name: value for name, variable in names.items() if (value := os.environ.get(variable))})
+def variable_of(field: str) -> str:
+    """The environment variable of a field of KafkaSettings or WorkerSettings."""
+    return f"RATER_{field.upper()}"
+
+
+def from_environment(model: type[Any], **chosen: Any) -> Any:
+    """Settings of a model from variables such as RATER_BOOTSTRAP; an empty one counts as absent.
+
+    What was `chosen` on the command line goes before.  RaterError names every variable with a wrong value.
+    """
+    names = {name: variable_of(name) for name in model.model_fields}
+    found = {name: value for name, variable in names.items() if (value := os.environ.get(variable))}
+    try:
+        return model(**found | chosen)
+    except ValidationError as wrong:
+        raise RaterError("\n".join(wrong_values(wrong, variable_of))) from wrong
+
+
+def wrong_values(wrong: ValidationError, name_of: Callable[[str], str]) -> list[str]:
+    """One line for each wrong value: where, what was expected, what is there; a secret is never there."""
+    lines = []
+    for error in wrong.errors():
+        place = ".".join(map(str, error["loc"]))
+        message = error["msg"].removeprefix("Value error, ")
+        got = "" if error["type"] in ("missing", "value_error") else f", got {str(error['input'])[:80]!r}"
+        lines.append(f"{name_of(place)}: {message[0].lower()}{message[1:]}{got}")
+    return lines

@@ -12,7 +12,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from rater.contracts.topics import Topic
 from rater.errors import RaterError
-from rater.kafka.connect import connection, reachable
+from rater.kafka.connect import READ, connection, reachable
+from rater.kafka.refused import TOPIC_DENIED, DeniedError
 from rater.kafka.settings import KafkaSettings
 
 _HOUR_MS = 3_600_000
@@ -70,16 +71,20 @@ async def apply(
         ]
         answer = await admin.create_topics(new) if new else None
     for name, code, *rest in answer.topic_errors if answer else ():
+        if code == TOPIC_DENIED:
+            raise DeniedError(settings, f"Create topic {name}")
         if code:
             raise RaterError(f"topic {name}: could not be created: {rest[0] if rest else f'error {code}'}")
     return [topic.name for topic in missing], await compare(settings, topics, partitions)
 
 
-async def partitions_of(settings: KafkaSettings, topic: str) -> int:
-    """How many partitions a topic has; RaterError if it is not there."""
+async def partitions_of(settings: KafkaSettings, topic: str, right: str = READ) -> int:
+    """How many partitions a topic has; RaterError if it is not there, DeniedError if this right is missing."""
     name = settings.topic(topic)
     async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
         described = (await admin.describe_topics([name]))[0]
+    if described["error_code"] == TOPIC_DENIED:
+        raise DeniedError(settings, f"{right} topic {name}")
     if described["error_code"]:
         raise RaterError(
             f"topic {name} is not on {settings.bootstrap}; `rater topics apply` creates what is missing"
@@ -92,6 +97,8 @@ async def _compare_one(
 ) -> TopicState:
     name = settings.topic(topic.name)
     described = (await admin.describe_topics([name]))[0]
+    if described["error_code"] == TOPIC_DENIED:
+        raise DeniedError(settings, f"Describe topic {name}")
     if described["error_code"]:
         return TopicState(topic.name, "missing")
     found, wanted = len(described["partitions"]), partitions or topic.partitions
@@ -99,7 +106,7 @@ async def _compare_one(
     if found != wanted:
         differences.append(f"expected {wanted} partitions, found {found}")
     fatal = bool(differences)
-    actual = await _actual_config(admin, name)
+    actual = await _actual_config(admin, settings, name)
     for key, value in config_of(topic, brokers).items():
         if actual.get(key) != value:
             differences.append(f"expected {key}={value}, found {actual.get(key)}")
@@ -107,7 +114,9 @@ async def _compare_one(
     return TopicState(topic.name, "differs" if differences else "as expected", found, tuple(differences), fatal)
 
 
-async def _actual_config(admin: AIOKafkaAdminClient, name: str) -> dict[str, str]:
+async def _actual_config(admin: AIOKafkaAdminClient, settings: KafkaSettings, name: str) -> dict[str, str]:
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
-    entries = answers[0].resources[0][-1]
+    code, _, _, _, entries = answers[0].resources[0]
+    if code == TOPIC_DENIED:
+        raise DeniedError(settings, f"DescribeConfigs topic {name}")
     return {entry[0]: entry[1] for entry in entries}

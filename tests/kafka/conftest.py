@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rater.kafka.local import LocalKafka
+from rater.kafka.local_security import Guard
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment
 
@@ -20,12 +21,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("kafka"))
 
 
-def local_kafka(folder: Path) -> LocalKafka:
+def local_kafka(folder: Path, guard: Guard | None = None) -> LocalKafka:
     """A cluster whose data lie in a folder of the test; the jars are fetched once for the checkout."""
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None and not (tool == "mvn" and JARS.is_dir()):
             pytest.skip(f"no {tool} here: these tests run Apache Kafka (apt install default-jre-headless maven)")
-    return LocalKafka(folder, JARS)
+    return LocalKafka(folder, JARS, guard)
 
 
 @pytest.fixture(scope="session")

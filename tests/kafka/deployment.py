@@ -40,14 +40,14 @@ SESSION_TIMEOUT_MS = 6_000
 class WorkerProcess:
     """`rater worker` as its own process."""
 
-    def __init__(self, deployment: "Deployment", name: str) -> None:
+    def __init__(self, deployment: "Deployment", name: str, settings: dict[str, str] | None = None) -> None:
         self.name = name
         self.log = deployment.folder / f"{name}.log"
         self.web_port = free_ports(1)[0]
-        environment = os.environ | {"RATER_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS)}
+        environment = os.environ | {"RATER_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS)} | (settings or {})
         arguments = [
             *(sys.executable, "-m", "rater", "worker"),
-            f"--bootstrap={deployment.settings.bootstrap}",
+            f"--bootstrap={(settings or {}).get('RATER_BOOTSTRAP', deployment.settings.bootstrap)}",
             f"--prefix={deployment.settings.prefix}",
             f"--index={deployment.folder / name}",
             f"--instance={name}",
@@ -95,16 +95,17 @@ class WorkerProcess:
 class Deployment:
     """Topics under a prefix of their own, and the workers on them."""
 
-    def __init__(self, bootstrap: str, folder: Path) -> None:
+    def __init__(self, bootstrap: str, folder: Path, *, topics: bool = True) -> None:
         self.folder = folder
         self.settings = KafkaSettings(bootstrap=bootstrap, prefix=f"t{uuid4().hex[:8]}-")
         self.workers: list[WorkerProcess] = []
         self.published = 0
-        asyncio.run(apply(self.settings, load_topics(), PARTITIONS))
+        if topics:
+            asyncio.run(apply(self.settings, load_topics(), PARTITIONS))
 
-    def start(self, name: str) -> WorkerProcess:
-        """Start a worker; it owns partitions a little later."""
-        worker = WorkerProcess(self, name)
+    def start(self, name: str, settings: dict[str, str] | None = None) -> WorkerProcess:
+        """Start a worker, with more settings in its environment; it owns partitions a little later."""
+        worker = WorkerProcess(self, name, settings)
         self.workers.append(worker)
         return worker
 

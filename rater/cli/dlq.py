@@ -1,8 +1,11 @@
-"""`rater dlq`: records that were refused, why, and rating them again after a fix."""
+"""`rater dlq`: records that were refused, why, and what to do about them, in a store or on Kafka."""
 
+import getpass
 import sys
-from base64 import b64decode
-from typing import Annotated
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 import orjson
@@ -10,86 +13,234 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rater.cli.run import DEFAULT_STORE, StoreOption, gateway_of
-from rater.core.inputs import Source
-from rater.core.outputs import RejectedCdr
+from rater.cli.kafka_options import Prefix, kafka_settings, talk
+from rater.cli.run import DEFAULT_STORE, gateway_of
+from rater.contracts.dead_letters import Choice, DlqAudit, Letter, LetterBox, LetterState, raw_bytes
+from rater.core.reasons import Reason
 from rater.core.settings import RatingSettings
+from rater.embedded.dead_letters import StoreLetters
 from rater.embedded.run import EmbeddedRater
-from rater.embedded.store import Reader, Store, open_reader
-from rater.formats.source import reader_of
-from rater.task import Envelope, Record
+from rater.errors import RaterError
+from rater.exits import Exit
+from rater.instants import read_instant
+from rater.kafka.dead_letters import KafkaLetters
 
-_letters = msgspec.json.Decoder(RejectedCdr)
-TenantOption = Annotated[str | None, typer.Option(help="Only this tenant's.")]
-ReasonOption = Annotated[str | None, typer.Option(help="Only those refused for this reason.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids of letters, or their beginnings.", metavar="ID...")]
+Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Only those refused for this reason.")]
+Since = Annotated[str | None, typer.Option(help="Only those refused from then on (RFC 3339); on Kafka.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest first.")]
+Store = Annotated[Path | None, typer.Option(help=f"The store ({DEFAULT_STORE}), if no broker is given.")]
+Bootstrap = Annotated[
+    str | None, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers: the letters are on Kafka.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+By = Annotated[str | None, typer.Option(envvar="RATER_OPERATOR", help="Who does it, for the audit.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Records that were refused: dead letters.", no_args_is_help=True)
     group.command("ls")(ls)
+    group.command("show")(show)
     group.command("replay")(replay)
+    group.command("drop")(drop)
     app.add_typer(group, name="dlq")
 
 
 def ls(
-    tenant: TenantOption = None,
+    tenant: Tenant = None,
     reason: ReasonOption = None,
-    store: StoreOption = DEFAULT_STORE,
-    json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    since: Since = None,
+    limit: Limit = None,
+    every: Annotated[bool, typer.Option("--all", help="Also those that were accepted or dropped since.")] = False,
+    store: Store = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = "",
+    json: Json = False,
 ) -> None:
-    """List dead letters that were not accepted since."""
-    letters = _letters_of(open_reader(store), tenant, reason)
+    """List dead letters that were neither accepted nor dropped since.
+
+    Example: rater dlq ls --reason unknown_tenant --bootstrap 127.0.0.1:9092
+    """
+    box = _box(store, bootstrap, prefix)
+    letters = _choice(None, tenant, reason, since, limit, settled=every).of(box.letters())
     if json:
-        typer.echo(orjson.dumps([msgspec.to_builtins(letter) for letter in letters]))
+        typer.echo(orjson.dumps([_facts(letter) for letter in letters]))
         return
-    table = Table("id", "from", "tenant", "reason", "field", "message")
+    table = Table("id", "from", "refused at", "tenant", "reason", "field", "message", "state")
     for letter in letters:
-        source = f"{letter.source.topic}:{letter.source.offset}"
-        named = letter.claimed_tenant or letter.tenant
-        table.add_row(letter.id[:12], source, named, letter.reason.value, letter.field or "", letter.message)
+        about = letter.letter
+        source = f"{about.source.topic}/{about.source.partition}@{about.source.offset}"
+        at = letter.refused_at.isoformat() if letter.refused_at else ""
+        why = (about.reason.value, about.field or "", about.message)
+        table.add_row(about.id[:12], source, at, letter.owner, *why, letter.state.value)
     Console().print(table)
+    typer.echo(f"{len(letters)} dead letters", err=True)
+
+
+def show(
+    id: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")],
+    store: Store = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = "",
+    raw: Annotated[bool, typer.Option("--raw", help="Only its bytes, as they came.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a dead letter: why it was refused, its bytes, and what was done about it.
+
+    Example: rater dlq show 667382bba8ea
+    """
+    letters = Choice(ids=(id,), settled=True).of(_box(store, bootstrap, prefix).letters())
+    if not letters:
+        raise RaterError(f"{id}: no dead letter with this id; `rater dlq ls --all` lists them", Exit.FAILED)
+    for letter in letters:
+        if raw:
+            sys.stdout.buffer.write(raw_bytes(letter.letter) + b"\n")
+        elif json:
+            typer.echo(orjson.dumps(_facts(letter)))
+        else:
+            _print(letter)
 
 
 def replay(
-    tenant: TenantOption = None,
+    ids: Ids = None,
+    tenant: Tenant = None,
     reason: ReasonOption = None,
-    store: StoreOption = DEFAULT_STORE,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be tried.")] = False,
-    gateway: Annotated[str, typer.Option(help="As for rater run.")] = "approve",
+    since: Since = None,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    by: By = None,
+    store: Store = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = "",
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes of it; on Kafka.")] = 30,
+    gateway: Annotated[str, typer.Option(help="As for rater run; in a store.")] = "approve",
+    json: Json = False,
 ) -> None:
-    """Rate dead letters again, for example after their tenant was configured.
+    """Give dead letters to the rater again, for example after their tenant was configured.
 
-    Example: rater dlq replay --reason unknown_tenant
+    It goes through the same deduplication as any record: doing it twice changes nothing.
+    Exit 3 if some were refused again.
+
+    Example: rater dlq replay --reason unknown_tenant --dry-run
     """
+    box = _box(store, bootstrap, prefix, gateway, wait)
+    letters = _choice(ids, tenant, reason, since, limit).of(box.letters())
     if dry_run:
-        print(f"{len(_letters_of(open_reader(store), tenant, reason))} records would be tried", file=sys.stderr)
+        _say_dry("tried", letters, json)
         return
-    opened = Store(store)
+    audits = box.replay(letters, _name(by), datetime.now(UTC)) if letters else []
+    accepted = sum(audit.accepted is True for audit in audits)
+    unknown = sum(audit.accepted is None for audit in audits)
+    _report(audits, json)
+    later = f", {unknown} published and not taken yet: is a worker running?" if unknown else ""
+    print(f"{accepted} of {len(audits)} records accepted{later}", file=sys.stderr)
+    if accepted + unknown < len(audits):
+        raise typer.Exit(Exit.REFUSED)
+
+
+def drop(
+    ids: Ids = None,
+    tenant: Tenant = None,
+    reason: ReasonOption = None,
+    since: Since = None,
+    limit: Limit = None,
+    every: Annotated[bool, typer.Option("--all", help="All of them, where nothing else says which.")] = False,
+    note: Annotated[str, typer.Option(help="Why, for the audit.")] = "",
+    dry_run: DryRun = False,
+    by: By = None,
+    store: Store = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = "",
+    json: Json = False,
+) -> None:
+    """Note that dead letters are never to be rated; they are not listed any more, and stay where they are.
+
+    Example: rater dlq drop --reason malformed --tenant contoso --note "a test of the new switch"
+    """
+    if not (ids or tenant or reason or since or every):
+        raise RaterError("expected ids, --reason, --tenant or --since to say which letters, or --all")
+    box = _box(store, bootstrap, prefix)
+    letters = _choice(ids, tenant, reason, since, limit).of(box.letters())
+    if dry_run:
+        _say_dry("dropped", letters, json)
+        return
+    if letters and not note:
+        raise RaterError("--note: expected why these records will never be rated, for the audit")
+    audits = box.drop(letters, _name(by), datetime.now(UTC), note) if letters else []
+    _report(audits, json)
+    print(f"{len(audits)} records dropped", file=sys.stderr)
+
+
+def _box(
+    store: Path | None, bootstrap: str | None, prefix: str, gateway: str = "approve", wait_s: float = 0
+) -> LetterBox:
+    """Where the letters are: on Kafka if a broker is given and no store."""
+    if bootstrap is not None and store is None:
+        settings = kafka_settings(bootstrap, prefix)
+        return KafkaLetters(settings, partial(talk, settings, "operators"), wait_s)
+    return StoreLetters(
+        store or DEFAULT_STORE, lambda opened: EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
+    )
+
+
+def _choice(
+    ids: list[str] | None,
+    tenant: str | None,
+    reason: str | None,
+    since: str | None,
+    limit: int | None,
+    *,
+    settled: bool = False,
+) -> Choice:
+    known = [known.value for known in Reason]
+    if reason is not None and reason not in known:
+        raise RaterError(f"--reason: expected one of {', '.join(known)}, got {reason!r}")
+    from_then = read_instant("--since", since) if since else None
+    return Choice(tuple(ids or ()), reason, tenant, from_then, settled, limit)
+
+
+def _name(by: str | None) -> str:
+    """Who does it; in a container the user may have no name."""
     try:
-        letters = _letters_of(opened, tenant, reason)
-        rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
-        outcomes = rater.replay((letter.id, _record(number, letter)) for number, letter in enumerate(letters))
-    finally:
-        opened.close()
-    accepted = sum(outcome.value not in ("rejected", "conflicting_duplicate") for outcome in outcomes.values())
-    print(f"{accepted} of {len(outcomes)} records accepted", file=sys.stderr)
+        return by or getpass.getuser()
+    except (KeyError, OSError):
+        raise RaterError("--by: expected a name for the audit; this user has none") from None
 
 
-def _letters_of(reader: Reader, tenant: str | None, reason: str | None) -> list[RejectedCdr]:
-    replayed = reader.replayed()
-    letters = [_letters.decode(value) for _, value in reader.topic("rejected-cdrs")]
-    return [
-        letter
-        for letter in letters
-        if letter.id not in replayed
-        and tenant in (None, letter.tenant, letter.claimed_tenant)
-        and reason in (None, letter.reason.value)
-    ]
+def _facts(letter: Letter) -> dict[str, Any]:
+    facts: dict[str, Any] = msgspec.to_builtins(letter.letter)
+    at = letter.refused_at
+    return facts | {
+        "refused_at": at.isoformat() if at else None,
+        "state": letter.state.value,
+        "history": [msgspec.to_builtins(audit) for audit in letter.history],
+    }
 
 
-def _record(number: int, letter: RejectedCdr) -> Record:
-    raw = letter.raw.encode() if letter.raw_encoding == "utf-8" else b64decode(letter.raw)
-    envelope = Envelope(letter.format, letter.claimed_tenant or letter.tenant, letter.header)
-    kind, decode = reader_of(envelope)
-    return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope)
+def _print(letter: Letter) -> None:
+    table = Table(show_header=False)
+    for name, value in _facts(letter).items():
+        if name not in ("raw", "history") and value is not None:
+            table.add_row(name, str(value))
+    for audit in letter.history:
+        came = {True: ": accepted", False: ": refused again", None: ""}[audit.accepted]
+        note = f" ({audit.note})" if audit.note else ""
+        table.add_row("history", f"{audit.at.isoformat()} {audit.action.value} by {audit.by}{came}{note}")
+    Console().print(table)
+    typer.echo(letter.letter.raw)
+    if letter.state is LetterState.WAITING:
+        typer.echo(f"again, after a fix: rater dlq replay {letter.letter.id[:12]}", err=True)
+
+
+def _say_dry(what: str, letters: list[Letter], json: bool) -> None:
+    if json:
+        typer.echo(orjson.dumps([letter.letter.id for letter in letters]))
+    print(f"{len(letters)} records would be {what}", file=sys.stderr)
+
+
+def _report(audits: list[DlqAudit], json: bool) -> None:
+    if json:
+        typer.echo(orjson.dumps([msgspec.to_builtins(audit) for audit in audits]))

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from rater.contracts.commits import Commit
+from rater.contracts.dead_letters import DlqAudit
 from rater.contracts.topics import FOLDER as TOPICS
 from rater.core.inputs import AnyCommand, CallRecord, RateDeck
 from rater.core.outputs import TOPIC_OF
@@ -24,6 +25,7 @@ RECORDS: dict[str, tuple[str, Any]] = {
     "commands": ("Command", AnyCommand),
     "rate-decks": ("RateDeck", RateDeck),
     "commits": ("Commit", Commit),
+    "dlq-audit": ("DlqAudit", DlqAudit),
     **{topic: (type.__name__, type) for type, topic in TOPIC_OF.items()},
 }
 

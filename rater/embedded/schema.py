@@ -32,6 +32,8 @@ _TABLES = (
         for topic in OUTPUT_TOPICS
     ),
 )
+#: Came later; a store without it is one in which nobody dealt with dead letters.
+_AUDIT = 'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)'
 
 
 def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
@@ -49,6 +51,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
         connection.execute("PRAGMA wal_autocheckpoint=8000")
         if not connection.execute("PRAGMA user_version").fetchone()[0]:
             _make_tables(connection)
+        connection.execute(_AUDIT)
     except sqlite3.Error as wrong:
         lock.close()
         raise _cannot_open(path, wrong) from wrong

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from rater.contracts.codec import encode
+from rater.contracts.dead_letters import DlqAudit
 from rater.core.entities import Account, Entity
 from rater.core.inputs import RateDeck
 from rater.core.outputs import AccountEvent, Balance, Output, RatedCall, RejectedCdr, ServiceState
@@ -28,6 +29,7 @@ _FETCH = 500
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.items()}
 _deck_decoder = msgspec.json.Decoder(RateDeck)
+_audit_decoder = msgspec.json.Decoder(DlqAudit)
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -144,6 +146,12 @@ class Reader:
         """Ids of dead letters whose record was accepted since."""
         return {id for (id,) in self._connection.execute("SELECT id FROM replayed")}
 
+    def audits(self) -> list[DlqAudit]:
+        """What people did with dead letters, oldest first."""
+        known = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name='dlq-audit'").fetchone()[0]
+        rows = self._connection.execute('SELECT value FROM "dlq-audit" ORDER BY offset') if known else ()
+        return [_audit_decoder.decode(value) for (value,) in rows]
+
 
 class Store(Reader):
     """A store that this process alone may write."""
@@ -162,6 +170,13 @@ class Store(Reader):
         self._connection.execute(
             "INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, msgspec.json.encode(deck))
         )
+
+    def note(self, audits: Iterable[DlqAudit]) -> None:
+        """Keep what somebody did with dead letters."""
+        rows = [(msgspec.json.encode(audit),) for audit in audits]
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany('INSERT INTO "dlq-audit" (value) VALUES (?)', rows)
+        self._connection.execute("COMMIT")
 
     def commit(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
         """Write outputs, changes and positions in one transaction; RaterError if the disk is full."""

@@ -236,6 +236,6 @@ async def read_partition(
             while await consumer.position(source) < end:
                 found = await consumer.getmany(source, timeout_ms=_READ_WAIT_MS, max_records=_READ_RECORDS)
                 for records in found.values():
-                    yield [Consumed(topic, partition, r.offset, r.key, r.value) for r in records]
+                    yield [Consumed(topic, partition, r.offset, r.key, r.value, r.timestamp) for r in records]
     finally:
         await consumer.stop()

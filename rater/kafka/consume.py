@@ -9,7 +9,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from rater.kafka.client import committed_reader, doubted
-from rater.kafka.connect import started
+from rater.kafka.connect import reachable, started
 from rater.kafka.port import Consumed
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
@@ -31,9 +31,16 @@ async def read_topic(settings: KafkaSettings, topic: str, *, follow: bool = Fals
                 consumer.seek(source, first[source])
             while follow or [True for source in sources if await consumer.position(source) < ends[source]]:
                 for records in (await consumer.getmany(timeout_ms=_READ_WAIT_MS)).values():
-                    yield [Consumed(topic, r.partition, r.offset, r.key, r.value) for r in records]
+                    yield [Consumed(topic, r.partition, r.offset, r.key, r.value, r.timestamp) for r in records]
     finally:
         await consumer.stop()
+
+
+async def ends_of(settings: KafkaSettings, topic: str) -> dict[int, int]:
+    """The position after the last committed record of each partition."""
+    sources = [TopicPartition(settings.topic(topic), n) for n in range(await partitions_of(settings, topic))]
+    async with reachable(settings, committed_reader(settings)) as consumer:
+        return {source.partition: end for source, end in (await consumer.end_offsets(sources)).items()}
 
 
 class _Numbered(msgspec.Struct, frozen=True):

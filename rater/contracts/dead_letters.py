@@ -1,0 +1,148 @@
+"""Dead letters as people deal with them: what was refused, and what was done about it since.
+
+`DlqAudit` is the record of the `dlq-audit` topic.  Refuses to know where dead letters are kept.
+"""
+
+from base64 import b64decode
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from rater.core.outputs import RejectedCdr
+from rater.core.reasons import ClosedList
+
+
+class LetterAction(ClosedList):
+    """What a person did with a dead letter."""
+
+    REPLAYED = "replayed"  # its bytes were given to the rater again
+    DROPPED = "dropped"  # it will never be rated; it stays in the topic until its retention ends
+
+
+class LetterState(ClosedList):
+    """How a dead letter stands."""
+
+    WAITING = "waiting"  # nobody dealt with it
+    REFUSED_AGAIN = "refused_again"  # replayed, and refused for the same reason
+    REPLAYED = "replayed"  # replayed, and nobody waited for what came of it
+    ACCEPTED = "accepted"  # replayed, and rated now, or found to have been
+    DROPPED = "dropped"
+
+
+#: Letters that nobody has to look at any more.
+SETTLED = frozenset({LetterState.ACCEPTED, LetterState.DROPPED})
+
+
+class DlqAudit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who did what with a dead letter, when; `tenant` and `id` are the letter's.
+
+    `accepted` says of a replay what came of it; it is absent where nobody waited for that.
+    """
+
+    tenant: str
+    id: str
+    action: LetterAction
+    by: str
+    at: datetime
+    note: str | None = None
+    accepted: bool | None = None
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A dead letter with its history; `refused_at` is absent where no clock was noted."""
+
+    letter: RejectedCdr
+    refused_at: datetime | None = None
+    history: tuple[DlqAudit, ...] = ()
+
+    @property
+    def state(self) -> LetterState:
+        """How it stands: settled by one acceptance or drop, else as the last replay ended."""
+        if any(audit.action is LetterAction.DROPPED for audit in self.history):
+            return LetterState.DROPPED
+        if any(audit.accepted for audit in self.history):
+            return LetterState.ACCEPTED
+        if not self.history:
+            return LetterState.WAITING
+        return LetterState.REPLAYED if self.history[-1].accepted is None else LetterState.REFUSED_AGAIN
+
+    @property
+    def owner(self) -> str:
+        """The tenant that it is about, as far as it says."""
+        return self.letter.claimed_tenant or self.letter.tenant
+
+
+def audit_of(
+    letter: Letter,
+    action: LetterAction,
+    by: str,
+    at: datetime,
+    *,
+    note: str | None = None,
+    accepted: bool | None = None,
+) -> DlqAudit:
+    """What somebody did with a letter."""
+    about = letter.letter
+    return DlqAudit(tenant=about.tenant, id=about.id, action=action, by=by, at=at, note=note, accepted=accepted)
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Which letters are meant; what is absent or empty means any."""
+
+    ids: tuple[str, ...] = ()
+    reason: str | None = None
+    tenant: str | None = None
+    since: datetime | None = None
+    settled: bool = False
+    limit: int | None = None
+
+    def of(self, letters: Iterable[Letter]) -> list[Letter]:
+        """The letters that are meant, oldest first; an id may be shortened."""
+        found = [letter for letter in letters if self._means(letter)]
+        return found[: self.limit]
+
+    def _means(self, letter: Letter) -> bool:
+        return (
+            (not self.ids or letter.letter.id.startswith(self.ids))
+            and self.reason in (None, letter.letter.reason.value)
+            and self.tenant in (None, letter.letter.tenant, letter.letter.claimed_tenant)
+            and (self.since is None or letter.refused_at is None or letter.refused_at >= self.since)
+            and (self.settled or letter.state not in SETTLED)
+        )
+
+
+class LetterBox(Protocol):
+    """Where dead letters are kept."""
+
+    def letters(self) -> list[Letter]:
+        """Every letter, oldest first."""
+
+    def replay(self, letters: Sequence[Letter], by: str, at: datetime) -> list[DlqAudit]:
+        """Give their bytes to the rater again, and note it; what was noted."""
+
+    def drop(self, letters: Sequence[Letter], by: str, at: datetime, note: str) -> list[DlqAudit]:
+        """Note that they are never to be rated; what was noted."""
+
+
+def raw_bytes(letter: RejectedCdr) -> bytes:
+    """The bytes that were refused."""
+    return letter.raw.encode() if letter.raw_encoding == "utf-8" else b64decode(letter.raw)
+
+
+def with_history(
+    letters: Iterable[tuple[RejectedCdr, datetime | None]], audits: Iterable[DlqAudit]
+) -> list[Letter]:
+    """Letters with what was done about each, in order.
+
+    The same bytes refused for the same reason have one id and are one letter: the latest, for it may know the
+    tenant by now.
+    """
+    histories: dict[str, list[DlqAudit]] = {}
+    for audit in audits:
+        histories.setdefault(audit.id, []).append(audit)
+    latest = {letter.id: (letter, refused_at) for letter, refused_at in letters}
+    return [
+        Letter(letter, refused_at, tuple(histories.get(letter.id, ()))) for letter, refused_at in latest.values()
+    ]

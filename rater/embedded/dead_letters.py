@@ -1,0 +1,76 @@
+"""The dead letters of a store.  Refuses to know rules and file formats."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from rater.contracts.dead_letters import SETTLED, DlqAudit, Letter, LetterAction, audit_of, raw_bytes, with_history
+from rater.core.inputs import Source
+from rater.core.outputs import RejectedCdr
+from rater.core.reasons import Outcome
+from rater.embedded.run import EmbeddedRater
+from rater.embedded.store import Reader, Store, open_reader
+from rater.formats.source import reader_of
+from rater.task import Envelope, Record
+
+_letters = msgspec.json.Decoder(RejectedCdr)
+_ACCEPTED = (Outcome.RATED, Outcome.CORRECTED, Outcome.DUPLICATE)
+
+
+class StoreLetters:
+    """See LetterBox; the store is opened for as long as each question takes."""
+
+    def __init__(self, path: Path, rater_of: Callable[[Store], EmbeddedRater]) -> None:
+        """`rater_of` makes the rater that rates again."""
+        self._path = path
+        self._rater_of = rater_of
+
+    def letters(self) -> list[Letter]:
+        """See LetterBox."""
+        reader = open_reader(self._path)
+        try:
+            return _letters_of(reader)
+        finally:
+            reader.close()
+
+    def replay(self, letters: Sequence[Letter], by: str, at: datetime) -> list[DlqAudit]:
+        """See LetterBox."""
+        store = Store(self._path)
+        try:
+            records = ((letter.letter.id, _record(number, letter.letter)) for number, letter in enumerate(letters))
+            outcomes = self._rater_of(store).replay(records)
+            audits = [
+                audit_of(letter, LetterAction.REPLAYED, by, at, accepted=outcomes[letter.letter.id] in _ACCEPTED)
+                for letter in letters
+            ]
+            store.note(audits)
+        finally:
+            store.close()
+        return audits
+
+    def drop(self, letters: Sequence[Letter], by: str, at: datetime, note: str) -> list[DlqAudit]:
+        """See LetterBox."""
+        store = Store(self._path)
+        try:
+            audits = [audit_of(letter, LetterAction.DROPPED, by, at, note=note) for letter in letters]
+            store.note(audits)
+        finally:
+            store.close()
+        return audits
+
+
+def _letters_of(reader: Reader) -> list[Letter]:
+    """Without those that were accepted by a replay that ended before it could be noted."""
+    accepted = reader.replayed()
+    decoded = [(_letters.decode(value), None) for _, value in reader.topic("rejected-cdrs")]
+    letters = with_history(decoded, reader.audits())
+    return [letter for letter in letters if letter.letter.id not in accepted or letter.state in SETTLED]
+
+
+def _record(number: int, letter: RejectedCdr) -> Record:
+    raw = raw_bytes(letter)
+    envelope = Envelope(letter.format, letter.claimed_tenant or letter.tenant, letter.header)
+    kind, decode = reader_of(envelope)
+    return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope)

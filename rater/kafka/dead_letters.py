@@ -1,0 +1,210 @@
+"""The dead letters of a deployment on Kafka.
+
+A replay publishes the bytes again to the topic they came from, so they go through the same checks and the same
+deduplication as any record; doing it twice changes nothing.  What came of it is seen from what the rating task
+wrote: an output that has the new record as its source, or a commit in which nothing was refused.
+Refuses to know rules.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from rater.contracts.codec import claimed_tenant
+from rater.contracts.commits import Commit
+from rater.contracts.dead_letters import DlqAudit, Letter, LetterAction, audit_of, raw_bytes, with_history
+from rater.core.inputs import Source
+from rater.core.outputs import RejectedCdr
+from rater.core.reasons import Outcome
+from rater.kafka.client import RETRY_BACKOFF_MS, read_partition
+from rater.kafka.connect import WRITE, connection, reachable
+from rater.kafka.consume import ends_of, read_topic
+from rater.kafka.partitioning import partition_of
+from rater.kafka.publish import publish
+from rater.kafka.settings import KafkaSettings
+from rater.kafka.topics import MESSAGE_BYTES_MAX, partitions_of
+
+#: Where an accepted record leaves its mark, by the topic that it came from.
+_MARKS = {"cdrs": "rated-calls", "commands": "account-events"}
+_REFUSING = frozenset({Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE})
+_LOOK_AGAIN_S = 0.3
+
+_letter = msgspec.json.Decoder(RejectedCdr)
+_audit = msgspec.json.Decoder(DlqAudit)
+_commit = msgspec.json.Decoder(Commit)
+_Answer = TypeVar("_Answer")
+
+
+class _Sourced(msgspec.Struct, frozen=True):
+    """What every output says about its cause."""
+
+    source: Source
+
+
+_sourced = msgspec.json.Decoder(_Sourced)
+
+
+class Talk(Protocol):
+    """Runs a conversation with the cluster to its end."""
+
+    def __call__(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
+        """The answer; RaterError for what a person can act on."""
+
+
+class KafkaLetters:
+    """See LetterBox."""
+
+    def __init__(self, settings: KafkaSettings, talk: Talk, wait_s: float) -> None:
+        """`wait_s` is how long a replay is followed until it counts as unknown what came of it."""
+        self._settings = settings
+        self._talk = talk
+        self._wait_s = wait_s
+
+    def letters(self) -> list[Letter]:
+        """See LetterBox."""
+        return self._talk(_letters_of(self._settings))
+
+    def replay(self, letters: Sequence[Letter], by: str, at: datetime) -> list[DlqAudit]:
+        """See LetterBox."""
+        return self._talk(_replay(self._settings, letters, by, at, self._wait_s))
+
+    def drop(self, letters: Sequence[Letter], by: str, at: datetime, note: str) -> list[DlqAudit]:
+        """See LetterBox."""
+        audits = [
+            DlqAudit(
+                tenant=letter.letter.tenant,
+                id=letter.letter.id,
+                action=LetterAction.DROPPED,
+                by=by,
+                at=at,
+                note=note,
+            )
+            for letter in letters
+        ]
+        self._talk(_note(self._settings, audits))
+        return audits
+
+
+async def _letters_of(settings: KafkaSettings) -> list[Letter]:
+    audits = [
+        _audit.decode(record.value or b"")
+        async for records in read_topic(settings, "dlq-audit")
+        for record in records
+    ]
+    refused = [
+        (_letter.decode(record.value or b""), datetime.fromtimestamp(record.published_ms // 1000, UTC))
+        async for records in read_topic(settings, "rejected-cdrs")
+        for record in records
+    ]
+    return with_history(sorted(refused, key=itemgetter(1)), audits)
+
+
+async def _note(settings: KafkaSettings, audits: Sequence[DlqAudit]) -> None:
+    await publish(settings, [("dlq-audit", audit.tenant, msgspec.json.encode(audit)) for audit in audits])
+
+
+async def _replay(
+    settings: KafkaSettings, letters: Sequence[Letter], by: str, at: datetime, wait_s: float
+) -> list[DlqAudit]:
+    """Publish first, note afterwards: what is interrupted between the two is replayed again, as a duplicate."""
+    before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS.values())}
+    places = await _publish(settings, [letter.letter for letter in letters])
+    accepted = await _Followed(settings, before, places).outcomes(wait_s)
+    audits = [
+        audit_of(letter, LetterAction.REPLAYED, by, at, accepted=accepted.get(place))
+        for letter, place in zip(letters, places, strict=True)
+    ]
+    await _note(settings, audits)
+    return audits
+
+
+async def _publish(settings: KafkaSettings, letters: Sequence[RejectedCdr]) -> list[Source]:
+    """Publish the bytes of letters again; where each of them is now."""
+    counts = {
+        topic: await partitions_of(settings, topic, WRITE) for topic in {letter.source.topic for letter in letters}
+    }
+    producer = AIOKafkaProducer(
+        **connection(settings),
+        enable_idempotence=True,
+        max_request_size=MESSAGE_BYTES_MAX,
+        retry_backoff_ms=RETRY_BACKOFF_MS,
+    )
+    sent = []
+    async with reachable(settings, producer, WRITE):
+        for letter in letters:
+            raw, topic = raw_bytes(letter), letter.source.topic
+            owner = claimed_tenant(raw) or letter.claimed_tenant or letter.tenant
+            partition = partition_of(owner, counts[topic])
+            stored = await producer.send(settings.topic(topic), raw, key=owner.encode(), partition=partition)
+            sent.append((topic, stored))
+        return [Source(topic, (place := await stored).partition, place.offset) for topic, stored in sent]
+
+
+class _Followed:
+    """What came of records that were published just now."""
+
+    def __init__(
+        self, settings: KafkaSettings, before: dict[str, dict[int, int]], places: Sequence[Source]
+    ) -> None:
+        self._settings = settings
+        self._before = before
+        self._places = places
+
+    async def outcomes(self, wait_s: float) -> dict[Source, bool]:
+        """Whether each was accepted, as far as the rating task has taken them within the time."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            commits = await self._commits()
+            if all(_taking(commits, place) for place in self._places) or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        await asyncio.sleep(_LOOK_AGAIN_S)  # a transaction becomes visible topic by topic
+        marks = await self._marks()
+        found = {}
+        for place in self._places:
+            if (commit := _taking(commits, place)) is not None:
+                found[place] = place in marks or _REFUSING.isdisjoint(commit.outcomes)
+        return found
+
+    async def _commits(self) -> dict[int, list[Commit]]:
+        return {
+            partition: [_commit.decode(value) async for value in self._values("commits", partition)]
+            for partition in self._partitions()
+        }
+
+    async def _marks(self) -> set[Source]:
+        """The sources of what was written since; an account event about a call says nothing about its rating."""
+        return {
+            source
+            for origin, topic in _MARKS.items()
+            for partition in self._partitions()
+            async for value in self._values(topic, partition)
+            if (source := _sourced.decode(value).source).topic == origin
+        }
+
+    def _partitions(self) -> list[int]:
+        return sorted({place.partition for place in self._places})
+
+    async def _values(self, topic: str, partition: int) -> AsyncIterator[bytes]:
+        async for records in read_partition(self._settings, topic, partition, self._before[topic][partition]):
+            for record in records:
+                yield record.value or b""
+
+
+def _taking(commits: dict[int, list[Commit]], place: Source) -> Commit | None:
+    """The commit that took a record."""
+    for commit in commits[place.partition]:
+        first, beyond = (
+            (commit.cdrs_first, commit.cdrs_next)
+            if place.topic == "cdrs"
+            else (commit.commands_first, commit.commands_next)
+        )
+        if first <= place.offset < beyond:
+            return commit
+    return None

@@ -1,0 +1,126 @@
+"""Dead letters on a real Kafka: listed, shown, replayed through the same deduplication, dropped, audited."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from rater.contracts.codec import encode_input
+from rater.core.inputs import TenantConfigured
+from tests.conftest import ROOT
+from tests.kafka.deployment import Deployment
+
+AT = "2025-03-10T12:00:00Z"
+STRANGER = b'{"tenant":"stranger","usage_id":"s-1","type":"user_in","answered_at":"2025-03-10T12:00:00Z","duration_s":61,"user":"u"}'
+BROKEN = b'{"tenant":"stranger","usage_id":"s-2","type":"user_in"}'
+NO_JSON = b"\xff\xfe no JSON"
+
+
+def rater(deployment: Deployment, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    options = [f"--bootstrap={deployment.settings.bootstrap}", f"--prefix={deployment.settings.prefix}"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "rater", "dlq", *words, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert ran.returncode == code, ran.stderr
+    return ran
+
+
+def listed(deployment: Deployment, *words: str) -> list[dict[str, Any]]:
+    return json.loads(rater(deployment, "ls", "--json", *words).stdout)
+
+
+def states(deployment: Deployment, *words: str) -> dict[str, str]:
+    """Raw bytes to state."""
+    return {letter["raw"][:40]: letter["state"] for letter in listed(deployment, *words)}
+
+
+@pytest.fixture
+def refused(deployment: Deployment) -> Deployment:
+    """A worker that has refused three records: two of a tenant that nobody configured, and bytes that are nothing."""
+    deployment.start("worker-0")
+    deployment.publish([("cdrs", "stranger", STRANGER), ("cdrs", "stranger", BROKEN), ("cdrs", "-", NO_JSON)])
+    deployment.wait_until_rated()
+    return deployment
+
+
+def test_replay_after_a_fix(refused: Deployment) -> None:
+    """A tenant is configured afterwards: its record is rated, once; what is still broken stays listed."""
+    assert {letter["reason"] for letter in listed(refused)} == {"unknown_tenant", "malformed"}
+    dry = rater(refused, "replay", "--dry-run", "--reason", "unknown_tenant")
+    assert dry.stderr == "1 records would be tried\n"
+    assert rater(refused, "replay", "--reason", "unknown_tenant", code=3).stderr == "0 of 1 records accepted\n"
+    assert states(refused)[STRANGER[:40].decode()] == "refused_again"
+    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
+    refused.publish([("commands", "stranger", encode_input(configured))])
+    refused.wait_until_rated()
+    again = json.loads(rater(refused, "replay", "--by", "maria", "--json", code=3).stdout)
+    assert [(audit["by"], audit["accepted"]) for audit in again].count(("maria", True)) == 1
+    assert set(states(refused).values()) == {"refused_again"}
+    assert len(listed(refused)) == 2
+    accepted = [letter for letter in listed(refused, "--all") if letter["state"] == "accepted"]
+    assert [audit["accepted"] for audit in accepted[0]["history"]] == [False, True]
+    assert accepted[0]["raw"].encode() == STRANGER
+    refused.published += 4
+    report = refused.verify()
+    assert report.findings == []
+    assert report.outcomes["rated"] == 2
+
+
+def test_what_was_rated_before_counts_as_accepted(refused: Deployment) -> None:
+    """The switch sent the record again after the fix: the replay is a duplicate, and the letter is settled."""
+    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
+    refused.publish([("commands", "stranger", encode_input(configured))])
+    refused.wait_until_rated()
+    refused.publish([("cdrs", "stranger", STRANGER)])
+    refused.wait_until_rated()
+    assert rater(refused, "replay", "--reason", "unknown_tenant").stderr == "1 of 1 records accepted\n"
+    refused.published += 1
+    assert refused.verify().outcomes["duplicate"] == 1
+
+
+def test_nobody_rates(refused: Deployment) -> None:
+    """Without a worker a replay is published, and stays listed until somebody knows what came of it."""
+    refused.workers[0].stop()
+    ran = rater(refused, "replay", "--reason", "unknown_tenant", "--wait", "0")
+    assert ran.stderr == "0 of 1 records accepted, 1 published and not taken yet: is a worker running?\n"
+    assert states(refused)[STRANGER[:40].decode()] == "replayed"
+
+
+def test_drop(refused: Deployment) -> None:
+    """Dropped letters are listed no more; who did it, when and why is kept."""
+    assert "expected ids, --reason" in rater(refused, "drop", code=2).stderr
+    (broken,) = [letter for letter in listed(refused) if letter["raw"].encode() == BROKEN]
+    shown = rater(refused, "show", broken["id"][:10])
+    assert BROKEN.decode() in shown.stdout
+    assert "object missing required field" in shown.stdout
+    assert "--note: expected why" in rater(refused, "drop", broken["id"], code=2).stderr
+    done = rater(refused, "drop", broken["id"], "--note", "a test", "--by", "maria")
+    assert done.stderr == "1 records dropped\n"
+    assert broken["id"] not in {letter["id"] for letter in listed(refused)}
+    kept = json.loads(rater(refused, "show", broken["id"], "--json").stdout)
+    assert kept["state"] == "dropped"
+    assert [(audit["by"], audit["note"]) for audit in kept["history"]] == [("maria", "a test")]
+
+
+def test_which_letters_are_meant(refused: Deployment) -> None:
+    """Filters: tenant, reason, since, limit; bytes that are no text come out as they went in."""
+    assert len(listed(refused, "--tenant", "stranger")) == 2
+    assert len(listed(refused, "--since", "2999-01-01T00:00:00Z")) == 0
+    assert len(listed(refused, "--since", "2020-01-01T00:00:00Z")) == 3
+    assert len(listed(refused, "--limit", "2")) == 2
+    assert "expected one of malformed" in rater(refused, "ls", "--reason", "odd", code=2).stderr
+    (letter,) = [letter for letter in listed(refused) if letter["raw_encoding"] == "base64"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "rater", "dlq", "show", letter["id"], "--raw"],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        env={"RATER_BOOTSTRAP": refused.settings.bootstrap, "RATER_PREFIX": refused.settings.prefix},
+    )
+    assert ran.stdout == NO_JSON + b"\n"

@@ -61,6 +61,9 @@ class Observer(Protocol):
     def owning(self, task: "RatingTask") -> None:
         """Ownership is being taken."""
 
+    def restoring(self, task: "RatingTask", topic: str, records: int) -> None:
+        """So many more records of a topic were read while taking ownership."""
+
     def owned(self, task: "RatingTask", entities: Entities, calls: int) -> None:
         """Ownership was taken: the entities that were restored, and how many calls were added to the index."""
 
@@ -158,6 +161,7 @@ class RatingTask:
         await log.fence()  # 1
         state.entities = Entities()  # 2
         async for records in log.read("state", None):
+            self._observer.restoring(self, "state", len(records))
             for record in records:
                 assert record.key is not None
                 state.entities.take(record.key, record.value)
@@ -242,6 +246,7 @@ class RatingTask:
         missing = 0
         async for records in log.read("rated-calls", stands.position):
             missing += len(records)
+            self._observer.restoring(self, "rated-calls", len(records))
             for record in records:
                 assert record.value is not None
                 call = _rated_call_decoder.decode(record.value)

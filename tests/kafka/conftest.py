@@ -13,6 +13,7 @@ from tests.kafka.deployment import Deployment
 JARS = ROOT / ".kafka" / "jars"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them share one broker, so one process runs them."""
     for item in items:

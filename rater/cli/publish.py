@@ -31,30 +31,36 @@ _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 _NOBODY = "-"
 
 
+Files = Annotated[list[str] | None, typer.Argument(help="CDR files, or - for standard input.", metavar="FILE...")]
+Commands = Annotated[list[Path] | None, typer.Option(help="Commands in JSON Lines.")]
+LicenseLists = Annotated[
+    list[Path] | None, typer.Option(help="CSV of UPN, SKU, Usage country; needs --tenant and --at.")
+]
+At = Annotated[str | None, typer.Option(help="From when licences are effective (RFC 3339).")]
+Decks = Annotated[list[Path] | None, typer.Option(help="A rate deck in CSV.")]
+Activate = Annotated[
+    list[str] | None, typer.Option(help="Put the decks in force for this tenant only (may be given again).")
+]
+Currency = Annotated[str, typer.Option(help="The currency of the decks.")]
+Tenant = Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")]
+Format = Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("publish")(publish_files)
 
 
 def publish_files(
-    files: Annotated[
-        list[str] | None, typer.Argument(help="CDR files, or - for standard input.", metavar="FILE...")
-    ] = None,
-    commands: Annotated[list[Path] | None, typer.Option(help="Commands in JSON Lines.")] = None,
-    licenses: Annotated[
-        list[Path] | None,
-        typer.Option(help="CSV of UPN, SKU, Usage country; needs --tenant and --at."),
-    ] = None,
-    at: Annotated[str | None, typer.Option(help="From when licences are effective (RFC 3339).")] = None,
-    deck: Annotated[list[Path] | None, typer.Option(help="A rate deck in CSV.")] = None,
-    activate: Annotated[
-        list[str] | None, typer.Option(help="Put the decks in force for this tenant only (may be given again).")
-    ] = None,
-    currency: Annotated[str, typer.Option(help="The currency of the decks.")] = "USD",
-    tenant: Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")] = None,
-    format: Annotated[
-        str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")
-    ] = None,
+    files: Files = None,
+    commands: Commands = None,
+    licenses: LicenseLists = None,
+    at: At = None,
+    deck: Decks = None,
+    activate: Activate = None,
+    currency: Currency = "USD",
+    tenant: Tenant = None,
+    format: Format = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     prefix: Prefix = "",
 ) -> None:

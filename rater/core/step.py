@@ -102,7 +102,7 @@ class Step:
         account, terms = self.account, self.account.recharge
         terms.attempt, terms.suppressed = attempt, False
         terms.in_flight = InFlight(recharge, terms.amount, attempt, self.at)
-        terms.requested = [*terms.requested, self.at][-self.rules.settings.recharges_per_month_max :]
+        terms.requested = (*terms.requested, self.at)[-self.rules.settings.recharges_per_month_max :]
         account.sequences.recharges += 1
         self.outputs.append(
             RechargeRequest(
@@ -205,7 +205,7 @@ def balance_record(account: Account, source: Source, at: datetime, sequence: int
         recharge.failures,
         recharge.retry_at,
         recharge.suppressed,
-        tuple(recharge.requested),
+        recharge.requested,
         recharge.low_since,
         account.depleted_since,
         tuple(

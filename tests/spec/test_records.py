@@ -116,6 +116,7 @@ def test_when_it_was_received_is_not_content() -> None:
     world = ada("MCOPSTN1")
     world.call(US, 61, id="x", received_at=at("2025-03-10 11:00"))
     assert world.cdr(US, 61, id="x", received_at=at("2025-03-11 11:00")) == "duplicate"
+    assert world.cdr(US, 61, id="x") == "duplicate"
 
 
 def test_the_caller_is_never_the_destination() -> None:

@@ -13,4 +13,5 @@ class Exit(IntEnum):
     STORE_IN_USE = 4  # another process has the store
     STORE_TOO_NEW = 5  # the store was written by a newer version
     DISK_FULL = 6  # nothing of the last batch was kept; free some space and run again
+    UNREACHABLE = 7  # no Kafka broker answers
     INTERRUPTED = 130

@@ -5,7 +5,7 @@ shell commits outputs and changes together, then merges, or drops the batch and 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
@@ -18,6 +18,11 @@ from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.state import Committed, State
 from rater.core.step import Rules, close_batch
+
+#: What the bytes of a record say, or why they say nothing.
+Decoded = CallRecord | AnyCommand | Refusal
+#: What the rules are applied to.
+Input = Mediated | AnyCommand
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -37,20 +42,30 @@ class Record(msgspec.Struct, frozen=True):
     kind: Literal["cdr", "command"]
     source: Source
     raw: bytes
-    decoded: CallRecord | AnyCommand | Refusal | None = None
+    decoded: Decoded | None = None
     envelope: Envelope | None = None
 
 
 class Batch:
     """What a shell commits in one transaction."""
 
-    __slots__ = ("counts", "outputs", "state", "taken")
+    __slots__ = ("outcomes", "outputs", "state")
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.outputs: list[Output] = []
-        self.counts: Counter[Outcome] = Counter()
-        self.taken = 0
+        #: What became of each record, in order.
+        self.outcomes: list[Outcome] = []
+
+    @property
+    def taken(self) -> int:
+        """How many records were applied."""
+        return len(self.outcomes)
+
+    @property
+    def counts(self) -> Counter[Outcome]:
+        """How many records had each outcome."""
+        return Counter(self.outcomes)
 
     def by_topic(self) -> dict[str, list[Output]]:
         """The outputs of each topic, in order."""
@@ -61,21 +76,29 @@ class Batch:
 
 
 def run_batch(
-    committed: Committed, rules: Rules, records: Iterable[Record], *, until_payment: bool = False
+    committed: Committed,
+    rules: Rules,
+    records: Iterable[Record],
+    *,
+    until_payment: bool = False,
+    admit: Callable[[str], Refusal | None] | None = None,
 ) -> Batch:
     """Apply records in order to a new overlay; with `until_payment` up to the one that asks for a payment.
 
+    `admit` says why this shell must not take records of a tenant, or None when it may.
     An exception is a bug: the shell stops and nothing of the batch is kept.
     """
     decoded = [(record, _decode(record)) for record in records]
+    if admit is not None:
+        decoded = [(record, _admitted(value, admit)) for record, value in decoded]
     committed.prepare(
-        "call", [(call.cdr.tenant, call.cdr.usage_id) for _, call in decoded if isinstance(call, Mediated)]
+        "call", [(call.tenant, call.cdr.usage_id) for _, call in decoded if isinstance(call, Mediated)]
     )
     batch = Batch(State(committed))
-    state, outputs, outcomes = batch.state, batch.outputs, []
+    state, outputs = batch.state, batch.outputs
     for record, value in decoded:
         applied = _apply(state, rules, record, value)
-        outcomes.append(applied.outcome)
+        batch.outcomes.append(applied.outcome)
         outputs.extend(
             applied.outputs
             if record.envelope is None
@@ -83,10 +106,12 @@ def run_batch(
         )
         if until_payment and state.asked_for_payment:
             break
-    batch.taken = len(outcomes)
-    batch.counts.update(outcomes)
     outputs.extend(close_batch(state))
     return batch
+
+
+def _admitted(value: Input | Refusal, admit: Callable[[str], Refusal | None]) -> Input | Refusal:
+    return value if isinstance(value, Refusal) else admit(value.tenant) or value
 
 
 def _enveloped(output: Output, envelope: Envelope) -> Output:
@@ -101,7 +126,7 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
     )
 
 
-def _decode(record: Record) -> Mediated | AnyCommand | Refusal:
+def _decode(record: Record) -> Input | Refusal:
     """Bytes to an input; all that does not need the state is done here, before the first record is applied."""
     value = record.decoded
     if isinstance(value, CallRecord):
@@ -114,7 +139,7 @@ def _decode(record: Record) -> Mediated | AnyCommand | Refusal:
     return decoded if isinstance(decoded, Refusal) else mediate(*decoded)
 
 
-def _apply(state: State, rules: Rules, record: Record, value: Mediated | AnyCommand | Refusal) -> Applied:
+def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -> Applied:
     """Apply one input, or keep its bytes with the reason."""
     if isinstance(value, Mediated):
         return apply_call(state, rules, value, record.source, record.raw)

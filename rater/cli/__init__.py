@@ -11,12 +11,29 @@ import typer
 from rater.errors import RaterError
 from rater.exits import Exit
 
-#: Modules that add their commands to the application with `register(app)`.
-COMMAND_MODULES = ("run", "check", "show", "export", "generate", "rates", "dlq", "demo")
+#: Command -> the module that adds it with `register(app)`; only what is asked for is imported.
+COMMANDS = {
+    "run": "run",
+    "check": "check",
+    "show": "show",
+    "explain": "show",
+    "export": "export",
+    "generate": "generate",
+    "import": "rates",
+    "rates": "rates",
+    "dlq": "dlq",
+    "demo": "demo",
+    "dev": "dev",
+    "topics": "topics",
+    "publish": "publish",
+    "worker": "worker",
+    "consume": "consume",
+    "verify": "verify",
+}
 
 
-def build_app() -> typer.Typer:
-    """The application with every command."""
+def build_app(command: str | None = None) -> typer.Typer:
+    """The application with one command, or with every one."""
     app = typer.Typer(
         name="rater",
         help="Rate call-detail records against bundled minutes and prepaid credit.",
@@ -24,15 +41,20 @@ def build_app() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name in COMMAND_MODULES:
-        importlib.import_module(f"rater.cli.{name}").register(app)
+    app.callback()(_nothing)
+    for module in [COMMANDS[command]] if command in COMMANDS else dict.fromkeys(COMMANDS.values()):
+        importlib.import_module(f"rater.cli.{module}").register(app)
     return app
+
+
+def _nothing() -> None:
+    """Rate call-detail records against bundled minutes and prepaid credit."""
 
 
 def main() -> None:
     """Run the command line; an error that a person can act on is one line on standard error."""
     try:
-        build_app()()
+        build_app(sys.argv[1] if len(sys.argv) > 1 else None)()
     except RaterError as error:
         print(f"rater: {error}", file=sys.stderr)
         sys.exit(error.exit)

@@ -1,14 +1,20 @@
 """`rater check`: play scenarios and say which do not come out as they expect."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 
+from rater.cli.kafka_options import Bootstrap
+from rater.core.settings import RatingSettings
 from rater.errors import RaterError
 from rater.exits import Exit
-from rater.scenarios.engine import EmbeddedEngine
+from rater.kafka.settings import DEFAULT_BOOTSTRAP
+from rater.scenarios.engine import EmbeddedEngine, Engine
+from rater.scenarios.kafka_engine import KafkaEngine
 from rater.scenarios.model import ScenarioFile, read_scenario
 from rater.scenarios.runner import Result, play
 
@@ -20,17 +26,16 @@ def register(app: typer.Typer) -> None:
 
 def check(
     paths: Annotated[list[Path], typer.Argument(help="Scenario files, or folders of them.", metavar="PATH...")],
-    engine: Annotated[str, typer.Option(help="Where to play them: embedded.")] = "embedded",
+    engine: Annotated[str, typer.Option(help="Where to play them: embedded, or kafka.")] = "embedded",
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Play scenario files; exit 1 if any differs from what it expects, 2 if a file is not a scenario.
 
     Example: rater check my-tariff/ ../shared/conformance
     """
-    if engine != "embedded":
-        raise RaterError(f"--engine: expected embedded, got {engine!r}")
     files, unreadable = _read(paths)
-    results = [play(file, EmbeddedEngine) for file in files]
+    results = [play(file, _engine(engine, bootstrap)) for file in files]
     if json:
         typer.echo(orjson.dumps(_summary(results, unreadable)))
     else:
@@ -39,6 +44,16 @@ def check(
         raise typer.Exit(Exit.USAGE)
     if any(result.differences for result in results):
         raise typer.Exit(Exit.FAILED)
+
+
+def _engine(engine: str, bootstrap: str) -> Callable[[RatingSettings], Engine]:
+    match engine:
+        case "embedded":
+            return EmbeddedEngine
+        case "kafka":
+            return partial(KafkaEngine, bootstrap=bootstrap)
+        case _:
+            raise RaterError(f"--engine: expected embedded or kafka, got {engine!r}")
 
 
 def scenario_paths(paths: list[Path]) -> list[Path]:

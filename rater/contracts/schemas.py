@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from rater.contracts.commits import Commit
 from rater.contracts.topics import FOLDER as TOPICS
 from rater.core.inputs import AnyCommand, CallRecord, RateDeck
 from rater.core.outputs import TOPIC_OF
@@ -22,6 +23,7 @@ RECORDS: dict[str, tuple[str, Any]] = {
     "cdrs": ("CallRecord", CallRecord),
     "commands": ("Command", AnyCommand),
     "rate-decks": ("RateDeck", RateDeck),
+    "commits": ("Commit", Commit),
     **{topic: (type.__name__, type) for type, topic in TOPIC_OF.items()},
 }
 

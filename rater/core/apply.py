@@ -11,14 +11,14 @@ import msgspec
 from rater.core.calls import call_arrived
 from rater.core.commands import command_arrived, configure_tenant
 from rater.core.entities import Account, Seen
-from rater.core.inputs import AnyCommand, CallRecord, Source, TenantConfigured
+from rater.core.inputs import AnyCommand, CallRecord, DeckActivated, Source, TenantConfigured
 from rater.core.instants import as_utc
 from rater.core.mediation import Mediated, Refusal
 from rater.core.outputs import Output
 from rater.core.passing_time import open_account
 from rater.core.reasons import EventKind, Outcome, Reason
 from rater.core.state import State
-from rater.core.step import NO_TENANT, Rules, Step, reject_id, rejected
+from rater.core.step import EVERY_TENANT, NO_TENANT, RESERVED_TENANTS, Rules, Step, reject_id, rejected
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):
@@ -32,7 +32,7 @@ def apply_call(state: State, rules: Rules, call: Mediated, source: Source, raw: 
     """Rate a call-detail record, or say why not."""
     cdr = call.cdr
     account = state.account(cdr.tenant)
-    if account is None:
+    if account is None or cdr.tenant in RESERVED_TENANTS:
         message = "expected a tenant that was configured; configure it, then replay this record"
         return reject(state, source, raw, _unknown(cdr.tenant, message), cdr.tenant, cdr.usage_id)
     step = Step(state, rules, account, source, call.at)
@@ -55,6 +55,11 @@ def _refuse_call(step: Step, cdr: CallRecord, raw: bytes, refused: Refusal) -> A
 def apply_command(state: State, rules: Rules, command: AnyCommand, source: Source, raw: bytes) -> Applied:
     """Apply a command, or say why not."""
     account = state.account(command.tenant)
+    if command.tenant in RESERVED_TENANTS:
+        if command.tenant != EVERY_TENANT or not isinstance(command, DeckActivated):
+            message = "expected a tenant's name; only deck_activated can be told to every tenant, as '*'"
+            return reject(state, source, raw, _unknown(command.tenant, message))
+        account = state.account(NO_TENANT) or _nobody(state)
     if account is None:
         if isinstance(command, TenantConfigured):
             return _first_configuration(state, rules, command, source, raw)
@@ -76,7 +81,7 @@ def reject(
     usage_id: str | None = None,
 ) -> Applied:
     """Keep the raw bytes of an input that cannot be applied; the same bytes again are a duplicate."""
-    account = state.account(tenant) if tenant else None
+    account = state.account(tenant) if tenant and tenant not in RESERVED_TENANTS else None
     claimed = None if account else tenant
     if account is None:
         account = state.account(NO_TENANT) or _nobody(state)

@@ -23,23 +23,21 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     refused = refusal(call, account.currency, emergency)
     if refused is not None:
         return refused
+    live = step.state.call(account.tenant, cdr.usage_id)
+    if live is not None:
+        if cdr.version < live.version or (cdr.version == live.version and call.content == live.content):
+            return Outcome.DUPLICATE
+        if cdr.version == live.version:
+            message = f"version {cdr.version} of this usage id was rated with other content"
+            return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
     if step.at > account.clock:
         advance(step, step.at)
-    live = step.state.call(account.tenant, cdr.usage_id)
     before = account.balance
-    if live is None:
-        rate_call(step, call, user, held, emergency, None)
-        balance_moved(step, before)
-        return Outcome.RATED
-    if cdr.version < live.version or (cdr.version == live.version and call.content == live.content):
-        return Outcome.DUPLICATE
-    if cdr.version == live.version:
-        message = f"version {cdr.version} of this usage id was rated with other content"
-        return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
-    _reverse(step, call, live)
-    rate_call(step, call, user, held, emergency, live.version)
+    if live is not None:
+        _reverse(step, call, live)
+    rate_call(step, call, user, held, emergency, live.version if live else None)
     balance_moved(step, before)
-    return Outcome.CORRECTED
+    return Outcome.CORRECTED if live else Outcome.RATED
 
 
 def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:

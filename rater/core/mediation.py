@@ -49,6 +49,11 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     impossible: Refusal | None
     unreadable: Refusal | None
 
+    @property
+    def tenant(self) -> str:
+        """Whose call it is."""
+        return self.cdr.tenant
+
 
 def in_utc(cdr: CallRecord) -> CallRecord:
     """The record with every instant in UTC, so that the same call has the same content."""

@@ -18,7 +18,7 @@ from rater.core.outputs import Segment
 from rater.core.policies import policy_allows
 from rater.core.pools import available, take
 from rater.core.reasons import Anomaly, CallType, EventKind, NumberType, Pocket
-from rater.core.step import Step
+from rater.core.step import NO_TENANT, Step
 from rater.core.tariff import Rate, Tariff, charge
 
 #: Answers of the decision table; they depend on nothing but their key.
@@ -173,10 +173,18 @@ def _may_spend(account: Account, route: Route) -> bool:
 
 
 def _tariff(step: Step, at: datetime) -> Tariff | None:
-    """The deck in force when the call started: the latest activation at or before that instant."""
-    for since, version in reversed(step.account.decks):
+    """The deck in force when the call started: the tenant's own, else the one that every tenant has."""
+    version = _in_force(step.account, at)
+    if version is None and (everybody := step.state.account(NO_TENANT)) is not None:
+        version = _in_force(everybody, at)
+    return None if version is None else step.rules.tariffs[version]
+
+
+def _in_force(account: Account, at: datetime) -> str | None:
+    """The latest activation at or before an instant."""
+    for since, version in reversed(account.decks):
         if since is None or since <= at:
-            return step.rules.tariffs[version]
+            return version
     return None
 
 

@@ -117,6 +117,7 @@ class Reason(ClosedList):
     NO_RECHARGE_IN_FLIGHT = "no_recharge_in_flight"  # a payment that answers no request of ours
     PAYMENT_MISMATCH = "payment_mismatch"  # the payment's amount is not the one that was asked for
     UNKNOWN_DECK = "unknown_deck"  # no deck of this version was published
+    WRONG_PARTITION = "wrong_partition"  # published with another partitioner than the tenant's other records
 
 
 class Anomaly(ClosedList):

@@ -32,6 +32,9 @@ from rater.core.tariff import Tariffs
 _RANK = {kind: rank for rank, kind in enumerate(EventKind)}
 #: The tenant under which outputs are kept that no known tenant caused.
 NO_TENANT = "-"
+#: The tenant of a command for all of them, also for those that are configured later.
+EVERY_TENANT = "*"
+RESERVED_TENANTS = frozenset({NO_TENANT, EVERY_TENANT})
 
 
 class Rules(msgspec.Struct, frozen=True):

@@ -106,6 +106,12 @@ class Tariffs(dict[str, Tariff]):
         if deck.version not in self:
             self[deck.version] = Tariff(deck)
 
+    def without(self, versions: tuple[str, ...]) -> "Tariffs":
+        """The same decks without some: as it was before those were published."""
+        return (
+            Tariffs({name: tariff for name, tariff in self.items() if name not in versions}) if versions else self
+        )
+
 
 class _PrefixIndex:
     """Rows by prefix, and the lengths that occur under each group of leading digits."""

@@ -19,7 +19,7 @@ from rater.core.money import parse_micros
 from rater.core.outputs import AccountEvent, Debit, RechargeRequest, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
-from rater.core.step import Rules
+from rater.core.step import EVERY_TENANT, Rules
 from rater.core.tariff import Tariffs
 from rater.embedded.gateway import PaymentGateway
 from rater.embedded.store import Position, Store
@@ -73,12 +73,9 @@ class EmbeddedRater:
         self._rules.tariffs.publish(deck)
 
     def activate(self, version: str) -> None:
-        """Price every tenant's calls with this deck; tenants that have it already are left alone."""
-        commands: list[AnyCommand] = [
-            DeckActivated(tenant=tenant, id=f"deck-{version}", at=_ALWAYS, version=version)
-            for tenant in self.store.tenants()
-        ]
-        self._batches(_records_of(commands, "decks"))
+        """Price every tenant's calls with this deck, unless a tenant has one of its own."""
+        command = DeckActivated(tenant=EVERY_TENANT, id=f"deck-{version}", at=_ALWAYS, version=version)
+        self._batches(_records_of([command], "decks"))
 
     def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
         """Rate what is new in a source."""

@@ -32,6 +32,9 @@ class Engine(Protocol):
     def pool(self, tenant: str, name: str) -> PoolUse | None:
         """A pool's minutes; None when no pool can have this name."""
 
+    def close(self) -> None:
+        """Let go of everything."""
+
 
 class EmbeddedEngine:
     """The rater in this process, without a file."""
@@ -39,7 +42,7 @@ class EmbeddedEngine:
     def __init__(self, settings: RatingSettings) -> None:
         self._memory = Memory()
         self._rules = Rules(settings, Tariffs())
-        self._submitted = 0
+        self._submitted = {"cdrs": 0, "commands": 0}
 
     def publish(self, deck: RateDeck) -> None:
         """See Engine."""
@@ -47,8 +50,9 @@ class EmbeddedEngine:
 
     def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
         """See Engine."""
-        source = Source("cdrs" if kind == "cdr" else "commands", 0, self._submitted)
-        self._submitted += 1
+        topic = "cdrs" if kind == "cdr" else "commands"
+        source = Source(topic, 0, self._submitted[topic])
+        self._submitted[topic] += 1
         record = Record("cdr" if kind == "cdr" else "command", source, raw)
         batch = run_batch(self._memory, self._rules, [record])
         self._memory.merge(batch.state)
@@ -63,3 +67,6 @@ class EmbeddedEngine:
     def pool(self, tenant: str, name: str) -> PoolUse | None:
         """See Engine."""
         return pool_use(State(self._memory), self._rules.settings, self.account(tenant), name)
+
+    def close(self) -> None:
+        """See Engine."""

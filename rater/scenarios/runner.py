@@ -63,20 +63,26 @@ class Result(msgspec.Struct, frozen=True):
 
 def play(file: ScenarioFile, engine_for: Callable[[RatingSettings], Engine]) -> Result:
     """Provision the tenant, take the steps in order, compare after each."""
-    scenario = file.scenario
     engine = engine_for(file.settings)
+    try:
+        return Result(file, tuple(_play(file, engine)))
+    finally:
+        engine.close()
+
+
+def _play(file: ScenarioFile, engine: Engine) -> Iterator[str]:
+    """Each difference as one line."""
+    scenario = file.scenario
     deck_path = file.path.parent / scenario.rate_deck
     engine.publish(read_deck(Path(deck_path), version=scenario.rate_deck, currency=scenario.tenant.currency))
     for command in provisioning(scenario):
         engine.submit("command", encode_input(command))
-    found: list[str] = []
     for index, step in enumerate(scenario.steps):
         kind, raw = _record(scenario.tenant.id, index, step.action)
         outcome, outputs = engine.submit(kind, raw)
         differing = differences(step.expect, outcome, outputs, engine, scenario.tenant.id)
         where = f"{file.path}:{file.step_line(index)}: steps[{index}]"
-        found.extend(f"{where}: {difference}" for difference in differing)
-    return Result(file, tuple(found))
+        yield from (f"{where}: {difference}" for difference in differing)
 
 
 def provisioning(scenario: Scenario) -> Iterator[AnyCommand]:

@@ -1,0 +1,112 @@
+"""`rater publish`: files to topics."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.contracts.codec import claimed_tenant, decode_cdr, decode_command, encode_input
+from rater.core.inputs import DeckActivated
+from rater.core.mediation import Refusal
+from rater.core.step import EVERY_TENANT
+from rater.errors import RaterError
+from rater.exits import Exit
+from rater.formats.deck_csv import read_deck
+from rater.formats.source import FORMATS, InputFile
+from rater.kafka.publish import Message, publish
+from rater.kafka.settings import DEFAULT_BOOTSTRAP
+from rater.task import Record
+
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+#: The key of bytes that do not say whose they are.
+_NOBODY = "-"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("publish")(publish_files)
+
+
+def publish_files(
+    files: Annotated[
+        list[str] | None, typer.Argument(help="CDR files, or - for standard input.", metavar="FILE...")
+    ] = None,
+    commands: Annotated[list[Path] | None, typer.Option(help="Commands in JSON Lines.")] = None,
+    deck: Annotated[list[Path] | None, typer.Option(help="A rate deck in CSV.")] = None,
+    activate: Annotated[
+        list[str] | None, typer.Option(help="Put the decks in force for this tenant only (may be given again).")
+    ] = None,
+    currency: Annotated[str, typer.Option(help="The currency of the decks.")] = "USD",
+    tenant: Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")
+    ] = None,
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+    prefix: Prefix = "",
+) -> None:
+    """Publish decks, commands and call-detail records, in this order; publishing twice changes nothing.
+
+    A deck is put in force for every tenant, unless --activate names some.
+
+    Exit 3 if rows of a file could not be read; they are named on standard error and were not published.
+
+    Example: rater publish --deck rates.csv --commands setup.jsonl cdrs.jsonl
+    """
+    if format is not None and format not in FORMATS:
+        raise RaterError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    refused: list[str] = []
+    messages = _messages(files or [], commands or [], deck or [], activate or [], currency, tenant, format, refused)
+    columns = SpinnerColumn(), TextColumn("{task.description} {task.completed:,}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("published", total=None)
+        settings = kafka_settings(bootstrap, prefix)
+        stored = asyncio.run(publish(settings, messages, lambda n: progress.advance(task, n)))
+    typer.echo(f"{stored} records published", err=True)
+    for line in refused:
+        typer.echo(line, err=True)
+    if refused:
+        raise typer.Exit(Exit.REFUSED)
+
+
+def _messages(
+    files: list[str],
+    commands: list[Path],
+    decks: list[Path],
+    activate: list[str],
+    currency: str,
+    tenant: str | None,
+    format: str | None,
+    refused: list[str],
+) -> Iterator[Message]:
+    versions = [read_deck(path, currency=currency) for path in decks]
+    for version in versions:
+        yield "rate-decks", version.version, encode_input(version)
+    for path in commands:
+        for record in InputFile(str(path), "commands").records():
+            yield _message("commands", record)
+    for version in versions:
+        for owner in activate or [EVERY_TENANT]:
+            command = DeckActivated(tenant=owner, id=f"deck-{version.version}", at=_ALWAYS, version=version.version)
+            yield "commands", owner, encode_input(command)
+    for name in files:
+        for record in InputFile(name, format, tenant).records():
+            if isinstance(record.decoded, Refusal):
+                wrong = record.decoded
+                refused.append(f"{name}:{record.source.offset}: {wrong.field}: {wrong.message}")
+            else:
+                yield _message("cdrs" if record.kind == "cdr" else "commands", record)
+
+
+def _message(topic: str, record: Record) -> Message:
+    """The record as its topic wants it; bytes that do not decode go as they are, to become dead letters."""
+    if record.decoded is not None and not isinstance(record.decoded, Refusal):
+        return topic, record.decoded.tenant, encode_input(record.decoded)
+    value = decode_cdr(record.raw) if topic == "cdrs" else decode_command(record.raw)
+    owner = claimed_tenant(record.raw) or _NOBODY if isinstance(value, Refusal) else value.tenant
+    return topic, owner, record.raw

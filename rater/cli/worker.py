@@ -1,0 +1,39 @@
+"""`rater worker`: rate the partitions that the group gives to this process, until SIGTERM."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import faust
+import typer
+
+from rater.app import WEB_PORT, make_app
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.core.settings import RatingSettings
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, WorkerSettings, from_environment
+from rater.kafka.topics import partitions_of
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("worker")(worker)
+
+
+def worker(
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+    prefix: Prefix = "",
+    index: Annotated[Path, typer.Option(help="The folder of the usage-id index.")] = Path("rater-index"),
+    instance: Annotated[str | None, typer.Option(help="Static membership: the same name after a restart.")] = None,
+    web_port: Annotated[int, typer.Option(help="Port of /livez, /readyz, /metrics.")] = WEB_PORT,
+    loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Rate call-detail records from Kafka, exactly once; SIGTERM finishes the batch and exits 0.
+
+    Example: rater worker --bootstrap 127.0.0.1:9092 --instance worker-1
+    """
+    kafka = kafka_settings(bootstrap, prefix)
+    asyncio.run(partitions_of(kafka, "cdrs"))  # says clearly what is not there
+    settings = from_environment(WorkerSettings).model_copy(update={"index_folder": index, "instance": instance})
+    index.mkdir(parents=True, exist_ok=True)
+    app = make_app(kafka, settings, RatingSettings(), web_port)
+    faust.Worker(app, loglevel=loglevel, redirect_stdouts=False).execute_from_commandline()

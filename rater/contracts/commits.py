@@ -1,0 +1,25 @@
+"""What one commit of the rating task took, in order: the record of the `commits` topic.
+
+With it the result can be computed again: commits in their order, in each the commands before the call records.
+"""
+
+import msgspec
+
+from rater.core.reasons import Outcome
+
+
+class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Offsets taken from the two inputs (`first` up to, not including, `next`), and what became of the records.
+
+    `sequence` is gapless per partition, from 1.  `unknown_decks` are versions that commands of this commit named
+    and that were not published at that time.
+    """
+
+    partition: int
+    sequence: int
+    commands_first: int
+    commands_next: int
+    cdrs_first: int
+    cdrs_next: int
+    outcomes: dict[Outcome, int]
+    unknown_decks: tuple[str, ...] = ()

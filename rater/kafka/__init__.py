@@ -1,0 +1,1 @@
+"""The shell on Apache Kafka: topics, the rating worker, publishing, consuming, verifying."""

@@ -1,0 +1,118 @@
+"""The rating task's state as records of the `state` topic, and in memory: one record for each changed entity.
+
+Values are decoded when a rule first asks for them, so that restoring costs no more than reading.
+Refuses to know Kafka, rules, and the usage-id index (see `index`).
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from rater.core.entities import Entity
+from rater.core.state import KINDS, Key, State
+from rater.errors import RaterError
+
+#: Raised whenever an older program could misread what a newer one writes.
+STATE_VERSION = 1
+META_KEY = b"meta"
+#: Live calls are not in the changelog: they are found again in `rated-calls`.
+LOGGED_KINDS = tuple(kind for kind in KINDS if kind != "call")
+
+pack = msgspec.msgpack.Encoder().encode
+_unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.items()}
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """Where the task stands: the next offset of each input, and how many commits there were."""
+
+    version: int
+    commits: int
+    positions: dict[str, int]
+
+
+_decode_meta = msgspec.msgpack.Decoder(Meta).decode
+
+
+def state_key(kind: str, key: Key) -> bytes:
+    """`kind/tenant/name`; a slash within the tenant is escaped, so that no two entities share a key."""
+    tenant, name = key
+    if "/" in tenant or "%" in tenant:
+        tenant = tenant.replace("%", "%25").replace("/", "%2F")
+    return f"{kind}/{tenant}/{name}".encode()
+
+
+def entity_of(key: bytes, value: bytes) -> tuple[str, Key, Entity]:
+    """What a record of the topic says: kind, (tenant, name), entity."""
+    kind, tenant, name = key.decode().split("/", 2)
+    return kind, (tenant.replace("%2F", "/").replace("%25", "%"), name), _unpack[kind](value)
+
+
+def changes_of(state: State) -> list[tuple[bytes, bytes]]:
+    """The records that a batch's changes are: coalesced, one for each entity."""
+    return [
+        (state_key(kind, key), pack(entity))
+        for kind, changed in state.changes().items()
+        if kind != "call"
+        for key, entity in changed.items()
+    ]
+
+
+class Entities:
+    """The committed entities of one partition."""
+
+    def __init__(self) -> None:
+        self.meta = Meta(STATE_VERSION, 0, {})
+        self._raw: dict[bytes, bytes] = {}
+        self._decoded: dict[str, dict[Key, Entity]] = {kind: {} for kind in LOGGED_KINDS}
+
+    def take(self, key: bytes, value: bytes | None) -> None:
+        """A record of the changelog, while restoring."""
+        if key == META_KEY:
+            if value is not None:
+                self.meta = read_meta(value)
+        elif value is None:
+            self._raw.pop(key, None)
+        else:
+            self._raw[key] = value
+
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """The committed entity, or None."""
+        decoded = self._decoded[kind]
+        found = decoded.get(key)
+        if found is None and self._raw:
+            raw = self._raw.pop(state_key(kind, key), None)
+            if raw is not None:
+                found = decoded[key] = _unpack[kind](raw)
+        return found
+
+    def merge(self, state: State, meta: Meta) -> None:
+        """Take over what was committed."""
+        self.meta = meta
+        for kind, changed in state.changes().items():
+            if kind != "call":
+                self._decoded[kind].update(changed)
+        if self._raw:
+            for kind, changed in state.changes().items():
+                for key in changed:
+                    self._raw.pop(state_key(kind, key), None)
+
+    def tenants(self) -> Iterator[str]:
+        """Every tenant of the partition."""
+        for key in self._raw:
+            if key.startswith(b"account/"):
+                yield key.decode().split("/", 2)[1].replace("%2F", "/").replace("%25", "%")
+        yield from (tenant for tenant, _ in self._decoded["account"])
+
+    def __len__(self) -> int:
+        return len(self._raw) + sum(map(len, self._decoded.values()))
+
+
+def read_meta(value: bytes) -> Meta:
+    """The meta record; RaterError if a newer program wrote it."""
+    meta = _decode_meta(value)
+    if meta.version > STATE_VERSION:
+        raise RaterError(
+            f"topic state: written by a newer rater (state version {meta.version}, this one knows {STATE_VERSION});"
+            " upgrade this worker, nothing was changed"
+        )
+    return meta

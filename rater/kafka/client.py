@@ -1,0 +1,235 @@
+"""The port of the rating task on aiokafka.
+
+What aiokafka 0.14 asks for: every send is awaited before the commit (a commit succeeds even if a batch failed); a
+restored position is compared with the end, not a record's offset (markers lie between); `stop` does not abort.
+Refuses to know rating.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    IllegalOperation,
+    InvalidProducerEpoch,
+    KafkaError,
+    OffsetOutOfRangeError,
+    ProducerFenced,
+)
+from aiokafka.structs import OffsetAndMetadata
+
+from rater.errors import RaterError
+from rater.kafka.connect import UnreachableError, connection, started
+from rater.kafka.port import Consumed, Doubt, Fenced, Writes
+from rater.kafka.settings import KafkaSettings, WorkerSettings
+from rater.kafka.topics import MESSAGE_BYTES_MAX
+
+RETRY_BACKOFF_MS = 20
+_BATCH_BYTES = 900_000
+_READ_RECORDS = 20_000
+_READ_WAIT_MS = 200
+_ABORT_TIMEOUT_S = 3.0
+_BACK_OFF_S = 0.05
+_BACK_OFF_MAX_S = 2.0
+
+
+class AiokafkaLog:
+    """One partition; its inputs come from a consumer that the worker's partitions share."""
+
+    def __init__(
+        self, settings: KafkaSettings, worker: WorkerSettings, inputs: AIOKafkaConsumer, partition: int
+    ) -> None:
+        self.partition = partition
+        self._settings = settings
+        self._worker = worker
+        self._inputs = inputs
+        self._topics = {settings.topic(topic): topic for topic in ("commands", "cdrs")}
+        self._input_partitions = [TopicPartition(topic, partition) for topic in self._topics]
+        self._commands_end = 0
+        self._producer: AIOKafkaProducer | None = None
+
+    async def fence(self) -> None:
+        """See PartitionLog."""
+        await self.close()
+        producer = AIOKafkaProducer(
+            **connection(self._settings),
+            transactional_id=self._settings.transactional_id(self.partition),
+            transaction_timeout_ms=self._worker.transaction_timeout_ms,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=MESSAGE_BYTES_MAX,
+            acks="all",
+        )
+        async with doubted():
+            self._producer = await started(self._settings, producer)
+            await producer.begin_transaction()  # the id is ours once a transaction can begin
+            await producer.abort_transaction()
+
+    async def read(self, topic: str, start: int | None) -> AsyncIterator[Sequence[Consumed]]:
+        """See PartitionLog."""
+        async with doubted():
+            async for records in read_partition(self._settings, topic, self.partition, start):
+                yield records
+
+    async def end(self, topic: str) -> int:
+        """See PartitionLog."""
+        async with doubted():
+            consumer = await started(self._settings, committed_reader(self._settings))
+            try:
+                partition = TopicPartition(self._settings.topic(topic), self.partition)
+                return int((await consumer.end_offsets([partition]))[partition])
+            finally:
+                await consumer.stop()
+
+    async def back_off(self, doubts: int) -> None:
+        """See PartitionLog."""
+        await asyncio.sleep(min(_BACK_OFF_S * 2**doubts, _BACK_OFF_MAX_S))
+
+    async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
+        """See PartitionLog; what is no longer assigned is left alone."""
+        found: dict[str, int] = {}
+        async with doubted():
+            first = await self._inputs.beginning_offsets(self._input_partitions)
+            commands = self._input_partitions[0]
+            self._commands_end = (await self._inputs.end_offsets([commands]))[commands]
+            for partition in self._input_partitions:
+                if partition not in self._inputs.assignment():
+                    raise Doubt(f"{partition.topic}/{partition.partition} is not ours any more")
+                topic = self._topics[partition.topic]
+                known = positions[topic]
+                found[topic] = first[partition] if known is None else known
+                self._inputs.seek(partition, found[topic])
+                self._inputs.resume(partition)
+        return found
+
+    async def fetch(self, limit: int) -> Sequence[Consumed]:
+        """See PartitionLog."""
+        try:
+            async with doubted():
+                wanted = self._input_partitions[:1] if await self._commands_wait() else self._input_partitions
+                found = await self._inputs.getmany(
+                    *wanted, timeout_ms=self._worker.batch_wait_ms, max_records=limit
+                )
+        except Doubt as doubt:
+            if isinstance(doubt.__cause__, OffsetOutOfRangeError):
+                raise RaterError(f"inputs were deleted before they were rated: {doubt.__cause__}") from doubt
+            raise
+        return [
+            Consumed(self._topics[record.topic], record.partition, record.offset, record.key, record.value)
+            for records in found.values()
+            for record in records
+        ]
+
+    async def _commands_wait(self) -> bool:
+        """Whether commands were published that were not read yet: they go before call records."""
+        commands = self._input_partitions[0]
+        if commands not in self._inputs.assignment():
+            return False
+        end = max(self._commands_end, self._inputs.last_stable_offset(commands) or 0)
+        return bool(await self._inputs.position(commands) < end)
+
+    async def begin(self) -> None:
+        """See PartitionLog."""
+        async with doubted():
+            await self._open_producer().begin_transaction()
+
+    async def send(self, writes: Writes) -> Mapping[str, int]:
+        """See PartitionLog."""
+        producer = self._open_producer()
+        async with doubted():
+            stored = [
+                (topic, count, future)
+                for topic, records in writes.items()
+                for count, future in await self._send_one(producer, topic, records)
+            ]
+            await asyncio.gather(*[future for _, _, future in stored], return_exceptions=True)
+            return {topic: (await future).offset + count for topic, count, future in stored}
+
+    async def _send_one(
+        self, producer: AIOKafkaProducer, topic: str, records: Sequence[tuple[bytes, bytes]]
+    ) -> list[tuple[int, asyncio.Future]]:  # type: ignore[type-arg]  # of aiokafka's untyped metadata
+        """A batch built here is five times cheaper than `send`; it takes its first record whatever its size."""
+        name = self._settings.topic(topic)
+        batches = [producer.create_batch()]
+        for key, value in records:
+            while batches[-1].append(key=key, value=value, timestamp=None) is None:
+                batches.append(producer.create_batch())
+        return [
+            (batch.record_count(), await producer.send_batch(batch, name, partition=self.partition))
+            for batch in batches
+            if batch.record_count()
+        ]
+
+    async def send_offsets(self, positions: Mapping[str, int]) -> None:
+        """See PartitionLog."""
+        offsets = {
+            TopicPartition(self._settings.topic(topic), self.partition): OffsetAndMetadata(position, "")
+            for topic, position in positions.items()
+        }
+        async with doubted():
+            await self._open_producer().send_offsets_to_transaction(offsets, self._settings.group)
+
+    async def commit(self) -> None:
+        """See PartitionLog."""
+        async with doubted():
+            await self._open_producer().commit_transaction()
+
+    async def close(self) -> None:
+        """See PartitionLog."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        with contextlib.suppress(KafkaError, IllegalOperation, TimeoutError, AssertionError):
+            await asyncio.wait_for(producer.abort_transaction(), _ABORT_TIMEOUT_S)
+        with contextlib.suppress(KafkaError, TimeoutError):
+            await asyncio.wait_for(producer.stop(), _ABORT_TIMEOUT_S)
+
+    def _open_producer(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            raise Doubt("no producer: ownership was given up")
+        return self._producer
+
+
+@contextlib.asynccontextmanager
+async def doubted() -> AsyncIterator[None]:
+    """Whatever the client library raises inside is doubt."""
+    try:
+        yield
+    except (ProducerFenced, InvalidProducerEpoch) as fenced:
+        raise Fenced(str(fenced)) from fenced
+    except (KafkaError, IllegalOperation, UnreachableError, TimeoutError) as wrong:
+        raise Doubt(f"{type(wrong).__name__}: {wrong}") from wrong
+
+
+def committed_reader(settings: KafkaSettings) -> AIOKafkaConsumer:
+    """A consumer of its own, without a group, that sees committed records only."""
+    return AIOKafkaConsumer(
+        **connection(settings),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_bytes=64 << 20,
+        max_partition_fetch_bytes=8 << 20,
+        retry_backoff_ms=RETRY_BACKOFF_MS,
+    )
+
+
+async def read_partition(
+    settings: KafkaSettings, topic: str, partition: int, start: int | None
+) -> AsyncIterator[Sequence[Consumed]]:
+    """Committed records of a partition from `start` (None, or one that is gone: the first) to its end as of now."""
+    consumer = await started(settings, committed_reader(settings))
+    try:
+        async with doubted():
+            source = TopicPartition(settings.topic(topic), partition)
+            consumer.assign([source])
+            first = (await consumer.beginning_offsets([source]))[source]
+            end = (await consumer.end_offsets([source]))[source]
+            consumer.seek(source, max(first, start or 0))
+            while await consumer.position(source) < end:
+                found = await consumer.getmany(source, timeout_ms=_READ_WAIT_MS, max_records=_READ_RECORDS)
+                for records in found.values():
+                    yield [Consumed(topic, partition, r.offset, r.key, r.value) for r in records]
+    finally:
+        await consumer.stop()

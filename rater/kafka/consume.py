@@ -1,0 +1,75 @@
+"""Read an output topic as a careful consumer does: committed records only, ids and sequences checked on the way.
+
+Refuses to know what the records mean.
+"""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from aiokafka import TopicPartition
+
+from rater.kafka.client import committed_reader, doubted
+from rater.kafka.connect import started
+from rater.kafka.port import Consumed
+from rater.kafka.settings import KafkaSettings
+from rater.kafka.topics import partitions_of
+
+_READ_WAIT_MS = 200
+
+
+async def read_topic(settings: KafkaSettings, topic: str, *, follow: bool = False) -> AsyncIterator[list[Consumed]]:
+    """Every committed record of a topic, partition by partition in order; then what comes, if it is to follow."""
+    numbers = range(await partitions_of(settings, topic))
+    sources = [TopicPartition(settings.topic(topic), number) for number in numbers]
+    consumer = await started(settings, committed_reader(settings))
+    try:
+        async with doubted():
+            consumer.assign(sources)
+            first = await consumer.beginning_offsets(sources)
+            ends = await consumer.end_offsets(sources)
+            for source in sources:
+                consumer.seek(source, first[source])
+            while follow or [True for source in sources if await consumer.position(source) < ends[source]]:
+                for records in (await consumer.getmany(timeout_ms=_READ_WAIT_MS)).values():
+                    yield [Consumed(topic, r.partition, r.offset, r.key, r.value) for r in records]
+    finally:
+        await consumer.stop()
+
+
+class _Numbered(msgspec.Struct, frozen=True):
+    """What every output has."""
+
+    tenant: str
+    id: str
+    sequence: int
+
+
+_decode = msgspec.json.Decoder(_Numbered).decode
+
+
+class SequenceCheck:
+    """Follows each tenant's sequence in one topic; what it finds wrong is one sentence each.
+
+    In a compacted topic earlier records may be gone, so there sequences only have to rise.
+    """
+
+    def __init__(self, topic: str, *, compacted: bool) -> None:
+        self._topic = topic
+        self._compacted = compacted
+        self._last: dict[tuple[int, str], int] = {}
+        self._ids: set[tuple[int, str, str]] = set()
+
+    def check(self, record: Consumed) -> str | None:
+        """What is wrong with the next record, or None."""
+        output = _decode(record.value or b"")
+        where = f"{self._topic}/{record.partition}@{record.offset}: tenant {output.tenant}"
+        place = (record.partition, output.tenant)
+        before = self._last.get(place, 0)
+        self._last[place] = output.sequence
+        if (*place, output.id) in self._ids:
+            return f"{where}: id {output.id} came twice"
+        if not self._compacted:
+            self._ids.add((*place, output.id))
+        if output.sequence == before + 1 or (self._compacted and output.sequence > before):
+            return None
+        return f"{where}: expected sequence {before + 1}, got {output.sequence}"

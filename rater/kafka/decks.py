@@ -1,0 +1,75 @@
+"""The rate decks that were published: the `rate-decks` topic, read from the start and followed.
+
+Refuses to know accounts and prices.
+"""
+
+import asyncio
+import time
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from rater.contracts.codec import decode_deck
+from rater.core.mediation import Refusal
+from rater.core.tariff import Tariffs
+from rater.kafka.client import committed_reader, doubted
+from rater.kafka.connect import started
+from rater.kafka.settings import KafkaSettings
+from rater.kafka.topics import partitions_of
+
+_READ_WAIT_MS = 200
+_LOOK_AGAIN_S = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class DeckReader:
+    """Reads every version once; all partitions of a worker share it."""
+
+    def __init__(self, settings: KafkaSettings, wait_s: float) -> None:
+        self.tariffs = Tariffs()
+        self._settings = settings
+        self._wait_s = wait_s
+        self._consumer: AIOKafkaConsumer | None = None
+        self._reading = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect, and read what is there."""
+        self._consumer = await started(self._settings, committed_reader(self._settings))
+        topic, count = "rate-decks", await partitions_of(self._settings, "rate-decks")
+        self._consumer.assign([TopicPartition(self._settings.topic(topic), n) for n in range(count)])
+        await self._consumer.seek_to_beginning()
+        await self.read_to_end()
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._consumer is not None:
+            await self._consumer.stop()
+
+    async def read_to_end(self) -> None:
+        """See rater.kafka.rating_task.Decks."""
+        async with self._reading, doubted():
+            consumer = self._consumer
+            assert consumer is not None, "started"
+            ends = await consumer.end_offsets(list(consumer.assignment()))
+            while [True for partition, end in ends.items() if await consumer.position(partition) < end]:
+                for records in (await consumer.getmany(timeout_ms=_READ_WAIT_MS)).values():
+                    for record in records:
+                        self._take(record.value)
+
+    async def wait_for(self, versions: set[str]) -> None:
+        """See rater.kafka.rating_task.Decks."""
+        deadline = time.monotonic() + self._wait_s
+        await self.read_to_end()
+        while not all(version in self.tariffs for version in versions) and time.monotonic() < deadline:
+            log.info("waiting for rate decks", versions=sorted(versions))
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            await self.read_to_end()
+
+    def _take(self, value: bytes | None) -> None:
+        """Publish a version; one that does not decode prices nothing, so a command that names it is refused."""
+        deck = decode_deck(value or b"")
+        if isinstance(deck, Refusal):
+            log.error("a rate deck cannot be read", field=deck.field, reason=deck.message)
+        else:
+            self.tariffs.publish(deck)

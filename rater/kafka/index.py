@@ -1,0 +1,136 @@
+"""The usage-id index of one partition: the live version of every call, found by tenant and usage id.
+
+It is a cache of `rated-calls`, written after the commit, and carries the position up to which it stands; whatever
+is missing is read from the topic, and an index that does not fit the topic is emptied.
+Refuses to know Kafka and rules.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from rocksdict import AccessType, BlockBasedOptions, Options, Rdict, WriteBatch
+
+from rater.core.entities import LiveCall
+from rater.core.instants import parse_period
+from rater.core.money import parse_micros
+from rater.core.outputs import RatedCall
+from rater.core.reasons import Pocket
+from rater.core.state import Key
+
+_STANDS_AT = b"stands-at"
+_BLOOM_BITS = 10
+_WRITE_BUFFER_BYTES = 8 << 20
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(LiveCall).decode
+
+
+class StandsAt(msgspec.Struct, frozen=True):
+    """The position in `rated-calls` after the last call that the index knows, and that call's id."""
+
+    position: int = 0
+    last: str = ""
+
+
+class UsageIndex(Protocol):
+    """Live calls by (tenant, usage id)."""
+
+    stands_at: StandsAt
+
+    def fetch(self, keys: Sequence[Key]) -> Mapping[Key, LiveCall]:
+        """The live calls among these keys."""
+
+    def put(self, calls: Mapping[Key, LiveCall], stands_at: StandsAt) -> None:
+        """Take in calls and the position after them, both or neither."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+    def close(self) -> None:
+        """Let go of files."""
+
+
+class MemoryIndex:
+    """An index that a restart forgets."""
+
+    def __init__(self) -> None:
+        self.stands_at = StandsAt()
+        self._calls: dict[Key, LiveCall] = {}
+
+    def fetch(self, keys: Sequence[Key]) -> Mapping[Key, LiveCall]:
+        """See UsageIndex."""
+        calls = self._calls
+        return {key: calls[key] for key in keys if key in calls}
+
+    def put(self, calls: Mapping[Key, LiveCall], stands_at: StandsAt) -> None:
+        """See UsageIndex."""
+        self._calls.update(calls)
+        self.stands_at = stands_at
+
+    def clear(self) -> None:
+        """See UsageIndex."""
+        self._calls.clear()
+        self.stands_at = StandsAt()
+
+    def close(self) -> None:
+        """See UsageIndex."""
+
+
+class DiskIndex:
+    """An index in a RocksDB folder: bounded memory, kept over restarts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open()
+
+    def _open(self) -> None:
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+        options.set_keep_log_file_num(1)
+        table = BlockBasedOptions()
+        table.set_bloom_filter(_BLOOM_BITS, block_based=False)
+        options.set_block_based_table_factory(table)
+        self._db = Rdict(str(self._folder), options, access_type=AccessType.read_write())
+        stands = self._db.get(_STANDS_AT)
+        self.stands_at = msgspec.msgpack.decode(stands, type=StandsAt) if stands else StandsAt()
+
+    def fetch(self, keys: Sequence[Key]) -> Mapping[Key, LiveCall]:
+        """See UsageIndex."""
+        found: list[bytes | None] = self._db.get([_hash(key) for key in keys])  # type: ignore[assignment]  # a list for a list
+        return {key: _unpack(value) for key, value in zip(keys, found, strict=True) if value is not None}
+
+    def put(self, calls: Mapping[Key, LiveCall], stands_at: StandsAt) -> None:
+        """See UsageIndex."""
+        batch = WriteBatch(raw_mode=True)
+        for key, call in calls.items():
+            batch.put(_hash(key), _pack(call))
+        batch.put(_STANDS_AT, _pack(stands_at))
+        self._db.write(batch)
+        self.stands_at = stands_at
+
+    def clear(self) -> None:
+        """See UsageIndex."""
+        self.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._open()
+
+    def close(self) -> None:
+        """See UsageIndex."""
+        self._db.close()
+
+
+def live_call(call: RatedCall) -> LiveCall:
+    """What the index keeps of a rated call: enough to tell a duplicate and to reverse it."""
+    pools = tuple([(s.pool, s.minutes) for s in call.segments if s.pocket is Pocket.POOL and s.pool is not None])
+    lots = tuple([(share.lot, parse_micros(share.amount)) for s in call.segments for share in s.lots])
+    return LiveCall(call.version, call.content, parse_period(call.period), parse_micros(call.charge), pools, lots)
+
+
+def _hash(key: Key) -> bytes:
+    return blake2b(f"{key[0]}\0{key[1]}".encode(), digest_size=16).digest()

@@ -1,0 +1,72 @@
+"""What the rating task needs of Kafka, and no more: so that a model of Kafka can stand in for it.
+
+Refuses to know any client library.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+#: Topic -> the records to write there, as (key, value).
+Writes = Mapping[str, Sequence[tuple[bytes, bytes]]]
+
+
+class Consumed(msgspec.Struct, frozen=True, gc=False):
+    """A record as it was read; `topic` is its name without the deployment's prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Doubt(Exception):
+    """A transaction failed or its outcome is unknown: drop everything that was staged, take ownership again."""
+
+
+class Fenced(Doubt):
+    """Another owner of the partition has started: whatever this one still writes is refused."""
+
+
+class PartitionLog(Protocol):
+    """One partition, its inputs and outputs, seen by the one task that wants to own it.
+
+    Every method may raise Doubt (or Fenced).  Positions are offsets of the next record.
+    """
+
+    partition: int
+
+    async def fence(self) -> None:
+        """Become the only one who can write: earlier owners' transactions are ended, their writes refused."""
+
+    def read(self, topic: str, start: int | None) -> AsyncIterator[Sequence[Consumed]]:
+        """The committed records of the partition from `start` (None: the first) until its end as of now."""
+
+    async def end(self, topic: str) -> int:
+        """The position after the last committed record."""
+
+    async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
+        """Read inputs from these positions on (None: the first that is kept); the positions that this means."""
+
+    async def fetch(self, limit: int) -> Sequence[Consumed]:
+        """Up to `limit` input records; waits a little, and may come back with none."""
+
+    async def begin(self) -> None:
+        """Start a transaction."""
+
+    async def send(self, writes: Writes) -> Mapping[str, int]:
+        """Write within the transaction, wait until all is stored; the position after each topic's last record."""
+
+    async def send_offsets(self, positions: Mapping[str, int]) -> None:
+        """Note the group's positions in the transaction: for tools that show lag."""
+
+    async def commit(self) -> None:
+        """Make everything since `begin` visible at once."""
+
+    async def back_off(self, doubts: int) -> None:
+        """Wait a little after that many doubts in a row, so that the group can tell who owns the partition."""
+
+    async def close(self) -> None:
+        """Abort an open transaction and let go; never raises."""

@@ -1,0 +1,310 @@
+"""The rating task: one partition, one transactional producer, one state.
+
+Taking ownership
+    1. fence every earlier owner
+    2. restore the state from the changelog up to its end, and with it the input positions
+    3. catch the usage-id index up with `rated-calls`
+    4. seek the inputs to those positions
+
+A commit
+    1. rate the batch on an overlay
+    2. begin, and send outputs, changelog, meta and commit record; wait until every one is stored
+    3. add the group's offsets
+    4. commit
+    5. only then merge the overlay and the index
+
+Any doubt on the way (fenced, failed, outcome unknown) drops overlay, state and producer, and ownership is taken
+again: what the log says is true.  Refuses to know the client library, threads and rebalances.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from rater.contracts.codec import decode_command, encode
+from rater.contracts.commits import Commit
+from rater.core.entities import Entity, LiveCall
+from rater.core.inputs import DeckActivated, Source
+from rater.core.mediation import Refusal
+from rater.core.outputs import Output, RatedCall, ServiceState
+from rater.core.reasons import Outcome, Reason
+from rater.core.settings import RatingSettings
+from rater.core.state import Key
+from rater.core.step import RESERVED_TENANTS, Rules
+from rater.core.tariff import Tariffs
+from rater.kafka.changelog import META_KEY, STATE_VERSION, Entities, Meta, changes_of, pack
+from rater.kafka.index import StandsAt, UsageIndex, live_call
+from rater.kafka.partitioning import partition_of
+from rater.kafka.port import Consumed, Doubt, PartitionLog
+from rater.task import Batch, Record, run_batch
+
+INPUTS = ("commands", "cdrs")
+_RESTORED_CALLS = 10_000
+_rated_call_decoder = msgspec.json.Decoder(RatedCall)
+
+
+class Decks(Protocol):
+    """The rate decks that were published, as far as they were read."""
+
+    tariffs: Tariffs
+
+    async def read_to_end(self) -> None:
+        """Read every version that is published as of now."""
+
+    async def wait_for(self, versions: set[str]) -> None:
+        """Come back when these versions were read, or when the limit for waiting is reached."""
+
+
+class Observer(Protocol):
+    """Who is told what a task does: for metrics and logs; it must not fail."""
+
+    def owned(self, task: "RatingTask", entities: int, calls: int) -> None:
+        """Ownership was taken; so many entities were restored, and so many calls added to the index."""
+
+    def committed(self, batch: Batch, commit: Commit) -> None:
+        """A batch was committed and merged."""
+
+    def doubted(self, task: "RatingTask", doubt: Doubt) -> None:
+        """Ownership is taken again."""
+
+
+class TooManyRejected(Exception):
+    """Records were refused one after the other beyond the limit: the input or the code is wrong."""
+
+
+class PartitionState:
+    """What the rules read: the entities and the index of the partition, as committed."""
+
+    def __init__(self, index: UsageIndex) -> None:
+        self.entities = Entities()
+        self.index = index
+        self._fetched: dict[Key, Entity] = {}
+
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """See rater.core.state.Committed."""
+        return self._fetched.get(key) if kind == "call" else self.entities.load(kind, key)
+
+    def prepare(self, kind: str, keys: list[Key]) -> None:
+        """See rater.core.state.Committed: the calls of a batch are looked up at once."""
+        assert kind == "call", kind
+        self._fetched = dict(self.index.fetch(keys))
+
+
+class RatingTask:
+    """Rates one partition for as long as it may."""
+
+    def __init__(
+        self,
+        log: PartitionLog,
+        index: UsageIndex,
+        decks: Decks,
+        settings: RatingSettings,
+        *,
+        partitions: int,
+        batch_records_max: int,
+        rejected_in_a_row_max: int,
+        observer: Observer,
+    ) -> None:
+        self.partition = log.partition
+        self.restored = False
+        self.stopping = False
+        #: How often ownership was taken.
+        self.ownerships = 0
+        #: The next offset of each input, as committed.
+        self.positions: dict[str, int] = {}
+        self._log = log
+        self._state = PartitionState(index)
+        self._decks = decks
+        self._admit = admission(log.partition, partitions)
+        self._batch_records_max = batch_records_max
+        self._rejected_in_a_row_max = rejected_in_a_row_max
+        self._rejected_in_a_row = 0
+        self._observer = observer
+        self._rules = Rules(settings, decks.tariffs)
+
+    async def run(self) -> None:
+        """Own the partition and rate until `stopping` is set; any doubt starts over."""
+        doubts = 0
+        try:
+            while not self.stopping:
+                try:
+                    await self.own()
+                    while not self.stopping:
+                        await self.step()
+                        doubts = 0
+                except Doubt as doubt:
+                    self.restored = False
+                    self._observer.doubted(self, doubt)
+                    await self._log.back_off(doubts)
+                    doubts += 1
+        finally:
+            self.restored = False
+            await self._log.close()
+
+    async def own(self) -> None:
+        """Take ownership; the steps are numbered in the module's docstring."""
+        log, state = self._log, self._state
+        self.ownerships += 1
+        await log.fence()  # 1
+        state.entities = Entities()  # 2
+        async for records in log.read("state", None):
+            for record in records:
+                assert record.key is not None
+                state.entities.take(record.key, record.value)
+        await self._decks.read_to_end()
+        calls = await self._catch_up()  # 3
+        positions = state.entities.meta.positions
+        self.positions = dict(await log.seek({topic: positions.get(topic) for topic in INPUTS}))  # 4
+        self._rejected_in_a_row = 0
+        self.restored = True
+        self._observer.owned(self, len(state.entities), calls)
+
+    async def step(self) -> None:
+        """Take what has arrived, rate it, commit it; the steps are numbered in the module's docstring."""
+        fetched = await self._log.fetch(self._batch_records_max)
+        # after a rebalance the same records may come again
+        records = [record for record in fetched if record.offset >= self.positions[record.topic]]
+        if not records:
+            return
+        batch, commit = await self._rate(records)  # 1
+        meta = Meta(STATE_VERSION, commit.sequence, _positions_after(self.positions, records))
+        writes = _writes(batch, meta, commit)
+        log = self._log
+        await log.begin()  # 2
+        stored = await log.send(writes)
+        await log.send_offsets(meta.positions)  # 3
+        await log.commit()  # 4
+        self.positions = meta.positions  # 5
+        self._state.entities.merge(batch.state, meta)
+        rated = [output for output in batch.outputs if isinstance(output, RatedCall)]
+        if rated:
+            self._state.index.put(batch.state.calls, StandsAt(stored["rated-calls"], rated[-1].id))
+        self._observer.committed(batch, commit)
+
+    async def _rate(self, records: Sequence[Consumed]) -> tuple[Batch, Commit]:
+        """Commands first, then call records, each in the order of its topic: the order that a replay takes too."""
+        commands = [record for record in records if record.topic == "commands"]
+        given = records_of(commands, [record for record in records if record.topic == "cdrs"])
+        unknown = await self._unknown_decks(given[: len(commands)])
+        batch = run_batch(self._state, self._rules, given, admit=self._admit)
+        self._count_rejected(batch.outcomes)
+        after = _positions_after(self.positions, records)
+        commit = Commit(
+            partition=self.partition,
+            sequence=self._state.entities.meta.commits + 1,
+            commands_first=self.positions["commands"],
+            commands_next=after["commands"],
+            cdrs_first=self.positions["cdrs"],
+            cdrs_next=after["cdrs"],
+            outcomes=dict(batch.counts),
+            unknown_decks=tuple(sorted(unknown)),
+        )
+        return batch, commit
+
+    async def _unknown_decks(self, commands: Sequence[Record]) -> set[str]:
+        """Versions that the commands name and nobody published; ones that are on their way are waited for."""
+        named = {record.decoded.version for record in commands if isinstance(record.decoded, DeckActivated)}
+        tariffs = self._rules.tariffs
+        missing = {version for version in named if version not in tariffs}
+        if missing:
+            await self._decks.wait_for(missing)
+        return {version for version in missing if version not in tariffs}
+
+    def _count_rejected(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self._rejected_in_a_row = self._rejected_in_a_row + 1 if outcome is Outcome.REJECTED else 0
+            if self._rejected_in_a_row > self._rejected_in_a_row_max:
+                raise TooManyRejected(
+                    f"partition {self.partition}: more than {self._rejected_in_a_row_max} records in a row"
+                    " were refused: the input or this program is wrong. Nothing of this batch was committed"
+                )
+
+    async def _catch_up(self) -> int:
+        """Bring the index to the end of `rated-calls`, or build it anew; how many calls were missing."""
+        log, index = self._log, self._state.index
+        end, stands = await log.end("rated-calls"), index.stands_at
+        if stands.position and not await self._fits(stands, end):
+            index.clear()
+            stands = index.stands_at
+        calls: dict[Key, LiveCall] = {}
+        missing = 0
+        async for records in log.read("rated-calls", stands.position):
+            missing += len(records)
+            for record in records:
+                assert record.value is not None
+                call = _rated_call_decoder.decode(record.value)
+                calls[(call.tenant, call.usage_id)] = live_call(call)
+                stands = StandsAt(record.offset + 1, call.id)
+            if len(calls) >= _RESTORED_CALLS:
+                index.put(calls, stands)
+                calls = {}
+        if calls:
+            index.put(calls, stands)
+        return missing
+
+    async def _fits(self, stands: StandsAt, end: int) -> bool:
+        """Whether the last call that the index knows is where it says."""
+        if stands.position > end:
+            return False
+        async for records in self._log.read("rated-calls", stands.position - 1):
+            first = records[0]
+            if first.offset != stands.position - 1 or first.value is None:
+                return False
+            return _rated_call_decoder.decode(first.value).id == stands.last
+        return False
+
+
+def admission(partition: int, partitions: int) -> Callable[[str], Refusal | None]:
+    """Says why a tenant's record must not be rated in this partition: a tenant has one writer."""
+
+    def admit(tenant: str) -> Refusal | None:
+        right = partition_of(tenant, partitions)
+        if right == partition or tenant in RESERVED_TENANTS:
+            return None
+        message = (
+            f"expected tenant {tenant!r} in partition {right}, got partition {partition};"
+            " publish with the tenant as key and the murmur2 partitioner (kcat: -X topic.partitioner=murmur2)"
+        )
+        return Refusal(Reason.WRONG_PARTITION, "tenant", message)
+
+    return admit
+
+
+def records_of(commands: Sequence[Consumed], cdrs: Sequence[Consumed]) -> list[Record]:
+    """What the core is given: commands first, then call records, each in the order of its topic."""
+    return [_command(record) for record in commands] + [
+        Record("cdr", _source(record), record.value or b"") for record in cdrs
+    ]
+
+
+def _command(record: Consumed) -> Record:
+    raw = record.value or b""
+    return Record("command", _source(record), raw, decode_command(raw))
+
+
+def _source(record: Consumed) -> Source:
+    return Source(record.topic, record.partition, record.offset)
+
+
+def _positions_after(positions: dict[str, int], records: Sequence[Consumed]) -> dict[str, int]:
+    """Records of one topic come in the order of their offsets."""
+    return positions | {record.topic: record.offset + 1 for record in records}
+
+
+def _writes(batch: Batch, meta: Meta, commit: Commit) -> dict[str, list[tuple[bytes, bytes]]]:
+    """Everything that one transaction writes."""
+    writes = {
+        topic: [(record_key(output), encode(output)) for output in outputs]
+        for topic, outputs in batch.by_topic().items()
+    }
+    writes["state"] = [*changes_of(batch.state), (META_KEY, pack(meta))]
+    writes["commits"] = [(str(commit.partition).encode(), msgspec.json.encode(commit))]
+    return writes
+
+
+def record_key(output: Output) -> bytes:
+    """The tenant; for a user's service state the user too, because that topic is compacted."""
+    if isinstance(output, ServiceState) and output.user is not None:
+        return f"{output.tenant}/{output.user}".encode()
+    return output.tenant.encode()

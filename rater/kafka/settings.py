@@ -1,0 +1,61 @@
+"""Where Kafka is and how the worker uses it.  What people write, so pydantic; every limit has a name."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
+
+
+class KafkaSettings(BaseModel):
+    """How to reach the cluster, and the names of one deployment in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bootstrap: str = DEFAULT_BOOTSTRAP
+    prefix: str = Field(default="", pattern="^[a-zA-Z0-9._-]*$", description="stands before every topic's name")
+    app: str = Field(default="rater", pattern="^[a-zA-Z0-9._-]+$", description="group and transactional ids")
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = "SCRAM-SHA-512"
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    def topic(self, name: str) -> str:
+        """The topic's name on this cluster."""
+        return self.prefix + name
+
+    @property
+    def group(self) -> str:
+        """The consumer group of the rating workers."""
+        return f"{self.prefix}{self.app}"
+
+    def transactional_id(self, partition: int) -> str:
+        """One for each input partition: aiokafka speaks a protocol in which one for each worker is unsafe."""
+        return f"{self.prefix}{self.app}.{partition}"
+
+
+class WorkerSettings(BaseModel):
+    """How a worker takes records."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_records_max: int = Field(default=2_000, ge=1, le=100_000)
+    batch_wait_ms: int = Field(default=20, ge=1, le=10_000, description="how long a batch waits for a first record")
+    session_timeout_ms: int = Field(default=10_000, ge=1_000)
+    transaction_timeout_ms: int = Field(default=30_000, ge=1_000)
+    rejected_in_a_row_max: int = Field(default=1_000, ge=1, description="then input or code is wrong: stop")
+    deck_wait_s: float = Field(default=30, ge=0, description="how long to wait for a deck that a command names")
+    release_timeout_s: float = Field(default=5, ge=0, description="to finish when a partition is taken away")
+    index_folder: Path = Path("rater-index")
+    instance: str | None = Field(default=None, description="static membership: the same name after a restart")
+
+
+def from_environment(model: type[Any]) -> Any:
+    """Settings of a model from variables such as RATER_BOOTSTRAP; an empty one counts as absent."""
+    names = {name: f"RATER_{name.upper()}" for name in model.model_fields}
+    return model(**{name: value for name, variable in names.items() if (value := os.environ.get(variable))})

@@ -1,0 +1,113 @@
+"""Topics on a cluster: create what is missing, and say what differs from `topics/*.yaml`.
+
+A difference in partitions or cleanup policy is never changed silently: it would move tenants or lose records.
+Refuses to know records.
+"""
+
+from typing import Literal
+
+import msgspec
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from rater.contracts.topics import Topic
+from rater.errors import RaterError
+from rater.kafka.connect import connection, reachable
+from rater.kafka.settings import KafkaSettings
+
+_HOUR_MS = 3_600_000
+#: A dead letter holds the raw bytes of a record of the greatest size, escaped.
+MESSAGE_BYTES_MAX = 4_000_000
+
+
+class TopicState(msgspec.Struct, frozen=True):
+    """How one topic stands: `differences` are sentences; `fatal` ones cannot be repaired by changing a setting."""
+
+    name: str
+    state: Literal["missing", "as expected", "differs"]
+    partitions: int | None = None
+    differences: tuple[str, ...] = ()
+    fatal: bool = False
+
+
+def config_of(topic: Topic, brokers: int) -> dict[str, str]:
+    """The settings of a topic on a cluster of so many brokers."""
+    config = {
+        "cleanup.policy": topic.cleanup_policy,
+        "min.insync.replicas": str(min(topic.min_insync_replicas, max(1, brokers - 1))),
+        "max.message.bytes": str(MESSAGE_BYTES_MAX),
+    }
+    if topic.cleanup_policy == "delete":
+        config["retention.ms"] = str(topic.retention_hours * _HOUR_MS if topic.retention_hours else -1)
+    return config
+
+
+async def compare(
+    settings: KafkaSettings, topics: dict[str, Topic], partitions: int | None = None
+) -> list[TopicState]:
+    """How the cluster's topics differ from the list; `partitions` stands for the number in the list."""
+    async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
+        brokers = len((await admin.describe_cluster())["brokers"])
+        return [await _compare_one(admin, settings, topic, brokers, partitions) for topic in topics.values()]
+
+
+async def apply(
+    settings: KafkaSettings, topics: dict[str, Topic], partitions: int | None = None
+) -> tuple[list[str], list[TopicState]]:
+    """Create what is missing; the names that were created, and how all stand afterwards."""
+    before = await compare(settings, topics, partitions)
+    missing = [topics[state.name] for state in before if state.state == "missing"]
+    async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
+        brokers = len((await admin.describe_cluster())["brokers"])
+        new = [
+            NewTopic(
+                settings.topic(topic.name),
+                partitions or topic.partitions,
+                min(3, brokers),
+                topic_configs=config_of(topic, brokers),
+            )
+            for topic in missing
+        ]
+        answer = await admin.create_topics(new) if new else None
+    for name, code, *rest in answer.topic_errors if answer else ():
+        if code:
+            raise RaterError(f"topic {name}: could not be created: {rest[0] if rest else f'error {code}'}")
+    return [topic.name for topic in missing], await compare(settings, topics, partitions)
+
+
+async def partitions_of(settings: KafkaSettings, topic: str) -> int:
+    """How many partitions a topic has; RaterError if it is not there."""
+    name = settings.topic(topic)
+    async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
+        described = (await admin.describe_topics([name]))[0]
+    if described["error_code"]:
+        raise RaterError(
+            f"topic {name} is not on {settings.bootstrap}; `rater topics apply` creates what is missing"
+        )
+    return len(described["partitions"])
+
+
+async def _compare_one(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, topic: Topic, brokers: int, partitions: int | None
+) -> TopicState:
+    name = settings.topic(topic.name)
+    described = (await admin.describe_topics([name]))[0]
+    if described["error_code"]:
+        return TopicState(topic.name, "missing")
+    found, wanted = len(described["partitions"]), partitions or topic.partitions
+    differences = []
+    if found != wanted:
+        differences.append(f"expected {wanted} partitions, found {found}")
+    fatal = bool(differences)
+    actual = await _actual_config(admin, name)
+    for key, value in config_of(topic, brokers).items():
+        if actual.get(key) != value:
+            differences.append(f"expected {key}={value}, found {actual.get(key)}")
+            fatal = fatal or key == "cleanup.policy"
+    return TopicState(topic.name, "differs" if differences else "as expected", found, tuple(differences), fatal)
+
+
+async def _actual_config(admin: AIOKafkaAdminClient, name: str) -> dict[str, str]:
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+    entries = answers[0].resources[0][-1]
+    return {entry[0]: entry[1] for entry in entries}

@@ -1,0 +1,184 @@
+"""The rating worker: follows the consumer group's assignment, and runs one rating task for each partition of it.
+
+In the callbacks of a rebalance nothing is done but pausing and seeking: no heartbeat is sent while they run.  A
+task whose partition stays with this worker goes on with its state; had anybody else owned it in between, its next
+commit would be refused and it would start over.
+Refuses to know rating, and who supervises it.
+"""
+
+import asyncio
+from pathlib import Path
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+
+from rater.core.settings import RatingSettings
+from rater.kafka.client import RETRY_BACKOFF_MS, AiokafkaLog
+from rater.kafka.connect import connection, started
+from rater.kafka.decks import DeckReader
+from rater.kafka.index import DiskIndex
+from rater.kafka.rating_task import INPUTS, Observer, RatingTask
+from rater.kafka.settings import KafkaSettings, WorkerSettings
+from rater.kafka.topics import partitions_of
+
+#: Tasks poll all the time; only restoring a very large partition keeps them from it.
+_POLL_INTERVAL_MAX_MS = 3_600_000
+_FETCH_BYTES = 4 << 20
+
+log = structlog.get_logger(__name__)
+
+
+class _Running:
+    """A task and the coroutine that runs it."""
+
+    def __init__(self, task: RatingTask, index: DiskIndex) -> None:
+        self.task = task
+        self.index = index
+        self.runs = asyncio.create_task(task.run(), name=f"rating {task.partition}")
+
+
+class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """One process's share of the partitions."""
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        settings: WorkerSettings,
+        rating: RatingSettings,
+        observer: Observer,
+    ) -> None:
+        self.rebalances = 0
+        #: Partitions whose task met a bug or too many rejected records, and stands still until a restart.
+        self.failed: dict[int, BaseException] = {}
+        self._kafka, self._settings, self._rating = kafka, settings, rating
+        self._observer = observer
+        self._running: dict[int, _Running] = {}
+        self._wanted: set[int] = set()
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self._partitions = 0
+        self._decks = DeckReader(kafka, settings.deck_wait_s)
+
+    @property
+    def assigned(self) -> set[int]:
+        """The partitions that the group gave to this worker."""
+        return set(self._wanted)
+
+    @property
+    def tasks(self) -> dict[int, RatingTask]:
+        """The rating tasks that run, by partition."""
+        return {partition: running.task for partition, running in self._running.items()}
+
+    @property
+    def ready(self) -> bool:
+        """Whether every partition that was assigned is restored and rating."""
+        return bool(self.rebalances) and all(
+            partition in self._running and self._running[partition].task.restored for partition in self._wanted
+        )
+
+    async def run(self) -> None:
+        """Rate until `stop`; RaterError when the cluster or its topics are not there."""
+        self._partitions = await partitions_of(self._kafka, "cdrs")
+        await self._decks.start()
+        self._consumer = await started(self._kafka, self._input_consumer())
+        self._consumer.subscribe([self._kafka.topic(topic) for topic in INPUTS], listener=self)
+        try:
+            while not self._stopping:
+                await self._reconcile()
+                await self._something_changes()
+        finally:
+            await self._release(set(self._running))
+            await self._consumer.stop()
+            await self._decks.stop()
+
+    def stop(self) -> None:
+        """Finish the batches at hand, commit them, leave the group."""
+        self._stopping = True
+        self._changed.set()
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Nothing to do: what does not come back is released when the new assignment is known."""
+        log.info("rebalance begins", partitions=sorted({partition.partition for partition in revoked}))
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Pause what is new, and put what stayed where its task stands."""
+        self.rebalances += 1
+        partitions = {partition.partition for partition in assigned}
+        log.info("partitions assigned", partitions=sorted(partitions))
+        for partition in assigned:
+            running = self._running.get(partition.partition)
+            topic = partition.topic.removeprefix(self._kafka.prefix)
+            if running is not None and running.task.restored:
+                self._consumer.seek(partition, running.task.positions[topic])
+            else:
+                self._consumer.pause(partition)
+        self._wanted = partitions
+        self._changed.set()
+
+    async def _something_changes(self) -> None:
+        """Wait for a rebalance, for `stop`, or for a task that ended."""
+        self._changed.clear()
+        waiting = asyncio.create_task(self._changed.wait())
+        await asyncio.wait(
+            [waiting, *(running.runs for running in self._running.values())], return_when=asyncio.FIRST_COMPLETED
+        )
+        waiting.cancel()
+
+    async def _reconcile(self) -> None:
+        """Start the tasks of partitions that came, release those that went."""
+        self._note_failures()
+        await self._release(set(self._running) - self._wanted)
+        for partition in sorted(self._wanted - set(self._running) - set(self.failed)):
+            index = DiskIndex(self._index_folder(partition))
+            task = RatingTask(
+                AiokafkaLog(self._kafka, self._settings, self._consumer, partition),
+                index,
+                self._decks,
+                self._rating,
+                partitions=self._partitions,
+                batch_records_max=self._settings.batch_records_max,
+                rejected_in_a_row_max=self._settings.rejected_in_a_row_max,
+                observer=self._observer,
+            )
+            self._running[partition] = _Running(task, index)
+
+    def _note_failures(self) -> None:
+        for partition, running in list(self._running.items()):
+            if running.runs.done() and (wrong := running.runs.exception()) is not None:
+                log.error("a partition stands still", partition=partition, error=str(wrong), exc_info=wrong)
+                self.failed[partition] = wrong
+                running.index.close()
+                del self._running[partition]
+
+    async def _release(self, partitions: set[int]) -> None:
+        """End tasks: each finishes its commit within the bound, or is cut off and aborts."""
+        released = [self._running.pop(partition) for partition in partitions]
+        for running in released:
+            running.task.stopping = True
+        if released:
+            await asyncio.wait([running.runs for running in released], timeout=self._settings.release_timeout_s)
+        for running in released:
+            running.runs.cancel()
+        await asyncio.gather(*(running.runs for running in released), return_exceptions=True)
+        for running in released:
+            running.index.close()
+
+    def _input_consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **connection(self._kafka),
+            group_id=self._kafka.group,
+            group_instance_id=self._settings.instance,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=self._settings.session_timeout_ms,
+            heartbeat_interval_ms=self._settings.session_timeout_ms // 5,
+            max_poll_interval_ms=_POLL_INTERVAL_MAX_MS,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            retry_backoff_ms=RETRY_BACKOFF_MS,
+        )
+
+    def _index_folder(self, partition: int) -> Path:
+        return self._settings.index_folder / f"{self._kafka.group}-{partition}"

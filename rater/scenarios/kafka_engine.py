@@ -1,0 +1,155 @@
+"""Where a scenario is played on Kafka: topics of its own, a worker in this process, one commit for each step.
+
+Refuses to know the scenario format.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from rater.contracts.codec import encode_input
+from rater.contracts.commits import Commit
+from rater.contracts.topics import load_topics
+from rater.core.entities import Account, Entity
+from rater.core.inputs import RateDeck
+from rater.core.outputs import TOPIC_OF, Output
+from rater.core.pools import PoolUse, pool_use
+from rater.core.reasons import Outcome
+from rater.core.settings import RatingSettings
+from rater.core.state import Key, State
+from rater.errors import RaterError
+from rater.kafka.changelog import Entities
+from rater.kafka.client import committed_reader
+from rater.kafka.connect import connection, started
+from rater.kafka.observe import Logbook
+from rater.kafka.settings import KafkaSettings, WorkerSettings
+from rater.kafka.topics import apply
+from rater.kafka.worker import Worker
+
+ANSWER_TIMEOUT_S = 30.0
+_READ_WAIT_MS = 20
+_TYPE_OF = {topic: type for type, topic in TOPIC_OF.items()}
+_Result = TypeVar("_Result")
+
+
+class _Replica:
+    """What the `state` topic says, as the rules read it."""
+
+    def __init__(self) -> None:
+        self.entities = Entities()
+
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """See rater.core.state.Committed."""
+        return None if kind == "call" else self.entities.load(kind, key)
+
+    def prepare(self, kind: str, keys: list[Key]) -> None:
+        """See rater.core.state.Committed; everything is at hand here."""
+
+
+class KafkaEngine:
+    """The rater on a broker; `raw` keeps every output as its bytes stand in the topics."""
+
+    def __init__(self, settings: RatingSettings, bootstrap: str) -> None:
+        self.raw: dict[str, list[bytes]] = {topic: [] for topic in _TYPE_OF}
+        self._rating = settings
+        self._kafka = KafkaSettings(bootstrap=bootstrap, prefix=f"check-{uuid4().hex[:12]}-")
+        self._index = Path(tempfile.mkdtemp(prefix="rater-check-"))
+        self._loop = asyncio.new_event_loop()
+        self._wait(self._start())
+
+    def close(self) -> None:
+        """See Engine."""
+        self._wait(self._stop())
+        self._loop.close()
+        shutil.rmtree(self._index, ignore_errors=True)
+
+    def publish(self, deck: RateDeck) -> None:
+        """See Engine."""
+        self._wait(self._produce("rate-decks", deck.version, encode_input(deck)))
+
+    def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
+        """See Engine."""
+        return self._wait(self._submit("cdrs" if kind == "cdr" else "commands", raw))
+
+    def account(self, tenant: str) -> Account:
+        """See Engine."""
+        account = State(self._wait(self._replica())).account(tenant)
+        assert account is not None, tenant
+        return account
+
+    def pool(self, tenant: str, name: str) -> PoolUse | None:
+        """See Engine."""
+        state = State(self._wait(self._replica()))
+        return pool_use(state, self._rating, self.account(tenant), name)
+
+    def _wait(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+        return self._loop.run_until_complete(coroutine)
+
+    async def _start(self) -> None:
+        await apply(self._kafka, load_topics(), partitions=1)
+        worker = WorkerSettings(index_folder=self._index, batch_wait_ms=5)
+        self._worker = Worker(self._kafka, worker, self._rating, Logbook())
+        self._running = asyncio.create_task(self._worker.run())
+        producer = AIOKafkaProducer(**connection(self._kafka), enable_idempotence=True)
+        self._producer = await started(self._kafka, producer)
+        self._commits = await self._reader(["commits"])
+        self._outputs = await self._reader(list(_TYPE_OF))
+
+    async def _reader(self, topics: list[str]) -> AIOKafkaConsumer:
+        consumer = await started(self._kafka, committed_reader(self._kafka))
+        consumer.assign([TopicPartition(self._kafka.topic(topic), 0) for topic in topics])
+        await consumer.seek_to_beginning()
+        return consumer
+
+    async def _stop(self) -> None:
+        self._worker.stop()
+        await self._running
+        for client in (self._producer, self._commits, self._outputs):
+            await client.stop()
+
+    async def _produce(self, topic: str, key: str, value: bytes) -> None:
+        await self._producer.send_and_wait(self._kafka.topic(topic), value, key.encode(), partition=0)
+
+    async def _submit(self, topic: str, raw: bytes) -> tuple[Outcome, list[Output]]:
+        await self._produce(topic, "", raw)
+        commit = await asyncio.wait_for(self._next_commit(), ANSWER_TIMEOUT_S)
+        (outcome,) = commit.outcomes
+        return outcome, await self._new_outputs()
+
+    async def _next_commit(self) -> Commit:
+        while True:
+            if self._worker.failed:
+                raise RaterError(f"the worker stands still: {self._worker.failed[0]}")
+            for records in (await self._commits.getmany(timeout_ms=_READ_WAIT_MS, max_records=1)).values():
+                return msgspec.json.decode(records[0].value, type=Commit)
+
+    async def _new_outputs(self) -> list[Output]:
+        """What the commit wrote: all of it is visible as soon as the commit record is."""
+        consumer = self._outputs
+        ends = await consumer.end_offsets(list(consumer.assignment()))
+        found: list[Output] = []
+        while [True for partition, end in ends.items() if await consumer.position(partition) < end]:
+            for partition, records in (await consumer.getmany(timeout_ms=_READ_WAIT_MS)).items():
+                topic = partition.topic.removeprefix(self._kafka.prefix)
+                self.raw[topic].extend(record.value for record in records)
+                found.extend(msgspec.json.decode(record.value, type=_TYPE_OF[topic]) for record in records)
+        return found
+
+    async def _replica(self) -> _Replica:
+        replica = _Replica()
+        consumer = await self._reader(["state"])
+        (partition,) = consumer.assignment()
+        end = (await consumer.end_offsets([partition]))[partition]
+        while await consumer.position(partition) < end:
+            for records in (await consumer.getmany(timeout_ms=_READ_WAIT_MS)).values():
+                for record in records:
+                    replica.entities.take(record.key, record.value)
+        await consumer.stop()
+        return replica

@@ -1,0 +1,1 @@
+"""On a real Kafka: what the simulation says must hold here too."""

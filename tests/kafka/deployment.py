@@ -1,0 +1,195 @@
+"""A deployment on a real broker: its own topics, workers as processes, and what an operator would look at."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from rater.contracts.codec import encode_input
+from rater.contracts.topics import load_topics
+from rater.core.inputs import CallRecord, DeckActivated
+from rater.core.settings import RatingSettings
+from rater.core.step import EVERY_TENANT
+from rater.demo.rates import bundled_deck
+from rater.errors import RaterError
+from rater.generate import Spec, generate_calls, generate_commands
+from rater.kafka.connect import connection, reachable
+from rater.kafka.local import free_ports
+from rater.kafka.publish import Message, publish
+from rater.kafka.settings import KafkaSettings
+from rater.kafka.topics import apply
+from rater.kafka.verify import Report, verify
+
+PARTITIONS = 4
+TENANTS = 24
+WAIT_S = 120.0
+SESSION_TIMEOUT_MS = 6_000
+_COLOURS = re.compile(r"\x1b\[\d*m")
+
+
+class WorkerProcess:
+    """`rater worker` as its own process."""
+
+    def __init__(self, deployment: "Deployment", name: str) -> None:
+        self.name = name
+        self.log = deployment.folder / f"{name}.log"
+        self.web_port = free_ports(1)[0]
+        environment = os.environ | {"RATER_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS)}
+        arguments = [
+            *(sys.executable, "-m", "rater", "worker"),
+            f"--bootstrap={deployment.settings.bootstrap}",
+            f"--prefix={deployment.settings.prefix}",
+            f"--index={deployment.folder / name}",
+            f"--instance={name}",
+            f"--web-port={self.web_port}",
+        ]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
+
+    def said(self, text: str) -> bool:
+        """Whether its log holds a text."""
+        return text in self._log_text()
+
+    def owned(self) -> set[int]:
+        """The partitions that it says it owns, by what it was last assigned."""
+        found = re.findall(r"partitions assigned\s+partitions=\[([\d, ]*)\]", self._log_text())
+        return {int(number) for number in found[-1].split(",") if number.strip()} if found else set()
+
+    def indexed(self) -> list[tuple[int, int]]:
+        """(partition, calls that had to be added to the index), each time that it took ownership."""
+        lines = re.findall(r"partition owned\s+calls_indexed=(\d+) .*partition=(\d+)", self._log_text())
+        return [(int(partition), int(calls)) for calls, partition in lines]
+
+    def _log_text(self) -> str:
+        return _COLOURS.sub("", self.log.read_text(encoding="utf-8", errors="replace"))
+
+    def kill(self) -> None:
+        """As a machine that loses power would."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> tuple[int, float]:
+        """SIGTERM; the exit code and how many seconds it took."""
+        began = time.monotonic()
+        self.process.terminate()
+        return self.process.wait(timeout=30), time.monotonic() - began
+
+    def freeze(self) -> None:
+        """SIGSTOP: it is gone for the group, and does not know."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Deployment:
+    """Topics under a prefix of their own, and the workers on them."""
+
+    def __init__(self, bootstrap: str, folder: Path) -> None:
+        self.folder = folder
+        self.settings = KafkaSettings(bootstrap=bootstrap, prefix=f"t{uuid4().hex[:8]}-")
+        self.workers: list[WorkerProcess] = []
+        self.published = 0
+        asyncio.run(apply(self.settings, load_topics(), PARTITIONS))
+
+    def start(self, name: str) -> WorkerProcess:
+        """Start a worker; it owns partitions a little later."""
+        worker = WorkerProcess(self, name)
+        self.workers.append(worker)
+        return worker
+
+    def end(self) -> None:
+        """End every worker that still runs."""
+        for worker in self.workers:
+            if worker.process.poll() is None:
+                worker.kill()
+
+    def publish(self, messages: list[Message]) -> None:
+        """Publish and wait until it is stored."""
+        self.published += sum(topic == "cdrs" for topic, _, _ in messages)
+        asyncio.run(publish(self.settings, messages))
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Records that the group has not committed, by topic and partition, where there are any."""
+        return asyncio.run(self._lag())
+
+    async def _lag(self) -> dict[tuple[str, int], int]:
+        places = [
+            TopicPartition(self.settings.topic(topic), number)
+            for topic in ("cdrs", "commands")
+            for number in range(PARTITIONS)
+        ]
+        async with reachable(self.settings, AIOKafkaAdminClient(**connection(self.settings))) as admin:
+            committed = await admin.list_consumer_group_offsets(self.settings.group)
+        async with reachable(self.settings, AIOKafkaConsumer(**connection(self.settings))) as consumer:
+            ends = await consumer.end_offsets(places)
+        lag = {
+            (place.topic, place.partition): ends[place] - (committed[place].offset if place in committed else 0)
+            for place in places
+        }
+        return {place: behind for place, behind in lag.items() if behind > 0}
+
+    def rated(self) -> int:
+        """Call records that the group has committed."""
+        return self.published - sum(behind for (topic, _), behind in self.lag().items() if topic.endswith("cdrs"))
+
+    def wait_until_rated(self) -> None:
+        """Wait until nothing that was published is left."""
+        until(lambda: not self.lag(), "everything to be rated")
+
+    def verify(self) -> Report:
+        """What `rater verify` finds."""
+        return asyncio.run(verify(self.settings, RatingSettings()))
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for something that another process does; AssertionError when it does not happen.
+
+    A cluster that does not answer yet is waited for, too.
+    """
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        with contextlib.suppress(RaterError):
+            if condition():
+                return
+        assert time.monotonic() < deadline, f"waited {WAIT_S:.0f} s for {what}"
+        time.sleep(0.05)
+
+
+def provisioning(spec: Spec) -> list[Message]:
+    """The deck, for every tenant, and what sets the tenants up."""
+    deck = bundled_deck()
+    commands = list(generate_commands(spec))
+    everybody = DeckActivated(tenant=EVERY_TENANT, id="deck", at=commands[0].at, version=deck.version)
+    return [
+        ("rate-decks", deck.version, encode_input(deck)),
+        ("commands", EVERY_TENANT, encode_input(everybody)),
+        *(("commands", command.tenant, encode_input(command)) for command in commands),
+    ]
+
+
+def calls(spec: Spec) -> Iterator[Message]:
+    """Call records of the spec; poison goes where its tenant would."""
+    for number, call in enumerate(generate_calls(spec)):
+        if isinstance(call, CallRecord):
+            yield "cdrs", call.tenant, encode_input(call)
+        else:
+            yield "cdrs", f"tenant-{number % TENANTS:04d}", call
+
+
+def story(count: int, seed: int = 1) -> Spec:
+    """5 % duplicates and 1 % poison among so many records."""
+    return Spec(
+        tenants=TENANTS, users=TENANTS * 10, calls=count, seed=seed, duplicate_share=0.05, poison_share=0.01
+    )

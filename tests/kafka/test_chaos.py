@@ -1,0 +1,172 @@
+"""Whatever dies on a real Kafka, every record is accounted for and the audit is clean.
+
+Each test shows that its fault did happen.  `make chaos` runs the long form: 100,000 records and 20 kills.
+"""
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rater.generate import Spec
+from tests.kafka.conftest import local_kafka
+from tests.kafka.deployment import PARTITIONS, Deployment, Message, WorkerProcess, calls, provisioning, story, until
+
+LONG = os.environ.get("RATER_CHAOS") == "long"
+RECORDS = 100_000 if LONG else 6_000
+KILLS = 20 if LONG else 3
+EXIT_S = 10.0
+FENCED = "fenced=True"
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """The same faults each time."""
+    return random.Random(20250310)
+
+
+def slices(messages: list[Message], count: int) -> Iterator[list[Message]]:
+    """The load, cut so that each fault comes while records arrive."""
+    size = -(-len(messages) // count)
+    yield from (messages[first : first + size] for first in range(0, len(messages), size))
+
+
+def load(deployment: Deployment, spec: Spec) -> list[Message]:
+    """Set the tenants up; the calls that are still to be published."""
+    deployment.publish(provisioning(spec))
+    return list(calls(spec))
+
+
+def under_way(deployment: Deployment, before: int, share: float, slice_size: int) -> None:
+    """Wait until the workers are somewhere within the slice that was just published."""
+    goal = before + int(share * slice_size)
+    until(lambda: deployment.rated() >= goal, f"{goal} records to be rated")
+
+
+def audit(deployment: Deployment) -> None:
+    """Everything that was published is rated or refused, once."""
+    deployment.wait_until_rated()
+    report = deployment.verify()
+    assert report.findings == []
+    assert report.cdrs == deployment.published
+    assert min(report.outcomes[outcome] for outcome in ("rated", "duplicate", "rejected")) > 0
+
+
+def test_workers_are_killed(deployment: Deployment, chance: random.Random) -> None:
+    """(a) kill -9 of one of three workers at random points, a new one in its place each time."""
+    workers = [deployment.start(f"worker-{number}") for number in range(3)]
+    messages = load(deployment, story(RECORDS))
+    for number, part in enumerate(slices(messages, KILLS)):
+        before = deployment.published
+        deployment.publish(part)
+        under_way(deployment, before, chance.random(), len(part))
+        killed = chance.randrange(3)
+        workers[killed].kill()
+        same_name = number % 2 == 0
+        workers[killed] = deployment.start(workers[killed].name if same_name else f"worker-{number + 3}")
+    audit(deployment)
+    assert sum(worker.process.returncode == -9 for worker in deployment.workers) == KILLS
+    assert sum(worker.said("partition owned") for worker in deployment.workers) > 3
+
+
+def test_a_zombie_is_refused(deployment: Deployment) -> None:
+    """(b) SIGSTOP past the session's end, then SIGCONT: others have taken over, and what it writes is refused."""
+    frozen, other = deployment.start("worker-0"), deployment.start("worker-1")
+    messages = load(deployment, story(RECORDS))
+    rounds = list(slices(messages, 4))
+    for number, part in enumerate(rounds):
+        before = deployment.published
+        deployment.publish(part)
+        if not frozen.said(FENCED):
+            under_way(deployment, before, 0.1, len(part))
+            _freeze_until_replaced(deployment, frozen, other)
+        elif number == len(rounds) - 1:
+            break
+    audit(deployment)
+    assert frozen.said(FENCED), "the zombie never tried to write"
+
+
+def _freeze_until_replaced(deployment: Deployment, frozen: WorkerProcess, other: WorkerProcess) -> None:
+    frozen.freeze()
+    try:
+        until(
+            lambda: len(other.owned()) == PARTITIONS and not deployment.lag(),
+            "the other worker to take over all partitions",
+        )
+    finally:
+        frozen.thaw()
+
+
+def test_the_broker_is_killed(tmp_path: Path, chance: random.Random) -> None:
+    """(c) the only broker is killed and started again under load."""
+    kafka = local_kafka(tmp_path / "kafka")
+    deployment = Deployment(kafka.start(), tmp_path)
+    try:
+        worker = deployment.start("worker-0")
+        messages = load(deployment, story(RECORDS))
+        first, second = slices(messages, 2)
+        deployment.publish(first)
+        under_way(deployment, 0, chance.random(), len(first))
+        kafka.kill_node(1)
+        kafka.start_node(1)
+        kafka.wait_for_node(1)
+        deployment.publish(second)
+        audit(deployment)
+        assert worker.said("ownership is taken again")
+    finally:
+        deployment.end()
+        kafka.stop()
+
+
+def test_one_of_three_brokers_is_killed(tmp_path: Path, chance: random.Random) -> None:
+    """(c) with three brokers the other two go on, and no worker needs a restart."""
+    kafka = local_kafka(tmp_path / "kafka")
+    deployment = Deployment(kafka.start(brokers=3), tmp_path)
+    try:
+        workers = [deployment.start("worker-0")]
+        messages = load(deployment, story(RECORDS))
+        first, second = slices(messages, 2)
+        deployment.publish(first)
+        under_way(deployment, 0, chance.random(), len(first))
+        kafka.kill_node(chance.randint(1, 3))
+        deployment.publish(second)
+        deployment.wait_until_rated()
+        audit(deployment)
+        assert [node["pid"] for node in kafka.status()].count(None) == 1
+        assert [worker.process.poll() for worker in workers] == [None]
+    finally:
+        deployment.end()
+        kafka.stop()
+
+
+def test_rolling_restart(deployment: Deployment) -> None:
+    """(d) SIGTERM to one worker after the other: each finishes its batch and exits 0 in time; no rebalance storm."""
+    workers = [deployment.start(f"worker-{number}") for number in range(3)]
+    messages = load(deployment, story(RECORDS))
+    for number, part in enumerate(slices(messages, 3)):
+        before = deployment.published
+        deployment.publish(part)
+        under_way(deployment, before, 0.2, len(part))
+        code, seconds = workers[number].stop()
+        assert (code, seconds < EXIT_S) == (0, True), f"exit {code} after {seconds:.1f} s"
+        workers[number] = deployment.start(f"worker-{number}")
+    audit(deployment)
+    rebalances = sum(log.read_text().count("partitions assigned") for log in deployment.folder.glob("*.log"))
+    assert rebalances <= 3 * 3 + 3 * 2 * 3  # joining, and each restart once out and once in
+
+
+def test_local_state_is_deleted(deployment: Deployment) -> None:
+    """(e) the index is rebuilt from `rated-calls`: what was rated before is a duplicate still."""
+    messages = load(deployment, story(RECORDS))
+    worker = deployment.start("worker-0")
+    deployment.publish(messages)
+    deployment.wait_until_rated()
+    worker.stop()
+    shutil.rmtree(deployment.folder / "worker-0")
+    again = deployment.start("worker-0")
+    deployment.publish(messages[:500])
+    audit(deployment)
+    assert sum(count for _, count in again.indexed()) > RECORDS // 2

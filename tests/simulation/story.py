@@ -1,0 +1,109 @@
+"""What the switches send in a simulated hour: calls of a few tenants, with duplicates, corrections, swaps and poison."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from rater.contracts.codec import encode_input
+from rater.core.inputs import (
+    AnyCommand,
+    CallRecord,
+    DeckActivated,
+    FundsAdded,
+    LicenseAssigned,
+    RechargeSettings,
+    TenantConfigured,
+)
+from rater.core.reasons import CallType
+from rater.core.tariff import Tariffs
+from rater.formats.deck_csv import read_deck
+from rater.kafka.partitioning import partition_of
+from tests.simulation.broker import Broker
+from tests.simulation.cluster import PARTITIONS
+
+_DECK = Path(__file__).parent.parent / "fixtures" / "deck.csv"
+_START = datetime(2025, 3, 10, 10, tzinfo=UTC)
+_TENANTS = ("ada-ltd", "bell-inc", "curie-sa", "darwin-co", "euler-ag", "fermi-spa")
+_NUMBERS = ("+12065550100", "+442079460000", "+263242700000", "+81312345678", "+449012345678")
+
+
+@cache
+def tariffs() -> Tariffs:
+    """The deck of the fixtures, published once."""
+    published = Tariffs()
+    published.publish(read_deck(_DECK, version="deck-1"))
+    return published
+
+
+def provision(broker: Broker) -> None:
+    """Every tenant has two users with a small plan and little credit, so that pools and balances run dry."""
+    for tenant in _TENANTS:
+        commands: list[AnyCommand] = [
+            TenantConfigured(
+                tenant=tenant,
+                id="setup",
+                at=_START,
+                currency="USD",
+                credits="enabled",
+                recharge=RechargeSettings(enabled=True, trigger="2", amount="5"),
+            ),
+            DeckActivated(tenant=tenant, id="deck", at=_START, version="deck-1"),
+            FundsAdded(tenant=tenant, id="funds", at=_START, amount="6"),
+            LicenseAssigned(
+                tenant=tenant, id="u1", at=_START, user="u1", sku="MCOPSTN5", country="US", since_ever=True
+            ),
+            LicenseAssigned(
+                tenant=tenant, id="u2", at=_START, user="u1", sku="MCOPSTNPP", country="US", since_ever=True
+            ),
+        ]
+        for command in commands:
+            _append(broker, "commands", tenant, encode_input(command))
+
+
+def calls(broker: Broker, chance: random.Random, count: int) -> None:
+    """Call records as switches deliver them."""
+    sent: list[CallRecord] = []
+    held: list[tuple[str, bytes]] = []
+    for number in range(count):
+        dice = chance.random()
+        if dice < 0.02:
+            held.append((chance.choice(_TENANTS), b'{"tenant": "ada-ltd", "usage_id": "broken'))
+            continue
+        if sent and dice < 0.12:
+            record = chance.choice(sent)
+        elif sent and dice < 0.15:
+            before = chance.choice(sent)
+            record = msgspec.structs.replace(before, version=before.version + 1, duration_s=before.duration_s + 60)
+            sent.append(record)
+        else:
+            record = _call(chance, number)
+            sent.append(record)
+        held.append((record.tenant, encode_input(record)))
+    for first in range(len(held) - 1):
+        if chance.random() < 0.1:
+            held[first], held[first + 1] = held[first + 1], held[first]
+    for tenant, value in held:
+        _append(broker, "cdrs", tenant, value)
+
+
+def _call(chance: random.Random, number: int) -> CallRecord:
+    start = _START + timedelta(seconds=17 * number)
+    duration = chance.choice((0, 30, 61, 600, 1800))
+    return CallRecord(
+        tenant=chance.choice(_TENANTS),
+        usage_id=f"call-{number}",
+        type=CallType.USER_OUT,
+        answered_at=start,
+        duration_s=duration,
+        user="u1",
+        calling="+14255550100",
+        called=chance.choice(_NUMBERS),
+        received_at=start + timedelta(seconds=duration + 2),
+    )
+
+
+def _append(broker: Broker, topic: str, tenant: str, value: bytes) -> None:
+    broker.append((topic, partition_of(tenant, PARTITIONS)), tenant.encode(), value)

@@ -6,8 +6,10 @@ Refuses to know prices: see `rating`.
 
 from rater.core.credit import refund
 from rater.core.entities import LiveCall
-from rater.core.instants import period_of
+from rater.core.instants import parse_period, period_of
 from rater.core.mediation import Mediated, Refusal, emergency_call, refusal
+from rater.core.money import parse_micros
+from rater.core.outputs import RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
 from rater.core.rating import payer, rate_call
@@ -57,3 +59,15 @@ def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:
             user=call.cdr.user,
             period=period_of(live.month),
         )
+
+
+def live_call(call: RatedCall) -> LiveCall:
+    """The live version that a rated call leaves: enough to tell a duplicate and to reverse it (A12)."""
+    return LiveCall(
+        call.version,
+        call.content,
+        parse_period(call.period),
+        parse_micros(call.charge),
+        tuple([(part.pool, part.minutes) for part in call.segments if part.pool is not None]),
+        tuple([(share.lot, parse_micros(share.amount)) for part in call.segments for share in part.lots]),
+    )

@@ -26,7 +26,7 @@ from rater.embedded.store import Position, Store
 from rater.formats.source import InputFile
 from rater.task import Batch, Record, run_batch
 
-BATCH_RECORDS = 2_000
+BATCH_RECORDS = 10_000
 _request_decoder = msgspec.json.Decoder(RechargeRequest)
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -24,6 +24,7 @@ import msgspec
 
 from rater.contracts.codec import decode_command, encode
 from rater.contracts.commits import Commit
+from rater.core.calls import live_call
 from rater.core.entities import Entity, LiveCall
 from rater.core.inputs import DeckActivated, Source
 from rater.core.mediation import Refusal
@@ -34,7 +35,7 @@ from rater.core.state import Key
 from rater.core.step import RESERVED_TENANTS, Rules
 from rater.core.tariff import Tariffs
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Entities, Meta, changes_of, pack
-from rater.kafka.index import StandsAt, UsageIndex, live_call
+from rater.kafka.index import StandsAt, UsageIndex
 from rater.kafka.partitioning import partition_of
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.task import Batch, Record, run_batch

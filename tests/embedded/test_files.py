@@ -106,7 +106,7 @@ def tables(path: Path) -> dict[str, list[Any]]:
     with sqlite3.connect(path) as connection:
         return {
             name: connection.execute(f'SELECT * FROM "{name}" ORDER BY 1, 2').fetchall()
-            for name in (*OUTPUT_TOPICS, "entities", "calls")
+            for name in (*OUTPUT_TOPICS, "entities", "seen")
         }
 
 

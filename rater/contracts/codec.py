@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from rater.core.inputs import IDENTIFIER_LENGTH_MAX, AnyCommand, CallRecord, RateDeck
-from rater.core.mediation import Refusal, in_utc
+from rater.core.mediation import Refusal, impossible_time, in_utc
 from rater.core.outputs import Output
 from rater.core.reasons import Reason
 
@@ -23,6 +23,8 @@ _cdr_decoder = msgspec.json.Decoder(CallRecord)
 _command_decoder = msgspec.json.Decoder(AnyCommand)
 _deck_decoder = msgspec.json.Decoder(RateDeck)
 _encode = msgspec.json.Encoder().encode
+#: Instants that some commands have besides `at`.
+_EFFECTIVE = ("effective_from", "effective_to")
 _KEYS = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
 #: "... - at `$.field.name`" at the end of msgspec's message.
 _PATH = re.compile(r" - at `\$?\.?(.*)`$")
@@ -41,6 +43,8 @@ def decode_call(raw: bytes) -> tuple[CallRecord, bytes] | Refusal:
     if canonical != raw and (repeated := repeated_key(raw)):
         return _duplicate_key(repeated)
     cdr_utc = in_utc(cdr)
+    if isinstance(cdr_utc, Refusal):
+        return cdr_utc
     return cdr_utc, canonical if cdr_utc is cdr else _encode(cdr_utc)
 
 
@@ -52,7 +56,11 @@ def decode_cdr(raw: bytes) -> CallRecord | Refusal:
 
 def decode_command(raw: bytes) -> AnyCommand | Refusal:
     """A command from one JSON object; or why not."""
-    return _decode(_command_decoder, raw)
+    command = _decode(_command_decoder, raw)
+    if isinstance(command, Refusal):
+        return command
+    effective = {name: getattr(command, name) for name in _EFFECTIVE if hasattr(command, name)}
+    return impossible_time(at=command.at, **effective) or command
 
 
 def decode_deck(raw: bytes) -> RateDeck | Refusal:

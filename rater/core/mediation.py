@@ -13,12 +13,14 @@ import msgspec
 from rater.core.classify import INBOUND, OUTBOUND
 from rater.core.geography import is_emergency
 from rater.core.inputs import CallRecord
-from rater.core.instants import MonthIndex, month_index
+from rater.core.instants import MonthIndex, as_utc, month_index
 from rater.core.numbers import is_address, is_e164, is_withheld
 from rater.core.reasons import CallType, Reason
 
 #: Switches round start, end and duration apart; more than this is not rounding.
 CLOCK_TOLERANCE = timedelta(seconds=2)
+#: Years that are reckoned with; instants outside cannot be moved by a zone or a month without leaving the calendar.
+YEARS = range(1900, 2200)
 #: Durations recur.
 _seconds = lru_cache(maxsize=16384)(lambda seconds: timedelta(seconds=seconds))
 _USERLESS = frozenset({CallType.UCAP_IN, CallType.UCAP_OUT, CallType.INTERNAL})
@@ -55,21 +57,33 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
         return self.cdr.tenant
 
 
-def in_utc(cdr: CallRecord) -> CallRecord:
-    """The record with every instant in UTC, so that the same call has the same content."""
-    received, ended = cdr.received_at, cdr.ended_at
-    if (
-        cdr.answered_at.tzinfo is UTC
-        and (received is None or received.tzinfo is UTC)
-        and (ended is None or ended.tzinfo is UTC)
-    ):
+def impossible_time(**instants: datetime | None) -> Refusal | None:
+    """The first of the named instants that no calendar reckoning may be tried on, or None."""
+    for field, instant in instants.items():
+        if instant is not None and instant.year not in YEARS:
+            return Refusal(
+                Reason.IMPOSSIBLE_TIME,
+                field,
+                f"expected a year from {YEARS[0]} to {YEARS[-1]}, got {instant.isoformat()}",
+            )
+    return None
+
+
+def in_utc(cdr: CallRecord) -> CallRecord | Refusal:
+    """The record with every instant in UTC, so that the same call has the same content; or why it has none."""
+    elsewhere = False
+    for instant in (cdr.answered_at, cdr.ended_at, cdr.received_at):
+        if instant is not None:
+            if instant.year not in YEARS:
+                return impossible_time(**_instants(cdr)) or cdr
+            elsewhere = elsewhere or instant.tzinfo is not UTC
+    if not elsewhere:
         return cdr
-    changed = {
-        field: value.astimezone(UTC)
-        for field in ("answered_at", "ended_at", "received_at")
-        if (value := getattr(cdr, field)) is not None and value.tzinfo is not UTC
-    }
-    return msgspec.structs.replace(cdr, **changed) if changed else cdr
+    return msgspec.structs.replace(cdr, **{name: as_utc(at) for name, at in _instants(cdr).items() if at})
+
+
+def _instants(cdr: CallRecord) -> dict[str, datetime | None]:
+    return {"answered_at": cdr.answered_at, "ended_at": cdr.ended_at, "received_at": cdr.received_at}
 
 
 def mediate(cdr: CallRecord, canonical: bytes) -> Mediated:

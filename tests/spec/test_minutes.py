@@ -264,3 +264,12 @@ def test_rules_change_at_the_start_of_a_month() -> None:
     """Rule 1: routes and allowances are looked up by month, so no date of the table may lie within one."""
     dates = [row.since for row in TABLE] + [DIAL_OUT_60_FROM, DOMESTIC_CANADA_FROM, GB_3000_FROM]
     assert {day.day for day in dates} == {1}
+
+
+def test_a_user_is_let_call_and_restricted_again() -> None:
+    """Conformance README, events: what one step undoes and does again is told as it happened."""
+    world = World(funds=None).user("ada", "US", "MCOPSTN1")
+    world.call(HARARE, 60, "2025-03-10")
+    assert world.events == ["user.restricted"]
+    world.call(HARARE, 60, "2025-04-10")
+    assert world.events == ["user.unrestricted", "user.restricted"]

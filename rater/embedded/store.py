@@ -123,11 +123,14 @@ class Reader:
         )
         return [name for (name,) in rows]
 
-    def topic(self, name: str, tenant: str | None = None) -> Iterator[tuple[int, bytes]]:
-        """The records of an output topic in order, as (offset, JSON)."""
+    def topic(
+        self, name: str, tenant: str | None = None, *, newest_first: bool = False
+    ) -> Iterator[tuple[int, bytes]]:
+        """The records of an output topic in order, as (offset, JSON); no more is read than is asked for."""
         where, values = ("WHERE tenant=?", (tenant,)) if tenant else ("", ())
+        order = "DESC" if newest_first else "ASC"
         yield from self._connection.execute(
-            f'SELECT offset, value FROM "{name}" {where} ORDER BY offset',  # noqa: S608 - a topic of the closed list
+            f'SELECT offset, value FROM "{name}" {where} ORDER BY offset {order}',  # noqa: S608 - closed lists
             values,
         )
 

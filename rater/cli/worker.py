@@ -10,6 +10,7 @@ import typer
 
 from rater.app import WEB_PORT, make_app
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.collector import expect_long_lives
 from rater.core.settings import RatingSettings
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, WorkerSettings, from_environment
 from rater.kafka.topics import partitions_of
@@ -41,5 +42,6 @@ def worker(
     asyncio.run(partitions_of(kafka, "cdrs"))  # says clearly what is not there
     settings = from_environment(WorkerSettings).model_copy(update={"index_folder": index, "instance": instance})
     index.mkdir(parents=True, exist_ok=True)
+    expect_long_lives()
     app = make_app(kafka, settings, RatingSettings(), web_port)
     faust.Worker(app, loglevel=loglevel, redirect_stdouts=False, override_logging=False).execute_from_commandline()

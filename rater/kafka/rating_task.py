@@ -23,6 +23,7 @@ from typing import Protocol
 import msgspec
 
 from rater.contracts.commits import Commit
+from rater.core.calls import live_call
 from rater.core.entities import Entity, LiveCall
 from rater.core.inputs import DeckActivated
 from rater.core.outputs import RatedCall
@@ -32,7 +33,7 @@ from rater.core.state import Key
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
-from rater.kafka.index import StandsAt, UsageIndex, live_call
+from rater.kafka.index import StandsAt, UsageIndex
 from rater.kafka.partitioning import admission
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.records import positions_after, records_of, writes_of

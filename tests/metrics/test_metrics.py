@@ -239,7 +239,9 @@ def wrong_balance(batch: Batch) -> None:
 
 def wrong_lots(batch: Batch) -> None:
     """Lots that do not add up to the balance."""
-    batch.state.accounts["contoso"].lots[0].remaining += 1
+    account = batch.state.accounts["contoso"]
+    first, *others = account.lots
+    account.lots = (msgspec.structs.replace(first, remaining=first.remaining + 1), *others)
 
 
 def skipped_number(batch: Batch) -> None:

@@ -1,4 +1,6 @@
-PYTHON ?= python3
+# The distribution's Python is built for speed (PGO, LTO); one that was compiled by hand often is not.
+PYTHON ?= $(shell /usr/bin/python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && echo /usr/bin/python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed

@@ -13,7 +13,7 @@ from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
 from rater.collector import expect_long_lives
 from rater.core.settings import RatingSettings
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, WorkerSettings, from_environment
-from rater.kafka.topics import partitions_of
+from rater.kafka.topics import partitions_of_task
 from rater.logs import Style, log_to_stderr
 
 
@@ -39,7 +39,7 @@ def worker(
     for library in ("aiokafka", "faust", "mode"):
         logging.getLogger(library).setLevel(logging.WARNING)
     kafka = kafka_settings(bootstrap, prefix)
-    asyncio.run(partitions_of(kafka, "cdrs"))  # says clearly what is not there
+    asyncio.run(partitions_of_task(kafka))  # says clearly what is not there
     settings = from_environment(WorkerSettings).model_copy(update={"index_folder": index, "instance": instance})
     index.mkdir(parents=True, exist_ok=True)
     expect_long_lives()

@@ -12,11 +12,12 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NodeNotReadyError
 
-from rater.contracts.topics import Topic
+from rater.contracts.topics import Topic, load_topics
 from rater.errors import RaterError
 from rater.kafka.connect import connection, reachable, started
 from rater.kafka.settings import KafkaSettings
 
+RATING_TASK = "rating task"
 _HOUR_MS = 3_600_000
 #: A dead letter holds the raw bytes of a record of the greatest size, escaped.
 MESSAGE_BYTES_MAX = 4_000_000
@@ -77,20 +78,41 @@ async def apply(
     return [topic.name for topic in missing], await compare(settings, topics, partitions)
 
 
-@stamina.retry(on=NodeNotReadyError, attempts=10)
 async def partitions_of(settings: KafkaSettings, topic: str) -> int:
-    """How many partitions a topic has; RaterError if it is not there.  A broker that just died is asked no more."""
-    name = settings.topic(topic)
+    """How many partitions a topic has; RaterError if it is not there."""
+    (count,) = await _partition_counts(settings, [topic])
+    return count
+
+
+async def partitions_of_task(settings: KafkaSettings) -> int:
+    """How many partitions the rating task's topics have; RaterError if one is missing or differs from `cdrs`."""
+    names = [topic.name for topic in load_topics().values() if RATING_TASK in topic.produced_by + topic.consumed_by]
+    counts = dict(zip(names, await _partition_counts(settings, names), strict=True))
+    wanted = counts["cdrs"]
+    wrong = [f"{name} has {count}" for name, count in counts.items() if count != wanted and name != "rate-decks"]
+    if wrong:
+        raise RaterError(
+            f"topics of the rating task: expected {wanted} partitions as cdrs has, {', '.join(wrong)};"
+            " a tenant's records would land in different partitions. Create them anew with `rater topics apply`"
+        )
+    return wanted
+
+
+@stamina.retry(on=NodeNotReadyError, attempts=10)
+async def _partition_counts(settings: KafkaSettings, topics: list[str]) -> list[int]:
+    """A broker that just died is asked no more."""
     admin = await started(settings, AIOKafkaAdminClient(**connection(settings)))
     try:
-        described = (await admin.describe_topics([name]))[0]
+        described = await admin.describe_topics([settings.topic(topic) for topic in topics])
     finally:
         await admin.close()
-    if described["error_code"]:
+    found = {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+    missing = [name for topic in topics if (name := settings.topic(topic)) not in found]
+    if missing:
         raise RaterError(
-            f"topic {name} is not on {settings.bootstrap}; `rater topics apply` creates what is missing"
+            f"no topic {', '.join(missing)} on {settings.bootstrap}; `rater topics apply` creates what is missing"
         )
-    return len(described["partitions"])
+    return [found[settings.topic(topic)] for topic in topics]
 
 
 async def _compare_one(

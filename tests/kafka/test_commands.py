@@ -55,6 +55,19 @@ def test_another_number_of_partitions(deployment: Deployment) -> None:
     assert {topic["differences"][0] for topic in told} == {f"expected 6 partitions, found {PARTITIONS}"}
 
 
+def test_a_topic_that_is_missing(deployment: Deployment) -> None:
+    """The worker does not start without all of its topics, and says which one is missing."""
+    other = deployment.settings.model_copy(update={"prefix": f"{deployment.settings.prefix}half-"})
+    topics = load_topics()
+    asyncio.run(apply(other, {name: topics[name] for name in topics if name != "commits"}, 2))
+    result = rater("worker", f"--bootstrap={other.bootstrap}", f"--prefix={other.prefix}")
+    assert isinstance(result.exception, RaterError)
+    assert f"no topic {other.prefix}commits" in str(result.exception)
+    asyncio.run(apply(other, {"commits": topics["commits"]}, 3))
+    result = rater("worker", f"--bootstrap={other.bootstrap}", f"--prefix={other.prefix}")
+    assert "expected 2 partitions as cdrs has, commits has 3" in str(result.exception)
+
+
 def test_another_cleanup_policy(broker: LocalKafka) -> None:
     """A balance topic that deletes would lose tenants: an error too."""
     settings = KafkaSettings(bootstrap=broker.bootstrap, prefix="policy-")

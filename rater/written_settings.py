@@ -47,7 +47,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as wrong:
         raise RaterError(f"{path}: settings cannot be read: {wrong}") from wrong
     except yaml.YAMLError as wrong:
-        raise RaterError(f"{path}: expected YAML: {' '.join(str(wrong).split())}") from wrong
+        raise RaterError(f"{path}: expected YAML: {_yaml_problem(wrong)}") from wrong
     if found is None:
         return {}
     if not isinstance(found, dict):
@@ -80,9 +80,14 @@ def _parsed(place: tuple[str, ...], text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as wrong:
-        raise RaterError(
-            f"{variable_of(place)}: expected a value as in YAML: {' '.join(str(wrong).split())}"
-        ) from wrong
+        raise RaterError(f"{variable_of(place)}: expected a value as in YAML: {_yaml_problem(wrong)}") from wrong
+
+
+def _yaml_problem(wrong: yaml.YAMLError) -> str:
+    """Where and what, without the text that stands there: it may be a secret."""
+    mark = getattr(wrong, "problem_mark", None)
+    where = f"line {mark.line + 1}: " if mark is not None else ""
+    return f"{where}{getattr(wrong, 'problem', None) or 'not readable'}"
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -116,6 +121,8 @@ def _line_of(first: ErrorDetails, path: Path | None, variables: Mapping[tuple[st
         return f"{where}: {field}: expected a value, got none"
     if first["type"] == "extra_forbidden":
         return f"{where}: {field}: expected no setting of this name"
+    if first["type"] == "model_type" and place[-1] in _SECRET:
+        return f"{where}: {field}: expected its place, `file` or `env`, and never the secret itself"
     expected = first["msg"].removeprefix("Value error, ")
     expected = expected.replace("Input should be", "expected", 1)
     expected = expected[0].lower() + expected[1:]

@@ -20,6 +20,9 @@ from rater.core.settings import RatingSettings
 from rater.kafka.connect import connection
 from rater.kafka.settings import KafkaSettings
 
+#: Seconds: what was finished since the last commit comes again after a kill.
+_COMMIT_S = 1.0
+
 
 class OnlyConsume(BootStrategy):
     """Faust without its own producer: commands leave through an idempotent one."""
@@ -47,13 +50,14 @@ def make_app(
 
     Raises RaterError for settings that cannot be.
     """
-    agents = Agents(kafka, settings, rating)
+    agents = Agents(kafka, settings, rating, instance)
     app = AgentsApp(
         f"{kafka.group}-agents",
         broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
         broker_credentials=_credentials(kafka),
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_commit_interval=_COMMIT_S,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=instance,
         topic_allow_declare=False,
@@ -76,7 +80,8 @@ def add_pages(app: AgentsApp, agents: Agents) -> None:
 
 def _add_agents(app: AgentsApp, agents: Agents, kafka: KafkaSettings) -> None:
     """One agent for each decision, and what says which partitions are this process's."""
-    streams.pay(app, agents, kafka.topic("recharges"))
+    if agents.payments is not None:
+        streams.pay(app, agents, kafka.topic("recharges"))
     if agents.telling is not None:
         streams.tell(app, agents, agents.telling, kafka.topic("account-events"))
 

@@ -36,7 +36,9 @@ log = structlog.get_logger("rater.agents")
 class Agents(Service):
     """One for a process.  RaterError at once for settings that cannot be: a secret or a file that is not there."""
 
-    def __init__(self, kafka: KafkaSettings, settings: AgentsSettings, rating: RatingSettings) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, settings: AgentsSettings, rating: RatingSettings, instance: str | None = None
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.metrics = Metrics(CollectorRegistry())
@@ -59,7 +61,8 @@ class Agents(Service):
         self._notifier: Notifier | None = None
         self._open_files = AsyncExitStack()
         self._set_up_payments()
-        self._set_up_notices()
+        if settings.telling_instance in (None, instance):
+            self._set_up_notices()
 
     @property
     def ready(self) -> bool:

@@ -18,6 +18,10 @@ class AgentsSettings(BaseModel):
     gateway: GatewaySettings | None = None
     notify: NotifySettings | None = None
 
+    #: Only the process with this `--instance` tells; every process with `notify` if not said.  An outbox is one file
+    #: on one disk: where several tell, a message may come again, under the same key, after a partition has moved.
+    telling_instance: str | None = None
+
     #: Seconds between two looks at the recharges in flight that nobody asks for.
     sweep_s: float = Field(default=2, gt=0, le=600)
     #: Seconds until an unknown or pending payment is asked for again: the first wait, doubled up to the second.

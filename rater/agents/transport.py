@@ -10,7 +10,7 @@ from typing import Any
 from weakref import WeakSet
 
 from faust.transport.drivers import aiokafka
-from faust.types import EventT
+from faust.types import TP, EventT
 
 from rater.kafka.client import FETCH_WAIT_MS
 
@@ -37,6 +37,11 @@ class CarefulConsumer(aiokafka.Consumer):
     def ack(self, message: Any) -> bool:
         """See Faust's."""
         return message in self._finished and super().ack(message)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what was finished before Faust forgets it (its #502): less comes a second time elsewhere."""
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
 
     def _new_consumer_thread(self) -> aiokafka.AIOKafkaConsumerThread:
         return _CommittedThread(self, loop=self.loop, beacon=self.beacon)

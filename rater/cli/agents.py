@@ -57,8 +57,8 @@ def agents(
         logging.getLogger(library).setLevel(logging.WARNING)
     settings = read_settings(AgentsSettings, config)
     kafka = kafka_settings(bootstrap, prefix)
-    asyncio.run(partitions_of(kafka, "recharges"))  # says clearly what is not there
     app = make_app(kafka, settings, RatingSettings(), web_port, instance)
+    asyncio.run(partitions_of(kafka, "recharges"))  # says clearly what is not there
     worker = faust.Worker(
         app, loglevel=_LEVELS[loglevel], redirect_stdouts=False, override_logging=False, quiet=True
     )

@@ -28,6 +28,7 @@ COMMANDS = {
     "topics": "topics",
     "publish": "publish",
     "worker": "worker",
+    "agents": "agents",
     "consume": "consume",
     "verify": "verify",
     "metrics": "metrics",

@@ -9,12 +9,16 @@ import os
 
 import faust
 from faust.app.base import BootStrategy
+from faust.web import Request, Response, View
 from mode import Service
+from prometheus_client import CollectorRegistry
 
 from rater.core.settings import RatingSettings
-from rater.kafka.observe import Logbook
+from rater.kafka import pages
+from rater.kafka.observe import Watch
 from rater.kafka.settings import KafkaSettings, WorkerSettings, from_environment
 from rater.kafka.worker import Worker
+from rater.metrics.meter import Metrics
 
 #: Seconds without a turn of the loop after which the process counts as dead.
 LIVENESS_S = 30.0
@@ -31,6 +35,7 @@ class RaterApp(faust.App):
     """A Faust application that only supervises."""
 
     BootStrategy = OnlySupervise
+    rating: "RatingService | None" = None
 
 
 class RatingService(Service):
@@ -41,7 +46,7 @@ class RatingService(Service):
 
     async def on_start(self) -> None:
         """Make the worker within the loop that runs it."""
-        self.worker = Worker(*self.made_of, Logbook())
+        self.worker = Worker(*self.made_of, Watch(Metrics(CollectorRegistry())))
 
     @Service.task
     async def _rate(self) -> None:
@@ -59,7 +64,7 @@ def make_app(kafka: KafkaSettings, settings: WorkerSettings, rating: RatingSetti
     app = RaterApp(
         f"{kafka.group}-worker",
         broker=f"kafka://{kafka.bootstrap}",
-        web_host="127.0.0.1",
+        web_host=os.environ.get("RATER_WEB_HOST", "127.0.0.1"),
         web_port=web_port,
         datadir=settings.index_folder,
     )
@@ -67,8 +72,41 @@ def make_app(kafka: KafkaSettings, settings: WorkerSettings, rating: RatingSetti
     class OfThisApp(RatingService):
         made_of = kafka, settings, rating
 
+        async def on_start(self) -> None:
+            await super().on_start()
+            app.rating = self
+
     app.service(OfThisApp)
+    _add_pages(app)
     return app
+
+
+def _add_pages(app: RaterApp) -> None:
+    def worker() -> Worker | None:
+        return app.rating.worker if app.rating else None
+
+    @app.page("/livez")
+    async def livez(view: View, _: Request) -> Response:
+        status, text = pages.livez(worker())
+        return view.text(text, status=status)
+
+    @app.page("/readyz")
+    async def readyz(view: View, _: Request) -> Response:
+        status, text = pages.readyz(worker())
+        return view.text(text, status=status)
+
+    @app.page("/healthz")
+    async def healthz(view: View, request: Request) -> Response:
+        status, text = (pages.healthz if "verbose" in request.query else pages.readyz)(worker())
+        return view.text(text, status=status)
+
+    @app.page("/metrics")
+    async def metrics(view: View, _: Request) -> Response:
+        running = worker()
+        if running is None or not running.running:
+            return view.text("not started\n", status=503)
+        body, content_type = pages.metrics(running)
+        return view.bytes(body, headers={"Content-Type": content_type})
 
 
 app = make_app(

@@ -14,4 +14,5 @@ class Exit(IntEnum):
     STORE_TOO_NEW = 5  # the store was written by a newer version
     DISK_FULL = 6  # nothing of the last batch was kept; free some space and run again
     UNREACHABLE = 7  # no Kafka broker answers
+    PAYMENT_UNKNOWN = 8  # the payment gateway gave no clear answer; run again, nothing is paid twice
     INTERRUPTED = 130

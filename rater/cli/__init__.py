@@ -10,6 +10,7 @@ import typer
 
 from rater.errors import RaterError
 from rater.exits import Exit
+from rater.kafka.port import Doubt
 
 #: Command -> the module that adds it with `register(app)`; only what is asked for is imported.
 COMMANDS = {
@@ -29,6 +30,8 @@ COMMANDS = {
     "worker": "worker",
     "consume": "consume",
     "verify": "verify",
+    "metrics": "metrics",
+    "acls": "acls",
 }
 
 
@@ -58,6 +61,9 @@ def main() -> None:
     except RaterError as error:
         print(f"rater: {error}", file=sys.stderr)
         sys.exit(error.exit)
+    except Doubt as doubt:
+        print(f"rater: Kafka: {doubt}; nothing was changed, run the command again", file=sys.stderr)
+        sys.exit(Exit.UNREACHABLE)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(Exit.OK)

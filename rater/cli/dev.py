@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from rater.cli.dev_gateway import gateway
 from rater.kafka.local import LocalKafka, status_json, status_text
 
 Folder = Annotated[Path, typer.Option(help="Where jars, data and logs lie.")]
@@ -13,12 +14,15 @@ KAFKA_FOLDER = Path(".kafka")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    dev = typer.Typer(help="A real Kafka on this machine, for development.", no_args_is_help=True)
+    dev = typer.Typer(
+        help="What surrounds a rater, on this machine: a Kafka, a payment gateway.", no_args_is_help=True
+    )
     kafka = typer.Typer(help="Start and stop Apache Kafka, without Docker.", no_args_is_help=True)
     kafka.command("start")(start)
     kafka.command("stop")(stop)
     kafka.command("status")(status)
     dev.add_typer(kafka, name="kafka")
+    dev.command("gateway")(gateway)
     app.add_typer(dev, name="dev")
 
 

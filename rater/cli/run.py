@@ -1,5 +1,6 @@
 """`rater run`: rate files into a store."""
 
+import importlib
 import sys
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated
 
 import orjson
 import typer
+from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -14,7 +16,7 @@ from rich.table import Table
 from rater.collector import expect_long_lives
 from rater.core.money import format_micros
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
+from rater.embedded.gateway import LocalGateway, PaymentGateway
 from rater.embedded.run import EmbeddedRater, Summary
 from rater.embedded.store import Store
 from rater.embedded.watch import new_content
@@ -23,7 +25,10 @@ from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
 from rater.formats.source import FORMATS, InputFile
 from rater.instants import read_instant
+from rater.metrics.meter import Metrics
+from rater.metrics.serve import serve
 
+GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 DEFAULT_STORE = Path("rater.db")
 StoreOption = Annotated[Path, typer.Option(help="The SQLite file that holds state and outputs.")]
 
@@ -51,7 +56,11 @@ def run(
         str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")
     ] = None,
     gateway: Annotated[
-        str, typer.Option(help="Local payments: approve, decline, or decline:TENANT,...")
+        str,
+        typer.Option(
+            help="Payments: approve, decline, decline:TENANT,... or the URL of an HTTP gateway"
+            f" (its token in {GATEWAY_TOKEN_ENV})."
+        ),
     ] = "approve",
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
@@ -59,6 +68,10 @@ def run(
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on with what comes into the folders, until Ctrl-C.")
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="Show metrics on this port of 127.0.0.1 (0: a free one), as long as the run lasts."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON on standard output.")] = False,
 ) -> None:
     """Rate call-detail records into one SQLite file.  Running a file twice changes nothing.
@@ -71,7 +84,7 @@ def run(
     expect_long_lives()
     opened = Store(store)
     try:
-        rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
+        rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway), _served(metrics_port))
         versions = [read_deck(path, currency=currency) for path in deck or ()]
         for version in versions:
             rater.publish(version)
@@ -96,14 +109,27 @@ def run(
         raise typer.Exit(Exit.REFUSED)
 
 
-def gateway_of(text: str) -> LocalGateway:
-    """The local gateway that an option describes."""
+def gateway_of(text: str) -> PaymentGateway:
+    """The gateway that an option describes."""
+    if "://" in text:
+        # Only who uses it waits for the import of an HTTP client.
+        return importlib.import_module("rater.payments.waiting").waiting_gateway(text, GATEWAY_TOKEN_ENV)  # type: ignore[no-any-return]
     rule, _, tenants = text.partition(":")
     if rule == "approve" and not tenants:
         return LocalGateway()
     if rule == "decline":
         return LocalGateway([tenant for tenant in tenants.split(",") if tenant] or ["*"])
-    raise RaterError(f"--gateway: expected approve, decline or decline:TENANT,..., got {text!r}")
+    raise RaterError(f"--gateway: expected approve, decline, decline:TENANT,... or a URL, got {text!r}")
+
+
+def _served(port: int | None) -> Metrics | None:
+    """Metrics behind a port, where one was given."""
+    if port is None:
+        return None
+    metrics = Metrics(CollectorRegistry())
+    taken = serve(metrics.registry, port).server_port
+    print(f"rater: metrics on http://127.0.0.1:{taken}/metrics", file=sys.stderr, flush=True)
+    return metrics
 
 
 def _expand(paths: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """`rater worker`: rate the partitions that the group gives to this process, until SIGTERM."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from rater.collector import expect_long_lives
 from rater.core.settings import RatingSettings
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, WorkerSettings, from_environment
 from rater.kafka.topics import partitions_of
+from rater.logs import Style, log_to_stderr
 
 
 def register(app: typer.Typer) -> None:
@@ -25,17 +27,21 @@ def worker(
     prefix: Prefix = "",
     index: Annotated[Path, typer.Option(help="The folder of the usage-id index.")] = Path("rater-index"),
     instance: Annotated[str | None, typer.Option(help="Static membership: the same name after a restart.")] = None,
-    web_port: Annotated[int, typer.Option(help="Port of /livez, /readyz, /metrics.")] = WEB_PORT,
+    web_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of /livez, /readyz, /metrics.")] = WEB_PORT,
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
 ) -> None:
     """Rate call-detail records from Kafka, exactly once; SIGTERM finishes the batch and exits 0.
 
     Example: rater worker --bootstrap 127.0.0.1:9092 --instance worker-1
     """
+    log_to_stderr(log_style, loglevel.upper())
+    for library in ("aiokafka", "faust", "mode"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     kafka = kafka_settings(bootstrap, prefix)
     asyncio.run(partitions_of(kafka, "cdrs"))  # says clearly what is not there
     settings = from_environment(WorkerSettings).model_copy(update={"index_folder": index, "instance": instance})
     index.mkdir(parents=True, exist_ok=True)
     expect_long_lives()
     app = make_app(kafka, settings, RatingSettings(), web_port)
-    faust.Worker(app, loglevel=loglevel, redirect_stdouts=False).execute_from_commandline()
+    faust.Worker(app, loglevel=loglevel, redirect_stdouts=False, override_logging=False).execute_from_commandline()

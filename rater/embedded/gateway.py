@@ -4,14 +4,12 @@ Refuses to know balances: it collects what it is asked to collect.
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Protocol
 
 from rater.core.inputs import PaymentFailed, PaymentSucceeded
 from rater.core.outputs import RechargeRequest
+from rater.payments.results import failed, succeeded
 
-#: How long the local gateway takes; fixed, so that a run can be repeated.
-_ANSWERS_AFTER = timedelta(seconds=5)
 DECLINE_REASON = "card_expired"
 
 
@@ -30,15 +28,6 @@ class LocalGateway:
 
     def collect(self, request: RechargeRequest) -> PaymentSucceeded | PaymentFailed:
         """See PaymentGateway."""
-        at = request.at + _ANSWERS_AFTER
-        id = f"payment-{request.id}"
         if request.tenant in self._declined or "*" in self._declined:
-            return PaymentFailed(tenant=request.tenant, id=id, at=at, recharge_id=request.id, reason=DECLINE_REASON)
-        return PaymentSucceeded(
-            tenant=request.tenant,
-            id=id,
-            at=at,
-            recharge_id=request.id,
-            amount=request.amount,
-            currency=request.currency,
-        )
+            return failed(request, DECLINE_REASON)
+        return succeeded(request)

@@ -6,6 +6,7 @@ one that was not.
 Refuses to know rules, formats and tables.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ from rater.core.tariff import Tariffs
 from rater.embedded.gateway import PaymentGateway
 from rater.embedded.store import Position, Store
 from rater.formats.source import InputFile
+from rater.metrics.labels import CommitResult
+from rater.metrics.meter import Metrics
 from rater.task import Batch, Record, run_batch
 
 BATCH_RECORDS = 10_000
@@ -56,13 +59,18 @@ class Summary:
 
 
 class EmbeddedRater:
-    """A store with the loop around it."""
+    """A store with the loop around it, and metrics where somebody watches them."""
 
-    def __init__(self, store: Store, settings: RatingSettings, gateway: PaymentGateway) -> None:
+    def __init__(
+        self, store: Store, settings: RatingSettings, gateway: PaymentGateway, metrics: Metrics | None = None
+    ) -> None:
         self.store = store
         self.summary = Summary()
         self._rules = Rules(settings, Tariffs())
         self._gateway = gateway
+        self._metrics = metrics
+        if metrics:
+            metrics.open_books(account for tenant in store.tenants() if (account := store.account(tenant)))
         for deck in store.decks():
             self._rules.tariffs.publish(deck)
         self._settle(self._unanswered())
@@ -100,7 +108,7 @@ class EmbeddedRater:
         """Apply dead letters again, each by its id; those that are accepted now are noted as replayed."""
         outcomes: dict[str, Outcome] = {}
         for id, record in records:
-            batch = run_batch(self.store, self._rules, [record])
+            batch = self._rate([record])
             outcomes[id] = next(iter(batch.counts))
             accepted = outcomes[id] in (Outcome.RATED, Outcome.CORRECTED, Outcome.DUPLICATE)
             self._commit(batch, {}, [id] if accepted else [])
@@ -114,7 +122,7 @@ class EmbeddedRater:
         position = Position(file.taken, file.bytes_taken, file.digest)
         left = records
         while True:
-            batch = run_batch(self.store, self._rules, left, until_payment=True)
+            batch = self._rate(left, until_payment=True)
             left = left[batch.taken :]
             self._commit(batch, {} if left else {file.name: position})
             progress(batch.taken)
@@ -126,25 +134,40 @@ class EmbeddedRater:
         for record in records:
             held.append(record)
             if len(held) == BATCH_RECORDS:
-                self._commit(run_batch(self.store, self._rules, held), {})
+                self._commit(self._rate(held), {})
                 held = []
         if held:
-            self._commit(run_batch(self.store, self._rules, held), {})
+            self._commit(self._rate(held), {})
 
     def _commit(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
         """Commit a batch, then what follows from it: answers of the gateway, and retries that are due."""
-        self.store.commit(batch, positions, replayed)
-        self.summary.add(batch)
+        self._keep(batch, positions, replayed)
         requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
         self._settle(requests)
         self._retry(batch.state.accounts.values())
 
+    def _rate(self, records: Iterable[Record], *, until_payment: bool = False) -> Batch:
+        began = time.perf_counter()
+        batch = run_batch(self.store, self._rules, records, until_payment=until_payment)
+        if self._metrics:
+            self._metrics.batch_seconds(time.perf_counter() - began)
+        return batch
+
+    def _keep(
+        self, batch: Batch, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
+    ) -> None:
+        began = time.perf_counter()
+        self.store.commit(batch, positions or {}, replayed)
+        self.summary.add(batch)
+        if self._metrics:
+            self._metrics.commit(CommitResult.COMMITTED, time.perf_counter() - began)
+            self._metrics.observe_batch(batch)
+
     def _settle(self, requests: list[RechargeRequest]) -> None:
         while requests:
             answers: list[AnyCommand] = [self._gateway.collect(request) for request in requests]
-            batch = run_batch(self.store, self._rules, _records_of(answers, "gateway"))
-            self.store.commit(batch, {})
-            self.summary.add(batch)
+            batch = self._rate(_records_of(answers, "gateway"))
+            self._keep(batch)
             requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
 
     def _retry(self, accounts: Iterable[Account]) -> None:
@@ -156,9 +179,8 @@ class EmbeddedRater:
                 at = account.clock
                 ticks.append(Tick(tenant=account.tenant, id=f"tick-{at.isoformat()}", at=at))
         if ticks:
-            batch = run_batch(self.store, self._rules, _records_of(ticks, "clock"))
-            self.store.commit(batch, {})
-            self.summary.add(batch)
+            batch = self._rate(_records_of(ticks, "clock"))
+            self._keep(batch)
             self._settle([output for output in batch.outputs if isinstance(output, RechargeRequest)])
 
     def _unanswered(self) -> list[RechargeRequest]:

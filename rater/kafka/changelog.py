@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rater.core.entities import Entity
+from rater.core.entities import Account, Entity
 from rater.core.state import KINDS, Key, State
 from rater.errors import RaterError
 
@@ -96,12 +96,14 @@ class Entities:
                 for key in changed:
                     self._raw.pop(state_key(kind, key), None)
 
-    def tenants(self) -> Iterator[str]:
+    def accounts(self) -> Iterator[Account]:
         """Every tenant of the partition."""
-        for key in self._raw:
-            if key.startswith(b"account/"):
-                yield key.decode().split("/", 2)[1].replace("%2F", "/").replace("%25", "%")
-        yield from (tenant for tenant, _ in self._decoded["account"])
+        for key in [key for key in self._raw if key.startswith(b"account/")]:
+            _, tenant, account = entity_of(key, self._raw.pop(key))
+            self._decoded["account"][tenant] = account
+        for account in self._decoded["account"].values():
+            assert isinstance(account, Account)
+            yield account
 
     def __len__(self) -> int:
         return len(self._raw) + sum(map(len, self._decoded.values()))

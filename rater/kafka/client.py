@@ -26,6 +26,8 @@ from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import MESSAGE_BYTES_MAX
 
 RETRY_BACKOFF_MS = 20
+#: A broker answers a connection's requests in order: a question for offsets waits behind a fetch that waits.
+FETCH_WAIT_MS = 50
 _BATCH_BYTES = 900_000
 _READ_RECORDS = 20_000
 _READ_WAIT_MS = 200
@@ -116,9 +118,9 @@ class AiokafkaLog:
                 raise RaterError(f"inputs were deleted before they were rated: {doubt.__cause__}") from doubt
             raise
         return [
-            Consumed(self._topics[record.topic], record.partition, record.offset, record.key, record.value)
+            Consumed(self._topics[r.topic], r.partition, r.offset, r.key, r.value, r.timestamp)
             for records in found.values()
-            for record in records
+            for r in records
         ]
 
     async def _commands_wait(self) -> bool:
@@ -212,6 +214,7 @@ def committed_reader(settings: KafkaSettings) -> AIOKafkaConsumer:
         fetch_max_bytes=64 << 20,
         max_partition_fetch_bytes=8 << 20,
         retry_backoff_ms=RETRY_BACKOFF_MS,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
     )
 
 

@@ -1,27 +1,97 @@
-"""What a worker says about its tasks.  Refuses to know how they work."""
+"""What a worker says about its tasks: one log line for each event that an operator may ask about, and the metrics.
+
+Clocks are read here and nowhere deeper.  Refuses to know how the tasks work.
+"""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import structlog
 
 from rater.contracts.commits import Commit
-from rater.kafka.port import Doubt, Fenced
+from rater.kafka.changelog import Entities
+from rater.kafka.port import Consumed, Doubt, Fenced
 from rater.kafka.rating_task import RatingTask
+from rater.metrics.labels import CommitResult
+from rater.metrics.meter import Metrics
 from rater.task import Batch
+
+#: How often the progress of restoring a partition is told.
+PROGRESS_S = 2.0
 
 log = structlog.get_logger(__name__)
 
 
-class Logbook:
-    """One line for each event that an operator may ask about."""
+class Watch:
+    """Logs and counts what tasks do; see rater.kafka.rating_task.Observer."""
 
-    def owned(self, task: RatingTask, entities: int, calls: int) -> None:
-        """See rater.kafka.rating_task.Observer."""
-        log.info("partition owned", partition=task.partition, entities=entities, calls_indexed=calls)
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        #: The publication of the last record that was committed, by partition and topic, in Unix seconds.
+        self.committed_up_to: dict[tuple[int, str], float] = {}
+        self._owning_since: dict[int, float] = {}
+        self._told_at: dict[int, float] = {}
+        self._restored: dict[int, int] = {}
+        self._since = 0.0
 
-    def committed(self, batch: Batch, commit: Commit) -> None:
-        """See rater.kafka.rating_task.Observer."""
-        log.debug("committed", partition=commit.partition, sequence=commit.sequence, records=batch.taken)
+    def owning(self, task: RatingTask) -> None:
+        """See Observer."""
+        self._owning_since[task.partition] = self._told_at[task.partition] = time.monotonic()
+        self._restored[task.partition] = 0
+
+    def restoring(self, task: RatingTask, topic: str, records: int) -> None:
+        """See Observer; told every few seconds."""
+        partition, now = task.partition, time.monotonic()
+        self._restored[partition] += records
+        if now - self._told_at[partition] > PROGRESS_S:
+            self._told_at[partition] = now
+            log.info(
+                "partition is being restored", partition=partition, topic=topic, records=self._restored[partition]
+            )
+
+    def owned(self, task: RatingTask, entities: Entities, calls: int) -> None:
+        """See Observer."""
+        seconds = time.monotonic() - self._owning_since[task.partition]
+        self.metrics.restored(task.partition, entities.accounts(), seconds, datetime.now(UTC))
+        log.info(
+            "partition owned",
+            partition=task.partition,
+            entities=len(entities),
+            calls_indexed=calls,
+            seconds=round(seconds, 3),
+        )
+
+    def took(self, records: Sequence[Consumed]) -> None:  # noqa: ARG002 - the protocol's
+        """See Observer."""
+        self._since = time.monotonic()
+
+    def rated(self, batch: Batch) -> None:  # noqa: ARG002 - the protocol's
+        """See Observer."""
+        now = time.monotonic()
+        self.metrics.batch_seconds(now - self._since)
+
+    def committed(self, records: Sequence[Consumed], batch: Batch, commit: Commit) -> None:
+        """See Observer."""
+        now, metrics = time.time(), self.metrics
+        found = metrics.observe_batch(batch, commit.partition)
+        metrics.commit(CommitResult.COMMITTED, time.monotonic() - self._since)
+        metrics.committed_at(commit.partition, datetime.fromtimestamp(now, UTC))
+        metrics.latencies([now - record.published_ms / 1e3 for record in records if record.topic == "cdrs"])
+        for record in records:
+            self.committed_up_to[(commit.partition, record.topic)] = record.published_ms / 1e3
+        if found.difference_micros or found.breaks:
+            log.error(
+                "the books do not balance",
+                partition=commit.partition,
+                commit=commit.sequence,
+                difference_micros=found.difference_micros,
+                sequence_breaks=dict(found.breaks),
+            )
+        log.debug("committed", partition=commit.partition, commit=commit.sequence, records=batch.taken)
 
     def doubted(self, task: RatingTask, doubt: Doubt) -> None:
-        """See rater.kafka.rating_task.Observer."""
+        """See Observer."""
         fenced = isinstance(doubt, Fenced)
+        self.metrics.commit(CommitResult.ABORTED if fenced else CommitResult.UNKNOWN)
         log.warning("ownership is taken again", partition=task.partition, reason=str(doubt), fenced=fenced)

@@ -13,13 +13,17 @@ Writes = Mapping[str, Sequence[tuple[bytes, bytes]]]
 
 
 class Consumed(msgspec.Struct, frozen=True, gc=False):
-    """A record as it was read; `topic` is its name without the deployment's prefix."""
+    """A record as it was read; `topic` is its name without the deployment's prefix.
+
+    `published_ms` is when it was published, in Unix milliseconds: for who asks how late we are, never for rules.
+    """
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    published_ms: int = 0
 
 
 class Doubt(Exception):

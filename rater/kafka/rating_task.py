@@ -17,27 +17,26 @@ Any doubt on the way (fenced, failed, outcome unknown) drops overlay, state and 
 again: what the log says is true.  Refuses to know the client library, threads and rebalances.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
-from rater.contracts.codec import decode_command, encode
 from rater.contracts.commits import Commit
 from rater.core.calls import live_call
 from rater.core.entities import Entity, LiveCall
-from rater.core.inputs import DeckActivated, Source
-from rater.core.mediation import Refusal
-from rater.core.outputs import Output, RatedCall, ServiceState
-from rater.core.reasons import Outcome, Reason
+from rater.core.inputs import DeckActivated
+from rater.core.outputs import RatedCall
+from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
 from rater.core.state import Key
-from rater.core.step import RESERVED_TENANTS, Rules
+from rater.core.step import Rules
 from rater.core.tariff import Tariffs
-from rater.kafka.changelog import META_KEY, STATE_VERSION, Entities, Meta, changes_of, pack
+from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex
-from rater.kafka.partitioning import partition_of
+from rater.kafka.partitioning import admission
 from rater.kafka.port import Consumed, Doubt, PartitionLog
+from rater.kafka.records import positions_after, records_of, writes_of
 from rater.task import Batch, Record, run_batch
 
 INPUTS = ("commands", "cdrs")
@@ -60,11 +59,23 @@ class Decks(Protocol):
 class Observer(Protocol):
     """Who is told what a task does: for metrics and logs; it must not fail."""
 
-    def owned(self, task: "RatingTask", entities: int, calls: int) -> None:
-        """Ownership was taken; so many entities were restored, and so many calls added to the index."""
+    def owning(self, task: "RatingTask") -> None:
+        """Ownership is being taken."""
 
-    def committed(self, batch: Batch, commit: Commit) -> None:
-        """A batch was committed and merged."""
+    def restoring(self, task: "RatingTask", topic: str, records: int) -> None:
+        """So many more records of a topic were read while taking ownership."""
+
+    def owned(self, task: "RatingTask", entities: Entities, calls: int) -> None:
+        """Ownership was taken: the entities that were restored, and how many calls were added to the index."""
+
+    def took(self, records: Sequence[Consumed]) -> None:
+        """Records came in and are going to be rated."""
+
+    def rated(self, batch: Batch) -> None:
+        """They were rated and are going to be committed."""
+
+    def committed(self, records: Sequence[Consumed], batch: Batch, commit: Commit) -> None:
+        """They were committed and merged."""
 
     def doubted(self, task: "RatingTask", doubt: Doubt) -> None:
         """Ownership is taken again."""
@@ -147,9 +158,11 @@ class RatingTask:
         """Take ownership; the steps are numbered in the module's docstring."""
         log, state = self._log, self._state
         self.ownerships += 1
+        self._observer.owning(self)
         await log.fence()  # 1
         state.entities = Entities()  # 2
         async for records in log.read("state", None):
+            self._observer.restoring(self, "state", len(records))
             for record in records:
                 assert record.key is not None
                 state.entities.take(record.key, record.value)
@@ -159,7 +172,7 @@ class RatingTask:
         self.positions = dict(await log.seek({topic: positions.get(topic) for topic in INPUTS}))  # 4
         self._rejected_in_a_row = 0
         self.restored = True
-        self._observer.owned(self, len(state.entities), calls)
+        self._observer.owned(self, state.entities, calls)
 
     async def step(self) -> None:
         """Take what has arrived, rate it, commit it; the steps are numbered in the module's docstring."""
@@ -168,9 +181,11 @@ class RatingTask:
         records = [record for record in fetched if record.offset >= self.positions[record.topic]]
         if not records:
             return
+        self._observer.took(records)
         batch, commit = await self._rate(records)  # 1
-        meta = Meta(STATE_VERSION, commit.sequence, _positions_after(self.positions, records))
-        writes = _writes(batch, meta, commit)
+        self._observer.rated(batch)
+        meta = Meta(STATE_VERSION, commit.sequence, positions_after(self.positions, records))
+        writes = writes_of(batch, meta, commit)
         log = self._log
         await log.begin()  # 2
         stored = await log.send(writes)
@@ -181,7 +196,7 @@ class RatingTask:
         rated = [output for output in batch.outputs if isinstance(output, RatedCall)]
         if rated:
             self._state.index.put(batch.state.calls, StandsAt(stored["rated-calls"], rated[-1].id))
-        self._observer.committed(batch, commit)
+        self._observer.committed(records, batch, commit)
 
     async def _rate(self, records: Sequence[Consumed]) -> tuple[Batch, Commit]:
         """Commands first, then call records, each in the order of its topic: the order that a replay takes too."""
@@ -190,7 +205,7 @@ class RatingTask:
         unknown = await self._unknown_decks(given[: len(commands)])
         batch = run_batch(self._state, self._rules, given, admit=self._admit)
         self._count_rejected(batch.outcomes)
-        after = _positions_after(self.positions, records)
+        after = positions_after(self.positions, records)
         commit = Commit(
             partition=self.partition,
             sequence=self._state.entities.meta.commits + 1,
@@ -232,6 +247,7 @@ class RatingTask:
         missing = 0
         async for records in log.read("rated-calls", stands.position):
             missing += len(records)
+            self._observer.restoring(self, "rated-calls", len(records))
             for record in records:
                 assert record.value is not None
                 call = _rated_call_decoder.decode(record.value)
@@ -254,58 +270,3 @@ class RatingTask:
                 return False
             return _rated_call_decoder.decode(first.value).id == stands.last
         return False
-
-
-def admission(partition: int, partitions: int) -> Callable[[str], Refusal | None]:
-    """Says why a tenant's record must not be rated in this partition: a tenant has one writer."""
-
-    def admit(tenant: str) -> Refusal | None:
-        right = partition_of(tenant, partitions)
-        if right == partition or tenant in RESERVED_TENANTS:
-            return None
-        message = (
-            f"expected tenant {tenant!r} in partition {right}, got partition {partition};"
-            " publish with the tenant as key and the murmur2 partitioner (kcat: -X topic.partitioner=murmur2)"
-        )
-        return Refusal(Reason.WRONG_PARTITION, "tenant", message)
-
-    return admit
-
-
-def records_of(commands: Sequence[Consumed], cdrs: Sequence[Consumed]) -> list[Record]:
-    """What the core is given: commands first, then call records, each in the order of its topic."""
-    return [_command(record) for record in commands] + [
-        Record("cdr", _source(record), record.value or b"") for record in cdrs
-    ]
-
-
-def _command(record: Consumed) -> Record:
-    raw = record.value or b""
-    return Record("command", _source(record), raw, decode_command(raw))
-
-
-def _source(record: Consumed) -> Source:
-    return Source(record.topic, record.partition, record.offset)
-
-
-def _positions_after(positions: dict[str, int], records: Sequence[Consumed]) -> dict[str, int]:
-    """Records of one topic come in the order of their offsets."""
-    return positions | {record.topic: record.offset + 1 for record in records}
-
-
-def _writes(batch: Batch, meta: Meta, commit: Commit) -> dict[str, list[tuple[bytes, bytes]]]:
-    """Everything that one transaction writes."""
-    writes = {
-        topic: [(record_key(output), encode(output)) for output in outputs]
-        for topic, outputs in batch.by_topic().items()
-    }
-    writes["state"] = [*changes_of(batch.state), (META_KEY, pack(meta))]
-    writes["commits"] = [(str(commit.partition).encode(), msgspec.json.encode(commit))]
-    return writes
-
-
-def record_key(output: Output) -> bytes:
-    """The tenant; for a user's service state the user too, because that topic is compacted."""
-    if isinstance(output, ServiceState) and output.user is not None:
-        return f"{output.tenant}/{output.user}".encode()
-    return output.tenant.encode()

@@ -7,12 +7,14 @@ Refuses to know records.
 from typing import Literal
 
 import msgspec
+import stamina
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import NodeNotReadyError
 
 from rater.contracts.topics import Topic
 from rater.errors import RaterError
-from rater.kafka.connect import connection, reachable
+from rater.kafka.connect import connection, reachable, started
 from rater.kafka.settings import KafkaSettings
 
 _HOUR_MS = 3_600_000
@@ -75,11 +77,15 @@ async def apply(
     return [topic.name for topic in missing], await compare(settings, topics, partitions)
 
 
+@stamina.retry(on=NodeNotReadyError, attempts=10)
 async def partitions_of(settings: KafkaSettings, topic: str) -> int:
-    """How many partitions a topic has; RaterError if it is not there."""
+    """How many partitions a topic has; RaterError if it is not there.  A broker that just died is asked no more."""
     name = settings.topic(topic)
-    async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
+    admin = await started(settings, AIOKafkaAdminClient(**connection(settings)))
+    try:
         described = (await admin.describe_topics([name]))[0]
+    finally:
+        await admin.close()
     if described["error_code"]:
         raise RaterError(
             f"topic {name} is not on {settings.bootstrap}; `rater topics apply` creates what is missing"

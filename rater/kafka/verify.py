@@ -25,8 +25,9 @@ from rater.kafka.changelog import META_KEY, pack, read_meta, state_key
 from rater.kafka.client import read_partition
 from rater.kafka.consume import SequenceCheck
 from rater.kafka.decks import DeckReader
+from rater.kafka.partitioning import admission
 from rater.kafka.port import Consumed
-from rater.kafka.rating_task import admission, record_key, records_of
+from rater.kafka.records import record_key, records_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.tape import Tape
 from rater.kafka.topics import partitions_of

@@ -7,20 +7,25 @@ Refuses to know rating, and who supervises it.
 """
 
 import asyncio
+import time
+from collections import Counter
 from pathlib import Path
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from prometheus_client import CollectorRegistry
 
 from rater.core.settings import RatingSettings
-from rater.kafka.client import RETRY_BACKOFF_MS, AiokafkaLog
+from rater.kafka.client import FETCH_WAIT_MS, RETRY_BACKOFF_MS, AiokafkaLog
 from rater.kafka.connect import connection, started
 from rater.kafka.decks import DeckReader
 from rater.kafka.index import DiskIndex
-from rater.kafka.rating_task import INPUTS, Observer, RatingTask
+from rater.kafka.observe import Watch
+from rater.kafka.rating_task import INPUTS, RatingTask
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import partitions_of
+from rater.metrics.labels import Input, PartitionState
 
 #: Tasks poll all the time; only restoring a very large partition keeps them from it.
 _POLL_INTERVAL_MAX_MS = 3_600_000
@@ -41,24 +46,33 @@ class _Running:
 class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """One process's share of the partitions."""
 
+    #: What rates a partition; the benchmark puts one here that only copies.
+    task_type = RatingTask
+
     def __init__(
         self,
         kafka: KafkaSettings,
         settings: WorkerSettings,
         rating: RatingSettings,
-        observer: Observer,
+        watch: Watch,
     ) -> None:
+        self.running = False
         self.rebalances = 0
         #: Partitions whose task met a bug or too many rejected records, and stands still until a restart.
         self.failed: dict[int, BaseException] = {}
         self._kafka, self._settings, self._rating = kafka, settings, rating
-        self._observer = observer
+        self._watch = watch
         self._running: dict[int, _Running] = {}
         self._wanted: set[int] = set()
         self._changed = asyncio.Event()
         self._stopping = False
         self._partitions = 0
         self._decks = DeckReader(kafka, settings.deck_wait_s)
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where this worker's metrics are."""
+        return self._watch.metrics.registry
 
     @property
     def assigned(self) -> set[int]:
@@ -82,12 +96,14 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._partitions = await partitions_of(self._kafka, "cdrs")
         await self._decks.start()
         self._consumer = await started(self._kafka, self._input_consumer())
+        self.running = True
         self._consumer.subscribe([self._kafka.topic(topic) for topic in INPUTS], listener=self)
         try:
             while not self._stopping:
                 await self._reconcile()
                 await self._something_changes()
         finally:
+            self.running = False
             await self._release(set(self._running))
             await self._consumer.stop()
             await self._decks.stop()
@@ -97,6 +113,22 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._stopping = True
         self._changed.set()
 
+    def measure(self) -> None:
+        """Set the gauges: partitions by state, and how far each input is behind."""
+        states = Counter(
+            PartitionState.RATING if running.task.restored else PartitionState.RESTORING
+            for running in self._running.values()
+        )
+        states[PartitionState.STOPPED] = len(self.failed)
+        metrics = self._watch.metrics
+        metrics.partitions(states)
+        for partition, running in self._running.items():
+            for topic, position in running.task.positions.items():
+                end = self._consumer.highwater(TopicPartition(self._kafka.topic(topic), partition))
+                behind = max(0, (end or 0) - position)
+                since = self._watch.committed_up_to.get((partition, topic), time.time())
+                metrics.lag(Input(topic), partition, behind, time.time() - since if behind else 0.0)
+
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Nothing to do: what does not come back is released when the new assignment is known."""
         log.info("rebalance begins", partitions=sorted({partition.partition for partition in revoked}))
@@ -104,6 +136,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Pause what is new, and put what stayed where its task stands."""
         self.rebalances += 1
+        self._watch.metrics.rebalance()
         partitions = {partition.partition for partition in assigned}
         log.info("partitions assigned", partitions=sorted(partitions))
         for partition in assigned:
@@ -131,7 +164,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._release(set(self._running) - self._wanted)
         for partition in sorted(self._wanted - set(self._running) - set(self.failed)):
             index = DiskIndex(self._index_folder(partition))
-            task = RatingTask(
+            task = self.task_type(
                 AiokafkaLog(self._kafka, self._settings, self._consumer, partition),
                 index,
                 self._decks,
@@ -139,7 +172,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 partitions=self._partitions,
                 batch_records_max=self._settings.batch_records_max,
                 rejected_in_a_row_max=self._settings.rejected_in_a_row_max,
-                observer=self._observer,
+                observer=self._watch,
             )
             self._running[partition] = _Running(task, index)
 
@@ -163,6 +196,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await asyncio.gather(*(running.runs for running in released), return_exceptions=True)
         for running in released:
             running.index.close()
+            self._watch.metrics.forget_partition(running.task.partition)
 
     def _input_consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
@@ -178,6 +212,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             max_poll_interval_ms=_POLL_INTERVAL_MAX_MS,
             max_partition_fetch_bytes=_FETCH_BYTES,
             retry_backoff_ms=RETRY_BACKOFF_MS,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
 
     def _index_folder(self, partition: int) -> Path:

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from prometheus_client import CollectorRegistry
 
 from rater.contracts.codec import encode_input
 from rater.contracts.commits import Commit
@@ -28,10 +29,11 @@ from rater.errors import RaterError
 from rater.kafka.changelog import Entities
 from rater.kafka.client import committed_reader
 from rater.kafka.connect import connection, started
-from rater.kafka.observe import Logbook
+from rater.kafka.observe import Watch
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import apply
 from rater.kafka.worker import Worker
+from rater.metrics.meter import Metrics
 
 ANSWER_TIMEOUT_S = 30.0
 _READ_WAIT_MS = 20
@@ -95,7 +97,7 @@ class KafkaEngine:
     async def _start(self) -> None:
         await apply(self._kafka, load_topics(), partitions=1)
         worker = WorkerSettings(index_folder=self._index, batch_wait_ms=5)
-        self._worker = Worker(self._kafka, worker, self._rating, Logbook())
+        self._worker = Worker(self._kafka, worker, self._rating, Watch(Metrics(CollectorRegistry())))
         self._running = asyncio.create_task(self._worker.run())
         producer = AIOKafkaProducer(**connection(self._kafka), enable_idempotence=True)
         self._producer = await started(self._kafka, producer)

@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -34,7 +37,6 @@ PARTITIONS = 4
 TENANTS = 24
 WAIT_S = 120.0
 SESSION_TIMEOUT_MS = 6_000
-_COLOURS = re.compile(r"\x1b\[\d*m")
 
 
 class WorkerProcess:
@@ -56,22 +58,31 @@ class WorkerProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
 
-    def said(self, text: str) -> bool:
-        """Whether its log holds a text."""
-        return text in self._log_text()
+    def told(self, event: str) -> list[dict[str, Any]]:
+        """The lines of its log that tell of an event."""
+        lines = self.log.read_bytes().splitlines()
+        entries = [orjson.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
+        return [entry for entry in entries if event in entry.get("event", "")]
 
-    def owned(self) -> set[int]:
-        """The partitions that it says it owns, by what it was last assigned."""
-        found = re.findall(r"partitions assigned\s+partitions=\[([\d, ]*)\]", self._log_text())
-        return {int(number) for number in found[-1].split(",") if number.strip()} if found else set()
+    @property
+    def was_fenced(self) -> bool:
+        """Whether something that it wrote was refused because another had taken over."""
+        return any(doubt["fenced"] for doubt in self.told("ownership is taken again"))
 
-    def indexed(self) -> list[tuple[int, int]]:
-        """(partition, calls that had to be added to the index), each time that it took ownership."""
-        lines = re.findall(r"partition owned\s+calls_indexed=(\d+) .*partition=(\d+)", self._log_text())
-        return [(int(partition), int(calls)) for calls, partition in lines]
+    def assigned(self) -> set[int]:
+        """The partitions that it was assigned last."""
+        found = self.told("partitions assigned")
+        return set(found[-1]["partitions"]) if found else set()
 
-    def _log_text(self) -> str:
-        return _COLOURS.sub("", self.log.read_text(encoding="utf-8", errors="replace"))
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of one of its pages; 0 when it does not listen yet."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+        except OSError:
+            return 0, ""
 
     def kill(self) -> None:
         """As a machine that loses power would."""

@@ -9,6 +9,7 @@ from typing import Any
 from rater.contracts.commits import Commit
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
+from rater.kafka.changelog import Entities
 from rater.kafka.index import MemoryIndex
 from rater.kafka.port import Consumed, Doubt, Fenced, Writes
 from rater.kafka.rating_task import INPUTS, RatingTask
@@ -316,12 +317,30 @@ class Cluster:
         if any(task.stopping for partition, (task, _) in process.runs.items() if partition in owned):
             self._noticing.append((self.broker.now + 5, process))  # taken back while it was letting go
 
-    def owned(self, task: RatingTask, entities: int, calls: int) -> None:
+    def owning(self, task: RatingTask) -> None:
         """See Observer."""
-        self.broker.marks["a partition was restored"] += bool(entities and calls and task.ownerships)
+        self.broker.marks["ownership was taken again"] += task.ownerships > 1
 
-    def committed(self, batch: Batch, commit: Commit) -> None:
+    def restoring(self, task: RatingTask, topic: str, records: int) -> None:
         """See Observer."""
+        assert not task.restored, topic
+        self.broker.marks["records were restored"] += records
+
+    def owned(self, task: RatingTask, entities: Entities, calls: int) -> None:
+        """See Observer."""
+        self.broker.marks["a partition was restored"] += bool(len(entities) and calls and task.ownerships)
+
+    def took(self, records: Sequence[Consumed]) -> None:
+        """See Observer."""
+        self.broker.marks["records were taken"] += len(records)
+
+    def rated(self, batch: Batch) -> None:
+        """See Observer."""
+        self.broker.marks["records were rated"] += batch.taken
+
+    def committed(self, records: Sequence[Consumed], batch: Batch, commit: Commit) -> None:
+        """See Observer."""
+        assert len(records) == batch.taken
         self.broker.marks["a batch was committed"] += bool(batch.taken and commit.sequence)
 
     def doubted(self, task: RatingTask, doubt: Doubt) -> None:

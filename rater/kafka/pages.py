@@ -1,0 +1,49 @@
+"""What the worker answers over HTTP: is it alive, is it ready, how does each partition stand, and the metrics.
+
+Refuses to know Faust: it gives status and text.
+"""
+
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from rater.kafka.worker import Worker
+
+Answer = tuple[int, str]
+
+
+def livez(worker: Worker | None) -> Answer:
+    """200 while the loop turns and the worker runs: who gets this answer has seen both."""
+    if worker is not None and worker.running:
+        return 200, "alive\n"
+    return 503, "the worker does not run\n"
+
+
+def readyz(worker: Worker | None) -> Answer:
+    """200 when every partition that the group gave is restored and rating."""
+    if worker is None or not worker.running:
+        return 503, "not started\n"
+    if worker.failed:
+        return 503, f"partitions stand still: {sorted(worker.failed)}; see /healthz?verbose and the log\n"
+    if not worker.ready:
+        waiting = sorted(worker.assigned - {n for n, task in worker.tasks.items() if task.restored})
+        return 503, f"restoring partitions {waiting}\n"
+    return 200, "ready\n"
+
+
+def healthz(worker: Worker | None) -> Answer:
+    """One line for each partition: its state, its positions, how often it was taken."""
+    status, first = readyz(worker)
+    if worker is None:
+        return status, first
+    lines = [first]
+    for partition, task in sorted(worker.tasks.items()):
+        positions = " ".join(f"{topic}@{offset}" for topic, offset in sorted(task.positions.items()))
+        state = "rating" if task.restored else "restoring"
+        lines.append(f"partition {partition}: {state} {positions} taken {task.ownerships} times\n")
+    lines.extend(f"partition {partition}: stopped: {wrong}\n" for partition, wrong in sorted(worker.failed.items()))
+    return status, "".join(lines)
+
+
+def metrics(worker: Worker) -> tuple[bytes, str]:
+    """The metrics as OpenMetrics text, and its content type."""
+    worker.measure()
+    return generate_latest(worker.registry), CONTENT_TYPE_LATEST  # type: ignore[no-untyped-call]  # the library's own gap

@@ -1,0 +1,171 @@
+"""The closed lists that label metrics: no label of ours can grow with customers.
+
+Refuses to know metrics.  A tenant, a user or a number is never a label: who it was stands in the logs.
+"""
+
+import msgspec
+
+from rater.core.catalogue import SKUS
+from rater.core.country_names import ISO_COUNTRIES
+from rater.core.entitlements import DIAL_OUT_FAMILY
+from rater.core.outputs import OUTPUT_TOPICS
+from rater.core.reasons import Anomaly, ClosedList, DebitKind, Outcome, Pocket, Reason
+
+#: ISO 4217: the currencies in use; XXX, "no currency", stands for a code that is not one of them.
+_CURRENCIES = """
+AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
+CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD
+HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD
+MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN
+PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY
+TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF XXX YER ZAR ZMW ZWG
+"""
+NO_CURRENCY = "XXX"
+#: ISO 3166-1 keeps ZZ free: here the destination of a call that no row of a deck matched.
+NO_COUNTRY = "ZZ"
+#: Minutes that no plan carried.
+NO_PLAN = "none"
+#: More than one deployment needs (architecture, "Beyond one machine"); each series of a partition is one a worker.
+PARTITIONS_MAX = 1024
+
+
+class Input(ClosedList):
+    """The two inputs of the rating task."""
+
+    CDRS = "cdrs"
+    COMMANDS = "commands"
+
+
+class PartitionState(ClosedList):
+    """How a partition that this worker owns stands."""
+
+    RESTORING = "restoring"  # its state and usage-id index are being read
+    RATING = "rating"  # its records are rated
+    STOPPED = "stopped"  # a bug or too many rejected records in a row stopped it; a person must look
+
+
+class CommitResult(ClosedList):
+    """How a batch ended."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"  # undone and tried again; nothing of it is visible
+    UNKNOWN = "unknown"  # the answer was lost: the partition is taken again, which finds out
+
+
+class CreditSource(ClosedList):
+    """How money came into the balance."""
+
+    FUNDS = "funds"  # bought by a person
+    RECHARGE = "recharge"  # collected by auto-recharge
+
+
+class RechargeResult(ClosedList):
+    """What became of auto-recharges."""
+
+    REQUESTED = "requested"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"  # a limit was reached: more would be a runaway
+
+
+class Standing(ClosedList):
+    """Tenants that a person may have to look at; all others have money."""
+
+    LOW = "low"  # below the recharge trigger, above zero
+    SUSPENDED = "suspended"  # credits are set up, and nothing is left
+
+
+class AuthorizationAnswer(ClosedList):
+    """What a switch was told when it asked whether a call may start."""
+
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    UNKNOWN = "unknown"  # no such tenant, or its partition is not restored yet
+
+
+class GatewayAnswer(ClosedList):
+    """What the payment gateway answered."""
+
+    APPROVED = "approved"
+    DECLINED = "declined"
+    PENDING = "pending"  # the answer comes by webhook
+    MALFORMED = "malformed"  # an answer that is none, such as an HTML page
+    UNREACHABLE = "unreachable"  # refused, timed out or cut off: asked again with the same key
+    CIRCUIT_OPEN = "circuit_open"  # not asked: it failed too often just now
+
+
+class WebhookResult(ClosedList):
+    """What became of an answer that the gateway sent by webhook."""
+
+    ACCEPTED = "accepted"
+    REPEATED = "repeated"  # had come before; changed nothing
+    FORGED = "forged"  # the signature is not the gateway's
+    STALE = "stale"  # signed, but outside the replay window
+    MISMATCHED = "mismatched"  # an unknown recharge, another amount or currency, or no answer at all
+
+
+class Channel(ClosedList):
+    """How people are told."""
+
+    EMAIL = "email"
+    WEBHOOK = "webhook"
+
+
+class NotificationResult(ClosedList):
+    """What became of a message to people."""
+
+    SENT = "sent"
+    FAILED = "failed"  # tried again later
+    DIGESTED = "digested"  # over the hourly limit of its tenant: told in a digest
+
+
+class CertificateUse(ClosedList):
+    """Certificates whose end somebody should know beforehand."""
+
+    CLIENT = "client"  # ours, shown to the broker
+    BROKER_CA = "broker_ca"  # the authority that we trust brokers by
+
+
+def plan_of_pool(pool: str) -> str:
+    """The plan in a pool's name: "MCOPSTN1/US-PR/2025-03" is MCOPSTN1's."""
+    return pool.partition("/")[0]
+
+
+class Label(msgspec.Struct, frozen=True):
+    """A label with every value it can have; `listed` says whether series start at 0 with each value."""
+
+    name: str
+    values: tuple[str, ...]
+    listed: bool = True
+
+
+def _of(name: str, values: type[ClosedList]) -> Label:
+    return Label(name, tuple(value.value for value in values))
+
+
+OUTCOME = _of("outcome", Outcome)
+REASON = _of("reason", Reason)
+ANOMALY = _of("anomaly", Anomaly)
+DEBIT_KIND = _of("kind", DebitKind)
+CREDIT_SOURCE = _of("source", CreditSource)
+POCKET = _of("pocket", Pocket)
+COMMIT_RESULT = _of("result", CommitResult)
+PARTITION_STATE = _of("state", PartitionState)
+RECHARGE_RESULT = _of("result", RechargeResult)
+STANDING = _of("standing", Standing)
+AUTHORIZATION_ANSWER = _of("answer", AuthorizationAnswer)
+GATEWAY_ANSWER = _of("answer", GatewayAnswer)
+WEBHOOK_RESULT = _of("result", WebhookResult)
+CHANNEL = _of("channel", Channel)
+NOTIFICATION_RESULT = _of("result", NotificationResult)
+CERTIFICATE_USE = Label("use", tuple(use.value for use in CertificateUse), listed=False)
+INPUT = _of("input", Input)
+TOPIC = Label("topic", OUTPUT_TOPICS)
+CURRENCY = Label("currency", tuple(_CURRENCIES.split()), listed=False)
+COUNTRY = Label("country", (*sorted(ISO_COUNTRIES), NO_COUNTRY), listed=False)
+PLAN = Label(
+    "plan",
+    (*sorted({sku.plan.code for sku in SKUS.values() if sku.plan}), plan_of_pool(DIAL_OUT_FAMILY), NO_PLAN),
+    listed=False,
+)
+PARTITION = Label("partition", tuple(str(number) for number in range(PARTITIONS_MAX)), listed=False)

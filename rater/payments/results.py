@@ -1,0 +1,42 @@
+"""The result of a payment as the command that carries it back to the rater.
+
+A command is a pure function of the request and of the result: asked twice, or told by a webhook as well, it is
+the same command with the same id, and the second one is a duplicate.
+Refuses to know gateways and their answers.
+"""
+
+from datetime import timedelta
+
+from rater.core.inputs import PaymentFailed, PaymentSucceeded
+from rater.core.outputs import RechargeRequest
+
+#: When a payment counts as answered if the gateway does not say; fixed, so that a run can be repeated.
+ANSWERED_AFTER = timedelta(seconds=5)
+
+
+def command_id(recharge_id: str, result: str) -> str:
+    """The id of the command that carries a result ("succeeded", "failed"): the same however often it is told."""
+    return f"payment-{recharge_id}-{result}"
+
+
+def succeeded(request: RechargeRequest, took: timedelta = ANSWERED_AFTER) -> PaymentSucceeded:
+    """The request was paid in full."""
+    return PaymentSucceeded(
+        tenant=request.tenant,
+        id=command_id(request.id, "succeeded"),
+        at=request.at + took,
+        recharge_id=request.id,
+        amount=request.amount,
+        currency=request.currency,
+    )
+
+
+def failed(request: RechargeRequest, reason: str, took: timedelta = ANSWERED_AFTER) -> PaymentFailed:
+    """The request was declined."""
+    return PaymentFailed(
+        tenant=request.tenant,
+        id=command_id(request.id, "failed"),
+        at=request.at + took,
+        recharge_id=request.id,
+        reason=reason,
+    )

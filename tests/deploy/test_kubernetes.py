@@ -1,0 +1,198 @@
+"""Kubernetes: manifests are complete, valid, and say what the topics' list and the workers need."""
+
+import json
+import re
+import shutil
+import subprocess
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from rater.contracts.topics import load_topics
+from rater.deploy.generated import drifted
+from tests.commands import misunderstood
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "deploy/kubernetes"
+SCHEMAS = Path(__file__).parent.parent / "fixtures/schemas"
+OVERLAYS = [FOLDER / "base", FOLDER / "overlays/keda"]
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """Every file that a kustomization takes, as kustomize finds them."""
+    for resource in yaml.safe_load((folder / "kustomization.yaml").read_text()).get("resources", ()):
+        path = (folder / resource).resolve()
+        if path.is_dir():
+            yield from files_of(path)
+        else:
+            yield path
+
+
+def resources_of(folder: Path) -> list[dict[str, Any]]:
+    return [resource for path in files_of(folder) for resource in yaml.safe_load_all(path.read_text())]
+
+
+EVERYTHING = resources_of(FOLDER / "overlays/keda")
+
+
+def named(kind: str, name: str) -> dict[str, Any]:
+    (found,) = [
+        resource for resource in EVERYTHING if (resource["kind"], resource["metadata"]["name"]) == (kind, name)
+    ]
+    return found
+
+
+def ident(value: Any) -> str:
+    return f"{value['kind']}/{value['metadata']['name']}" if isinstance(value, dict) else str(value)
+
+
+def test_generated_manifests_have_not_drifted() -> None:
+    """Topics, users and alerts are those of the lists."""
+    assert drifted() == []
+
+
+def test_every_file_is_taken() -> None:
+    """No manifest lies about that no kustomization names."""
+    taken = {path for overlay in OVERLAYS for path in files_of(overlay)}
+    there = {path for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml"}
+    assert there == taken
+
+
+def wrong_in(resource: dict[str, Any]) -> list[str]:
+    """What a custom resource's schema has against it; fields that the schema does not know count too."""
+    schema = json.loads((SCHEMAS / f"{resource['kind']}.json").read_text())
+    found = [error.message for error in Draft7Validator(schema).iter_errors(resource)]
+    if not resource["apiVersion"].endswith("/" + schema["x-version"]):
+        found.append(f"version {resource['apiVersion']}, expected {schema['x-version']}")
+    return [*found, *_unknown(resource, schema)]
+
+
+def _unknown(value: Any, schema: dict[str, Any], path: str = "") -> list[str]:
+    if schema.get("x-kubernetes-preserve-unknown-fields") or path == "/metadata":
+        return []
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        return [wrong for item in value for wrong in _unknown(item, schema["items"], f"{path}/*")]
+    if not isinstance(value, dict) or not schema.get("properties"):
+        return []
+    known = schema["properties"]
+    return [
+        wrong
+        for name, part in value.items()
+        for wrong in (
+            _unknown(part, known[name], f"{path}/{name}") if name in known else [f"{path}/{name} is not a field"]
+        )
+    ]
+
+
+CUSTOM = [
+    resource
+    for resource in EVERYTHING
+    if "." in resource["apiVersion"].partition("/")[0]
+    and not resource["apiVersion"].partition("/")[0].endswith("k8s.io")
+]
+
+
+@pytest.mark.parametrize("resource", CUSTOM, ids=ident)
+def test_custom_resources_fit_their_schema(resource: dict[str, Any]) -> None:
+    """Strimzi's, KEDA's and the Prometheus operator's own definitions."""
+    assert wrong_in(resource) == []
+
+
+def test_a_wrong_custom_resource_is_found() -> None:
+    """The check can fail."""
+    topic = json.loads(json.dumps(named("KafkaTopic", "cdrs")))
+    topic["spec"]["partitions"] = "48"
+    topic["spec"]["retention"] = 1
+    assert wrong_in(topic) == ["'48' is not of type 'integer'", "/spec/retention is not a field"]
+
+
+@pytest.mark.parametrize("resource", [resource for resource in EVERYTHING if resource not in CUSTOM], ids=ident)
+def test_resources_fit_kubernetes_schema(resource: dict[str, Any]) -> None:
+    """Kubernetes' own definitions, strictly."""
+    validate = pytest.importorskip(
+        "kubernetes_validate", reason="pip install kubernetes-validate checks the manifests"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        validate.validate(resource, "1.33.0", strict=True)
+
+
+@pytest.mark.parametrize("folder", OVERLAYS, ids=lambda path: path.name)
+@pytest.mark.skipif(shutil.which("kustomize") is None, reason="kustomize builds the overlays as kubectl would")
+def test_kustomize_builds(folder: Path) -> None:
+    """The whole comes together, and pods bear the label that the PodMonitor looks for."""
+    built = subprocess.run(["kustomize", "build", folder], capture_output=True, text=True, check=True)
+    resources = list(yaml.safe_load_all(built.stdout))
+    pods = [
+        resource["spec"]["template"]["metadata"]["labels"]
+        for resource in resources
+        if resource["kind"] in ("Deployment", "StatefulSet")
+    ]
+    assert [labels["app.kubernetes.io/part-of"] for labels in pods] == ["rater", "rater"]
+    assert ("ScaledObject" in {resource["kind"] for resource in resources}) == (folder.name == "keda")
+
+
+def test_topics_are_those_of_the_list() -> None:
+    """One KafkaTopic for each, with its partitions; what is kept for ever is compacted or says -1."""
+    made = {
+        resource["metadata"]["name"]: resource["spec"]
+        for resource in EVERYTHING
+        if resource["kind"] == "KafkaTopic"
+    }
+    topics = load_topics()
+    assert made.keys() == topics.keys()
+    for name, spec in made.items():
+        assert spec["partitions"] == topics[name].partitions
+        assert spec["config"]["cleanup.policy"] == topics[name].cleanup_policy
+        assert spec["config"]["min.insync.replicas"] == "2"
+        assert spec["replicas"] == 3
+
+
+@pytest.mark.parametrize(("kind", "name"), [("StatefulSet", "rater-worker"), ("Deployment", "rater-agents")])
+def test_pods_are_confined(kind: str, name: str) -> None:
+    """Not root, nothing writable but named volumes, no rights on Kubernetes, probes on the web port."""
+    pod = named(kind, name)["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "web"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "web"}
+    assert container["ports"] == [{"name": "web", "containerPort": 6066}]
+    assert misunderstood(" ".join(["rater", *container["args"]])) is None
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert not [name for name in environment if re.search("PASSWORD$|SECRET$|TOKEN$|KEY$", name)]
+    assert environment["RATER_USERNAME"] == name
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["user"]["secret"]["secretName"] == named("KafkaUser", name)["metadata"]["name"]
+
+
+def test_a_worker_keeps_its_name() -> None:
+    """Static membership: the instance id is the pod's name, which a StatefulSet gives back after a restart."""
+    (container,) = named("StatefulSet", "rater-worker")["spec"]["template"]["spec"]["containers"]
+    assert container["args"][:3] == ["worker", "--instance", "$(POD_NAME)"]
+    (name,) = [entry for entry in container["env"] if entry["name"] == "POD_NAME"]
+    assert name["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+
+
+def test_disruptions_take_one_at_a_time() -> None:
+    """Each workload has a budget that selects its pods."""
+    for kind, name in (("StatefulSet", "rater-worker"), ("Deployment", "rater-agents")):
+        budget = named("PodDisruptionBudget", name)["spec"]
+        assert budget == {"maxUnavailable": 1, "selector": named(kind, name)["spec"]["selector"]}
+
+
+def test_scaling_is_off_by_default_and_bounded() -> None:
+    """KEDA is an overlay; there are never more workers than partitions."""
+    assert "ScaledObject" not in {resource["kind"] for resource in resources_of(FOLDER / "base")}
+    scaled = named("ScaledObject", "rater-worker")["spec"]
+    assert scaled["maxReplicaCount"] == load_topics()["cdrs"].partitions

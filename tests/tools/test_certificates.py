@@ -1,0 +1,79 @@
+"""Certificates: when they end."""
+
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rater.certificates import expires_at
+from rater.errors import RaterError
+
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl makes the certificates of this test"
+)
+
+
+def made(path: Path, days: int, *options: str) -> Path:
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=rater",
+    ]
+    subprocess.run(
+        [*command, "-days", str(days), "-keyout", "/dev/null", "-out", path, *options],
+        check=True,
+        capture_output=True,
+    )
+    return path
+
+
+@needs_openssl
+@pytest.mark.parametrize("days", [1, 30, 3650, 20_000])
+def test_the_end_of_a_certificate(tmp_path: Path, days: int) -> None:
+    """Until 2049 the time has two digits for the year, from 2050 four (RFC 5280)."""
+    path = made(tmp_path / "tls.crt", days)
+    said = subprocess.run(
+        ["openssl", "x509", "-enddate", "-noout", "-in", path], check=True, capture_output=True, text=True
+    ).stdout
+    expected = datetime.strptime(said.strip().removeprefix("notAfter="), "%b %d %H:%M:%S %Y GMT").replace(
+        tzinfo=UTC
+    )
+    assert expires_at(path) == expected
+    assert abs(expected - datetime.now(UTC) - timedelta(days=days)) < timedelta(minutes=10)
+
+
+@needs_openssl
+def test_the_first_of_a_chain_to_end_counts(tmp_path: Path) -> None:
+    """A file may hold several, with text between them."""
+    long, short = made(tmp_path / "a", 300), made(tmp_path / "b", 20)
+    chain = tmp_path / "chain.crt"
+    chain.write_text(f"the authority\n{long.read_text()}\nours\n{short.read_text()}")
+    assert expires_at(chain) == expires_at(short)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no certificate",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+    ],
+)
+def test_a_file_without_a_certificate_is_refused(tmp_path: Path, text: str) -> None:
+    """One clear error, with the file's name."""
+    path = tmp_path / "tls.crt"
+    path.write_text(text)
+    with pytest.raises(RaterError, match=r"tls\.crt: expected a certificate in PEM form"):
+        expires_at(path)
+    with pytest.raises(RaterError, match=r"none: cannot be read"):
+        expires_at(tmp_path / "none")

@@ -71,15 +71,14 @@ def impossible_time(**instants: datetime | None) -> Refusal | None:
 
 def in_utc(cdr: CallRecord) -> CallRecord | Refusal:
     """The record with every instant in UTC, so that the same call has the same content; or why it has none."""
-    elsewhere = False
     for instant in (cdr.answered_at, cdr.ended_at, cdr.received_at):
-        if instant is not None:
-            if instant.year not in YEARS:
-                return impossible_time(**_instants(cdr)) or cdr
-            elsewhere = elsewhere or instant.tzinfo is not UTC
-    if not elsewhere:
+        if instant is not None and (instant.tzinfo is not UTC or instant.year not in YEARS):
+            break
+    else:
         return cdr
-    return msgspec.structs.replace(cdr, **{name: as_utc(at) for name, at in _instants(cdr).items() if at})
+    given = _instants(cdr)
+    refused = impossible_time(**given)
+    return refused or msgspec.structs.replace(cdr, **{name: as_utc(at) for name, at in given.items() if at})
 
 
 def _instants(cdr: CallRecord) -> dict[str, datetime | None]:

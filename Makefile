@@ -1,10 +1,12 @@
-PYTHON ?= python3
+# The distribution's Python is built for speed (PGO, LTO); one that was compiled by hand often is not.
+PYTHON ?= $(shell /usr/bin/python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && echo /usr/bin/python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean install
+.PHONY: help demo test lint bench chaos lock clean install
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,7 +26,7 @@ demo: $(INSTALLED) ## rate a month of three tenants and show what happened
 	$(BIN)/rater demo
 
 test: lint ## every check, the tests last
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(INSTALLED) ## style and types
 	$(BIN)/ruff check .
@@ -34,11 +36,18 @@ lint: $(INSTALLED) ## style and types
 bench: $(INSTALLED) ## the figures, as JSON
 	$(BIN)/python benchmarks/core.py --json
 	$(BIN)/python benchmarks/embedded.py --json
+	$(BIN)/python benchmarks/kafka.py --json
+
+chaos: $(INSTALLED) ## the long form of the tests that kill workers and brokers, and 100,000 simulated hours
+	RATER_CHAOS=long $(BIN)/python -m pytest tests/kafka/test_chaos.py
+	$(BIN)/python -m tests.simulation 0 100000
 
 lock: ## lock the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --group dev \
 		--no-header --no-emit-index-url --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url -c requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean: ## forget the virtual environment and what was written by demo and tests
-	rm -rf $(VENV) demo-output .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .kafka demo-output rater-index .pytest_cache .mypy_cache .ruff_cache

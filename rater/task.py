@@ -10,10 +10,10 @@ from typing import Literal
 
 import msgspec
 
-from rater.contracts.codec import claimed_tenant, decode_cdr, decode_command
+from rater.contracts.codec import claimed_tenant, decode_call, decode_command, encode_input
 from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.inputs import AnyCommand, CallRecord, Source
-from rater.core.mediation import Refusal
+from rater.core.mediation import Mediated, Refusal, mediate
 from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.state import Committed, State
@@ -21,6 +21,8 @@ from rater.core.step import Rules, close_batch
 
 #: What the bytes of a record say, or why they say nothing.
 Decoded = CallRecord | AnyCommand | Refusal
+#: What the rules are applied to.
+Input = Mediated | AnyCommand
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -90,23 +92,25 @@ def run_batch(
     if admit is not None:
         decoded = [(record, _admitted(value, admit)) for record, value in decoded]
     committed.prepare(
-        "call", [(value.tenant, value.usage_id) for _, value in decoded if isinstance(value, CallRecord)]
+        "call", [(call.tenant, call.cdr.usage_id) for _, call in decoded if isinstance(call, Mediated)]
     )
     batch = Batch(State(committed))
+    state, outputs = batch.state, batch.outputs
     for record, value in decoded:
-        applied = _apply(batch.state, rules, record, value)
+        applied = _apply(state, rules, record, value)
         batch.outcomes.append(applied.outcome)
-        if record.envelope is None:
-            batch.outputs.extend(applied.outputs)
-        else:
-            batch.outputs.extend(_enveloped(output, record.envelope) for output in applied.outputs)
-        if until_payment and batch.state.asked_for_payment:
+        outputs.extend(
+            applied.outputs
+            if record.envelope is None
+            else [_enveloped(output, record.envelope) for output in applied.outputs]
+        )
+        if until_payment and state.asked_for_payment:
             break
-    batch.outputs.extend(close_batch(batch.state))
+    outputs.extend(close_batch(state))
     return batch
 
 
-def _admitted(value: Decoded, admit: Callable[[str], Refusal | None]) -> Decoded:
+def _admitted(value: Input | Refusal, admit: Callable[[str], Refusal | None]) -> Input | Refusal:
     return value if isinstance(value, Refusal) else admit(value.tenant) or value
 
 
@@ -122,15 +126,22 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
     )
 
 
-def _decode(record: Record) -> Decoded:
-    if record.decoded is not None:
-        return record.decoded
-    return decode_cdr(record.raw) if record.kind == "cdr" else decode_command(record.raw)
-
-
-def _apply(state: State, rules: Rules, record: Record, value: Decoded) -> Applied:
-    """Apply one input, or keep its bytes with the reason."""
+def _decode(record: Record) -> Input | Refusal:
+    """Bytes to an input; all that does not need the state is done here, before the first record is applied."""
+    value = record.decoded
     if isinstance(value, CallRecord):
+        return mediate(value, encode_input(value))
+    if value is not None:
+        return value
+    if record.kind == "command":
+        return decode_command(record.raw)
+    decoded = decode_call(record.raw)
+    return decoded if isinstance(decoded, Refusal) else mediate(*decoded)
+
+
+def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -> Applied:
+    """Apply one input, or keep its bytes with the reason."""
+    if isinstance(value, Mediated):
         return apply_call(state, rules, value, record.source, record.raw)
     if isinstance(value, Refusal):
         return reject(state, record.source, record.raw, value, claimed_tenant(record.raw))

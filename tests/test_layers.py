@@ -8,24 +8,25 @@ import pytest
 
 from tests.conftest import ROOT
 
-#: Lower numbers are imported by higher ones, never the other way; shells do not import each other.
+#: Lower numbers are imported by higher ones, never the other way; shells do not import each other,
+#: but for the agents, which stand on the Kafka shell.
 LEVELS = {
     "core": 0,
     "contracts": 1,
     "task": 2,
-    "embedded": 4,
-    "kafka": 4,
-    "agents": 4,
     "formats": 3,
     "metrics": 3,
-    "notify": 3,
-    "payments": 3,
+    "notify": 4,
+    "payments": 4,
+    "embedded": 5,
+    "kafka": 5,
+    "agents": 6,
     "cli": 9,
 }
-ABOVE_SHELLS = 5
+ABOVE_SHELLS = 7
 #: Leaf modules that everybody may use.
 ANYBODY = {
-    "bearer", "certificates", "errors", "exits", "instants", "logs", "masking", "secret_source", "signed_webhooks", "__init__",
+    "bearer", "certificates", "errors", "exits", "instants", "logs", "masking", "secret_source", "signed_webhooks", "written_settings", "__init__",
 }  # fmt: skip
 CORE_MAY_IMPORT = {
     "base64", "bisect", "collections", "copy", "datetime", "enum", "functools", "hashlib", "msgspec", "re", "typing", "rater",
@@ -98,7 +99,7 @@ def test_imports_point_down(path: Path) -> None:
     assert wrong_imports(name_of(path), path.read_text()) == []
 
 
-@pytest.mark.parametrize("path", [p for p in modules() if "core" in p.parts], ids=name_of)
+@pytest.mark.parametrize("path", [p for p in modules() if "core" in p.relative_to(ROOT).parts], ids=name_of)
 def test_the_core_is_pure(path: Path) -> None:
     """Architecture: no I/O, no clock, no randomness, no float."""
     assert impurities(name_of(path), path.read_text()) == []

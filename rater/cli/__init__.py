@@ -10,6 +10,7 @@ import typer
 
 from rater.errors import RaterError
 from rater.exits import Exit
+from rater.kafka.port import Doubt
 
 #: Command -> the module that adds it with `register(app)`; only what is asked for is imported.
 COMMANDS = {
@@ -27,6 +28,7 @@ COMMANDS = {
     "topics": "topics",
     "publish": "publish",
     "worker": "worker",
+    "agents": "agents",
     "consume": "consume",
     "verify": "verify",
     "metrics": "metrics",
@@ -60,6 +62,9 @@ def main() -> None:
     except RaterError as error:
         print(f"rater: {error}", file=sys.stderr)
         sys.exit(error.exit)
+    except Doubt as doubt:
+        print(f"rater: Kafka: {doubt}; nothing was changed, run the command again", file=sys.stderr)
+        sys.exit(Exit.UNREACHABLE)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(Exit.OK)

@@ -54,8 +54,14 @@ def demo(
     _write_files(reader, found, out)
     reader.close()
     store = out / "rater.db"
-    console.print(f"Written to {out}/: {', '.join(sorted(path.name for path in out.iterdir()))}.")
+    console.print(f"Written to {out}/: {', '.join(_written(out))}.")
     console.print(f"Look further: rater show pools contoso --store {store} · rater dlq ls --store {store}")
+
+
+def _written(out: Path) -> list[str]:
+    """The files to look at, without those that the store keeps for itself."""
+    own = ("rater.db-wal", "rater.db-shm", "rater.db.lock")
+    return sorted(path.name for path in out.iterdir() if path.name not in own)
 
 
 def _write_files(reader: Reader, found: list[tuple[str, Findings]], out: Path) -> None:

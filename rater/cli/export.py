@@ -26,6 +26,9 @@ def export(
 ) -> None:
     """Write a table to a file.
 
+    Usage: a call stands once. One that was corrected stands as its live version, with what that version cost;
+    the reversal of the old one and the debit of the new one are in the debits, which have every entry.
+
     Example: rater export usage --format xlsx --out usage.xlsx --tenant contoso --period 2025-03
     """
     reader = open_reader(store)

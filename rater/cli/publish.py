@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -19,13 +20,30 @@ from rater.errors import RaterError
 from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
 from rater.formats.source import FORMATS, InputFile
+from rater.instants import read_instant
 from rater.kafka.publish import Message, publish
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
+from rater.licenses import Licenses
 from rater.task import Record
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 #: The key of bytes that do not say whose they are.
 _NOBODY = "-"
+
+
+Files = Annotated[list[str] | None, typer.Argument(help="CDR files, or - for standard input.", metavar="FILE...")]
+Commands = Annotated[list[Path] | None, typer.Option(help="Commands in JSON Lines.")]
+LicenseLists = Annotated[
+    list[Path] | None, typer.Option(help="CSV of UPN, SKU, Usage country; needs --tenant and --at.")
+]
+At = Annotated[str | None, typer.Option(help="From when licences are effective (RFC 3339).")]
+Decks = Annotated[list[Path] | None, typer.Option(help="A rate deck in CSV.")]
+Activate = Annotated[
+    list[str] | None, typer.Option(help="Put the decks in force for this tenant only (may be given again).")
+]
+Currency = Annotated[str, typer.Option(help="The currency of the decks.")]
+Tenant = Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")]
+Format = Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,23 +52,19 @@ def register(app: typer.Typer) -> None:
 
 
 def publish_files(
-    files: Annotated[
-        list[str] | None, typer.Argument(help="CDR files, or - for standard input.", metavar="FILE...")
-    ] = None,
-    commands: Annotated[list[Path] | None, typer.Option(help="Commands in JSON Lines.")] = None,
-    deck: Annotated[list[Path] | None, typer.Option(help="A rate deck in CSV.")] = None,
-    activate: Annotated[
-        list[str] | None, typer.Option(help="Put the decks in force for this tenant only (may be given again).")
-    ] = None,
-    currency: Annotated[str, typer.Option(help="The currency of the decks.")] = "USD",
-    tenant: Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")] = None,
-    format: Annotated[
-        str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")
-    ] = None,
+    files: Files = None,
+    commands: Commands = None,
+    licenses: LicenseLists = None,
+    at: At = None,
+    deck: Decks = None,
+    activate: Activate = None,
+    currency: Currency = "USD",
+    tenant: Tenant = None,
+    format: Format = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     prefix: Prefix = "",
 ) -> None:
-    """Publish decks, commands and call-detail records, in this order; publishing twice changes nothing.
+    """Publish decks, commands, licences and call-detail records, in this order; publishing twice changes nothing.
 
     A deck is put in force for every tenant, unless --activate names some.
 
@@ -61,7 +75,12 @@ def publish_files(
     if format is not None and format not in FORMATS:
         raise RaterError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
     refused: list[str] = []
-    messages = _messages(files or [], commands or [], deck or [], activate or [], currency, tenant, format, refused)
+    messages = chain(
+        _deck_messages(deck or [], activate or [EVERY_TENANT], currency),
+        _command_messages(commands or []),
+        _license_messages(licenses or [], tenant, at),
+        _call_messages(files or [], tenant, format, refused),
+    )
     columns = SpinnerColumn(), TextColumn("{task.description} {task.completed:,}"), TimeElapsedColumn()
     console, quiet = Console(stderr=True), not sys.stderr.isatty()
     with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
@@ -75,26 +94,38 @@ def publish_files(
         raise typer.Exit(Exit.REFUSED)
 
 
-def _messages(
-    files: list[str],
-    commands: list[Path],
-    decks: list[Path],
-    activate: list[str],
-    currency: str,
-    tenant: str | None,
-    format: str | None,
-    refused: list[str],
-) -> Iterator[Message]:
+def _deck_messages(decks: list[Path], owners: list[str], currency: str) -> Iterator[Message]:
+    """The decks, then their activation."""
     versions = [read_deck(path, currency=currency) for path in decks]
     for version in versions:
         yield "rate-decks", version.version, encode_input(version)
-    for path in commands:
-        for record in InputFile(str(path), "commands").records():
-            yield _message("commands", record)
     for version in versions:
-        for owner in activate or [EVERY_TENANT]:
+        for owner in owners:
             command = DeckActivated(tenant=owner, id=f"deck-{version.version}", at=_ALWAYS, version=version.version)
             yield "commands", owner, encode_input(command)
+
+
+def _command_messages(paths: list[Path]) -> Iterator[Message]:
+    for path in paths:
+        for record in InputFile(str(path), "commands").records():
+            yield _message("commands", record)
+
+
+def _license_messages(paths: list[Path], tenant: str | None, at: str | None) -> Iterator[Message]:
+    if not paths:
+        return
+    if tenant is None or at is None:
+        raise RaterError("--licenses: expected --tenant, whose they are, and --at, from when they are effective")
+    instant = read_instant("--at", at)
+    for path in paths:
+        for command in Licenses(path).commands(tenant, instant):
+            yield "commands", tenant, encode_input(command)
+
+
+def _call_messages(
+    files: list[str], tenant: str | None, format: str | None, refused: list[str]
+) -> Iterator[Message]:
+    """The files' records; rows that cannot be read become lines for people."""
     for name in files:
         for record in InputFile(name, format, tenant).records():
             if isinstance(record.decoded, Refusal):

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from rater.collector import expect_long_lives
 from rater.core.money import format_micros
 from rater.core.settings import RatingSettings
 from rater.embedded.gateway import LocalGateway, PaymentGateway
@@ -80,6 +81,7 @@ def run(
     if format is not None and format not in FORMATS:
         raise RaterError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
     started = time.monotonic()
+    expect_long_lives()
     opened = Store(store)
     try:
         rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway), _served(metrics_port))

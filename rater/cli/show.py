@@ -1,6 +1,7 @@
 """`rater show` and `rater explain`: what a store says, for people."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Annotated, Any
 
 import msgspec
@@ -84,8 +85,8 @@ def calls(
 ) -> None:
     """The last calls that were rated."""
     reader, _ = _opened(store, tenant)
-    found = [_calls.decode(value) for _, value in reader.topic("rated-calls", tenant)]
-    shown = [call for call in found if user in (None, call.user)][-last:]
+    newest = (_calls.decode(value) for _, value in reader.topic("rated-calls", tenant, newest_first=True))
+    shown = [*islice((call for call in newest if user in (None, call.user)), last)][::-1]
     rows = [
         (call.usage_id, call.answered_at, call.type.value, call.called, call.minutes, call.charge, call.balance)
         for call in shown

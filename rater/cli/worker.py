@@ -9,10 +9,11 @@ import typer
 
 from rater.app import WEB_PORT, make_app
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
+from rater.collector import expect_long_lives
 from rater.core.settings import RatingSettings
 from rater.deploy.held import must_hold, service_named
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, WorkerSettings, from_environment
-from rater.kafka.topics import partitions_of
+from rater.kafka.topics import partitions_of_task
 from rater.logs import Style, log_to_stderr
 
 
@@ -41,6 +42,7 @@ def worker(
     talk(kafka, "worker", _look_before(kafka))
     settings = from_environment(WorkerSettings, index_folder=index, instance=instance)
     index.mkdir(parents=True, exist_ok=True)
+    expect_long_lives()
     app = make_app(kafka, settings, RatingSettings(), web_port)
     faust.Worker(app, loglevel=loglevel, redirect_stdouts=False, override_logging=False).execute_from_commandline()
 
@@ -48,4 +50,4 @@ def worker(
 async def _look_before(kafka: KafkaSettings) -> None:
     """Say clearly what is not there or not allowed, before anything is started."""
     await must_hold(kafka, service_named("worker"))
-    await partitions_of(kafka, "cdrs")
+    await partitions_of_task(kafka)

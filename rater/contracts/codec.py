@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from rater.core.inputs import IDENTIFIER_LENGTH_MAX, AnyCommand, CallRecord, RateDeck
-from rater.core.mediation import Refusal, in_utc
+from rater.core.mediation import Refusal, impossible_time, in_utc
 from rater.core.outputs import Output
 from rater.core.reasons import Reason
 
@@ -22,29 +22,45 @@ RECORD_BYTES_MAX = 1_000_000
 _cdr_decoder = msgspec.json.Decoder(CallRecord)
 _command_decoder = msgspec.json.Decoder(AnyCommand)
 _deck_decoder = msgspec.json.Decoder(RateDeck)
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
+#: Instants that some commands have besides `at`.
+_EFFECTIVE = ("effective_from", "effective_to")
 _KEYS = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
 #: "... - at `$.field.name`" at the end of msgspec's message.
 _PATH = re.compile(r" - at `\$?\.?(.*)`$")
 _Decoded = TypeVar("_Decoded")
 
 
-def decode_cdr(raw: bytes) -> CallRecord | Refusal:
-    """A call-detail record from one JSON object, its times in UTC; or why not."""
+def decode_call(raw: bytes) -> tuple[CallRecord, bytes] | Refusal:
+    """A call-detail record from one JSON object, its times in UTC, and its canonical bytes; or why not."""
     if len(raw) > RECORD_BYTES_MAX:
         return _too_large(raw)
     try:
         cdr = _cdr_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         return _undecodable(wrong, raw)
-    if _encoder.encode(cdr) != raw and (repeated := repeated_key(raw)):
+    canonical = _encode(cdr)
+    if canonical != raw and (repeated := repeated_key(raw)):
         return _duplicate_key(repeated)
-    return in_utc(cdr)
+    cdr_utc = in_utc(cdr)
+    if isinstance(cdr_utc, Refusal):
+        return cdr_utc
+    return cdr_utc, canonical if cdr_utc is cdr else _encode(cdr_utc)
+
+
+def decode_cdr(raw: bytes) -> CallRecord | Refusal:
+    """The same without the canonical bytes."""
+    decoded = decode_call(raw)
+    return decoded if isinstance(decoded, Refusal) else decoded[0]
 
 
 def decode_command(raw: bytes) -> AnyCommand | Refusal:
     """A command from one JSON object; or why not."""
-    return _decode(_command_decoder, raw)
+    command = _decode(_command_decoder, raw)
+    if isinstance(command, Refusal):
+        return command
+    effective = {name: getattr(command, name) for name in _EFFECTIVE if hasattr(command, name)}
+    return impossible_time(at=command.at, **effective) or command
 
 
 def decode_deck(raw: bytes) -> RateDeck | Refusal:
@@ -54,12 +70,12 @@ def decode_deck(raw: bytes) -> RateDeck | Refusal:
 
 def encode(output: Output) -> bytes:
     """An output as one JSON object."""
-    return _encoder.encode(output)
+    return _encode(output)
 
 
 def encode_input(value: CallRecord | AnyCommand | RateDeck) -> bytes:
     """An input as one JSON object: the canonical form."""
-    return _encoder.encode(value)
+    return _encode(value)
 
 
 def claimed_tenant(raw: bytes) -> str | None:

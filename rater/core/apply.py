@@ -13,7 +13,7 @@ from rater.core.commands import command_arrived, configure_tenant
 from rater.core.entities import Account, Seen
 from rater.core.inputs import AnyCommand, CallRecord, DeckActivated, Source, TenantConfigured
 from rater.core.instants import as_utc
-from rater.core.mediation import Refusal, arrival
+from rater.core.mediation import Mediated, Refusal
 from rater.core.outputs import Output
 from rater.core.passing_time import open_account
 from rater.core.reasons import EventKind, Outcome, Reason
@@ -21,21 +21,22 @@ from rater.core.state import State
 from rater.core.step import EVERY_TENANT, NO_TENANT, RESERVED_TENANTS, Rules, Step, reject_id, rejected
 
 
-class Applied(msgspec.Struct, frozen=True):
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """What became of one input, and the outputs it caused, in order."""
 
     outcome: Outcome
     outputs: list[Output]
 
 
-def apply_call(state: State, rules: Rules, cdr: CallRecord, source: Source, raw: bytes) -> Applied:
+def apply_call(state: State, rules: Rules, call: Mediated, source: Source, raw: bytes) -> Applied:
     """Rate a call-detail record, or say why not."""
+    cdr = call.cdr
     account = state.account(cdr.tenant)
     if account is None or cdr.tenant in RESERVED_TENANTS:
         message = "expected a tenant that was configured; configure it, then replay this record"
         return reject(state, source, raw, _unknown(cdr.tenant, message), cdr.tenant, cdr.usage_id)
-    step = Step(state, rules, account, source, arrival(cdr))
-    outcome = call_arrived(step, cdr)
+    step = Step(state, rules, account, source, call.at)
+    outcome = call_arrived(step, call)
     if isinstance(outcome, Refusal):
         return _refuse_call(step, cdr, raw, outcome)
     return Applied(outcome, step.finish())

@@ -51,15 +51,6 @@ GB_3000_FROM = date(2023, 1, 1)
 DIAL_OUT_60_FROM = date(2019, 12, 1)
 DIAL_OUT_BASIS_PURCHASED_FROM = date(2020, 10, 22)
 UCAP_OUT_NEEDS_PAYG_FROM = date(2025, 11, 1)
-#: Days on which something in this module or in `geography` changes.
-CATALOGUE_CHANGES = (
-    DIAL_OUT_60_FROM,
-    date(2020, 5, 1),
-    DIAL_OUT_BASIS_PURCHASED_FROM,
-    GB_3000_FROM,
-    UCAP_OUT_NEEDS_PAYG_FROM,
-)
-
 _DOMESTIC: dict[str | None, int] = {**dict.fromkeys(_BIG, 3000), **dict.fromkeys(_EUROPE, 1200)}
 #: Minutes per user and month by plan; `None` as country means every country.
 _MINUTES: dict[str, dict[str | None, int]] = {

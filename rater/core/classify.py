@@ -12,9 +12,10 @@ from functools import lru_cache
 import msgspec
 
 from rater.core.catalogue import UCAP_OUT_NEEDS_PAYG_FROM, Plan, Service, sku
-from rater.core.entitlements import DIAL_OUT_FAMILY, family_name
+from rater.core.entitlements import family_name
 from rater.core.geography import INTERNATIONAL_PLAN, ZONE_A, domestic_countries
-from rater.core.pools import DOMESTIC, INTERNATIONAL, Pool
+from rater.core.instants import MonthIndex, first_day
+from rater.core.pools import DOMESTIC, INTERNATIONAL, Pool, dial_out_pool, plan_pool
 from rater.core.reasons import Anomaly, CallType, NumberType
 
 C = CallType
@@ -159,14 +160,15 @@ def classify(
     skus: tuple[str, ...],
     called_country: str | None,
     kind: str,
-    on: date,
+    month: MonthIndex,
     conf_fallback: bool,
 ) -> Route:
-    """Find the row for a call, and resolve it to pools and capabilities.
+    """Find the row for a call, and resolve it to the month's pools and to capabilities.
 
-    `on` is the first day of the stretch of dates in which no rule changes, so that the caller can cache
-    the answer; `user` is only needed (else empty) when the user holds a plan of its own.
+    Rows and countries change on the first day of a month only, so the caller can cache the answer by month;
+    `user` is only needed (else empty) when the user holds a plan of its own.
     """
+    on = first_day(month)
     services, plans, unknown = holdings(skus)
     situation = Situation(
         type=type,
@@ -179,7 +181,7 @@ def classify(
     )
     row = next(row for row in TABLE if row.fits(situation))
     side = _side(country, called_country, on)
-    pools = tuple(_pools(row, conf_fallback, plans, country, user, called_country, side))
+    pools = tuple(_pools(row, conf_fallback, plans, country, user, called_country, side, month))
     anomalies = [anomaly for anomaly in (row.anomaly, Anomaly.UNKNOWN_SKU if unknown else None) if anomaly]
     return Route(
         rule=row.rule,
@@ -221,14 +223,16 @@ def _pools(
     user: str,
     called_country: str | None,
     side: str,
+    month: MonthIndex,
 ) -> Iterator[Pool]:
     """The pools of a row, in the order they are drawn on."""
     if row.draws is Draws.DIAL_OUT_POOL:
-        yield Pool(DIAL_OUT_FAMILY, "", None, "")
+        yield dial_out_pool(month)
     if row.draws is Draws.PLAN_POOLS or (row.draws is Draws.DIAL_OUT_POOL and conf_fallback):
         for plan in plans:
             if country and (side == DOMESTIC or (plan.international and called_country in INTERNATIONAL_PLAN)):
-                yield Pool(family_name(plan.code, plan.pooled, country, user), side, plan, country)
+                family = family_name(plan.code, plan.pooled, country, user)
+                yield plan_pool(family, side, plan, country, month)
 
 
 def _capability(

@@ -115,8 +115,8 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
             unrestrict_all(step, "credits_set_up")
     if command.audio_conferencing_licenses is not None:
         since = None if first else as_utc(command.at)
-        account.conferencing_licenses.append((since, command.audio_conferencing_licenses))
-        account.conferencing_licenses.sort(key=_by_since)
+        purchased = (*account.conferencing_licenses, (since, command.audio_conferencing_licenses))
+        account.conferencing_licenses = tuple(sorted(purchased, key=_by_since))
     terms = account.recharge
     if command.recharge is not None:
         _set_recharge(account, command.recharge)
@@ -273,8 +273,7 @@ def _retry(step: Step) -> None:
 
 def _activate(step: Step, command: DeckActivated) -> None:
     since = as_utc(command.effective_from) if command.effective_from else None
-    step.account.decks.append((since, command.version))
-    step.account.decks.sort(key=_by_since)
+    step.account.decks = tuple(sorted((*step.account.decks, (since, command.version)), key=_by_since))
     step.tell(EventKind.DECK_ACTIVATED, command_id=command.id, reason=command.version)
 
 

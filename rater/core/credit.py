@@ -5,7 +5,6 @@ every lot is empty.  Sources: rating-rules 55, 60, 63 to 65, A12, A19, A20.
 Refuses to know calls and recharges.
 """
 
-from bisect import insort
 from datetime import datetime
 
 from rater.core.entities import Account, Lot
@@ -24,11 +23,8 @@ def credit(account: Account, lot: str, amount: int, purchased_at: datetime) -> N
     account.debt -= paid
     account.balance += amount
     account.revision += 1
-    insort(
-        account.lots,
-        Lot(lot, amount - paid, purchased_at, expiry_of(purchased_at)),
-        key=lambda lot: lot.purchased_at,
-    )
+    bought = Lot(lot, amount - paid, purchased_at, expiry_of(purchased_at))
+    account.lots = tuple(sorted((*account.lots, bought), key=_purchased_at))
 
 
 def debit(account: Account, amount: int) -> Shares:
@@ -37,16 +33,19 @@ def debit(account: Account, amount: int) -> Shares:
     account.balance -= amount
     account.revision += 1
     shares: Shares = []
-    for lot in account.lots:
+    lots = list(account.lots)
+    for place, lot in enumerate(lots):
         if lot.remaining:
             share = min(lot.remaining, amount)
-            lot.remaining -= share
+            lots[place] = _changed(lot, -share)
             amount -= share
             shares.append((lot.lot, share))
             if not amount:
-                return shares
-    account.debt += amount
-    shares.append((DEBT, amount))
+                break
+    account.lots = tuple(lots)
+    if amount:
+        account.debt += amount
+        shares.append((DEBT, amount))
     return shares
 
 
@@ -65,18 +64,19 @@ def refund(account: Account, shares: Shares, refund_lot: str, at: datetime) -> S
         account.debt -= paid
         went.append((DEBT, paid))
     left = amount - paid
-    live = {lot.lot: lot for lot in account.lots}
+    lots = list(account.lots)
+    places = {lot.lot: place for place, lot in enumerate(lots)}
     for name, share in reversed(shares):
         given = min(share, left)
-        if name in live and given:
-            live[name].remaining += given
+        if name in places and given:
+            lots[places[name]] = _changed(lots[places[name]], given)
             left -= given
             went.append((name, given))
     if left:
-        if not account.lots:
-            account.lots.append(Lot(refund_lot, 0, at, expiry_of(at)))
-        account.lots[-1].remaining += left
-        went.append((account.lots[-1].lot, left))
+        newest = lots.pop() if lots else Lot(refund_lot, 0, at, expiry_of(at))
+        lots.append(_changed(newest, left))
+        went.append((newest.lot, left))
+    account.lots = tuple(lots)
     return went
 
 
@@ -88,10 +88,18 @@ def expire(account: Account, at: datetime) -> Shares:
             account.balance -= lot.remaining
             account.revision += 1
             forfeited.append((lot.lot, lot.remaining))
-    account.lots = [lot for lot in account.lots if lot.expires_at > at]
+    account.lots = tuple([lot for lot in account.lots if lot.expires_at > at])
     return forfeited
 
 
 def next_expiry(account: Account) -> datetime | None:
     """When the oldest lot's time is over."""
     return min((lot.expires_at for lot in account.lots), default=None)
+
+
+def _changed(lot: Lot, by: int) -> Lot:
+    return Lot(lot.lot, lot.remaining + by, lot.purchased_at, lot.expires_at)
+
+
+def _purchased_at(lot: Lot) -> datetime:
+    return lot.purchased_at

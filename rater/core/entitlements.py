@@ -8,6 +8,7 @@ Refuses to know minutes, money and calls.
 from bisect import bisect_right, insort
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -61,10 +62,12 @@ def moved_to(user: User, country: str, since: datetime | None) -> User:
 def store_user(state: State, tenant: str, before: User | None, after: User) -> None:
     """Keep a changed user and move the counts of every plan that it gained or lost."""
     if before is None or before.timeline != after.timeline:
+        account = state.account(tenant)
+        assert account is not None, tenant
+        account.licenses_revision += 1
         families = _families(before) | _families(after)
         for family in sorted(families):
             holders = state.holders_to_change(tenant, family)
-            holders.revision += 1
             _count(holders, before, family, -1)
             _count(holders, after, family, +1)
     state.users[(tenant, after.user)] = after
@@ -72,9 +75,13 @@ def store_user(state: State, tenant: str, before: User | None, after: User) -> N
 
 def holders_count(holders: Holders, month: MonthIndex, until: datetime) -> int:
     """Distinct users who held the plan at any time of the month up to and including an instant (A10)."""
-    count = sum([change for first, change in holders.standing.items() if first <= month])
-    joined = holders.joined.get(month)
-    return count if joined is None else count + bisect_right(joined, until)
+    count = 0
+    for first, change in holders.standing.items():
+        if first <= month:
+            count += change
+    if month in holders.joined:
+        count += bisect_right(holders.joined[month], until)
+    return count
 
 
 def family_name(plan_code: str, pooled: bool, country: str | None, user: str) -> str:
@@ -90,7 +97,9 @@ def _added(skus: tuple[str, ...], code: str) -> tuple[str, ...]:
     return skus if code in skus else tuple(sorted((*skus, code)))
 
 
+@lru_cache(maxsize=4096)
 def _stretch(since: datetime | None, country: str | None, skus: tuple[str, ...]) -> Stretch:
+    """One value for all who hold the same since the same instant: thousands of users share a few of them."""
     return Stretch(since, country, skus, profile_key(country, skus), _has_own_plan(skus))
 
 

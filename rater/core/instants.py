@@ -29,6 +29,7 @@ def period_of(month: MonthIndex) -> str:
     return f"{month // 12:04d}-{month % 12 + 1:02d}"
 
 
+@lru_cache(maxsize=4096)
 def parse_period(text: str) -> MonthIndex:
     """The month index of `YYYY-MM`; raises ValueError for anything else."""
     instant = datetime.strptime(text, "%Y-%m")

@@ -5,18 +5,24 @@ A14; conformance README ("is `rejected`").  Refuses to know tenants' state, exce
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
 
 import msgspec
 
 from rater.core.classify import INBOUND, OUTBOUND
 from rater.core.geography import is_emergency
 from rater.core.inputs import CallRecord
-from rater.core.instants import as_utc
+from rater.core.instants import MonthIndex, as_utc, month_index
 from rater.core.numbers import is_address, is_e164, is_withheld
 from rater.core.reasons import CallType, Reason
 
 #: Switches round start, end and duration apart; more than this is not rounding.
-CLOCK_TOLERANCE_S = 2
+CLOCK_TOLERANCE = timedelta(seconds=2)
+#: Years that are reckoned with; instants outside cannot be moved by a zone or a month without leaving the calendar.
+YEARS = range(1900, 2200)
+#: Durations recur.
+_seconds = lru_cache(maxsize=16384)(lambda seconds: timedelta(seconds=seconds))
 _USERLESS = frozenset({CallType.UCAP_IN, CallType.UCAP_OUT, CallType.INTERNAL})
 
 
@@ -28,47 +34,95 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
 
 
-def in_utc(cdr: CallRecord) -> CallRecord:
-    """The record with every instant in UTC, so that the same call has the same content."""
-    received, ended = cdr.received_at, cdr.ended_at
-    if (
-        cdr.answered_at.tzinfo is UTC
-        and (received is None or received.tzinfo is UTC)
-        and (ended is None or ended.tzinfo is UTC)
-    ):
+class Mediated(msgspec.Struct, frozen=True, gc=False):
+    """A record with what follows from it alone, worked out once.
+
+    `id` names this version of the call, `content` what it says, `at` is when it reached the rater (without
+    `received_at`: when the call ended), `month` that of its start (A4).  `impossible` and `unreadable` are the
+    refusals it asks for, if any.
+    """
+
+    cdr: CallRecord
+    id: str
+    content: str
+    at: datetime
+    month: MonthIndex
+    internal: bool
+    impossible: Refusal | None
+    unreadable: Refusal | None
+
+    @property
+    def tenant(self) -> str:
+        """Whose call it is."""
+        return self.cdr.tenant
+
+
+def impossible_time(**instants: datetime | None) -> Refusal | None:
+    """The first of the named instants that no calendar reckoning may be tried on, or None."""
+    for field, instant in instants.items():
+        if instant is not None and instant.year not in YEARS:
+            return Refusal(
+                Reason.IMPOSSIBLE_TIME,
+                field,
+                f"expected a year from {YEARS[0]} to {YEARS[-1]}, got {instant.isoformat()}",
+            )
+    return None
+
+
+def in_utc(cdr: CallRecord) -> CallRecord | Refusal:
+    """The record with every instant in UTC, so that the same call has the same content; or why it has none."""
+    for instant in (cdr.answered_at, cdr.ended_at, cdr.received_at):
+        if instant is not None and (instant.tzinfo is not UTC or instant.year not in YEARS):
+            break
+    else:
         return cdr
-    changed = {
-        field: value.astimezone(UTC)
-        for field in ("answered_at", "ended_at", "received_at")
-        if (value := getattr(cdr, field)) is not None and value.tzinfo is not UTC
-    }
-    return msgspec.structs.replace(cdr, **changed) if changed else cdr
+    given = _instants(cdr)
+    refused = impossible_time(**given)
+    return refused or msgspec.structs.replace(cdr, **{name: as_utc(at) for name, at in given.items() if at})
 
 
-def arrival(cdr: CallRecord) -> datetime:
-    """When the record reached the rater, in UTC; without `received_at`, when the call ended."""
-    return as_utc(cdr.received_at or cdr.answered_at + timedelta(seconds=cdr.duration_s))
+def _instants(cdr: CallRecord) -> dict[str, datetime | None]:
+    return {"answered_at": cdr.answered_at, "ended_at": cdr.ended_at, "received_at": cdr.received_at}
 
 
-def refusal(cdr: CallRecord, currency: str, emergency: bool) -> Refusal | None:
-    """The first reason for which this record cannot be rated, or None."""
-    if cdr.duration_s < 0:
-        return Refusal(Reason.NEGATIVE_DURATION, "duration_s", f"expected 0 or more seconds, got {cdr.duration_s}")
-    if cdr.currency is not None and cdr.currency != currency:
+def mediate(cdr: CallRecord, canonical: bytes) -> Mediated:
+    """What follows from a record alone; `canonical` is its canonical JSON, times in UTC."""
+    hung_up_at = cdr.answered_at + _seconds(cdr.duration_s)
+    return Mediated(
+        cdr,
+        call_id(cdr),
+        content_hash(canonical),
+        cdr.received_at or hung_up_at,
+        month_index(cdr.answered_at),
+        _internal(cdr),
+        _impossible(cdr, hung_up_at),
+        _unreadable(cdr),
+    )
+
+
+def call_id(cdr: CallRecord) -> str:
+    """The id of this version of the call: a hash of tenant, usage id and version."""
+    return blake2b(f"{cdr.tenant}\0{cdr.usage_id}\0{cdr.version}".encode(), digest_size=16).hexdigest()
+
+
+def content_hash(canonical: bytes) -> str:
+    """A hash over every field of a record except when it was received, from the record's canonical JSON.
+
+    There `received_at` comes last, so the hash ends before it, or before the closing brace (-1).
+    """
+    return blake2b(canonical[: canonical.rfind(b',"received_at":"')], digest_size=8).hexdigest()
+
+
+def refusal(call: Mediated, currency: str, emergency: bool) -> Refusal | None:
+    """The first reason for which this record cannot be rated, or None; for help any number may be dialled."""
+    if call.impossible is not None:
+        return call.impossible
+    given = call.cdr.currency
+    if given is not None and given != currency:
         return Refusal(
-            Reason.CURRENCY_MISMATCH,
-            "currency",
-            f"expected the tenant's currency {currency}, got {cdr.currency}",
+            Reason.CURRENCY_MISMATCH, "currency", f"expected the tenant's currency {currency}, got {given}"
         )
-    if cdr.ended_at is not None:
-        wrong = _times_disagree(cdr, cdr.ended_at)
-        if wrong:
-            return wrong
-    if emergency:
-        return None
-    if cdr.user is None and cdr.type in OUTBOUND and cdr.type not in _USERLESS:
-        return Refusal(Reason.NO_USER, "user", f"expected the user who pays for a call of type {cdr.type.value}")
-    return _numbers_unreadable(cdr)
+    return None if emergency else call.unreadable
 
 
 def emergency_call(cdr: CallRecord, country: str | None) -> bool:
@@ -81,33 +135,41 @@ def emergency_call(cdr: CallRecord, country: str | None) -> bool:
     return is_emergency(called, country)
 
 
-def internal_call(cdr: CallRecord) -> bool:
+def _internal(cdr: CallRecord) -> bool:
     """Whether the call stayed within the service (rule 15)."""
     called = cdr.called
     return cdr.type is CallType.INTERNAL or (called is not None and called[:1] != "+" and is_address(called))
 
 
-def _times_disagree(cdr: CallRecord, ended_at: datetime) -> Refusal | None:
+def _impossible(cdr: CallRecord, hung_up_at: datetime) -> Refusal | None:
+    """Start, end and duration that cannot all be true."""
+    if cdr.duration_s < 0:
+        return Refusal(Reason.NEGATIVE_DURATION, "duration_s", f"expected 0 or more seconds, got {cdr.duration_s}")
+    ended_at = cdr.ended_at
+    if ended_at is None or ended_at >= hung_up_at:
+        return None
     if ended_at < cdr.answered_at:
         return Refusal(
             Reason.ENDS_BEFORE_START,
             "ended_at",
             f"expected an end at or after the start {cdr.answered_at.isoformat()}, got {ended_at.isoformat()}",
         )
-    lasted = ended_at - cdr.answered_at
-    if timedelta(seconds=cdr.duration_s - CLOCK_TOLERANCE_S) > lasted:
-        return Refusal(
-            Reason.IMPOSSIBLE_DURATION,
-            "duration_s",
-            f"expected at most the {lasted // timedelta(seconds=1)} s between start and end, got {cdr.duration_s}",
-        )
-    return None
+    if ended_at + CLOCK_TOLERANCE >= hung_up_at:
+        return None
+    lasted_s = (ended_at - cdr.answered_at) // timedelta(seconds=1)
+    return Refusal(
+        Reason.IMPOSSIBLE_DURATION,
+        "duration_s",
+        f"expected at most the {lasted_s} s between start and end, got {cdr.duration_s}",
+    )
 
 
-def _numbers_unreadable(cdr: CallRecord) -> Refusal | None:
-    """Both numbers must be E.164 where the rules read them; withheld callers and internal addresses may be."""
+def _unreadable(cdr: CallRecord) -> Refusal | None:
+    """Who pays and both numbers, where the rules read them; withheld callers and internal addresses may be."""
     called, calling = cdr.called, cdr.calling
     outbound = cdr.type in OUTBOUND
+    if outbound and cdr.user is None and cdr.type not in _USERLESS:
+        return Refusal(Reason.NO_USER, "user", f"expected the user who pays for a call of type {cdr.type.value}")
     if not outbound and cdr.type not in INBOUND:
         return None
     if outbound and called is None:

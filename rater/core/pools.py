@@ -6,7 +6,6 @@ Refuses to know which call draws on which pool, and money.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 import msgspec
 
@@ -14,83 +13,79 @@ from rater.core.catalogue import DIAL_OUT_BASIS_PURCHASED_FROM, Plan, allowance,
 from rater.core.entities import Account, PoolMonth
 from rater.core.entitlements import DIAL_OUT_FAMILY, holders_count
 from rater.core.instants import MonthIndex, first_day, month_start, parse_period, period_of
-from rater.core.reasons import EventKind
+from rater.core.outputs import Segment
+from rater.core.reasons import EventKind, Pocket
 from rater.core.settings import RatingSettings
 from rater.core.state import State
 
 DOMESTIC = "domestic"
 INTERNATIONAL = "international"
 _INSTANT = timedelta(microseconds=1)
-_allowance = lru_cache(maxsize=4096)(allowance)
 
 
 class Pool(msgspec.Struct, frozen=True):
-    """A pool that a call may draw on: whose (`family`), which cap (`side`, for plans that have two).
+    """A pool of one month that a call may draw on: whose (`family`), which cap (`side`, for plans that have two).
 
-    `plan` is None for the dial-out pool; `country` decides the allowance.
+    `plan` is None for the dial-out pool.  `minutes` is what each holder adds; `other` the plan's other cap.
     """
 
     family: str
     side: str
     plan: Plan | None
-    country: str
+    month: MonthIndex
+    name: str
+    minutes: int = 0
+    other: "Pool | None" = None
 
     @property
     def capability(self) -> str:
         """The licence code in the usage row of a call that this pool carried."""
         return "MCOMEETADD" if self.plan is None else self.plan.capability
 
-    def name(self, month: MonthIndex) -> str:
-        """`PLAN/COUNTRY[/SIDE]/YYYY-MM`, as reports and scenarios name it."""
-        return pool_name(self.family, self.side if self.has_two_caps else "", month)
-
     @property
-    def has_two_caps(self) -> bool:
-        """Whether the plan counts domestic and international minutes apart (rule 8)."""
-        return self.plan is not None and self.plan.international
-
-    def other_side(self) -> "Pool":
-        """The plan's other cap."""
-        other = DOMESTIC if self.side == INTERNATIONAL else INTERNATIONAL
-        return Pool(self.family, other, self.plan, self.country)
+    def period(self) -> str:
+        """The month as `YYYY-MM`."""
+        return period_of(self.month)
 
 
-@lru_cache(maxsize=65536)
-def pool_name(family: str, side: str, month: MonthIndex) -> str:
-    """The name of a pool's month."""
-    return f"{family}/{side}/{period_of(month)}" if side else f"{family}/{period_of(month)}"
+def dial_out_pool(month: MonthIndex) -> Pool:
+    """The tenant's conference dial-out minutes of a month (rule 29)."""
+    return Pool(DIAL_OUT_FAMILY, "", None, month, f"{DIAL_OUT_FAMILY}/{period_of(month)}")
 
 
-def total(
-    state: State, account: Account, settings: RatingSettings, pool: Pool, month: MonthIndex, at: datetime
-) -> int:
-    """Minutes of the pool in the month, counting licences held up to an instant (A9, A10)."""
+def plan_pool(family: str, side: str, plan: Plan, country: str, month: MonthIndex) -> Pool:
+    """A calling plan's pool, named `PLAN/COUNTRY[/SIDE]/YYYY-MM`; some plans count two sides apart (rule 8)."""
+    minutes = allowance(plan, country, first_day(month))
+    if not plan.international:
+        return Pool(family, side, plan, month, f"{family}/{period_of(month)}", minutes[0])
+    domestic, international = (
+        Pool(family, cap, plan, month, f"{family}/{cap}/{period_of(month)}", each)
+        for cap, each in zip((DOMESTIC, INTERNATIONAL), minutes, strict=True)
+    )
+    pool, other = (domestic, international) if side == DOMESTIC else (international, domestic)
+    return msgspec.structs.replace(pool, other=other)
+
+
+def total(state: State, account: Account, settings: RatingSettings, pool: Pool, at: datetime) -> int:
+    """Minutes of the pool, counting licences held up to an instant (A9, A10)."""
     if pool.plan is None:
-        return _dial_out_total(state, account, settings, month, at)
+        return _dial_out_total(state, account, settings, pool.month, at)
     holders = state.holders_of(account.tenant, pool.family)
-    minutes = _allowance(pool.plan, pool.country, first_day(month))[pool.side == INTERNATIONAL]
-    return minutes * holders_count(holders, month, at) if minutes else 0
+    return pool.minutes * holders_count(holders, pool.month, at) if pool.minutes else 0
 
 
-def _total_of(
-    state: State,
-    account: Account,
-    settings: RatingSettings,
-    pool: Pool,
-    month: MonthIndex,
-    at: datetime,
-    staged: PoolMonth,
+def _total(
+    state: State, account: Account, settings: RatingSettings, pool: Pool, at: datetime, month: PoolMonth
 ) -> int:
     """The same, taken from the pool's month where it was counted before and cannot have changed."""
-    if pool.plan is None:
-        return _dial_out_total(state, account, settings, month, at)
-    holders = state.holders_of(account.tenant, pool.family)
-    if staged.counted == holders.revision:
-        return staged.total
-    whole = total(state, account, settings, pool, month, at)
-    if month not in holders.joined:
-        staged.total, staged.counted = whole, holders.revision
-    return whole
+    if month.counted == account.licenses_revision:
+        return month.total
+    return total(state, account, settings, pool, at)
+
+
+def _keep_total(state: State, account: Account, pool: Pool, total: int, month: PoolMonth) -> None:
+    if pool.plan is not None and pool.month not in state.holders_of(account.tenant, pool.family).joined:
+        month.total, month.counted = total, account.licenses_revision
 
 
 def _dial_out_total(
@@ -116,30 +111,34 @@ class PoolUse(msgspec.Struct, frozen=True):
     """A pool's month as reports show it."""
 
     pool: Pool
-    month: MonthIndex
     used: int
     total: int
 
     @property
     def name(self) -> str:
         """The pool's name with its month."""
-        return self.pool.name(self.month)
+        return self.pool.name
+
+    @property
+    def month(self) -> MonthIndex:
+        """The month."""
+        return self.pool.month
 
     @property
     def period(self) -> str:
         """The month as `YYYY-MM`."""
-        return period_of(self.month)
+        return self.pool.period
 
 
-def pool_named(name: str) -> tuple[Pool, MonthIndex] | None:
-    """The pool and month that a name means; None when no pool can have this name."""
+def pool_named(name: str) -> Pool | None:
+    """The pool that a name means; None when no pool can have this name."""
     *family, last = name.split("/")
     try:
         month = parse_period(last)
     except ValueError:
         return None
     if "/".join(family) == DIAL_OUT_FAMILY:
-        return Pool(DIAL_OUT_FAMILY, "", None, ""), month
+        return dial_out_pool(month)
     known = sku(family[0]) if len(family) in (2, 3) else None
     if known is None or known.plan is None or known.plan.international != (len(family) == 3):
         return None
@@ -147,28 +146,17 @@ def pool_named(name: str) -> tuple[Pool, MonthIndex] | None:
     if side not in (DOMESTIC, INTERNATIONAL):
         return None
     country = family[1].partition("-")[0] if known.plan.pooled else ""
-    return Pool("/".join(family[:2]), side, known.plan, country), month
+    return plan_pool("/".join(family[:2]), side, known.plan, country, month)
 
 
 def pool_use(state: State, settings: RatingSettings, account: Account, name: str) -> PoolUse | None:
     """Used and total minutes of a named pool, counting licences up to the tenant's clock."""
-    found = pool_named(name)
-    if found is None:
+    pool = pool_named(name)
+    if pool is None:
         return None
-    pool, month = found
     used = state.peek_pool(account.tenant, name).used
-    now = min(account.clock, month_start(month + 1) - _INSTANT)
-    return PoolUse(pool, month, used, max(used, total(state, account, settings, pool, month, now)))
-
-
-class Draw(msgspec.Struct, frozen=True):
-    """Minutes taken from one pool by one call, for the rated call's segment."""
-
-    pool: Pool
-    name: str
-    minutes: int
-    before: int
-    total: int
+    now = min(account.clock, month_start(pool.month + 1) - _INSTANT)
+    return PoolUse(pool, used, max(used, total(state, account, settings, pool, now)))
 
 
 class PoolNews(msgspec.Struct, frozen=True):
@@ -180,50 +168,57 @@ class PoolNews(msgspec.Struct, frozen=True):
     total: int
 
 
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """Minutes that a call took from pools: segments in order, minutes left over, the first pool's capability."""
+
+    segments: tuple[Segment, ...]
+    left: int
+    capability: str | None
+    news: list[PoolNews]
+
+
 def available(
-    state: State, account: Account, settings: RatingSettings, pool: Pool, month: MonthIndex, at: datetime
+    state: State, account: Account, settings: RatingSettings, pool: Pool, at: datetime
 ) -> tuple[PoolMonth, int, int]:
     """The pool's month, minutes left for a call that starts at an instant, and the total seen then.
 
     The total is never below what is used.  With linked caps a plan whose other cap is reached has
     nothing left (A2).
     """
-    staged = state.pool(account.tenant, pool.name(month))
-    seen = _total_of(state, account, settings, pool, month, at, staged)
-    seen = max(seen, staged.used)
-    left = seen - staged.used
-    if left and pool.has_two_caps and settings.linked_caps:
-        other = pool.other_side()
-        other_used = state.peek_pool(account.tenant, other.name(month)).used
-        if other_used >= total(state, account, settings, other, month, at):
-            left = 0
-    return staged, left, seen
+    staged = state.pool(account.tenant, pool.name)
+    seen, used = _total(state, account, settings, pool, at, staged), staged.used
+    if staged.counted != account.licenses_revision:
+        _keep_total(state, account, pool, seen, staged)
+    if used >= seen:
+        return staged, 0, used
+    if pool.other is not None and settings.linked_caps:
+        other = state.peek_pool(account.tenant, pool.other.name)
+        if other.used >= _total(state, account, settings, pool.other, at, other):
+            return staged, 0, seen
+    return staged, seen - used, seen
 
 
 def take(
-    state: State,
-    account: Account,
-    settings: RatingSettings,
-    pools: tuple[Pool, ...],
-    month: MonthIndex,
-    at: datetime,
-    minutes: int,
-) -> tuple[list[Draw], list[PoolNews]]:
+    state: State, account: Account, settings: RatingSettings, pools: tuple[Pool, ...], at: datetime, minutes: int
+) -> Taken:
     """Take up to `minutes` from the pools in order (A21); what is missing overflows to money."""
-    draws: list[Draw] = []
+    segments: list[Segment] = []
     news: list[PoolNews] = []
+    capability = None
     for pool in pools:
-        staged, left, seen = available(state, account, settings, pool, month, at)
-        taken = min(minutes, left)
-        if taken:
-            draws.append(Draw(pool, pool.name(month), taken, staged.used, seen))
-            staged.used += taken
+        staged, left, seen = available(state, account, settings, pool, at)
+        used = before = staged.used
+        if left:
+            taken = min(left, minutes)
+            staged.used = used = before + taken
             minutes -= taken
-        if staged.used and staged.used * 100 >= seen * settings.pool_warning_percent:
-            news.extend(_news(state, account, settings, pool, month, at, staged))
+            capability = capability or pool.capability
+            segments.append(Segment(Pocket.POOL, taken, "0", pool.name, before, used, seen))
+        if used and used * 100 >= seen * settings.pool_warning_percent:
+            news.extend(_news(state, account, settings, pool, at, staged))
         if not minutes:
             break
-    return draws, news
+    return Taken(tuple(segments), minutes, capability, news)
 
 
 def give_back(state: State, tenant: str, name: str, minutes: int) -> None:
@@ -234,21 +229,14 @@ def give_back(state: State, tenant: str, name: str, minutes: int) -> None:
 
 
 def _news(
-    state: State,
-    account: Account,
-    settings: RatingSettings,
-    pool: Pool,
-    month: MonthIndex,
-    at: datetime,
-    staged: PoolMonth,
+    state: State, account: Account, settings: RatingSettings, pool: Pool, at: datetime, staged: PoolMonth
 ) -> Iterator[PoolNews]:
     """What to tell now: a warning once a month; exhaustion once, and again only after the total grew."""
-    now = max(at, min(account.clock, month_start(month + 1) - _INSTANT))
-    whole = max(_total_of(state, account, settings, pool, month, now, staged), staged.used)
-    name = pool.name(month)
+    now = max(at, min(account.clock, month_start(pool.month + 1) - _INSTANT))
+    whole = max(total(state, account, settings, pool, now), staged.used)
     if not staged.warned and staged.used * 100 >= whole * settings.pool_warning_percent:
         staged.warned = True
-        yield PoolNews(EventKind.POOL_WARNING, name, staged.used, whole)
+        yield PoolNews(EventKind.POOL_WARNING, pool.name, staged.used, whole)
     if staged.used == whole and whole > staged.exhausted_at:
         staged.exhausted_at = whole
-        yield PoolNews(EventKind.POOL_EXHAUSTED, name, staged.used, whole)
+        yield PoolNews(EventKind.POOL_EXHAUSTED, pool.name, staged.used, whole)

@@ -32,5 +32,3 @@ class RatingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     recharges_per_month_max: int = 200
     #: A8: hours to wait after each failed recharge in a row; then it is switched off.
     recharge_retry_hours: tuple[int, ...] = (1, 6, 24)
-    #: How long a usage id is remembered for deduplication, in days of event time.
-    dedupe_window_days: int = 40

@@ -5,13 +5,12 @@ Refuses to know where entities are kept: a shell hands in a `Committed`, and aft
 """
 
 from collections.abc import Mapping
-from copy import copy
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from rater.core.entities import Account, Entity, Holders, LiveCall, PoolMonth, Restricted, Seen, User
+from rater.core.entities import Account, Entity, Holders, LiveCall, PoolMonth, Restricted, Seen, User, twin
 from rater.core.inputs import Source
 
 #: Kind of entity -> its type; the kind is part of the key under which a shell stores it.
@@ -95,7 +94,7 @@ class State:
         if pool is None:
             committed = self._committed.load("pool", key)
             assert committed is None or isinstance(committed, PoolMonth)
-            pool = self.pools[key] = PoolMonth() if committed is None else copy(committed)
+            pool = self.pools[key] = PoolMonth() if committed is None else twin(committed)
         return pool
 
     def peek_pool(self, tenant: str, name: str) -> PoolMonth:

@@ -28,8 +28,16 @@ from rater.core.settings import RatingSettings
 from rater.core.state import State
 from rater.core.tariff import Tariffs
 
-#: Events of one step are told in the order in which the closed list names their kinds.
-_RANK = {kind: rank for rank, kind in enumerate(EventKind)}
+#: Kinds of which one undoes or answers another: within a step they are told as they happened.
+_AS_THEY_HAPPENED = (
+    (EventKind.USER_RESTRICTED, EventKind.USER_UNRESTRICTED),
+    (EventKind.CREDITS_SUSPENDED, EventKind.CREDITS_RESUMED),
+    (EventKind.RECHARGE_SUCCEEDED, EventKind.RECHARGE_FAILED, EventKind.RECHARGE_SUPPRESSED),
+)
+#: The other events of one step are told in the order in which the closed list names their kinds.
+_RANK = {kind: rank for rank, kind in enumerate(EventKind)} | {
+    kind: tuple(EventKind).index(kinds[0]) for kinds in _AS_THEY_HAPPENED for kind in kinds
+}
 #: The tenant under which outputs are kept that no known tenant caused.
 NO_TENANT = "-"
 #: The tenant of a command for all of them, also for those that are configured later.
@@ -105,7 +113,7 @@ class Step:
         account, terms = self.account, self.account.recharge
         terms.attempt, terms.suppressed = attempt, False
         terms.in_flight = InFlight(recharge, terms.amount, attempt, self.at)
-        terms.requested = [*terms.requested, self.at][-self.rules.settings.recharges_per_month_max :]
+        terms.requested = (*terms.requested, self.at)[-self.rules.settings.recharges_per_month_max :]
         account.sequences.recharges += 1
         self.outputs.append(
             RechargeRequest(
@@ -178,7 +186,7 @@ class Step:
 
 def _event_order(news: tuple[EventKind, dict[str, object]]) -> tuple[int, str]:
     kind, facts = news
-    return _RANK[kind], str(facts.get("pool") or facts.get("user") or "")
+    return _RANK[kind], str(facts.get("pool") or "")
 
 
 def lot_shares(shares: list[tuple[str, int]]) -> tuple[LotShare, ...]:
@@ -208,7 +216,7 @@ def balance_record(account: Account, source: Source, at: datetime, sequence: int
         recharge.failures,
         recharge.retry_at,
         recharge.suppressed,
-        tuple(recharge.requested),
+        recharge.requested,
         recharge.low_since,
         account.depleted_since,
         tuple(

@@ -98,32 +98,19 @@ class Tariff:
         return found or self.toll_free.exact("*", at)
 
 
-class Tariffs:
+class Tariffs(dict[str, Tariff]):
     """The decks that were published, by version."""
-
-    def __init__(self) -> None:
-        self._versions: dict[str, Tariff] = {}
 
     def publish(self, deck: RateDeck) -> None:
         """Add a version; a version is immutable, so publishing it again changes nothing."""
-        self._versions.setdefault(deck.version, Tariff(deck))
+        if deck.version not in self:
+            self[deck.version] = Tariff(deck)
 
     def without(self, versions: tuple[str, ...]) -> "Tariffs":
         """The same decks without some: as it was before those were published."""
-        if not versions:
-            return self
-        earlier = Tariffs()
-        earlier._versions = {name: tariff for name, tariff in self._versions.items() if name not in versions}
-        return earlier
-
-    def __contains__(self, version: str) -> bool:
-        return version in self._versions
-
-    def __getitem__(self, version: str) -> Tariff:
-        return self._versions[version]
-
-    def __iter__(self) -> object:
-        return iter(self._versions)
+        return (
+            Tariffs({name: tariff for name, tariff in self.items() if name not in versions}) if versions else self
+        )
 
 
 class _PrefixIndex:

@@ -29,7 +29,7 @@ from rater.metrics.labels import CommitResult
 from rater.metrics.meter import Metrics
 from rater.task import Batch, Record, run_batch
 
-BATCH_RECORDS = 2_000
+BATCH_RECORDS = 10_000
 _request_decoder = msgspec.json.Decoder(RechargeRequest)
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -14,15 +14,16 @@ from rater.errors import RaterError
 from rater.exits import Exit
 
 #: Raised whenever an older program could misread what a newer one writes.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x72617465  # "rate"
 
+#: The topic of rated calls is the dedupe log: this finds a usage id in it.
+_FIND_CALLS = 'CREATE INDEX rated_calls_by_usage_id ON "rated-calls" (key)'
 _TABLES = (
     (
         "CREATE TABLE entities (kind TEXT, tenant TEXT, name TEXT, value BLOB NOT NULL,"
         " PRIMARY KEY (kind, tenant, name)) WITHOUT ROWID"
     ),
-    "CREATE TABLE calls (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE seen (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE decks (version TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE inputs (name TEXT PRIMARY KEY, records INTEGER, bytes INTEGER, digest BLOB) WITHOUT ROWID",
@@ -31,6 +32,7 @@ _TABLES = (
         f'CREATE TABLE "{topic}" (offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT, value BLOB NOT NULL)'
         for topic in OUTPUT_TOPICS
     ),
+    _FIND_CALLS,
 )
 #: Came later; a store without it is one in which nobody dealt with dead letters.
 _AUDIT = 'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)'
@@ -49,8 +51,13 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA cache_size=-65536")
         connection.execute("PRAGMA wal_autocheckpoint=8000")
-        if not connection.execute("PRAGMA user_version").fetchone()[0]:
-            _make_tables(connection)
+        match connection.execute("PRAGMA user_version").fetchone()[0]:
+            case 0:
+                _in_one_transaction(connection, *_TABLES)
+            case 1:  # kept the live calls a second time, beside the topic
+                _in_one_transaction(connection, "DROP TABLE calls", _FIND_CALLS)
+            case _:
+                pass
         connection.execute(_AUDIT)
     except sqlite3.Error as wrong:
         lock.close()
@@ -92,10 +99,11 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _make_tables(connection: sqlite3.Connection) -> None:
+def _in_one_transaction(connection: sqlite3.Connection, *statements: str) -> None:
+    """Bring the tables to the present version."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-    for statement in _TABLES:
+    for statement in statements:
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     connection.execute("COMMIT")

@@ -4,32 +4,42 @@ Refuses to know rules and file formats.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from rater.contracts.codec import encode
 from rater.contracts.dead_letters import DlqAudit
-from rater.core.entities import Account, Entity
+from rater.core.calls import live_call
+from rater.core.entities import Account, Entity, LiveCall, Seen
 from rater.core.inputs import RateDeck
-from rater.core.outputs import AccountEvent, Balance, Output, RatedCall, RejectedCdr, ServiceState
+from rater.core.outputs import Output, RatedCall
 from rater.core.state import KINDS, Key
 from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
 from rater.task import Batch
 
-#: Kinds with one entity for every record ever taken: on disk only, fetched for a batch at a time.
-_PER_RECORD = {"call": "calls", "seen": "seen"}
 #: Decoded entities kept in memory; beyond this many the cache starts anew.
 CACHE_ENTITIES_MAX = 300_000
 _FETCH = 500
+#: Kinds whose entities are kept in memory; the others have one for every record ever taken.
+_CACHED = [kind for kind in KINDS if kind not in ("call", "seen")]
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.items()}
+_call_decoder = msgspec.json.Decoder(RatedCall)
 _deck_decoder = msgspec.json.Decoder(RateDeck)
 _audit_decoder = msgspec.json.Decoder(DlqAudit)
+#: What a record is looked up by within its topic; elsewhere its id.
+_KEY_OF: dict[str, Callable[[Output], str | None]] = {
+    "rated-calls": attrgetter("usage_id"),
+    "service-states": attrgetter("user"),
+    "account-events": attrgetter("event.value"),
+    "balances": attrgetter("tenant"),
+}
+_ID = attrgetter("id")
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -47,8 +57,8 @@ class Reader:
         self.path = path
         self._connection = connection
         self._cache: dict[tuple[str, Key], Entity | None] = {}
-        #: What `prepare` loaded for the batch at hand; a kind that is here is not asked of the file again.
-        self._fetched: dict[str, dict[Key, Entity]] = {}
+        #: The live calls that the batch at hand may ask for, once they are prepared.
+        self._calls: dict[Key, LiveCall] | None = None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -56,9 +66,10 @@ class Reader:
 
     def load(self, kind: str, key: Key) -> Entity | None:
         """See rater.core.state.Committed."""
-        if kind in _PER_RECORD:
-            fetched = self._fetched.get(kind)
-            return self._select_one(kind, key) if fetched is None else fetched.get(key)
+        if kind == "call":
+            return self._live_calls([key]).get(key) if self._calls is None else self._calls.get(key)
+        if kind == "seen":
+            return self._seen(key)
         cached = self._cache.get((kind, key), key)
         if cached is not key:
             return cached  # type: ignore[return-value]  # the key only stands for "not cached"
@@ -72,27 +83,29 @@ class Reader:
         return entity
 
     def prepare(self, kind: str, keys: list[Key]) -> None:
-        """See rater.core.state.Committed: loads them in a few statements."""
-        wanted = {_hash(key): key for key in keys}
-        found: dict[Key, Entity] = {}
-        hashes = list(wanted)
-        for start in range(0, len(hashes), _FETCH):
-            part = hashes[start : start + _FETCH]
+        """See rater.core.state.Committed: finds the live calls of a batch in a few statements."""
+        assert kind == "call", kind
+        self._calls = self._live_calls(keys)
+
+    def _live_calls(self, keys: list[Key]) -> dict[Key, LiveCall]:
+        """The live versions among calls, from the topic itself: of each the last that was rated."""
+        found: dict[Key, LiveCall] = {}
+        wanted = list({usage_id for _, usage_id in keys})
+        for start in range(0, len(wanted), _FETCH):
+            part = wanted[start : start + _FETCH]
             marks = ",".join("?" * len(part))
             rows = self._connection.execute(
-                f"SELECT key, value FROM {_PER_RECORD[kind]} WHERE key IN ({marks})",  # noqa: S608 - marks only
+                f'SELECT value FROM "rated-calls" WHERE key IN ({marks}) ORDER BY offset',  # noqa: S608 - marks only
                 part,
             )
-            for hashed, value in rows:
-                found[wanted[hashed]] = _unpack[kind](value)
-        self._fetched[kind] = found
+            for (value,) in rows:
+                call = _call_decoder.decode(value)
+                found[(call.tenant, call.usage_id)] = live_call(call)
+        return found
 
-    def _select_one(self, kind: str, key: Key) -> Entity | None:
-        row = self._connection.execute(
-            f"SELECT value FROM {_PER_RECORD[kind]} WHERE key=?",  # noqa: S608 - one of two table names
-            (_hash(key),),
-        ).fetchone()
-        return _unpack[kind](row[0]) if row else None
+    def _seen(self, key: Key) -> Seen | None:
+        row = self._connection.execute("SELECT value FROM seen WHERE key=?", (_hash(key),)).fetchone()
+        return _unpack["seen"](row[0]) if row else None  # type: ignore[return-value]  # kind decides the type
 
     def tenants(self) -> list[str]:
         """Every configured tenant, in order."""
@@ -112,11 +125,14 @@ class Reader:
         )
         return [name for (name,) in rows]
 
-    def topic(self, name: str, tenant: str | None = None) -> Iterator[tuple[int, bytes]]:
-        """The records of an output topic in order, as (offset, JSON)."""
+    def topic(
+        self, name: str, tenant: str | None = None, *, newest_first: bool = False
+    ) -> Iterator[tuple[int, bytes]]:
+        """The records of an output topic in order, as (offset, JSON); no more is read than is asked for."""
         where, values = ("WHERE tenant=?", (tenant,)) if tenant else ("", ())
+        order = "DESC" if newest_first else "ASC"
         yield from self._connection.execute(
-            f'SELECT offset, value FROM "{name}" {where} ORDER BY offset',  # noqa: S608 - a topic of the closed list
+            f'SELECT offset, value FROM "{name}" {where} ORDER BY offset {order}',  # noqa: S608 - closed lists
             values,
         )
 
@@ -195,23 +211,21 @@ class Store(Reader):
     def _write(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str]) -> None:
         many = self._connection.executemany
         for topic, outputs in batch.by_topic().items():
+            key_of = _KEY_OF.get(topic, _ID)
             many(
                 f'INSERT INTO "{topic}" (tenant, key, value) VALUES (?, ?, ?)',  # noqa: S608 - a topic of the closed list
-                [(output.tenant, _key(output), encode(output)) for output in outputs],
+                [(output.tenant, key_of(output), encode(output)) for output in outputs],
             )
-        for kind, changed in batch.state.changes().items():
-            if not changed:
-                continue
-            if kind in _PER_RECORD:
-                many(
-                    f"INSERT OR REPLACE INTO {_PER_RECORD[kind]} VALUES (?, ?)",  # noqa: S608 - one of two table names
-                    [(_hash(key), _pack(entity)) for key, entity in changed.items()],
-                )
-            else:
-                many(
-                    "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?)",
-                    [(kind, *key, _pack(entity)) for key, entity in changed.items()],
-                )
+        changes = batch.state.changes()
+        many(
+            "INSERT OR REPLACE INTO seen VALUES (?, ?)",
+            [(_hash(key), _pack(entity)) for key, entity in changes["seen"].items()],
+        )
+        for kind in _CACHED:
+            many(
+                "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?)",
+                [(kind, *key, _pack(entity)) for key, entity in changes[kind].items()],
+            )
         many(
             "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?)",
             [(name, at.records, at.size, at.digest) for name, at in positions.items()],
@@ -219,11 +233,11 @@ class Store(Reader):
         many("INSERT OR IGNORE INTO replayed VALUES (?)", [(id,) for id in replayed])
 
     def _merge(self, batch: Batch) -> None:
-        for kind, changed in batch.state.changes().items():
-            if kind not in _PER_RECORD:
-                for key, entity in changed.items():
-                    self._cache[(kind, key)] = entity
-        self._fetched.clear()
+        changes = batch.state.changes()
+        for kind in _CACHED:
+            for key, entity in changes[kind].items():
+                self._cache[(kind, key)] = entity
+        self._calls = None
 
 
 def open_reader(path: Path) -> Reader:
@@ -233,16 +247,3 @@ def open_reader(path: Path) -> Reader:
 
 def _hash(key: Key) -> bytes:
     return blake2b(f"{key[0]}\0{key[1]}".encode(), digest_size=16).digest()
-
-
-def _key(output: Output) -> Any:
-    """What a record is looked up by within its topic."""
-    match output:
-        case RatedCall(usage_id=key) | RejectedCdr(id=key) | ServiceState(user=key):
-            return key
-        case AccountEvent(event=key):
-            return key.value
-        case Balance(tenant=key):
-            return key
-        case _:
-            return output.id

@@ -4,6 +4,7 @@ Refuses to know what the columns mean.
 """
 
 import csv
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ def read_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict
     Raises RaterError naming file, row and what was expected: not UTF-8, missing columns, a short row.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
+        with path.open(encoding=encoding_of(path), newline="") as lines:
             first = lines.readline()
             lines.seek(0)
             delimiter = max(",;\t", key=first.count)
@@ -37,6 +38,12 @@ def read_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict
         raise RaterError(f"{path}: not CSV: {wrong}") from wrong
     except OSError as wrong:
         raise RaterError(f"{path}: cannot be read: {wrong.strerror}") from wrong
+
+
+def encoding_of(path: Path) -> str:
+    """UTF-16 for a file that begins with its byte order mark, as some spreadsheets save CSV; else UTF-8."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"
 
 
 def check_columns(path: Path, header: list[str], required: tuple[str, ...]) -> None:

@@ -27,6 +27,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     correction_share: float = 0.003
     late_share: float = 0.005
     poison_share: float = 0.0
+    straddle_share: float = 0.003
     tenant_names: tuple[str, ...] = ()
 
 

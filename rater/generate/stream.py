@@ -196,14 +196,19 @@ class _CallMaker:
 
 
 def _instants(spec: Spec, random: Random) -> Iterator[datetime]:
-    """Instants rising through the month by the weights of days and hours; the last ones straddle its end."""
+    """Instants rising through the month by the weights of days and hours; the last ones straddle its end.
+
+    Records that are no new call (poison, duplicates, conflicts, corrections) use up none.
+    """
     month = parse_period(spec.month)
     start, end = month_start(month), month_start(month + 1)
     hours = [start + timedelta(hours=hour) for hour in range((end - start) // timedelta(hours=1))]
     weights = [HOURS[hour.hour] * DAYS[hour.weekday()] for hour in hours]
+    old = spec.poison_share + spec.duplicate_share + spec.conflict_share + spec.correction_share
+    calls = spec.calls * (1 - old) * (1 - spec.straddle_share)
     total, done = sum(weights), 0.0
     for hour, weight in zip(hours, weights, strict=True):
-        done += weight * spec.calls / total
+        done += weight * calls / total
         share = int(done)
         done -= share
         for second in sorted(int(random.random() * 3_600_000) for _ in range(share)):

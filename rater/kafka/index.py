@@ -15,10 +15,6 @@ import msgspec
 from rocksdict import AccessType, BlockBasedOptions, Options, Rdict, WriteBatch
 
 from rater.core.entities import LiveCall
-from rater.core.instants import parse_period
-from rater.core.money import parse_micros
-from rater.core.outputs import RatedCall
-from rater.core.reasons import Pocket
 from rater.core.state import Key
 
 _STANDS_AT = b"stands-at"
@@ -123,13 +119,6 @@ class DiskIndex:
     def close(self) -> None:
         """See UsageIndex."""
         self._db.close()
-
-
-def live_call(call: RatedCall) -> LiveCall:
-    """What the index keeps of a rated call: enough to tell a duplicate and to reverse it."""
-    pools = tuple([(s.pool, s.minutes) for s in call.segments if s.pocket is Pocket.POOL and s.pool is not None])
-    lots = tuple([(share.lot, parse_micros(share.amount)) for s in call.segments for share in s.lots])
-    return LiveCall(call.version, call.content, parse_period(call.period), parse_micros(call.charge), pools, lots)
 
 
 def _hash(key: Key) -> bytes:

@@ -17,6 +17,9 @@ from rater.metrics.labels import CommitResult
 from rater.metrics.meter import Metrics
 from rater.task import Batch
 
+#: How often the progress of restoring a partition is told.
+PROGRESS_S = 2.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -28,11 +31,24 @@ class Watch:
         #: The publication of the last record that was committed, by partition and topic, in Unix seconds.
         self.committed_up_to: dict[tuple[int, str], float] = {}
         self._owning_since: dict[int, float] = {}
+        self._told_at: dict[int, float] = {}
+        self._restored: dict[int, int] = {}
         self._since = 0.0
 
     def owning(self, task: RatingTask) -> None:
         """See Observer."""
-        self._owning_since[task.partition] = time.monotonic()
+        self._owning_since[task.partition] = self._told_at[task.partition] = time.monotonic()
+        self._restored[task.partition] = 0
+
+    def restoring(self, task: RatingTask, topic: str, records: int) -> None:
+        """See Observer; told every few seconds."""
+        partition, now = task.partition, time.monotonic()
+        self._restored[partition] += records
+        if now - self._told_at[partition] > PROGRESS_S:
+            self._told_at[partition] = now
+            log.info(
+                "partition is being restored", partition=partition, topic=topic, records=self._restored[partition]
+            )
 
     def owned(self, task: RatingTask, entities: Entities, calls: int) -> None:
         """See Observer."""

@@ -23,6 +23,7 @@ from typing import Protocol
 import msgspec
 
 from rater.contracts.commits import Commit
+from rater.core.calls import live_call
 from rater.core.entities import Entity, LiveCall
 from rater.core.inputs import DeckActivated
 from rater.core.outputs import RatedCall
@@ -32,7 +33,7 @@ from rater.core.state import Key
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
-from rater.kafka.index import StandsAt, UsageIndex, live_call
+from rater.kafka.index import StandsAt, UsageIndex
 from rater.kafka.partitioning import admission
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.records import positions_after, records_of, writes_of
@@ -60,6 +61,9 @@ class Observer(Protocol):
 
     def owning(self, task: "RatingTask") -> None:
         """Ownership is being taken."""
+
+    def restoring(self, task: "RatingTask", topic: str, records: int) -> None:
+        """So many more records of a topic were read while taking ownership."""
 
     def owned(self, task: "RatingTask", entities: Entities, calls: int) -> None:
         """Ownership was taken: the entities that were restored, and how many calls were added to the index."""
@@ -158,6 +162,7 @@ class RatingTask:
         await log.fence()  # 1
         state.entities = Entities()  # 2
         async for records in log.read("state", None):
+            self._observer.restoring(self, "state", len(records))
             for record in records:
                 assert record.key is not None
                 state.entities.take(record.key, record.value)
@@ -242,6 +247,7 @@ class RatingTask:
         missing = 0
         async for records in log.read("rated-calls", stands.position):
             missing += len(records)
+            self._observer.restoring(self, "rated-calls", len(records))
             for record in records:
                 assert record.value is not None
                 call = _rated_call_decoder.decode(record.value)

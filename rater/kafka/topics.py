@@ -7,15 +7,18 @@ Refuses to know records.
 from typing import Literal
 
 import msgspec
+import stamina
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import NodeNotReadyError
 
-from rater.contracts.topics import Topic
+from rater.contracts.topics import Topic, load_topics
 from rater.errors import RaterError
-from rater.kafka.connect import READ, connection, reachable
+from rater.kafka.connect import READ, connection, reachable, started
 from rater.kafka.refused import TOPIC_DENIED, DeniedError
 from rater.kafka.settings import KafkaSettings
 
+RATING_TASK = "rating task"
 _HOUR_MS = 3_600_000
 #: A dead letter holds the raw bytes of a record of the greatest size, escaped.
 MESSAGE_BYTES_MAX = 4_000_000
@@ -80,16 +83,42 @@ async def apply(
 
 async def partitions_of(settings: KafkaSettings, topic: str, right: str = READ) -> int:
     """How many partitions a topic has; RaterError if it is not there, DeniedError if this right is missing."""
-    name = settings.topic(topic)
-    async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
-        described = (await admin.describe_topics([name]))[0]
-    if described["error_code"] == TOPIC_DENIED:
-        raise DeniedError(settings, f"{right} topic {name}")
-    if described["error_code"]:
+    (count,) = await _partition_counts(settings, [topic], right)
+    return count
+
+
+async def partitions_of_task(settings: KafkaSettings) -> int:
+    """How many partitions the rating task's topics have; RaterError if one is missing or differs from `cdrs`."""
+    names = [topic.name for topic in load_topics().values() if RATING_TASK in topic.produced_by + topic.consumed_by]
+    counts = dict(zip(names, await _partition_counts(settings, names), strict=True))
+    wanted = counts["cdrs"]
+    wrong = [f"{name} has {count}" for name, count in counts.items() if count != wanted and name != "rate-decks"]
+    if wrong:
         raise RaterError(
-            f"topic {name} is not on {settings.bootstrap}; `rater topics apply` creates what is missing"
+            f"topics of the rating task: expected {wanted} partitions as cdrs has, {', '.join(wrong)};"
+            " a tenant's records would land in different partitions. Create them anew with `rater topics apply`"
         )
-    return len(described["partitions"])
+    return wanted
+
+
+@stamina.retry(on=NodeNotReadyError, attempts=10)
+async def _partition_counts(settings: KafkaSettings, topics: list[str], right: str = READ) -> list[int]:
+    """A broker that just died is asked no more."""
+    admin = await started(settings, AIOKafkaAdminClient(**connection(settings)))
+    try:
+        described = await admin.describe_topics([settings.topic(topic) for topic in topics])
+    finally:
+        await admin.close()
+    found = {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+    denied = sorted(topic["topic"] for topic in described if topic["error_code"] == TOPIC_DENIED)
+    if denied:
+        raise DeniedError(settings, f"{right} topic {', '.join(denied)}")
+    missing = [name for topic in topics if (name := settings.topic(topic)) not in found]
+    if missing:
+        raise RaterError(
+            f"no topic {', '.join(missing)} on {settings.bootstrap}; `rater topics apply` creates what is missing"
+        )
+    return [found[settings.topic(topic)] for topic in topics]
 
 
 async def _compare_one(

@@ -24,7 +24,7 @@ from rater.kafka.index import DiskIndex
 from rater.kafka.observe import Watch
 from rater.kafka.rating_task import INPUTS, RatingTask
 from rater.kafka.settings import KafkaSettings, WorkerSettings
-from rater.kafka.topics import partitions_of
+from rater.kafka.topics import partitions_of_task
 from rater.metrics.labels import Input, PartitionState
 
 #: Tasks poll all the time; only restoring a very large partition keeps them from it.
@@ -93,7 +93,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def run(self) -> None:
         """Rate until `stop`; RaterError when the cluster or its topics are not there."""
-        self._partitions = await partitions_of(self._kafka, "cdrs")
+        self._partitions = await partitions_of_task(self._kafka)
         await self._decks.start()
         self._consumer = await started(self._kafka, self._input_consumer())
         self.running = True

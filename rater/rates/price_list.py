@@ -12,7 +12,7 @@ from pathlib import Path
 from rater.core.inputs import RateDeck, RateRow
 from rater.core.money import MoneyError, parse_micros
 from rater.errors import RaterError
-from rater.formats.csv_rows import read_rows
+from rater.formats.csv_rows import encoding_of, read_rows
 from rater.formats.deck_csv import COLUMNS, read_deck
 
 PRICE_LIST_COLUMNS = ("Destination Name", "Destination Type", "Country", "Prefix", "Price / min")
@@ -70,7 +70,7 @@ def _text(value: object) -> str:
 
 def _is_price_list(path: Path) -> bool:
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        with path.open(encoding=encoding_of(path), errors="replace") as lines:
             return "Price / min" in lines.readline()
     except OSError as wrong:
         raise RaterError(f"{path}: cannot be read: {wrong.strerror}") from wrong

@@ -106,7 +106,7 @@ def tables(path: Path) -> dict[str, list[Any]]:
     with sqlite3.connect(path) as connection:
         return {
             name: connection.execute(f'SELECT * FROM "{name}" ORDER BY 1, 2').fetchall()
-            for name in (*OUTPUT_TOPICS, "entities", "calls")
+            for name in (*OUTPUT_TOPICS, "entities", "seen")
         }
 
 
@@ -119,6 +119,19 @@ def test_a_pstn_usage_export(folder: Path, delimiter: str) -> None:
     assert summary["debited"] == {"USD": "0.4"}
     calls = open_reader(folder / "rater.db").rated_calls("a")
     assert json.loads(calls[0])["user"] == "ada@contoso.example"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_an_export_in_utf_16(folder: Path, encoding: str, compressed: bool) -> None:
+    """Rules 2.1: what a spreadsheet saves as Unicode text is read by its byte order mark, as are decks."""
+    rows = [HEADER, row("a"), row("\u010d\u20ac", "+263242700000", 120), row("c", type="user_in")]
+    usage = ("\ufeff" + "\r\n".join(rows) + "\r\n").encode(encoding)
+    (folder / "usage.csv").write_bytes(gzip.compress(usage) if compressed else usage)
+    (folder / "deck.csv").write_bytes(("\ufeff" + DECK.read_text()).encode(encoding))
+    assert run(folder, "usage.csv")["debited"] == {"USD": "0.4"}
+    assert open_reader(folder / "rater.db").rated_calls("\u010d\u20ac")
+    assert run(folder, "usage.csv")["records"] == 0 + 1
 
 
 @pytest.mark.parametrize("shape", ["page", "array", "lines"])
@@ -199,7 +212,7 @@ def test_bad_rows(folder: Path, cells: dict[str, str], reason: str, field: str) 
     [
         (HEADER.replace("UsageId,", "").encode(), "expected a PSTN usage CSV"),
         (HEADER.replace("Charge,", "").encode(), "missing columns Charge"),
-        (HEADER.encode("utf-16"), "expected a PSTN usage CSV"),
+        (HEADER.encode("utf-16-le"), "expected a PSTN usage CSV"),
         (HEADER.replace("UPN", "\xdcPN").encode("latin-1"), "expected UTF-8"),
         (b"GIF89a", "expected a PSTN usage CSV"),
     ],
@@ -403,3 +416,27 @@ def test_an_unknown_option_value_is_one_line(folder: Path) -> None:
         assert (done.returncode, said in done.stderr.decode()) == (Exit.USAGE, True), done.stderr
     with pytest.raises(RaterError):
         open_reader(folder / "nothing.db")
+
+
+def test_a_call_is_found_without_reading_the_others(folder: Path) -> None:
+    """Architecture "The usage-id index": the topic of rated calls is the dedupe log, and has an index."""
+    (folder / "usage.csv").write_text("\n".join([HEADER, row("a")]) + "\n")
+    run(folder, "usage.csv")
+    with sqlite3.connect(folder / "rater.db") as connection:
+        plan = connection.execute(
+            'EXPLAIN QUERY PLAN SELECT value FROM "rated-calls" WHERE key=? ORDER BY offset', ("a",)
+        ).fetchall()
+    assert [step[-1] for step in plan] == ["SEARCH rated-calls USING INDEX rated_calls_by_usage_id (key=?)"]
+
+
+def test_a_store_of_an_older_version(folder: Path) -> None:
+    """Embedded: a store of version 1, with its table of live calls and no index, is brought up to date."""
+    (folder / "usage.csv").write_text("\n".join([HEADER, row("a"), row("b")]) + "\n")
+    run(folder, "usage.csv")
+    with sqlite3.connect(folder / "rater.db") as connection:
+        connection.execute("DROP INDEX rated_calls_by_usage_id")
+        connection.execute("CREATE TABLE calls (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+        connection.execute("PRAGMA user_version=1")
+    (folder / "again.csv").write_text("\n".join([HEADER, row("b"), row("c")]) + "\n")
+    outcomes = run(folder, "again.csv")["outcomes"]
+    assert (outcomes["rated"], outcomes["duplicate"]) == (1, 1 + 1)

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,16 @@ class WorkerProcess:
         """The partitions that it was assigned last."""
         found = self.told("partitions assigned")
         return set(found[-1]["partitions"]) if found else set()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of one of its pages; 0 when it does not listen yet."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+        except OSError:
+            return 0, ""
 
     def kill(self) -> None:
         """As a machine that loses power would."""

@@ -321,6 +321,11 @@ class Cluster:
         """See Observer."""
         self.broker.marks["ownership was taken again"] += task.ownerships > 1
 
+    def restoring(self, task: RatingTask, topic: str, records: int) -> None:
+        """See Observer."""
+        assert not task.restored, topic
+        self.broker.marks["records were restored"] += records
+
     def owned(self, task: RatingTask, entities: Entities, calls: int) -> None:
         """See Observer."""
         self.broker.marks["a partition was restored"] += bool(len(entities) and calls and task.ownerships)

@@ -26,7 +26,7 @@ from tests.simulation.cluster import PARTITIONS
 
 _DECK = Path(__file__).parent.parent / "fixtures" / "deck.csv"
 _START = datetime(2025, 3, 10, 10, tzinfo=UTC)
-_TENANTS = ("ada-ltd", "bell-inc", "curie-sa", "darwin-co", "euler-ag", "fermi-spa")
+TENANTS = ("ada-ltd", "bell-inc", "curie-sa", "darwin-co", "euler-ag", "fermi-spa")
 _NUMBERS = ("+12065550100", "+442079460000", "+263242700000", "+81312345678", "+449012345678")
 
 
@@ -40,7 +40,7 @@ def tariffs() -> Tariffs:
 
 def provision(broker: Broker) -> None:
     """Every tenant has two users with a small plan and little credit, so that pools and balances run dry."""
-    for tenant in _TENANTS:
+    for tenant in TENANTS:
         commands: list[AnyCommand] = [
             TenantConfigured(
                 tenant=tenant,
@@ -70,7 +70,7 @@ def calls(broker: Broker, chance: random.Random, count: int) -> None:
     for number in range(count):
         dice = chance.random()
         if dice < 0.02:
-            held.append((chance.choice(_TENANTS), b'{"tenant": "ada-ltd", "usage_id": "broken'))
+            held.append((chance.choice(TENANTS), b'{"tenant": "ada-ltd", "usage_id": "broken'))
             continue
         if sent and dice < 0.12:
             record = chance.choice(sent)
@@ -90,18 +90,27 @@ def calls(broker: Broker, chance: random.Random, count: int) -> None:
 
 
 def _call(chance: random.Random, number: int) -> CallRecord:
+    return call_record(
+        chance.choice(TENANTS),
+        number,
+        duration_s=chance.choice((0, 30, 61, 600, 1800)),
+        called=chance.choice(_NUMBERS),
+    )
+
+
+def call_record(tenant: str, number: int, duration_s: int = 60, called: str = "+442079460000") -> CallRecord:
+    """A call; those with higher numbers start later."""
     start = _START + timedelta(seconds=17 * number)
-    duration = chance.choice((0, 30, 61, 600, 1800))
     return CallRecord(
-        tenant=chance.choice(_TENANTS),
+        tenant=tenant,
         usage_id=f"call-{number}",
         type=CallType.USER_OUT,
         answered_at=start,
-        duration_s=duration,
+        duration_s=duration_s,
         user="u1",
         calling="+14255550100",
-        called=chance.choice(_NUMBERS),
-        received_at=start + timedelta(seconds=duration + 2),
+        called=called,
+        received_at=start + timedelta(seconds=duration_s + 2),
     )
 
 

@@ -4,8 +4,9 @@ from datetime import date
 
 import pytest
 
-from rater.core.catalogue import SKUS, Service, allowance, dial_out_minutes, sku
-from rater.core.geography import pool_country_name
+from rater.core.catalogue import DIAL_OUT_60_FROM, GB_3000_FROM, SKUS, Service, allowance, dial_out_minutes, sku
+from rater.core.classify import TABLE
+from rater.core.geography import DOMESTIC_CANADA_FROM, pool_country_name
 from tests.world import BERLIN, CA, HARARE, LONDON, US, World, pockets
 
 
@@ -257,3 +258,18 @@ def test_zimbabwe_is_never_domestic_for_others() -> None:
     world = World().user("ada", "US", "MCOPSTN1", "MCOPSTNPP")
     assert pockets(world.call(HARARE, 61)) == [("credit", 2)]
     assert pockets(world.call(CA, 61)) == [("pool", 2)]
+
+
+def test_rules_change_at_the_start_of_a_month() -> None:
+    """Rule 1: routes and allowances are looked up by month, so no date of the table may lie within one."""
+    dates = [row.since for row in TABLE] + [DIAL_OUT_60_FROM, DOMESTIC_CANADA_FROM, GB_3000_FROM]
+    assert {day.day for day in dates} == {1}
+
+
+def test_a_user_is_let_call_and_restricted_again() -> None:
+    """Conformance README, events: what one step undoes and does again is told as it happened."""
+    world = World(funds=None).user("ada", "US", "MCOPSTN1")
+    world.call(HARARE, 60, "2025-03-10")
+    assert world.events == ["user.restricted"]
+    world.call(HARARE, 60, "2025-04-10")
+    assert world.events == ["user.unrestricted", "user.restricted"]

@@ -116,6 +116,7 @@ def test_when_it_was_received_is_not_content() -> None:
     world = ada("MCOPSTN1")
     world.call(US, 61, id="x", received_at=at("2025-03-10 11:00"))
     assert world.cdr(US, 61, id="x", received_at=at("2025-03-11 11:00")) == "duplicate"
+    assert world.cdr(US, 61, id="x") == "duplicate"
 
 
 def test_the_caller_is_never_the_destination() -> None:
@@ -252,3 +253,37 @@ def test_a_rated_call_explains_itself() -> None:
     )
     assert ([(lot.lot, lot.amount) for lot in credit.lots], call.balance) == ([("funds-1", "0.04")], "99.96")
     assert msgspec.json.decode(encode_input(call), type=type(call)) == call  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("field", "instant"),
+    [
+        ("answered_at", "9999-12-31T23:59:59Z"),
+        ("answered_at", "0001-01-01T00:00:00+05:00"),
+        ("ended_at", "9999-12-31T23:59:59-05:00"),
+        ("received_at", "9999-12-31T23:59:59Z"),
+        ("received_at", "2200-01-01T00:00:00Z"),
+    ],
+)
+def test_years_that_cannot_be(field: str, instant: str) -> None:
+    """Rule 69: an instant outside the calendar of calls is refused, not reckoned with."""
+    world = ada("MCOPSTN1")
+    record = {
+        "tenant": "contoso", "usage_id": "x", "type": "user_out", "user": "ada", "called": US,
+        "answered_at": "2025-03-10T10:00:00Z", "duration_s": 60,
+    }  # fmt: skip
+    assert world.raw(orjson.dumps(record | {field: instant})) == "rejected"
+    assert world.refusals == ["impossible_time"]
+
+
+@pytest.mark.parametrize("field", ["at", "effective_from", "effective_to"])
+def test_commands_in_years_that_cannot_be(field: str) -> None:
+    """Rule 14: a licence from the year 9999 on is refused."""
+    world = ada("MCOPSTN1")
+    command = {
+        "command": "license_assigned", "tenant": "contoso", "id": "l", "user": "bob", "sku": "MCOPSTN1",
+        "country": "US", "at": "2025-03-10T10:00:00Z",
+    }  # fmt: skip
+    world.engine.submit("command", orjson.dumps(command | {field: "9999-12-31T23:59:59Z"}))
+    outcome, outputs = world.engine.submit("command", orjson.dumps(command))
+    assert (outcome, len(outputs)) == ("rated", 1)

@@ -1,6 +1,7 @@
 """Generated months: the same for the same seed, and with everything in them that happens."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -32,6 +33,8 @@ def test_a_month_has_everything_in_it() -> None:
     assert any(call.version > 1 for call in calls)
     assert any(call.duration_s == 0 for call in calls)
     assert any(call.received_at is not None for call in calls)
+    april = datetime(2025, 4, 1, tzinfo=UTC)
+    assert any(call.answered_at < april < call.ended_at for call in calls if call.ended_at is not None)
     hours = Counter(call.answered_at.hour for call in calls)
     assert hours[10] > 5 * max(1, hours[3])
     weekdays = Counter(call.answered_at.weekday() for call in calls)

@@ -1,0 +1,1 @@
+"""Agents: what acts on the rating task's decisions, and answers switches; an ordinary Faust app."""

@@ -1,0 +1,228 @@
+"""What a call comes to: classify it, take minutes, price what overflows.
+
+Sources: the decision order of rating-rules 1.8, rules 44 to 51, A1, A3, A17, A22, A23; the conformance README's
+settled details.  Refuses to know the balance: what may be debited is, and may leave it below zero.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from rater.core.classify import OUTBOUND, Draws, Route, classify
+from rater.core.entities import Account, Stretch, User
+from rater.core.inputs import CallRecord
+from rater.core.instants import MonthIndex
+from rater.core.mediation import Mediated
+from rater.core.money import ceil_div, format_amount
+from rater.core.outputs import Segment
+from rater.core.policies import policy_allows
+from rater.core.pools import available, take
+from rater.core.reasons import Anomaly, CallType, EventKind, NumberType, Pocket
+from rater.core.step import NO_TENANT, Step
+from rater.core.tariff import Rate, Tariff, charge
+
+#: Answers of the decision table; they depend on nothing but their key.
+_ROUTES: dict[tuple[object, ...], Route] = {}
+_ROUTES_MAX = 65_536
+_FREECALL = "FREECALL"
+
+
+class Priced(msgspec.Struct, frozen=True, gc=False):
+    """What a call came to, before it is debited and written down; built by position, as it is for every call."""
+
+    rule: str
+    minutes: int
+    segments: tuple[Segment, ...]
+    capability: str | None = None
+    context: str | None = None
+    rate: Rate | None = None
+    anomalies: tuple[Anomaly, ...] = ()
+    charge: int = 0
+    unfunded: int = 0
+    fee: int = 0
+    overflow_s: int | None = None
+
+
+class Case(msgspec.Struct, frozen=True, gc=False):
+    """A connected call with everything that decides which pocket pays; `seconds` are those that are billed."""
+
+    cdr: CallRecord
+    route: Route
+    rate: Rate | None
+    minutes: int
+    seconds: int
+    anomalies: tuple[Anomaly, ...]
+
+
+def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool) -> Priced:
+    """The decision order: not connected, emergency, internal, then the table."""
+    cdr = call.cdr
+    seconds = cdr.duration_s
+    if cdr.authorized_s is not None and cdr.authorized_s < seconds:
+        seconds = cdr.authorized_s
+    minutes = ceil_div(seconds, 60)
+    if not minutes:
+        return Priced("73 not connected", 0, ())
+    if emergency:
+        return Priced("23 emergency", minutes, (Segment(Pocket.FREE, minutes),))
+    if call.internal:
+        return Priced("15 internal", minutes, (Segment(Pocket.FREE, minutes),))
+    tariff = _tariff(step, cdr.answered_at)
+    rate = None
+    if tariff is not None and cdr.called is not None and cdr.type in OUTBOUND:
+        rate = tariff.to(cdr.called, cdr.answered_at, cdr.destination)
+    route = _route(step, cdr, held, rate, call.month)
+    if tariff is not None and rate is None and route.draws is Draws.CREDITS_OPEN:
+        rate = _inbound_rate(tariff, cdr, route)
+    case = Case(cdr, route, rate, minutes, seconds, _anomalies(cdr, user, held, route, rate))
+    match route.draws:
+        case Draws.INCLUDED:
+            return _priced(case, (Segment(Pocket.INCLUDED, minutes),), route.capability)
+        case Draws.FREE:
+            return _priced(case, (Segment(Pocket.FREE, minutes),), route.capability)
+        case Draws.FREECALL:
+            return _freecall(step, case, (), minutes, Anomaly.UNSUPPORTED_NUMBER)
+        case _:
+            return _paid(step, case)
+
+
+def _paid(step: Step, case: Case) -> Priced:
+    """Minutes of the route's pools first, money for what they do not carry (rules 47, 51)."""
+    route = case.route
+    if not route.pools or _straddler_goes_whole_to_credits(step, case):
+        return _overflow(step, case, (), case.minutes, route.capability)
+    taken = take(step.state, step.account, step.rules.settings, route.pools, case.cdr.answered_at, case.minutes)
+    for found in taken.news:
+        step.tell(found.kind, pool=found.name, used=found.used, total=found.total)
+    capability = taken.capability or route.capability
+    if not taken.left:
+        return _priced(case, taken.segments, capability)
+    return _overflow(step, case, taken.segments, taken.left, capability)
+
+
+def _overflow(step: Step, case: Case, carried: tuple[Segment, ...], minutes: int, capability: str | None) -> Priced:
+    """Price the seconds after the pools' minutes, from the first overflow second on (rules 46, 47)."""
+    rate = case.rate
+    cannot = _no_price(rate)
+    if rate is None or cannot is not None:
+        return _freecall(step, case, carried, minutes, cannot or Anomaly.NO_RATE)
+    overflow_s = case.seconds - 60 * (case.minutes - minutes)
+    amount = charge(rate, overflow_s) + rate.fee
+    if _may_spend(step.account, case.route):
+        segments = (*carried, Segment(Pocket.CREDIT, minutes, format_amount(amount)))
+        return _priced(case, segments, case.route.money_capability, amount, 0, rate.fee, overflow_s)
+    segments = (*carried, Segment(Pocket.UNFUNDED, minutes, format_amount(amount)))
+    return _priced(case, segments, capability, 0, amount, rate.fee, overflow_s)
+
+
+def _freecall(step: Step, case: Case, carried: tuple[Segment, ...], minutes: int, why: Anomaly) -> Priced:
+    """It cannot be priced, so the rest of it is free, and somebody is told (rule 48)."""
+    step.tell(EventKind.RATING_EXCEPTION, usage_id=case.cdr.usage_id, user=case.cdr.user, reason=why.value)
+    if why not in case.anomalies:
+        case = msgspec.structs.replace(case, anomalies=(*case.anomalies, why))
+    return _priced(case, (*carried, Segment(Pocket.FREE, minutes)), _FREECALL)
+
+
+def _priced(
+    case: Case,
+    segments: tuple[Segment, ...],
+    capability: str | None,
+    charged: int = 0,
+    unfunded: int = 0,
+    fee: int = 0,
+    overflow_s: int | None = None,
+) -> Priced:
+    route = case.route
+    return Priced(
+        route.rule,
+        case.minutes,
+        segments,
+        capability,
+        route.context,
+        case.rate,
+        case.anomalies,
+        charged,
+        unfunded,
+        fee,
+        overflow_s,
+    )
+
+
+def _straddler_goes_whole_to_credits(step: Step, case: Case) -> bool:
+    """A3's other choice: a call that the pools cannot carry whole takes none of their minutes."""
+    settings = step.rules.settings
+    if settings.straddle == "split" or not _may_spend(step.account, case.route):
+        return False
+    answered_at = case.cdr.answered_at
+    pools = [available(step.state, step.account, settings, pool, answered_at) for pool in case.route.pools]
+    return sum([left for _, left, _ in pools]) < case.minutes
+
+
+def _no_price(rate: Rate | None) -> Anomaly | None:
+    """Why money cannot be asked for; None when it can."""
+    if rate is None:
+        return Anomaly.NO_RATE
+    if not rate.priced:
+        return Anomaly.PREMIUM_WITHOUT_RATE
+    return Anomaly.UNSUPPORTED_NUMBER if rate.type == "unsupported" else None
+
+
+def _may_spend(account: Account, route: Route) -> bool:
+    """Rule 50: the tenant set up credits and the subject has access; the balance may be zero or below (A17)."""
+    return account.credits and route.may_spend
+
+
+def _tariff(step: Step, at: datetime) -> Tariff | None:
+    """The deck in force when the call started: the tenant's own, else the one that every tenant has."""
+    version = _in_force(step.account, at)
+    if version is None and (everybody := step.state.account(NO_TENANT)) is not None:
+        version = _in_force(everybody, at)
+    return None if version is None else step.rules.tariffs[version]
+
+
+def _in_force(account: Account, at: datetime) -> str | None:
+    """The latest activation at or before an instant."""
+    for since, version in reversed(account.decks):
+        if since is None or since <= at:
+            return version
+    return None
+
+
+def _inbound_rate(tariff: Tariff, cdr: CallRecord, route: Route) -> Rate | None:
+    """Toll-free by where the call came from; pay-per-minute toll by the bridge number called (rules 33, 42)."""
+    if route.by_origin:
+        return tariff.from_toll_free(cdr.calling, cdr.answered_at)
+    return tariff.to(cdr.called, cdr.answered_at) if cdr.called else None
+
+
+def _route(step: Step, cdr: CallRecord, held: Stretch, rate: Rate | None, month: MonthIndex) -> Route:
+    """The decision table's answer; asked once a month for each kind of call by each kind of user."""
+    country, kind = (rate.country, rate.type) if rate is not None else (None, "none")
+    own_user = cdr.user if held.own_plan and cdr.user else ""
+    fallback = step.rules.settings.conf_fallback_to_calling_plan
+    key = (held.profile, cdr.type, cdr.number_type, country, kind, month, own_user, fallback)
+    route = _ROUTES.get(key)
+    if route is None:
+        if len(_ROUTES) >= _ROUTES_MAX:
+            _ROUTES.clear()
+        route = _ROUTES[key] = classify(
+            cdr.type, cdr.number_type, own_user, held.country, held.skus, country, kind, month, fallback
+        )
+    return route
+
+
+def _anomalies(
+    cdr: CallRecord, user: User | None, held: Stretch, route: Route, rate: Rate | None
+) -> tuple[Anomaly, ...]:
+    """What a person should look at; it never changes the price (rules 24, 43b)."""
+    found = route.anomalies
+    if user is None:
+        return found if cdr.user is None else (*found, Anomaly.UNKNOWN_USER)
+    if user.outbound_policy is not None and cdr.type in OUTBOUND:
+        country, conference = held.country, cdr.type is CallType.CONF_OUT
+        called_country = rate.country if rate else None
+        if not policy_allows(user.outbound_policy, conference, called_country, country, cdr.answered_at.date()):
+            found = (*found, Anomaly.POLICY)
+    if not user.toll_free_dial_in and cdr.type is CallType.CONF_IN and cdr.number_type is NumberType.TOLL_FREE:
+        found = (*found, Anomaly.TOLL_FREE_EXCLUDED)
+    return found

@@ -1,0 +1,134 @@
+"""The commands around Kafka: topics, publish, consume, verify, and what they say when something is not there."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from rater.cli import build_app
+from rater.contracts.topics import load_topics
+from rater.errors import RaterError
+from rater.kafka.local import LocalKafka, free_ports
+from rater.kafka.settings import KafkaSettings
+from rater.kafka.topics import apply, compare
+from tests.kafka.deployment import PARTITIONS, Deployment, calls, provisioning, story, until
+
+#: All tests on Kafka share one broker, so one process runs them.
+pytestmark = pytest.mark.xdist_group("kafka")
+
+
+def rater(*arguments: str) -> Result:
+    return CliRunner().invoke(build_app(), list(arguments))
+
+
+def at(deployment: Deployment) -> tuple[str, str]:
+    return f"--bootstrap={deployment.settings.bootstrap}", f"--prefix={deployment.settings.prefix}"
+
+
+def test_no_broker() -> None:
+    """The error says the address, what was tried, and two ways to start one."""
+    (port,) = free_ports(1)
+    result = rater("topics", "diff", f"--bootstrap=127.0.0.1:{port}")
+    assert isinstance(result.exception, RaterError)
+    said = str(result.exception)
+    for part in (f"127.0.0.1:{port}", "PLAINTEXT", "rater dev kafka start", "docker compose"):
+        assert part in said
+
+
+def test_topics_are_created_once(deployment: Deployment) -> None:
+    """Creating again changes nothing; all stand as topics/*.yaml says."""
+    again = rater("topics", "apply", *at(deployment), f"--partitions={PARTITIONS}", "--json")
+    assert again.exit_code == 0
+    told = json.loads(again.stdout)
+    assert told["created"] == []
+    assert {topic["state"] for topic in told["topics"]} == {"as expected"}
+    assert {topic["name"] for topic in told["topics"]} == set(load_topics())
+
+
+def test_another_number_of_partitions(deployment: Deployment) -> None:
+    """It is an error, not a silent change: it would move tenants."""
+    result = rater("topics", "apply", *at(deployment), "--partitions=6", "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)["topics"]
+    assert {topic["differences"][0] for topic in told} == {f"expected 6 partitions, found {PARTITIONS}"}
+
+
+def test_a_topic_that_is_missing(deployment: Deployment) -> None:
+    """The worker does not start without all of its topics, and says which one is missing."""
+    other = deployment.settings.model_copy(update={"prefix": f"{deployment.settings.prefix}half-"})
+    topics = load_topics()
+    asyncio.run(apply(other, {name: topics[name] for name in topics if name != "commits"}, 2))
+    result = rater("worker", f"--bootstrap={other.bootstrap}", f"--prefix={other.prefix}")
+    assert isinstance(result.exception, RaterError)
+    assert f"no topic {other.prefix}commits" in str(result.exception)
+    asyncio.run(apply(other, {"commits": topics["commits"]}, 3))
+    result = rater("worker", f"--bootstrap={other.bootstrap}", f"--prefix={other.prefix}")
+    assert "expected 2 partitions as cdrs has, commits has 3" in str(result.exception)
+
+
+def test_another_cleanup_policy(broker: LocalKafka) -> None:
+    """A balance topic that deletes would lose tenants: an error too."""
+    settings = KafkaSettings(bootstrap=broker.bootstrap, prefix="policy-")
+    topics = load_topics()
+    wrong = {"balances": topics["balances"].model_copy(update={"cleanup_policy": "delete", "retention_hours": 1})}
+    asyncio.run(apply(settings, wrong, 1))
+    (state,) = asyncio.run(compare(settings, {"balances": topics["balances"]}, 1))
+    assert (state.state, state.fatal) == ("differs", True)
+    assert "expected cleanup.policy=compact, found delete" in state.differences
+
+
+def test_from_files_to_debits(deployment: Deployment, tmp_path: Path) -> None:
+    """Publish files, rate them, read what came of it, verify: and publishing twice changes nothing."""
+    spec = story(2_000)
+    deployment.publish(provisioning(spec))
+    lines = [value for _, _, value in calls(spec)]
+    (tmp_path / "cdrs.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    for _ in range(2):
+        published = rater("publish", str(tmp_path / "cdrs.jsonl"), *at(deployment))
+        assert published.exit_code == 0, published.output
+        deployment.published += len(lines)
+    deployment.start("worker-0")
+    deployment.wait_until_rated()
+    for topic in ("rated-calls", "debits", "account-events", "rejected-cdrs", "balances", "service-states"):
+        consumed = rater("consume", topic, *at(deployment))
+        assert consumed.exit_code == 0, consumed.output
+        assert "0 findings" in consumed.stderr
+    rated = [json.loads(line) for line in rater("consume", "rated-calls", *at(deployment)).stdout.splitlines()]
+    assert len({call["usage_id"] for call in rated}) > 1_500
+    verified = rater("verify", *at(deployment), "--json")
+    assert verified.exit_code == 0, verified.output
+    report = json.loads(verified.stdout)
+    assert (report["cdrs"], report["differences"]) == (2 * len(lines), 0)
+    assert report["outcomes"]["duplicate"] >= len(lines) - report["outcomes"]["rejected"]
+
+
+def test_a_forged_debit_is_found(deployment: Deployment) -> None:
+    """What somebody else wrote into a topic of ours is a finding, and the exit code says so."""
+    deployment.publish(provisioning(story(50)))
+    deployment.publish(list(calls(story(50))))
+    deployment.start("worker-0")
+    deployment.wait_until_rated()
+    deployment.publish([("debits", "tenant-0000", b'{"tenant":"tenant-0000","id":"forged","sequence":99}')])
+    result = rater("verify", *at(deployment))
+    assert result.exit_code == 1
+    assert "no commit says where it came from" in result.stdout
+    result = rater("consume", "debits", *at(deployment))
+    assert result.exit_code == 1
+
+
+def test_the_worker_answers_over_http(deployment: Deployment) -> None:
+    """Alive, ready with a line for each partition, and metrics that Prometheus reads."""
+    deployment.publish(provisioning(story(50)))
+    deployment.publish(list(calls(story(50))))
+    worker = deployment.start("worker-0")
+    deployment.wait_until_rated()
+    until(lambda: worker.get("/readyz")[0] == 200, "readiness")
+    assert worker.get("/livez")[0] == 200
+    status, text = worker.get("/healthz?verbose")
+    assert (status, text.count("rating cdrs@")) == (200, PARTITIONS)
+    status, text = worker.get("/metrics")
+    assert status == 200
+    assert 'rater_records_total{outcome="rated"}' in text
+    assert 'rater_partitions{state="rating"} 4.0' in text

@@ -35,6 +35,9 @@ class AgentsApp(faust.App):
 
     BootStrategy = OnlyConsume
 
+    def _create_directories(self) -> None:
+        """There are no tables, so there is nothing to keep in folders."""
+
     def _new_transport(self) -> CarefulTransport:
         return CarefulTransport(self.conf.broker_consumer, self)
 

@@ -57,7 +57,7 @@ class Agents(Service):
         self.assigned: dict[str, frozenset[int]] | None = None
         self._kafka = kafka
         self._partitions = 0
-        self._gateway: HttpGateway | None = None
+        self.gateway: HttpGateway | None = None
         self._notifier: Notifier | None = None
         self._open_files = AsyncExitStack()
         self._set_up_payments()
@@ -104,12 +104,12 @@ class Agents(Service):
     async def on_start(self) -> None:
         """Open what has to be open."""
         self._partitions = await partitions_of(self._kafka, "commands")
-        if self._gateway is not None:
-            await self._open_files.enter_async_context(self._gateway)
+        if self.gateway is not None:
+            await self._open_files.enter_async_context(self.gateway)
         if self._notifier is not None:
             await self._open_files.enter_async_context(self._notifier)
         self.opened.set()
-        log.info("agents start", pays=self._gateway is not None, tells=self._notifier is not None)
+        log.info("agents start", pays=self.gateway is not None, tells=self._notifier is not None)
 
     async def on_stop(self) -> None:
         """Stop asking and sending; nothing is lost by it."""
@@ -133,9 +133,9 @@ class Agents(Service):
         settings = self.settings.gateway
         if settings is None:
             return
-        self._gateway = HttpGateway(settings, metrics=self.metrics)
+        self.gateway = HttpGateway(settings, metrics=self.metrics)
         self.payments = Payments(
-            self.tenants, self._gateway.collect, self.publish_command, self.owns_recharges_of, self.settings
+            self.tenants, self.gateway.collect, self.publish_command, self.owns_recharges_of, self.settings
         )
         self.tenants.changed = self.wake
         if settings.webhook_secrets:

@@ -19,7 +19,7 @@ class AgentsSettings(BaseModel):
     notify: NotifySettings | None = None
 
     #: Only the process with this `--instance` tells; every process with `notify` if not said.  An outbox is one
-    #: file on one disk: where several tell, a message may come again, under the same key, after a partition has moved.
+    #: file on one disk: where several tell, a message may come again, with the same key, after a partition moved.
     telling_instance: str | None = None
 
     #: Seconds between two looks at the recharges in flight that nobody asks for.

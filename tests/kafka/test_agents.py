@@ -75,7 +75,7 @@ def test_agents_are_killed(deployment: Deployment) -> None:
     A message that was on its way at a kill may come again, under the same Message-ID (rater.notify.outbox).
     """
     chance = random.Random(20250310)
-    begin = now() - timedelta(hours=3 * KILLS + 24)
+    begin = now() - timedelta(days=KILLS + 4)
     with surroundings(deployment) as around:
         deployment.start("worker-0")
         around.start_gateway()
@@ -84,7 +84,7 @@ def test_agents_are_killed(deployment: Deployment) -> None:
         deployment.publish(deck(begin) + [message for name in names for message in prepaid(name, begin)])
         for number in range(KILLS):
             before = charged(around.charges)
-            at = begin + timedelta(hours=3 * number + 1)
+            at = begin + timedelta(days=number + 1)
             deployment.publish([call(name, number, at) for name in names])
             goal = before + chance.randrange(1, TENANTS // 2)
             until(lambda goal=goal: charged(around.charges) >= goal, f"{goal} charges")

@@ -33,6 +33,7 @@ COMMANDS = {
     "verify": "verify",
     "metrics": "metrics",
     "acls": "acls",
+    "tenant": "tenant",
 }
 
 

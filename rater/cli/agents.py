@@ -1,6 +1,5 @@
 """`rater agents`: act on what the rating decided: payments, ticks, notices; until SIGTERM."""
 
-import asyncio
 import logging
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +9,11 @@ import typer
 
 from rater.agents.app import make_app
 from rater.agents.settings import AgentsSettings
-from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.core.settings import RatingSettings
+from rater.deploy.held import must_hold, service_named
 from rater.errors import RaterError
-from rater.kafka.settings import DEFAULT_BOOTSTRAP
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.kafka.topics import partitions_of
 from rater.logs import Style, log_to_stderr
 from rater.written_settings import read_settings
@@ -58,9 +58,15 @@ def agents(
     settings = read_settings(AgentsSettings, config)
     kafka = kafka_settings(bootstrap, prefix)
     app = make_app(kafka, settings, RatingSettings(), web_port, instance)
-    asyncio.run(partitions_of(kafka, "recharges"))  # says clearly what is not there
+    talk(kafka, "agents", _look_before(kafka))
     worker = faust.Worker(
         app, loglevel=_LEVELS[loglevel], redirect_stdouts=False, override_logging=False, quiet=True
     )
     worker.spinner = None
     worker.execute_from_commandline()
+
+
+async def _look_before(kafka: KafkaSettings) -> None:
+    """Say clearly what is not there or not allowed, before anything is started."""
+    await must_hold(kafka, service_named("agents"))
+    await partitions_of(kafka, "recharges")

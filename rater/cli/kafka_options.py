@@ -30,13 +30,17 @@ def talk(settings: KafkaSettings, service: str, work: Coroutine[Any, Any, _Answe
 
     `service` is the one of rater.deploy.services whose rights the work needs.
     """
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is in the one line
+    library = logging.getLogger("aiokafka")
+    before = library.level
+    library.setLevel(logging.CRITICAL)  # what it says is in the one line
     try:
         return asyncio.run(work)
     except DeniedError as denied:
         raise RaterError(f"{denied}; {who_may(settings, service)}", denied.exit) from denied
     except Doubt as doubt:
         raise RaterError(f"Kafka at {settings.bootstrap} did not answer: {doubt}", Exit.UNREACHABLE) from doubt
+    finally:
+        library.setLevel(before)
 
 
 def who_may(settings: KafkaSettings, service: str) -> str:

@@ -1,6 +1,5 @@
 """`rater publish`: files to topics."""
 
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain
@@ -8,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.contracts.codec import claimed_tenant, decode_cdr, decode_command, encode_input
 from rater.core.inputs import DeckActivated
@@ -81,12 +79,9 @@ def publish_files(
         _license_messages(licenses or [], tenant, at),
         _call_messages(files or [], tenant, format, refused),
     )
-    columns = SpinnerColumn(), TextColumn("{task.description} {task.completed:,}"), TimeElapsedColumn()
-    console, quiet = Console(stderr=True), not sys.stderr.isatty()
-    with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
-        task = progress.add_task("published", total=None)
+    with counting("published") as progress:
         settings = kafka_settings(bootstrap, prefix)
-        stored = talk(settings, "publisher", publish(settings, messages, lambda n: progress.advance(task, n)))
+        stored = talk(settings, "publisher", publish(settings, messages, progress))
     typer.echo(f"{stored} records published", err=True)
     for line in refused:
         typer.echo(line, err=True)

@@ -1,14 +1,12 @@
 """`rater verify`: compute the ledger again from the topics, and compare."""
 
-import sys
 from collections.abc import Callable
 from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.core.settings import RatingSettings
 from rater.deploy.held import must_hold, service_named
@@ -33,12 +31,9 @@ def verify_topics(
 
     Run it while nothing is rated: a commit that lands in the middle looks like a difference.
     """
-    columns = SpinnerColumn(), TextColumn("{task.description} {task.completed:,}"), TimeElapsedColumn()
-    console, quiet = Console(stderr=True), not sys.stderr.isatty()
-    with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
-        task = progress.add_task("records replayed", total=None)
+    with counting("records replayed") as progress:
         settings = kafka_settings(bootstrap, prefix)
-        work = _verify(settings, lambda n: progress.advance(task, n))
+        work = _verify(settings, progress)
         report = talk(settings, "operators", work)
     if json:
         typer.echo(orjson.dumps(_plain(report)))

@@ -104,6 +104,13 @@ class EmbeddedRater:
         ticks = [Tick(tenant=tenant, id=f"tick-{at.isoformat()}", at=at) for tenant in self.store.tenants()]
         self._batches(_records_of(ticks, "clock"))
 
+    def tell(self, command: AnyCommand) -> tuple[Outcome, RejectedCdr | None]:
+        """Apply one command; what became of it, and why it was refused if it was for the first time."""
+        batch = self._rate(_records_of([command], "people"))
+        self._commit(batch, {})
+        refused = next((output for output in batch.outputs if isinstance(output, RejectedCdr)), None)
+        return batch.outcomes[0], refused
+
     def replay(self, records: Iterable[tuple[str, Record]]) -> dict[str, Outcome]:
         """Apply dead letters again, each by its id; those that are accepted now are noted as replayed."""
         outcomes: dict[str, Outcome] = {}

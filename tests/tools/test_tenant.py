@@ -1,0 +1,104 @@
+"""`rater tenant`: what people type is checked, told once, and answered with the command's id."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rater.contracts.codec import decode_command
+from rater.core.inputs import FundsAdded
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def rater(*words: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RATER_")}
+    ran = subprocess.run(
+        [sys.executable, "-m", "rater", *words], capture_output=True, text=True, check=False, cwd=cwd, env=clean
+    )
+    assert ran.returncode == code, ran.stderr
+    assert "Traceback" not in ran.stderr
+    return ran
+
+
+def shown(folder: Path, *words: str) -> dict[str, Any]:
+    return json.loads(rater("show", *words, "--json", cwd=folder).stdout)
+
+
+def test_a_tenant_from_the_first_command_to_the_last(folder: Path) -> None:
+    """Set up, funded, given licences, changed: each command says its id, and the store shows it."""
+    added = rater("tenant", "add", "contoso", "--currency", "usd", "--country", "de", "--credits", "enabled", "--id", "1", cwd=folder)  # fmt: skip
+    assert (added.stdout, added.stderr) == ("1\n", "done\n")
+    rater("tenant", "fund", "contoso", "500", "--purchase-order", "PO 7", cwd=folder)
+    rater("tenant", "license", "contoso", "maria@contoso.example", "MCOPSTN1", "--country", "DE", cwd=folder)
+    rater("tenant", "configure", "contoso", "--recharge", "--recharge-trigger", "100", "--recharge-amount", "200", cwd=folder)  # fmt: skip
+    tenant = shown(folder, "tenant", "contoso")
+    assert {name: tenant[name] for name in ("currency", "country", "balance", "recharge", "recharge_trigger", "recharge_amount")} == {
+        "currency": "USD", "country": "DE", "balance": "500", "recharge": "on", "recharge_trigger": "100", "recharge_amount": "200",
+    }  # fmt: skip
+
+
+def test_the_same_id_again_changes_nothing(folder: Path) -> None:
+    """A command that may have been lost can be repeated: 500, not 1,000."""
+    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder)
+    for said in ("done\n", "nothing changed: this id was taken before\n"):
+        assert rater("tenant", "fund", "contoso", "500", "--id", "invoice-1", cwd=folder).stderr == said
+    assert shown(folder, "balance", "contoso")["balance"] == "500"
+    first, second = (rater("tenant", "fund", "contoso", "50", cwd=folder).stdout for _ in range(2))
+    assert first != second
+    assert shown(folder, "balance", "contoso")["balance"] == "600"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fund", "c", "49"], "amount: expected a whole amount of at least 50, got 49"),
+        (["fund", "c", "50.5"], "amount: expected a whole amount of at least 50, got 50.5"),
+        (["fund", "c", "1e3"], "amount: expected a decimal amount such as 74.948, got '1e3'"),
+        (["fund", "c", "ten"], "amount: expected a decimal amount such as 74.948, got 'ten'"),
+        (["fund", "c", "99999999999999"], "amount: expected an amount up to 1000000000, got '99999999999999'"),
+        (["fund", "c", "50", "--currency", "DOLLAR"], "currency: expected an ISO 4217 currency such as USD, got 'DOLLAR'"),
+        (["fund", "c", "50", "--at", "2025-03-01"], "--at: expected a time with zone such as 2025-03-01T10:00:00Z, got '2025-03-01'"),
+        (["fund", "*", "50"], "tenant: expected a tenant's name, got '*'"),
+        (["fund", "", "50"], "tenant: string should have at least 1 character"),
+        (["add", "c", "--currency", "XXX"], "currency: expected an ISO 4217 currency such as USD, got 'XXX'"),
+        (["add", "c", "--currency", "EUR", "--country", "UK"], "country: expected an ISO 3166-1 alpha-2 country such as DE, got 'UK'"),
+        (["add", "c", "--currency", "EUR", "--recharge"], "expected --recharge-trigger and --recharge-amount with --recharge"),
+        (["add", "c", "--currency", "EUR", "--recharge-trigger", "10"], "recharge-trigger: expected a whole amount of at least 50, got 10"),
+        (["configure", "c"], "expected something to change; see `rater tenant configure --help`"),
+        (["license", "c", "u", "E5"], "sku: expected one of "),
+        (["license", "c", "u", "MCOPSTN1", "--effective-from", "2025-03-01T00:00:00Z", "--effective-to", "2025-02-01T00:00:00Z"], "effective_to: expected an instant after effective_from"),
+    ],
+)  # fmt: skip
+def test_what_is_typed_wrong_is_one_clear_line(folder: Path, words: list[str], said: str) -> None:
+    """Which option, what was expected, what was given; nothing is written."""
+    refused = rater("tenant", *words, cwd=folder, code=2)
+    assert refused.stderr.startswith(f"rater: {said}")
+    assert len(refused.stderr.splitlines()) == 1
+    assert list(folder.iterdir()) == []
+
+
+def test_what_the_rules_refuse(folder: Path) -> None:
+    """An unknown tenant, another currency: exit 3, with the reason, and a dead letter."""
+    refused = rater("tenant", "fund", "nobody", "50", cwd=folder, code=3)
+    assert "refused: tenant: expected a tenant that was configured" in refused.stderr
+    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder)
+    refused = rater("tenant", "fund", "contoso", "50", "--currency", "EUR", "--id", "7", cwd=folder, code=3)
+    assert "refused: currency: expected the tenant's currency USD, got EUR" in refused.stderr
+    assert len(json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)) == 2
+
+
+def test_the_command_as_json(folder: Path) -> None:
+    """What is printed with --json is the command as the topic has it."""
+    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder)
+    printed = rater("tenant", "fund", "contoso", "50", "--id", "x", "--json", cwd=folder).stdout
+    command = decode_command(printed.encode())
+    assert isinstance(command, FundsAdded)
+    assert (command.id, command.amount) == ("x", "50")

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from rater.contracts.call_control import CallCommand, CallEvent
 from rater.contracts.commits import Commit
 from rater.contracts.topics import FOLDER as TOPICS
 from rater.core.inputs import AnyCommand, CallRecord, RateDeck
@@ -24,6 +25,8 @@ RECORDS: dict[str, tuple[str, Any]] = {
     "commands": ("Command", AnyCommand),
     "rate-decks": ("RateDeck", RateDeck),
     "commits": ("Commit", Commit),
+    "call-events": ("CallEvent", CallEvent),
+    "call-commands": ("CallCommand", CallCommand),
     **{topic: (type.__name__, type) for type, topic in TOPIC_OF.items()},
 }
 

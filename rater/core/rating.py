@@ -35,7 +35,7 @@ _LAST_EPOCH = len(_EPOCH_STARTS) - 1
 _ROUTES: dict[tuple[object, ...], Route] = {}
 _ROUTES_MAX = 65_536
 _NOBODY = Stretch(None, None, (), "|")
-_EMERGENCY = "23 emergency"
+EMERGENCY_RULE = "23 emergency"
 _NOT_CONNECTED = "73 not connected"
 _FREECALL = "FREECALL"
 
@@ -78,7 +78,7 @@ def rate_call(
 ) -> None:
     """Rate a record that was checked and is no duplicate; `replaces` is the version that it corrects."""
     month = month_index(cdr.answered_at)
-    priced = _price(step, cdr, user, held, emergency, month)
+    priced = price_call(step, cdr, user, held, emergency, month)
     account = step.account
     call_id = call_hash(cdr)
     if priced.charge:
@@ -114,10 +114,13 @@ def call_hash(cdr: CallRecord) -> str:
     return blake2b(f"{cdr.tenant}\0{cdr.usage_id}\0{cdr.version}".encode(), digest_size=16).hexdigest()
 
 
-def _price(
+def price_call(
     step: Step, cdr: CallRecord, user: User | None, held: Stretch, emergency: bool, month: MonthIndex
 ) -> Priced:
-    """The decision order: not connected, emergency, internal, then the table."""
+    """The decision order: not connected, emergency, internal, then the table.
+
+    Takes the pools' minutes; the money is still to be debited.  Authorisation asks it on an overlay that it drops.
+    """
     seconds = cdr.duration_s
     if cdr.authorized_s is not None and cdr.authorized_s < seconds:
         seconds = cdr.authorized_s
@@ -125,7 +128,7 @@ def _price(
     if not minutes:
         return Priced(_NOT_CONNECTED, 0)
     if emergency:
-        return _free(Priced(_EMERGENCY, minutes))
+        return _free(Priced(EMERGENCY_RULE, minutes))
     if internal_call(cdr):
         return _free(Priced("15 internal", minutes))
     tariff = _tariff(step, cdr.answered_at)
@@ -227,11 +230,16 @@ def _freecall(step: Step, cdr: CallRecord, priced: Priced, anomaly: Anomaly) -> 
     step.tell(EventKind.RATING_EXCEPTION, usage_id=cdr.usage_id, user=cdr.user, reason=anomaly.value)
 
 
-def _tariff(step: Step, at: datetime) -> Tariff | None:
-    """The deck in force when the call started: the tenant's own, else the one that every tenant has."""
+def deck_in_force(step: Step, at: datetime) -> str | None:
+    """The deck's version when the call started: the tenant's own, else the one that every tenant has."""
     version = _in_force(step.account, at)
     if version is None and (everybody := step.state.account(NO_TENANT)) is not None:
         version = _in_force(everybody, at)
+    return version
+
+
+def _tariff(step: Step, at: datetime) -> Tariff | None:
+    version = deck_in_force(step, at)
     return None if version is None else step.rules.tariffs[version]
 
 

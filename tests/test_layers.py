@@ -14,16 +14,16 @@ LEVELS = {
     "core": 0,
     "contracts": 1,
     "task": 2,
-    "embedded": 4,
-    "kafka": 4,
-    "agents": 5,
     "formats": 3,
     "metrics": 3,
-    "notify": 3,
-    "payments": 3,
+    "notify": 4,
+    "payments": 4,
+    "embedded": 5,
+    "kafka": 5,
+    "agents": 6,
     "cli": 9,
 }
-ABOVE_SHELLS = 6
+ABOVE_SHELLS = 7
 #: Leaf modules that everybody may use.
 ANYBODY = {
     "certificates", "errors", "exits", "instants", "logs", "masking", "secret_source", "signed_webhooks", "__init__",

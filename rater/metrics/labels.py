@@ -90,7 +90,10 @@ class GatewayAnswer(ClosedList):
     DECLINED = "declined"
     PENDING = "pending"  # the answer comes by webhook
     MALFORMED = "malformed"  # an answer that is none, such as an HTML page
-    UNREACHABLE = "unreachable"  # refused, timed out or cut off: asked again with the same key
+    MISMATCHED = "mismatched"  # an answer about another recharge, tenant, amount or currency
+    REFUSED = "refused"  # it does not take our requests: look at token, address and version
+    UNAVAILABLE = "unavailable"  # it asked us to come back later: asked again with the same key
+    UNREACHABLE = "unreachable"  # no connection, timed out or cut off: asked again with the same key
     CIRCUIT_OPEN = "circuit_open"  # not asked: it failed too often just now
 
 
@@ -99,7 +102,7 @@ class WebhookResult(ClosedList):
 
     ACCEPTED = "accepted"
     REPEATED = "repeated"  # had come before; changed nothing
-    FORGED = "forged"  # the signature is not the gateway's
+    FORGED = "forged"  # the signature is missing or not the gateway's
     STALE = "stale"  # signed, but outside the replay window
     MISMATCHED = "mismatched"  # an unknown recharge, another amount or currency, or no answer at all
 
@@ -116,6 +119,7 @@ class NotificationResult(ClosedList):
 
     SENT = "sent"
     FAILED = "failed"  # tried again later
+    ABANDONED = "abandoned"  # refused for days: kept in the outbox, and not tried again
     DIGESTED = "digested"  # over the hourly limit of its tenant: told in a digest
 
 

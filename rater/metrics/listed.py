@@ -195,6 +195,16 @@ NOTIFICATIONS = _counter(
     "rater_notifications_total", "messages", "E-mails and webhooks to people, by result.",
     labels.CHANNEL, labels.NOTIFICATION_RESULT,
 )  # fmt: skip
+NOTIFICATIONS_WAITING = _gauge(
+    "rater_notifications_waiting", "messages", "E-mails and webhooks that this process has still to send.",
+    labels.CHANNEL,
+)  # fmt: skip
+UNREADABLE = _counter(
+    "rater_unreadable_records_total",
+    "records",
+    "Records of our own topics that this program cannot read: a newer one wrote them.",
+    labels.TOPIC,
+)
 CERTIFICATE_EXPIRY = _gauge(
     "rater_certificate_expiry_timestamp_seconds",
     "seconds",
@@ -208,5 +218,5 @@ METRICS = (
     CONSERVATION_DIFFERENCE, SEQUENCE_BREAKS, LATENCY, BATCH_SECONDS, COMMIT_SECONDS, COMMITS, LAG_RECORDS,
     LAG_SECONDS, LAST_COMMIT, PARTITIONS, REBALANCES, RESTORE_SECONDS, USAGE_INDEX, RECHARGES,
     RECHARGES_IN_FLIGHT, TENANTS, GATEWAY_ANSWERS, PAYMENT_WEBHOOKS, AUTHORIZATIONS, AUTHORIZATION_SECONDS,
-    NOTIFICATIONS, CERTIFICATE_EXPIRY,
+    NOTIFICATIONS, NOTIFICATIONS_WAITING, UNREADABLE, CERTIFICATE_EXPIRY,
 )  # fmt: skip

@@ -171,6 +171,14 @@ class Metrics:
         """A message to people was sent, or not."""
         self._counter(listed.NOTIFICATIONS, channel, result).inc()
 
+    def notifications_waiting(self, channel: Channel, messages: int) -> None:
+        """How many messages are still to be sent."""
+        self._gauge(listed.NOTIFICATIONS_WAITING, channel).set(messages)
+
+    def unreadable(self, topic: str) -> None:
+        """A record of one of our topics does not decode."""
+        self._counter(listed.UNREADABLE, topic).inc()
+
     # ---- how it is done ----
 
     def _add_sums(self, sums: Tally) -> None:

@@ -115,7 +115,15 @@ _BROKEN = (
     panel(
         "Messages to people",
         "E-mails and webhooks, each minute.",
-        [rate(m.NOTIFICATIONS, "channel", "result", times="* 60")],
+        [
+            rate(m.NOTIFICATIONS, "channel", "result", times="* 60"),
+            Query(f"sum by (channel) ({m.NOTIFICATIONS_WAITING.name})", "{{channel}} waiting"),
+        ],
+    ),
+    panel(
+        "Unreadable records",
+        "Of our own topics, written by a newer rater; by topic.",
+        [Query(f"sum by (topic) (increase({m.UNREADABLE.name}[1h])) > 0", "{{topic}}")],
     ),
     panel(
         "Below zero",

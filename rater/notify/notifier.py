@@ -6,6 +6,7 @@ Refuses to know where events come from; see rater.notify.outbox for what at-leas
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,12 +17,14 @@ import structlog
 
 from rater.core.outputs import AccountEvent
 from rater.errors import RaterError
-from rater.notify import metrics
+from rater.metrics import labels
+from rater.metrics.labels import NotificationResult
+from rater.metrics.meter import Metrics
 from rater.notify.channel import Channel, Connection, Refused, Unreachable
-from rater.notify.metrics import Attempt
 from rater.notify.notices import notice_of
 from rater.notify.outbox import HOUR_S, Begun, Outbox, State
 from rater.notify.settings import NotifySettings
+from rater.notify.smtp import NAME as EMAIL
 from rater.notify.smtp import EmailChannel
 from rater.notify.texts import Texts
 from rater.notify.webhook import WebhookChannel
@@ -40,8 +43,14 @@ def utc_now() -> datetime:
 class Notifier:
     """Used as `async with Notifier(settings) as notifier`; raises RaterError at the start for what cannot be."""
 
-    def __init__(self, settings: NotifySettings, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        settings: NotifySettings,
+        clock: Callable[[], datetime] = utc_now,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._settings = settings
+        self._metrics = metrics
         self._clock = clock
         self._channels: list[Channel] = [WebhookChannel(webhook, clock) for webhook in settings.webhooks]
         if settings.email is not None:
@@ -123,8 +132,7 @@ class Notifier:
         except Unreachable as wrong:
             assert begun is not None
             await self._wait_for(channel, begun, str(wrong))
-        counts = await self._in_thread(self._open.counts, channel.name)
-        metrics.WAITING.labels(channel.name).set(counts.get(State.QUEUED, 0) + counts.get(State.SENDING, 0))
+        await self._show_waiting()
 
     async def _begin(self, channel: Channel) -> Begun | None:
         now_s = self._now_s()
@@ -143,21 +151,21 @@ class Notifier:
             await self._refused(channel, begun, str(wrong))
             return
         await self._in_thread(self._open.sent, begun)
-        metrics.ATTEMPTS.labels(channel.name, Attempt.SENT.value).inc()
+        self._count(channel, NotificationResult.SENT if len(message.events) == 1 else NotificationResult.DIGESTED)
         log.info("notice.sent", again=message.again, **facts)
 
     async def _refused(self, channel: Channel, begun: Begun, error: str) -> None:
         now_s = self._now_s()
-        outcome = Attempt.REFUSED
+        outcome, told = NotificationResult.FAILED, "notice.refused"
         if now_s - begun.noted_s > self._settings.refused_hours_max * HOUR_S:
-            outcome = Attempt.ABANDONED
+            outcome, told = NotificationResult.ABANDONED, "notice.abandoned"
             await self._in_thread(self._open.abandon, begun, error)
         else:
             due_s = now_s + self._wait_s(begun.attempts)
             await self._in_thread(self._open.postpone, begun, error, due_s)
-        metrics.ATTEMPTS.labels(channel.name, outcome.value).inc()
+        self._count(channel, outcome)
         events = [event.id for event in begun.message.events]
-        log.error(f"notice.{outcome.value}", channel=channel.name, events=events, message=error)
+        log.error(told, channel=channel.name, events=events, message=error)
 
     async def _wait_for(self, channel: Channel, begun: Begun, error: str) -> None:
         await self._in_thread(self._open.put_back, begun, error)
@@ -165,7 +173,7 @@ class Notifier:
         wait_s = self._wait_s(failures)
         self._failures[channel.name] = failures + 1
         self._not_before_s[channel.name] = self._now_s() + wait_s
-        metrics.ATTEMPTS.labels(channel.name, Attempt.UNREACHABLE.value).inc()
+        self._count(channel, NotificationResult.FAILED)
         log.error("channel.unreachable", channel=channel.name, message=error, again_in_s=wait_s)
 
     async def _idle_s(self) -> float:
@@ -182,6 +190,21 @@ class Notifier:
         settings = self._settings
         return min(settings.retry_wait_initial_s << min(failures, 20), settings.retry_wait_max_s)
 
+    def _count(self, channel: Channel, result: NotificationResult) -> None:
+        if self._metrics is not None:
+            self._metrics.notification(_label_of(channel.name), result)
+
+    async def _show_waiting(self) -> None:
+        """Channels of one kind are one series."""
+        if self._metrics is None:
+            return
+        waiting: Counter[labels.Channel] = Counter()
+        for channel in self._channels:
+            counts = await self._in_thread(self._open.counts, channel.name)
+            waiting[_label_of(channel.name)] += counts.get(State.QUEUED, 0) + counts.get(State.SENDING, 0)
+        for label, messages in waiting.items():
+            self._metrics.notifications_waiting(label, messages)
+
     def _now_s(self) -> int:
         return int(self._clock().timestamp())
 
@@ -192,3 +215,7 @@ class Notifier:
 
     async def _in_thread(self, work: Callable[..., _T], *facts: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *facts)
+
+
+def _label_of(name: str) -> labels.Channel:
+    return labels.Channel.EMAIL if name == EMAIL else labels.Channel.WEBHOOK

@@ -17,7 +17,8 @@ import structlog
 
 from rater.core.inputs import PaymentFailed, PaymentSucceeded
 from rater.core.outputs import RechargeRequest
-from rater.payments import metrics
+from rater.metrics import labels
+from rater.metrics.meter import Metrics
 from rater.payments.answers import Cause, GatewayAnswer, Mismatched, Pending, Unknown, answer_of
 from rater.payments.circuit import CircuitBreaker
 from rater.payments.settings import GatewaySettings
@@ -58,8 +59,10 @@ class HttpGateway:
         circuit: CircuitBreaker | None = None,
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
+        metrics: Metrics | None = None,
     ) -> None:
         self.settings = settings
+        self._metrics = metrics
         self.circuit = circuit or CircuitBreaker(settings.circuit_failures_max, settings.circuit_open_s, clock)
         self._tls = tls
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -86,23 +89,20 @@ class HttpGateway:
     async def collect(self, request: RechargeRequest) -> GatewayAnswer:
         """Ask for a payment; the same request asked again is never paid twice.  Raises nothing of the network."""
         answer = await self._ask_until_answered(request)
-        metrics.CIRCUIT_OPEN.set(self.circuit.is_open)
         facts = {"tenant": request.tenant, "recharge_id": request.id, "gateway": self.settings.url}
         match answer:
             case PaymentSucceeded():
-                metrics.ANSWERS.labels("succeeded").inc()
                 log.info("payment.succeeded", amount=request.amount, currency=request.currency, **facts)
             case PaymentFailed(reason=reason):
-                metrics.ANSWERS.labels("failed").inc()
                 log.info("payment.failed", reason=reason, **facts)
             case Pending():
-                metrics.ANSWERS.labels("pending").inc()
                 log.info("payment.pending", **facts)
             case Unknown(cause=cause, message=message):
-                metrics.ANSWERS.labels(cause.value).inc()
                 log.error("payment.unknown", cause=cause.value, message=message, **facts)
             case _:
                 assert_never(answer)
+        if self._metrics is not None:
+            self._metrics.gateway_answer(label_of(answer))
         return answer
 
     async def _ask_until_answered(self, request: RechargeRequest) -> GatewayAnswer:
@@ -170,6 +170,33 @@ def order_bytes(request: RechargeRequest) -> bytes:
         requested_at=request.at,
     )
     return order.model_dump_json().encode()
+
+
+_LABEL_OF = {
+    Cause.UNREACHABLE: labels.GatewayAnswer.UNREACHABLE,
+    Cause.TIMED_OUT: labels.GatewayAnswer.UNREACHABLE,
+    Cause.UNAVAILABLE: labels.GatewayAnswer.UNAVAILABLE,
+    Cause.BUSY: labels.GatewayAnswer.UNAVAILABLE,
+    Cause.CIRCUIT_OPEN: labels.GatewayAnswer.CIRCUIT_OPEN,
+    Cause.NOT_UNDERSTOOD: labels.GatewayAnswer.MALFORMED,
+    Cause.REFUSED: labels.GatewayAnswer.REFUSED,
+    Cause.MISMATCH: labels.GatewayAnswer.MISMATCHED,
+}
+
+
+def label_of(answer: GatewayAnswer) -> labels.GatewayAnswer:
+    """What an answer is counted as."""
+    match answer:
+        case PaymentSucceeded():
+            return labels.GatewayAnswer.APPROVED
+        case PaymentFailed():
+            return labels.GatewayAnswer.DECLINED
+        case Pending():
+            return labels.GatewayAnswer.PENDING
+        case Unknown(cause=cause):
+            return _LABEL_OF[cause]
+        case _:
+            assert_never(answer)
 
 
 async def read_up_to(stream: aiohttp.StreamReader, limit: int) -> bytes | None:

@@ -17,7 +17,8 @@ from rater.core.inputs import PaymentFailed, PaymentSucceeded
 from rater.core.outputs import RechargeRequest
 from rater.core.reasons import ClosedList
 from rater.errors import RaterError
-from rater.payments import metrics
+from rater.metrics.labels import WebhookResult
+from rater.metrics.meter import Metrics
 from rater.payments.answers import Mismatch, Mismatched, Pending, answer_of
 from rater.payments.http_gateway import read_up_to
 from rater.payments.settings import GatewaySettings
@@ -53,6 +54,18 @@ STATUS_OF = {
     WebhookRefusal.OTHER_AMOUNT: HTTPStatus.UNPROCESSABLE_ENTITY,
     WebhookRefusal.OTHER_CURRENCY: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
+#: What a refusal is counted as.
+RESULT_OF = {
+    WebhookRefusal.TOO_LARGE: WebhookResult.FORGED,
+    WebhookRefusal.UNSIGNED: WebhookResult.FORGED,
+    WebhookRefusal.FORGED: WebhookResult.FORGED,
+    WebhookRefusal.STALE: WebhookResult.STALE,
+    WebhookRefusal.MALFORMED: WebhookResult.MISMATCHED,
+    WebhookRefusal.UNKNOWN_RECHARGE: WebhookResult.MISMATCHED,
+    WebhookRefusal.OTHER_TENANT: WebhookResult.MISMATCHED,
+    WebhookRefusal.OTHER_AMOUNT: WebhookResult.MISMATCHED,
+    WebhookRefusal.OTHER_CURRENCY: WebhookResult.MISMATCHED,
+}
 _REFUSAL_OF = {
     Mismatch.OTHER_RECHARGE: WebhookRefusal.UNKNOWN_RECHARGE,
     Mismatch.OTHER_TENANT: WebhookRefusal.OTHER_TENANT,
@@ -66,8 +79,8 @@ _NO_HEADER = ("Missing required headers", "Invalid Signature Headers")
 PaymentCommand = PaymentSucceeded | PaymentFailed
 #: Looks up what was asked for under a recharge id; None if nothing was.
 FindRequest = Callable[[str], Awaitable[RechargeRequest | None]]
-#: Returns once the command cannot be lost any more.
-Publish = Callable[[PaymentCommand], Awaitable[None]]
+#: Returns once the command cannot be lost any more; False where it is known to have been applied before.
+Publish = Callable[[PaymentCommand], Awaitable[bool | None]]
 
 
 class RefusedWebhook(msgspec.Struct, frozen=True):
@@ -114,13 +127,20 @@ def _verify(signer: Webhook, body: bytes, headers: Mapping[str, str]) -> Refused
 class WebhookReceiver:
     """Turns the gateway's webhooks into commands: `receive` for bytes, `respond` as an aiohttp handler."""
 
-    def __init__(self, settings: GatewaySettings, find_request: FindRequest, publish: Publish) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        find_request: FindRequest,
+        publish: Publish,
+        metrics: Metrics | None = None,
+    ) -> None:
         if not settings.webhook_secrets:
             raise RaterError("webhook_secrets: expected the key of the payment gateway's webhooks, got none")
         purpose = "the key of the payment gateway's webhooks"
         self._signers = [signer_of(source.read(purpose), purpose) for source in settings.webhook_secrets]
         self._find_request = find_request
         self._publish = publish
+        self._metrics = metrics
 
     async def receive(self, body: bytes, headers: Mapping[str, str]) -> PaymentCommand | RefusedWebhook:
         """The command that a webhook stands for, not published yet; or why it changes nothing."""
@@ -151,14 +171,19 @@ class WebhookReceiver:
         else:
             received = await self.receive(body, request.headers)
         if isinstance(received, RefusedWebhook):
-            metrics.WEBHOOKS.labels(received.reason.value).inc()
+            self._count(RESULT_OF[received.reason])
             log.warning("webhook.refused", reason=received.reason.value, message=received.message)
             answer = {"reason": received.reason.value, "message": received.message}
             return web.json_response(answer, status=STATUS_OF[received.reason])
-        await self._publish(received)
-        metrics.WEBHOOKS.labels("accepted").inc()
-        log.info("webhook.accepted", tenant=received.tenant, command=received.id)
+        known = await self._publish(received) is False
+        result = WebhookResult.REPEATED if known else WebhookResult.ACCEPTED
+        self._count(result)
+        log.info(f"webhook.{result.value}", tenant=received.tenant, command=received.id)
         return web.json_response({"command": received.id}, status=HTTPStatus.ACCEPTED)
+
+    def _count(self, result: WebhookResult) -> None:
+        if self._metrics is not None:
+            self._metrics.payment_webhook(result)
 
 
 def _repeated_header(request: web.Request) -> str | None:

@@ -322,6 +322,8 @@ def test_every_other_metric_moves() -> None:
     seen.payment_webhook(WebhookResult.FORGED)
     seen.authorization(AuthorizationAnswer.DENIED, 0.003)
     seen.notification(Channel.EMAIL, NotificationResult.SENT)
+    seen.notifications_waiting(Channel.EMAIL, 7)
+    seen.unreadable("balances")
     seen.certificate(CertificateUse.CLIENT, datetime(2026, 1, 1, tzinfo=UTC))
     seen.records(Outcome.RATED, 2)
     assert {name: value for name, value in shown(seen).items() if "bucket" not in name} == {
@@ -339,6 +341,8 @@ def test_every_other_metric_moves() -> None:
         "rater_authorization_seconds_count": 1,
         "rater_authorization_seconds_sum": 0.003,
         'rater_notifications_total{channel="email",result="sent"}': 1,
+        'rater_notifications_waiting{channel="email"}': 7,
+        'rater_unreadable_records_total{topic="balances"}': 1,
         'rater_certificate_expiry_timestamp_seconds{use="client"}': 1767225600,
         'rater_records_total{outcome="rated"}': 2,
     }

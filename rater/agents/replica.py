@@ -67,9 +67,9 @@ class PartitionReplica:
 class Replica:
     """Every partition's entities; `account_changed` is called with a tenant once its change is committed."""
 
-    def __init__(self, partitions: int, account_changed: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, partitions: int) -> None:
+        self.account_changed: Callable[[str], None] = lambda _: None
         self._partitions = [PartitionReplica() for _ in range(partitions)]
-        self._account_changed = account_changed
 
     def take(self, record: Consumed) -> None:
         """A record of the `state` topic, each partition's in order."""
@@ -77,7 +77,7 @@ class Replica:
         partition = self._partitions[record.partition]
         for name in partition.take(record.key, record.value):
             if name.startswith(_ACCOUNT):
-                self._account_changed(_tenant_of(name))
+                self.account_changed(_tenant_of(name))
 
     def of(self, tenant: str) -> PartitionReplica:
         """The partition that a tenant lives in."""

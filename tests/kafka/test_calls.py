@@ -45,7 +45,9 @@ def commands(began: datetime) -> list[AnyCommand]:
         if funds:
             told.append(FundsAdded(tenant=tenant, id="funds", at=began, amount=funds))
         told.extend(
-            LicenseAssigned(tenant=tenant, id=user, at=began, user=user, sku="MCOPSTNPP", country="US", since_ever=True)
+            LicenseAssigned(
+                tenant=tenant, id=user, at=began, user=user, sku="MCOPSTNPP", country="US", since_ever=True
+            )
             for user in ("ada", "bob")
         )
     return told

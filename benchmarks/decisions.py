@@ -1,4 +1,4 @@
-"""How late decisions are: a real Kafka, one worker, one process that serves switches.
+"""How late decisions are: a real Kafka, one worker, one process of agents that serves switches.
 
 Prints JSON.  `cdr_to_suspend_p50_ms` and `_p99_ms`: from the broker's acknowledgement of the call record that takes
 a balance to zero until a consumer of committed records sees the tenant suspended, at `rate_cdrs_per_s` (the rate
@@ -27,16 +27,13 @@ from urllib.parse import urlencode
 import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from prometheus_client import CollectorRegistry
 
-from rater.agents.switchboard import Switchboard, SwitchboardSettings
 from rater.contracts.call_control import CallCommand, CallEvent, CallProgress
 from rater.contracts.codec import encode_input
 from rater.contracts.topics import load_topics
 from rater.core.inputs import CallRecord, DeckActivated, FundsAdded, LicenseAssigned, TenantConfigured
 from rater.core.outputs import ServiceState
 from rater.core.reasons import CallType
-from rater.core.settings import RatingSettings
 from rater.core.step import EVERY_TENANT
 from rater.demo.rates import bundled_deck
 from rater.generate import Spec, generate_calls, generate_commands
@@ -47,7 +44,6 @@ from rater.kafka.partitioning import partition_of
 from rater.kafka.publish import Message, publish
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply
-from rater.metrics.meter import Metrics
 
 PARTITIONS = 4
 TOKEN = "of-the-benchmark"
@@ -329,18 +325,6 @@ async def authorize(port: int, asked: list[bytes], rate: int, seconds: float) ->
     }
 
 
-async def serve(settings: KafkaSettings, folder: Path) -> None:
-    """A process that serves switches."""
-    token = folder / "token"
-    board = Switchboard(
-        settings,
-        RatingSettings(),
-        SwitchboardSettings(authorize_port=int(os.environ["PORT"]), authorize_token_file=token),
-        Metrics(CollectorRegistry()),
-    )
-    await board.run()
-
-
 class Processes:
     """What runs beside: ended by their ids."""
 
@@ -383,7 +367,7 @@ async def answered(port: int, tenant: str) -> None:
             if b'"allowed":true' in body:
                 return
         await asyncio.sleep(0.2)
-    raise SystemExit("the process that serves switches does not know the tenants: see its log")
+    raise SystemExit("the agents do not know the tenants")
 
 
 def run_at(kafka: LocalKafka, folder: Path, args: argparse.Namespace, rate: int) -> tuple[dict[str, object], bool]:
@@ -391,7 +375,6 @@ def run_at(kafka: LocalKafka, folder: Path, args: argparse.Namespace, rate: int)
     settings = KafkaSettings(bootstrap=kafka.bootstrap, prefix=f"at-{rate}-")
     folder = folder / str(rate)
     folder.mkdir()
-    (folder / "token").write_text(TOKEN)
     asyncio.run(apply(settings, load_topics(), PARTITIONS))
     load = Load(rate, args.seconds, args.tenants, args.users)
     asked = questions(load, 20_000)
@@ -405,12 +388,11 @@ def run_at(kafka: LocalKafka, folder: Path, args: argparse.Namespace, rate: int)
             *(f"--web-port={free_ports(1)[0]}", f"--index={folder / 'index'}"),
         )
         beside.start(
-            "switchboard",
-            *("benchmarks/decisions.py", "--serve", str(folder)),
+            "agents",
+            *("-m", "rater", "agents", f"--bootstrap={settings.bootstrap}", f"--prefix={settings.prefix}"),
+            f"--web-port={port}",
             core=args.core,
-            RATER_BOOTSTRAP=settings.bootstrap,
-            RATER_PREFIX=settings.prefix,
-            PORT=str(port),
+            RATER_SWITCHES_TOKEN=TOKEN,
         )
         asyncio.run(answered(port, poor(load.poor - 1)))
         time.sleep(2)
@@ -428,15 +410,10 @@ def main() -> None:
     parser.add_argument("--tenants", type=int, default=1_000)
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--questions", type=int, default=1_000, help="questions a second over HTTP")
-    parser.add_argument("--core", type=int, help="the core on which the process that serves switches runs")
+    parser.add_argument("--core", type=int, help="the core on which the agents run")
     parser.add_argument("--jars", type=Path, default=Path(".kafka/jars"))
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.serve:
-        settings = KafkaSettings(bootstrap=os.environ["RATER_BOOTSTRAP"], prefix=os.environ["RATER_PREFIX"])
-        asyncio.run(serve(settings, args.serve))
-        return
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory() as name:

@@ -17,8 +17,6 @@ from rater.core.reasons import Anomaly
 from rater.core.state import Committed
 from rater.core.step import Rules
 
-#: Nothing runs that has reserved anything.
-NOTHING = Reserved()
 #: What the rating core flags and does not refuse, because the call was made; here it has not begun.
 _REFUSED_FOR = {
     Anomaly.POLICY: Why.POLICY,
@@ -36,10 +34,13 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def authorize(
-    committed: Committed, rules: Rules, question: Question, at: datetime, reserved: Reserved = NOTHING
+    committed: Committed, rules: Rules, question: Question, at: datetime, reserved: Reserved | None = None
 ) -> Answer | Refusal:
-    """Whether a call may start at an instant; a Refusal says which field of the question no call can have."""
-    funding = fund(committed, rules, question, at, at, reserved)
+    """Whether a call may start at an instant, beside what running calls reserved.
+
+    A Refusal says which field of the question no call can have.
+    """
+    funding = fund(committed, rules, question, at, at, reserved or Reserved())
     if isinstance(funding, Refusal):
         return funding
     why = _refused(question, funding) or funding.why

@@ -51,13 +51,12 @@ class AuthorizePage:
     def __init__(
         self,
         ask: Ask,
-        ready: Callable[[], bool],
         token: str,
         metrics: Metrics,
         now: Callable[[], datetime],
         seconds: Callable[[], float],
     ) -> None:
-        self._ask, self._ready, self._metrics, self._now, self._seconds = ask, ready, metrics, now, seconds
+        self._ask, self._metrics, self._now, self._seconds = ask, metrics, now, seconds
         self._credentials = f"Bearer {token}".encode()
 
     async def respond(self, request: web.Request) -> web.Response:
@@ -83,8 +82,6 @@ class AuthorizePage:
         answer = self._ask(question, self._now())
         if isinstance(answer, Refusal):
             return f"{answer.field}: {answer.message}{_plus_hint(answer.message)}"
-        if not self._ready() and answer.reason is not Why.EMERGENCY:
-            return Answer(False, Why.NOT_READY, 0)
         assert 0 <= answer.seconds <= AUTHORIZED_S_MAX, answer
         return answer
 

@@ -1,18 +1,16 @@
 """Calls in progress on Kafka: `call-events` in, `call-commands` out, and the replica's suspensions in between.
 
 At-least-once is enough: an order's id is made from tenant and usage id, and while a call goes on its order is
-repeated.  Every process knows every running call; `owns` says for which partitions it gives the orders.
+repeated.  Every process knows every running call; `owns` says of which tenants it gives the orders.
 Refuses to know what carries a call, and when one must end.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from rater.agents.funding import Funding, Question, Reserved, fund
 from rater.agents.replica import Replica
@@ -20,13 +18,8 @@ from rater.agents.running_calls import SILENCE_S, RunningCalls
 from rater.contracts.call_control import CallCommand, CallEvent
 from rater.core.mediation import Refusal
 from rater.core.step import Rules
-from rater.errors import RaterError
-from rater.kafka.client import RETRY_BACKOFF_MS
-from rater.kafka.connect import connection, started
-from rater.kafka.partitioning import partition_of
 from rater.kafka.port import Consumed
-from rater.kafka.settings import KafkaSettings
-from rater.kafka.topics import partitions_of
+from rater.kafka.publisher import NotStored
 from rater.metrics.labels import CallEventResult
 from rater.metrics.meter import Metrics
 
@@ -102,60 +95,41 @@ class CallControl:
 
 
 class OrderSender:
-    """Publishes orders in the order in which they were given, until Kafka has stored each."""
+    """Publishes orders until Kafka has stored each; those of other processes' tenants are left to them."""
 
-    def __init__(self, settings: KafkaSettings, metrics: Metrics, owns: Callable[[int], bool]) -> None:
-        self._settings, self._metrics, self._owns = settings, metrics, owns
-        self._partitions = 0
+    def __init__(
+        self,
+        publish: Callable[[str, str, bytes], Awaitable[None]],
+        owns: Callable[[str], bool],
+        metrics: Metrics,
+    ) -> None:
+        self._publish, self._owns, self._metrics = publish, owns, metrics
         self._waiting: asyncio.Queue[CallCommand] = asyncio.Queue()
 
     def send(self, orders: Sequence[CallCommand]) -> None:
-        """Take note of orders; those of partitions that another process answers for are left to it."""
+        """Take note of orders."""
         for order in orders:
-            if self._owns(partition_of(order.tenant, self._partitions)):
+            if self._owns(order.tenant):
                 self._waiting.put_nowait(order)
 
-    async def start(self) -> None:
-        """Learn the topic's partitions; RaterError when it is not there."""
-        self._partitions = await partitions_of(self._settings, "call-commands")
-
     async def run(self) -> None:
-        """Publish until cancelled; what Kafka does not take is sent again, in its order."""
-        orders: list[CallCommand] = []
+        """Publish until cancelled, all that wait at once; what is not stored is sent again."""
         while True:
-            producer = AIOKafkaProducer(
-                **connection(self._settings), enable_idempotence=True, retry_backoff_ms=RETRY_BACKOFF_MS
-            )
-            try:
-                await started(self._settings, producer)
-                while True:
-                    await self._publish(producer, orders)
-                    orders.append(await self._waiting.get())
-            except (KafkaError, RaterError) as wrong:
-                log.warning("orders to end calls wait", orders=len(orders), reason=str(wrong))
+            orders = [await self._waiting.get()]
+            while not self._waiting.empty():
+                orders.append(self._waiting.get_nowait())
+            outcomes = await asyncio.gather(*map(self._store, orders))
+            if not all(outcomes):
                 await asyncio.sleep(_BACK_OFF_S)
-            finally:
-                await producer.stop()
 
-    async def _publish(self, producer: AIOKafkaProducer, orders: list[CallCommand]) -> None:
-        """Publish these and all that wait behind them."""
-        while not self._waiting.empty():
-            orders.append(self._waiting.get_nowait())
-        topic = self._settings.topic("call-commands")
-        stored = [
-            await producer.send(
-                topic, _encode(order), order.tenant.encode(), partition_of(order.tenant, self._partitions)
-            )
-            for order in orders
-        ]
-        await asyncio.gather(*stored)
-        for order in orders:
-            self._metrics.disconnect(order.reason)
-            log.info(
-                "a call must end",
-                tenant=order.tenant,
-                usage_id=order.usage_id,
-                reason=order.reason.value,
-                authorized_s=order.authorized_s,
-            )
-        orders.clear()
+    async def _store(self, order: CallCommand) -> bool:
+        facts = {"tenant": order.tenant, "usage_id": order.usage_id}
+        try:
+            await self._publish("call-commands", order.tenant, _encode(order))
+        except NotStored as wrong:
+            log.warning("an order to end a call waits", **facts, reason=str(wrong))
+            self._waiting.put_nowait(order)
+            return False
+        self._metrics.disconnect(order.reason)
+        log.info("a call must end", **facts, reason=order.reason.value, authorized_s=order.authorized_s)
+        return True

@@ -27,6 +27,7 @@ COMMANDS = {
     "topics": "topics",
     "publish": "publish",
     "worker": "worker",
+    "agents": "agents",
     "consume": "consume",
     "verify": "verify",
     "metrics": "metrics",

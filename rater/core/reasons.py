@@ -95,6 +95,7 @@ class EventKind(ClosedList):
     LICENSE_REMOVED = "license.removed"
     FUNDS_ADDED = "funds.added"
     DECK_ACTIVATED = "deck.activated"
+    FUNDS_EXPIRING = "funds.expiring"  # told by the agents, from balances; no step tells it
 
 
 class Reason(ClosedList):

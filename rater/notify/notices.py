@@ -22,7 +22,7 @@ class Notice(ClosedList):
     BALANCE_DEPLETED = "balance.depleted"  # nothing is left; calls that need credit stop
     POOL_WARNING = "pool.warning"  # a minute pool is nearly used up
     POOL_EXHAUSTED = "pool.exhausted"  # a minute pool is used up
-    FUNDS_EXPIRING = "funds.expiring"  # money that was not used is forfeited in 30 days
+    FUNDS_EXPIRING = "funds.expiring"  # money that was not used is forfeited within 30 days
     FUNDS_EXPIRED = "funds.expired"  # money that was not used was forfeited
 
     @property

@@ -12,7 +12,7 @@ from rater.agents.authorize import authorize
 from rater.agents.funding import Reserved
 from rater.agents.reasons import ALLOWS, Why
 from rater.core.mediation import Refusal
-from tests.agents.world import A_DAY, NOON, may, question
+from tests.agents.switch import A_DAY, NOON, may, question
 from tests.world import GB_PREMIUM, GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, US, World, at
 
 BRIDGE = "+12065550199"

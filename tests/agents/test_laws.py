@@ -11,7 +11,7 @@ from rater.agents.funding import Reserved
 from rater.core.money import format_micros
 from rater.core.reasons import Outcome
 from rater.core.tariff import Rate, affordable_seconds, charge
-from tests.agents.world import A_DAY, Switch, may
+from tests.agents.switch import A_DAY, Switch, may
 from tests.world import GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, TOKYO, US, T, World
 
 CALLED = (US, US, LONDON, PARIS, HARARE, JAMAICA, ROME, TOKYO, GB_SPECIAL, NOWHERE)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from rater.agents.funding import Reserved
 from rater.agents.running_calls import SETTLING_S, SILENCE_S
-from tests.agents.world import Switch, told
+from tests.agents.switch import Switch, told
 from tests.world import HARARE, LONDON, US, T, World, at
 
 POOL = "MCOPSTN5/US-PR/2025-03"

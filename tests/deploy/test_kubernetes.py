@@ -153,7 +153,7 @@ def test_topics_are_those_of_the_list() -> None:
         assert spec["replicas"] == 3
 
 
-@pytest.mark.parametrize(("kind", "name"), [("StatefulSet", "rater-worker"), ("Deployment", "rater-agents")])
+@pytest.mark.parametrize(("kind", "name"), [("StatefulSet", "rater-worker"), ("StatefulSet", "rater-agents")])
 def test_pods_are_confined(kind: str, name: str) -> None:
     """Not root, nothing writable but named volumes, no rights on Kubernetes, probes on the web port."""
     pod = named(kind, name)["spec"]["template"]["spec"]
@@ -176,17 +176,27 @@ def test_pods_are_confined(kind: str, name: str) -> None:
     assert volumes["user"]["secret"]["secretName"] == named("KafkaUser", name)["metadata"]["name"]
 
 
-def test_a_worker_keeps_its_name() -> None:
+@pytest.mark.parametrize("name", ["worker", "agents"])
+def test_a_pod_keeps_its_name(name: str) -> None:
     """Static membership: the instance id is the pod's name, which a StatefulSet gives back after a restart."""
-    (container,) = named("StatefulSet", "rater-worker")["spec"]["template"]["spec"]["containers"]
-    assert container["args"][:3] == ["worker", "--instance", "$(POD_NAME)"]
-    (name,) = [entry for entry in container["env"] if entry["name"] == "POD_NAME"]
-    assert name["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    (container,) = named("StatefulSet", f"rater-{name}")["spec"]["template"]["spec"]["containers"]
+    assert container["args"][:3] == [name, "--instance", "$(POD_NAME)"]
+    (pod,) = [entry for entry in container["env"] if entry["name"] == "POD_NAME"]
+    assert pod["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+
+
+def test_one_pod_tells() -> None:
+    """Its name is one that the StatefulSet gives, and its outbox lies on a volume of its own."""
+    agents = named("StatefulSet", "rater-agents")["spec"]
+    (container,) = agents["template"]["spec"]["containers"]
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert environment["RATER_TELLING_INSTANCE"] == "rater-agents-0"
+    assert [claim["metadata"]["name"] for claim in agents["volumeClaimTemplates"]] == ["data"]
 
 
 def test_disruptions_take_one_at_a_time() -> None:
     """Each workload has a budget that selects its pods."""
-    for kind, name in (("StatefulSet", "rater-worker"), ("Deployment", "rater-agents")):
+    for kind, name in (("StatefulSet", "rater-worker"), ("StatefulSet", "rater-agents")):
         budget = named("PodDisruptionBudget", name)["spec"]
         assert budget == {"maxUnavailable": 1, "selector": named(kind, name)["spec"]["selector"]}
 

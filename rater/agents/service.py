@@ -1,0 +1,185 @@
+"""Everything that the agents share, opened and closed together: knowledge of tenants, gateway, outbox, publisher.
+
+Refuses to know Faust's streams and pages; it is a Faust service so that the app supervises it.
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+from mode import Service
+from prometheus_client import CollectorRegistry
+
+from rater.agents.follower import Follower
+from rater.agents.payments import Payments
+from rater.agents.settings import AgentsSettings
+from rater.agents.switchboard import Switchboard
+from rater.agents.telling import Telling
+from rater.agents.tenants import TOPICS, Tenants
+from rater.agents.ticking import Ticking
+from rater.contracts.codec import encode_input
+from rater.core.inputs import PaymentFailed, PaymentSucceeded, Tick
+from rater.core.outputs import RechargeRequest
+from rater.core.settings import RatingSettings
+from rater.kafka.partitioning import partition_of
+from rater.kafka.publisher import Publisher
+from rater.kafka.settings import KafkaSettings
+from rater.kafka.topics import partitions_of
+from rater.metrics.meter import Metrics
+from rater.notify.notifier import Notifier
+from rater.notify.outbox import Outbox
+from rater.payments.http_gateway import HttpGateway
+from rater.payments.webhooks import PaymentCommand, WebhookReceiver
+
+log = structlog.get_logger("rater.agents")
+
+
+class Agents(Service):
+    """One for a process.  RaterError at once for settings that cannot be: a secret or a file that is not there."""
+
+    def __init__(
+        self, kafka: KafkaSettings, settings: AgentsSettings, rating: RatingSettings, instance: str | None = None
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.metrics = Metrics(CollectorRegistry())
+        self.publisher = Publisher(kafka)
+        self.tenants = Tenants(self.metrics)
+        self.follower = Follower(kafka, TOPICS, self.tenants.take)
+        self.ticking = Ticking(
+            self.tenants, self.publish_command, self.owns_recharges_of, rating, settings.others_after_s
+        )
+        self.payments: Payments | None = None
+        self.receiver: WebhookReceiver | None = None
+        self.telling: Telling | None = None
+        self.switchboard: Switchboard | None = None
+        #: Set when everything is open; streams wait for it.
+        self.opened = asyncio.Event()
+        #: The partitions that the group gave to this process, by topic; None before it gave any.
+        self.assigned: dict[str, frozenset[int]] | None = None
+        self._kafka = kafka
+        self._partitions = 0
+        self.gateway: HttpGateway | None = None
+        self._notifier: Notifier | None = None
+        self._open_files = AsyncExitStack()
+        self._set_up_payments()
+        if settings.telling_instance in (None, instance):
+            self._set_up_notices()
+        if settings.switches is not None:
+            self.switchboard = Switchboard(
+                kafka, rating, settings.switches, self.metrics, self.publisher.publish, self.owns_calls_of
+            )
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything is open, what is known is up to date, and the group has given partitions."""
+        return self.opened.is_set() and self.follower.caught_up and self.assigned is not None
+
+    @property
+    def shares(self) -> bool:
+        """Whether there is anything that the group shares out."""
+        return self.payments is not None or self.telling is not None
+
+    def owns_recharges_of(self, tenant: str) -> bool:
+        """Whether this process pays for and ticks for a tenant."""
+        return self._owns("recharges", tenant)
+
+    def owns_events_of(self, tenant: str) -> bool:
+        """Whether this process tells of a tenant."""
+        return self._owns("account-events", tenant)
+
+    def owns_calls_of(self, tenant: str) -> bool:
+        """Whether this process orders the end of a tenant's calls; all do where the group shares nothing out."""
+        return self.assigned is None or any(self._owns(topic, tenant) for topic in self.assigned)
+
+    async def publish_command(self, command: PaymentSucceeded | PaymentFailed | Tick) -> None:
+        """Return once a command is stored; raises NotStored."""
+        await self.publisher.publish("commands", command.tenant, encode_input(command))
+
+    def wake(self, tenant: str) -> None:
+        """A balance or a request came.  Before everything is known, what is in flight may have been answered."""
+        if self.payments is not None and self.ready:
+            self.payments.consider(tenant)
+
+    async def sweep(self) -> None:
+        """Look at every recharge in flight, once everything is known."""
+        if self.payments is not None and self.ready:
+            self.payments.sweep()
+
+    async def tick(self) -> None:
+        """Publish the ticks that are due, once everything is known."""
+        if self.ready:
+            await self.ticking.look()
+
+    async def tell_expiring(self) -> None:
+        """Note what expires soon, once everything is known."""
+        if self.telling is not None and self.ready:
+            await self.telling.note_expiring(self.tenants, self.owns_events_of)
+
+    async def on_start(self) -> None:
+        """Open what has to be open."""
+        self._partitions = await partitions_of(self._kafka, "commands")
+        if self.gateway is not None:
+            await self._open_files.enter_async_context(self.gateway)
+        if self._notifier is not None:
+            await self._open_files.enter_async_context(self._notifier)
+        self.opened.set()
+        log.info("agents start", pays=self.gateway is not None, tells=self._notifier is not None)
+
+    async def on_stop(self) -> None:
+        """Stop asking and sending; nothing is lost by it."""
+        self.opened.clear()
+        if self.payments is not None:
+            await self.payments.close()
+        await self.publisher.close()
+        await self._open_files.aclose()
+
+    @Service.task
+    async def _follow(self) -> None:
+        await self.follower.run()
+
+    @Service.task
+    async def _serve_switches(self) -> None:
+        if self.switchboard is not None:
+            await self.switchboard.run()
+
+    @Service.task
+    async def _send(self) -> None:
+        if self.telling is not None:
+            await self.opened.wait()
+            await self.telling.send()
+
+    def _set_up_payments(self) -> None:
+        settings = self.settings.gateway
+        if settings is None:
+            return
+        self.gateway = HttpGateway(settings, metrics=self.metrics)
+        self.payments = Payments(
+            self.tenants, self.gateway.collect, self.publish_command, self.owns_recharges_of, self.settings
+        )
+        self.tenants.changed = self.wake
+        if settings.webhook_secrets:
+            self.receiver = WebhookReceiver(settings, self._find_request, self._take_answer, self.metrics)
+
+    def _set_up_notices(self) -> None:
+        settings = self.settings.notify
+        if settings is None:
+            return
+        Outbox(settings.outbox, settings.ledger_days).close()  # says at once what is wrong with it
+        self._notifier = Notifier(settings, metrics=self.metrics)
+        self.telling = Telling(self._notifier, self.metrics, self.settings.tell_within_hours)
+
+    async def _find_request(self, recharge_id: str) -> RechargeRequest | None:
+        return self.tenants.find_request(recharge_id)
+
+    async def _take_answer(self, command: PaymentCommand) -> bool:
+        """What a webhook told; False when the rater has had the answer already."""
+        request = self.tenants.find_request(command.recharge_id or "")
+        if request is not None and self.follower.caught_up and not self.tenants.is_in_flight(request):
+            return False
+        await self.publish_command(command)
+        return True
+
+    def _owns(self, topic: str, tenant: str) -> bool:
+        owned = (self.assigned or {}).get(topic, frozenset())
+        return bool(self._partitions) and partition_of(tenant, self._partitions) in owned

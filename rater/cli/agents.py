@@ -1,0 +1,66 @@
+"""`rater agents`: act on what the rating decided: payments, ticks, notices; until SIGTERM."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import faust
+import typer
+
+from rater.agents.app import make_app
+from rater.agents.settings import AgentsSettings
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.core.settings import RatingSettings
+from rater.errors import RaterError
+from rater.kafka.settings import DEFAULT_BOOTSTRAP
+from rater.kafka.topics import partitions_of
+from rater.logs import Style, log_to_stderr
+from rater.written_settings import read_settings
+
+WEB_PORT = 6066
+#: Faust's own names of levels.
+_LEVELS = {"debug": "debug", "info": "info", "warning": "warn", "error": "error"}
+
+#: Libraries, and modules of ours whose services would log each start and stop.
+_QUIET = ("aiokafka", "faust", "mode", "rater.agents.app", "rater.agents.service", "rater.agents.transport")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("agents")(agents)
+
+
+def agents(
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+    prefix: Prefix = "",
+    config: Annotated[
+        Path | None, typer.Option(help="Settings in YAML; RATER_GATEWAY_URL and the like win over it.")
+    ] = None,
+    instance: Annotated[str | None, typer.Option(help="Static membership: the same name after a restart.")] = None,
+    web_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of health, metrics, webhooks.")] = WEB_PORT,
+    loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
+) -> None:
+    """Collect recharges from the payment gateway, let time pass, tell people, answer switches; several may run.
+
+    The file's names are those of rater/agents/settings.py; a secret is named by its place:
+
+    gateway: {url: https://pay.example.com, token: {file: /run/secrets/token}}
+
+    Example: rater agents --bootstrap 127.0.0.1:9092 --config agents.yaml --instance agents-1
+    """
+    if loglevel not in _LEVELS:
+        raise RaterError(f"--loglevel: expected one of {', '.join(_LEVELS)}, got {loglevel!r}")
+    log_to_stderr(log_style, loglevel.upper())
+    for library in _QUIET:
+        logging.getLogger(library).setLevel(logging.WARNING)
+    settings = read_settings(AgentsSettings, config)
+    kafka = kafka_settings(bootstrap, prefix)
+    app = make_app(kafka, settings, RatingSettings(), web_port, instance)
+    asyncio.run(partitions_of(kafka, "recharges"))  # says clearly what is not there
+    worker = faust.Worker(
+        app, loglevel=_LEVELS[loglevel], redirect_stdouts=False, override_logging=False, quiet=True
+    )
+    worker.spinner = None
+    worker.execute_from_commandline()

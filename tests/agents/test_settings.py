@@ -1,0 +1,93 @@
+"""Settings of the agents: a file, variables over it, and one line for what is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from rater.agents.settings import AgentsSettings
+from rater.errors import RaterError
+from rater.written_settings import read_settings
+
+FILE = """
+gateway:
+  url: https://pay.example.com
+  token: {file: /run/secrets/token}
+  answer_timeout_s: 10
+sweep_s: 5
+"""
+
+
+def read(text: str | None, folder: Path, **environment: str) -> AgentsSettings:
+    path = None
+    if text is not None:
+        path = folder / "agents.yaml"
+        path.write_text(text)
+    return read_settings(AgentsSettings, path, environment)
+
+
+def test_nothing_has_to_be_set(tmp_path: Path) -> None:
+    """Safe defaults: it neither pays nor tells."""
+    assert read(None, tmp_path) == AgentsSettings()
+    assert read("", tmp_path) == AgentsSettings()
+
+
+def test_a_variable_wins_over_the_file(tmp_path: Path) -> None:
+    """Named by the field's path; what it does not name stays as the file has it; an empty one counts as absent."""
+    settings = read(
+        FILE,
+        tmp_path,
+        RATER_GATEWAY_URL="https://other.example.com",
+        RATER_GATEWAY_WEBHOOK_SECRETS="[{file: /run/secrets/key}, {env: KEY}]",
+        RATER_SWEEP_S="",
+        RATER_TICK_S="7",
+        RATER_NOTIFY_OUTBOX="/var/lib/rater/outbox.db",
+    )
+    assert settings.gateway is not None
+    assert settings.notify is not None
+    assert (settings.gateway.url, settings.gateway.answer_timeout_s) == ("https://other.example.com", 10)
+    assert [str(secret.file or secret.env) for secret in settings.gateway.webhook_secrets] == [
+        "/run/secrets/key",
+        "KEY",
+    ]
+    assert (settings.sweep_s, settings.tick_s) == (5, 7)
+    assert str(settings.notify.outbox) == "/var/lib/rater/outbox.db"
+
+
+def test_a_secret_may_be_a_variable(tmp_path: Path) -> None:
+    """Then the settings hold its name only."""
+    settings = read(FILE, tmp_path, RATER_GATEWAY_TOKEN="s3cret")
+    assert settings.gateway is not None
+    assert settings.gateway.token is not None
+    assert settings.gateway.token.env == "RATER_GATEWAY_TOKEN"
+    assert "s3cret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "said"),
+    [
+        ("gateway: {url: ftp://x}", {}, "agents.yaml: gateway.url: expected an address such as https://pay.example.com, got 'ftp://x'"),
+        (FILE, {"RATER_GATEWAY_URL": "x"}, "RATER_GATEWAY_URL: gateway.url: expected an address such as https://pay.example.com, got 'x'"),
+        ("gateway: {url: 'https://x', token: s3cret}", {}, "agents.yaml: gateway.token: expected its place, `file` or `env`, and never the secret itself"),
+        ("gateway: {url: 'https://x', token: {file: /x, env: X}}", {}, "agents.yaml: gateway.token: expected either file or env, and not both"),
+        ("gatway: {}", {}, "agents.yaml: gatway: expected no setting of this name"),
+        ("notify: {}", {}, "agents.yaml: notify.outbox: expected a value, got none"),
+        ("sweep_s: -1", {}, "agents.yaml: sweep_s: expected greater than 0, got -1"),
+        (None, {"RATER_SWEEP_S": "soon"}, "RATER_SWEEP_S: sweep_s: expected a valid number, unable to parse string as a number, got 'soon'"),
+        (None, {"RATER_SWEEP_S": "["}, "RATER_SWEEP_S: expected a value as in YAML: line 1: expected the node content, but found '<stream end>'"),
+        ("a: b: c", {}, "agents.yaml: expected YAML: line 1: mapping values are not allowed here"),
+        ("- 1", {}, "agents.yaml: expected names with values, got list"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line(
+    text: str | None, environment: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    """Where, which field, what was expected, what was found; never a secret."""
+    with pytest.raises(RaterError) as raised:
+        read(text, tmp_path, **environment)
+    assert str(raised.value).removeprefix(f"{tmp_path}/") == said
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """Said with its name."""
+    with pytest.raises(RaterError, match=r"nowhere\.yaml: settings cannot be read"):
+        read_settings(AgentsSettings, tmp_path / "nowhere.yaml", {})

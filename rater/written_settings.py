@@ -30,15 +30,42 @@ def read_settings(model: type[_Model], path: Path | None, environment: Mapping[s
 
     Raises RaterError with one line: which field, what was expected, what was found.
     """
+    settings, wrong = _read(model, path, environment)
+    if settings is None:
+        raise RaterError(wrong[0])
+    return settings
+
+
+def wrong_settings(
+    model: type[BaseModel], path: Path | None, environment: Mapping[str, str] | None = None
+) -> list[str]:
+    """What is wrong with the settings, one line for each value; none where `read_settings` takes them."""
+    try:
+        return _read(model, path, environment)[1]
+    except RaterError as unreadable:
+        return [str(unreadable)]
+
+
+def variables_of(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[str]:
+    """The name of every variable that can set a field of the model, or of a model in it."""
+    for name, field in model.model_fields.items():
+        yield variable_of((*above, name))
+        inner = _model_in(field.annotation)
+        if inner is not None:
+            yield from variables_of(inner, (*above, name))
+
+
+def _read(
+    model: type[_Model], path: Path | None, environment: Mapping[str, str] | None
+) -> tuple[_Model | None, list[str]]:
     written = {} if path is None else _read_yaml(path)
     variables = dict(_variables(model, os.environ if environment is None else environment))
     for place, value in variables.items():
         _put(written, place, value)
     try:
-        return model.model_validate(written)
+        return model.model_validate(written), []
     except ValidationError as wrong:
-        first = wrong.errors(include_url=False)[0]
-        raise RaterError(_line_of(first, path, variables)) from wrong
+        return None, [_line_of(error, path, variables) for error in wrong.errors(include_url=False)]
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -34,6 +34,9 @@ COMMANDS = {
     "metrics": "metrics",
     "acls": "acls",
     "tenant": "tenant",
+    "config": "config",
+    "doctor": "doctor",
+    "top": "top",
 }
 
 

@@ -11,6 +11,7 @@ import msgspec
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
@@ -75,7 +76,7 @@ def ls(
         source = f"{about.source.topic}/{about.source.partition}@{about.source.offset}"
         at = letter.refused_at.isoformat() if letter.refused_at else ""
         why = (about.reason.value, about.field or "", about.message)
-        table.add_row(about.id[:12], source, at, letter.owner, *why, letter.state.value)
+        table.add_row(*map(escape, (about.id[:12], source, at, letter.owner, *why, letter.state.value)))
     Console().print(table)
     typer.echo(f"{len(letters)} dead letters", err=True)
 
@@ -224,11 +225,11 @@ def _print(letter: Letter) -> None:
     table = Table(show_header=False)
     for name, value in _facts(letter).items():
         if name not in ("raw", "history") and value is not None:
-            table.add_row(name, str(value))
+            table.add_row(name, escape(str(value)))
     for audit in letter.history:
         came = {True: ": accepted", False: ": refused again", None: ""}[audit.accepted]
         note = f" ({audit.note})" if audit.note else ""
-        table.add_row("history", f"{audit.at.isoformat()} {audit.action.value} by {audit.by}{came}{note}")
+        table.add_row("history", f"{audit.at.isoformat()} {audit.action.value} by {escape(audit.by + came + note)}")
     Console().print(table)
     typer.echo(letter.letter.raw)
     if letter.state is LetterState.WAITING:

@@ -19,6 +19,7 @@ class LetterAction(ClosedList):
 
     REPLAYED = "replayed"  # its bytes were given to the rater again
     DROPPED = "dropped"  # it will never be rated; it stays in the topic until its retention ends
+    LOOKED = "looked"  # `rater doctor` asked the broker for its time; about no letter
 
 
 class LetterState(ClosedList):

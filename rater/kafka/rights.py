@@ -20,7 +20,8 @@ from aiokafka.errors import (
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Bytes, Int16, Int32, Schema, String
 
-from rater.kafka.connect import connection, reachable
+from rater.kafka.connect import WRITE, connection, reachable
+from rater.kafka.refused import DeniedError
 from rater.kafka.settings import KafkaSettings
 
 #: Kafka's codes of operations, by the names that access rules use.
@@ -181,6 +182,17 @@ async def missing_rights(
         for name in transactional_ids:
             missing += await _missing_on_id(client, name)
     return missing
+
+
+async def coordinator_answers(settings: KafkaSettings, transactional_id: str) -> int:
+    """The broker that coordinates a transactional id; DeniedError where that may not be seen."""
+    async with reachable(settings, _Client(**connection(settings)), WRITE) as client:
+        try:
+            return await _patiently(
+                partial(client.coordinator_lookup, CoordinationType.TRANSACTION, transactional_id)
+            )
+        except TransactionalIdAuthorizationFailed:
+            raise DeniedError(settings, f"Describe transactional id {transactional_id}") from None
 
 
 async def _missing_on_topics(client: AIOKafkaClient, topics: Mapping[str, Iterable[str]]) -> list[str]:

@@ -81,7 +81,7 @@ def wrong_values(wrong: ValidationError, name_of: Callable[[str], str]) -> list[
     lines = []
     for error in wrong.errors():
         place = ".".join(map(str, error["loc"]))
-        message = error["msg"].removeprefix("Value error, ")
+        message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
         got = "" if error["type"] in ("missing", "value_error") else f", got {str(error['input'])[:80]!r}"
         lines.append(f"{name_of(place)}: {message[0].lower()}{message[1:]}{got}")
     return lines

@@ -41,6 +41,8 @@ def config_of(topic: Topic, brokers: int) -> dict[str, str]:
         "min.insync.replicas": str(min(topic.min_insync_replicas, max(1, brokers - 1))),
         "max.message.bytes": str(MESSAGE_BYTES_MAX),
     }
+    if topic.timestamps == "broker":
+        config["message.timestamp.type"] = "LogAppendTime"
     if topic.cleanup_policy == "delete":
         config["retention.ms"] = str(topic.retention_hours * _HOUR_MS if topic.retention_hours else -1)
     return config

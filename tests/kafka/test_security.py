@@ -120,7 +120,7 @@ def test_who_is_not_believed(guarded: Guarded, tmp_path: Path) -> None:
         (mtls | {"RATER_KEY_FILE": str(wrong)}, 2, "expected a certificate and its key in"),
         (mtls | {"RATER_CERTIFICATE_FILE": "", "RATER_KEY_FILE": ""}, 7, "Does it expect another RATER_SECURITY, or a certificate?"),
         (mtls | {"RATER_SECURITY": "PLAINTEXT"}, 7, "Does it expect another RATER_SECURITY, or a certificate?"),
-        (mtls | {"RATER_SECURITY": "TLS"}, 2, "RATER_SECURITY: input should be 'PLAINTEXT', 'SSL'"),
+        (mtls | {"RATER_SECURITY": "TLS"}, 2, "RATER_SECURITY: expected 'PLAINTEXT', 'SSL'"),
     ]  # fmt: skip
     for environment, code, said in table:
         ran = rater(asked, environment)

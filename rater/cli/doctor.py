@@ -1,0 +1,107 @@
+"""`rater doctor`: look at everything around a rater, and say what is wrong and what to type."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from rater.agents.settings import AgentsSettings
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.deploy.held import service_named
+from rater.deploy.services import SERVICES, Service
+from rater.doctor import cluster, outside
+from rater.doctor.check import Check, State, looked
+from rater.exits import Exit
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
+from rater.written_settings import read_settings
+
+_COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.SKIPPED: "dim"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+    prefix: Prefix = "",
+    config: Annotated[Path | None, typer.Option(help="The agents' settings: where gateway and mail are.")] = None,
+    service: Annotated[
+        str | None,
+        typer.Option(help="Whose rights the user must have; the service that RATER_USERNAME names, or operators."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """Check settings, certificates, broker, rights, topics, clocks, decks, gateway and mail; exit 1 if any fails.
+
+    It writes one record, to the topic dlq-audit: the broker stamps it, which tells its time.
+
+    Example: rater doctor --bootstrap 127.0.0.1:9092 --config agents.yaml
+    """
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is in the checks
+    checks = asyncio.run(_look(bootstrap, prefix, config, service))
+    if json:
+        typer.echo(orjson.dumps([msgspec.to_builtins(check) for check in checks]))
+    else:
+        _print(checks)
+    if any(check.state is State.FAIL for check in checks):
+        raise typer.Exit(Exit.FAILED)
+
+
+async def _look(bootstrap: str, prefix: str, config: Path | None, service: str | None) -> list[Check]:
+    checks = [outside.settings(config, os.environ)]
+    if checks[0].state is State.OK:
+        kafka = kafka_settings(bootstrap, prefix)
+        agents = read_settings(AgentsSettings, config)
+        checks.append(outside.certificates(kafka))
+        checks += await _cluster(kafka, _service_of(service, kafka))
+        checks.append(await looked("gateway", partial(outside.gateway, agents.gateway)))
+        checks.append(await looked("smtp", partial(outside.smtp, agents.notify)))
+    return checks
+
+
+async def _cluster(kafka: KafkaSettings, service: Service) -> list[Check]:
+    """The broker, and if it answers what is on it."""
+    first = await looked("broker", partial(cluster.broker, kafka), "rater dev kafka status")
+    looks: dict[str, tuple[Callable[[], Awaitable[Check]], str]] = {
+        "rights": (partial(cluster.rights, kafka, service), f"rater acls --service {service.name}"),
+        "topics": (partial(cluster.topics, kafka), "rater topics apply"),
+        "partitions": (partial(cluster.partitions, kafka), "rater topics apply"),
+        "coordinator": (partial(cluster.coordinator, kafka), "rater topics diff"),
+        "clock": (partial(cluster.clock, kafka), "rater topics apply"),
+        "switches' clocks": (partial(cluster.switch_clocks, kafka), "rater topics apply"),
+        "decks": (partial(cluster.decks, kafka), "rater topics apply"),
+    }
+    if first.state is not State.OK:
+        return [first, *(Check(name, State.SKIPPED, "the broker does not answer") for name in looks)]
+    return [first, *[await looked(name, look, fix) for name, (look, fix) in looks.items()]]
+
+
+def _service_of(named: str | None, kafka: KafkaSettings) -> Service:
+    """The one that is named, else the one whose user this is, else the operators."""
+    if named is not None:
+        return service_named(named)
+    users = {service.user: service for service in SERVICES}
+    return users.get(kafka.username or "", users["rater-operators"])
+
+
+def _print(checks: list[Check]) -> None:
+    table = Table("state", "check", "cause", "what to type")
+    for check in checks:
+        table.add_row(
+            f"[{_COLOURS[check.state]}]{check.state.value}[/]", check.name, escape(check.cause), escape(check.fix)
+        )
+    Console().print(table)
+    failed = sum(check.state is State.FAIL for check in checks)
+    typer.echo(f"{failed} of {len(checks)} checks fail", err=True)

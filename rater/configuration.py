@@ -1,0 +1,99 @@
+"""Everything that a deployment sets, in one look: the environment of every service, and the agents' file.
+
+Refuses to know what the settings are for.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from rater.agents.settings import AgentsSettings
+from rater.certificates import expires_at
+from rater.errors import RaterError
+from rater.kafka.connect import connection
+from rater.kafka.settings import KafkaSettings, WorkerSettings, variable_of, wrong_values
+from rater.secret_source import SecretSource
+from rater.written_settings import read_settings, variables_of, wrong_settings
+
+#: Variables that belong to no model: options of commands, and where pages are served.
+OTHERS = frozenset(
+    {"RATER_GATEWAY_TOKEN", "RATER_OPERATOR", "RATER_WEBHOOK_SECRET", "RATER_WEB_HOST", "RATER_WEB_PORT"}
+)
+_FLAT: tuple[type[BaseModel], ...] = (KafkaSettings, WorkerSettings)
+
+
+def known_variables() -> frozenset[str]:
+    """Every variable that means something to rater."""
+    flat = {variable_of(name) for model in _FLAT for name in model.model_fields}
+    return OTHERS | flat | set(variables_of(AgentsSettings))
+
+
+def wrong_in(path: Path | None, environment: Mapping[str, str]) -> list[str]:
+    """What is wrong, one line for each: values, names that nobody reads, files and secrets that are not there."""
+    found = [*_unknown(environment), *wrong_settings(AgentsSettings, path, environment)]
+    for model in _FLAT:
+        found += _wrong_in_environment(model, environment)
+    return found or [*_wrong_files(path, environment)]
+
+
+def in_force(path: Path | None, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The settings as they hold, defaults included; of secrets only the places.  RaterError if one is wrong."""
+    kafka, worker = (model(**_given(model, environment)) for model in _FLAT)
+    agents = read_settings(AgentsSettings, path, environment)
+    return {
+        "kafka": kafka.model_dump(mode="json"),
+        "worker": worker.model_dump(mode="json"),
+        "agents": agents.model_dump(mode="json"),
+    }
+
+
+def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
+    """A misspelt variable would otherwise do nothing."""
+    known = known_variables()
+    for name in sorted(environment):
+        if name.startswith("RATER_") and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            yield f"{name}: nothing reads this variable" + (f"; {near[0]}?" if near else "")
+
+
+def _given(model: type[BaseModel], environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name in model.model_fields if (value := environment.get(variable_of(name)))}
+
+
+def _wrong_in_environment(model: type[BaseModel], environment: Mapping[str, str]) -> list[str]:
+    try:
+        model(**_given(model, environment))
+    except ValidationError as wrong:
+        return wrong_values(wrong, variable_of)
+    return []
+
+
+def _wrong_files(path: Path | None, environment: Mapping[str, str]) -> Iterator[str]:
+    """Values are right; now what they name is looked at."""
+    kafka = KafkaSettings(**_given(KafkaSettings, environment))  # type: ignore[arg-type]  # pydantic reads texts
+    try:
+        connection(kafka)
+        for certificate in (kafka.ca_file, kafka.certificate_file):
+            if certificate is not None:
+                expires_at(certificate)
+    except RaterError as wrong:
+        yield str(wrong)
+    for place, source in _secrets(read_settings(AgentsSettings, path, environment)):
+        try:
+            source.read(place)
+        except RaterError as wrong:
+            yield str(wrong)
+
+
+def _secrets(value: object, place: str = "") -> Iterator[tuple[str, SecretSource]]:
+    if isinstance(value, SecretSource):
+        yield place, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name), f"{place}.{name}" if place else name)
+    elif isinstance(value, tuple | list):
+        for number, inner in enumerate(value):
+            yield from _secrets(inner, f"{place}.{number}")

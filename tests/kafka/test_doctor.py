@@ -1,0 +1,172 @@
+"""`rater doctor` on a real broker: what is broken is found, with its cause and what to type."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+
+from rater.contracts.codec import encode_input
+from rater.core.inputs import DeckActivated, TenantConfigured
+from rater.core.step import EVERY_TENANT
+from rater.demo.rates import bundled_deck
+from rater.doctor.check import State
+from rater.doctor.cluster import skew
+from rater.kafka.connect import connection, reachable
+from rater.kafka.local import free_ports
+from tests.conftest import ROOT
+from tests.kafka.deployment import Deployment, until
+
+AT = "2025-01-01T00:00:00Z"
+
+
+def doctor(
+    bootstrap: str, prefix: str = "", *words: str, code: int = 0, **environment: str
+) -> dict[str, dict[str, Any]]:
+    """Check name to check."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RATER_")}
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "rater",
+            "doctor",
+            "--json",
+            f"--bootstrap={bootstrap}",
+            f"--prefix={prefix}",
+            *words,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=clean | environment,
+    )
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    return {check["name"]: check for check in json.loads(ran.stdout)}
+
+
+def states(checks: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {name: check["state"] for name, check in checks.items()}
+
+
+@contextmanager
+def mail_server() -> Iterator[int]:
+    controller = Controller(Sink(), hostname="127.0.0.1", port=free_ports(1)[0])
+    controller.start()
+    try:
+        yield controller.port
+    finally:
+        controller.stop()
+
+
+def test_everything_is_well(deployment: Deployment, tmp_path: Path) -> None:
+    """A deck is published and in force, a gateway and a mail server answer: nothing fails."""
+    deck = bundled_deck()
+    gateway = subprocess.Popen(
+        [sys.executable, "-m", "rater", "dev", "gateway", "--port", "0", "--log", str(tmp_path / "charges")],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    worker = deployment.start("worker-0")
+    try:
+        assert gateway.stdout is not None
+        address = gateway.stdout.readline().decode().strip()
+        deployment.publish(
+            [
+                ("rate-decks", deck.version, encode_input(deck)),
+                ("commands", "contoso", encode_input(TenantConfigured(tenant="contoso", id="1", at=AT, currency="USD"))),
+                ("commands", EVERY_TENANT, encode_input(DeckActivated(tenant=EVERY_TENANT, id="2", at=AT, version=deck.version))),
+                ("cdrs", "contoso", b"{}"),
+            ]
+        )  # fmt: skip
+        until(lambda: len(worker.told("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
+        with mail_server() as port:
+            config = tmp_path / "agents.yaml"
+            config.write_text(
+                f"gateway: {{url: {address}}}\n"
+                f"notify: {{outbox: x.db, email: {{host: 127.0.0.1, port: {port}, security: none,"
+                " sender: rater@carrier.example, recipients: {}}}\n"
+            )
+            checks = doctor(deployment.settings.bootstrap, deployment.settings.prefix, "--config", str(config))
+    finally:
+        gateway.terminate()
+        gateway.communicate()
+    expected = dict.fromkeys(checks, "ok") | {"certificates": "skipped"}
+    assert states(checks) == expected, checks
+    assert "1 published, 1 in force" in checks["decks"]["cause"]
+
+
+def test_what_is_missing_is_named_with_what_to_type(deployment: Deployment, tmp_path: Path) -> None:
+    """No deck; a gateway and a mail server where nobody listens; topics of another deployment that are not there."""
+    settings = deployment.settings
+    (port,) = free_ports(1)
+    config = tmp_path / "agents.yaml"
+    config.write_text(
+        f"gateway: {{url: 'http://127.0.0.1:{port}'}}\n"
+        f"notify: {{outbox: x.db, email: {{host: 127.0.0.1, port: {port}, sender: r@c.example, recipients: {{}}}}}}\n"
+    )
+    checks = doctor(settings.bootstrap, settings.prefix, "--config", str(config), code=1)
+    failed = {name: check["fix"] for name, check in checks.items() if check["state"] == "fail"}
+    assert failed == {
+        "decks": "rater publish --deck prices.csv",
+        "gateway": f"curl -v http://127.0.0.1:{port}",
+        "smtp": f"openssl s_client -connect 127.0.0.1:{port} -starttls smtp",
+    }
+    checks = doctor(settings.bootstrap, "nowhere-", code=1)
+    assert (checks["topics"]["state"], checks["topics"]["fix"]) == ("fail", "rater topics apply")
+    assert "no topic nowhere-" in checks["partitions"]["cause"]
+
+
+def test_topics_that_differ(deployment: Deployment) -> None:
+    """One topic of the rating task has more partitions than the others: tenants would land in two places."""
+    settings = deployment.settings
+
+    async def grow() -> None:
+        async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
+            await admin.delete_topics([settings.topic("debits")])
+            await admin.create_topics([NewTopic(settings.topic("debits"), 7, 1)])
+
+    asyncio.run(grow())
+    checks = doctor(settings.bootstrap, settings.prefix, code=1)
+    assert "debits has 7" in checks["partitions"]["cause"]
+    assert (checks["topics"]["state"], checks["topics"]["fix"]) == ("warn", "rater topics diff")
+
+
+def test_nobody_answers() -> None:
+    """The broker fails, what lies on it is not looked at; wrong settings end the look at once."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        checks = doctor(f"127.0.0.1:{probe.getsockname()[1]}", code=1)
+    assert [name for name, state in states(checks).items() if state == "fail"] == ["broker"]
+    assert states(checks)["decks"] == "skipped"
+    checks = doctor("127.0.0.1:1", code=1, RATER_SECURITY="TLS", RATER_PASWORD_FILE="x")
+    assert list(checks) == ["settings"]
+    assert "RATER_PASWORD_FILE: nothing reads this variable; RATER_PASSWORD_FILE?" in checks["settings"]["cause"]
+    assert checks["settings"]["fix"] == "rater config check"
+
+
+@pytest.mark.parametrize(
+    ("broker", "state", "said"),
+    [
+        (100.0, State.OK, "differ by at most"),
+        (101.05, State.WARN, "1.050 s ahead of"),
+        (98.0, State.WARN, "1.999 s behind"),
+        (140.0, State.FAIL, "40.000 s ahead of"),
+        (0.0, State.FAIL, "behind"),
+    ],
+)
+def test_clocks(broker: float, state: State, said: str) -> None:
+    """The broker's time lies between two of ours, 100.00 and 100.00 plus the time of the request, or clocks differ."""
+    check = skew(broker, 100.0, 100.0)
+    assert (check.state, said in check.cause) == (state, True), check.cause

@@ -79,6 +79,7 @@ def add_pages(app: AgentsApp, agents: Agents) -> None:
     """Everything that the web port answers; what else is mounted in this app is added here."""
     pages.add_health(app, agents)
     pages.add_webhooks(app, agents)
+    pages.add_answers(app, agents)
 
 
 def _add_agents(app: AgentsApp, agents: Agents, kafka: KafkaSettings) -> None:

@@ -58,12 +58,19 @@ def add_webhooks(app: Any, agents: Agents) -> None:
     app.web.web_app.router.add_post(PAYMENTS_WEBHOOK, respond)
 
 
+def add_answers(app: Any, agents: Agents) -> None:
+    """GET /v1/authorize, where switches are served."""
+    if agents.switchboard is not None:
+        agents.switchboard.add_to(app.web.web_app.router)
+
+
 def waiting_for(agents: Agents) -> list[str]:
     """What is missing until the agents are ready; nothing when they are."""
     missing = {
         "gateway and outbox": agents.opened.is_set(),
         "balances and recharges to be read": agents.follower.caught_up,
-        "the group": agents.assigned is not None,
+        "state and running calls to be read": agents.switchboard is None or agents.switchboard.ready,
+        "the group": agents.assigned is not None or not agents.shares,
     }
     return [name for name, there in missing.items() if not there]
 

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from rater.agents.follower import Follower
 from rater.agents.payments import Payments
 from rater.agents.settings import AgentsSettings
+from rater.agents.switchboard import Switchboard
 from rater.agents.telling import Telling
 from rater.agents.tenants import TOPICS, Tenants
 from rater.agents.ticking import Ticking
@@ -51,6 +52,7 @@ class Agents(Service):
         self.payments: Payments | None = None
         self.receiver: WebhookReceiver | None = None
         self.telling: Telling | None = None
+        self.switchboard: Switchboard | None = None
         #: Set when everything is open; streams wait for it.
         self.opened = asyncio.Event()
         #: The partitions that the group gave to this process, by topic; None before it gave any.
@@ -63,11 +65,20 @@ class Agents(Service):
         self._set_up_payments()
         if settings.telling_instance in (None, instance):
             self._set_up_notices()
+        if settings.switches is not None:
+            self.switchboard = Switchboard(
+                kafka, rating, settings.switches, self.metrics, self.publisher.publish, self.owns_calls_of
+            )
 
     @property
     def ready(self) -> bool:
         """Whether everything is open, what is known is up to date, and the group has given partitions."""
         return self.opened.is_set() and self.follower.caught_up and self.assigned is not None
+
+    @property
+    def shares(self) -> bool:
+        """Whether there is anything that the group shares out."""
+        return self.payments is not None or self.telling is not None
 
     def owns_recharges_of(self, tenant: str) -> bool:
         """Whether this process pays for and ticks for a tenant."""
@@ -76,6 +87,10 @@ class Agents(Service):
     def owns_events_of(self, tenant: str) -> bool:
         """Whether this process tells of a tenant."""
         return self._owns("account-events", tenant)
+
+    def owns_calls_of(self, tenant: str) -> bool:
+        """Whether this process orders the end of a tenant's calls; all do where the group shares nothing out."""
+        return self.assigned is None or any(self._owns(topic, tenant) for topic in self.assigned)
 
     async def publish_command(self, command: PaymentSucceeded | PaymentFailed | Tick) -> None:
         """Return once a command is stored; raises NotStored."""
@@ -122,6 +137,11 @@ class Agents(Service):
     @Service.task
     async def _follow(self) -> None:
         await self.follower.run()
+
+    @Service.task
+    async def _serve_switches(self) -> None:
+        if self.switchboard is not None:
+            await self.switchboard.run()
 
     @Service.task
     async def _send(self) -> None:

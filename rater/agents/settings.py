@@ -1,11 +1,12 @@
 """What the agents do and how often: one model for the file of `rater agents --config` and for RATER_... variables.
 
-Without a gateway nobody is asked for payments here, without `notify` nothing is told: an operator may run each in
-a deployment of its own.  Refuses to know secrets: it names places.
+Without a gateway nobody is asked for payments here, without `notify` nothing is told, without `switches` none is
+answered: an operator may run each in a deployment of its own.  Refuses to know secrets: it names places.
 """
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rater.agents.switchboard import SwitchSettings
 from rater.notify.settings import NotifySettings
 from rater.payments.settings import GatewaySettings
 
@@ -17,6 +18,7 @@ class AgentsSettings(BaseModel):
 
     gateway: GatewaySettings | None = None
     notify: NotifySettings | None = None
+    switches: SwitchSettings | None = None
 
     #: Only the process with this `--instance` tells; every process with `notify` if not said.  An outbox is one
     #: file on one disk: where several tell, a message may come again, with the same key, after a partition moved.

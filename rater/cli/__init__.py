@@ -36,7 +36,6 @@ COMMANDS = {
     "tenant": "tenant",
     "config": "config",
     "doctor": "doctor",
-    "top": "top",
 }
 
 

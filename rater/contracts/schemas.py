@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from rater.contracts.call_control import CallCommand, CallEvent
 from rater.contracts.commits import Commit
 from rater.contracts.dead_letters import DlqAudit
 from rater.contracts.topics import FOLDER as TOPICS
@@ -26,6 +27,8 @@ RECORDS: dict[str, tuple[str, Any]] = {
     "rate-decks": ("RateDeck", RateDeck),
     "commits": ("Commit", Commit),
     "dlq-audit": ("DlqAudit", DlqAudit),
+    "call-events": ("CallEvent", CallEvent),
+    "call-commands": ("CallCommand", CallCommand),
     **{topic: (type.__name__, type) for type, topic in TOPIC_OF.items()},
 }
 

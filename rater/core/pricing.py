@@ -24,6 +24,7 @@ from rater.core.tariff import Rate, Tariff, charge
 #: Answers of the decision table; they depend on nothing but their key.
 _ROUTES: dict[tuple[object, ...], Route] = {}
 _ROUTES_MAX = 65_536
+EMERGENCY_RULE = "23 emergency"
 _FREECALL = "FREECALL"
 
 
@@ -55,7 +56,10 @@ class Case(msgspec.Struct, frozen=True, gc=False):
 
 
 def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool) -> Priced:
-    """The decision order: not connected, emergency, internal, then the table."""
+    """The decision order: not connected, emergency, internal, then the table.
+
+    Takes the pools' minutes; the money is still to be debited.  Authorisation asks it on an overlay that it drops.
+    """
     cdr = call.cdr
     seconds = cdr.duration_s
     if cdr.authorized_s is not None and cdr.authorized_s < seconds:
@@ -64,7 +68,7 @@ def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, eme
     if not minutes:
         return Priced("73 not connected", 0, ())
     if emergency:
-        return Priced("23 emergency", minutes, (Segment(Pocket.FREE, minutes),))
+        return Priced(EMERGENCY_RULE, minutes, (Segment(Pocket.FREE, minutes),))
     if call.internal:
         return Priced("15 internal", minutes, (Segment(Pocket.FREE, minutes),))
     tariff = _tariff(step, cdr.answered_at)
@@ -172,11 +176,16 @@ def _may_spend(account: Account, route: Route) -> bool:
     return account.credits and route.may_spend
 
 
-def _tariff(step: Step, at: datetime) -> Tariff | None:
-    """The deck in force when the call started: the tenant's own, else the one that every tenant has."""
+def deck_in_force(step: Step, at: datetime) -> str | None:
+    """The deck's version when the call started: the tenant's own, else the one that every tenant has."""
     version = _in_force(step.account, at)
     if version is None and (everybody := step.state.account(NO_TENANT)) is not None:
         version = _in_force(everybody, at)
+    return version
+
+
+def _tariff(step: Step, at: datetime) -> Tariff | None:
+    version = deck_in_force(step, at)
     return None if version is None else step.rules.tariffs[version]
 
 

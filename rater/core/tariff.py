@@ -67,6 +67,21 @@ def charge(rate: Rate, seconds: int) -> int:
     return half_up(rate.price * billed_seconds(seconds, rate.first_s, rate.next_s), 60)
 
 
+def affordable_seconds(rate: Rate, amount: int, seconds_max: int) -> int:
+    """The most seconds, up to `seconds_max`, whose charge with connection fee is at most the amount; 0 for none."""
+    left = amount - rate.fee
+    if left < 0:
+        return 0
+    if not rate.price:
+        return seconds_max
+    # The greatest number of billed seconds that still rounds (half up) to at most what is left.
+    billable = (60 * left + 29) // rate.price
+    if billable < rate.first_s:
+        return 0
+    seconds = rate.first_s + (billable - rate.first_s) // rate.next_s * rate.next_s
+    return min(seconds, seconds_max)
+
+
 class Tariff:
     """One version of a deck, indexed for longest-prefix match."""
 

@@ -41,6 +41,7 @@ SERVICES = (
         frozenset(
             {
                 "authorisation replica",
+                "call control",
                 "clock",
                 "notification agent",
                 "payment gateway",
@@ -51,7 +52,10 @@ SERVICES = (
         group="rater-agents",
     ),
     Service(
-        "switches", "publish call records, obey service states", frozenset({"switches"}), group="rater-switches"
+        "switches",
+        "publish call records and events, obey service states and call commands",
+        frozenset({"switches"}),
+        group="rater-switches",
     ),
     Service(
         "publisher", "publishes records, commands, decks: `rater publish`", frozenset({"admins", "rater publish"})

@@ -5,6 +5,7 @@ Refuses to know metrics.  A tenant, a user or a number is never a label: who it 
 
 import msgspec
 
+from rater.contracts.call_control import DisconnectReason
 from rater.core.catalogue import SKUS
 from rater.core.country_names import ISO_COUNTRIES
 from rater.core.entitlements import DIAL_OUT_FAMILY
@@ -83,6 +84,13 @@ class AuthorizationAnswer(ClosedList):
     UNKNOWN = "unknown"  # no such tenant, or its partition is not restored yet
 
 
+class CallEventResult(ClosedList):
+    """What became of what a switch told of a running call."""
+
+    TAKEN = "taken"
+    UNREADABLE = "unreadable"  # no record of this contract
+
+
 class GatewayAnswer(ClosedList):
     """What the payment gateway answered."""
 
@@ -158,6 +166,8 @@ PARTITION_STATE = _of("state", PartitionState)
 RECHARGE_RESULT = _of("result", RechargeResult)
 STANDING = _of("standing", Standing)
 AUTHORIZATION_ANSWER = _of("answer", AuthorizationAnswer)
+CALL_EVENT_RESULT = _of("result", CallEventResult)
+DISCONNECT_REASON = _of("reason", DisconnectReason)
 GATEWAY_ANSWER = _of("answer", GatewayAnswer)
 WEBHOOK_RESULT = _of("result", WebhookResult)
 CHANNEL = _of("channel", Channel)

@@ -191,6 +191,15 @@ AUTHORIZATIONS = _counter(
 AUTHORIZATION_SECONDS = _histogram(
     "rater_authorization_seconds", "Answering a switch that asked whether a call may start.", ANSWER_BUCKETS_S
 )
+RUNNING_CALLS = _gauge("rater_running_calls", "calls", "Calls that switches told of and that run now.")
+CALL_EVENTS = _counter(
+    "rater_call_events_total", "events", "What switches told of running calls, by what was done with it.",
+    labels.CALL_EVENT_RESULT,
+)  # fmt: skip
+DISCONNECTS = _counter(
+    "rater_disconnects_total", "orders", "Orders to end a running call, repetitions included.",
+    labels.DISCONNECT_REASON,
+)  # fmt: skip
 NOTIFICATIONS = _counter(
     "rater_notifications_total", "messages", "E-mails and webhooks to people, by result.",
     labels.CHANNEL, labels.NOTIFICATION_RESULT,
@@ -218,5 +227,5 @@ METRICS = (
     CONSERVATION_DIFFERENCE, SEQUENCE_BREAKS, LATENCY, BATCH_SECONDS, COMMIT_SECONDS, COMMITS, LAG_RECORDS,
     LAG_SECONDS, LAST_COMMIT, PARTITIONS, REBALANCES, RESTORE_SECONDS, USAGE_INDEX, RECHARGES,
     RECHARGES_IN_FLIGHT, TENANTS, GATEWAY_ANSWERS, PAYMENT_WEBHOOKS, AUTHORIZATIONS, AUTHORIZATION_SECONDS,
-    NOTIFICATIONS, NOTIFICATIONS_WAITING, UNREADABLE, CERTIFICATE_EXPIRY,
+    RUNNING_CALLS, CALL_EVENTS, DISCONNECTS, NOTIFICATIONS, NOTIFICATIONS_WAITING, UNREADABLE, CERTIFICATE_EXPIRY,
 )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase, disable_created_metrics
 
+from rater.contracts.call_control import DisconnectReason
 from rater.core.entities import Account
 from rater.core.reasons import Outcome
 from rater.metrics import listed
@@ -25,6 +26,7 @@ from rater.metrics.labels import (
     PARTITIONS_MAX,
     PLAN,
     AuthorizationAnswer,
+    CallEventResult,
     CertificateUse,
     Channel,
     CommitResult,
@@ -166,6 +168,18 @@ class Metrics:
         """A switch was answered."""
         self._counter(listed.AUTHORIZATIONS, answer).inc()
         self._histogram(listed.AUTHORIZATION_SECONDS).observe(seconds)
+
+    def running_calls(self, calls: int) -> None:
+        """How many calls run now."""
+        self._gauge(listed.RUNNING_CALLS).set(calls)
+
+    def call_event(self, result: CallEventResult) -> None:
+        """A switch told of a running call."""
+        self._counter(listed.CALL_EVENTS, result).inc()
+
+    def disconnect(self, reason: DisconnectReason) -> None:
+        """A switch is ordered to end a call."""
+        self._counter(listed.DISCONNECTS, reason).inc()
 
     def notification(self, channel: Channel, result: NotificationResult) -> None:
         """A message to people was sent, or not."""

@@ -113,6 +113,15 @@ _BROKEN = (
         Unit.SECONDS,
     ),
     panel(
+        "Running calls",
+        "Calls that switches told of, and orders to end one, each minute: credit ran out while it ran.",
+        [
+            Query(f"max({m.RUNNING_CALLS.name})", "running"),
+            rate(m.DISCONNECTS, "reason", times="* 60"),
+            rate(m.CALL_EVENTS, "result", times="* 60"),
+        ],
+    ),
+    panel(
         "Messages to people",
         "E-mails and webhooks, each minute.",
         [

@@ -40,13 +40,13 @@ class EmbeddedEngine:
     """The rater in this process, without a file."""
 
     def __init__(self, settings: RatingSettings) -> None:
-        self._memory = Memory()
-        self._rules = Rules(settings, Tariffs())
+        self.memory = Memory()
+        self.rules = Rules(settings, Tariffs())
         self._submitted = {"cdrs": 0, "commands": 0}
 
     def publish(self, deck: RateDeck) -> None:
         """See Engine."""
-        self._rules.tariffs.publish(deck)
+        self.rules.tariffs.publish(deck)
 
     def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
         """See Engine."""
@@ -54,19 +54,19 @@ class EmbeddedEngine:
         source = Source(topic, 0, self._submitted[topic])
         self._submitted[topic] += 1
         record = Record("cdr" if kind == "cdr" else "command", source, raw)
-        batch = run_batch(self._memory, self._rules, [record])
-        self._memory.merge(batch.state)
+        batch = run_batch(self.memory, self.rules, [record])
+        self.memory.merge(batch.state)
         return next(iter(batch.counts)), batch.outputs
 
     def account(self, tenant: str) -> Account:
         """See Engine."""
-        account = State(self._memory).account(tenant)
+        account = State(self.memory).account(tenant)
         assert account is not None, tenant
         return account
 
     def pool(self, tenant: str, name: str) -> PoolUse | None:
         """See Engine."""
-        return pool_use(State(self._memory), self._rules.settings, self.account(tenant), name)
+        return pool_use(State(self.memory), self.rules.settings, self.account(tenant), name)
 
     def close(self) -> None:
         """See Engine."""

@@ -255,7 +255,7 @@ def test_the_engine_reads_its_own_state() -> None:
     """Every entity survives being written and read, which is how a batch gets its own copy."""
     world = World(funds="5").user("ada", "US", "MCOPSTN8", "MCOPSTNPP")
     world.call(US, 121 * 60)
-    memory = world.engine._memory
+    memory = world.engine.memory
     for kind, entities in memory.entities.items():
         for entity in entities.values():
             assert msgspec.msgpack.decode(msgspec.msgpack.encode(entity), type=type(entity)) == entity, kind

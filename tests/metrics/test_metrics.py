@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as open_metrics
 
 from rater.cli.generate import write_month
+from rater.contracts.call_control import DisconnectReason
 from rater.contracts.codec import encode_input
 from rater.core.inputs import DeckActivated, FundsAdded, RechargeSettings, Source, TenantConfigured
 from rater.core.reasons import CallType, Outcome
@@ -31,6 +32,7 @@ from rater.generate import Spec
 from rater.metrics import listed
 from rater.metrics.labels import (
     AuthorizationAnswer,
+    CallEventResult,
     CertificateUse,
     Channel,
     CommitResult,
@@ -323,6 +325,9 @@ def test_every_other_metric_moves() -> None:
     seen.gateway_answer(GatewayAnswer.DECLINED)
     seen.payment_webhook(WebhookResult.FORGED)
     seen.authorization(AuthorizationAnswer.DENIED, 0.003)
+    seen.running_calls(3)
+    seen.call_event(CallEventResult.TAKEN)
+    seen.disconnect(DisconnectReason.CREDIT_USED_UP)
     seen.notification(Channel.EMAIL, NotificationResult.SENT)
     seen.notifications_waiting(Channel.EMAIL, 7)
     seen.unreadable("balances")
@@ -342,6 +347,9 @@ def test_every_other_metric_moves() -> None:
         'rater_authorizations_total{answer="denied"}': 1,
         "rater_authorization_seconds_count": 1,
         "rater_authorization_seconds_sum": 0.003,
+        "rater_running_calls": 3,
+        'rater_call_events_total{result="taken"}': 1,
+        'rater_disconnects_total{reason="credit_used_up"}': 1,
         'rater_notifications_total{channel="email",result="sent"}': 1,
         'rater_notifications_waiting{channel="email"}': 7,
         'rater_unreadable_records_total{topic="balances"}': 1,

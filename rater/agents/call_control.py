@@ -1,0 +1,135 @@
+"""Calls in progress on Kafka: `call-events` in, `call-commands` out, and the replica's suspensions in between.
+
+At-least-once is enough: an order's id is made from tenant and usage id, and while a call goes on its order is
+repeated.  Every process knows every running call; `owns` says of which tenants it gives the orders.
+Refuses to know what carries a call, and when one must end.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+
+from rater.agents.funding import Funding, Question, Reserved, fund
+from rater.agents.replica import Replica
+from rater.agents.running_calls import SILENCE_S, RunningCalls
+from rater.contracts.call_control import CallCommand, CallEvent
+from rater.core.mediation import Refusal
+from rater.core.step import Rules
+from rater.kafka.port import Consumed
+from rater.kafka.publisher import NotStored
+from rater.metrics.labels import CallEventResult
+from rater.metrics.meter import Metrics
+
+#: How often calls whose time is used up are looked for: an order is at most so late.
+LOOK_S = 0.05
+#: After Kafka refused an order, before it is sent again.
+_BACK_OFF_S = 1.0
+
+log = structlog.get_logger("rater.agents")
+_decode = msgspec.json.Decoder(CallEvent).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class CallControl:
+    """Follows running calls and the replica's accounts; what must end is given to `order`."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        rules: Rules,
+        order: Callable[[Sequence[CallCommand]], None],
+        metrics: Metrics,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self.running = RunningCalls(self._fund)
+        self._replica, self._rules = replica, rules
+        self._order, self._metrics, self._now = order, metrics, now
+        replica.account_changed = self.account_changed
+
+    def take(self, record: Consumed) -> None:
+        """A record of `call-events`; what was published before the silence is history and costs nothing."""
+        now = self._now()
+        if record.published_ms and record.published_ms <= (now.timestamp() - SILENCE_S) * 1e3:
+            return
+        try:
+            event = _decode(record.value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+            self._metrics.call_event(CallEventResult.UNREADABLE)
+            log.warning(
+                "a call event cannot be read",
+                partition=record.partition,
+                offset=record.offset,
+                reason=str(wrong),
+            )
+            return
+        self._metrics.call_event(CallEventResult.TAKEN)
+        self._give(self.running.take(event, now))
+
+    def account_changed(self, tenant: str) -> None:
+        """The tenant's account is another one now: does its credit still carry calls?"""
+        if tenant in self.running and (account := self._replica.account(tenant)) is not None:
+            self._give(self.running.service_changed(tenant, account.service == "suspended", self._now()))
+
+    async def run(self) -> None:
+        """Look at the clock until cancelled."""
+        while True:
+            self._give(self.running.due(self._now()))
+            self._metrics.running_calls(len(self.running))
+            await asyncio.sleep(LOOK_S)
+
+    def _fund(
+        self, question: Question, started_at: datetime, at: datetime, reserved: Reserved
+    ) -> Funding | Refusal:
+        return fund(self._replica.of(question.tenant), self._rules, question, started_at, at, reserved)
+
+    def _give(self, orders: Sequence[CallCommand]) -> None:
+        if orders:
+            self._order(orders)
+
+
+class OrderSender:
+    """Publishes orders until Kafka has stored each; those of other processes' tenants are left to them."""
+
+    def __init__(
+        self,
+        publish: Callable[[str, str, bytes], Awaitable[None]],
+        owns: Callable[[str], bool],
+        metrics: Metrics,
+    ) -> None:
+        self._publish, self._owns, self._metrics = publish, owns, metrics
+        self._waiting: asyncio.Queue[CallCommand] = asyncio.Queue()
+
+    def send(self, orders: Sequence[CallCommand]) -> None:
+        """Take note of orders."""
+        for order in orders:
+            if self._owns(order.tenant):
+                self._waiting.put_nowait(order)
+
+    async def run(self) -> None:
+        """Publish until cancelled, all that wait at once; what is not stored is sent again."""
+        while True:
+            orders = [await self._waiting.get()]
+            while not self._waiting.empty():
+                orders.append(self._waiting.get_nowait())
+            outcomes = await asyncio.gather(*map(self._store, orders))
+            if not all(outcomes):
+                await asyncio.sleep(_BACK_OFF_S)
+
+    async def _store(self, order: CallCommand) -> bool:
+        facts = {"tenant": order.tenant, "usage_id": order.usage_id}
+        try:
+            await self._publish("call-commands", order.tenant, _encode(order))
+        except NotStored as wrong:
+            log.warning("an order to end a call waits", **facts, reason=str(wrong))
+            self._waiting.put_nowait(order)
+            return False
+        self._metrics.disconnect(order.reason)
+        log.info("a call must end", **facts, reason=order.reason.value, authorized_s=order.authorized_s)
+        return True

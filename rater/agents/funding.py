@@ -1,0 +1,220 @@
+"""What carries a call, and for how long: pools in their order, then credit, as the rating core would take them.
+
+The question is rated on an overlay that is dropped, as a call of the longest duration; what running calls have
+reserved is taken from pools and balance before.  Refuses to know whether the call may start: see `authorize`.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from rater.agents.reasons import Why
+from rater.contracts.codec import encode_input
+from rater.core.entities import Account
+from rater.core.inputs import CallRecord, Source
+from rater.core.instants import as_utc
+from rater.core.mediation import Mediated, Refusal, emergency_call, mediate, refusal
+from rater.core.money import ceil_div
+from rater.core.passing_time import advance
+from rater.core.pricing import EMERGENCY_RULE, Priced, deck_in_force, price_call
+from rater.core.rating import payer
+from rater.core.reasons import Anomaly, CallType, NumberType, Pocket
+from rater.core.state import Committed, State
+from rater.core.step import RESERVED_TENANTS, Rules, Step
+from rater.core.tariff import Rate, affordable_seconds, charge
+
+#: The longest that a call is authorised for, whatever carries it; who wants to go on asks again.
+AUTHORIZED_S_MAX = 86_400
+_NOWHERE = Source("authorization", 0, 0)
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that wants to start, or runs; the fields are those of its later record."""
+
+    tenant: str
+    type: CallType = CallType.USER_OUT
+    user: str | None = None
+    calling: str | None = None
+    called: str | None = None
+    number_type: NumberType = NumberType.TOLL
+    emergency: bool | None = None
+
+
+class Reserved(msgspec.Struct):
+    """What running calls of a tenant may still cost: micro-units, and minutes by the name of a pool's month."""
+
+    money: int = 0
+    pools: dict[str, int] = {}
+
+    def add(self, other: "Reserved", sign: int = 1) -> None:
+        """Add (or with -1 take away) another's."""
+        self.money += sign * other.money
+        for name, minutes in other.pools.items():
+            left = self.pools.get(name, 0) + sign * minutes
+            if left:
+                self.pools[name] = left
+            else:
+                self.pools.pop(name, None)
+
+
+class Funding(msgspec.Struct, frozen=True, kw_only=True):
+    """What carries a call: minutes of pools in their order, then money at a rate, for so many seconds in all.
+
+    `rate` is there when the subject may spend credits, even if nothing is left; `whole` says that a call longer
+    than its pools' minutes goes whole to credits (A3), `suspended` that the balance is not above zero (A5).
+    """
+
+    why: Why
+    seconds: int = 0
+    pools: tuple[tuple[str, int], ...] = ()
+    rate: Rate | None = None
+    whole: bool = False
+    suspended: bool = False
+    restricted: bool = False
+    anomalies: tuple[Anomaly, ...] = ()
+
+    @property
+    def pool_s(self) -> int:
+        """Seconds that pools carry."""
+        return 60 * sum(minutes for _, minutes in self.pools)
+
+    def reservation(self, seconds: int) -> Reserved:
+        """What so many seconds of the call take from pools and credit."""
+        left = ceil_div(seconds, 60)
+        if self.whole and self.rate is not None and seconds > self.pool_s:
+            return Reserved(_price(self.rate, seconds))
+        reserved = Reserved(0, {})
+        for name, minutes in self.pools:
+            taken = min(minutes, left)
+            if taken:
+                reserved.pools[name] = taken
+                left -= taken
+        if left and self.rate is not None:
+            reserved.money = _price(self.rate, seconds - self.pool_s)
+        return reserved
+
+
+def fund(
+    committed: Committed, rules: Rules, question: Question, started_at: datetime, at: datetime, reserved: Reserved
+) -> Funding | Refusal:
+    """What carries a call that starts (or started) at an instant, as things stand `at`; Refusal: no such call."""
+    cdr = CallRecord(
+        tenant=question.tenant,
+        usage_id="authorization",
+        type=question.type,
+        answered_at=as_utc(started_at),
+        duration_s=AUTHORIZED_S_MAX,
+        user=question.user,
+        calling=question.calling,
+        called=question.called,
+        number_type=question.number_type,
+        emergency=question.emergency,
+        received_at=as_utc(at),
+    )
+    call = mediate(cdr, encode_input(cdr))
+    state = State(committed)
+    account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
+    if account is None:
+        emergency = emergency_call(cdr, None)
+        if (refused := refusal(call, "", emergency)) is not None:
+            return refused
+        if emergency:
+            return Funding(why=Why.EMERGENCY, seconds=AUTHORIZED_S_MAX)
+        return Funding(why=Why.UNKNOWN_TENANT)
+    step = Step(state, rules, account, _NOWHERE, as_utc(at))
+    advance(step, step.at)
+    _reserve(state, account, reserved)
+    return _fund(step, call, reserved)
+
+
+def _reserve(state: State, account: Account, reserved: Reserved) -> None:
+    """As if running calls had used what they reserved."""
+    account.balance -= reserved.money
+    for name, minutes in reserved.pools.items():
+        state.pool(account.tenant, name).used += minutes
+
+
+def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
+    user, held = payer(step, call.cdr)
+    emergency = emergency_call(call.cdr, held.country)
+    refused = refusal(call, step.account.currency, emergency)
+    if refused is not None:
+        return refused
+    deck = deck_in_force(step, call.cdr.answered_at)
+    if not emergency and deck is not None and deck not in step.rules.tariffs:
+        return Funding(why=Why.NOT_READY)
+    whole = step.rules.settings.straddle == "whole_to_credits"
+    if whole:  # what pools would carry of a shorter call is asked for all the same
+        settings = msgspec.structs.replace(step.rules.settings, straddle="split")
+        step = Step(step.state, Rules(settings, step.rules.tariffs), step.account, step.source, step.at)
+    priced = price_call(step, call, user, held, emergency)
+    return msgspec.structs.replace(
+        _funding(step.account, priced, whole, reserved),
+        restricted=user is not None and user.restricted_since is not None,
+        anomalies=tuple(priced.anomalies),
+    )
+
+
+def _funding(account: Account, priced: Priced, whole: bool, reserved: Reserved) -> Funding:
+    """What the segments of the longest call say."""
+    last = priced.segments[-1]
+    pools = tuple([(part.pool, part.minutes) for part in priced.segments if part.pool is not None])
+    match last.pocket:
+        case Pocket.FREE:
+            return Funding(why=_free(priced), seconds=AUTHORIZED_S_MAX)
+        case Pocket.INCLUDED:
+            return Funding(why=Why.INCLUDED, seconds=AUTHORIZED_S_MAX)
+        case Pocket.POOL:
+            return Funding(why=Why.POOL, seconds=AUTHORIZED_S_MAX, pools=pools)
+        case Pocket.UNFUNDED:
+            minutes = Funding(why=Why.POOL, pools=pools)
+            if pools:
+                return msgspec.structs.replace(minutes, seconds=minutes.pool_s)
+            return Funding(why=_unfunded(account, priced))
+        case Pocket.CREDIT:
+            return _with_credit(account, priced, pools, whole, reserved)
+
+
+def _with_credit(
+    account: Account, priced: Priced, pools: tuple[tuple[str, int], ...], whole: bool, reserved: Reserved
+) -> Funding:
+    """Pools, then balance divided by rate; service needs a balance above zero (A5)."""
+    rate = priced.rate
+    assert rate is not None, "a segment of credit has a price"
+    money = account.balance
+    paid_s = affordable_seconds(rate, money, AUTHORIZED_S_MAX) if money > 0 else 0
+    suspended = money + reserved.money <= 0
+    carried = Funding(why=Why.POOL, pools=pools, rate=rate, whole=whole, suspended=suspended)
+    seconds = max(carried.pool_s, paid_s) if whole else min(carried.pool_s + paid_s, AUTHORIZED_S_MAX)
+    if paid_s:
+        why = Why.POOL_THEN_CREDIT if pools else Why.CREDIT
+    elif pools:
+        why = Why.POOL
+    elif suspended:
+        why = Why.CREDITS_SUSPENDED
+    else:
+        enough = affordable_seconds(rate, money + reserved.money, AUTHORIZED_S_MAX)
+        why = Why.CREDIT_RESERVED if enough else Why.CREDIT_TOO_LOW
+    return msgspec.structs.replace(carried, why=why, seconds=seconds)
+
+
+def _price(rate: Rate, seconds: int) -> int:
+    return charge(rate, seconds) + rate.fee
+
+
+def _free(priced: Priced) -> Why:
+    """Why nobody pays; a number that should not connect is no call at all."""
+    if Anomaly.UNSUPPORTED_NUMBER in priced.anomalies:
+        return Why.UNSUPPORTED_NUMBER
+    if {Anomaly.NO_RATE, Anomaly.PREMIUM_WITHOUT_RATE} & set(priced.anomalies):
+        return Why.NOT_PRICED
+    return Why.EMERGENCY if priced.rule == EMERGENCY_RULE else Why.FREE
+
+
+def _unfunded(account: Account, priced: Priced) -> Why:
+    """Why nobody has the right to spend credits on it."""
+    if Anomaly.NEEDS_PAY_AS_YOU_GO in priced.anomalies:
+        return Why.NEEDS_PAY_AS_YOU_GO
+    if Anomaly.UNKNOWN_USER in priced.anomalies:
+        return Why.UNKNOWN_USER
+    return Why.NO_CREDITS_LICENSE if account.credits else Why.CREDITS_NOT_SET_UP

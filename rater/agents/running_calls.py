@@ -1,0 +1,226 @@
+"""Calls in progress: which run, what each has reserved, and which must be ended because nothing carries them.
+
+A call is known from the first event that tells of it, and forgotten when nothing was heard of it for `SILENCE_S`.
+What it reserves reaches from its start to the instant at which it would be forgotten, or to its last authorised
+second if that comes earlier; each heartbeat asks anew what carries the call beside all others.  So while switches
+are heard, running calls together cost no more than there is, and who asks for another call is told what is left.
+
+Only a call that may spend credits is ever ended, and only once pools and credit carry none of its seconds any more:
+never an emergency call, a call that the licence includes, or one that a pool carries.  Sources: rating-rules 23,
+40, 53, 54, A5, A22.  Refuses to know Kafka, clocks, and how a call is priced.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+
+import msgspec
+
+from rater.agents.funding import AUTHORIZED_S_MAX, Funding, Question, Reserved
+from rater.contracts.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
+from rater.core.decisions import digest
+from rater.core.mediation import Refusal
+
+#: A call of which nothing was heard for so long counts as gone: three heartbeats of 30 seconds.
+SILENCE_S = 90
+#: How long an ended call keeps what it used reserved, until its record is rated.
+SETTLING_S = 60
+
+#: What carries a call that started at an instant, as things stand at another, beside what is reserved.
+Fund = Callable[[Question, datetime, datetime, Reserved], Funding | Refusal]
+
+
+class RunningCall(msgspec.Struct, kw_only=True, eq=False):
+    """One call: `authorized_s` is how long it may last as of its last heartbeat, `ordered` how it must end."""
+
+    question: Question
+    usage_id: str
+    call_id: str | None
+    started_at: datetime
+    heard_at: datetime
+    funding: Funding | None = None
+    reserved: Reserved = msgspec.field(default_factory=Reserved)
+    ordered: CallCommand | None = None
+    ended: bool = False
+    looked_at: datetime | None = None
+
+    @property
+    def tenant(self) -> str:
+        """Whose call it is."""
+        return self.question.tenant
+
+    @property
+    def authorized_s(self) -> int:
+        """How long it may last."""
+        return self.funding.seconds if self.funding else 0
+
+    @property
+    def may_run_out(self) -> bool:
+        """Whether credit carries it, at least at its end."""
+        funding = self.funding
+        return funding is not None and funding.rate is not None and funding.seconds < AUTHORIZED_S_MAX
+
+    def lasted_s(self, at: datetime) -> int:
+        """Whole seconds since its start."""
+        return max(0, (at - self.started_at) // timedelta(seconds=1))
+
+    def due_at(self) -> datetime:
+        """When it has to be looked at again, if nothing is heard of it."""
+        if self.ended:
+            return self.heard_at + timedelta(seconds=SETTLING_S)
+        silent_at = self.heard_at + timedelta(seconds=SILENCE_S)
+        if self.ordered is not None or not self.may_run_out:
+            return silent_at
+        return min(silent_at, self.started_at + timedelta(seconds=self.authorized_s))
+
+
+class RunningCalls:
+    """Every running call that was told of.  Each method returns the orders that follow, most pressing first."""
+
+    def __init__(self, fund: Fund) -> None:
+        self._fund = fund
+        self._calls: dict[str, dict[str, RunningCall]] = {}
+        self._reserved: dict[str, Reserved] = {}
+        #: Tenants with running calls whose credit ran out, and whose calls were looked at since.
+        self._suspended: set[str] = set()
+        #: (when to look, a number that breaks ties, the call); one entry for each call, early ones are looked up.
+        self._watch: list[tuple[datetime, int, RunningCall]] = []
+        self._watched = 0
+
+    def __contains__(self, tenant: str) -> bool:
+        return tenant in self._calls
+
+    def __len__(self) -> int:
+        return sum(map(len, self._calls.values()))
+
+    def reserved(self, tenant: str) -> Reserved:
+        """What the tenant's running calls may still cost."""
+        return self._reserved.get(tenant) or Reserved()
+
+    def take(self, event: CallEvent, at: datetime) -> list[CallCommand]:
+        """Something happened to a call; told twice or late it changes nothing."""
+        if event.at + timedelta(seconds=SILENCE_S) <= at:
+            return []
+        call = self._calls.get(event.tenant, {}).get(event.usage_id)
+        if event.event is CallProgress.ENDED:
+            if call is not None and not call.ended:
+                self._end(call, event.at)
+            return []
+        if call is None:
+            call = self._begin(event, at)
+        elif call.ended or event.at <= call.heard_at:
+            return []
+        call.heard_at = min(event.at, at)  # a switch whose clock is ahead gains nothing
+        if call.ordered is not None:  # the switch goes on: it may not have heard the order
+            return [call.ordered]
+        return self._look(call, at)
+
+    def service_changed(self, tenant: str, suspended: bool, at: datetime) -> list[CallCommand]:
+        """The tenant's credit ran out, or came back: the orders, longest authorised first."""
+        if not suspended or tenant not in self._calls:
+            self._suspended.discard(tenant)
+            return []
+        if tenant in self._suspended:
+            return []
+        self._suspended.add(tenant)
+        running = [call for call in self._calls[tenant].values() if not call.ended and call.ordered is None]
+        running.sort(key=lambda call: (-call.authorized_s, call.started_at, call.usage_id))
+        return [order for call in running for order in self._look(call, at)]
+
+    def due(self, at: datetime) -> list[CallCommand]:
+        """Time has passed: silent calls are forgotten, those whose time is used up are ended."""
+        orders: list[CallCommand] = []
+        while self._watch and self._watch[0][0] <= at:
+            _, _, call = heappop(self._watch)
+            call.looked_at = None
+            if self._calls.get(call.tenant, {}).get(call.usage_id) is not call:
+                continue
+            if call.due_at() > at:
+                self._watch_for(call)
+            elif call.ended or call.heard_at + timedelta(seconds=SILENCE_S) <= at:
+                self._forget(call)
+            else:
+                orders += self._look(call, at)
+        return orders
+
+    def _begin(self, event: CallEvent, at: datetime) -> RunningCall:
+        question = Question(
+            tenant=event.tenant,
+            type=event.type,
+            user=event.user,
+            calling=event.calling,
+            called=event.called,
+            number_type=event.number_type,
+            emergency=event.emergency,
+        )
+        call = RunningCall(
+            question=question,
+            usage_id=event.usage_id,
+            call_id=event.call_id,
+            started_at=min(event.started_at or event.at, at),
+            heard_at=event.at,
+        )
+        self._calls.setdefault(call.tenant, {})[call.usage_id] = call
+        return call
+
+    def _look(self, call: RunningCall, at: datetime) -> list[CallCommand]:
+        """Ask anew what carries the call beside all others; reserve it, or order the end if nothing does."""
+        self._reserve(call, Reserved())
+        funding = self._fund(call.question, call.started_at, at, self.reserved(call.tenant))
+        if isinstance(funding, Refusal):
+            self._watch_for(call)
+            return []
+        before, call.funding = call.funding, funding
+        lasted_s = call.lasted_s(at)
+        if call.may_run_out and lasted_s >= funding.seconds:
+            authorized_s = max(funding.seconds, min(lasted_s, before.seconds if before else lasted_s))
+            call.ordered = self._order(call, authorized_s, at)
+            self._reserve(call, (before or funding).reservation(authorized_s))
+        elif funding.seconds:
+            ahead_s = call.lasted_s(call.heard_at) + SILENCE_S
+            self._reserve(call, funding.reservation(min(funding.seconds, ahead_s)))
+        self._watch_for(call)
+        return [call.ordered] if call.ordered else []
+
+    def _order(self, call: RunningCall, authorized_s: int, at: datetime) -> CallCommand:
+        suspended = call.funding is not None and call.funding.suspended
+        return CallCommand(
+            tenant=call.tenant,
+            id=digest(call.tenant, "disconnect", call.usage_id),
+            command="disconnect",
+            usage_id=call.usage_id,
+            at=at,
+            reason=DisconnectReason.CREDITS_SUSPENDED if suspended else DisconnectReason.CREDIT_USED_UP,
+            authorized_s=authorized_s,
+            user=call.question.user,
+            call_id=call.call_id,
+        )
+
+    def _end(self, call: RunningCall, at: datetime) -> None:
+        """It is over: what it used stays reserved until its record has had time to be rated."""
+        call.ended, call.heard_at = True, at
+        if call.funding is not None and call.ordered is None:
+            self._reserve(call, call.funding.reservation(min(call.lasted_s(at), call.authorized_s)))
+        self._watch_for(call)
+
+    def _reserve(self, call: RunningCall, reserved: Reserved) -> None:
+        total = self._reserved.setdefault(call.tenant, Reserved())
+        total.add(call.reserved, -1)
+        total.add(reserved)
+        call.reserved = reserved
+
+    def _watch_for(self, call: RunningCall) -> None:
+        """Look at the call when it is due; an entry that comes earlier finds the new instant by itself."""
+        due_at = call.due_at()
+        if call.looked_at is None or due_at < call.looked_at:
+            call.looked_at = due_at
+            self._watched += 1
+            heappush(self._watch, (due_at, self._watched, call))
+
+    def _forget(self, call: RunningCall) -> None:
+        self._reserve(call, Reserved())
+        calls = self._calls[call.tenant]
+        del calls[call.usage_id]
+        if not calls:
+            del self._calls[call.tenant], self._reserved[call.tenant]
+            self._suspended.discard(call.tenant)

@@ -1,0 +1,128 @@
+"""Everything that serves switches in one process: the replica, running calls, orders, and answers over HTTP.
+
+Each process reads everything, so each can answer for every tenant.  Refuses to know rules and Faust.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from rater.agents.authorize import Answer, authorize
+from rater.agents.authorize_page import PATH, AuthorizePage
+from rater.agents.call_control import CallControl, OrderSender
+from rater.agents.follower import Follower
+from rater.agents.funding import Question
+from rater.agents.reasons import Why
+from rater.agents.replica import Replica
+from rater.core.mediation import Refusal
+from rater.core.settings import RatingSettings
+from rater.core.step import Rules
+from rater.kafka.decks import DeckReader
+from rater.kafka.port import Doubt
+from rater.kafka.settings import KafkaSettings
+from rater.kafka.topics import partitions_of
+from rater.metrics.meter import Metrics
+from rater.secret_source import SecretSource
+
+#: How often versions of the rate deck are looked for; until then a call that needs one is not answered.
+_DECKS_S = 1.0
+
+log = structlog.get_logger("rater.agents")
+
+
+class SwitchSettings(BaseModel):
+    """How switches are served."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Every switch shows this token when it asks.
+    token: SecretSource
+
+
+class Switchboard:
+    """One process's service to switches: `add_to` its web server, and `run`.
+
+    `publish` stores a record (topic, tenant, bytes) or raises NotStored; `owns` says of which tenants this process
+    gives orders to end calls.  Where several do, each order comes from each of them, with the same id.
+    RaterError at once for a token that is not there.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        rating: RatingSettings,
+        settings: SwitchSettings,
+        metrics: Metrics,
+        publish: Callable[[str, str, bytes], Awaitable[None]],
+        owns: Callable[[str], bool],
+    ) -> None:
+        self._kafka, self._metrics = kafka, metrics
+        self._token = settings.token.read("the token that switches show")
+        self._decks = DeckReader(kafka, 0)
+        self._rules = Rules(rating, self._decks.tariffs)
+        self._orders = OrderSender(publish, owns, metrics)
+        self._replica: Replica | None = None
+        self._control: CallControl | None = None
+        self._events: Follower | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the state and the running calls were read up to the end."""
+        return self._events is not None and self._events.caught_up
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Answer at /v1/authorize."""
+        page = AuthorizePage(self.ask, self._token, self._metrics, lambda: datetime.now(UTC), time.perf_counter)
+        router.add_get(PATH, page.respond, allow_head=False)
+
+    def ask(self, question: Question, at: datetime) -> Answer | Refusal:
+        """Whether a call may start, beside those that run; emergency calls may before anything is known."""
+        replica = self._replica or Replica(1)
+        reserved = self._control.running.reserved(question.tenant) if self._control else None
+        answer = authorize(replica.of(question.tenant), self._rules, question, at, reserved)
+        if self.ready or isinstance(answer, Refusal) or answer.reason is Why.EMERGENCY:
+            return answer
+        return Answer(False, Why.NOT_READY, 0)
+
+    async def run(self) -> None:
+        """Follow until cancelled; RaterError when topics are not there."""
+        replica = Replica(await partitions_of(self._kafka, "state"))
+        control = CallControl(replica, self._rules, self._orders.send, self._metrics)
+        state = Follower(self._kafka, ["state"], replica.take)
+
+        async def follow_calls() -> None:
+            # only once the state is known: an account as it was long ago must end no call
+            await state.wait_until_caught_up()
+            self._events = Follower(self._kafka, ["call-events"], control.take)
+            await _together(self._events.run(), control.run(), self._orders.run())
+
+        await self._decks.start()
+        self._replica, self._control = replica, control
+        try:
+            await _together(state.run(), self._follow_decks(), follow_calls())
+        finally:
+            await self._decks.stop()
+
+    async def _follow_decks(self) -> None:
+        while True:
+            await asyncio.sleep(_DECKS_S)
+            try:
+                await self._decks.read_to_end()
+            except Doubt as doubt:
+                log.warning("rate decks cannot be read", reason=str(doubt))
+
+
+async def _together(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run all; the first that fails ends the others, and is what is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for coroutine in coroutines:
+                group.create_task(coroutine)
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed

@@ -1,0 +1,107 @@
+"""What a switch asks about the tenant of a `World`, and what it tells of its running calls."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from rater.agents.authorize import Answer, authorize
+from rater.agents.funding import Funding, Question, Reserved, fund
+from rater.agents.running_calls import RunningCalls
+from rater.contracts.call_control import CallCommand, CallEvent, CallProgress
+from rater.core.mediation import Refusal
+from rater.core.reasons import CallType, NumberType
+from tests.world import T, World, at
+
+NOON = "2025-03-10 12:00"
+#: As long as anything is authorised.
+A_DAY = 86_400
+
+
+def question(
+    called: str | None,
+    user: str | None = "ada",
+    type: str = "user_out",
+    calling: str | None = "+14255550100",
+    toll_free: bool = False,
+    tenant: str = T,
+    emergency: bool | None = None,
+) -> Question:
+    """A call that wants to start."""
+    return Question(
+        tenant=tenant,
+        type=CallType(type),
+        user=user,
+        calling=calling,
+        called=called,
+        number_type=NumberType.TOLL_FREE if toll_free else NumberType.TOLL,
+        emergency=emergency,
+    )
+
+
+def may(
+    world: World, called: str | None, when: str = NOON, reserved: Reserved | None = None, **call: Any
+) -> tuple[str, int]:
+    """Why a call may start or not, and for how many seconds."""
+    rules, asked = world.engine.rules, question(called, **call)
+    answer = authorize(world.engine.memory, rules, asked, at(when), reserved or Reserved())
+    assert isinstance(answer, Answer), answer
+    assert answer.allowed == bool(answer.seconds)
+    return answer.reason.value, answer.seconds
+
+
+class Switch:
+    """A switch with its calls, and the clock on its wall."""
+
+    def __init__(self, world: World, when: str = NOON) -> None:
+        self.world = world
+        self.now = at(when)
+        self.running = RunningCalls(self._fund)
+
+    def _fund(self, asked: Question, began: datetime, now: datetime, reserved: Reserved) -> Funding | Refusal:
+        return fund(self.world.engine.memory, self.world.engine.rules, asked, began, now, reserved)
+
+    def start(self, id: str, called: str, **call: Any) -> list[CallCommand]:
+        """A call is answered."""
+        return self.running.take(self.event(id, CallProgress.STARTED, called, **call), self.now)
+
+    def beat(self, id: str, called: str, **call: Any) -> list[CallCommand]:
+        """A call still runs."""
+        return self.running.take(self.event(id, CallProgress.HEARTBEAT, called, **call), self.now)
+
+    def end(self, id: str, called: str, **call: Any) -> list[CallCommand]:
+        """A call is over."""
+        return self.running.take(self.event(id, CallProgress.ENDED, called, **call), self.now)
+
+    def event(self, id: str, progress: str, called: str, began: str | None = None, **call: Any) -> CallEvent:
+        """What the switch tells now."""
+        asked = question(called, **call)
+        return CallEvent(
+            tenant=asked.tenant,
+            usage_id=id,
+            type=asked.type,
+            event=CallProgress(progress),
+            at=self.now,
+            started_at=at(began) if began else None,
+            user=asked.user,
+            calling=asked.calling,
+            called=asked.called,
+            number_type=asked.number_type,
+            emergency=asked.emergency,
+        )
+
+    def wait(self, seconds: int) -> list[CallCommand]:
+        """Time passes, and the clock is looked at every second."""
+        orders = []
+        for _ in range(seconds):
+            self.now += timedelta(seconds=1)
+            orders += self.running.due(self.now)
+        return orders
+
+    def may(self, called: str, **call: Any) -> tuple[str, int]:
+        """Why another call may start now, and for how many seconds."""
+        reserved = self.running.reserved(T)
+        return may(self.world, called, f"{self.now:%Y-%m-%d %H:%M:%S}", reserved, **call)
+
+
+def told(orders: list[CallCommand]) -> list[tuple[str, str, int]]:
+    """Orders as (call, reason, authorised seconds)."""
+    return [(order.usage_id, order.reason.value, order.authorized_s) for order in orders]

@@ -1,0 +1,222 @@
+"""The laws of authorisation and of running calls: hypothesis looks for the history that breaks one."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rater.agents.funding import Reserved
+from rater.core.money import format_micros
+from rater.core.reasons import Outcome
+from rater.core.tariff import Rate, affordable_seconds, charge
+from tests.agents.switch import A_DAY, Switch, may
+from tests.world import GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, TOKYO, US, T, World
+
+CALLED = (US, US, LONDON, PARIS, HARARE, JAMAICA, ROME, TOKYO, GB_SPECIAL, NOWHERE)
+SKUS = ("MCOPSTN1", "MCOPSTN5", "MCOPSTN2", "MCOPSTN8", "MCOPSTNPP", "MCOMEETADV")
+money = st.integers(1, 3_000_000)
+STRADDLE = ("split", "whole_to_credits")
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """A tenant after a few calls: some of its minutes are used, and some of its money, or more."""
+    funds = draw(st.none() | money)
+    world = World(
+        funds=format_micros(funds) if funds else None,
+        conferencing_licenses=1,
+        straddle=draw(st.sampled_from(STRADDLE)),
+        linked_caps=draw(st.booleans()),
+        conf_fallback_to_calling_plan=draw(st.booleans()),
+    )
+    for user in ("ada", "bob"):
+        world.user(user, draw(st.sampled_from(["US", "GB"])), *draw(st.sets(st.sampled_from(SKUS))))
+    for seconds in draw(st.lists(st.sampled_from([60, 1000, 7000, 35_000, 170_000]), max_size=4)):
+        world.cdr(draw(st.sampled_from(CALLED)), seconds, user=draw(st.sampled_from(["ada", "bob"])))
+    return world
+
+
+kinds = st.sampled_from(["user_out", "user_out", "conf_out", "ucap_in", "dr_out", "user_in"])
+
+
+@given(worlds(), st.sampled_from(CALLED), st.sampled_from(["ada", "bob"]), kinds, st.data())
+def test_what_is_authorised_is_carried(
+    world: World, called: str, user: str, type: str, data: st.DataObject
+) -> None:
+    """A call of at most the authorised seconds never takes the balance below zero; one second more does not fit."""
+    call = {"user": user, "type": type, "toll_free": type == "ucap_in"}
+    _, seconds = may(world, called, **call)
+    before = world.account.balance
+    lasts = data.draw(st.sampled_from([seconds, seconds - 1, 1]) | st.integers(1, max(1, seconds)))
+    if not 1 <= lasts <= seconds:
+        return
+    more = lasts == seconds < A_DAY and data.draw(st.booleans())
+    assert world.cdr(called, lasts + more, "2025-03-10 12:00", **call) is Outcome.RATED
+    unfunded = [output.unfunded_charge for output in world.outputs if hasattr(output, "unfunded_charge")]
+    if more:
+        assert world.account.balance < 0 or unfunded != ["0"]
+    else:
+        assert world.account.balance >= min(0, before)
+        assert unfunded == ["0"]
+
+
+@given(worlds(), st.sampled_from(["911", "933"]), st.sampled_from(["ada", "zoe", None]), money)
+def test_emergency_is_always_allowed(world: World, called: str, user: str | None, reserved: int) -> None:
+    """Rule 23: whatever happened, whoever calls, whatever runs."""
+    if user == "ada" and world.engine.memory.load("user", (T, "ada")).timeline[-1].country == "GB":
+        called = "999"
+    assert may(world, called, user=user, reserved=Reserved(reserved)) == ("emergency", A_DAY)
+
+
+@given(worlds(), st.sampled_from(CALLED), money, st.integers(1, 200))
+def test_more_reserved_is_never_more_authorised(world: World, called: str, reserved: int, minutes: int) -> None:
+    """What others may use up is not there."""
+    pools = {"MCOPSTN5/US-PR/2025-03": minutes, "MCOPSTN1/US-PR/2025-03": minutes}
+    assert may(world, called, reserved=Reserved(reserved, pools))[1] <= may(world, called)[1]
+
+
+@given(
+    st.integers(0, 2_000_000),
+    st.integers(0, 500_000),
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(0, 50_000_000),
+)
+def test_affordable_seconds(price: int, fee: int, first_s: int, next_s: int, amount: int) -> None:
+    """They cost at most the amount, and one second more costs more, unless nothing longer was asked for."""
+    rate = msgspec.structs.replace(_ANY_RATE, price=price, fee=fee, first_s=first_s, next_s=next_s)
+    seconds = affordable_seconds(rate, amount, 10_000)
+    assert 0 <= seconds <= 10_000
+    assert not seconds or charge(rate, seconds) + fee <= amount
+    assert seconds == 10_000 or charge(rate, seconds + 1) + fee > amount
+
+
+_ANY_RATE = Rate(
+    deck="d", prefix="39", destination="Italy", country="IT", type="landline", price=1, price_text="", fee=0,
+    first_s=60, next_s=60, increments="", valid_from=None, valid_to=None,
+)  # fmt: skip
+
+BEAT_S = 30
+#: (starts at this beat, lasts so many beats, user, number); ada has 20 minutes and credits, bob only credits.
+planned_calls = st.lists(
+    st.tuples(
+        st.integers(0, 12), st.integers(0, 25), st.sampled_from([("ada", US), ("bob", HARARE), ("bob", LONDON)])
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+class Exchange:
+    """A switch that asks before each call, tells of it every half minute, obeys at once, and sends the record."""
+
+    def __init__(self, funds: str) -> None:
+        self.world = World(funds=funds).user("ada", "US", "MCOPSTN5", "MCOPSTNPP").user("bob", "US", "MCOPSTNPP")
+        self.world.call(US, 100 * 60, user="ada")
+        self.switch = Switch(self.world)
+        self.began: dict[str, tuple[str, str, int]] = {}
+        self.beat = 0
+
+    def dial(self, id: str, user: str, called: str) -> None:
+        """Start a call if it may."""
+        if self.switch.may(called, user=user)[1]:
+            self.began[id] = (user, called, self.beat)
+            self.obey(self.switch.start(id, called, user=user))
+
+    def obey(self, orders: list) -> None:
+        """Hang up at once."""
+        for order in orders:
+            self.hang_up(order.usage_id, order.authorized_s)
+
+    def hang_up(self, id: str, authorized_s: int | None = None) -> None:
+        """The call ends, and its record arrives."""
+        user, called, began = self.began.pop(id)
+        self.switch.end(id, called, user=user)
+        lasted = (self.beat - began) * BEAT_S
+        answered = self.switch.now - timedelta(seconds=lasted)
+        if lasted or authorized_s:
+            self.world.cdr(
+                called, lasted, f"{answered:%Y-%m-%d %H:%M:%S}", user=user, authorized_s=authorized_s, id=id
+            )
+        account = self.world.account
+        self.obey(self.switch.running.service_changed(T, account.service == "suspended", self.switch.now))
+
+    def next_beat(self) -> None:
+        """Half a minute passes; every call tells that it still runs."""
+        self.beat += 1
+        self.switch.now += timedelta(seconds=BEAT_S)
+        self.obey(self.switch.running.due(self.switch.now))
+        for id, (user, called, _) in list(self.began.items()):
+            if id in self.began:
+                self.obey(self.switch.beat(id, called, user=user))
+
+
+@settings(max_examples=200)
+@given(planned_calls, st.integers(10_000, 2_000_000))
+def test_running_calls_together_cost_no_more_than_there_is(calls: list, funds: int) -> None:
+    """Switches that ask, tell and obey never take a balance below zero, however many calls run at once."""
+    exchange = Exchange(format_micros(funds))
+    for beat in range(40):
+        for number, (start, _, (user, called)) in enumerate(calls):
+            if start == beat:
+                exchange.dial(f"call-{number}", user, called)
+        for number, (start, lasts, _) in enumerate(calls):
+            if start + lasts == beat and f"call-{number}" in exchange.began:
+                exchange.hang_up(f"call-{number}")
+        assert exchange.world.account.balance >= 0
+        exchange.next_beat()
+    assert not exchange.began
+    exchange.switch.wait(120)
+    assert len(exchange.switch.running) == 0
+    assert exchange.switch.running.reserved(T) == Reserved()
+
+
+@given(planned_calls, st.permutations(range(8)))
+def test_twice_is_once(calls: list, order: list[int]) -> None:
+    """Events that come again, or after newer ones of their call, change nothing."""
+    once, twice = Switch(World(funds="5").user("bob", "US", "MCOPSTNPP")), None
+    twice = Switch(once.world)
+    events = []
+    for number, (start, lasts, (_, called)) in enumerate(calls):
+        for switch in (once, twice):
+            switch.now = switch.now.replace(minute=start, second=number)
+        events.append(once.event(f"call-{number}", "started", called, user="bob"))
+        if lasts < 12:
+            once.now += timedelta(seconds=20)
+            events.append(once.event(f"call-{number}", "ended", called, user="bob"))
+    events.sort(key=lambda event: event.at)
+    latest = events[-1].at
+    for event in events:
+        once.running.take(event, latest)
+    for event in events:
+        twice.running.take(event, latest)
+        for number in order:
+            if number < len(events) and events[number].at <= event.at:
+                twice.running.take(events[number], latest)
+    assert once.running.reserved(T) == twice.running.reserved(T)
+    assert len(once.running) == len(twice.running)
+
+
+@pytest.mark.parametrize("suspended", [True, False])
+@given(calls=st.lists(st.sampled_from(["emergency", "internal", "toll", "pool", "trunk"]), max_size=6))
+def test_who_is_never_ended(suspended: bool, calls: list[str]) -> None:
+    """Rules 23, 40, 54: emergency, internal, toll inbound, direct routing and pool-funded calls go on."""
+    world = World(funds=None).user("ada", "US", "MCOPSTN1", "MCOPSTNPP")
+    switch = Switch(world)
+    what: dict[str, dict] = {
+        "emergency": {"called": "911"},
+        "internal": {"called": "bob@contoso.example"},
+        "toll": {"called": "+12065550199", "type": "user_in", "calling": US},
+        "pool": {"called": US},
+        "trunk": {"called": US, "type": "dr_out"},
+    }
+    for number, kind in enumerate(calls):
+        assert switch.start(f"{number}", **what[kind]) == []
+    assert switch.running.service_changed(T, suspended, switch.now) == []
+    for _ in range(4):
+        assert switch.wait(30) == []
+        for number, kind in enumerate(calls):
+            assert switch.beat(f"{number}", **what[kind]) == []
+    assert switch.running.reserved(T).money == 0

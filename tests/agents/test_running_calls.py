@@ -1,0 +1,201 @@
+"""Calls in progress: what they reserve, and which are ended: issue 4, rules 40, 53, 54, A5, A22.
+
+A minute to Harare costs 0.2, to London 0.05, within the United States 0.01.
+"""
+
+from datetime import timedelta
+
+from rater.agents.funding import Reserved
+from rater.agents.running_calls import SETTLING_S, SILENCE_S
+from tests.agents.switch import Switch, told
+from tests.world import HARARE, LONDON, US, T, World, at
+
+POOL = "MCOPSTN5/US-PR/2025-03"
+
+
+def credits_only(funds: str) -> Switch:
+    """A switch of a tenant whose user has nothing but credits."""
+    return Switch(World(funds=funds).user("ada", "US", "MCOPSTNPP"))
+
+
+def two_minutes_left(funds: str | None) -> Switch:
+    """A switch of a tenant whose pool of 120 minutes is used up to the last two."""
+    world = World(funds=funds).user("ada", "US", "MCOPSTN5", "MCOPSTNPP")
+    world.call(US, 118 * 60)
+    return Switch(world)
+
+
+def test_a_call_reserves_up_to_its_silence() -> None:
+    """A call that began just now reserves 90 s, two minutes of 0.2; after a heartbeat at 60 s 150 s, three minutes."""
+    switch = credits_only("10")
+    switch.start("a", HARARE)
+    assert switch.running.reserved(T) == Reserved(400_000)
+    switch.wait(60)
+    switch.beat("a", HARARE)
+    assert switch.running.reserved(T) == Reserved(600_000)
+
+
+def test_never_more_than_is_authorised() -> None:
+    """0.2 pays for one minute: that is reserved, and another call is told that all is."""
+    switch = credits_only("0.2")
+    switch.start("a", HARARE)
+    assert switch.running.reserved(T) == Reserved(200_000)
+    assert switch.may(HARARE) == ("credit_reserved", 0)
+
+
+def test_pools_are_reserved_first() -> None:
+    """Two minutes are left: the first call reserves both; the second reserves 0.02 of credit."""
+    switch = two_minutes_left("1")
+    switch.start("a", US)
+    assert switch.running.reserved(T) == Reserved(0, {POOL: 2})
+    switch.start("b", US)
+    assert switch.running.reserved(T) == Reserved(20_000, {POOL: 2})
+    assert switch.may(US) == ("credit", 98 * 60)
+
+
+def test_reservations_expire_by_themselves() -> None:
+    """Nothing is heard of a call for 90 s: it is forgotten, and nobody is ordered to end it."""
+    switch = credits_only("10")
+    switch.start("a", HARARE)
+    assert switch.wait(SILENCE_S - 1) == []
+    assert switch.running.reserved(T) == Reserved(400_000)
+    assert switch.wait(1) == []
+    assert (switch.running.reserved(T), len(switch.running)) == (Reserved(), 0)
+
+
+def test_what_an_ended_call_used_stays_reserved_for_a_while() -> None:
+    """61 s are two minutes, 0.4; they stay until the call's record has had time to be rated."""
+    switch = credits_only("10")
+    switch.start("a", HARARE)
+    switch.wait(61)
+    switch.end("a", HARARE)
+    assert switch.running.reserved(T) == Reserved(400_000)
+    switch.wait(SETTLING_S)
+    assert switch.running.reserved(T) == Reserved()
+
+
+def test_time_used_up() -> None:
+    """Worked example 4: 1.0 at 0.2 is authorised for 300 s, and ended at 300 s."""
+    switch = credits_only("1")
+    orders = switch.start("a", HARARE)
+    for _ in range(9):
+        orders += switch.wait(30) + switch.beat("a", HARARE)
+    assert orders == []
+    assert told(switch.wait(29)) == []
+    assert told(switch.wait(1)) == [("a", "credit_used_up", 300)]
+
+
+def test_a_recharge_comes_in_time() -> None:
+    """The same, and at 200 s another 0.2 is bought: one minute more."""
+    switch = credits_only("1")
+    switch.start("a", HARARE)
+    for beat in range(10):
+        assert switch.wait(30) == []
+        if beat == 7:
+            switch.world.fund("0.2", "2025-03-10 12:04")
+        assert switch.beat("a", HARARE) == []
+    switch.wait(30)
+    switch.beat("a", HARARE)
+    assert told(switch.wait(30)) == [("a", "credit_used_up", 360)]
+
+
+def test_credit_runs_out_longest_authorised_first() -> None:
+    """Another call's record takes the balance below zero: running calls end where they are, at most so is billed."""
+    switch = credits_only("10")
+    switch.start("harare", HARARE)
+    switch.wait(5)
+    switch.start("london", LONDON)
+    switch.start("911", "911")
+    switch.start("inbound", "+12065550199", type="user_in", calling=US)
+    switch.start("toll-free", "+18005550199", type="user_in", calling=US, toll_free=True)
+    switch.wait(40)
+    switch.world.call(HARARE, 50 * 60)
+    assert "credits.suspended" in switch.world.events
+    orders = switch.running.service_changed(T, True, switch.now)
+    suspended = "credits_suspended"
+    assert told(orders) == [("toll-free", suspended, 40), ("london", suspended, 40), ("harare", suspended, 45)]
+    assert switch.running.service_changed(T, True, switch.now) == []
+    assert switch.may(LONDON) == (suspended, 0)
+
+
+def test_pool_funded_calls_go_on_to_the_end_of_the_pool() -> None:
+    """Rule 54: suspended, a call has its pool minutes all the same, and is ended when they are used."""
+    switch = two_minutes_left("1")
+    switch.start("a", US)
+    switch.world.call(HARARE, 5 * 60)
+    assert switch.running.service_changed(T, True, switch.now) == []
+    assert switch.wait(60) == switch.beat("a", US) == []
+    assert told(switch.wait(60)) == [("a", "credits_suspended", 120)]
+
+
+def test_started_without_asking() -> None:
+    """A switch that does not ask, or is slow: a call that nothing carries is ended when it is told of."""
+    assert told(credits_only("0.1").start("a", HARARE)) == [("a", "credit_used_up", 0)]
+    switch = Switch(World(funds=None).user("ada", "US", "MCOPSTNPP"))
+    assert told(switch.beat("b", HARARE, began="2025-03-10 11:58:20")) == [("b", "credits_suspended", 100)]
+
+
+def test_who_may_not_spend_credits_is_left_alone() -> None:
+    """No order for a call that credit never carried: its switch was told how long it may last."""
+    switch = Switch(World(funds=None).user("ada", "US", "MCOPSTN5"))
+    assert switch.start("a", LONDON) == switch.start("b", LONDON, user="zoe") == []
+    assert switch.start("c", "no number") == []
+    assert switch.running.service_changed(T, True, switch.now) == []
+
+
+def test_an_order_is_repeated_while_the_call_goes_on() -> None:
+    """The switch may not have heard it: the same order, with the same id, at each heartbeat."""
+    switch = credits_only("0.2")
+    switch.start("a", HARARE)
+    (order,) = switch.wait(60)
+    switch.wait(5)
+    assert switch.beat("a", HARARE) == [order]
+    switch.wait(2)
+    assert switch.end("a", HARARE) == []
+    assert switch.running.reserved(T) == Reserved(200_000)
+
+
+def test_an_order_has_the_same_id_in_every_process() -> None:
+    """Ids are made from tenant and usage id; what was ordered is what the record carries."""
+    one, other = (told_order(credits_only("0.1")) for _ in range(2))
+    assert one.id == other.id
+    assert (one.tenant, one.user, one.command) == (T, "ada", "disconnect")
+
+
+def told_order(switch: Switch):
+    (order,) = switch.start("a", HARARE)
+    return order
+
+
+def test_a_record_with_the_authorised_seconds_costs_no_more() -> None:
+    """Worked example 4 (b), A22: the hang-up took 5 s longer than the 300 authorised; 1.0 - 5 * 0.2 = 0."""
+    switch = credits_only("1")
+    began = switch.now
+    switch.start("a", HARARE)
+    orders = []
+    for _ in range(10):
+        orders += switch.wait(30) + switch.beat("a", HARARE)
+    (order, *repeated) = orders
+    assert repeated == [order]
+    switch.world.call(HARARE, 305, f"{began:%Y-%m-%d %H:%M:%S}", authorized_s=order.authorized_s)
+    assert switch.world.balance == "0"
+
+
+def test_old_events_are_history() -> None:
+    """A process that starts reads the topic from its beginning: what is older than the silence is gone."""
+    switch = credits_only("10")
+    event = switch.event("a", "started", HARARE)
+    assert switch.running.take(event, switch.now + timedelta(seconds=SILENCE_S)) == []
+    assert len(switch.running) == 0
+
+
+def test_a_clock_that_is_ahead_gains_nothing() -> None:
+    """A heartbeat from the future counts as of now, so its call is forgotten as any other."""
+    switch = credits_only("10")
+    early = switch.now
+    switch.now = at("2025-03-10 18:00")
+    event = switch.event("a", "started", HARARE)
+    switch.now = early
+    switch.running.take(event, switch.now)
+    switch.wait(SILENCE_S)
+    assert len(switch.running) == 0

@@ -1,0 +1,156 @@
+"""Calls in progress on a real Kafka: what switches ask and tell, what they are told, and what is billed then."""
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+
+from rater.contracts.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
+from rater.contracts.codec import encode_input
+from rater.core.inputs import AnyCommand, CallRecord, DeckActivated, FundsAdded, LicenseAssigned, TenantConfigured
+from rater.core.outputs import RatedCall
+from rater.core.reasons import CallType
+from rater.formats.deck_csv import read_deck
+from rater.kafka.consume import read_topic
+from rater.kafka.local import free_ports
+from tests.kafka.agents_world import AgentsProcess
+from tests.kafka.deployment import Deployment, until
+from tests.world import DECK, HARARE, JAMAICA, LONDON
+
+TOKEN = "of-this-test"
+Answer = tuple[bool, str, int]
+
+
+def setting_up(at: datetime) -> Iterator[AnyCommand]:
+    """contoso with 1.00 and two users who have nothing but credits; fabrikam without any money."""
+    for tenant, funds in (("contoso", "1"), ("fabrikam", None)):
+        yield TenantConfigured(tenant=tenant, id="setup", at=at, currency="USD", credits="enabled")
+        yield DeckActivated(tenant=tenant, id="deck", at=at, version="deck-1")
+        if funds:
+            yield FundsAdded(tenant=tenant, id="funds", at=at, amount=funds)
+        for user in ("ada", "bob"):
+            yield LicenseAssigned(
+                tenant=tenant, id=user, at=at, user=user, sku="MCOPSTNPP", country="US", since_ever=True
+            )
+
+
+class Switch:
+    """A switch that asks over HTTP, tells over Kafka, and reads what it must do."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.now = datetime.now(UTC)
+        environment = {"RATER_SWITCHES_TOKEN": TOKEN}
+        self.agents = AgentsProcess(deployment, "agents-0", free_ports(1)[0], environment)
+
+    def get(self, token: str = TOKEN, **parameters: str) -> tuple[int, Any]:
+        """Status and body of an answer."""
+        url = f"http://127.0.0.1:{self.agents.web_port}/v1/authorize?{urlencode(parameters)}"
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+        try:
+            with urllib.request.urlopen(request) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)
+
+    def may(self, called: str, tenant: str = "contoso", user: str = "ada") -> Answer:
+        """May a call start."""
+        status, body = self.get(tenant=tenant, user=user, called=called)
+        assert status == 200, body
+        return body["allowed"], body["reason"], body["seconds"]
+
+    def tell(self, id: str, called: str, user: str, started_at: datetime) -> None:
+        """A call runs."""
+        event = CallEvent(
+            tenant="contoso", usage_id=id, type=CallType.USER_OUT, event=CallProgress.HEARTBEAT,
+            at=datetime.now(UTC), started_at=started_at, user=user, called=called, call_id=f"leg-{id}",
+        )  # fmt: skip
+        self.deployment.publish([("call-events", "contoso", msgspec.json.encode(event))])
+
+    def record(self, id: str, called: str, user: str, began: datetime, seconds: int, **more: Any) -> None:
+        """A call is over, and this is its record."""
+        cdr = CallRecord(
+            tenant="contoso", usage_id=id, type=CallType.USER_OUT, answered_at=began, duration_s=seconds,
+            user=user, called=called, **more,
+        )  # fmt: skip
+        self.deployment.publish([("cdrs", "contoso", encode_input(cdr))])
+
+    def read(self, topic: str, record: type) -> dict[str, Any]:
+        """The records of a topic by their usage id."""
+
+        async def everything() -> list[Any]:
+            return [
+                msgspec.json.decode(one.value or b"", type=record)
+                async for records in read_topic(self.deployment.settings, topic)
+                for one in records
+            ]
+
+        return {found.usage_id: found for found in asyncio.run(everything())}
+
+
+@pytest.fixture
+def switch(deployment: Deployment) -> Iterator[Switch]:
+    """A switch of two tenants that are set up."""
+    deck = read_deck(DECK, version="deck-1")
+    deployment.publish([("rate-decks", deck.version, encode_input(deck))])
+    commands = setting_up(datetime.now(UTC) - timedelta(hours=1))
+    deployment.publish([("commands", command.tenant, encode_input(command)) for command in commands])
+    deployment.start("w")
+    switch = Switch(deployment)
+    try:
+        until(lambda: switch.agents.ready, "the agents to be ready")
+        yield switch
+    finally:
+        switch.agents.kill()
+
+
+def test_credit_runs_out_while_calls_run(switch: Switch) -> None:
+    """A record eats the credit; the running call is ended, and costs no more than it was authorised for."""
+    until(lambda: switch.may(LONDON) == (True, "credit", 20 * 60), "1 / 0.05")
+    until(lambda: switch.may(HARARE, "fabrikam") == (False, "credits_suspended", 0), "fabrikam")
+    assert switch.may("911", "fabrikam") == (True, "emergency", 86_400)
+    assert switch.may(HARARE, "nobody") == (False, "unknown_tenant", 0)
+    began = switch.now - timedelta(seconds=125)
+    switch.tell("running", LONDON, "ada", began)
+    # it reserves what it used and 90 s more, at least 4 minutes of 0.05: of 0.8 and less 1 minute to Jamaica is left
+    until(lambda: switch.may(JAMAICA, user="bob")[2] < 2 * 60 + 1, "the reservation")
+    switch.record("other", JAMAICA, "bob", switch.now, 180)  # 3 * 0.4: 1 - 1.2 = -0.2
+    until(lambda: bool(switch.read("call-commands", CallCommand)), "an order")
+    order = switch.read("call-commands", CallCommand)["running"]
+    assert order.reason is DisconnectReason.CREDITS_SUSPENDED
+    assert (order.user, order.call_id) == ("ada", "leg-running")
+    assert 125 <= order.authorized_s < 540
+    switch.record("running", LONDON, "ada", began, 600, authorized_s=order.authorized_s, call_id=order.call_id)
+    until(lambda: "running" in switch.read("rated-calls", RatedCall), "the record to be rated")
+    call = switch.read("rated-calls", RatedCall)["running"]
+    assert (call.authorized_s, call.duration_s) == (order.authorized_s, 600)
+    assert call.minutes == -(-order.authorized_s // 60) < 10
+    assert switch.agents.counted('rater_disconnects_total{reason="credits_suspended"}') == 1
+    assert switch.agents.counted('rater_authorizations_total{answer="unknown"}') >= 1
+
+
+def test_what_is_wrong_is_said(switch: Switch) -> None:
+    """One sentence for each bad question; an event that is none is counted and passed over."""
+    call = {"tenant": "contoso", "user": "ada", "called": LONDON}
+    until(lambda: switch.may(LONDON)[0], "contoso")
+    for answer, status, words in (
+        (switch.get("guessed", **call), 401, "expected the header Authorization: Bearer TOKEN"),
+        (switch.get(user="ada", called=LONDON), 400, "tenant: field required"),
+        (switch.get(**call, typ="user_out"), 400, "typ: no such parameter; expected tenant, user, called"),
+        (switch.get(**call, type="call"), 400, "type: input should be 'user_in', "),
+        (switch.get(**call | {"tenant": "x" * 200}), 400, "tenant: string should have at most 128"),
+        (switch.get(tenant="contoso", called=LONDON), 400, "user: expected the user who pays"),
+        (switch.get(**call | {"called": " 442079460000"}), 400, "called: expected an E.164 number"),
+    ):
+        assert (answer[0], answer[1]["error"][: len(words)]) == (status, words)
+    assert switch.get(**call | {"called": " 442079460000"})[1]["error"].endswith("; write + as %2B")
+    switch.deployment.publish([("call-events", "contoso", b'{"tenant": "contoso"}')])
+    until(lambda: switch.agents.counted('rater_call_events_total{result="unreadable"}') == 1, "the event")
+    assert switch.agents.ready

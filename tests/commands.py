@@ -11,7 +11,7 @@ import typer.main
 from rater.cli import build_app
 
 #: Commands of work that goes on elsewhere: once one is registered, its options are checked as well.
-COMING = ("doctor", "tenant", "top")
+COMING: tuple[str, ...] = ()
 
 
 @cache

@@ -207,7 +207,7 @@ async def doubted(settings: KafkaSettings | None = None, right: str = READ) -> A
         raise Doubt(f"{type(wrong).__name__}: {wrong}") from wrong
 
 
-def committed_reader(settings: KafkaSettings) -> AIOKafkaConsumer:
+def committed_reader(settings: KafkaSettings, partition_bytes: int = 8 << 20) -> AIOKafkaConsumer:
     """A consumer of its own, without a group, that sees committed records only."""
     return AIOKafkaConsumer(
         **connection(settings),
@@ -215,7 +215,7 @@ def committed_reader(settings: KafkaSettings) -> AIOKafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="none",
         fetch_max_bytes=64 << 20,
-        max_partition_fetch_bytes=8 << 20,
+        max_partition_fetch_bytes=partition_bytes,
         retry_backoff_ms=RETRY_BACKOFF_MS,
         fetch_max_wait_ms=FETCH_WAIT_MS,
     )

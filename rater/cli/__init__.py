@@ -36,6 +36,7 @@ COMMANDS = {
     "tenant": "tenant",
     "config": "config",
     "doctor": "doctor",
+    "top": "top",
 }
 
 

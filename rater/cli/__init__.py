@@ -37,6 +37,7 @@ COMMANDS = {
     "tenant": "tenant",
     "config": "config",
     "doctor": "doctor",
+    "top": "top",
 }
 
 

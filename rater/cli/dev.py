@@ -42,7 +42,10 @@ def stop(
     forget: Annotated[bool, typer.Option("--forget", help="Remove the data too.")] = False,
     folder: Folder = KAFKA_FOLDER,
 ) -> None:
-    """Stop the brokers that run."""
+    """Stop the brokers that run.
+
+    Example: rater dev kafka stop --forget
+    """
     kafka = LocalKafka(folder)
     typer.echo(f"stopped {kafka.stop()}", err=True)
     if forget:
@@ -53,6 +56,9 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
     folder: Folder = KAFKA_FOLDER,
 ) -> None:
-    """Say which brokers run, and where."""
+    """Say which brokers run, and where.
+
+    Example: rater dev kafka status --json
+    """
     state = LocalKafka(folder).status()
     typer.echo(status_json(state) if json else status_text(state))

@@ -1,5 +1,6 @@
 """`rater show` and `rater explain`: what a store says, for people."""
 
+import sys
 from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated, Any
@@ -37,7 +38,10 @@ def register(app: typer.Typer) -> None:
 
 
 def tenant(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: JsonOption = False) -> None:
-    """Settings, balance and counts of a tenant."""
+    """Settings, balance and counts of a tenant.
+
+    Example: rater show tenant contoso
+    """
     reader, account = _opened(store, tenant)
     facts = _money(account) | {
         "country": account.country,
@@ -59,14 +63,20 @@ def pools(
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
 ) -> None:
-    """Used and total minutes of every pool that was drawn on."""
+    """Used and total minutes of every pool that was drawn on.
+
+    Example: rater show pools contoso --period 2025-03
+    """
     reader, account = _opened(store, tenant)
     rows = [(use.name, use.used, use.total, use.total - use.used) for use in pool_report(reader, account, period)]
     _show_rows(("pool", "used", "total", "available"), rows, json)
 
 
 def balance(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: JsonOption = False) -> None:
-    """The balance and the lots that make it up, oldest first."""
+    """The balance and the lots that make it up, oldest first.
+
+    Example: rater show balance contoso --json
+    """
     _, account = _opened(store, tenant)
     lots = [
         {"lot": lot.lot, "remaining": format_micros(lot.remaining), "expires_at": lot.expires_at}
@@ -83,7 +93,10 @@ def calls(
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
 ) -> None:
-    """The last calls that were rated."""
+    """The last calls that were rated.
+
+    Example: rater show calls contoso --last 50
+    """
     reader, _ = _opened(store, tenant)
     newest = (_calls.decode(value) for _, value in reader.topic("rated-calls", tenant, newest_first=True))
     shown = [*islice((call for call in newest if user in (None, call.user)), last)][::-1]
@@ -95,20 +108,33 @@ def calls(
 
 
 def explain(
-    usage_id: Annotated[str, typer.Argument(help="The usage id of the call.")],
+    usage_id: Annotated[str, typer.Argument(help="The usage id, or - for rated calls on standard input.")],
     tenant: Annotated[str | None, typer.Option(help="Its tenant, if two share the id.")] = None,
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
 ) -> None:
-    """Say why a call cost what it did, line by line."""
-    found = open_reader(store).rated_calls(usage_id, tenant)
+    """Say why a call cost what it did, line by line.
+
+    Example: rater explain 8d344131a97eea41d7e9d48a832febc2
+
+    On Kafka: rater consume rated-calls | grep USAGE_ID | rater explain -
+    """
+    if usage_id == "-":
+        found = [line for line in sys.stdin.buffer if line.strip()]
+    else:
+        found = open_reader(store).rated_calls(usage_id, tenant)
     if not found:
         raise RaterError(f"{usage_id}: no call with this usage id was rated; see `rater dlq ls`", Exit.FAILED)
     for value in found:
-        if json:
-            typer.echo(value)
-        else:
-            typer.echo("\n".join(explained(_calls.decode(value))))
+        call = _read_call(value)
+        typer.echo(value.strip() if json else "\n".join(explained(call)))
+
+
+def _read_call(value: bytes) -> RatedCall:
+    try:
+        return _calls.decode(value)
+    except msgspec.DecodeError as wrong:
+        raise RaterError(f"expected rated calls in JSON Lines, got {value[:60]!r}: {wrong}") from wrong
 
 
 def _opened(store: Any, tenant: str) -> tuple[Reader, Account]:

@@ -53,7 +53,10 @@ def diff_topics(
     partitions: Partitions = None,
     json: Json = False,
 ) -> None:
-    """Say how the cluster's topics differ from topics/*.yaml; exit 1 if any does."""
+    """Say how the cluster's topics differ from topics/*.yaml; exit 1 if any does.
+
+    Example: rater topics diff --partitions 4
+    """
     settings = kafka_settings(bootstrap, prefix)
     states = talk(settings, "operators", compare(settings, load_topics(), partitions))
     if json:
@@ -65,7 +68,10 @@ def diff_topics(
 
 
 def list_topics(json: Json = False) -> None:
-    """List the topics with their purpose; needs no cluster."""
+    """List the topics with their purpose; needs no cluster.
+
+    Example: rater topics list --json
+    """
     topics = load_topics().values()
     if json:
         typer.echo(orjson.dumps([topic.model_dump() for topic in topics]))

@@ -209,7 +209,8 @@ class _Partition:
     def _note_offered(self, cdrs: Sequence[Consumed]) -> None:
         for record in cdrs:
             cdr = decode_cdr(record.value or b"")
-            if isinstance(cdr, CallRecord):
+            # one that is in another tenant's partition is compared as the dead letter that it is
+            if isinstance(cdr, CallRecord) and self._admit(cdr.tenant) is None:
                 self._offered.add((cdr.tenant, cdr.usage_id))
 
     def _count(self, commit: Commit, commands: Sequence[Consumed], cdrs: Sequence[Consumed], batch: Batch) -> None:

@@ -1,0 +1,91 @@
+"""The command line as a whole: examples, JSON, completion, exit codes."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+import typer.main
+
+from rater.cli import build_app
+from rater.exits import Exit
+from tests.commands import misunderstood
+from tests.conftest import ROOT
+
+#: Commands that show something; `consume` prints JSON Lines in any case, `export` has --format.
+READING = (
+    "acls", "check", "config check", "dev kafka status", "dlq ls", "dlq show", "doctor", "explain", "metrics list",
+    "rates lint", "show balance", "show calls", "show pools", "show tenant", "top", "topics diff", "topics list", "verify",
+)  # fmt: skip
+
+
+def commands(found: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Every command with the words that call it."""
+    inner = getattr(found, "commands", None)
+    if inner is None:
+        yield " ".join(path), found
+    else:
+        for name, command in inner.items():
+            yield from commands(command, (*path, name))
+
+
+ALL = dict(commands(typer.main.get_command(build_app())))
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_every_command_has_an_example_that_works(name: str) -> None:
+    """Issue 5, point 6: the example in --help is one that the command understands."""
+    paragraphs = (ALL[name].help or "").split("\n\n")
+    examples = [" ".join(text.split()) for text in paragraphs if text.strip().startswith("Example: ")]
+    assert examples, name
+    for example in examples:
+        line = re.sub(r"^([A-Z_]+=\S+ )+", "", example.removeprefix("Example: "))
+        assert misunderstood(line) is None
+
+
+@pytest.mark.parametrize("name", READING)
+def test_what_reads_has_json(name: str) -> None:
+    """Issue 5, point 6."""
+    assert any("--json" in parameter.opts for parameter in ALL[name].params)
+
+
+def test_nobody_passes_a_secret_as_an_argument() -> None:
+    """Secrets come from files or the environment: arguments are seen by every user of the machine."""
+    named = {
+        option
+        for command in ALL.values()
+        for parameter in command.params
+        for option in parameter.opts
+        if re.search("password|secret|token", option) and not option.endswith("-file")
+    }
+    assert named == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"), [("rater dl", {"dlq"}), ("rater dlq ", {"ls", "show", "replay", "drop"}), ("rater top", {"top", "topics"})]
+)  # fmt: skip
+def test_completion(words: str, wanted: set[str]) -> None:
+    """What a shell asks when somebody presses the tab key."""
+    asked = {
+        "_RATER_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.argv = ['rater']; from rater.cli import main; main()"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | asked,
+    )
+    assert set(ran.stdout.split()) == wanted, ran.stderr
+
+
+def test_the_readme_lists_the_exit_codes() -> None:
+    """The closed list of rater/exits.py."""
+    text = (ROOT / "README.md").read_text("utf-8").partition("Exit codes: ")[2].partition("\n\n")[0]
+    assert [int(code) for code in re.findall(r"(?:^|· |·\n)(\d+) ", text)] == sorted(Exit)

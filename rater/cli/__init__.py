@@ -37,7 +37,6 @@ COMMANDS = {
     "tenant": "tenant",
     "config": "config",
     "doctor": "doctor",
-    "top": "top",
 }
 
 

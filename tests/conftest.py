@@ -9,6 +9,10 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
+#: Settings of whoever runs the tests must not reach the commands under test.
+for name in [name for name in os.environ if name.startswith("RATER_") and name != "RATER_CHAOS"]:
+    del os.environ[name]
+
 settings.register_profile(
     "default", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )

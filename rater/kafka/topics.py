@@ -4,6 +4,7 @@ A difference in partitions or cleanup policy is never changed silently: it would
 Refuses to know records.
 """
 
+import asyncio
 from typing import Literal
 
 import msgspec
@@ -19,6 +20,8 @@ from rater.kafka.refused import TOPIC_DENIED, DeniedError
 from rater.kafka.settings import KafkaSettings
 
 RATING_TASK = "rating task"
+#: What was created is seen by every broker a little later.
+_VISIBLE_TRIES, _VISIBLE_WAIT_S = 50, 0.1
 _HOUR_MS = 3_600_000
 #: A dead letter holds the raw bytes of a record of the greatest size, escaped.
 MESSAGE_BYTES_MAX = 4_000_000
@@ -80,7 +83,13 @@ async def apply(
             raise DeniedError(settings, f"Create topic {name}")
         if code:
             raise RaterError(f"topic {name}: could not be created: {rest[0] if rest else f'error {code}'}")
-    return [topic.name for topic in missing], await compare(settings, topics, partitions)
+    states = await compare(settings, topics, partitions)
+    for _ in range(_VISIBLE_TRIES):
+        if all(state.state != "missing" for state in states):
+            break
+        await asyncio.sleep(_VISIBLE_WAIT_S)
+        states = await compare(settings, topics, partitions)
+    return [topic.name for topic in missing], states
 
 
 async def partitions_of(settings: KafkaSettings, topic: str, right: str = READ) -> int:

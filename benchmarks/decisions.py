@@ -340,6 +340,12 @@ class Processes:
         process = subprocess.Popen(words, stdout=log, stderr=log, env=os.environ | environment)
         self.started.append(process)
 
+    def check(self) -> None:
+        """SystemExit when one of them has ended."""
+        for process in self.started:
+            if process.poll() is not None:
+                raise SystemExit(f"{process.args} ended with {process.returncode}; logs are in {self.folder}")
+
     def end(self) -> None:
         for process in self.started:
             process.terminate()
@@ -351,7 +357,7 @@ class Processes:
                 process.wait()
 
 
-async def answered(port: int, tenant: str) -> None:
+async def answered(port: int, tenant: str, beside: Processes) -> None:
     """Wait until the process knows the tenant that was set up last."""
     request = (
         f"GET /v1/authorize?tenant={tenant}&user=ada&called=%2B263242700000 HTTP/1.1\r\nHost: x\r\n"
@@ -359,6 +365,7 @@ async def answered(port: int, tenant: str) -> None:
     )
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
+        beside.check()
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(request.encode())
@@ -394,7 +401,7 @@ def run_at(kafka: LocalKafka, folder: Path, args: argparse.Namespace, rate: int)
             core=args.core,
             RATER_SWITCHES_TOKEN=TOKEN,
         )
-        asyncio.run(answered(port, poor(load.poor - 1)))
+        asyncio.run(answered(port, poor(load.poor - 1), beside))
         time.sleep(2)
         figures = asyncio.run(authorize(port, asked, args.questions, args.seconds))
         decided, held = asyncio.run(decide(settings, load))

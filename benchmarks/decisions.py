@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -421,12 +422,13 @@ def main() -> None:
     parser.add_argument("--jars", type=Path, default=Path(".kafka/jars"))
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what runs beside is ended by a time-out, too
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory() as name:
         kafka = LocalKafka(Path(name) / "kafka", args.jars)
-        kafka.start()
         try:
+            kafka.start()
             for rate in args.rates:
                 figures, held = run_at(kafka, Path(name), args, rate)
                 print(figures, "held" if held else "not held", file=sys.stderr)

@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -340,6 +341,12 @@ class Processes:
         process = subprocess.Popen(words, stdout=log, stderr=log, env=os.environ | environment)
         self.started.append(process)
 
+    def check(self) -> None:
+        """SystemExit when one of them has ended."""
+        for process in self.started:
+            if process.poll() is not None:
+                raise SystemExit(f"{process.args} ended with {process.returncode}; logs are in {self.folder}")
+
     def end(self) -> None:
         for process in self.started:
             process.terminate()
@@ -351,7 +358,7 @@ class Processes:
                 process.wait()
 
 
-async def answered(port: int, tenant: str) -> None:
+async def answered(port: int, tenant: str, beside: Processes) -> None:
     """Wait until the process knows the tenant that was set up last."""
     request = (
         f"GET /v1/authorize?tenant={tenant}&user=ada&called=%2B263242700000 HTTP/1.1\r\nHost: x\r\n"
@@ -359,6 +366,7 @@ async def answered(port: int, tenant: str) -> None:
     )
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
+        beside.check()
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(request.encode())
@@ -394,7 +402,7 @@ def run_at(kafka: LocalKafka, folder: Path, args: argparse.Namespace, rate: int)
             core=args.core,
             RATER_SWITCHES_TOKEN=TOKEN,
         )
-        asyncio.run(answered(port, poor(load.poor - 1)))
+        asyncio.run(answered(port, poor(load.poor - 1), beside))
         time.sleep(2)
         figures = asyncio.run(authorize(port, asked, args.questions, args.seconds))
         decided, held = asyncio.run(decide(settings, load))
@@ -414,12 +422,13 @@ def main() -> None:
     parser.add_argument("--jars", type=Path, default=Path(".kafka/jars"))
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what runs beside is ended by a time-out, too
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory() as name:
         kafka = LocalKafka(Path(name) / "kafka", args.jars)
-        kafka.start()
         try:
+            kafka.start()
             for rate in args.rates:
                 figures, held = run_at(kafka, Path(name), args, rate)
                 print(figures, "held" if held else "not held", file=sys.stderr)

@@ -30,6 +30,12 @@ class OnlyConsume(BootStrategy):
     enable_kafka_producer = False
 
 
+class OnlySupervise(BootStrategy):
+    """Faust without consumer and producer: it does not start with nothing to consume."""
+
+    enable_kafka = False
+
+
 class AgentsApp(faust.App):
     """A Faust application that reads carefully."""
 
@@ -40,6 +46,12 @@ class AgentsApp(faust.App):
 
     def _new_transport(self) -> CarefulTransport:
         return CarefulTransport(self.conf.broker_consumer, self)
+
+
+class SwitchesApp(AgentsApp):
+    """A Faust application that shares nothing out: agents that only serve switches."""
+
+    BootStrategy = OnlySupervise  # type: ignore[assignment]  # it boots less
 
 
 def make_app(
@@ -54,7 +66,8 @@ def make_app(
     Raises RaterError for settings that cannot be.
     """
     agents = Agents(kafka, settings, rating, instance)
-    app = AgentsApp(
+    app_type = AgentsApp if agents.shares else SwitchesApp
+    app = app_type(
         f"{kafka.group}-agents",
         broker=[f"kafka://{address}" for address in kafka.bootstrap.split(",")],
         broker_credentials=_credentials(kafka),

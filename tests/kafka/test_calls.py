@@ -154,3 +154,4 @@ def test_what_is_wrong_is_said(switch: Switch) -> None:
     switch.deployment.publish([("call-events", "contoso", b'{"tenant": "contoso"}')])
     until(lambda: switch.agents.counted('rater_call_events_total{result="unreadable"}') == 1, "the event")
     assert switch.agents.ready
+    assert b'"level":"critical"' not in switch.agents.log.read_bytes()

@@ -49,11 +49,14 @@ def add_webhooks(app: Any, agents: Agents) -> None:
         return
 
     async def respond(request: web.Request) -> web.StreamResponse:
+        later = web.json_response({"message": "come back later"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        if not agents.follower.caught_up:
+            return later  # what it answers may be among what was not read yet
         try:
             return await receiver.respond(request)
         except NotStored as wrong:
             log.error("webhook.not_stored", message=str(wrong))
-            return web.json_response({"message": "come back later"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+            return later
 
     app.web.web_app.router.add_post(PAYMENTS_WEBHOOK, respond)
 

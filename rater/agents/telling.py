@@ -57,14 +57,7 @@ class Telling:
         except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
             unreadable(self._metrics, "account-events", place, wrong)
             return
-        while True:
-            try:
-                await self._notifier.note(event)
-            except RaterError as wrong:
-                log.error("notice.not_noted", event_id=event.id, tenant=event.tenant, message=str(wrong))
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
+        await self._note(event)
 
     async def note_expiring(self, tenants: Tenants, ours: Ours) -> int:
         """Note what expires within 30 days, of tenants that are ours; how many notices were new to this process."""
@@ -76,10 +69,20 @@ class Telling:
                 continue
             for notice in expiring_notices(balance, now):
                 if notice.id not in self._expiring:
-                    await self._notifier.note(notice)
+                    await self._note(notice)
                     self._expiring.add(notice.id)
                     noted += 1
         return noted
+
+    async def _note(self, event: AccountEvent) -> None:
+        while True:
+            try:
+                await self._notifier.note(event)
+            except RaterError as wrong:
+                log.error("notice.not_noted", event_id=event.id, tenant=event.tenant, message=str(wrong))
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     async def send(self) -> None:
         """Send what is noted, until cancelled; an outbox that cannot be written is tried again."""

@@ -3,6 +3,7 @@
 Refuses to know when a tick is due (see `ticks`) and what it does.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from rater.kafka.publisher import NotStored
 #: Seconds until a tick that changed nothing is published again, doubled each time up to the second.
 AGAIN_INITIAL_S = 60.0
 AGAIN_MAX_S = 6 * 3600.0
+#: Ticks that are published at one look: after a month's start every tenant may need one.
+AT_ONCE_MAX = 500
 
 log = structlog.get_logger(__name__)
 
@@ -63,16 +66,20 @@ class Ticking:
         now = self._now()
         self._note_next()
         due = [tenant for tenant, instant in self._next.items() if instant <= now]
-        published = 0
+        ticks = self._ticks({*due, *self._tenants.restricted_tenants()}, now)
+        return sum(await asyncio.gather(*[self._publish_one(tick) for tick in ticks[:AT_ONCE_MAX]]))
+
+    async def _publish_one(self, tick: Tick) -> bool:
         try:
-            for tick in self._ticks({*due, *self._tenants.restricted_tenants()}, now):
-                await self._publish(tick)
-                log.info("tick", tenant=tick.tenant, instant=tick.at.isoformat())
-                published += 1
-                self._note_published(tick)
+            await self._publish(tick)
         except NotStored as wrong:
-            log.error("tick.not_stored", message=str(wrong))
-        return published
+            log.error("tick.not_stored", tenant=tick.tenant, message=str(wrong))
+            return False
+        log.info("tick", tenant=tick.tenant, instant=tick.at.isoformat())
+        noticed = self._noticed[tick.tenant, tick.at]
+        noticed.not_before_s = self._clock() + noticed.wait_s
+        noticed.wait_s = min(noticed.wait_s * 2, AGAIN_MAX_S)
+        return True
 
     def _note_next(self) -> None:
         """When time next changes something for each tenant whose balance has changed."""
@@ -99,8 +106,3 @@ class Ticking:
                     found.append(tick)
         self._noticed = still_due
         return found
-
-    def _note_published(self, tick: Tick) -> None:
-        noticed = self._noticed[tick.tenant, tick.at]
-        noticed.not_before_s = self._clock() + noticed.wait_s
-        noticed.wait_s = min(noticed.wait_s * 2, AGAIN_MAX_S)

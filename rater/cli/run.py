@@ -4,7 +4,7 @@ import importlib
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -27,6 +27,9 @@ from rater.formats.source import FORMATS, InputFile
 from rater.instants import read_instant
 from rater.metrics.meter import Metrics
 from rater.metrics.serve import serve
+
+if TYPE_CHECKING:
+    from rater.notify.waiting import WaitingNotifier
 
 GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 DEFAULT_STORE = Path("rater.db")
@@ -72,6 +75,9 @@ def run(
         int | None,
         typer.Option(help="Show metrics on this port of 127.0.0.1 (0: a free one), as long as the run lasts."),
     ] = None,
+    notify: Annotated[
+        Path | None, typer.Option(help="Tell people by e-mail and webhooks: settings in YAML (deploy/README.md).")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON on standard output.")] = False,
 ) -> None:
     """Rate call-detail records into one SQLite file.  Running a file twice changes nothing.
@@ -82,9 +88,10 @@ def run(
         raise RaterError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
     started = time.monotonic()
     expect_long_lives()
+    notices = _notices(notify)
     opened = Store(store)
     try:
-        rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway), _served(metrics_port))
+        rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway), _served(metrics_port), notices.note)
         versions = [read_deck(path, currency=currency) for path in deck or ()]
         for version in versions:
             rater.publish(version)
@@ -100,10 +107,13 @@ def run(
                 for path_text in new_content(files or []):
                     rater.take(InputFile(path_text, format, tenant), lambda n: progress.advance(task, n))
                     print(f"rater: {path_text}: {rater.summary.records} records so far", file=sys.stderr)
+                    notices.send()
         if until is not None:
             rater.tick(read_instant("--until", until))
+        notices.send()
     finally:
         opened.close()
+        notices.close()
     _report(rater.summary, time.monotonic() - started, json)
     if rater.summary.rejected or rater.summary.notices:
         raise typer.Exit(Exit.REFUSED)
@@ -120,6 +130,23 @@ def gateway_of(text: str) -> PaymentGateway:
     if rule == "decline":
         return LocalGateway([tenant for tenant in tenants.split(",") if tenant] or ["*"])
     raise RaterError(f"--gateway: expected approve, decline, decline:TENANT,... or a URL, got {text!r}")
+
+
+class _NobodyTold:
+    """What stands for a notifier where no settings were given."""
+
+    note = None
+
+    def send(self) -> None:
+        """There is nothing to send."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _notices(path: Path | None) -> "WaitingNotifier | _NobodyTold":
+    # Only who tells waits for the import of mail and HTTP clients.
+    return importlib.import_module("rater.notify.waiting").waiting_notifier(path) if path else _NobodyTold()
 
 
 def _served(port: int | None) -> Metrics | None:

@@ -59,16 +59,22 @@ class Summary:
 
 
 class EmbeddedRater:
-    """A store with the loop around it, and metrics where somebody watches them."""
+    """A store with the loop around it, and metrics and notices where somebody wants them."""
 
     def __init__(
-        self, store: Store, settings: RatingSettings, gateway: PaymentGateway, metrics: Metrics | None = None
+        self,
+        store: Store,
+        settings: RatingSettings,
+        gateway: PaymentGateway,
+        metrics: Metrics | None = None,
+        note: Callable[[list[AccountEvent]], None] | None = None,
     ) -> None:
         self.store = store
         self.summary = Summary()
         self._rules = Rules(settings, Tariffs())
         self._gateway = gateway
         self._metrics = metrics
+        self._note = note
         if metrics:
             metrics.open_books(account for tenant in store.tenants() if (account := store.account(tenant)))
         for deck in store.decks():
@@ -163,6 +169,10 @@ class EmbeddedRater:
     def _keep(
         self, batch: Batch, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
     ) -> None:
+        events = [output for output in batch.outputs if isinstance(output, AccountEvent)]
+        if self._note and events:
+            # Before the commit: a run that is killed in between is run again, with the same events and ids.
+            self._note(events)
         began = time.perf_counter()
         self.store.commit(batch, positions or {}, replayed)
         self.summary.add(batch)

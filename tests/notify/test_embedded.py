@@ -1,0 +1,57 @@
+"""`rater run --notify`: the embedded rater tells people with the same notifier."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from rater.contracts.codec import encode_input
+from rater.core.inputs import FundsAdded, RechargeSettings, TenantConfigured
+from tests.notify.world import Mailbox, email_settings, mail_server
+from tests.world import at
+
+WHEN = at("2025-03-10")
+SETUP = [
+    TenantConfigured(
+        tenant="contoso",
+        id="1",
+        at=WHEN,
+        currency="USD",
+        credits="enabled",
+        recharge=RechargeSettings(enabled=True, trigger="50", amount="100"),
+    ),
+    FundsAdded(tenant="contoso", id="2", at=WHEN, amount="40"),
+]
+
+
+async def _run(folder: Path) -> tuple[int, str]:
+    command = [sys.executable, "-m", "rater", "run", "--store", str(folder / "rater.db"), "--json"]
+    command += ["--commands", str(folder / "setup.jsonl"), "--notify", str(folder / "notify.yaml")]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return json.loads(out)["records"], said.decode()
+
+
+async def _runs(folder: Path) -> tuple[list[str], list[int], str]:
+    (folder / "setup.jsonl").write_bytes(b"\n".join(encode_input(command) for command in SETUP))
+    email = email_settings(1)
+    (folder / "notify.yaml").write_text(yaml.safe_dump({"outbox": str(folder / "outbox.db"), "email": email}))
+    first, said = await _run(folder)  # nobody listens on port 1
+    async with mail_server(Mailbox()) as mailbox:
+        settings = {"outbox": str(folder / "outbox.db"), "email": email_settings(mailbox.port)}
+        (folder / "notify.yaml").write_text(yaml.safe_dump(settings))
+        second, _ = await _run(folder)
+        third, _ = await _run(folder)
+    return mailbox.subjects, [first, second, third], said
+
+
+def test_a_run_tells(tmp_path: Path) -> None:
+    """40 is below 50, so it recharges; the mail server is down during the first run, and nothing is told twice."""
+    subjects, records, said = asyncio.run(_runs(tmp_path))
+    assert subjects == ["contoso: recharged with 100 USD"]
+    assert records == [3, 0, 0]  # the gateway's answer is the third
+    assert "rater: 1 messages wait in the outbox; the next run sends what is due" in said

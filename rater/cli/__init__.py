@@ -25,6 +25,7 @@ COMMANDS = {
     "dlq": "dlq",
     "demo": "demo",
     "dev": "dev",
+    "top": "top",
     "topics": "topics",
     "publish": "publish",
     "worker": "worker",
@@ -36,7 +37,6 @@ COMMANDS = {
     "tenant": "tenant",
     "config": "config",
     "doctor": "doctor",
-    "top": "top",
 }
 
 

@@ -25,6 +25,8 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     refused = refusal(call, account.currency, emergency)
     if refused is not None:
         return refused
+    if step.at > account.clock:
+        advance(step, step.at)
     live = step.state.call(account.tenant, cdr.usage_id)
     if live is not None:
         if cdr.version < live.version or (cdr.version == live.version and call.content == live.content):
@@ -32,8 +34,6 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
         if cdr.version == live.version:
             message = f"version {cdr.version} of this usage id was rated with other content"
             return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
-    if step.at > account.clock:
-        advance(step, step.at)
     before = account.balance
     if live is not None:
         _reverse(step, call, live)

@@ -14,6 +14,14 @@ from tests.kafka.deployment import Deployment
 JARS = ROOT / ".kafka" / "jars"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder share one broker, so one process runs them."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
 def local_kafka(folder: Path, guard: Guard | None = None) -> LocalKafka:
     """A cluster whose data lie in a folder of the test; the jars are fetched once for the checkout."""
     for tool in ("java", "mvn"):

@@ -15,9 +15,6 @@ from rater.generate import Spec
 from tests.kafka.conftest import local_kafka
 from tests.kafka.deployment import PARTITIONS, Deployment, Message, WorkerProcess, calls, provisioning, story, until
 
-#: All tests on Kafka share one broker, so one process runs them.
-pytestmark = pytest.mark.xdist_group("kafka")
-
 LONG = os.environ.get("RATER_CHAOS") == "long"
 RECORDS = 100_000 if LONG else 6_000
 KILLS = 20 if LONG else 3

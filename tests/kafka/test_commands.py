@@ -4,7 +4,6 @@ import asyncio
 import json
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from rater.cli import build_app
@@ -14,9 +13,6 @@ from rater.kafka.local import LocalKafka, free_ports
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply, compare
 from tests.kafka.deployment import PARTITIONS, Deployment, calls, provisioning, story, until
-
-#: All tests on Kafka share one broker, so one process runs them.
-pytestmark = pytest.mark.xdist_group("kafka")
 
 
 def rater(*arguments: str) -> Result:

@@ -15,9 +15,6 @@ from rater.scenarios.model import read_scenario
 from rater.scenarios.runner import play
 from tests.conftest import SHARED
 
-#: All tests on Kafka share one broker, so one process runs them.
-pytestmark = pytest.mark.xdist_group("kafka")
-
 SCENARIOS = sorted((SHARED / "conformance").glob("*.yaml"))
 
 

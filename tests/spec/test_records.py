@@ -287,3 +287,14 @@ def test_commands_in_years_that_cannot_be(field: str) -> None:
     world.engine.submit("command", orjson.dumps(command | {field: "9999-12-31T23:59:59Z"}))
     outcome, outputs = world.engine.submit("command", orjson.dumps(command))
     assert (outcome, len(outputs)) == ("rated", 1)
+
+
+def test_a_duplicate_tells_the_time() -> None:
+    """README "Any step's time": what expires before a duplicate arrives is forfeited, and nothing else happens."""
+    world = World(funds=None).user("ada", "US", "MCOPSTN1", "MCOPSTNPP")
+    world.fund("7", "2024-03-20", id="old")
+    first = {"id": "c1", "when": "2025-03-10 10:00"}
+    world.cdr(US, 60, **first, received_at=at("2025-03-10 10:02"))
+    assert world.cdr(US, 60, **first, received_at=at("2025-03-21 10:02")).value == "duplicate"
+    assert (world.events, world.balance) == (["funds.expired", "balance.depleted", "credits.suspended"], "0")
+    assert world.pool("MCOPSTN1/US-PR/2025-03")[0] == 1

@@ -8,7 +8,7 @@ from rater.top.board import Board
 
 _LOOK_AGAIN_S = 0.5
 #: So many looks without fewer records waiting: nobody rates them.
-_STILL_MAX = 10
+_STILL_MAX = 20
 
 
 async def settled(settings: KafkaSettings, tell: Callable[[int], None]) -> int:

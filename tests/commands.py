@@ -10,9 +10,6 @@ import typer.main
 
 from rater.cli import build_app
 
-#: Commands of work that goes on elsewhere: once one is registered, its options are checked as well.
-COMING: tuple[str, ...] = ()
-
 
 @cache
 def _rater() -> click.Command:
@@ -27,9 +24,10 @@ def misunderstood(line: str) -> str | None:
     found = _rater()
     rest = words[1:]
     while hasattr(found, "commands"):
+        if rest[0].startswith("--"):
+            break  # an option of rater itself
         if rest[0] not in found.commands:
-            coming = any(" ".join(words[1:]).startswith(command) for command in COMING)
-            return None if coming else f"{line}: no command {rest[0]}"
+            return f"{line}: no command {rest[0]}"
         found, rest = found.commands[rest[0]], rest[1:]
     known = {option for parameter in found.params for option in [*parameter.opts, *parameter.secondary_opts]}
     unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]

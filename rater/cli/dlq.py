@@ -12,7 +12,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.run import DEFAULT_STORE, gateway_of
@@ -70,15 +70,14 @@ def ls(
     if json:
         typer.echo(orjson.dumps([_facts(letter) for letter in letters]))
         return
-    table = Table("id", "from", "refused at", "tenant", "reason", "field", "message", "state")
+    table = Table(Column("id", no_wrap=True), "tenant", "reason", "message", "state", box=None)
     for letter in letters:
         about = letter.letter
-        source = f"{about.source.topic}/{about.source.partition}@{about.source.offset}"
-        at = letter.refused_at.isoformat() if letter.refused_at else ""
-        why = (about.reason.value, about.field or "", about.message)
-        table.add_row(*map(escape, (about.id[:12], source, at, letter.owner, *why, letter.state.value)))
+        message = f"{about.field}: {about.message}" if about.field else about.message
+        cells = (about.id[:12], letter.owner, about.reason.value, message, letter.state.value)
+        table.add_row(*map(escape, cells))
     Console().print(table)
-    typer.echo(f"{len(letters)} dead letters", err=True)
+    typer.echo(f"{len(letters)} dead letters; rater dlq show ID shows one", err=True)
 
 
 def show(

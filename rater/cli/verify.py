@@ -13,6 +13,7 @@ from rater.deploy.held import must_hold, service_named
 from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.kafka.verify import Report, verify
+from rater.top.settled import settled
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +30,8 @@ def verify_topics(
 
     Example: rater verify --bootstrap 127.0.0.1:9092
 
-    Run it while nothing is rated: a commit that lands in the middle looks like a difference.
+    It begins when nothing waits to be rated, or nobody rates: a commit that lands in the middle looks like a
+    difference.
     """
     with counting("records replayed") as progress:
         settings = kafka_settings(bootstrap, prefix)
@@ -46,6 +48,9 @@ def verify_topics(
 async def _verify(settings: KafkaSettings, progress: Callable[[int], None]) -> Report:
     """Look before whether everything may be read: a client of a topic that it may not see only waits."""
     await must_hold(settings, service_named("operators"), reading=True)
+    waiting = await settled(settings, lambda count: typer.echo(f"{count:,} records wait to be rated", err=True))
+    if waiting:
+        typer.echo(f"nobody rates the {waiting:,} records that wait; comparing what was rated", err=True)
     return await verify(settings, RatingSettings(), progress)
 
 

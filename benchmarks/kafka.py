@@ -67,7 +67,6 @@ class CopyingTask(RatingTask):
         }
         await self._log.begin()
         await self._log.send(writes)
-        await self._log.send_offsets(after)
         await self._log.commit()
         self.positions = after
         self._state.entities.meta = meta

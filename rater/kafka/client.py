@@ -17,7 +17,6 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
     ProducerFenced,
 )
-from aiokafka.structs import OffsetAndMetadata
 
 from rater.errors import RaterError
 from rater.kafka.connect import READ, WRITE, UnreachableError, connection, started
@@ -163,15 +162,6 @@ class AiokafkaLog:
             for batch in batches
             if batch.record_count()
         ]
-
-    async def send_offsets(self, positions: Mapping[str, int]) -> None:
-        """See PartitionLog."""
-        offsets = {
-            TopicPartition(self._settings.topic(topic), self.partition): OffsetAndMetadata(position, "")
-            for topic, position in positions.items()
-        }
-        async with doubted(self._settings, WRITE):
-            await self._open_producer().send_offsets_to_transaction(offsets, self._settings.group)
 
     async def commit(self) -> None:
         """See PartitionLog."""

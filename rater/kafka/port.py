@@ -63,9 +63,6 @@ class PartitionLog(Protocol):
     async def send(self, writes: Writes) -> Mapping[str, int]:
         """Write within the transaction, wait until all is stored; the position after each topic's last record."""
 
-    async def send_offsets(self, positions: Mapping[str, int]) -> None:
-        """Note the group's positions in the transaction: for tools that show lag."""
-
     async def commit(self) -> None:
         """Make everything since `begin` visible at once."""
 

@@ -9,9 +9,8 @@ Taking ownership
 A commit
     1. rate the batch on an overlay
     2. begin, and send outputs, changelog, meta and commit record; wait until every one is stored
-    3. add the group's offsets
-    4. commit
-    5. only then merge the overlay and the index
+    3. commit
+    4. only then merge the overlay and the index
 
 Any doubt on the way (fenced, failed, outcome unknown) drops overlay, state and producer, and ownership is taken
 again: what the log says is true.  Refuses to know the client library, threads and rebalances.
@@ -189,9 +188,8 @@ class RatingTask:
         log = self._log
         await log.begin()  # 2
         stored = await log.send(writes)
-        await log.send_offsets(meta.positions)  # 3
-        await log.commit()  # 4
-        self.positions = meta.positions  # 5
+        await log.commit()  # 3
+        self.positions = meta.positions  # 4
         self._state.entities.merge(batch.state, meta)
         rated = [output for output in batch.outputs if isinstance(output, RatedCall)]
         if rated:

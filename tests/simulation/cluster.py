@@ -136,10 +136,6 @@ class ModelLog:
             raise Doubt("a send failed")
         return stored
 
-    async def send_offsets(self, positions: Mapping[str, int]) -> None:  # noqa: ARG002 - the protocol's
-        """See PartitionLog."""
-        await self._turn()
-
     async def commit(self) -> None:
         """See PartitionLog; now and then the answer gets lost, on its way there or back."""
         assert self._transaction is not None

@@ -2,7 +2,8 @@
 
 Prints JSON.  `cdr_to_suspend_p50_ms` and `_p99_ms`: from the broker's acknowledgement of the call record that takes
 a balance to zero until a consumer of committed records sees the tenant suspended, at `rate_cdrs_per_s` (the rate
-asked for, or the highest below it that this machine holds; 2 % of the records are such ones).
+asked for, or the highest below it that this machine holds; 2 % of the records are such ones).  The first seconds at
+that rate are not counted, because a broker that was just started still compiles itself.
 `cdr_to_disconnect_p50_ms` and `_p99_ms`: until the order to end that tenant's running call is seen.
 `authorize_p50_ms` and `_p99_ms`: answers over HTTP at `authorize_per_s` on one core, from the instant at which the
 question was due, so that waiting behind a slow answer counts.
@@ -67,12 +68,12 @@ def poor(number: int) -> str:
 class Load:
     """Tenants with plenty of money and many calls, and tenants with little whose next call takes it."""
 
-    def __init__(self, rate: int, seconds: float, tenants: int, users: int) -> None:
+    def __init__(self, rate: int, warm_up_s: float, counted_s: float, tenants: int, users: int) -> None:
         self.now = datetime.now(UTC)
-        self.rate, self.seconds = rate, seconds
-        self.poor = int(rate * seconds * POOR_SHARE)
+        self.rate, self.warm_up_s, self.seconds = rate, warm_up_s, warm_up_s + counted_s
+        self.poor = int(rate * self.seconds * POOR_SHARE)
         self.spec = Spec(
-            tenants=tenants, users=users, calls=int(rate * seconds), month=f"{self.now:%Y-%m}", funds="1000000"
+            tenants=tenants, users=users, calls=int(rate * self.seconds), month=f"{self.now:%Y-%m}", funds="1000000"
         )
         self.rich = [call for call in generate_calls(self.spec) if isinstance(call, CallRecord)]
 
@@ -128,7 +129,7 @@ class Publisher:
     def __init__(self, settings: KafkaSettings, load: Load) -> None:
         self.settings, self.load = settings, load
         self.acknowledged: dict[str, float] = {}
-        self.told = self.ended = 0
+        self.told = self.ended = self.warming_up = 0
         self._random = random.Random(1)
 
     async def run(self) -> float:
@@ -163,6 +164,7 @@ class Publisher:
         poor_due = min(int(max(0.0, now - RUNNING_S) * self.load.rate * POOR_SHARE), self.load.poor)
         for position in range(count):
             if self.ended < poor_due and position % 10 == 0:
+                self.warming_up += now < self.load.warm_up_s
                 call = self.load.last_call(self.ended)
                 self.ended += 1
                 ending[partition_of(call.tenant, PARTITIONS)].append(call.tenant)
@@ -255,7 +257,8 @@ async def decide(settings: KafkaSettings, load: Load) -> tuple[dict[str, object]
             await task
     figures: dict[str, object] = {"rate_cdrs_per_s": round(rate), "behind_at_the_end_cdrs": left}
     for name, seen in (("suspend", suspended), ("disconnect", ordered)):
-        took = [1e3 * (at - publisher.acknowledged[tenant]) for tenant, at in seen.items()]
+        counted = [poor(number) for number in range(publisher.warming_up, publisher.ended)]
+        took = [1e3 * (seen[tenant] - publisher.acknowledged[tenant]) for tenant in counted if tenant in seen]
         figures |= {f"cdr_to_{name}_p50_ms": percentile(took, 50), f"cdr_to_{name}_p99_ms": percentile(took, 99)}
         figures[f"{name}s"] = len(took)
     return figures, left < HELD_S * load.rate and rate > 0.95 * load.rate
@@ -384,7 +387,7 @@ def run_at(kafka: LocalKafka, folder: Path, args: argparse.Namespace, rate: int)
     folder = folder / str(rate)
     folder.mkdir()
     asyncio.run(apply(settings, load_topics(), PARTITIONS))
-    load = Load(rate, args.seconds, args.tenants, args.users)
+    load = Load(rate, args.warm_up, args.seconds, args.tenants, args.users)
     asked = questions(load, 20_000)
     asyncio.run(publish(settings, load.provisioning()))
     beside = Processes(settings, folder)
@@ -415,6 +418,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rates", type=int, nargs="+", default=[5_000, 4_000, 3_000, 2_000, 1_000])
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--warm-up", type=float, default=20.0, help="seconds that are not counted")
     parser.add_argument("--tenants", type=int, default=1_000)
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--questions", type=int, default=1_000, help="questions a second over HTTP")

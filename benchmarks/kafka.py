@@ -233,27 +233,29 @@ async def restore(settings: KafkaSettings, folder: Path) -> dict[str, object]:
     decks = DeckReader(settings, 0)
     await decks.start()
     records = await end_of(settings, "state") + await end_of(settings, "rated-calls")
-    seconds = 0.0
-    for partition in range(PARTITIONS):
-        log = AiokafkaLog(settings, WorkerSettings(), _NoInputs(), partition)
-        index = DiskIndex(folder / str(partition))
-        task = RatingTask(
-            log,
-            index,
-            decks,
-            RatingSettings(),
-            partitions=PARTITIONS,
-            batch_records_max=2_000,
-            rejected_in_a_row_max=1_000,
-            observer=Watch(Metrics(CollectorRegistry())),
-        )
-        began = time.monotonic()
-        await task.own()
-        seconds += time.monotonic() - began
-        await log.close()
-        index.close()
+    began = time.monotonic()
+    await asyncio.gather(*(_own(settings, folder, decks, partition) for partition in range(PARTITIONS)))
+    seconds = time.monotonic() - began
     await decks.stop()
     return {"restore_records_per_s": round(records / seconds), "restored_records": records}
+
+
+async def _own(settings: KafkaSettings, folder: Path, decks: DeckReader, partition: int) -> None:
+    log = AiokafkaLog(settings, WorkerSettings(), _NoInputs(), partition)
+    index = DiskIndex(folder / str(partition))
+    task = RatingTask(
+        log,
+        index,
+        decks,
+        RatingSettings(),
+        partitions=PARTITIONS,
+        batch_records_max=2_000,
+        rejected_in_a_row_max=1_000,
+        observer=Watch(Metrics(CollectorRegistry())),
+    )
+    await task.own()
+    await log.close()
+    index.close()
 
 
 class _NoInputs:

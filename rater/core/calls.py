@@ -8,7 +8,7 @@ from rater.core.credit import refund
 from rater.core.entities import LiveCall
 from rater.core.instants import parse_period, period_of
 from rater.core.mediation import Mediated, Refusal, emergency_call, refusal
-from rater.core.money import parse_micros
+from rater.core.money import parse_amount
 from rater.core.outputs import RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
@@ -67,7 +67,7 @@ def live_call(call: RatedCall) -> LiveCall:
         call.version,
         call.content,
         parse_period(call.period),
-        parse_micros(call.charge),
+        parse_amount(call.charge),
         tuple([(part.pool, part.minutes) for part in call.segments if part.pool is not None]),
-        tuple([(share.lot, parse_micros(share.amount)) for part in call.segments for share in part.lots]),
+        tuple([(share.lot, parse_amount(share.amount)) for part in call.segments for share in part.lots]),
     )

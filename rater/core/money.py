@@ -48,8 +48,9 @@ def format_micros(micros: int) -> str:
     return f"{micros // MICROS_PER_UNIT}.{fraction:06d}".rstrip("0")
 
 
-#: The same for amounts that recur, such as the charges of calls.
+#: The same two for amounts that recur, such as the charges of calls.
 format_amount = lru_cache(maxsize=65536)(format_micros)
+parse_amount = lru_cache(maxsize=65536)(parse_micros)
 
 
 def half_up(numerator: int, denominator: int) -> int:

@@ -6,9 +6,8 @@ Refuses to know how the sums are shown, and rules.
 
 from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
 
-from rater.core.money import parse_micros
+from rater.core.money import parse_amount
 from rater.core.outputs import (
     TOPIC_OF,
     AccountEvent,
@@ -22,8 +21,6 @@ from rater.core.outputs import (
 from rater.core.reasons import Anomaly, DebitKind, EventKind, Pocket, Reason
 from rater.metrics.labels import NO_COUNTRY, NO_PLAN, CreditSource, RechargeResult, plan_of_pool
 
-#: Charges recur: a call of three minutes costs what the one before cost.
-_micros = lru_cache(maxsize=65536)(parse_micros)
 _CREDIT_SOURCES = {
     EventKind.FUNDS_ADDED: CreditSource.FUNDS,
     EventKind.RECHARGE_SUCCEEDED: CreditSource.RECHARGE,
@@ -86,21 +83,21 @@ def _add_call(sums: Tally, call: RatedCall) -> None:
         pool = segment.pool
         minutes[segment.pocket, NO_PLAN if pool is None else plan_of_pool(pool)] += segment.minutes
     if call.charge != "0":
-        sums.spend[call.country or NO_COUNTRY, call.currency] += _micros(call.charge)
+        sums.spend[call.country or NO_COUNTRY, call.currency] += parse_amount(call.charge)
     if call.unfunded_charge != "0":
-        sums.unfunded[call.currency] += _micros(call.unfunded_charge)
+        sums.unfunded[call.currency] += parse_amount(call.unfunded_charge)
     if call.anomalies:
         sums.anomalies.update(call.anomalies)
 
 
 def _add_debit(sums: Tally, debit: Debit) -> None:
-    amount = _micros(debit.amount)
+    amount = parse_amount(debit.amount)
     sums.moved[debit.tenant] -= amount
     sums.debited[debit.kind, debit.currency] += -amount if debit.kind is DebitKind.REVERSAL else amount
     if debit.kind is DebitKind.CALL:
         for share in debit.lots:
             if not share.lot:
-                sums.overrun[debit.currency] += _micros(share.amount)
+                sums.overrun[debit.currency] += parse_amount(share.amount)
 
 
 def _add_rare(sums: Tally, output: Output) -> None:
@@ -108,7 +105,7 @@ def _add_rare(sums: Tally, output: Output) -> None:
         case AccountEvent():
             source, result = _CREDIT_SOURCES.get(output.event), _RECHARGE_RESULTS.get(output.event)
             if source is not None:
-                amount = parse_micros(output.amount or "0")
+                amount = parse_amount(output.amount or "0")
                 sums.credited[source, output.currency or ""] += amount
                 sums.moved[output.tenant] += amount
             if result is not None:

@@ -25,6 +25,7 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from prometheus_client import CollectorRegistry
 
+from rater.collector import expect_long_lives
 from rater.contracts.codec import encode_input
 from rater.contracts.topics import load_topics
 from rater.core.inputs import CallRecord, DeckActivated
@@ -229,7 +230,8 @@ async def _agent_rate(
 
 
 async def restore(settings: KafkaSettings, folder: Path) -> dict[str, object]:
-    """Take ownership of every partition on an empty disk."""
+    """Take ownership of every partition on an empty disk, as a worker that has just started."""
+    expect_long_lives()
     decks = DeckReader(settings, 0)
     await decks.start()
     records = await end_of(settings, "state") + await end_of(settings, "rated-calls")

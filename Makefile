@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench chaos lock clean install
+.PHONY: help demo picture test lint bench chaos lock clean install
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,6 +24,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 demo: $(INSTALLED) ## rate a month of three tenants and show what happened
 	$(BIN)/rater demo
+
+picture: $(INSTALLED) ## Kafka, worker, agents, gateway, traffic and Prometheus on this machine, until Ctrl-C
+	PATH="$(CURDIR)/$(BIN):$$PATH" deploy/picture.sh
 
 test: lint ## every check, the tests last
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -50,4 +53,4 @@ lock: ## lock the newest versions that pyproject.toml allows
 		--no-emit-index-url -c requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean: ## forget the virtual environment and what was written by demo and tests
-	rm -rf $(VENV) .kafka demo-output rater-index .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .kafka demo-output picture rater-index .pytest_cache .mypy_cache .ruff_cache

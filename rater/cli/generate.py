@@ -8,6 +8,7 @@ import typer
 
 from rater.contracts.codec import encode_input
 from rater.core.instants import parse_period
+from rater.core.money import MoneyError, parse_micros
 from rater.errors import RaterError
 from rater.generate import Spec, generate_calls, generate_commands
 
@@ -26,6 +27,7 @@ def generate(
     month: Annotated[str, typer.Option(help="YYYY-MM.")] = "2025-03",
     poison: Annotated[float, typer.Option(min=0, max=1, help="Share of records that do not decode.")] = 0.0,
     duplicates: Annotated[float, typer.Option(min=0, max=1, help="Share of records that come twice.")] = 0.01,
+    funds: Annotated[str, typer.Option(help="What each tenant has bought before the month begins.")] = "1000",
 ) -> None:
     """Write the commands that set tenants up, and their calls of a month.
 
@@ -43,9 +45,19 @@ def generate(
         month=month,
         poison_share=poison,
         duplicate_share=duplicates,
+        funds=_amount("--funds", funds),
     )
     write_month(spec, out)
     print(f"{out}: commands.jsonl and cdrs.jsonl, {calls} records", file=sys.stderr)
+
+
+def _amount(option: str, text: str) -> str:
+    try:
+        if parse_micros(text) > 0:
+            return text
+    except MoneyError as wrong:
+        raise RaterError(f"{option}: {wrong}") from wrong
+    raise RaterError(f"{option}: expected an amount above zero, got {text!r}")
 
 
 def write_month(spec: Spec, out: Path) -> None:

@@ -41,6 +41,7 @@ Activate = Annotated[
 ]
 Currency = Annotated[str, typer.Option(help="The currency of the decks.")]
 Tenant = Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")]
+Rate = Annotated[int | None, typer.Option(min=1, help="Publish at most so many records a second.")]
 Format = Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")]
 
 
@@ -59,6 +60,7 @@ def publish_files(
     currency: Currency = "USD",
     tenant: Tenant = None,
     format: Format = None,
+    rate: Rate = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     prefix: Prefix = "",
 ) -> None:
@@ -81,7 +83,7 @@ def publish_files(
     )
     with counting("published") as progress:
         settings = kafka_settings(bootstrap, prefix)
-        stored = talk(settings, "publisher", publish(settings, messages, progress))
+        stored = talk(settings, "publisher", publish(settings, messages, progress, rate))
     typer.echo(f"{stored} records published", err=True)
     for line in refused:
         typer.echo(line, err=True)

@@ -4,6 +4,7 @@ Refuses to know file formats.
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -20,17 +21,22 @@ from rater.kafka.topics import MESSAGE_BYTES_MAX, partitions_of
 
 _BATCH_BYTES = 500_000
 _IN_FLIGHT_MAX = 32
+#: Who is held to a rate waits at least so long at a time, so that batches stay worth sending.
+_PACE_S = 0.02
 
 #: topic, key, value.
 Message = tuple[str, str, bytes]
 
 
 async def publish(
-    settings: KafkaSettings, messages: Iterable[Message], progress: Callable[[int], None] = lambda _: None
+    settings: KafkaSettings,
+    messages: Iterable[Message],
+    progress: Callable[[int], None] = lambda _: None,
+    rate: int | None = None,
 ) -> int:
     """Publish messages in order and wait until every one is stored; how many records that was.
 
-    What is for every tenant goes to every partition.
+    What is for every tenant goes to every partition.  `rate` is the most messages a second.
     """
     waiting = iter(messages)
     first = next(waiting, None)
@@ -47,7 +53,11 @@ async def publish(
     )
     async with reachable(settings, producer, WRITE):
         writer = _Writer(settings, producer, progress)
-        for topic, key, value in chain([first], waiting):
+        began = time.monotonic()
+        for number, (topic, key, value) in enumerate(chain([first], waiting)):
+            if rate and (ahead_s := number / rate - (time.monotonic() - began)) > _PACE_S:
+                await writer.send_what_is_open()
+                await asyncio.sleep(ahead_s)
             if topic not in partitions:
                 partitions[topic] = await partitions_of(settings, topic, WRITE)
             count = partitions[topic]
@@ -73,9 +83,12 @@ class _Writer:
         while self._open[place].append(key=key, value=value, timestamp=None) is None:
             await self._send(place)
 
-    async def finish(self) -> None:
+    async def send_what_is_open(self) -> None:
         for place in list(self._open):
             await self._send(place)
+
+    async def finish(self) -> None:
+        await self.send_what_is_open()
         await self._settle(0)
 
     async def _send(self, place: tuple[str, int]) -> None:

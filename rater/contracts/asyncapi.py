@@ -5,13 +5,14 @@ Operations are those of rater itself: it receives what it consumes and sends wha
 Refuses to know anything that the topics and the records do not say.
 """
 
-import sys
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from rater.contracts.schemas import FOLDER, RECORDS, VERSION, schema_of
 from rater.contracts.topics import Topic, load_topics
+from rater.drift import write_or_check
 
 PATH = FOLDER / "asyncapi.yaml"
 ASYNCAPI = "3.0.0"
@@ -56,14 +57,10 @@ def document(topics: dict[str, Topic]) -> dict[str, Any]:
     }
 
 
-def text() -> str:
-    """The document as it is committed."""
-    return _HEADER + yaml.safe_dump(document(load_topics()), sort_keys=False, width=1000, allow_unicode=True)
-
-
-def drifted() -> bool:
-    """Whether the committed document is not what the code defines."""
-    return not PATH.exists() or PATH.read_text(encoding="utf-8") != text()
+def texts() -> dict[Path, str]:
+    """The document's file with its text."""
+    written = yaml.safe_dump(document(load_topics()), sort_keys=False, width=1000, allow_unicode=True)
+    return {PATH: _HEADER + written}
 
 
 def _channel(topic: Topic) -> dict[str, Any]:
@@ -129,15 +126,5 @@ def _moved(part: Any) -> Any:
     return part
 
 
-def main() -> None:
-    """Write the document, or with `--check` say whether it has drifted."""
-    if "--check" in sys.argv[1:]:
-        if drifted():
-            print(f"{PATH.name}: run python -m rater.contracts.asyncapi", file=sys.stderr)
-            sys.exit(1)
-        return
-    PATH.write_text(text(), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check("rater.contracts.asyncapi", texts())

@@ -5,7 +5,6 @@ Refuses to know anything that the definitions do not say.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from rater.contracts.dead_letters import DlqAudit
 from rater.contracts.topics import FOLDER as TOPICS
 from rater.core.inputs import AnyCommand, CallRecord, RateDeck
 from rater.core.outputs import TOPIC_OF
+from rater.drift import write_or_check
 
 FOLDER = TOPICS.parent / "schemas"
 VERSION = 1
@@ -50,13 +50,9 @@ def schema_text(topic: str) -> str:
     return json.dumps(schema_of(topic), indent=2, ensure_ascii=False) + "\n"
 
 
-def drifted() -> list[str]:
-    """Topics whose committed schema is not what the code defines."""
-    return [
-        topic
-        for topic in RECORDS
-        if not schema_path(topic).exists() or schema_path(topic).read_text(encoding="utf-8") != schema_text(topic)
-    ]
+def texts() -> dict[Path, str]:
+    """Every schema file with its text."""
+    return {schema_path(topic): schema_text(topic) for topic in RECORDS}
 
 
 def breaks(old: dict[str, Any], new: dict[str, Any], *, reads_old: bool) -> list[str]:
@@ -86,16 +82,5 @@ def breaks(old: dict[str, Any], new: dict[str, Any], *, reads_old: bool) -> list
     return found
 
 
-def main() -> None:
-    """Write the schemas, or with `--check` say which have drifted."""
-    if "--check" in sys.argv[1:]:
-        stale = drifted()
-        print("\n".join(f"{topic}: run python -m rater.contracts.schemas" for topic in stale), file=sys.stderr)
-        sys.exit(bool(stale))
-    FOLDER.mkdir(exist_ok=True)
-    for topic in RECORDS:
-        schema_path(topic).write_text(schema_text(topic), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check("rater.contracts.schemas", texts())

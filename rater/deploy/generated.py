@@ -4,7 +4,6 @@
 Refuses to know what is written by hand: the workloads beside them.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import yaml
 from rater.contracts.topics import load_topics
 from rater.deploy.acls import grants
 from rater.deploy.strimzi import kafka_topics, kafka_users
+from rater.drift import write_or_check
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 FOLDER = DEPLOY / "kubernetes" / "base" / "generated"
@@ -65,21 +65,5 @@ def texts() -> dict[Path, str]:
     }
 
 
-def drifted() -> list[Path]:
-    """Files that are not what the list says."""
-    return [path for path, text in texts().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-
-
-def main() -> None:
-    """Write the manifests, or with `--check` say which have drifted."""
-    if "--check" in sys.argv[1:]:
-        stale = drifted()
-        print("\n".join(f"{path.name}: run python -m rater.deploy.generated" for path in stale), file=sys.stderr)
-        sys.exit(bool(stale))
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for path, text in texts().items():
-        path.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check("rater.deploy.generated", texts())

@@ -5,11 +5,11 @@ Refuses to know what is shown and why.
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rater.drift import write_or_check
 from rater.metrics.boards import Board, Panel, Query, View
 from rater.metrics.panels import BOARDS
 
@@ -53,11 +53,6 @@ def texts() -> dict[Path, str]:
         FOLDER / f"{board.uid}.json": json.dumps(dashboard_of(board), indent=2, ensure_ascii=False) + "\n"
         for board in BOARDS
     }
-
-
-def drifted() -> list[Path]:
-    """Files that are not what the code defines."""
-    return [path for path, text in texts().items() if not path.exists() or path.read_text("utf-8") != text]
 
 
 def _placed(board: Board) -> Iterator[dict[str, Any]]:
@@ -118,16 +113,5 @@ def _firing_alerts() -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Write the dashboards, or with `--check` say which have drifted."""
-    if "--check" in sys.argv[1:]:
-        stale = drifted()
-        print("\n".join(f"{path.name}: run python -m rater.metrics.dashboards" for path in stale), file=sys.stderr)
-        sys.exit(bool(stale))
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for path, text in texts().items():
-        path.write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_or_check("rater.metrics.dashboards", texts())

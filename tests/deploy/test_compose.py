@@ -112,16 +112,14 @@ def _dependencies() -> list[str]:
     return re.findall(r'"([^"]+)"', block)
 
 
-def test_the_traffic_script_is_understood() -> None:
-    """Its commands exist, a shell reads it, and it is executable."""
-    script = DEPLOY / "traffic.sh"
-    lines = [
-        line.strip().split(" ||")[0]
-        for line in script.read_text().splitlines()
-        if line.strip().startswith("rater ")
-    ]
-    assert len(lines) == 2
-    assert [wrong for line in lines if (wrong := misunderstood(line))] == []
+@pytest.mark.parametrize(("name", "commands"), [("traffic.sh", 2), ("picture.sh", 6)])
+def test_scripts_are_understood(name: str, commands: int) -> None:
+    """Their commands exist, a shell reads them, and they are executable."""
+    script = DEPLOY / name
+    text = script.read_text().replace("\\\n", "")
+    lines = re.findall(r"^ *(?:\w+=\S+ )?(?:\w+=\$\(|start \w+ )?(rater [a-z][^|>\n]*)", text, re.MULTILINE)
+    assert len(lines) == commands
+    assert [wrong for line in lines if (wrong := misunderstood(line.rstrip(" )")))] == []
     subprocess.run(["sh", "-n", script], check=True)
     assert os.access(script, os.X_OK)
 

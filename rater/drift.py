@@ -1,0 +1,24 @@
+"""Files that are generated from the code and committed: write them, or say which are not what the code says.
+
+Refuses to know what is in them.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def drifted(texts: Mapping[Path, str]) -> list[Path]:
+    """The files whose text on disk is another one, or that are not there."""
+    return [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+
+
+def write_or_check(module: str, texts: Mapping[Path, str]) -> None:
+    """`python -m MODULE`: write the files; with `--check` name those that have drifted and exit 1."""
+    if "--check" in sys.argv[1:]:
+        stale = drifted(texts)
+        print("\n".join(f"{path.name}: run python -m {module}" for path in stale), file=sys.stderr)
+        sys.exit(bool(stale))
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

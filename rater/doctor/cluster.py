@@ -20,7 +20,7 @@ from rater.core.step import NO_TENANT
 from rater.deploy.held import lacking
 from rater.deploy.services import Service
 from rater.doctor.check import Check, State
-from rater.kafka.client import committed_reader
+from rater.kafka.client import committed_reader, unread
 from rater.kafka.connect import WRITE, connection, reachable
 from rater.kafka.consume import read_topic
 from rater.kafka.refused import user_of
@@ -126,9 +126,8 @@ async def switch_clocks(settings: KafkaSettings) -> Check:
         consumer.assign(waiting)
         for place in waiting:
             consumer.seek(place, ends[place] - 1)
-        while [place for place in waiting if await consumer.position(place) < ends[place]]:
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                newest = max([newest, *(record.timestamp / _MILLIS for record in records)])
+        async for _, records in unread(consumer):
+            newest = max([newest, *(record.timestamp / _MILLIS for record in records)])
     if not newest:
         return Check("switches' clocks", State.SKIPPED, "no call record was published yet")
     ahead = newest - time.time()

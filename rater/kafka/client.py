@@ -7,9 +7,9 @@ Refuses to know rating.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     IllegalOperation,
     InvalidProducerEpoch,
@@ -30,7 +30,8 @@ RETRY_BACKOFF_MS = 20
 FETCH_WAIT_MS = 50
 _BATCH_BYTES = 900_000
 _READ_RECORDS = 20_000
-_READ_WAIT_MS = 200
+#: How long a reader waits for records at a time.
+READ_WAIT_MS = 200
 _ABORT_TIMEOUT_S = 3.0
 _BACK_OFF_S = 0.05
 _BACK_OFF_MAX_S = 2.0
@@ -211,6 +212,23 @@ def committed_reader(settings: KafkaSettings, partition_bytes: int = 8 << 20) ->
     )
 
 
+async def unread(consumer: AIOKafkaConsumer) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
+    """What lies between a consumer's positions and the ends as of now, in portions of one partition.
+
+    Positions are compared and not offsets: transactions' markers lie between.
+    """
+    ends = await consumer.end_offsets(list(consumer.assignment()))
+    while [True for place, end in ends.items() if await consumer.position(place) < end]:
+        found = await consumer.getmany(timeout_ms=READ_WAIT_MS, max_records=_READ_RECORDS)
+        for place, records in found.items():
+            yield place, records
+
+
+def consumed(topic: str, records: Iterable[ConsumerRecord]) -> list[Consumed]:
+    """Records as the port knows them; `topic` is the name without the deployment's prefix."""
+    return [Consumed(topic, r.partition, r.offset, r.key, r.value, r.timestamp) for r in records]
+
+
 async def read_partition(
     settings: KafkaSettings, topic: str, partition: int, start: int | None
 ) -> AsyncIterator[Sequence[Consumed]]:
@@ -221,11 +239,8 @@ async def read_partition(
             source = TopicPartition(settings.topic(topic), partition)
             consumer.assign([source])
             first = (await consumer.beginning_offsets([source]))[source]
-            end = (await consumer.end_offsets([source]))[source]
             consumer.seek(source, max(first, start or 0))
-            while await consumer.position(source) < end:
-                found = await consumer.getmany(source, timeout_ms=_READ_WAIT_MS, max_records=_READ_RECORDS)
-                for records in found.values():
-                    yield [Consumed(topic, partition, r.offset, r.key, r.value, r.timestamp) for r in records]
+            async for _, records in unread(consumer):
+                yield consumed(topic, records)
     finally:
         await consumer.stop()

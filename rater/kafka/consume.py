@@ -8,13 +8,11 @@ from collections.abc import AsyncIterator
 import msgspec
 from aiokafka import TopicPartition
 
-from rater.kafka.client import committed_reader, doubted
+from rater.kafka.client import READ_WAIT_MS, committed_reader, consumed, doubted, unread
 from rater.kafka.connect import reachable, started
 from rater.kafka.port import Consumed
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
-
-_READ_WAIT_MS = 200
 
 
 async def read_topic(settings: KafkaSettings, topic: str, *, follow: bool = False) -> AsyncIterator[list[Consumed]]:
@@ -26,12 +24,13 @@ async def read_topic(settings: KafkaSettings, topic: str, *, follow: bool = Fals
         async with doubted(settings):
             consumer.assign(sources)
             first = await consumer.beginning_offsets(sources)
-            ends = await consumer.end_offsets(sources)
             for source in sources:
                 consumer.seek(source, first[source])
-            while follow or [True for source in sources if await consumer.position(source) < ends[source]]:
-                for records in (await consumer.getmany(timeout_ms=_READ_WAIT_MS)).values():
-                    yield [Consumed(topic, r.partition, r.offset, r.key, r.value, r.timestamp) for r in records]
+            async for _, records in unread(consumer):
+                yield consumed(topic, records)
+            while follow:
+                for records in (await consumer.getmany(timeout_ms=READ_WAIT_MS)).values():
+                    yield consumed(topic, records)
     finally:
         await consumer.stop()
 

@@ -12,12 +12,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from rater.contracts.codec import decode_deck
 from rater.core.mediation import Refusal
 from rater.core.tariff import Tariffs
-from rater.kafka.client import committed_reader, doubted
+from rater.kafka.client import committed_reader, doubted, unread
 from rater.kafka.connect import started
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
 
-_READ_WAIT_MS = 200
 _LOOK_AGAIN_S = 0.5
 
 log = structlog.get_logger(__name__)
@@ -51,11 +50,9 @@ class DeckReader:
         async with self._reading, doubted(self._settings):
             consumer = self._consumer
             assert consumer is not None, "started"
-            ends = await consumer.end_offsets(list(consumer.assignment()))
-            while [True for partition, end in ends.items() if await consumer.position(partition) < end]:
-                for records in (await consumer.getmany(timeout_ms=_READ_WAIT_MS)).values():
-                    for record in records:
-                        self._take(record.value)
+            async for _, records in unread(consumer):
+                for record in records:
+                    self._take(record.value)
 
     async def wait_for(self, versions: set[str]) -> None:
         """See rater.kafka.rating_task.Decks."""

@@ -27,7 +27,7 @@ from rater.core.settings import RatingSettings
 from rater.core.state import Key, State
 from rater.errors import RaterError
 from rater.kafka.changelog import Entities
-from rater.kafka.client import committed_reader
+from rater.kafka.client import committed_reader, unread
 from rater.kafka.connect import connection, started
 from rater.kafka.observe import Watch
 from rater.kafka.settings import KafkaSettings, WorkerSettings
@@ -134,24 +134,18 @@ class KafkaEngine:
 
     async def _new_outputs(self) -> list[Output]:
         """What the commit wrote: all of it is visible as soon as the commit record is."""
-        consumer = self._outputs
-        ends = await consumer.end_offsets(list(consumer.assignment()))
         found: list[Output] = []
-        while [True for partition, end in ends.items() if await consumer.position(partition) < end]:
-            for partition, records in (await consumer.getmany(timeout_ms=_READ_WAIT_MS)).items():
-                topic = partition.topic.removeprefix(self._kafka.prefix)
-                self.raw[topic].extend(record.value for record in records)
-                found.extend(msgspec.json.decode(record.value, type=_TYPE_OF[topic]) for record in records)
+        async for partition, records in unread(self._outputs):
+            topic = partition.topic.removeprefix(self._kafka.prefix)
+            self.raw[topic].extend(record.value for record in records)
+            found.extend(msgspec.json.decode(record.value, type=_TYPE_OF[topic]) for record in records)
         return found
 
     async def _replica(self) -> _Replica:
         replica = _Replica()
         consumer = await self._reader(["state"])
-        (partition,) = consumer.assignment()
-        end = (await consumer.end_offsets([partition]))[partition]
-        while await consumer.position(partition) < end:
-            for records in (await consumer.getmany(timeout_ms=_READ_WAIT_MS)).values():
-                for record in records:
-                    replica.entities.take(record.key, record.value)
+        async for _, records in unread(consumer):
+            for record in records:
+                replica.entities.take(record.key, record.value)
         await consumer.stop()
         return replica

@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 
 from rater.contracts.commits import Commit
 from rater.core.outputs import Balance
-from rater.kafka.client import committed_reader, doubted
+from rater.kafka.client import committed_reader, doubted, unread
 from rater.kafka.connect import reachable
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
@@ -92,17 +92,13 @@ class Board:
 
     async def _follow(self) -> None:
         """Read commits and balances up to their ends as of now."""
-        followed = list(self._outputs.assignment())
-        ends = await self._outputs.end_offsets(followed)
-        while [place for place in followed if await self._outputs.position(place) < ends[place]]:
-            for place, records in (await self._outputs.getmany(timeout_ms=_WAIT_MS)).items():
-                for record in records:
-                    if place.topic == self._settings.topic("commits"):
-                        at = record.timestamp / _MILLIS
-                        self._progress[place.partition].take(_commit(record.value), at)
-                    else:
-                        balance = _balance(record.value)
-                        self._balances[balance.tenant] = balance
+        async for place, records in unread(self._outputs):
+            for record in records:
+                if place.topic == self._settings.topic("commits"):
+                    self._progress[place.partition].take(_commit(record.value), record.timestamp / _MILLIS)
+                else:
+                    balance = _balance(record.value)
+                    self._balances[balance.tenant] = balance
 
     async def _published(self, ends: dict[TopicPartition, int]) -> dict[int, tuple[float | None, float | None]]:
         """When the last call record that was rated, and the first that waits, were published, in Unix seconds."""

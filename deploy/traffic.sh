@@ -5,11 +5,20 @@ set -eu
 deck=${DECK:-/opt/rater/rater/demo/demo-rates.csv}
 month=${MONTH:-/tmp/month}
 seed=1
+child=""
+
+run() { # a command that ends with this script
+    "$@" &
+    child=$!
+    wait "$child"
+}
+trap 'kill "$child" 2>/dev/null; exit 143' INT TERM
+
 while :; do
-    rater generate --seed "$seed" --month "$(date -u +%Y-%m)" --tenants 20 --users 1000 --calls 20000 \
+    run rater generate --seed "$seed" --month "$(date -u +%Y-%m)" --tenants 20 --users 1000 --calls 20000 \
         --funds 100 --poison 0.0002 --out "$month"
     # 3: some rows could not be read; they were named, and everything else was published.
-    rater publish --rate "${RATE:-200}" --deck "$deck" --commands "$month/commands.jsonl" "$month/cdrs.jsonl" \
+    run rater publish --rate "${RATE:-200}" --deck "$deck" --commands "$month/commands.jsonl" "$month/cdrs.jsonl" \
         || [ $? -eq 3 ]
     seed=$((seed + 1))
 done

@@ -117,7 +117,7 @@ def test_scripts_are_understood(name: str, commands: int) -> None:
     """Their commands exist, a shell reads them, and they are executable."""
     script = DEPLOY / name
     text = script.read_text().replace("\\\n", "")
-    lines = re.findall(r"^ *(?:\w+=\S+ )?(?:\w+=\$\(|start \w+ )?(rater [a-z][^|>\n]*)", text, re.MULTILINE)
+    lines = re.findall(r"^ *(?:\w+=\S+ )?(?:\w+=\$\(|start \w+ |run )?(rater [a-z][^|>\n]*)", text, re.MULTILINE)
     assert len(lines) == commands
     assert [wrong for line in lines if (wrong := misunderstood(line.rstrip(" )")))] == []
     subprocess.run(["sh", "-n", script], check=True)

@@ -68,6 +68,7 @@ class CopyingTask(RatingTask):
         }
         await self._log.begin()
         await self._log.send(writes)
+        await self._log.tell_positions(after)
         await self._log.commit()
         self.positions = after
         self._state.entities.meta = meta

@@ -7,6 +7,7 @@ Refuses to know rating.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -17,6 +18,7 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
     ProducerFenced,
 )
+from aiokafka.structs import OffsetAndMetadata
 
 from rater.errors import RaterError
 from rater.kafka.connect import READ, WRITE, UnreachableError, connection, started
@@ -26,6 +28,7 @@ from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import MESSAGE_BYTES_MAX
 
 RETRY_BACKOFF_MS = 20
+POSITIONS_TOLD_EVERY_S = 1.0
 #: A broker answers a connection's requests in order: a question for offsets waits behind a fetch that waits.
 FETCH_WAIT_MS = 50
 _BATCH_BYTES = 900_000
@@ -51,6 +54,10 @@ class AiokafkaLog:
         self._input_partitions = [TopicPartition(topic, partition) for topic in self._topics]
         self._commands_end = 0
         self._producer: AIOKafkaProducer | None = None
+        self._in_transaction = False
+        #: What the group was told, and when.
+        self._told: Mapping[str, int] = {}
+        self._told_at = 0.0
 
     async def fence(self) -> None:
         """See PartitionLog."""
@@ -136,6 +143,7 @@ class AiokafkaLog:
         """See PartitionLog."""
         async with doubted(self._settings, WRITE):
             await self._open_producer().begin_transaction()
+        self._in_transaction = True
 
     async def send(self, writes: Writes) -> Mapping[str, int]:
         """See PartitionLog."""
@@ -164,14 +172,37 @@ class AiokafkaLog:
             if batch.record_count()
         ]
 
+    async def tell_positions(self, positions: Mapping[str, int]) -> None:
+        """See PartitionLog.
+
+        Not by the group's consumer: a commit with the generation before makes it join again, and so all others.
+        """
+        now = time.monotonic()
+        if positions == self._told or now < self._told_at + POSITIONS_TOLD_EVERY_S:
+            return
+        offsets = {
+            TopicPartition(self._settings.topic(topic), self.partition): OffsetAndMetadata(position, "")
+            for topic, position in positions.items()
+        }
+        own = not self._in_transaction
+        if own:
+            await self.begin()
+        async with doubted(self._settings, WRITE):
+            await self._open_producer().send_offsets_to_transaction(offsets, self._settings.group)
+        if own:
+            await self.commit()
+        self._told, self._told_at = positions, now
+
     async def commit(self) -> None:
         """See PartitionLog."""
         async with doubted(self._settings, WRITE):
             await self._open_producer().commit_transaction()
+        self._in_transaction = False
 
     async def close(self) -> None:
         """See PartitionLog."""
         producer, self._producer = self._producer, None
+        self._in_transaction, self._told, self._told_at = False, {}, 0.0
         if producer is None:
             return
         with contextlib.suppress(KafkaError, IllegalOperation, TimeoutError, AssertionError):

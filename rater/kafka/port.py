@@ -63,6 +63,13 @@ class PartitionLog(Protocol):
     async def send(self, writes: Writes) -> Mapping[str, int]:
         """Write within the transaction, wait until all is stored; the position after each topic's last record."""
 
+    async def tell_positions(self, positions: Mapping[str, int]) -> None:
+        """Tell the group how far its inputs were taken, for tools that show lag; no task ever reads it.
+
+        In the open transaction, else in one of its own.  Nothing is done if it was told lately; so it is called
+        again when there is nothing else to do.
+        """
+
     async def commit(self) -> None:
         """Make everything since `begin` visible at once."""
 

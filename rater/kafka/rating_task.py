@@ -9,8 +9,9 @@ Taking ownership
 A commit
     1. rate the batch on an overlay
     2. begin, and send outputs, changelog, meta and commit record; wait until every one is stored
-    3. commit
-    4. only then merge the overlay and the index
+    3. add the group's offsets, if they were not told lately
+    4. commit
+    5. only then merge the overlay and the index
 
 Any doubt on the way (fenced, failed, outcome unknown) drops overlay, state and producer, and ownership is taken
 again: what the log says is true.  Refuses to know the client library, threads and rebalances.
@@ -179,6 +180,7 @@ class RatingTask:
         # after a rebalance the same records may come again
         records = [record for record in fetched if record.offset >= self.positions[record.topic]]
         if not records:
+            await self._log.tell_positions(self.positions)
             return
         self._observer.took(records)
         batch, commit = await self._rate(records)  # 1
@@ -188,8 +190,9 @@ class RatingTask:
         log = self._log
         await log.begin()  # 2
         stored = await log.send(writes)
-        await log.commit()  # 3
-        self.positions = meta.positions  # 4
+        await log.tell_positions(meta.positions)  # 3
+        await log.commit()  # 4
+        self.positions = meta.positions  # 5
         self._state.entities.merge(batch.state, meta)
         rated = [output for output in batch.outputs if isinstance(output, RatedCall)]
         if rated:

@@ -7,16 +7,13 @@ Refuses to know rating, and who supervises it.
 """
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from rater.core.settings import RatingSettings
@@ -33,7 +30,6 @@ from rater.metrics.labels import Input, PartitionState
 #: Tasks poll all the time; only restoring a very large partition keeps them from it.
 _POLL_INTERVAL_MAX_MS = 3_600_000
 _FETCH_BYTES = 4 << 20
-POSITIONS_TOLD_EVERY_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -102,17 +98,13 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._consumer = await started(self._kafka, self._input_consumer())
         self.running = True
         self._consumer.subscribe([self._kafka.topic(topic) for topic in INPUTS], listener=self)
-        telling = asyncio.create_task(self._tell_positions_for_ever())
         try:
             while not self._stopping:
                 await self._reconcile()
                 await self._something_changes()
         finally:
             self.running = False
-            telling.cancel()
-            tasks = self.tasks.values()
             await self._release(set(self._running))
-            await self._tell_positions(tasks)
             await self._consumer.stop()
             await self._decks.stop()
 
@@ -156,23 +148,6 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 self._consumer.pause(partition)
         self._wanted = partitions
         self._changed.set()
-
-    async def _tell_positions_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(POSITIONS_TOLD_EVERY_S)
-            await self._tell_positions(self.tasks.values())
-
-    async def _tell_positions(self, tasks: Iterable[RatingTask]) -> None:
-        """Commit the group's offsets for tools that show lag; no task reads them, so a failure does not matter."""
-        positions = {
-            TopicPartition(self._kafka.topic(topic), task.partition): position
-            for task in tasks
-            for topic, position in task.positions.items()
-        }
-        assigned = self._consumer.assignment()
-        if told := {place: position for place, position in positions.items() if place in assigned}:
-            with contextlib.suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(self._consumer.commit(told), POSITIONS_TOLD_EVERY_S)
 
     async def _something_changes(self) -> None:
         """Wait for a rebalance, for `stop`, or for a task that ended."""

@@ -136,6 +136,9 @@ class ModelLog:
             raise Doubt("a send failed")
         return stored
 
+    async def tell_positions(self, positions: Mapping[str, int]) -> None:
+        """See PartitionLog."""
+
     async def commit(self) -> None:
         """See PartitionLog; now and then the answer gets lost, on its way there or back."""
         assert self._transaction is not None

@@ -12,9 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from rater.agents.funding import Funding, Question, Reserved, fund
 from rater.agents.replica import Replica
-from rater.agents.running_calls import SILENCE_S, RunningCalls
 from rater.contracts.call_control import CallCommand, CallEvent
 from rater.core.mediation import Refusal
 from rater.core.step import Rules
@@ -22,6 +20,8 @@ from rater.kafka.port import Consumed
 from rater.kafka.publisher import NotStored
 from rater.metrics.labels import CallEventResult
 from rater.metrics.meter import Metrics
+from rater.switching.funding import Funding, Question, Reserved, fund
+from rater.switching.running_calls import SILENCE_S, RunningCalls
 
 #: How often calls whose time is used up are looked for: an order is at most so late.
 LOOK_S = 0.05

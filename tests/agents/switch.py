@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from rater.agents.authorize import Answer, authorize
-from rater.agents.funding import Funding, Question, Reserved, fund
-from rater.agents.running_calls import RunningCalls
 from rater.contracts.call_control import CallCommand, CallEvent, CallProgress
 from rater.core.mediation import Refusal
 from rater.core.reasons import CallType, NumberType
+from rater.switching.authorize import Answer, authorize
+from rater.switching.funding import Funding, Question, Reserved, fund
+from rater.switching.running_calls import RunningCalls
 from tests.world import T, World, at
 
 NOON = "2025-03-10 12:00"

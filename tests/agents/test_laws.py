@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rater.agents.funding import Reserved
 from rater.core.money import format_micros
 from rater.core.reasons import Outcome
 from rater.core.tariff import Rate, affordable_seconds, charge
+from rater.switching.funding import Reserved
 from tests.agents.switch import A_DAY, Switch, may
 from tests.world import GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, TOKYO, US, T, World
 

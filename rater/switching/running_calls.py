@@ -16,10 +16,10 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from rater.agents.funding import AUTHORIZED_S_MAX, Funding, Question, Reserved
 from rater.contracts.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.core.decisions import digest
 from rater.core.mediation import Refusal
+from rater.switching.funding import AUTHORIZED_S_MAX, Funding, Question, Reserved
 
 #: A call of which nothing was heard for so long counts as gone: three heartbeats of 30 seconds.
 SILENCE_S = 90

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from rater.contracts.call_control import CallCommand, CallEvent
 from rater.contracts.codec import encode_input
 from rater.core.entities import Account
 from rater.core.inputs import AnyCommand, DeckActivated, RateDeck, Source, Tick
@@ -22,10 +23,11 @@ from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
 from rater.core.step import EVERY_TENANT, Rules
 from rater.core.tariff import Tariffs
+from rater.embedded.call_desk import CallDesk
 from rater.embedded.gateway import PaymentGateway
 from rater.embedded.store import Position, Store
-from rater.formats.source import InputFile
-from rater.metrics.labels import CommitResult
+from rater.formats.source import CALL_EVENTS, InputFile
+from rater.metrics.labels import CallEventResult, CommitResult
 from rater.metrics.meter import Metrics
 from rater.task import Batch, Record, run_batch
 
@@ -42,11 +44,14 @@ class Summary:
         self.debited: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
+        self.call_events = 0
+        self.disconnects: Counter[str] = Counter()
         self.records = 0
         self.notices: list[str] = []
 
-    def add(self, batch: Batch) -> None:
-        """Count a committed batch."""
+    def add(self, batch: Batch, orders: Iterable[CallCommand]) -> None:
+        """Count a committed batch, and the orders to end calls that were committed with it."""
+        self.disconnects.update(order.reason.value for order in orders)
         self.outcomes.update(batch.counts)
         self.records += batch.counts.total()
         for output in batch.outputs:
@@ -79,6 +84,7 @@ class EmbeddedRater:
             metrics.open_books(account for tenant in store.tenants() if (account := store.account(tenant)))
         for deck in store.decks():
             self._rules.tariffs.publish(deck)
+        self._desk = CallDesk(store, self._rules)
         self._settle(self._unanswered())
 
     def publish(self, deck: RateDeck) -> None:
@@ -94,7 +100,7 @@ class EmbeddedRater:
     def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
         """Rate what is new in a source."""
         before = self.store.position(file.name) if file.name != "-" else Position()
-        batch: list[Record] = []
+        batch: list[Record | CallEvent] = []
         for record in file.records(before.records, before.digest):
             batch.append(record)
             if file.taken % BATCH_RECORDS == 0:
@@ -127,13 +133,15 @@ class EmbeddedRater:
             self._commit(batch, {}, [id] if accepted else [])
         return outcomes
 
-    def _commit_file(self, file: InputFile, records: list[Record], progress: Callable[[int], None]) -> None:
+    def _commit_file(
+        self, file: InputFile, records: list[Record | CallEvent], progress: Callable[[int], None]
+    ) -> None:
         """Commit records with the position after them; where one asks for a payment, the answer comes first.
 
         What is committed before that has no position yet: read again after a kill, it is all duplicates.
         """
         position = Position(file.taken, file.bytes_taken, file.digest)
-        left = records
+        left = self._hear(records)
         while True:
             batch = self._rate(left, until_payment=True)
             left = left[batch.taken :]
@@ -141,6 +149,20 @@ class EmbeddedRater:
             progress(batch.taken)
             if not left:
                 break
+
+    def _hear(self, records: list[Record | CallEvent]) -> list[Record]:
+        """Take what switches told of running calls, to be committed with the next batch; the other records."""
+        events = [record for record in records if isinstance(record, CallEvent)]
+        others = [record for record in records if not isinstance(record, CallEvent)]
+        self._desk.take(events)
+        self.summary.call_events += len(events)
+        if self._metrics:
+            self._metrics.call_events(CallEventResult.TAKEN, len(events))
+            unreadable = sum(
+                record.envelope is not None and record.envelope.format == CALL_EVENTS for record in others
+            )
+            self._metrics.call_events(CallEventResult.UNREADABLE, unreadable)
+        return others
 
     def _batches(self, records: Iterator[Record]) -> None:
         held: list[Record] = []
@@ -173,10 +195,16 @@ class EmbeddedRater:
         if self._note and events:
             # Before the commit: a run that is killed in between is run again, with the same events and ids.
             self._note(events)
+        self._desk.accounts_changed(batch.state)
+        calls = self._desk.changes()
         began = time.perf_counter()
-        self.store.commit(batch, positions or {}, replayed)
-        self.summary.add(batch)
+        self.store.commit(batch, positions or {}, replayed, calls)
+        self._desk.kept()
+        self.summary.add(batch, calls.orders)
         if self._metrics:
+            for order in calls.orders:
+                self._metrics.disconnect(order.reason)
+            self._metrics.running_calls(len(self._desk))
             self._metrics.commit(CommitResult.COMMITTED, time.perf_counter() - began)
             self._metrics.observe_batch(batch)
 

@@ -29,6 +29,7 @@ from rater.embedded.store import Position, Store
 from rater.formats.source import CALL_EVENTS, InputFile
 from rater.metrics.labels import CallEventResult, CommitResult
 from rater.metrics.meter import Metrics
+from rater.notify.expiring import expiring_of
 from rater.task import Batch, Record, run_batch
 
 BATCH_RECORDS = 10_000
@@ -85,6 +86,9 @@ class EmbeddedRater:
         for deck in store.decks():
             self._rules.tariffs.publish(deck)
         self._desk = CallDesk(store, self._rules)
+        #: Notices of money that expires soon, of which this process told.
+        self._expiring: set[str] = set()
+        self._tell((), (account for tenant in store.tenants() if (account := store.account(tenant))))
         self._settle(self._unanswered())
 
     def publish(self, deck: RateDeck) -> None:
@@ -192,9 +196,8 @@ class EmbeddedRater:
         self, batch: Batch, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
     ) -> None:
         events = [output for output in batch.outputs if isinstance(output, AccountEvent)]
-        if self._note and events:
-            # Before the commit: a run that is killed in between is run again, with the same events and ids.
-            self._note(events)
+        # Before the commit: a run that is killed in between is run again, with the same events and ids.
+        self._tell(events, batch.state.accounts.values())
         self._desk.accounts_changed(batch.state)
         calls = self._desk.changes()
         began = time.perf_counter()
@@ -207,6 +210,17 @@ class EmbeddedRater:
             self._metrics.running_calls(len(self._desk))
             self._metrics.commit(CommitResult.COMMITTED, time.perf_counter() - began)
             self._metrics.observe_batch(batch)
+
+    def _tell(self, events: Iterable[AccountEvent], accounts: Iterable[Account]) -> None:
+        """Tell what happened, and whose money expires soon, where somebody wants to know."""
+        if self._note is None:
+            return
+        soon = [
+            notice for account in accounts for notice in expiring_of(account) if notice.id not in self._expiring
+        ]
+        self._expiring.update(notice.id for notice in soon)
+        if news := [*events, *soon]:
+            self._note(news)
 
     def _settle(self, requests: list[RechargeRequest]) -> None:
         while requests:

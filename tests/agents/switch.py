@@ -54,9 +54,9 @@ class Switch:
     def __init__(self, world: World, when: str = NOON) -> None:
         self.world = world
         self.now = at(when)
-        self.running = RunningCalls(self._fund)
+        self.running = RunningCalls(self.fund)
 
-    def _fund(self, asked: Question, began: datetime, now: datetime, reserved: Reserved) -> Funding | Refusal:
+    def fund(self, asked: Question, began: datetime, now: datetime, reserved: Reserved) -> Funding | Refusal:
         return fund(self.world.engine.memory, self.world.engine.rules, asked, began, now, reserved)
 
     def start(self, id: str, called: str, **call: Any) -> list[CallCommand]:

@@ -74,6 +74,18 @@ def test_what_an_ended_call_used_stays_reserved_for_a_while() -> None:
     assert switch.running.reserved(T) == Reserved()
 
 
+def test_an_ended_call_does_not_come_back() -> None:
+    """The switch tells its start again, 80 s later: old events are taken for that long, but this call is over."""
+    switch = credits_only("10")
+    told_again = switch.event("a", "started", HARARE)
+    switch.start("a", HARARE)
+    switch.wait(5)
+    switch.end("a", HARARE)
+    switch.wait(75)
+    assert switch.running.take(told_again, switch.now) == []
+    assert switch.running.reserved(T) == Reserved()
+
+
 def test_time_used_up() -> None:
     """Worked example 4: 1.0 at 0.2 is authorised for 300 s, and ended at 300 s."""
     switch = credits_only("1")

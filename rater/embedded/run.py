@@ -82,14 +82,15 @@ class EmbeddedRater:
         self._metrics = metrics
         self._note = note
         if metrics:
-            metrics.open_books(account for tenant in store.tenants() if (account := store.account(tenant)))
+            metrics.open_books(self._accounts())
         for deck in store.decks():
             self._rules.tariffs.publish(deck)
         self._desk = CallDesk(store, self._rules)
         #: Notices of money that expires soon, of which this process told.
         self._expiring: set[str] = set()
-        self._tell((), (account for tenant in store.tenants() if (account := store.account(tenant))))
+        self._tell((), self._accounts())
         self._settle(self._unanswered())
+        self._retry(self._accounts())
 
     def publish(self, deck: RateDeck) -> None:
         """Keep a version of a rate deck for ever."""
@@ -232,7 +233,7 @@ class EmbeddedRater:
     def _retry(self, accounts: Iterable[Account]) -> None:
         """A tick for each tenant whose clock has passed the time at which a failed recharge is tried again."""
         ticks: list[AnyCommand] = []
-        for touched in accounts:
+        for touched in sorted(accounts, key=lambda account: account.tenant):
             account = self.store.account(touched.tenant)
             if account and account.recharge.retry_at and account.recharge.retry_at <= account.clock:
                 at = account.clock
@@ -242,13 +243,14 @@ class EmbeddedRater:
             self._keep(batch)
             self._settle([output for output in batch.outputs if isinstance(output, RechargeRequest)])
 
+    def _accounts(self) -> list[Account]:
+        """Every tenant as it was committed."""
+        return [account for tenant in self.store.tenants() if (account := self.store.account(tenant))]
+
     def _unanswered(self) -> list[RechargeRequest]:
         """Requests whose answer was not committed when the last run ended, in their order."""
-        waiting = {
-            account.recharge.in_flight.recharge
-            for tenant in self.store.tenants()
-            if (account := self.store.account(tenant)) and account.recharge.in_flight
-        }
+        accounts = self._accounts()
+        waiting = {account.recharge.in_flight.recharge for account in accounts if account.recharge.in_flight}
         if not waiting:
             return []
         requests = (_request_decoder.decode(value) for _, value in self.store.topic("recharges"))

@@ -108,7 +108,8 @@ class RunningCalls:
 
     def standing(self) -> Standing:
         """What to go on from; it is written down before anything else is told."""
-        calls = tuple(call for calls in self._calls.values() for call in calls.values())
+        known = (call for calls in self._calls.values() for call in calls.values())
+        calls = tuple(msgspec.structs.replace(call, looked_at=None) for call in known)  # that follows from the rest
         return Standing(calls, tuple(sorted(self._suspended)))
 
     def take(self, event: CallEvent, at: datetime) -> list[CallCommand]:
@@ -166,7 +167,6 @@ class RunningCalls:
         for call in standing.calls:
             self._calls.setdefault(call.tenant, {})[call.usage_id] = call
             self._reserved.setdefault(call.tenant, Reserved()).add(call.reserved)
-            call.looked_at = None
             self._watch_for(call)
 
     def _begin(self, event: CallEvent, at: datetime) -> RunningCall:

@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from rater.contracts.call_control import CallCommand
-from rater.embedded.store import open_reader
+from rater.core.settings import RatingSettings
+from rater.embedded.gateway import LocalGateway
+from rater.embedded.run import EmbeddedRater
+from rater.embedded.store import Store, open_reader
 from rater.exits import Exit
+from rater.formats.deck_csv import read_deck
+from rater.formats.source import InputFile
+from rater.metrics.meter import Metrics
 from tests.embedded.test_files import folder, rater, run
-from tests.world import HARARE, US
+from tests.world import DECK, HARARE, US
 
 __all__ = ["folder"]
 MAY = "2025-05-05"
@@ -99,6 +106,27 @@ def test_credit_runs_out(files: Path) -> None:
     summary = run(files, "running.jsonl", "dear.jsonl")
     assert (summary["call_events"], summary["disconnects"]) == (4, {"credits_suspended": 2})
     assert ended(files) == BOTH
+
+
+def test_what_is_counted(files: Path) -> None:
+    """The metrics of the embedded rater: 4 events taken, a line that is none, 4 calls running, 2 orders."""
+    write(files, "odd.jsonl", *RUNNING, b'{"event":"started"}')
+    metrics = Metrics(CollectorRegistry())
+    store = Store(files / "rater.db")
+    try:
+        embedded = EmbeddedRater(store, RatingSettings(), LocalGateway(), metrics)
+        embedded.publish(read_deck(DECK, version="d"))
+        embedded.take(InputFile(str(files / "setup.jsonl"), "commands"))
+        embedded.activate("d")
+        embedded.take(InputFile(str(files / "odd.jsonl")))
+        embedded.take(InputFile(str(files / "dear.jsonl")))
+    finally:
+        store.close()
+    counted = metrics.registry.get_sample_value
+    assert counted("rater_call_events_total", {"result": "taken"}) == 4
+    assert counted("rater_call_events_total", {"result": "unreadable"}) == 1
+    assert counted("rater_running_calls") == 4
+    assert counted("rater_disconnects_total", {"reason": "credits_suspended"}) == 2
 
 
 def test_authorised_seconds_are_billed(files: Path) -> None:

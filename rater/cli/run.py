@@ -84,8 +84,9 @@ def run(
 ) -> None:
     """Rate call-detail records into one SQLite file.  Running a file twice changes nothing.
 
-    Events of running calls (JSON Lines of `call-events`) give orders to end those that nothing carries any more:
-    see `rater export call-commands`.
+    Events of running calls (JSON Lines of `call-events`) give orders to end those that nothing carries any more.
+
+    The orders: rater export call-commands
 
     Example: rater run --deck rates.csv --commands setup.jsonl PSTN.calls.2025-03-01.csv --tenant contoso
     """

@@ -18,6 +18,7 @@ LEVELS = {
     "metrics": 3,
     "notify": 4,
     "payments": 4,
+    "switching": 4,
     "embedded": 5,
     "kafka": 5,
     "agents": 6,

@@ -14,14 +14,14 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rater.agents.authorize import Answer
-from rater.agents.funding import AUTHORIZED_S_MAX, Question
-from rater.agents.reasons import Why
 from rater.core.inputs import IDENTIFIER_LENGTH_MAX
 from rater.core.mediation import Refusal
 from rater.core.reasons import CallType, NumberType
 from rater.metrics.labels import AuthorizationAnswer
 from rater.metrics.meter import Metrics
+from rater.switching.authorize import Answer
+from rater.switching.funding import AUTHORIZED_S_MAX, Question
+from rater.switching.reasons import Why
 
 PATH = "/v1/authorize"
 _NUMBER_LENGTH_MAX = 64

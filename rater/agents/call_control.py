@@ -12,16 +12,17 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from rater.agents.funding import Funding, Question, Reserved, fund
 from rater.agents.replica import Replica
-from rater.agents.running_calls import SILENCE_S, RunningCalls
-from rater.contracts.call_control import CallCommand, CallEvent
+from rater.contracts.call_control import CallCommand
+from rater.contracts.codec import decode_call_event
 from rater.core.mediation import Refusal
 from rater.core.step import Rules
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import NotStored
 from rater.metrics.labels import CallEventResult
 from rater.metrics.meter import Metrics
+from rater.switching.funding import Funding, Question, Reserved, fund
+from rater.switching.running_calls import SILENCE_S, RunningCalls
 
 #: How often calls whose time is used up are looked for: an order is at most so late.
 LOOK_S = 0.05
@@ -29,7 +30,6 @@ LOOK_S = 0.05
 _BACK_OFF_S = 1.0
 
 log = structlog.get_logger("rater.agents")
-_decode = msgspec.json.Decoder(CallEvent).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -58,18 +58,18 @@ class CallControl:
         now = self._now()
         if record.published_ms and record.published_ms <= (now.timestamp() - SILENCE_S) * 1e3:
             return
-        try:
-            event = _decode(record.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-            self._metrics.call_event(CallEventResult.UNREADABLE)
+        event = decode_call_event(record.value or b"")
+        if isinstance(event, Refusal):
+            self._metrics.call_events(CallEventResult.UNREADABLE)
             log.warning(
                 "a call event cannot be read",
                 partition=record.partition,
                 offset=record.offset,
-                reason=str(wrong),
+                field=event.field,
+                reason=event.message,
             )
             return
-        self._metrics.call_event(CallEventResult.TAKEN)
+        self._metrics.call_events(CallEventResult.TAKEN)
         self._give(self.running.take(event, now))
 
     def account_changed(self, tenant: str) -> None:

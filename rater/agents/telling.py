@@ -12,13 +12,13 @@ from datetime import datetime
 import msgspec
 import structlog
 
-from rater.agents.expiring import expiring_notices
 from rater.agents.payments import Ours
 from rater.agents.tenants import Tenants, unreadable
 from rater.agents.ticking import utc_now
 from rater.core.outputs import AccountEvent
 from rater.errors import RaterError
 from rater.metrics.meter import Metrics
+from rater.notify.expiring import expiring_notices
 from rater.notify.notifier import Notifier
 
 #: Seconds until an outbox that could not be written is tried again.

@@ -38,8 +38,8 @@ def demo(
     out.mkdir(parents=True)
     deck, origin = story.prepare_deck(out)
     console.print(f"Rates: {origin}.")
-    commands, cdrs = story.write_inputs(out)
-    summary = story.rate(out, deck, commands, cdrs)
+    inputs = story.write_inputs(out, deck)
+    summary = story.rate(out, deck, inputs)
     reader = open_reader(out / "rater.db")
     found: list[tuple[str, Findings]] = []
     for tenant, what, _ in story.TENANTS:

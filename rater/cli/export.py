@@ -1,4 +1,4 @@
-"""`rater export`: usage, pools, debits or balances as a file."""
+"""`rater export`: usage, pools, debits, balances or orders to switches as a file."""
 
 import sys
 from typing import Annotated, Literal
@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    what: Annotated[Literal["usage", "pools", "debits", "balances"], typer.Argument(help="The table.")],
+    what: Annotated[
+        Literal["usage", "pools", "debits", "balances", "call-commands"], typer.Argument(help="The table.")
+    ],
     store: StoreOption = DEFAULT_STORE,
     format: Annotated[Literal["csv", "jsonl", "parquet", "xlsx"], typer.Option(help="The file format.")] = "csv",
     out: Annotated[str, typer.Option(help="The file, or - for standard output (csv, jsonl).")] = "-",

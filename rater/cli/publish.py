@@ -6,10 +6,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
+from rater.contracts.call_control import CallEvent
 from rater.contracts.codec import claimed_tenant, decode_cdr, decode_command, encode_input
 from rater.core.inputs import DeckActivated
 from rater.core.mediation import Refusal
@@ -105,6 +107,7 @@ def _deck_messages(decks: list[Path], owners: list[str], currency: str) -> Itera
 def _command_messages(paths: list[Path]) -> Iterator[Message]:
     for path in paths:
         for record in InputFile(str(path), "commands").records():
+            assert isinstance(record, Record), "commands tell of no calls"
             yield _message("commands", record)
 
 
@@ -125,7 +128,9 @@ def _call_messages(
     """The files' records; rows that cannot be read become lines for people."""
     for name in files:
         for record in InputFile(name, format, tenant).records():
-            if isinstance(record.decoded, Refusal):
+            if isinstance(record, CallEvent):
+                yield "call-events", record.tenant, msgspec.json.encode(record)
+            elif isinstance(record.decoded, Refusal):
                 wrong = record.decoded
                 refused.append(f"{name}:{record.source.offset}: {wrong.field}: {wrong.message}")
             else:

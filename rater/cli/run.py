@@ -44,7 +44,9 @@ def register(app: typer.Typer) -> None:
 def run(
     files: Annotated[
         list[str] | None,
-        typer.Argument(help="CDR files, folders, or - for standard input.", metavar="FILE..."),
+        typer.Argument(
+            help="Files of CDRs or of events of running calls, folders, or - for standard input.", metavar="FILE..."
+        ),
     ] = None,
     store: StoreOption = DEFAULT_STORE,
     commands: Annotated[
@@ -81,6 +83,10 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON on standard output.")] = False,
 ) -> None:
     """Rate call-detail records into one SQLite file.  Running a file twice changes nothing.
+
+    Events of running calls (JSON Lines of `call-events`) give orders to end those that nothing carries any more.
+
+    The orders: rater export call-commands
 
     Example: rater run --deck rates.csv --commands setup.jsonl PSTN.calls.2025-03-01.csv --tenant contoso
     """
@@ -191,13 +197,17 @@ def _report(summary: Summary, seconds: float, json: bool) -> None:
         "debited": {currency: format_micros(sum) for currency, sum in sorted(summary.debited.items())},
         "events": dict(sorted(summary.events.items())),
         "rejected": dict(sorted(summary.rejected.items())),
+        "call_events": summary.call_events,
+        "disconnects": dict(sorted(summary.disconnects.items())),
         "seconds": round(seconds, 3),
     }
     if json:
         typer.echo(orjson.dumps(facts))
         return
     table = Table("what", "count", title="this run")
-    for name in ("outcomes", "debited", "events", "rejected"):
-        for key, value in facts[name].items():  # type: ignore[attr-defined]  # these four are mappings
+    for name in ("outcomes", "debited", "events", "rejected", "disconnects"):
+        for key, value in facts[name].items():  # type: ignore[attr-defined]  # these five are mappings
             table.add_row(f"{name}: {key}", str(value))
+    if summary.call_events:
+        table.add_row("call events", str(summary.call_events))
     Console(stderr=True).print(table)

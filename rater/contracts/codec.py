@@ -11,7 +11,9 @@ from typing import TypeVar
 
 import msgspec
 
+from rater.contracts.call_control import CallEvent
 from rater.core.inputs import IDENTIFIER_LENGTH_MAX, AnyCommand, CallRecord, RateDeck
+from rater.core.instants import as_utc
 from rater.core.mediation import Refusal, impossible_time, in_utc
 from rater.core.outputs import Output
 from rater.core.reasons import Reason
@@ -21,6 +23,7 @@ RECORD_BYTES_MAX = 1_000_000
 
 _cdr_decoder = msgspec.json.Decoder(CallRecord)
 _command_decoder = msgspec.json.Decoder(AnyCommand)
+_event_decoder = msgspec.json.Decoder(CallEvent)
 _deck_decoder = msgspec.json.Decoder(RateDeck)
 _encode = msgspec.json.Encoder().encode
 #: Instants that some commands have besides `at`.
@@ -61,6 +64,17 @@ def decode_command(raw: bytes) -> AnyCommand | Refusal:
         return command
     effective = {name: getattr(command, name) for name in _EFFECTIVE if hasattr(command, name)}
     return impossible_time(at=command.at, **effective) or command
+
+
+def decode_call_event(raw: bytes) -> CallEvent | Refusal:
+    """What a switch tells of a running call, its times in UTC, from one JSON object; or why not."""
+    event = _decode(_event_decoder, raw)
+    if isinstance(event, Refusal):
+        return event
+    if refused := impossible_time(at=event.at, started_at=event.started_at):
+        return refused
+    started_at = event.started_at and as_utc(event.started_at)
+    return msgspec.structs.replace(event, at=as_utc(event.at), started_at=started_at)
 
 
 def decode_deck(raw: bytes) -> RateDeck | Refusal:

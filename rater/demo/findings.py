@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from rater.contracts.call_control import CallCommand
 from rater.core.entities import Account
 from rater.core.money import parse_micros
 from rater.core.outputs import AccountEvent, Debit, RatedCall
@@ -36,6 +37,7 @@ class Findings(msgspec.Struct, frozen=True):
     suspended: list[datetime]
     recharged: list[datetime]
     curve: list[tuple[datetime, int]]
+    ended: list[tuple[CallCommand, RatedCall]]
     examples: list[RatedCall]
 
     @property
@@ -70,6 +72,12 @@ def find(reader: Reader, tenant: str) -> Findings:
         suspended=[event.at for event in events if event.event is EventKind.CREDITS_SUSPENDED],
         recharged=[event.at for event in events if event.event is EventKind.RECHARGE_SUCCEEDED],
         curve=sorted(curve),
+        ended=[
+            (order, call)
+            for order in reader.orders(tenant)
+            for call in calls
+            if call.usage_id == order.usage_id and call.authorized_s is not None
+        ],
         examples=_examples(calls),
     )
 

@@ -6,7 +6,9 @@ Refuses to know rules and stores.
 from rich.console import Console
 from rich.table import Table
 
+from rater.contracts.call_control import CallCommand
 from rater.core.money import format_micros, round_to_cents
+from rater.core.outputs import RatedCall
 from rater.demo.findings import Findings
 from rater.report.explain import explain
 
@@ -23,8 +25,20 @@ def show_tenant(console: Console, found: Findings, what: str) -> None:
     console.print(_money(found))
     for at in found.suspended:
         console.print(f"[red]credit-funded calls suspended at {at.isoformat().replace('+00:00', 'Z')}[/red]")
+    for order, call in found.ended:
+        console.print(_ended(order, call))
     for call in found.examples:
         console.print("\n".join(explain(call)), style="dim", highlight=False)
+
+
+def _ended(order: CallCommand, call: RatedCall) -> str:
+    """A running call that was ordered to end, and what is billed of it."""
+    return (
+        f"[red]running call {order.usage_id} ordered to end at {order.at.isoformat().replace('+00:00', 'Z')}"
+        f" after {order.authorized_s:,} authorised seconds: {order.reason.value}[/red]\n"
+        f"  it lasted {call.duration_s:,} s until the switch had obeyed;"
+        f" {call.minutes} minutes are billed, {call.charge} {call.currency}"
+    )
 
 
 def _pools(found: Findings) -> Table:

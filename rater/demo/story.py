@@ -3,15 +3,19 @@
 Refuses to know how it is shown.
 """
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
 from rater.contracts.codec import encode_input
 from rater.core.inputs import AnyCommand, CallRecord
+from rater.core.outputs import AccountEvent
+from rater.core.reasons import EventKind
 from rater.core.settings import RatingSettings
+from rater.demo import running_call
 from rater.demo.rates import BUNDLED
 from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater, Summary
@@ -20,6 +24,7 @@ from rater.formats.source import InputFile
 from rater.generate import Spec, generate_calls, generate_commands
 from rater.rates.price_list import published_toll_free, read_any_deck, write_deck
 
+_events = msgspec.json.Decoder(AccountEvent)
 #: A real price list, used when it is there; a plain clone has the bundled deck.
 PRICE_LIST = Path("../shared/data/acs-pstn-rates-2025-10-15.csv")
 MONTH = "2025-03"
@@ -73,30 +78,85 @@ def prepare_deck(folder: Path) -> tuple[Path, str]:
     return deck_path, f"a real price list of {len(deck.rows):,} prefixes, with premium and toll-free rows"
 
 
-def write_inputs(folder: Path) -> tuple[Path, Path]:
-    """Commands and call records of every tenant, the calls in the order in which they reach the rater."""
-    commands, cdrs = folder / "commands.jsonl", folder / "cdrs.jsonl"
-    with commands.open("wb") as out:
-        out.writelines(encode_input(command) + b"\n" for command in _commands())
-    with cdrs.open("wb") as out:
-        out.writelines(line + b"\n" for line in _lines())
-    return commands, cdrs
+class Inputs(msgspec.Struct, frozen=True):
+    """The month's files; the call records come in three, around the one that takes the last of tailspin's credit.
+
+    The third is written when its first call, which ran at that instant, has been ended.
+    """
+
+    commands: Path
+    before: Path
+    call_events: Path
+    dry: Path
+    after: Path
+    dry_at: datetime
+    left: tuple[bytes, ...]
 
 
-def rate(folder: Path, deck: Path, commands: Path, cdrs: Path) -> Summary:
+def write_inputs(folder: Path, deck: Path) -> Inputs:
+    """Commands, call records in the order in which they reach the rater, and events of a running call."""
+    calls = _calls()
+    commands = _write(folder / "commands.jsonl", map(encode_input, _commands()))
+    tailspin = [call for call in calls if call.tenant == running_call.TENANT]
+    count = _calls_until_dry(deck, commands, tailspin)
+    dry_at = max(_received(call) for call in tailspin[:count])
+    first = calls.index(tailspin[count - 1])
+    middle = len(calls) // 2
+    assert first < middle, "the broken records come after that"
+    return Inputs(
+        commands,
+        _write(folder / "cdrs-1.jsonl", map(encode_input, calls[:first])),
+        _write(folder / "call-events.jsonl", map(msgspec.json.encode, running_call.told_until(dry_at))),
+        _write(folder / "cdrs-2.jsonl", [encode_input(calls[first])]),
+        folder / "cdrs-3.jsonl",
+        dry_at,
+        (*map(encode_input, calls[first + 1 : middle]), *POISON, *map(encode_input, calls[middle:])),
+    )
+
+
+def rate(folder: Path, deck: Path, inputs: Inputs) -> Summary:
     """Rate the month into a new store."""
     store = Store(folder / "rater.db")
     try:
-        rater = EmbeddedRater(store, RatingSettings(), LocalGateway(DECLINED))
-        version = read_any_deck(deck, version="demo-2025-03")
-        rater.publish(version)
-        rater.take(InputFile(str(commands), "commands"))
-        rater.activate(version.version)
-        rater.take(InputFile(str(cdrs), "cdrs"))
+        rater = _rater(store, deck, inputs.commands)
+        for path in (inputs.before, inputs.call_events, inputs.dry):
+            rater.take(InputFile(str(path)))
+        ended = [running_call.record_of(order, inputs.dry_at) for order in store.orders()]
+        rater.take(InputFile(str(_write(inputs.after, [*map(encode_input, ended), *inputs.left]))))
         rater.tick(AFTER_THE_MONTH)
         return rater.summary
     finally:
         store.close()
+
+
+def _rater(store: Store, deck: Path, commands: Path) -> EmbeddedRater:
+    """A rater that knows the tenants and has the deck in force."""
+    rater = EmbeddedRater(store, RatingSettings(), LocalGateway(DECLINED))
+    version = read_any_deck(deck, version="demo-2025-03")
+    rater.publish(version)
+    rater.take(InputFile(str(commands), "commands"))
+    rater.activate(version.version)
+    return rater
+
+
+def _calls_until_dry(deck: Path, commands: Path, calls: list[CallRecord]) -> int:
+    """How many of a tenant's calls use up its credit; other tenants do not matter, so it is rated alone."""
+    with TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "alone.db")
+        try:
+            _rater(store, deck, commands).take(
+                InputFile(str(_write(Path(folder) / "cdrs.jsonl", map(encode_input, calls))))
+            )
+            events = [_events.decode(value) for _, value in store.topic("account-events", calls[0].tenant)]
+        finally:
+            store.close()
+    return next(event.source.offset for event in events if event.event is EventKind.CREDITS_SUSPENDED)
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> Path:
+    with path.open("wb") as out:
+        out.writelines(line + b"\n" for line in lines)
+    return path
 
 
 def _commands() -> Iterator[AnyCommand]:
@@ -104,12 +164,13 @@ def _commands() -> Iterator[AnyCommand]:
         yield from generate_commands(spec)
 
 
-def _lines() -> Iterator[bytes]:
+def _calls() -> list[CallRecord]:
     calls: list[CallRecord] = []
     for _, _, spec in TENANTS:
         calls.extend(call for call in generate_calls(spec) if isinstance(call, CallRecord))
     calls.sort(key=lambda call: call.received_at or call.answered_at)
-    middle = len(calls) // 2
-    yield from map(encode_input, calls[:middle])
-    yield from POISON
-    yield from map(encode_input, calls[middle:])
+    return calls
+
+
+def _received(call: CallRecord) -> datetime:
+    return call.received_at or call.answered_at + timedelta(seconds=call.duration_s)

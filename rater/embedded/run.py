@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from rater.contracts.call_control import CallCommand, CallEvent
 from rater.contracts.codec import encode_input
 from rater.core.entities import Account
 from rater.core.inputs import AnyCommand, DeckActivated, RateDeck, Source, Tick
@@ -22,11 +23,13 @@ from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
 from rater.core.step import EVERY_TENANT, Rules
 from rater.core.tariff import Tariffs
+from rater.embedded.call_desk import CallDesk
 from rater.embedded.gateway import PaymentGateway
 from rater.embedded.store import Position, Store
-from rater.formats.source import InputFile
-from rater.metrics.labels import CommitResult
+from rater.formats.source import CALL_EVENTS, InputFile
+from rater.metrics.labels import CallEventResult, CommitResult
 from rater.metrics.meter import Metrics
+from rater.notify.expiring import expiring_of
 from rater.task import Batch, Record, run_batch
 
 BATCH_RECORDS = 10_000
@@ -42,11 +45,14 @@ class Summary:
         self.debited: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
+        self.call_events = 0
+        self.disconnects: Counter[str] = Counter()
         self.records = 0
         self.notices: list[str] = []
 
-    def add(self, batch: Batch) -> None:
-        """Count a committed batch."""
+    def add(self, batch: Batch, orders: Iterable[CallCommand]) -> None:
+        """Count a committed batch, and the orders to end calls that were committed with it."""
+        self.disconnects.update(order.reason.value for order in orders)
         self.outcomes.update(batch.counts)
         self.records += batch.counts.total()
         for output in batch.outputs:
@@ -76,10 +82,15 @@ class EmbeddedRater:
         self._metrics = metrics
         self._note = note
         if metrics:
-            metrics.open_books(account for tenant in store.tenants() if (account := store.account(tenant)))
+            metrics.open_books(self._accounts())
         for deck in store.decks():
             self._rules.tariffs.publish(deck)
+        self._desk = CallDesk(store, self._rules)
+        #: Notices of money that expires soon, of which this process told.
+        self._expiring: set[str] = set()
+        self._tell((), self._accounts())
         self._settle(self._unanswered())
+        self._retry(self._accounts())
 
     def publish(self, deck: RateDeck) -> None:
         """Keep a version of a rate deck for ever."""
@@ -94,7 +105,7 @@ class EmbeddedRater:
     def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
         """Rate what is new in a source."""
         before = self.store.position(file.name) if file.name != "-" else Position()
-        batch: list[Record] = []
+        batch: list[Record | CallEvent] = []
         for record in file.records(before.records, before.digest):
             batch.append(record)
             if file.taken % BATCH_RECORDS == 0:
@@ -127,13 +138,15 @@ class EmbeddedRater:
             self._commit(batch, {}, [id] if accepted else [])
         return outcomes
 
-    def _commit_file(self, file: InputFile, records: list[Record], progress: Callable[[int], None]) -> None:
+    def _commit_file(
+        self, file: InputFile, records: list[Record | CallEvent], progress: Callable[[int], None]
+    ) -> None:
         """Commit records with the position after them; where one asks for a payment, the answer comes first.
 
         What is committed before that has no position yet: read again after a kill, it is all duplicates.
         """
         position = Position(file.taken, file.bytes_taken, file.digest)
-        left = records
+        left = self._hear(records)
         while True:
             batch = self._rate(left, until_payment=True)
             left = left[batch.taken :]
@@ -141,6 +154,20 @@ class EmbeddedRater:
             progress(batch.taken)
             if not left:
                 break
+
+    def _hear(self, records: list[Record | CallEvent]) -> list[Record]:
+        """Take what switches told of running calls, to be committed with the next batch; the other records."""
+        events = [record for record in records if isinstance(record, CallEvent)]
+        others = [record for record in records if not isinstance(record, CallEvent)]
+        self._desk.take(events)
+        self.summary.call_events += len(events)
+        if self._metrics:
+            self._metrics.call_events(CallEventResult.TAKEN, len(events))
+            unreadable = sum(
+                record.envelope is not None and record.envelope.format == CALL_EVENTS for record in others
+            )
+            self._metrics.call_events(CallEventResult.UNREADABLE, unreadable)
+        return others
 
     def _batches(self, records: Iterator[Record]) -> None:
         held: list[Record] = []
@@ -170,15 +197,31 @@ class EmbeddedRater:
         self, batch: Batch, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
     ) -> None:
         events = [output for output in batch.outputs if isinstance(output, AccountEvent)]
-        if self._note and events:
-            # Before the commit: a run that is killed in between is run again, with the same events and ids.
-            self._note(events)
+        # Before the commit: a run that is killed in between is run again, with the same events and ids.
+        self._tell(events, batch.state.accounts.values())
+        self._desk.accounts_changed(batch.state)
+        calls = self._desk.changes()
         began = time.perf_counter()
-        self.store.commit(batch, positions or {}, replayed)
-        self.summary.add(batch)
+        self.store.commit(batch, positions or {}, replayed, calls)
+        self._desk.kept()
+        self.summary.add(batch, calls.orders)
         if self._metrics:
+            for order in calls.orders:
+                self._metrics.disconnect(order.reason)
+            self._metrics.running_calls(len(self._desk))
             self._metrics.commit(CommitResult.COMMITTED, time.perf_counter() - began)
             self._metrics.observe_batch(batch)
+
+    def _tell(self, events: Iterable[AccountEvent], accounts: Iterable[Account]) -> None:
+        """Tell what happened, and whose money expires soon, where somebody wants to know."""
+        if self._note is None:
+            return
+        soon = [
+            notice for account in accounts for notice in expiring_of(account) if notice.id not in self._expiring
+        ]
+        self._expiring.update(notice.id for notice in soon)
+        if news := [*events, *soon]:
+            self._note(news)
 
     def _settle(self, requests: list[RechargeRequest]) -> None:
         while requests:
@@ -190,7 +233,7 @@ class EmbeddedRater:
     def _retry(self, accounts: Iterable[Account]) -> None:
         """A tick for each tenant whose clock has passed the time at which a failed recharge is tried again."""
         ticks: list[AnyCommand] = []
-        for touched in accounts:
+        for touched in sorted(accounts, key=lambda account: account.tenant):
             account = self.store.account(touched.tenant)
             if account and account.recharge.retry_at and account.recharge.retry_at <= account.clock:
                 at = account.clock
@@ -200,13 +243,14 @@ class EmbeddedRater:
             self._keep(batch)
             self._settle([output for output in batch.outputs if isinstance(output, RechargeRequest)])
 
+    def _accounts(self) -> list[Account]:
+        """Every tenant as it was committed."""
+        return [account for tenant in self.store.tenants() if (account := self.store.account(tenant))]
+
     def _unanswered(self) -> list[RechargeRequest]:
         """Requests whose answer was not committed when the last run ended, in their order."""
-        waiting = {
-            account.recharge.in_flight.recharge
-            for tenant in self.store.tenants()
-            if (account := self.store.account(tenant)) and account.recharge.in_flight
-        }
+        accounts = self._accounts()
+        waiting = {account.recharge.in_flight.recharge for account in accounts if account.recharge.in_flight}
         if not waiting:
             return []
         requests = (_request_decoder.decode(value) for _, value in self.store.topic("recharges"))

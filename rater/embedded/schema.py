@@ -34,8 +34,15 @@ _TABLES = (
     ),
     _FIND_CALLS,
 )
-#: Came later; a store without it is one in which nobody dealt with dead letters.
-_AUDIT = 'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)'
+#: Came later; a store without them is one in which nobody dealt with dead letters, or told of running calls.
+_LATER = (
+    'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)',
+    (
+        'CREATE TABLE IF NOT EXISTS "call-commands"'
+        " (offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL)"
+    ),
+    'CREATE TABLE IF NOT EXISTS "running-calls" (tenant TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID',
+)
 
 
 def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
@@ -58,7 +65,8 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
                 _in_one_transaction(connection, "DROP TABLE calls", _FIND_CALLS)
             case _:
                 pass
-        connection.execute(_AUDIT)
+        for table in _LATER:
+            connection.execute(table)
     except sqlite3.Error as wrong:
         lock.close()
         raise _cannot_open(path, wrong) from wrong

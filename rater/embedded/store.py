@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from rater.contracts.call_control import CallCommand
 from rater.contracts.codec import encode
 from rater.contracts.dead_letters import DlqAudit
 from rater.core.calls import live_call
@@ -18,6 +19,15 @@ from rater.core.entities import Account, Entity, LiveCall, Seen
 from rater.core.inputs import RateDeck
 from rater.core.outputs import Output, RatedCall
 from rater.core.state import KINDS, Key
+from rater.embedded.call_tables import (
+    NO_CHANGES,
+    CallChanges,
+    KnownCalls,
+    read_known,
+    read_orders,
+    was_ordered,
+    write_changes,
+)
 from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
 from rater.task import Batch
 
@@ -164,9 +174,21 @@ class Reader:
 
     def audits(self) -> list[DlqAudit]:
         """What people did with dead letters, oldest first."""
-        known = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name='dlq-audit'").fetchone()[0]
-        rows = self._connection.execute('SELECT value FROM "dlq-audit" ORDER BY offset') if known else ()
+        rows = (
+            self._connection.execute('SELECT value FROM "dlq-audit" ORDER BY offset')
+            if self._has("dlq-audit")
+            else ()
+        )
         return [_audit_decoder.decode(value) for (value,) in rows]
+
+    def orders(self, tenant: str | None = None) -> list[CallCommand]:
+        """The orders to end running calls, in the order in which they were given."""
+        return list(read_orders(self._connection, tenant)) if self._has("call-commands") else []
+
+    def _has(self, table: str) -> bool:
+        """Whether the store has a table that came later."""
+        rows = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name=?", (table,))
+        return bool(rows.fetchone()[0])
 
 
 class Store(Reader):
@@ -187,6 +209,14 @@ class Store(Reader):
             "INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, msgspec.json.encode(deck))
         )
 
+    def known_calls(self) -> list[tuple[str, KnownCalls]]:
+        """What was kept of each tenant's running calls."""
+        return list(read_known(self._connection))
+
+    def ordered(self, id: str) -> bool:
+        """Whether an order to end a call was given under this id."""
+        return was_ordered(self._connection, id)
+
     def note(self, audits: Iterable[DlqAudit]) -> None:
         """Keep what somebody did with dead letters."""
         rows = [(msgspec.json.encode(audit),) for audit in audits]
@@ -194,11 +224,18 @@ class Store(Reader):
         self._connection.executemany('INSERT INTO "dlq-audit" (value) VALUES (?)', rows)
         self._connection.execute("COMMIT")
 
-    def commit(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
+    def commit(
+        self,
+        batch: Batch,
+        positions: dict[str, Position],
+        replayed: Iterable[str] = (),
+        calls: CallChanges = NO_CHANGES,
+    ) -> None:
         """Write outputs, changes and positions in one transaction; RaterError if the disk is full."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._write(batch, positions, replayed)
+            write_changes(self._connection, calls)
             self._connection.execute("COMMIT")
         except sqlite3.OperationalError as wrong:
             if self._connection.in_transaction:

@@ -141,6 +141,23 @@ def balance_rows(reader: Reader, tenant: str | None, _period: str | None) -> Ite
             yield (name, account.currency, *map(_decimal, money), account.service, account.clock, len(account.lots))
 
 
+def order_rows(reader: Reader, tenant: str | None, period: str | None) -> Iterator[Row]:
+    """The orders to end running calls, as switches get them."""
+    for order in reader.orders(tenant):
+        if period in (None, order.at.strftime("%Y-%m")):
+            yield (
+                order.tenant,
+                order.id,
+                order.command,
+                order.usage_id,
+                order.at,
+                order.reason.value,
+                order.authorized_s,
+                order.user,
+                order.call_id,
+            )
+
+
 def _decimal(micros: int) -> Decimal:
     return Decimal(micros).scaleb(-6)
 
@@ -198,6 +215,20 @@ TABLES: dict[str, Table] = {
             ("lots", "integer"),
         ),
         balance_rows,
+    ),
+    "call-commands": Table(
+        (
+            ("tenant", "text"),
+            ("id", "text"),
+            ("command", "text"),
+            ("usage_id", "text"),
+            ("at", "time"),
+            ("reason", "text"),
+            ("authorized_s", "integer"),
+            ("user", "text"),
+            ("call_id", "text"),
+        ),
+        order_rows,
     ),
 }
 

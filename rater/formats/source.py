@@ -11,17 +11,22 @@ from typing import Literal
 
 import orjson
 
+from rater.contracts.call_control import CallEvent
+from rater.contracts.codec import decode_call_event
 from rater.core.inputs import AnyCommand, CallRecord, Source
 from rater.core.mediation import Refusal
+from rater.core.reasons import Reason
 from rater.errors import RaterError
 from rater.formats.graph import GraphRows, rows_of
 from rater.formats.pstn_csv import reader_for
 from rater.formats.stream import STANDARD_INPUT, EndsEarly, csv_records, lines_of, open_stream
 from rater.task import Envelope, Record
 
-Format = Literal["cdrs", "pstn-csv", "graph", "commands"]
-FORMATS: tuple[str, ...] = ("cdrs", "pstn-csv", "graph", "commands")
+Format = Literal["cdrs", "pstn-csv", "graph", "commands", "call-events"]
+CALL_EVENTS = "call-events"
+FORMATS: tuple[str, ...] = ("cdrs", "pstn-csv", "graph", "commands", CALL_EVENTS)
 Decode = Callable[[bytes], CallRecord | AnyCommand | Refusal]
+Read = Callable[[bytes], CallRecord | AnyCommand | CallEvent | Refusal]
 
 
 class ContentChanged(Exception):
@@ -52,15 +57,18 @@ class InputFile:
         """A hash of everything that was read so far."""
         return self._hash.digest()
 
-    def records(self, skip: int = 0, digest: bytes = b"") -> Iterator[Record]:
-        """The records after the first `skip`; from the start when those do not have this digest."""
+    def records(self, skip: int = 0, digest: bytes = b"") -> Iterator[Record | CallEvent]:
+        """The records after the first `skip`; from the start when those do not have this digest.
+
+        A file of call events gives those, and a record for each line that is none.
+        """
         try:
             yield from self._read(skip, digest)
         except ContentChanged:
             self._start()
             yield from self._read(0, b"")
 
-    def _read(self, skip: int, digest: bytes) -> Iterator[Record]:
+    def _read(self, skip: int, digest: bytes) -> Iterator[Record | CallEvent]:
         with open_stream(self.path) as stream:
             lines = lines_of(stream)
             try:
@@ -75,7 +83,9 @@ class InputFile:
                     " Run again with the complete file"
                 )
 
-    def _decoded(self, first: bytes, lines: Iterator[bytes], skip: int, digest: bytes) -> Iterator[Record]:
+    def _decoded(
+        self, first: bytes, lines: Iterator[bytes], skip: int, digest: bytes
+    ) -> Iterator[Record | CallEvent]:
         format = self._format or recognise(self.path, first)
         raws, decode, kind = self._reading(format, first, lines)
         envelope = self._envelope(format, first)
@@ -92,19 +102,22 @@ class InputFile:
             stripped = raw.strip()
             if stripped:
                 source = Source(topic, 0, self.taken + header)
-                yield Record(kind, source, stripped, decode(stripped) if decode else None, envelope)
+                value = decode(stripped) if decode else None
+                yield value if isinstance(value, CallEvent) else Record(kind, source, stripped, value, envelope)
         if self.taken < skip:
             raise ContentChanged
 
     def _reading(
         self, format: str, first: bytes, lines: Iterator[bytes]
-    ) -> tuple[Iterator[bytes], Decode | None, Literal["cdr", "command"]]:
+    ) -> tuple[Iterator[bytes], Read | None, Literal["cdr", "command"]]:
         if format == "pstn-csv":
             return csv_records(lines), reader_for(self.path, first, self._tenant).decode, "cdr"
         if format == "graph":
             if self._tenant is None:
                 raise RaterError(f"{self.path}: Graph rows do not name their tenant; say it with --tenant")
             return self._graph_rows(first, lines), GraphRows(self._tenant).decode, "cdr"
+        if format == CALL_EVENTS:
+            return chain([first], lines), decode_call_event, "cdr"
         return chain([first], lines), None, "command" if format == "commands" else "cdr"
 
     def _envelope(self, format: str, first: bytes) -> Envelope | None:
@@ -135,11 +148,13 @@ def recognise(path: str, first: bytes) -> str:
             return "pstn-csv"
         shown = start[:60].decode("utf-8", "replace").strip()
         raise RaterError(
-            f"{path}:1: expected a PSTN usage CSV, Graph pstnCallLogRow JSON or cdrs JSON Lines, got {shown!r};"
-            " say the format with --format"
+            f"{path}:1: expected a PSTN usage CSV, Graph pstnCallLogRow JSON, or cdrs or call-events JSON Lines,"
+            f" got {shown!r}; say the format with --format"
         )
     if start[:1] == b"[" or b'"callType"' in start or b'"value"' in start or b"@odata" in start:
         return "graph"
+    if b'"event"' in start and b'"duration_s"' not in start:
+        return CALL_EVENTS
     return "commands" if b'"command"' in start else "cdrs"
 
 
@@ -152,5 +167,15 @@ def reader_of(envelope: Envelope) -> tuple[Literal["cdr", "command"], Decode | N
             return "cdr", GraphRows(envelope.tenant or "").decode
         case "commands":
             return "command", None
+        case "call-events":
+            return "cdr", _history
         case _:
             return "cdr", None
+
+
+def _history(raw: bytes) -> Refusal:
+    """Why an event of a call is not taken later: orders are for calls that run."""
+    event = decode_call_event(raw)
+    if isinstance(event, Refusal):
+        return event
+    return Refusal(Reason.MALFORMED, "at", "expected an event of a call that runs; that time is over, drop it")

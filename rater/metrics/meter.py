@@ -173,9 +173,9 @@ class Metrics:
         """How many calls run now."""
         self._gauge(listed.RUNNING_CALLS).set(calls)
 
-    def call_event(self, result: CallEventResult) -> None:
-        """A switch told of a running call."""
-        self._counter(listed.CALL_EVENTS, result).inc()
+    def call_events(self, result: CallEventResult, events: int = 1) -> None:
+        """Switches told of running calls."""
+        self._counter(listed.CALL_EVENTS, result).inc(events)
 
     def disconnect(self, reason: DisconnectReason) -> None:
         """A switch is ordered to end a call."""

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from rater.agents.authorize import Answer, authorize
-from rater.agents.funding import Funding, Question, Reserved, fund
-from rater.agents.running_calls import RunningCalls
 from rater.contracts.call_control import CallCommand, CallEvent, CallProgress
 from rater.core.mediation import Refusal
 from rater.core.reasons import CallType, NumberType
+from rater.switching.authorize import Answer, authorize
+from rater.switching.funding import Funding, Question, Reserved, fund
+from rater.switching.running_calls import RunningCalls
 from tests.world import T, World, at
 
 NOON = "2025-03-10 12:00"
@@ -54,9 +54,9 @@ class Switch:
     def __init__(self, world: World, when: str = NOON) -> None:
         self.world = world
         self.now = at(when)
-        self.running = RunningCalls(self._fund)
+        self.running = RunningCalls(self.fund)
 
-    def _fund(self, asked: Question, began: datetime, now: datetime, reserved: Reserved) -> Funding | Refusal:
+    def fund(self, asked: Question, began: datetime, now: datetime, reserved: Reserved) -> Funding | Refusal:
         return fund(self.world.engine.memory, self.world.engine.rules, asked, began, now, reserved)
 
     def start(self, id: str, called: str, **call: Any) -> list[CallCommand]:

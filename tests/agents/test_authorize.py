@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rater.agents.authorize import authorize
-from rater.agents.funding import Reserved
-from rater.agents.reasons import ALLOWS, Why
 from rater.core.mediation import Refusal
+from rater.switching.authorize import authorize
+from rater.switching.funding import Reserved
+from rater.switching.reasons import ALLOWS, Why
 from tests.agents.switch import A_DAY, NOON, may, question
 from tests.world import GB_PREMIUM, GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, US, World, at
 

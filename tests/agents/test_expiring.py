@@ -8,11 +8,11 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from rater.agents.expiring import expiring_notices
 from rater.agents.telling import Telling
 from rater.agents.tenants import Tenants
 from rater.core.outputs import LotState
 from rater.metrics.meter import Metrics
+from rater.notify.expiring import expiring_notices
 from rater.notify.notifier import Notifier
 from tests.agents.world import NOW, balance, consumed, lot
 from tests.notify.world import Mailbox, email_settings, event, mail_server, notify_settings

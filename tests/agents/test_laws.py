@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rater.agents.funding import Reserved
+from rater.contracts.call_control import CallCommand
 from rater.core.money import format_micros
 from rater.core.reasons import Outcome
 from rater.core.tariff import Rate, affordable_seconds, charge
+from rater.switching.funding import Reserved
+from rater.switching.running_calls import RunningCalls, Standing
 from tests.agents.switch import A_DAY, Switch, may
 from tests.world import GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, TOKYO, US, T, World
 
@@ -118,6 +120,12 @@ class Exchange:
         self.switch = Switch(self.world)
         self.began: dict[str, tuple[str, str, int]] = {}
         self.beat = 0
+        self.orders: list[CallCommand] = []
+
+    def restart(self) -> None:
+        """Another process goes on from what the first wrote down."""
+        written = msgspec.msgpack.encode(self.switch.running.standing())
+        self.switch.running = RunningCalls(self.switch.fund, msgspec.msgpack.decode(written, type=Standing))
 
     def dial(self, id: str, user: str, called: str) -> None:
         """Start a call if it may."""
@@ -127,6 +135,7 @@ class Exchange:
 
     def obey(self, orders: list) -> None:
         """Hang up at once."""
+        self.orders += orders
         for order in orders:
             self.hang_up(order.usage_id, order.authorized_s)
 
@@ -171,6 +180,22 @@ def test_running_calls_together_cost_no_more_than_there_is(calls: list, funds: i
     exchange.switch.wait(120)
     assert len(exchange.switch.running) == 0
     assert exchange.switch.running.reserved(T) == Reserved()
+
+
+@given(planned_calls, st.integers(10_000, 2_000_000), st.sets(st.integers(0, 39)))
+def test_going_on_from_what_was_written_down(calls: list, funds: int, restarts: set[int]) -> None:
+    """The same orders at the same instants, and the same reserved, whenever another process takes over."""
+    exchanges = Exchange(format_micros(funds)), Exchange(format_micros(funds))
+    for beat in range(40):
+        for exchange in exchanges:
+            for number, (start, _, (user, called)) in enumerate(calls):
+                if start == beat:
+                    exchange.dial(f"call-{number}", user, called)
+            exchange.next_beat()
+        if beat in restarts:
+            exchanges[1].restart()
+        assert exchanges[0].switch.running.reserved(T) == exchanges[1].switch.running.reserved(T)
+    assert exchanges[0].orders == exchanges[1].orders
 
 
 @given(planned_calls, st.permutations(range(8)))

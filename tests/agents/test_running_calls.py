@@ -5,8 +5,8 @@ A minute to Harare costs 0.2, to London 0.05, within the United States 0.01.
 
 from datetime import timedelta
 
-from rater.agents.funding import Reserved
-from rater.agents.running_calls import SETTLING_S, SILENCE_S
+from rater.switching.funding import Reserved
+from rater.switching.running_calls import SETTLING_S, SILENCE_S
 from tests.agents.switch import Switch, told
 from tests.world import HARARE, LONDON, US, T, World, at
 
@@ -71,6 +71,18 @@ def test_what_an_ended_call_used_stays_reserved_for_a_while() -> None:
     switch.end("a", HARARE)
     assert switch.running.reserved(T) == Reserved(400_000)
     switch.wait(SETTLING_S)
+    assert switch.running.reserved(T) == Reserved()
+
+
+def test_an_ended_call_does_not_come_back() -> None:
+    """The switch tells its start again, 80 s later: old events are taken for that long, but this call is over."""
+    switch = credits_only("10")
+    told_again = switch.event("a", "started", HARARE)
+    switch.start("a", HARARE)
+    switch.wait(5)
+    switch.end("a", HARARE)
+    switch.wait(75)
+    assert switch.running.take(told_again, switch.now) == []
     assert switch.running.reserved(T) == Reserved()
 
 

@@ -326,7 +326,7 @@ def test_every_other_metric_moves() -> None:
     seen.payment_webhook(WebhookResult.FORGED)
     seen.authorization(AuthorizationAnswer.DENIED, 0.003)
     seen.running_calls(3)
-    seen.call_event(CallEventResult.TAKEN)
+    seen.call_events(CallEventResult.TAKEN)
     seen.disconnect(DisconnectReason.CREDIT_USED_UP)
     seen.notification(Channel.EMAIL, NotificationResult.SENT)
     seen.notifications_waiting(Channel.EMAIL, 7)

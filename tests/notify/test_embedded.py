@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import yaml
 
 from rater.contracts.codec import encode_input
@@ -27,9 +28,9 @@ SETUP = [
 ]
 
 
-async def _run(folder: Path) -> tuple[int, str]:
+async def _run(folder: Path, *more: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "rater", "run", "--store", str(folder / "rater.db"), "--json"]
-    command += ["--commands", str(folder / "setup.jsonl"), "--notify", str(folder / "notify.yaml")]
+    command += ["--commands", str(folder / "setup.jsonl"), "--notify", str(folder / "notify.yaml"), *more]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, said = await process.communicate()
     assert process.returncode == 0, said.decode()
@@ -55,3 +56,28 @@ def test_a_run_tells(tmp_path: Path) -> None:
     assert subjects == ["contoso: recharged with 100 USD"]
     assert records == [3, 0, 0]  # the gateway's answer is the third
     assert "rater: 1 messages wait in the outbox; the next run sends what is due" in said
+
+
+async def _days(folder: Path, *days: str) -> list[list[str]]:
+    """The subjects of the messages of each run, at the end of which it is this day."""
+    funds = [FundsAdded(tenant="contoso", id=id, at=at(day), amount="40") for id, day in FUNDS]
+    tenant = msgspec.structs.replace(SETUP[0], recharge=None)
+    (folder / "setup.jsonl").write_bytes(b"\n".join(encode_input(command) for command in [tenant, *funds]))
+    told: list[list[str]] = []
+    async with mail_server(Mailbox()) as mailbox:
+        settings = {"outbox": str(folder / "outbox.db"), "email": email_settings(mailbox.port)}
+        (folder / "notify.yaml").write_text(yaml.safe_dump(settings))
+        for day in days:
+            await _run(folder, "--until", f"{day}T00:00:00Z")
+            told.append(mailbox.subjects[sum(map(len, told)) :])
+    return told
+
+
+FUNDS = (("march", "2025-03-10"), ("april", "2025-04-20"))
+EXPIRING = "contoso: 40 USD expire within 30 days"
+
+
+def test_funds_that_expire_soon(tmp_path: Path) -> None:
+    """Rule 63: money of 10 March 2025 is forfeited on 10 March 2026; it is told once, 30 days before, by time alone."""
+    told = asyncio.run(_days(tmp_path, "2026-02-07", "2026-02-08", "2026-02-20", "2026-03-09", "2026-03-22"))
+    assert told == [[], [EXPIRING], [], [], ["contoso: 40 USD expired", EXPIRING]]

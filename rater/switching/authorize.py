@@ -9,13 +9,13 @@ from datetime import datetime
 
 import msgspec
 
-from rater.agents.funding import Funding, Question, Reserved, fund
-from rater.agents.reasons import ALLOWS, Why
 from rater.core.classify import OUTBOUND
 from rater.core.mediation import Refusal
 from rater.core.reasons import Anomaly
 from rater.core.state import Committed
 from rater.core.step import Rules
+from rater.switching.funding import Funding, Question, Reserved, fund
+from rater.switching.reasons import ALLOWS, Why
 
 #: What the rating core flags and does not refuse, because the call was made; here it has not begun.
 _REFUSED_FOR = {

@@ -6,12 +6,16 @@ Source: rating-rules 63.  Refuses to know clocks and who is told.
 
 from datetime import datetime, timedelta
 
+from rater.core.entities import Account
+from rater.core.inputs import Source
 from rater.core.money import parse_micros
 from rater.core.outputs import AccountEvent, Balance
 from rater.core.reasons import EventKind
+from rater.core.step import balance_record
 
 #: How long before the end it is told.
 EXPIRING = timedelta(days=30)
+_CLOCK = Source("clock", 0, 0)
 
 
 def expiring_notices(balance: Balance, now: datetime) -> list[AccountEvent]:
@@ -32,3 +36,9 @@ def expiring_notices(balance: Balance, now: datetime) -> list[AccountEvent]:
         for lot in balance.lots
         if now < lot.expires_at <= now + EXPIRING and parse_micros(lot.remaining) > 0
     ]
+
+
+def expiring_of(account: Account) -> list[AccountEvent]:
+    """The same for an account as it stands, by its own clock."""
+    balance = balance_record(account, _CLOCK, account.clock, account.sequences.balances)
+    return expiring_notices(balance, account.clock)

@@ -16,10 +16,10 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from rater.agents.funding import AUTHORIZED_S_MAX, Funding, Question, Reserved
 from rater.contracts.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.core.decisions import digest
 from rater.core.mediation import Refusal
+from rater.switching.funding import AUTHORIZED_S_MAX, Funding, Question, Reserved
 
 #: A call of which nothing was heard for so long counts as gone: three heartbeats of 30 seconds.
 SILENCE_S = 90
@@ -66,26 +66,35 @@ class RunningCall(msgspec.Struct, kw_only=True, eq=False):
 
     def due_at(self) -> datetime:
         """When it has to be looked at again, if nothing is heard of it."""
-        if self.ended:
-            return self.heard_at + timedelta(seconds=SETTLING_S)
         silent_at = self.heard_at + timedelta(seconds=SILENCE_S)
-        if self.ordered is not None or not self.may_run_out:
+        if self.ended and (self.reserved.money or self.reserved.pools):
+            return self.heard_at + timedelta(seconds=SETTLING_S)
+        if self.ended or self.ordered is not None or not self.may_run_out:
             return silent_at
         return min(silent_at, self.started_at + timedelta(seconds=self.authorized_s))
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """All that `RunningCalls` knows at an instant: enough for another process to go on from there."""
+
+    calls: tuple[RunningCall, ...] = ()
+    suspended: tuple[str, ...] = ()
 
 
 class RunningCalls:
     """Every running call that was told of.  Each method returns the orders that follow, most pressing first."""
 
-    def __init__(self, fund: Fund) -> None:
+    def __init__(self, fund: Fund, standing: Standing | None = None) -> None:
         self._fund = fund
         self._calls: dict[str, dict[str, RunningCall]] = {}
         self._reserved: dict[str, Reserved] = {}
         #: Tenants with running calls whose credit ran out, and whose calls were looked at since.
         self._suspended: set[str] = set()
-        #: (when to look, a number that breaks ties, the call); one entry for each call, early ones are looked up.
-        self._watch: list[tuple[datetime, int, RunningCall]] = []
+        #: (when to look, what breaks ties, the call); one entry for each call, early ones are looked up.
+        self._watch: list[tuple[datetime, tuple[str, int], RunningCall]] = []
         self._watched = 0
+        if standing is not None:
+            self._resume(standing)
 
     def __contains__(self, tenant: str) -> bool:
         return tenant in self._calls
@@ -96,6 +105,12 @@ class RunningCalls:
     def reserved(self, tenant: str) -> Reserved:
         """What the tenant's running calls may still cost."""
         return self._reserved.get(tenant) or Reserved()
+
+    def standing(self) -> Standing:
+        """What to go on from; it is written down before anything else is told."""
+        known = (call for calls in self._calls.values() for call in calls.values())
+        calls = tuple(msgspec.structs.replace(call, looked_at=None) for call in known)  # that follows from the rest
+        return Standing(calls, tuple(sorted(self._suspended)))
 
     def take(self, event: CallEvent, at: datetime) -> list[CallCommand]:
         """Something happened to a call; told twice or late it changes nothing."""
@@ -137,11 +152,22 @@ class RunningCalls:
                 continue
             if call.due_at() > at:
                 self._watch_for(call)
-            elif call.ended or call.heard_at + timedelta(seconds=SILENCE_S) <= at:
+            elif call.heard_at + timedelta(seconds=SILENCE_S) <= at:
                 self._forget(call)
+            elif call.ended:  # it stays known as long as an event of it that is told again would be taken
+                self._reserve(call, Reserved())
+                self._watch_for(call)
             else:
                 orders += self._look(call, at)
         return orders
+
+    def _resume(self, standing: Standing) -> None:
+        """Go on where another left off: the same orders follow as if it had gone on itself."""
+        self._suspended.update(standing.suspended)
+        for call in standing.calls:
+            self._calls.setdefault(call.tenant, {})[call.usage_id] = call
+            self._reserved.setdefault(call.tenant, Reserved()).add(call.reserved)
+            self._watch_for(call)
 
     def _begin(self, event: CallEvent, at: datetime) -> RunningCall:
         question = Question(
@@ -215,7 +241,7 @@ class RunningCalls:
         if call.looked_at is None or due_at < call.looked_at:
             call.looked_at = due_at
             self._watched += 1
-            heappush(self._watch, (due_at, self._watched, call))
+            heappush(self._watch, (due_at, (call.usage_id, self._watched), call))
 
     def _forget(self, call: RunningCall) -> None:
         self._reserve(call, Reserved())

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import msgspec
 
-from rater.agents.reasons import Why
 from rater.contracts.codec import encode_input
 from rater.core.entities import Account
 from rater.core.inputs import CallRecord, Source
@@ -22,6 +21,7 @@ from rater.core.reasons import Anomaly, CallType, NumberType, Pocket
 from rater.core.state import Committed, State
 from rater.core.step import RESERVED_TENANTS, Rules, Step
 from rater.core.tariff import Rate, affordable_seconds, charge
+from rater.switching.reasons import Why
 
 #: The longest that a call is authorised for, whatever carries it; who wants to go on asks again.
 AUTHORIZED_S_MAX = 86_400

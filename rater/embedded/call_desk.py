@@ -1,0 +1,115 @@
+"""Calls in progress in the embedded rater: events of switches in, orders to end calls out.
+
+There is no clock here: a tenant's time is that of its latest event, or of its account where that is later.  So an
+event that is older than another of its tenant by the silence of a call is history, and changes nothing.
+What is decided is handed over to be committed with what caused it, and with all that the next process needs to go
+on; killed before that, the same follows from the same records again.
+Refuses to know what carries a call, when one must end, and tables.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from rater.contracts.call_control import CallCommand, CallEvent
+from rater.core.entities import Entity
+from rater.core.mediation import Refusal
+from rater.core.state import Committed, Key, State
+from rater.core.step import Rules
+from rater.embedded.call_tables import CallChanges, KnownCalls
+from rater.embedded.store import Store
+from rater.switching.funding import Funding, Question, Reserved, fund
+from rater.switching.running_calls import RunningCalls
+
+
+class _Tenant:
+    """One tenant's running calls, and when the last was told of."""
+
+    def __init__(self, known: KnownCalls, running: RunningCalls) -> None:
+        self.heard_at = known.heard_at
+        self.running = running
+
+    def known(self) -> KnownCalls:
+        """What the next process goes on from."""
+        return KnownCalls(self.heard_at, self.running.standing())
+
+
+class CallDesk:
+    """Each method may order calls to end; `changes` is what follows from all of them until it is `kept`."""
+
+    def __init__(self, store: Store, rules: Rules) -> None:
+        self._store, self._rules = store, rules
+        self._committed: Committed = store
+        self._tenants = {tenant: self._tenant(known) for tenant, known in store.known_calls()}
+        self._touched: set[str] = set()
+        self._orders: dict[str, CallCommand] = {}
+
+    def __len__(self) -> int:
+        return sum(len(tenant.running) for tenant in self._tenants.values())
+
+    def take(self, events: Iterable[CallEvent]) -> None:
+        """Switches tell of running calls, in this order."""
+        for event in events:
+            tenant = self._tenants.get(event.tenant)
+            if tenant is None:
+                tenant = self._tenants[event.tenant] = self._tenant(KnownCalls(event.at))
+            tenant.heard_at = max(tenant.heard_at, event.at)
+            self._touched.add(event.tenant)
+            self._order(tenant.running.due(tenant.heard_at))
+            self._order(tenant.running.take(event, tenant.heard_at))
+
+    def accounts_changed(self, state: State) -> None:
+        """A batch is about to be committed: does its tenants' credit still carry their calls?"""
+        touched = [(account, self._tenants[name]) for name, account in state.accounts.items() if self._runs(name)]
+        if not touched:
+            return
+        self._committed = _Staged(state, self._store)
+        for account, tenant in touched:
+            at = max(account.clock, tenant.heard_at)
+            self._touched.add(account.tenant)
+            self._order(tenant.running.due(at))
+            self._order(tenant.running.service_changed(account.tenant, account.service == "suspended", at))
+        self._committed = self._store
+
+    def changes(self) -> CallChanges:
+        """What is to be committed: new orders, and the running calls of each tenant that may have others now."""
+        return CallChanges(
+            list(self._orders.values()),
+            {name: self._tenants[name].known() for name in sorted(self._touched)},
+        )
+
+    def kept(self) -> None:
+        """The changes were committed."""
+        self._orders.clear()
+        self._touched.clear()
+
+    def _runs(self, tenant: str) -> bool:
+        return tenant in self._tenants and tenant in self._tenants[tenant].running
+
+    def _tenant(self, known: KnownCalls) -> _Tenant:
+        return _Tenant(known, RunningCalls(self._fund, known.standing))
+
+    def _fund(
+        self, question: Question, started_at: datetime, at: datetime, reserved: Reserved
+    ) -> Funding | Refusal:
+        return fund(self._committed, self._rules, question, started_at, at, reserved)
+
+    def _order(self, orders: Iterable[CallCommand]) -> None:
+        """The first order to end a call is the one that counts; it is repeated while the call goes on."""
+        for order in orders:
+            if order.id not in self._orders and not self._store.ordered(order.id):
+                self._orders[order.id] = order
+
+
+class _Staged:
+    """What will be committed with a batch: its changes over the store."""
+
+    def __init__(self, state: State, committed: Committed) -> None:
+        self._changes = state.changes()
+        self._committed = committed
+
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """See Committed."""
+        return self._changes[kind].get(key) or self._committed.load(kind, key)
+
+    def prepare(self, kind: str, keys: list[Key]) -> None:
+        """See Committed: nobody asks here for what needs it."""

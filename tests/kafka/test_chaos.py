@@ -68,6 +68,8 @@ def test_workers_are_killed(deployment: Deployment, chance: random.Random) -> No
         workers[killed] = deployment.start(workers[killed].name if same_name else f"worker-{number + 3}")
     audit(deployment)
     assert sum(worker.process.returncode == -9 for worker in deployment.workers) == KILLS
+    rebalances = [len(worker.told("partitions assigned")) for worker in deployment.workers]
+    assert max(rebalances) <= 2 * (len(workers) + 2 * KILLS), "a storm: each kill and each start asks for one"
     assert sum(len(worker.told("partition owned")) for worker in deployment.workers) > PARTITIONS
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from rater.contracts.codec import encode_input
+from rater.contracts.commits import Commit
 from rater.contracts.topics import load_topics
 from rater.core.inputs import CallRecord, DeckActivated
 from rater.core.settings import RatingSettings
@@ -27,6 +29,7 @@ from rater.demo.rates import bundled_deck
 from rater.errors import RaterError
 from rater.generate import Spec, generate_calls, generate_commands
 from rater.kafka.connect import connection, reachable
+from rater.kafka.consume import read_topic
 from rater.kafka.local import free_ports
 from rater.kafka.publish import Message, publish
 from rater.kafka.settings import KafkaSettings
@@ -153,8 +156,15 @@ class Deployment:
         return {place: behind for place, behind in lag.items() if behind > 0}
 
     def rated(self) -> int:
-        """Call records that the group has committed."""
-        return self.published - sum(behind for (topic, _), behind in self.lag().items() if topic.endswith("cdrs"))
+        """Call records that commits have taken."""
+        return asyncio.run(self._rated())
+
+    async def _rated(self) -> int:
+        taken: dict[int, int] = {}
+        async for records in read_topic(self.settings, "commits"):
+            commits = [msgspec.json.decode(record.value or b"", type=Commit) for record in records]
+            taken |= {commit.partition: commit.cdrs_next for commit in commits}
+        return sum(taken.values())
 
     def wait_until_rated(self) -> None:
         """Wait until nothing that was published is left."""

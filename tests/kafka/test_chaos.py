@@ -76,23 +76,28 @@ def test_workers_are_killed(deployment: Deployment, chance: random.Random) -> No
 def test_a_zombie_is_refused(deployment: Deployment) -> None:
     """(b) SIGSTOP past the session's end, then SIGCONT: others have taken over, and what it writes is refused."""
     frozen, other = deployment.start("worker-0"), deployment.start("worker-1")
-    messages = load(deployment, story(RECORDS))
-    rounds = list(slices(messages, 4))
-    for number, part in enumerate(rounds):
-        before = deployment.published
-        deployment.publish(part)
-        if not frozen.was_fenced:
-            under_way(deployment, before, 0.1, len(part))
-            _freeze_until_replaced(deployment, frozen, other)
-        elif number == len(rounds) - 1:
-            break
+    first, *others = slices(load(deployment, story(RECORDS)), 4)
+    before = deployment.published
+    deployment.publish(first)
+    under_way(deployment, before, 0.1, len(first))
+    _freeze_until_replaced(deployment, frozen, other, [])
+    for part in others:
+        if frozen.was_fenced:
+            deployment.publish(part)
+            continue
+        until(lambda: len(other.assigned()) < PARTITIONS, "the zombie to join again")
+        _freeze_until_replaced(deployment, frozen, other, part)
     audit(deployment)
     assert frozen.was_fenced, "the zombie never tried to write"
 
 
-def _freeze_until_replaced(deployment: Deployment, frozen: WorkerProcess, other: WorkerProcess) -> None:
+def _freeze_until_replaced(
+    deployment: Deployment, frozen: WorkerProcess, other: WorkerProcess, meanwhile: list[Message]
+) -> None:
+    """What is published meanwhile the other worker rates; the zombie finds it where it left off, and tries to."""
     frozen.freeze()
     try:
+        deployment.publish(meanwhile)
         until(
             lambda: len(other.assigned()) == PARTITIONS and not deployment.lag(),
             "the other worker to take over all partitions",

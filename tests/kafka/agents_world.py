@@ -56,14 +56,15 @@ class AgentsProcess:
         self.web_port = web_port
         self.log = deployment.folder / f"{name}.log"
         arguments = [
-            *(sys.executable, "-m", "rater", "agents", f"--bootstrap={deployment.settings.bootstrap}"),
-            *(f"--prefix={deployment.settings.prefix}", f"--instance={name}", f"--web-port={web_port}"),
+            *(sys.executable, "-m", "rater", "agents", f"--prefix={deployment.settings.prefix}"),
+            *(f"--instance={name}", f"--web-port={web_port}"),
         ]
-        outbox = {"RATER_NOTIFY_OUTBOX": str(deployment.folder / f"{name}.db")}
+        given = {
+            "RATER_BOOTSTRAP": deployment.settings.bootstrap,
+            "RATER_NOTIFY_OUTBOX": str(deployment.folder / f"{name}.db"),
+        }
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                arguments, stdout=log, stderr=log, env=os.environ | outbox | environment
-            )
+            self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=os.environ | given | environment)
 
     def kill(self) -> None:
         """kill -9."""

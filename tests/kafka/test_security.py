@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from rater.generate import Spec
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply
 from tests.conftest import ROOT
+from tests.kafka.agents_world import balances, call, charged, deck, now, prepaid, surroundings
 from tests.kafka.authority import Authority
 from tests.kafka.conftest import local_kafka
 from tests.kafka.deployment import PARTITIONS, Deployment, until
@@ -57,6 +60,34 @@ def test_each_service_with_its_rights_only(guarded: Guarded, tmp_path: Path, how
         report = json.loads(verified.stdout)
         assert (report["differences"], report["cdrs"]) == (0, 2 * CALLS)
         assert worker.stop()[0] == 0
+    finally:
+        deployment.end()
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_agents_with_their_rights_only(guarded: Guarded, tmp_path: Path, how: str) -> None:
+    """Issue 5: a recharge is paid, told and credited, and a switch is answered, by Faust's clients and by ours."""
+    deployment = Deployment(guarded.kafka.bootstrap, tmp_path)
+    guarded.allow(deployment.settings.prefix, how)
+    rights = guarded.environment(how, "rater-agents")
+    at = now() - timedelta(days=1)
+    try:
+        with surroundings(deployment, **rights, RATER_SWITCHES_TOKEN="of-the-test") as around:
+            around.start_gateway()
+            agents = around.start("agents-0")
+            deployment.start("worker-0", guarded.environment(how, "rater-worker"))
+            deployment.publish([*deck(at), *prepaid("approve-0000", at), call("approve-0000", 1, at)])
+            until(lambda: charged(around.charges) == 1, "the recharge to be paid")
+            until(lambda: balances(deployment)["approve-0000"].balance == "100", "100 - 60 + 60")
+            until(lambda: len(around.mailbox.sent) > 0, "somebody to be told")
+            until(lambda: agents.ready, "the agents to know the state")
+            asked = urllib.request.Request(
+                f"http://127.0.0.1:{agents.web_port}/v1/authorize?tenant=approve-0000&user=ada%40approve-0000.example"
+                "&called=%2B442079460000",
+                headers={"Authorization": "Bearer of-the-test"},
+            )
+            with urllib.request.urlopen(asked) as answer:
+                assert json.load(answer)["seconds"] == 100 * 60
     finally:
         deployment.end()
 

@@ -1,19 +1,26 @@
 """Every scenario comes out on Kafka as it does in process, byte for byte."""
 
+import asyncio
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from rater.contracts.codec import encode
-from rater.core.outputs import TOPIC_OF, Output
+from rater.contracts.codec import decode_command, encode, encode_input
+from rater.core.inputs import PaymentFailed, PaymentSucceeded
+from rater.core.outputs import TOPIC_OF, Output, RechargeRequest
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
 from rater.kafka.local import LocalKafka
-from rater.scenarios.engine import EmbeddedEngine
+from rater.payments.charge_log import read_charges
+from rater.scenarios.engine import EmbeddedEngine, Engine
 from rater.scenarios.kafka_engine import KafkaEngine
 from rater.scenarios.model import read_scenario
 from rater.scenarios.runner import play
 from tests.conftest import SHARED
+from tests.payments.world import ask, sandbox
 
 SCENARIOS = sorted((SHARED / "conformance").glob("*.yaml"))
 
@@ -51,3 +58,39 @@ def test_the_same_bytes(path: Path, broker: LocalKafka) -> None:
         assert play(file, engine).differences == ()
     assert engines[0].raw == engines[1].raw
     assert engines[0].raw["rated-calls"]
+
+
+class Paying:
+    """An engine whose payments are collected at a gateway; what a scenario says of one is when, and what to expect."""
+
+    def __init__(self, engine: Engine, url: str) -> None:
+        self._engine, self._url = engine, url
+        self._asked: list[RechargeRequest] = []
+
+    def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
+        said = decode_command(raw) if kind == "command" else None
+        if isinstance(said, PaymentSucceeded | PaymentFailed):
+            (answer,) = asyncio.run(ask(self._url, self._asked[-1]))
+            assert type(answer) is type(said)
+            raw = encode_input(msgspec.structs.replace(answer, at=said.at))
+        outcome, outputs = self._engine.submit(kind, raw)
+        self._asked += [output for output in outputs if isinstance(output, RechargeRequest)]
+        return outcome, outputs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+
+@pytest.mark.skipif(not SCENARIOS, reason="../shared is not here: this test plays the reference scenarios")
+@pytest.mark.parametrize("number", ["04", "05", "07", "08"])
+def test_paid_at_the_gateway(number: str, broker: LocalKafka, tmp_path: Path) -> None:
+    """Issue 4: the sandbox gateway, over HTTP, answers what the scenario says; two engines that ask are charged once."""
+    file = read_scenario(next(path for path in SCENARIOS if path.name.startswith(number)))
+    payments = [step.payment for step in file.scenario.steps if step.payment]
+    script = ",".join(payment.reason if payment.result == "failed" else "approve" for payment in payments)
+    with sandbox(tmp_path / "charges.jsonl", *(["--script", script] if script else [])) as gateway:
+        for engine in (EmbeddedEngine, partial(KafkaEngine, bootstrap=broker.bootstrap)):
+            played = play(file, lambda settings, engine=engine: Paying(engine(settings), gateway.url))
+            assert played.differences == ()
+        charges = read_charges(gateway.log) if payments else []
+    assert [charge.status for charge in charges] == [payment.result for payment in payments]

@@ -335,10 +335,6 @@ async def _latency(
     }
 
 
-def _note_stored(published: dict[str, float], usage_id: str, _: object) -> None:
-    published.setdefault(usage_id, time.monotonic())
-
-
 async def _note_debits(reader, seen: dict[str, float], stop: asyncio.Event) -> None:
     decoder = msgspec.json.Decoder(_Debited)
     while not stop.is_set():

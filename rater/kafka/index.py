@@ -1,26 +1,32 @@
 """The usage-id index of one partition: the live version of every call, found by tenant and usage id.
 
 It is a cache of `rated-calls`, written after the commit, and carries the position up to which it stands; whatever
-is missing is read from the topic, and an index that does not fit the topic is emptied.
+is missing is read from the topic, and an index that does not fit the topic, or cannot be read, is emptied.  It
+forgets what the topic forgets, so that the disk is bounded.
 Refuses to know Kafka and rules.
 """
 
 import shutil
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import structlog
 from rocksdict import AccessType, BlockBasedOptions, Options, Rdict, WriteBatch
 
 from rater.core.entities import LiveCall
 from rater.core.state import Key
 
+#: A call is remembered at least as long as `rated-calls` keeps it; then RocksDB drops it when it next compacts.
+REMEMBERED = timedelta(hours=9_600)
 _STANDS_AT = b"stands-at"
 _BLOOM_BITS = 10
 _WRITE_BUFFER_BYTES = 8 << 20
 
+log = structlog.get_logger(__name__)
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(LiveCall).decode
 
@@ -79,8 +85,19 @@ class MemoryIndex:
 class DiskIndex:
     """An index in a RocksDB folder: bounded memory, kept over restarts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, remembered: timedelta = REMEMBERED) -> None:
         self._folder = folder
+        self._remembered_s = remembered // timedelta(seconds=1)
+        try:
+            self._open()
+        except Exception as wrong:  # RocksDB's errors have no type of their own
+            if not (isinstance(wrong, msgspec.DecodeError) or "Corruption" in str(wrong)):
+                raise
+            log.warning("the usage-id index cannot be read and is built anew", folder=str(folder), error=str(wrong))
+            self._open_anew()
+
+    def _open_anew(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
         self._open()
 
     def _open(self) -> None:
@@ -92,9 +109,13 @@ class DiskIndex:
         table = BlockBasedOptions()
         table.set_bloom_filter(_BLOOM_BITS, block_based=False)
         options.set_block_based_table_factory(table)
-        self._db = Rdict(str(self._folder), options, access_type=AccessType.read_write())
-        stands = self._db.get(_STANDS_AT)
-        self.stands_at = msgspec.msgpack.decode(stands, type=StandsAt) if stands else StandsAt()
+        self._db = Rdict(str(self._folder), options, access_type=AccessType.with_ttl(self._remembered_s))
+        try:
+            stands = self._db.get(_STANDS_AT)
+            self.stands_at = msgspec.msgpack.decode(stands, type=StandsAt) if stands else StandsAt()
+        except Exception:
+            self._db.close()
+            raise
 
     def fetch(self, keys: Sequence[Key]) -> Mapping[Key, LiveCall]:
         """See UsageIndex."""
@@ -113,8 +134,7 @@ class DiskIndex:
     def clear(self) -> None:
         """See UsageIndex."""
         self.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._open()
+        self._open_anew()
 
     def close(self) -> None:
         """See UsageIndex."""

@@ -124,7 +124,12 @@ class Agents(Service):
         if self._notifier is not None:
             await self._open_files.enter_async_context(self._notifier)
         self.opened.set()
-        log.info("agents start", pays=self.gateway is not None, tells=self._notifier is not None)
+        log.info(
+            "agents start",
+            pays=self.gateway is not None,
+            tells=self._notifier is not None,
+            answers_switches=self.switchboard is not None,
+        )
 
     async def on_stop(self) -> None:
         """Stop asking and sending; nothing is lost by it."""

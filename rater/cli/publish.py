@@ -132,7 +132,8 @@ def _call_messages(
                 yield "call-events", record.tenant, msgspec.json.encode(record)
             elif isinstance(record.decoded, Refusal):
                 wrong = record.decoded
-                refused.append(f"{name}:{record.source.offset}: {wrong.field}: {wrong.message}")
+                where = f"{name}:{record.source.offset}: {wrong.field}".removesuffix(": ")
+                refused.append(f"{where}: {wrong.message}")
             else:
                 yield _message("cdrs" if record.kind == "cdr" else "commands", record)
 

@@ -21,9 +21,9 @@ from rater.core.step import Step, balance_record
 def advance(step: Step, at: datetime) -> None:
     """Move the tenant's clock; expiry and month starts that it passes are applied first.  It never goes back."""
     account = step.account
-    if at <= account.clock:
+    clock = account.clock
+    if at <= clock:
         return
-    passed_month = month_index(at) > month_index(account.clock)
     account.clock = at
     if at < account.wake_at:
         return
@@ -31,7 +31,7 @@ def advance(step: Step, at: datetime) -> None:
     for lot, amount in expire(account, at):
         step.tell(EventKind.FUNDS_EXPIRED, lot=lot, amount=format_micros(amount))
         step.debit(DebitKind.EXPIRY, digest(account.tenant, "expiry", lot), amount, [(lot, amount)])
-    if passed_month and account.restricted_users:
+    if account.restricted_users and month_index(at) > month_index(clock):
         unrestrict_all(step, "month_start")
     set_alarm(account)
     balance_moved(step, before)

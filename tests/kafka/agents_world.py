@@ -1,6 +1,5 @@
 """Agents as processes on a real broker, with a sandbox gateway, a mail server, and tenants who call until they pay."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -31,7 +30,6 @@ from rater.core.inputs import (
 from rater.core.outputs import AccountEvent, Balance, RechargeRequest
 from rater.core.reasons import CallType
 from rater.core.step import EVERY_TENANT
-from rater.kafka.consume import read_topic
 from rater.kafka.local import free_ports
 from rater.kafka.publish import Message
 from rater.notify.notices import message_key, notice_of
@@ -181,16 +179,7 @@ def surroundings(deployment: Deployment, **environment: str) -> Iterator[Surroun
 
 def records(deployment: Deployment, topic: str, type: type[_Record]) -> list[_Record]:
     """Every committed record of a topic."""
-    decode = msgspec.json.Decoder(type).decode
-
-    async def read() -> list[_Record]:
-        return [
-            decode(record.value or b"")
-            async for found in read_topic(deployment.settings, topic)
-            for record in found
-        ]
-
-    return asyncio.run(read())
+    return [msgspec.json.decode(value, type=type) for value in deployment.values(topic)]
 
 
 def balances(deployment: Deployment) -> dict[str, Balance]:

@@ -155,15 +155,22 @@ class Deployment:
         }
         return {place: behind for place, behind in lag.items() if behind > 0}
 
+    def values(self, topic: str) -> list[bytes]:
+        """What a topic holds."""
+        return asyncio.run(self._values(topic))
+
+    async def _values(self, topic: str) -> list[bytes]:
+        return [record.value or b"" async for records in read_topic(self.settings, topic) for record in records]
+
     def rated(self) -> int:
         """Call records that commits have taken."""
         return asyncio.run(self._rated())
 
     async def _rated(self) -> int:
         taken: dict[int, int] = {}
-        async for records in read_topic(self.settings, "commits"):
-            commits = [msgspec.json.decode(record.value or b"", type=Commit) for record in records]
-            taken |= {commit.partition: commit.cdrs_next for commit in commits}
+        for value in await self._values("commits"):
+            commit = msgspec.json.decode(value, type=Commit)
+            taken[commit.partition] = commit.cdrs_next
         return sum(taken.values())
 
     def wait_until_rated(self) -> None:

@@ -100,6 +100,18 @@ def test_from_files_to_debits(deployment: Deployment, tmp_path: Path) -> None:
     assert report["outcomes"]["duplicate"] >= len(lines) - report["outcomes"]["rejected"]
 
 
+def test_what_switches_told_of_running_calls(deployment: Deployment, tmp_path: Path) -> None:
+    """A file of call events goes to `call-events`; a row that is none is named, and the others are published."""
+    event = {"tenant": "contoso", "type": "user_out", "event": "started", "at": "2025-03-10T10:00:00Z"}
+    rows = [event | {"usage_id": "c1"}, event, event | {"usage_id": "c2"}]
+    file = tmp_path / "events.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    published = rater("publish", str(file), *at(deployment))
+    assert published.exit_code == 3
+    assert f"{file}:2: object missing required field `usage_id`" in published.stderr
+    assert [json.loads(value)["usage_id"] for value in deployment.values("call-events")] == ["c1", "c2"]
+
+
 def test_a_forged_debit_is_found(deployment: Deployment) -> None:
     """What somebody else wrote into a topic of ours is a finding, and the exit code says so."""
     deployment.publish(provisioning(story(50)))

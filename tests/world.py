@@ -117,10 +117,11 @@ class World:
             )
         )
 
-    def remove(self, name: str, sku: str, when: str) -> list[str]:
+    def remove(self, name: str, sku: str, when: str, country: str | None = None) -> list[str]:
         """A licence is taken away."""
         self.happened += 1
-        return self.tell(LicenseRemoved(tenant=T, id=f"remove-{self.happened}", at=at(when), user=name, sku=sku))
+        id = f"remove-{self.happened}"
+        return self.tell(LicenseRemoved(tenant=T, id=id, at=at(when), user=name, sku=sku, country=country))
 
     def fund(self, amount: str, when: str, id: str | None = None) -> list[str]:
         """A purchase of credit."""

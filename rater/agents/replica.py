@@ -4,9 +4,10 @@ What one transaction wrote is taken over at once.  Values are decoded when a rul
 Refuses to know Kafka and rules.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rater.core.entities import Account, Entity
+from rater.core.inputs import CallRecord
 from rater.core.state import Key
 from rater.kafka.changelog import META_KEY, entity_of, read_meta, state_key
 from rater.kafka.partitioning import partition_of
@@ -37,7 +38,7 @@ class PartitionReplica:
             found = self._decoded[name] = entity_of(name, raw)[2]
         return found
 
-    def prepare(self, kind: str, keys: list[Key]) -> None:
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See Committed; everything is at hand here."""
 
     def take(self, key: bytes, value: bytes | None) -> list[bytes]:

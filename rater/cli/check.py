@@ -8,14 +8,13 @@ from typing import Annotated
 import orjson
 import typer
 
-from rater.cli.kafka_options import Bootstrap
 from rater.core.settings import RatingSettings
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
 from rater.scenarios.engine import EmbeddedEngine, Engine
 from rater.scenarios.kafka_engine import KafkaEngine
-from rater.scenarios.model import ScenarioFile, read_scenario
+from rater.scenarios.read import ScenarioFile, read_scenario
 from rater.scenarios.runner import Result, play
 
 
@@ -27,7 +26,9 @@ def register(app: typer.Typer) -> None:
 def check(
     paths: Annotated[list[Path], typer.Argument(help="Scenario files, or folders of them.", metavar="PATH...")],
     engine: Annotated[str, typer.Option(help="Where to play them: embedded, or kafka.")] = "embedded",
-    bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
+    broker: Annotated[
+        str, typer.Option("--broker", "--bootstrap", envvar="RATER_BOOTSTRAP", help="With kafka: where it is.")
+    ] = DEFAULT_BOOTSTRAP,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Play scenario files; exit 1 if any differs from what it expects, 2 if a file is not a scenario.
@@ -35,7 +36,7 @@ def check(
     Example: rater check my-tariff/ ../shared/conformance
     """
     files, unreadable = _read(paths)
-    results = [play(file, _engine(engine, bootstrap)) for file in files]
+    results = [play(file, _engine(engine, broker)) for file in files]
     if json:
         typer.echo(orjson.dumps(_summary(results, unreadable)))
     else:
@@ -46,12 +47,12 @@ def check(
         raise typer.Exit(Exit.FAILED)
 
 
-def _engine(engine: str, bootstrap: str) -> Callable[[RatingSettings], Engine]:
+def _engine(engine: str, broker: str) -> Callable[[RatingSettings], Engine]:
     match engine:
         case "embedded":
             return EmbeddedEngine
         case "kafka":
-            return partial(KafkaEngine, bootstrap=bootstrap)
+            return partial(KafkaEngine, bootstrap=broker)
         case _:
             raise RaterError(f"--engine: expected embedded or kafka, got {engine!r}")
 
@@ -87,8 +88,8 @@ def _print(results: list[Result], unreadable: list[str]) -> None:
     for result in results:
         verdict = "differs" if result.differences else "ok"
         typer.echo(f"{verdict:8}{result.file.path.name}: {result.file.scenario.scenario}")
-        for difference in result.differences:
-            typer.echo(f"        {difference}")
+        for line in (*result.differences, *result.notes):
+            typer.echo(f"        {line}")
     for error in unreadable:
         typer.echo(f"error   {error}", err=True)
     passed = sum(not result.differences for result in results)
@@ -103,6 +104,7 @@ def _summary(results: list[Result], unreadable: list[str]) -> dict[str, object]:
                 "scenario": result.file.scenario.scenario,
                 "ok": not result.differences,
                 "differences": list(result.differences),
+                "notes": list(result.notes),
             }
             for result in results
         ],

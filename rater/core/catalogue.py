@@ -90,11 +90,20 @@ def sku(code: str) -> Sku | None:
     return SKUS.get(_ALIASES.get(code, code))
 
 
+def helps(code: str) -> bool:
+    """Whether a licence gives minutes or access to credits: with it a restricted user may call out again."""
+    known = sku(code)
+    return known is not None and (known.plan is not None or not known.services.isdisjoint(_HELPFUL))
+
+
 def _plan(code: str, priority: int = 1, *, pooled: bool = True, international: bool = False) -> Plan:
     return Plan(code=code, capability=code, priority=priority, pooled=pooled, international=international)
 
 
+#: They include inbound calls, and no outbound minutes (rule 12).
+PAY_AS_YOU_GO_PLANS = ("MCOPSTN_PAYG_1", "MCOPSTN_PAYG_2")
 _S = Service
+_HELPFUL = frozenset({_S.CREDITS, _S.AUDIO_CONFERENCING, _S.DIAL_OUT_US, _S.CONFERENCING_PAY_PER_MINUTE})
 _VOICE = frozenset({_S.CALLING_PLAN, _S.PHONE_SYSTEM, _S.AUDIO_CONFERENCING})
 _PLANS = (
     ("MCOPSTN1", "Domestic Calling Plan", _plan("MCOPSTN1")),
@@ -110,8 +119,8 @@ _BUSINESS_VOICE = (
     ("BUSINESS_VOICE", "Business Voice (UK)", _plan("BUSINESS_VOICE")),
 )
 _SERVICES: tuple[tuple[str, str, set[Service] | frozenset[Service]], ...] = (
-    ("MCOPSTN_PAYG_1", "Pay-As-You-Go Calling Plan, zone 1", {_S.PAY_AS_YOU_GO}),
-    ("MCOPSTN_PAYG_2", "Pay-As-You-Go Calling Plan, zone 2", {_S.PAY_AS_YOU_GO}),
+    (PAY_AS_YOU_GO_PLANS[0], "Pay-As-You-Go Calling Plan, zone 1", {_S.PAY_AS_YOU_GO}),
+    (PAY_AS_YOU_GO_PLANS[1], "Pay-As-You-Go Calling Plan, zone 2", {_S.PAY_AS_YOU_GO}),
     ("MCOPSTNPP", "Communications Credits", {_S.CREDITS}),
     ("MCOPSTNC", "Communications Credits", {_S.CREDITS}),
     ("MCOMEETADV", "Audio Conferencing", {_S.AUDIO_CONFERENCING}),

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import msgspec
 
-from rater.core.catalogue import UCAP_OUT_NEEDS_PAYG_FROM, Plan, Service, sku
+from rater.core.catalogue import PAY_AS_YOU_GO_PLANS, UCAP_OUT_NEEDS_PAYG_FROM, Plan, Service, sku
 from rater.core.entitlements import family_name
 from rater.core.geography import INTERNATIONAL_PLAN, ZONE_A, domestic_countries
 from rater.core.instants import MonthIndex, first_day
@@ -189,7 +189,7 @@ def classify(
         pools=pools,
         may_spend=row.draws is Draws.CREDITS_OPEN
         or (row.draws is not Draws.UNFUNDED and Service.CREDITS in services),
-        capability=row.capability or _capability(row, pools, plans, services),
+        capability=row.capability or _capability(row, pools, plans, services, skus),
         money_capability=row.capability or "MCOPSTNPP",
         context=side if type in OUTBOUND and called_country else None,
         by_origin=row.by_origin,
@@ -236,7 +236,7 @@ def _pools(
 
 
 def _capability(
-    row: Row, pools: tuple[Pool, ...], plans: tuple[Plan, ...], services: frozenset[Service]
+    row: Row, pools: tuple[Pool, ...], plans: tuple[Plan, ...], services: frozenset[Service], skus: tuple[str, ...]
 ) -> str | None:
     """The licence code of the usage row when no money moves."""
     if row.draws in (Draws.FREE, Draws.FREECALL):
@@ -245,4 +245,6 @@ def _capability(
         return pools[0].capability
     if row.types is CONFERENCE_OUT and Service.AUDIO_CONFERENCING in services:
         return "MCOMEETADD"
-    return plans[0].capability if plans else None
+    if plans:
+        return plans[0].capability
+    return next((code for code in PAY_AS_YOU_GO_PLANS if code in skus), None)

@@ -9,8 +9,7 @@ from typing import assert_never
 
 import msgspec
 
-from rater.core.catalogue import Service, sku
-from rater.core.classify import holdings
+from rater.core.catalogue import helps, sku
 from rater.core.credit import credit
 from rater.core.entities import Account, Seen
 from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
@@ -31,7 +30,15 @@ from rater.core.inputs import (
 from rater.core.instants import as_utc
 from rater.core.mediation import Refusal
 from rater.core.money import MoneyError, format_micros, parse_micros
-from rater.core.passing_time import advance, ask_if_due, balance_moved, set_alarm, unrestrict, unrestrict_all
+from rater.core.passing_time import (
+    advance,
+    ask_if_due,
+    balance_moved,
+    expect_relief,
+    set_alarm,
+    unrestrict,
+    unrestrict_all,
+)
 from rater.core.reasons import EventKind, Outcome, Reason
 from rater.core.step import Step
 
@@ -183,21 +190,13 @@ def _assign(step: Step, command: LicenseAssigned) -> None:
         command_id=command.id,
         reason=None if known else "unknown_sku",
     )
-    if after.restricted_since is not None and _helps(code):
+    now = step.account.clock
+    if after.restricted_since is None or not helps(code) or (until is not None and until <= now):
+        return
+    if since is None or since <= now:
         unrestrict(step, command.user, "license_assigned")
-
-
-def _helps(code: str) -> bool:
-    """Whether a licence gives minutes or access to credits."""
-    services, plans, _ = holdings((code,))
-    return bool(plans) or not services.isdisjoint(
-        {
-            Service.CREDITS,
-            Service.AUDIO_CONFERENCING,
-            Service.DIAL_OUT_US,
-            Service.CONFERENCING_PAY_PER_MINUTE,
-        }
-    )
+    else:
+        expect_relief(step.account, since)
 
 
 def _remove(step: Step, command: LicenseRemoved) -> None:
@@ -206,7 +205,8 @@ def _remove(step: Step, command: LicenseRemoved) -> None:
     code = known.code if (known := sku(command.sku)) else command.sku
     if before is not None:
         since = as_utc(command.effective_from or command.at)
-        store_user(step.state, tenant, before, without_license(before, code, since))
+        after = moved_to(before, command.country, since) if command.country is not None else before
+        store_user(step.state, tenant, before, without_license(after, code, since))
     step.tell(EventKind.LICENSE_REMOVED, user=command.user, sku=code, command_id=command.id)
 
 

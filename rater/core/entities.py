@@ -86,6 +86,8 @@ class Account(msgspec.Struct, kw_only=True):
     decks: tuple[tuple[datetime | None, str], ...] = ()
     licenses_revision: int = 0
     restricted_users: bool = False
+    #: When the next licence that helps a restricted user becomes effective.
+    relief_at: datetime | None = None
     service: str = "suspended"
     sequences: Sequences = msgspec.field(default_factory=Sequences)
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
-from rater.core.catalogue import Service, sku
+from rater.core.catalogue import Service, helps, sku
 from rater.core.entities import Holders, Stretch, User
 from rater.core.geography import pool_country
 from rater.core.instants import MonthIndex, month_index, month_start
@@ -35,6 +35,13 @@ def stretch_at(user: User, at: datetime) -> Stretch:
     if len(timeline) == 1:
         return timeline[0]
     return timeline[bisect_right(timeline, at, key=_since) - 1]
+
+
+def next_help(user: User, after: datetime) -> datetime | None:
+    """When the user next comes to hold a licence that helps, and that it did not hold at an instant; or None."""
+    held = stretch_at(user, after).skus
+    later = (stretch for stretch in user.timeline if stretch.since is not None and stretch.since > after)
+    return next((s.since for s in later if any(helps(code) for code in s.skus if code not in held)), None)
 
 
 def new_user(user: str, country: str | None) -> User:

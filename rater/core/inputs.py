@@ -118,6 +118,7 @@ class LicenseRemoved(Command, frozen=True, kw_only=True, tag="license_removed", 
 
     user: Identifier
     sku: Identifier
+    country: Country | None = None
     effective_from: Instant | None = None
 
 

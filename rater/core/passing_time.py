@@ -4,13 +4,14 @@ Sources: rating-rules 53, 54, 58 to 60, 63, A5 to A8, A19; conformance README "S
 Refuses to know calls.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
 from rater.core.credit import expire, next_expiry
 from rater.core.decisions import Ask, Suppress, decide_recharge, digest
 from rater.core.entities import Account, User
+from rater.core.entitlements import next_help
 from rater.core.instants import month_index, month_start
 from rater.core.money import format_micros
 from rater.core.reasons import DebitKind, EventKind
@@ -33,6 +34,8 @@ def advance(step: Step, at: datetime) -> None:
         step.debit(DebitKind.EXPIRY, digest(account.tenant, "expiry", lot), amount, [(lot, amount)])
     if account.restricted_users and month_index(at) > month_index(clock):
         unrestrict_all(step, "month_start")
+    elif account.relief_at is not None and at >= account.relief_at:
+        _relieve(step, at)
     set_alarm(account)
     balance_moved(step, before)
 
@@ -40,7 +43,7 @@ def advance(step: Step, at: datetime) -> None:
 def set_alarm(account: Account) -> None:
     """Note the next instant at which passing time changes something."""
     next_month = month_start(month_index(account.clock) + 1)
-    account.wake_at = min(next_month, next_expiry(account) or datetime.max.replace(tzinfo=UTC))
+    account.wake_at = min(next_month, next_expiry(account) or next_month, account.relief_at or next_month)
 
 
 def balance_moved(step: Step, before: int, *, credited: bool = False) -> None:
@@ -93,6 +96,8 @@ def restrict(step: Step, user: User, reason: str) -> None:
     state.users[(account.tenant, user.user)] = msgspec.structs.replace(user, restricted_since=step.at)
     state.restricted_of(account.tenant).users[user.user] = step.at
     account.restricted_users = True
+    if relief_at := next_help(user, step.at):
+        expect_relief(account, relief_at)
     step.tell(EventKind.USER_RESTRICTED, user=user.user, reason=reason)
     step.service_state("user", "restricted", reason, user.user)
 
@@ -113,8 +118,30 @@ def unrestrict(step: Step, user: str, reason: str) -> None:
 
 def unrestrict_all(step: Step, reason: str) -> None:
     """Every restricted user of the tenant may call out again."""
+    step.account.relief_at = None
     for user in sorted(step.state.restricted_of(step.account.tenant).users):
         unrestrict(step, user, reason)
+
+
+def expect_relief(account: Account, at: datetime) -> None:
+    """A licence that helps a restricted user becomes effective then."""
+    account.relief_at = min(at, account.relief_at or at)
+    set_alarm(account)
+
+
+def _relieve(step: Step, at: datetime) -> None:
+    """The users whose licence has become effective may call out again; the others wait for theirs."""
+    state, account = step.state, step.account
+    account.relief_at = None
+    for name, since in sorted(state.restricted_of(account.tenant).users.items()):
+        user = state.user(account.tenant, name)
+        helped_at = next_help(user, since) if user is not None else None
+        if helped_at is None:
+            continue
+        if helped_at <= at:
+            unrestrict(step, name, "license_effective")
+        else:
+            expect_relief(account, helped_at)
 
 
 def open_account(state: State, tenant: str, currency: str, at: datetime) -> Account:

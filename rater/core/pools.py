@@ -142,6 +142,7 @@ def pool_named(name: str) -> Pool | None:
     known = sku(family[0]) if len(family) in (2, 3) else None
     if known is None or known.plan is None or known.plan.international != (len(family) == 3):
         return None
+    family[0] = known.code
     side = family[2] if len(family) == 3 else DOMESTIC
     if side not in (DOMESTIC, INTERNATIONAL):
         return None
@@ -154,7 +155,7 @@ def pool_use(state: State, settings: RatingSettings, account: Account, name: str
     pool = pool_named(name)
     if pool is None:
         return None
-    used = state.peek_pool(account.tenant, name).used
+    used = state.peek_pool(account.tenant, pool.name).used
     now = min(account.clock, month_start(pool.month + 1) - _INSTANT)
     return PoolUse(pool, used, max(used, total(state, account, settings, pool, now)))
 

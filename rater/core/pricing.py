@@ -39,7 +39,8 @@ class Priced(msgspec.Struct, frozen=True, gc=False):
     rate: Rate | None = None
     anomalies: tuple[Anomaly, ...] = ()
     charge: int = 0
-    unfunded: int = 0
+    #: None when every minute is carried; minutes at no price may be unfunded too.
+    unfunded: int | None = None
     fee: int = 0
     overflow_s: int | None = None
 
@@ -114,7 +115,7 @@ def _overflow(step: Step, case: Case, carried: tuple[Segment, ...], minutes: int
     amount = charge(rate, overflow_s) + rate.fee
     if _may_spend(step.account, case.route):
         segments = (*carried, Segment(Pocket.CREDIT, minutes, format_amount(amount)))
-        return _priced(case, segments, case.route.money_capability, amount, 0, rate.fee, overflow_s)
+        return _priced(case, segments, case.route.money_capability, amount, None, rate.fee, overflow_s)
     segments = (*carried, Segment(Pocket.UNFUNDED, minutes, format_amount(amount)))
     return _priced(case, segments, capability, 0, amount, rate.fee, overflow_s)
 
@@ -132,7 +133,7 @@ def _priced(
     segments: tuple[Segment, ...],
     capability: str | None,
     charged: int = 0,
-    unfunded: int = 0,
+    unfunded: int | None = None,
     fee: int = 0,
     overflow_s: int | None = None,
 ) -> Priced:

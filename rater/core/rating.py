@@ -62,7 +62,7 @@ def rate_call(
         tuple([(part.pool, part.minutes) for part in priced.segments if part.pool is not None]),
         tuple(lots),
     )
-    if priced.unfunded and cdr.user is not None:
+    if priced.unfunded is not None and cdr.user is not None:
         user = step.state.user(account.tenant, cdr.user) or new_user(cdr.user, cdr.user_country)
         if user.restricted_since is None:
             restrict(step, user, _restriction_reason(account))
@@ -106,7 +106,7 @@ def _emit_rated_call(
             format_amount(priced.charge),
             format_amount(account.balance),
             _with_lots(priced.segments, lots) if lots else priced.segments,
-            format_amount(priced.unfunded),
+            format_amount(priced.unfunded or 0),
             format_amount(priced.fee),
             call.at >= month_closes_at(call.month, step.rules.settings.grace_hours),
             priced.capability,

@@ -4,14 +4,14 @@ Refuses to know where entities are kept: a shell hands in a `Committed`, and aft
 `merge`; dropping the State instead leaves no trace.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
 
 from rater.core.entities import Account, Entity, Holders, LiveCall, PoolMonth, Restricted, Seen, User, twin
-from rater.core.inputs import Source
+from rater.core.inputs import CallRecord, Source
 
 #: Kind of entity -> its type; the kind is part of the key under which a shell stores it.
 KINDS: dict[str, type[Entity]] = {
@@ -35,8 +35,8 @@ class Committed(Protocol):
     def load(self, kind: str, key: Key) -> Entity | None:
         """The committed entity, or None.  The caller does not change what it gets."""
 
-    def prepare(self, kind: str, keys: list[Key]) -> None:
-        """A batch is about to ask for these entities, and for no others of this kind."""
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
+        """A batch is about to rate these calls, and no others: what they need may be fetched at once."""
 
 
 class State:
@@ -161,7 +161,7 @@ class Memory:
         """See Committed."""
         return self.entities[kind].get(key)
 
-    def prepare(self, kind: str, keys: list[Key]) -> None:
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See Committed; everything is at hand here."""
 
     def merge(self, state: State) -> None:

@@ -132,13 +132,11 @@ class _PrefixIndex:
     """Rows by prefix, and the lengths that occur under each group of leading digits."""
 
     def __init__(self, rates: list[Rate]) -> None:
+        latest_first = sorted(rates, key=_valid_from, reverse=True)
         rows: dict[str, list[Rate]] = defaultdict(list)
-        for rate in rates:
+        for rate in latest_first:
             rows[rate.prefix].append(rate)
-        self._rows = {
-            prefix: tuple(sorted(found, key=lambda rate: (not rate.special, rate.valid_from)))
-            for prefix, found in rows.items()
-        }
+        self._rows = {prefix: tuple(sorted(found, key=_ordinary)) for prefix, found in rows.items()}
         lengths: dict[str, set[int]] = defaultdict(set)
         short: dict[str, set[int]] = defaultdict(set)
         for prefix in self._rows:
@@ -151,13 +149,13 @@ class _PrefixIndex:
             bucket: tuple(sorted(found, reverse=True)) + tuple(self._short) for bucket, found in lengths.items()
         }
         self._by_name: dict[str, list[Rate]] = defaultdict(list)
-        for rate in sorted(rates, key=lambda rate: len(rate.prefix)):
+        for rate in sorted(latest_first, key=lambda rate: len(rate.prefix)):
             self._by_name[rate.destination.casefold()].append(rate)
             if rate.country and rate.type in ("landline", "mixed"):
                 self._by_name[rate.country].append(rate)
 
     def longest(self, digits: str, at: datetime) -> Rate | None:
-        """The row of the longest prefix of the digits that is valid at the instant."""
+        """The row of the longest prefix of the digits that is valid at the instant; of several the latest."""
         for length in self._lengths.get(digits[:_BUCKET_DIGITS], self._short):
             for rate in self._rows.get(digits[:length], ()):
                 if rate.valid_from <= at < rate.valid_to:
@@ -172,6 +170,14 @@ class _PrefixIndex:
         """The most general row of a destination's name, or of the country that the name means."""
         named = self._by_name.get(destination.casefold()) or self._by_name.get(country_of_name(destination) or "")
         return next((r for r in named or () if r.valid_from <= at < r.valid_to), None)
+
+
+def _valid_from(rate: Rate) -> datetime:
+    return rate.valid_from
+
+
+def _ordinary(rate: Rate) -> bool:
+    return not rate.special
 
 
 _OVERLAY = sorted(PREMIUM_OVERLAY)

@@ -7,11 +7,12 @@ on; killed before that, the same follows from the same records again.
 Refuses to know what carries a call, when one must end, and tables.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from rater.contracts.call_control import CallCommand, CallEvent
 from rater.core.entities import Entity
+from rater.core.inputs import CallRecord
 from rater.core.mediation import Refusal
 from rater.core.state import Committed, Key, State
 from rater.core.step import Rules
@@ -111,5 +112,5 @@ class _Staged:
         """See Committed."""
         return self._changes[kind].get(key) or self._committed.load(kind, key)
 
-    def prepare(self, kind: str, keys: list[Key]) -> None:
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See Committed: nobody asks here for what needs it."""

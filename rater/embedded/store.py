@@ -5,7 +5,6 @@ Refuses to know rules and file formats.
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import blake2b
 from operator import attrgetter
 from pathlib import Path
 
@@ -14,11 +13,9 @@ import msgspec
 from rater.contracts.call_control import CallCommand
 from rater.contracts.codec import encode
 from rater.contracts.dead_letters import DlqAudit
-from rater.core.calls import live_call
-from rater.core.entities import Account, Entity, LiveCall, Seen
+from rater.core.entities import Account
 from rater.core.inputs import RateDeck
-from rater.core.outputs import Output, RatedCall
-from rater.core.state import KINDS, Key
+from rater.core.outputs import Output
 from rater.embedded.call_tables import (
     NO_CHANGES,
     CallChanges,
@@ -28,18 +25,11 @@ from rater.embedded.call_tables import (
     was_ordered,
     write_changes,
 )
+from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
 from rater.task import Batch
 
-#: Decoded entities kept in memory; beyond this many the cache starts anew.
-CACHE_ENTITIES_MAX = 300_000
-_FETCH = 500
-#: Kinds whose entities are kept in memory; the others have one for every record ever taken.
-_CACHED = [kind for kind in KINDS if kind not in ("call", "seen")]
-
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.items()}
-_call_decoder = msgspec.json.Decoder(RatedCall)
 _deck_decoder = msgspec.json.Decoder(RateDeck)
 _audit_decoder = msgspec.json.Decoder(DlqAudit)
 #: What a record is looked up by within its topic; elsewhere its id.
@@ -60,62 +50,16 @@ class Position(msgspec.Struct, frozen=True):
     digest: bytes = b""
 
 
-class Reader:
+class Reader(StoredEntities):
     """The committed content of a store, for reports and for the rules."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        super().__init__(connection)
         self.path = path
-        self._connection = connection
-        self._cache: dict[tuple[str, Key], Entity | None] = {}
-        #: The live calls that the batch at hand may ask for, once they are prepared.
-        self._calls: dict[Key, LiveCall] | None = None
 
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
-
-    def load(self, kind: str, key: Key) -> Entity | None:
-        """See rater.core.state.Committed."""
-        if kind == "call":
-            return self._live_calls([key]).get(key) if self._calls is None else self._calls.get(key)
-        if kind == "seen":
-            return self._seen(key)
-        cached = self._cache.get((kind, key), key)
-        if cached is not key:
-            return cached  # type: ignore[return-value]  # the key only stands for "not cached"
-        row = self._connection.execute(
-            "SELECT value FROM entities WHERE kind=? AND tenant=? AND name=?", (kind, *key)
-        ).fetchone()
-        entity: Entity | None = _unpack[kind](row[0]) if row else None
-        if len(self._cache) >= CACHE_ENTITIES_MAX:
-            self._cache.clear()
-        self._cache[(kind, key)] = entity
-        return entity
-
-    def prepare(self, kind: str, keys: list[Key]) -> None:
-        """See rater.core.state.Committed: finds the live calls of a batch in a few statements."""
-        assert kind == "call", kind
-        self._calls = self._live_calls(keys)
-
-    def _live_calls(self, keys: list[Key]) -> dict[Key, LiveCall]:
-        """The live versions among calls, from the topic itself: of each the last that was rated."""
-        found: dict[Key, LiveCall] = {}
-        wanted = list({usage_id for _, usage_id in keys})
-        for start in range(0, len(wanted), _FETCH):
-            part = wanted[start : start + _FETCH]
-            marks = ",".join("?" * len(part))
-            rows = self._connection.execute(
-                f'SELECT value FROM "rated-calls" WHERE key IN ({marks}) ORDER BY offset',  # noqa: S608 - marks only
-                part,
-            )
-            for (value,) in rows:
-                call = _call_decoder.decode(value)
-                found[(call.tenant, call.usage_id)] = live_call(call)
-        return found
-
-    def _seen(self, key: Key) -> Seen | None:
-        row = self._connection.execute("SELECT value FROM seen WHERE key=?", (_hash(key),)).fetchone()
-        return _unpack["seen"](row[0]) if row else None  # type: ignore[return-value]  # kind decides the type
 
     def tenants(self) -> list[str]:
         """Every configured tenant, in order."""
@@ -243,7 +187,7 @@ class Store(Reader):
             if "full" in str(wrong) or "disk I/O" in str(wrong):
                 raise disk_full(self.path) from wrong
             raise
-        self._merge(batch)
+        self.merge(batch.state.changes())
 
     def _write(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str]) -> None:
         many = self._connection.executemany
@@ -256,9 +200,9 @@ class Store(Reader):
         changes = batch.state.changes()
         many(
             "INSERT OR REPLACE INTO seen VALUES (?, ?)",
-            [(_hash(key), _pack(entity)) for key, entity in changes["seen"].items()],
+            [(seen_key(key), _pack(entity)) for key, entity in changes["seen"].items()],
         )
-        for kind in _CACHED:
+        for kind in CACHED:
             many(
                 "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?)",
                 [(kind, *key, _pack(entity)) for key, entity in changes[kind].items()],
@@ -269,18 +213,7 @@ class Store(Reader):
         )
         many("INSERT OR IGNORE INTO replayed VALUES (?)", [(id,) for id in replayed])
 
-    def _merge(self, batch: Batch) -> None:
-        changes = batch.state.changes()
-        for kind in _CACHED:
-            for key, entity in changes[kind].items():
-                self._cache[(kind, key)] = entity
-        self._calls = None
-
 
 def open_reader(path: Path) -> Reader:
     """A store for reading, also while a run goes on."""
     return Reader(open_for_reading(path), path)
-
-
-def _hash(key: Key) -> bytes:
-    return blake2b(f"{key[0]}\0{key[1]}".encode(), digest_size=16).digest()

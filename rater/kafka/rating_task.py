@@ -25,7 +25,7 @@ import msgspec
 from rater.contracts.commits import Commit
 from rater.core.calls import live_call
 from rater.core.entities import Entity, LiveCall
-from rater.core.inputs import DeckActivated
+from rater.core.inputs import CallRecord, DeckActivated
 from rater.core.outputs import RatedCall
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
@@ -97,10 +97,9 @@ class PartitionState:
         """See rater.core.state.Committed."""
         return self._fetched.get(key) if kind == "call" else self.entities.load(kind, key)
 
-    def prepare(self, kind: str, keys: list[Key]) -> None:
-        """See rater.core.state.Committed: the calls of a batch are looked up at once."""
-        assert kind == "call", kind
-        self._fetched = dict(self.index.fetch(keys))
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
+        """See rater.core.state.Committed: their live versions are looked up at once."""
+        self._fetched = dict(self.index.fetch([(call.tenant, call.usage_id) for call in calls]))
 
 
 class RatingTask:

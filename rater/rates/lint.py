@@ -67,7 +67,7 @@ def _in_time(same: list[_Row]) -> Iterator[Finding]:
     for before, after in itertools.pairwise(ordered):
         prefix = after.row.prefix
         if after.start < before.end:
-            kind = "unreachable" if after.end <= before.end and not _wins(after, before) else "overlap"
+            kind = "unreachable" if (after.start, after.end) == (before.start, before.end) else "overlap"
             message = f"in force together with row {before.number}; end that row before this one starts"
             yield Finding("error", after.number, prefix, kind, message)
         elif after.start > before.end:
@@ -77,10 +77,6 @@ def _in_time(same: list[_Row]) -> Iterator[Finding]:
         if old and new and (new > PERIOD_JUMP * old or old > PERIOD_JUMP * new):
             message = f"{before.row.price_per_minute} becomes {after.row.price_per_minute}; check the new price"
             yield Finding("warning", after.number, prefix, "price-jump", message)
-
-
-def _wins(row: _Row, other: _Row) -> bool:
-    return row.row.type in SPECIAL and other.row.type not in SPECIAL
 
 
 def _jumps(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]:

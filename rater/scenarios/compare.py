@@ -16,8 +16,6 @@ from rater.core.reasons import Outcome
 from rater.scenarios.engine import Engine
 from rater.scenarios.model import EXPECTED_EVENTS, Expect, ExpectedSegment
 
-_NO_CALL = "no rated call"
-
 
 class Caused(msgspec.Struct, frozen=True):
     """What one step caused."""
@@ -33,16 +31,26 @@ class Caused(msgspec.Struct, frozen=True):
         return next((output for output in self.outputs if isinstance(output, RatedCall)), None)
 
     @property
+    def no_call(self) -> str:
+        """What stands for a part of the rated call when there is none."""
+        return f"no rated call ({self.refused or self.outcome.value})"
+
+    @property
+    def refused(self) -> str | None:
+        """Why the record was refused, if it was."""
+        letter = next((output for output in self.outputs if isinstance(output, RejectedCdr)), None)
+        if letter is None:
+            return None
+        return ": ".join(part for part in (letter.reason.value, letter.field, letter.message) if part)
+
+    @property
     def account(self) -> Account:
         """The tenant after the step."""
         return self.engine.account(self.tenant)
 
 
-def differences(
-    expect: Expect, outcome: Outcome, outputs: list[Output], engine: Engine, tenant: str
-) -> Iterator[str]:
+def differences(expect: Expect, caused: Caused) -> Iterator[str]:
     """Each named expectation that is not met: `balance: expected 74.948, got 75`."""
-    caused = Caused(outcome, outputs, engine, tenant)
     for key in Expect.model_fields:
         if key not in expect.model_fields_set:
             continue
@@ -58,15 +66,20 @@ def _money(text: str | None) -> str | None:
     return None if text is None else format_micros(parse_micros(text))
 
 
-def _of_call(key: str, money: bool = False) -> Callable[[Expect, Caused], tuple[Any, Any]]:
+def _of_call(key: str) -> Callable[[Expect, Caused], tuple[Any, Any]]:
     """An expectation that is a field of the rated call."""
 
     def pair(expect: Expect, caused: Caused) -> tuple[Any, Any]:
-        expected, call = getattr(expect, key), caused.call
-        if call is None:
-            return expected, _NO_CALL
-        got = getattr(call, key)
-        return (_money(expected), _money(got)) if money else (expected, got)
+        return getattr(expect, key), caused.no_call if caused.call is None else getattr(caused.call, key)
+
+    return pair
+
+
+def _amount_of_call(key: str) -> Callable[[Expect, Caused], tuple[Any, Any]]:
+    """An amount of the rated call; what was not rated, a duplicate say, costs nothing."""
+
+    def pair(expect: Expect, caused: Caused) -> tuple[Any, Any]:
+        return _money(getattr(expect, key)), "0" if caused.call is None else _money(getattr(caused.call, key))
 
     return pair
 
@@ -79,7 +92,7 @@ def _reason(expect: Expect, caused: Caused) -> tuple[Any, Any]:
 def _segments(expect: Expect, caused: Caused) -> tuple[Any, Any]:
     expected = expect.segments or ()
     if caused.call is None:
-        return [_named(segment, None) for segment in expected], _NO_CALL
+        return [_named(segment, None) for segment in expected], caused.no_call
     got = caused.call.segments
     padded = [*expected, *[None] * (len(got) - len(expected))]
     return (
@@ -149,8 +162,8 @@ _EXPECTATIONS: dict[str, Callable[[Expect, Caused], tuple[Any, Any]]] = {
     "reason": _reason,
     "minutes": _of_call("minutes"),
     "segments": _segments,
-    "charge": _of_call("charge", money=True),
-    "unfunded_charge": _of_call("unfunded_charge", money=True),
+    "charge": _amount_of_call("charge"),
+    "unfunded_charge": _amount_of_call("unfunded_charge"),
     "capability": _of_call("capability"),
     "period": _of_call("period"),
     "late": _of_call("late"),

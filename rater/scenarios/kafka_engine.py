@@ -6,7 +6,7 @@ Refuses to know the scenario format.
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -19,7 +19,7 @@ from rater.contracts.codec import encode_input
 from rater.contracts.commits import Commit
 from rater.contracts.topics import load_topics
 from rater.core.entities import Account, Entity
-from rater.core.inputs import RateDeck
+from rater.core.inputs import CallRecord, RateDeck
 from rater.core.outputs import TOPIC_OF, Output
 from rater.core.pools import PoolUse, pool_use
 from rater.core.reasons import Outcome
@@ -51,7 +51,7 @@ class _Replica:
         """See rater.core.state.Committed."""
         return None if kind == "call" else self.entities.load(kind, key)
 
-    def prepare(self, kind: str, keys: list[Key]) -> None:
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See rater.core.state.Committed; everything is at hand here."""
 
 
@@ -64,11 +64,18 @@ class KafkaEngine:
         self._kafka = KafkaSettings(bootstrap=bootstrap, prefix=f"check-{uuid4().hex[:12]}-")
         self._index = Path(tempfile.mkdtemp(prefix="rater-check-"))
         self._loop = asyncio.new_event_loop()
-        self._wait(self._start())
+        try:
+            self._wait(self._start())
+        except BaseException:
+            self._forget()
+            raise
 
     def close(self) -> None:
         """See Engine."""
         self._wait(self._stop())
+        self._forget()
+
+    def _forget(self) -> None:
         self._loop.close()
         shutil.rmtree(self._index, ignore_errors=True)
 

@@ -1,28 +1,16 @@
-"""The scenario file: exactly the format of the conformance README, checked with the line in every error.
+"""The scenario file: exactly the format of the conformance README.
 
-Refuses to know how a scenario is played.
+Refuses to know how a file is read and how a scenario is played.
 """
 
-from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections import Counter
+from typing import Annotated, Any, Literal, Self
 
-import msgspec
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from rater.core.country_names import ISO_COUNTRIES
 from rater.core.money import parse_micros
 from rater.core.reasons import EventKind, Outcome, Pocket
-from rater.core.settings import RatingSettings
-from rater.errors import RaterError
-from rater.scenarios.yaml_lines import Lines, line_of, load
 
 #: Events that a scenario may expect; others are told too, but are not part of the format.
 EXPECTED_EVENTS = tuple(
@@ -45,6 +33,20 @@ def _identifier(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _country(value: Any) -> Any:
+    if value is False:
+        raise ValueError('expected a country; YAML reads an unquoted NO as "false": write "NO"')
+    if value not in ISO_COUNTRIES:
+        raise ValueError(f"expected an ISO 3166-1 alpha-2 code such as US, got {value!r}")
+    return value
+
+
+def _currency(value: Any) -> Any:
+    if not (isinstance(value, str) and len(value) == 3 and value.isascii() and value.isupper()):
+        raise ValueError(f"expected an ISO 4217 code such as USD, got {value!r}")
+    return value
+
+
 def _known_event(value: str) -> str:
     if value not in EXPECTED_EVENTS:
         raise ValueError(f"expected one of {', '.join(EXPECTED_EVENTS)}, got {value!r}")
@@ -53,6 +55,8 @@ def _known_event(value: str) -> str:
 
 Money = Annotated[str, BeforeValidator(_amount), AfterValidator(_checked_amount)]
 Name = Annotated[str, BeforeValidator(_identifier), Field(min_length=1)]
+Country = Annotated[str, BeforeValidator(_country)]
+Currency = Annotated[str, BeforeValidator(_currency)]
 EventName = Annotated[str, AfterValidator(_known_event)]
 Instant = AwareDatetime
 
@@ -73,8 +77,8 @@ class Tenant(_Part):
     """The tenant that is provisioned before the first step."""
 
     id: Name
-    currency: str = "USD"
-    country: str | None = None
+    currency: Currency = "USD"
+    country: Country | None = None
     credits: Literal["enabled", "not_set_up"] = "enabled"
     audio_conferencing_licenses: int = Field(default=0, ge=0)
     recharge: Recharge = Recharge(enabled=False)
@@ -87,12 +91,18 @@ class DatedLicense(_Part):
     since: Instant | None = Field(default=None, alias="from")
     until: Instant | None = Field(default=None, alias="to")
 
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.since and self.until and self.until <= self.since:
+            raise ValueError("expected `to` after `from`")
+        return self
+
 
 class User(_Part):
     """A user with country and licences."""
 
     id: Name
-    country: str | None = None
+    country: Country | None = None
     licenses: tuple[Name | DatedLicense, ...] = ()
     outbound_policy: str | None = None
 
@@ -138,7 +148,7 @@ class License(_Part):
     at: Instant
     assign: Name | None = None
     remove: Name | None = None
-    country: str | None = None
+    country: Country | None = None
 
 
 class Configure(_Part):
@@ -149,7 +159,7 @@ class Configure(_Part):
     recharge: Recharge | None = None
     audio_conferencing_licenses: int | None = Field(default=None, ge=0)
     payment_method: Literal["replaced"] | None = None
-    country: str | None = None
+    country: Country | None = None
 
 
 class Payment(_Part):
@@ -249,71 +259,9 @@ class Scenario(_Part):
     users: tuple[User, ...] = ()
     steps: tuple[Step, ...]
 
-
-class ScenarioFile(msgspec.Struct, frozen=True):
-    """A scenario that was read, with the lines of its parts for messages."""
-
-    path: Path
-    scenario: Scenario
-    settings: RatingSettings
-    lines: Lines
-
-    def step_line(self, index: int) -> int:
-        """The line at which a step starts."""
-        return line_of(self.lines, ("steps", index))
-
-
-def read_scenario(path: Path) -> ScenarioFile:
-    """Read and check one file; RaterError names file, line and field."""
-    try:
-        document, lines = load(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as wrong:
-        raise RaterError(f"{path}: cannot be read: {wrong}") from wrong
-    if not isinstance(document, dict):
-        raise RaterError(f"{path}:1: expected a mapping with scenario, tenant and steps")
-    _check_steps(path, document, lines)
-    try:
-        scenario = Scenario.model_validate(document)
-    except ValidationError as wrong:
-        raise RaterError(_say(path, lines, wrong)) from wrong
-    return ScenarioFile(path, scenario, _settings(path, scenario, lines), lines)
-
-
-def _check_steps(path: Path, document: dict[str, Any], lines: Lines) -> None:
-    steps = document.get("steps")
-    for index, step in enumerate(steps if isinstance(steps, list) else []):
-        actions = [name for name in ACTIONS if isinstance(step, dict) and step.get(name) is not None]
-        line = line_of(lines, ("steps", index))
-        if len(actions) != 1:
-            got = ", ".join(actions) or "none"
-            raise RaterError(
-                f"{path}:{line}: steps[{index}]: expected exactly one of {', '.join(ACTIONS)}, got {got}"
-            )
-        license = step.get("license")
-        if isinstance(license, dict) and ("assign" in license) == ("remove" in license):
-            raise RaterError(f"{path}:{line}: steps[{index}].license: expected either assign or remove")
-
-
-def _settings(path: Path, scenario: Scenario, lines: Lines) -> RatingSettings:
-    try:
-        return msgspec.convert(scenario.settings, RatingSettings)
-    except msgspec.ValidationError as wrong:
-        line = line_of(lines, ("settings",))
-        known = ", ".join(RatingSettings.__struct_fields__)
-        raise RaterError(f"{path}:{line}: settings: {wrong}; the settings are {known}") from wrong
-
-
-def _say(path: Path, lines: Lines, wrong: ValidationError) -> str:
-    """The first error as one line: file, line, field, what was expected."""
-    errors = wrong.errors()
-    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
-    where = tuple(part for part in first["loc"] if (part in ("from", "to")) or not str(part).endswith("License"))
-    field = ".".join(str(part) for part in where)
-    if first["type"] == "extra_forbidden":
-        return f"{path}:{line_of(lines, where)}: {field}: not a field of the scenario format"
-    return f"{path}:{line_of(lines, where)}: {field}: {first['msg'].removeprefix('Value error, ')}"
-
-
-def as_text(instant: datetime) -> str:
-    """An instant as records carry it."""
-    return instant.isoformat().replace("+00:00", "Z")
+    @model_validator(mode="after")
+    def _every_user_once(self) -> Self:
+        twice = [id for id, times in Counter(user.id for user in self.users).items() if times > 1]
+        if twice:
+            raise ValueError(f"users: expected every user once, got {twice[0]!r} again")
+        return self

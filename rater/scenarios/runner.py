@@ -3,12 +3,11 @@
 Refuses to know rules: it turns steps into records and outputs into answers.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
-import orjson
 
 from rater.contracts.codec import encode_input
 from rater.core.inputs import (
@@ -25,22 +24,21 @@ from rater.core.inputs import (
 )
 from rater.core.inputs import Tick as TickCommand
 from rater.core.settings import RatingSettings
-from rater.formats.deck_csv import read_deck
-from rater.scenarios.compare import differences
+from rater.scenarios.compare import Caused, differences
 from rater.scenarios.engine import Engine
 from rater.scenarios.model import (
     Cdr,
     Configure,
     DatedLicense,
+    Expect,
     Fund,
     License,
     Payment,
     Recharge,
     Scenario,
-    ScenarioFile,
     Tick,
-    as_text,
 )
+from rater.scenarios.read import ScenarioFile
 
 #: Provisioning happens before anything else.
 _BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,34 +53,42 @@ _CDR_FIELDS = {
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One scenario that was played: what differs, each with file and line; empty when it passed."""
+    """One scenario that was played: what differs, each with file and line; empty when it passed.
+
+    `notes` name the steps that were refused while nothing was expected of it.
+    """
 
     file: ScenarioFile
     differences: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def play(file: ScenarioFile, engine_for: Callable[[RatingSettings], Engine]) -> Result:
     """Provision the tenant, take the steps in order, compare after each."""
     engine = engine_for(file.settings)
+    differing: list[str] = []
+    notes: list[str] = []
     try:
-        return Result(file, tuple(_play(file, engine)))
+        for where, expect, caused in _play(file, engine):
+            found = [f"{where}: {difference}" for difference in differences(expect, caused)]
+            differing.extend(found)
+            if caused.refused and not found and not {"outcome", "reason"} & expect.model_fields_set:
+                notes.append(f"{where}: refused, {caused.refused}")
     finally:
         engine.close()
+    return Result(file, tuple(differing), tuple(notes))
 
 
-def _play(file: ScenarioFile, engine: Engine) -> Iterator[str]:
-    """Each difference as one line."""
+def _play(file: ScenarioFile, engine: Engine) -> Iterator[tuple[str, Expect, Caused]]:
+    """Each step with what it caused, while the engine stands right after it."""
     scenario = file.scenario
-    deck_path = file.path.parent / scenario.rate_deck
-    engine.publish(read_deck(Path(deck_path), version=scenario.rate_deck, currency=scenario.tenant.currency))
+    engine.publish(file.deck)
     for command in provisioning(scenario):
         engine.submit("command", encode_input(command))
     for index, step in enumerate(scenario.steps):
-        kind, raw = _record(scenario.tenant.id, index, step.action)
-        outcome, outputs = engine.submit(kind, raw)
-        differing = differences(step.expect, outcome, outputs, engine, scenario.tenant.id)
+        outcome, outputs = engine.submit(*_record(scenario.tenant.id, index, step.action))
         where = f"{file.path}:{file.step_line(index)}: steps[{index}]"
-        yield from (f"{where}: {difference}" for difference in differing)
+        yield where, step.expect, Caused(outcome, outputs, engine, scenario.tenant.id)
 
 
 def provisioning(scenario: Scenario) -> Iterator[AnyCommand]:
@@ -90,7 +96,7 @@ def provisioning(scenario: Scenario) -> Iterator[AnyCommand]:
     tenant = scenario.tenant
     yield TenantConfigured(
         tenant=tenant.id,
-        id="provision",
+        id=_own_id("tenant"),
         at=_BEFORE,
         currency=tenant.currency,
         country=tenant.country,
@@ -98,11 +104,11 @@ def provisioning(scenario: Scenario) -> Iterator[AnyCommand]:
         audio_conferencing_licenses=tenant.audio_conferencing_licenses,
         recharge=_recharge(tenant.recharge),
     )
-    yield DeckActivated(tenant=tenant.id, id="provision-deck", at=_BEFORE, version=scenario.rate_deck)
+    yield DeckActivated(tenant=tenant.id, id=_own_id("deck"), at=_BEFORE, version=scenario.rate_deck)
     for user in scenario.users:
         yield UserConfigured(
             tenant=tenant.id,
-            id=f"provision-{user.id}",
+            id=_own_id("user", user.id),
             at=_BEFORE,
             user=user.id,
             country=user.country,
@@ -112,7 +118,7 @@ def provisioning(scenario: Scenario) -> Iterator[AnyCommand]:
             held = DatedLicense(sku=license) if isinstance(license, str) else license
             yield LicenseAssigned(
                 tenant=tenant.id,
-                id=f"provision-{user.id}-{number}",
+                id=_own_id("licence", user.id, number),
                 at=_BEFORE,
                 user=user.id,
                 sku=held.sku,
@@ -122,39 +128,44 @@ def provisioning(scenario: Scenario) -> Iterator[AnyCommand]:
             )
 
 
+def _own_id(*parts: object) -> str:
+    """An id that no purchase of the scenario has: theirs are the ids of lots, and both are ids of commands."""
+    return "\n".join(map(str, ("scenario", *parts)))
+
+
 def _record(
     tenant: str, index: int, action: Fund | Cdr | License | Configure | Payment | Tick
 ) -> tuple[str, bytes]:
     """The record that a step publishes."""
     if isinstance(action, Cdr):
         return "cdr", _cdr_bytes(tenant, action)
-    return "command", encode_input(_command(tenant, f"step-{index}", action))
+    return "command", encode_input(_command(tenant, _own_id("step", index), action))
 
 
 def _cdr_bytes(tenant: str, cdr: Cdr) -> bytes:
     record = {"tenant": tenant} | {
         _CDR_FIELDS.get(name, name): value for name, value in cdr.model_dump(exclude_none=True).items()
     }
-    return orjson.dumps(record)
+    return json.dumps(record, default=str).encode()  # also what no record can hold, so that the rater says so
 
 
 def _command(tenant: str, id: str, action: Fund | License | Configure | Payment | Tick) -> AnyCommand:
     match action:
         case Fund():
-            return FundsAdded(
-                tenant=tenant,
-                id=action.id,
-                at=action.at,
-                amount=action.amount,
-                source=action.source,
-                currency=action.currency,
-            )
+            return FundsAdded(tenant=tenant, **action.model_dump())
         case License(assign=str(sku)):
             return LicenseAssigned(
                 tenant=tenant, id=id, at=action.at, user=action.user, sku=sku, country=action.country
             )
         case License():
-            return LicenseRemoved(tenant=tenant, id=id, at=action.at, user=action.user, sku=action.remove or "")
+            return LicenseRemoved(
+                tenant=tenant,
+                id=id,
+                at=action.at,
+                user=action.user,
+                sku=action.remove or "",
+                country=action.country,
+            )
         case Configure():
             return TenantConfigured(
                 tenant=tenant,
@@ -171,7 +182,7 @@ def _command(tenant: str, id: str, action: Fund | License | Configure | Payment 
         case Payment():
             return PaymentFailed(tenant=tenant, id=id, at=action.at, reason=action.reason)
         case Tick():
-            return TickCommand(tenant=tenant, id=f"tick-{as_text(action.at)}", at=action.at)
+            return TickCommand(tenant=tenant, id=id, at=action.at)
 
 
 def _recharge(recharge: Recharge) -> RechargeSettings:

@@ -37,6 +37,8 @@ def load(text: str, name: str) -> tuple[Any, Lines]:
         mark = wrong.problem_mark or wrong.context_mark
         line = mark.line + 1 if mark else 1
         raise RaterError(f"{name}:{line}: not YAML: {wrong.problem or wrong.context}") from wrong
+    except RecursionError as wrong:
+        raise RaterError(f"{name}:1: expected a scenario, got lists or mappings nested too deeply") from wrong
     except (yaml.YAMLError, ValueError) as wrong:
         raise RaterError(f"{name}:1: not YAML: {wrong}") from wrong
     finally:

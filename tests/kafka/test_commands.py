@@ -33,6 +33,17 @@ def test_no_broker() -> None:
         assert part in said
 
 
+def test_scenarios_on_no_broker(tmp_path: Path) -> None:
+    """`rater check --engine kafka --broker ADDRESS`, as the scenario format names it; the same error."""
+    (tmp_path / "deck.csv").write_bytes((Path(__file__).parent.parent / "fixtures" / "deck.csv").read_bytes())
+    scenario = "scenario: nothing happens\nrate_deck: deck.csv\ntenant: {id: contoso}\nsteps: []\n"
+    (tmp_path / "one.yaml").write_text(scenario, encoding="utf-8")
+    (port,) = free_ports(1)
+    result = rater("check", str(tmp_path), "--engine=kafka", f"--broker=127.0.0.1:{port}")
+    assert isinstance(result.exception, RaterError)
+    assert f"127.0.0.1:{port}" in str(result.exception)
+
+
 def test_topics_are_created_once(deployment: Deployment) -> None:
     """Creating again changes nothing; all stand as topics/*.yaml says."""
     again = rater("topics", "apply", *at(deployment), f"--partitions={PARTITIONS}", "--json")

@@ -17,7 +17,7 @@ from rater.kafka.local import LocalKafka
 from rater.payments.charge_log import read_charges
 from rater.scenarios.engine import EmbeddedEngine, Engine
 from rater.scenarios.kafka_engine import KafkaEngine
-from rater.scenarios.model import read_scenario
+from rater.scenarios.read import read_scenario
 from rater.scenarios.runner import play
 from tests.conftest import SHARED
 from tests.payments.world import ask, sandbox

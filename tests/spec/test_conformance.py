@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from rater.cli import build_app
 from rater.errors import RaterError
-from rater.scenarios.model import read_scenario
+from rater.scenarios.read import read_scenario
 
 DECK = Path(__file__).parent.parent / "fixtures" / "deck.csv"
 SCENARIO = """\
@@ -69,6 +69,57 @@ def test_a_scenario_that_differs(folder: Path, old: str, new: str, said: str) ->
     assert "one.yaml:8: steps[1]" in output
 
 
+def test_ids_that_look_like_those_of_the_runner(folder: Path) -> None:
+    """A scenario may call its users and purchases what it likes: nothing of it gets lost for its name."""
+    users = "  - {id: user, country: US}\n  - {id: deck, country: GB}\n  - {id: user-0, country: GB}\n"
+    named = (
+        SCENARIO.replace("id: f1", "id: step-1").replace("users:\n", f"users:\n{users}").replace("ada", "user-1")
+    )
+    step = "  - license: {user: user-0, assign: MCOPSTN1, at: 2025-03-11T00:00:00Z}\n"
+    expected = '    expect: {pools: {"MCOPSTN1/GB/2025-03": {total: 3000}}}\n'
+    (folder / "one.yaml").write_text(named + step + expected)
+    code, said = check(str(folder))
+    assert code == 0, said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('amount: "10"', 'amount: "10.0000001"', "refused, bad_amount: amount: expected at most 6 decimals"),
+        ("type: user_out", "type: user_aout", "refused, malformed: type: invalid enum value 'user_aout'"),
+        ("seconds: 61", f"seconds: {10**20}", "refused, malformed: duration_s: "),
+    ],
+)
+def test_a_step_that_is_refused_by_the_way(folder: Path, old: str, new: str, said: str) -> None:
+    """Nothing was expected of it, so it is no difference; but the author is told."""
+    without = "".join(line for line in SCENARIO.splitlines(keepends=True) if "expect" not in line)
+    (folder / "one.yaml").write_text(without.replace(old, new))
+    code, output = check(str(folder))
+    assert code == 0
+    assert said in output
+
+
+def test_a_duplicate_costs_nothing(folder: Path) -> None:
+    """`charge` is the money debited for the call; what else was expected of a rated call is missing, and why."""
+    call = SCENARIO[SCENARIO.index("  - cdr") :]
+    again = call.replace("outcome: rated, minutes: 2", 'outcome: duplicate, charge: "0", unfunded_charge: "0"')
+    (folder / "one.yaml").write_text(SCENARIO + again)
+    assert check(str(folder))[0] == 0
+    (folder / "one.yaml").write_text(SCENARIO + call.replace("outcome: rated, ", ""))
+    code, said = check(str(folder))
+    assert (code, "minutes: expected 2, got no rated call (duplicate)" in said) == (1, True)
+
+
+def test_one_bad_file_among_others(folder: Path) -> None:
+    """The others are played all the same, a deck that cannot be read being the fault of its scenario; exit 2."""
+    (folder / "a.yaml").write_text(SCENARIO.replace("rate_deck: deck.csv", "rate_deck: none.csv"))
+    (folder / "b.yaml").write_text(SCENARIO)
+    code, said = check(str(folder))
+    assert code == 2
+    assert "ok      b.yaml" in said
+    assert "a.yaml:2: rate_deck: " in said
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
@@ -81,6 +132,14 @@ def test_a_scenario_that_differs(folder: Path, old: str, new: str, said: str) ->
         ("scenario: one", "scenario: one\nscenario: two", 2, "stands twice"),
         ("tenant: {id", "tenant: [id", 3, "not YAML"),
         ("steps:", "settings: {linked_cap: true}\nsteps:", 6, "linked_caps"),
+        ("steps:", "settings:\n  linked_caps: true\n  straddle: maybe\nsteps:", 8, "straddle"),
+        ("rate_deck: deck.csv", "rate_deck: none.csv", 2, "rate_deck: "),
+        ("currency: USD", "currency: DOLLAR", 3, "expected an ISO 4217 code such as USD, got 'DOLLAR'"),
+        ("country: US", "country: NO", 5, 'write "NO"'),
+        ("country: US", "country: USA", 5, "expected an ISO 3166-1 alpha-2 code such as US, got 'USA'"),
+        ("users:", "users:\n  - {id: ada}", 1, "users: expected every user once, got 'ada' again"),
+        ("from: 2025-03-01T00:00:00Z}", "from: 2025-03-01T00:00:00Z, to: 2025-02-01T00:00:00Z}", 5, "after `from`"),
+        ("scenario: one", f"scenario: {'[' * 5000}{']' * 5000}\nother: one", 1, "nested too deeply"),
     ],
 )
 def test_a_file_that_is_no_scenario(folder: Path, old: str, new: str, line: int, said: str) -> None:

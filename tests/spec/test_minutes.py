@@ -7,7 +7,7 @@ import pytest
 from rater.core.catalogue import DIAL_OUT_60_FROM, GB_3000_FROM, SKUS, Service, allowance, dial_out_minutes, sku
 from rater.core.classify import TABLE
 from rater.core.geography import DOMESTIC_CANADA_FROM, pool_country_name
-from tests.world import BERLIN, CA, HARARE, LONDON, US, World, pockets
+from tests.world import BERLIN, CA, HARARE, LONDON, PARIS, US, World, pockets
 
 
 @pytest.mark.parametrize(
@@ -273,3 +273,25 @@ def test_a_user_is_let_call_and_restricted_again() -> None:
     assert world.events == ["user.restricted"]
     world.call(HARARE, 60, "2025-04-10")
     assert world.events == ["user.unrestricted", "user.restricted"]
+
+
+def test_a_user_moves_as_a_licence_is_taken_away() -> None:
+    """Conformance README, `license`: the country may come with either; the plan that is left pools there (rule 2)."""
+    world = World().user("ada", "GB", "MCOPSTN1", "MCOPSTN5")
+    world.remove("ada", "MCOPSTN5", "2025-03-09", country="FR")
+    assert pockets(world.call(PARIS, 60, "2025-03-10")) == [("pool", 1)]
+    assert world.pool("MCOPSTN1/FR/2025-03") == (1, 1200)
+
+
+@pytest.mark.parametrize("name", ["MCOPSTN5/US-PR/2025-03", "MCOPSTN_5/US-PR/2025-03"])
+def test_a_pool_by_either_name_of_its_plan(name: str) -> None:
+    """Table 3.1: MCOPSTN5 is sold as MCOPSTN_5 too."""
+    world = World().user("ada", "US", "MCOPSTN_5")
+    world.call(US, 60)
+    assert world.pool(name) == (1, 120)
+
+
+def test_pay_as_you_go_includes_inbound() -> None:
+    """Rules 12, 16: unlimited incoming minutes, by that licence."""
+    call = World().user("ada", "US", "MCOPSTN_PAYG_1").call("+14255550100", 600, type="user_in")
+    assert (pockets(call), call.capability) == ([("included", 10)], "MCOPSTN_PAYG_1")

@@ -2,9 +2,10 @@
 
 import pytest
 
+from rater.core.inputs import RateDeck, RateRow
 from rater.core.money import MoneyError, format_micros, half_up, parse_micros, round_to_cents
-from rater.core.tariff import billed_seconds
-from tests.world import GB_SPECIAL, HARARE, JAMAICA, NOWHERE, ROME, TOKYO, US, World, pockets
+from rater.core.tariff import Tariff, billed_seconds
+from tests.world import GB_SPECIAL, HARARE, JAMAICA, NOWHERE, ROME, TOKYO, US, World, at, pockets
 
 
 def ada(*skus: str, country: str = "US", **world: object) -> World:
@@ -135,6 +136,36 @@ def test_what_lifts_a_restriction(cure: str) -> None:
         assert world.configure("2025-03-11", credits="enabled") == ["user.unrestricted"]
 
 
+def test_minutes_that_cost_nothing_are_unfunded_too() -> None:
+    """Rules 50, 53; conformance README: what counts is that nobody carried the minutes, not their price."""
+    world = ada("MCOEV")
+    call = world.call("+448001234567", 60)
+    assert (pockets(call), call.unfunded_charge) == ([("unfunded", 1)], "0")
+    assert world.events == ["user.restricted"]
+
+
+def test_a_licence_lifts_a_restriction_when_it_becomes_effective() -> None:
+    """Rules 14, 53: not when it is ordered; whether it was ordered before the restriction or after it."""
+    world = ada("MCOEV").user("bob", "US", "MCOEV")
+    world.assign("bob", "MCOPSTN5", "2025-03-02", effective_from=at("2025-03-20"))
+    for name in ("ada", "bob"):
+        world.call(HARARE, 60, "2025-03-10", user=name)
+        assert world.events == ["user.restricted"]
+    assert world.assign("ada", "MCOPSTNPP", "2025-03-11", effective_from=at("2025-03-15")) == []
+    assert world.tick("2025-03-14") == []
+    assert world.tick("2025-03-15") == ["user.unrestricted"]
+    assert world.tick("2025-03-20") == ["user.unrestricted"]
+    assert world.tick("2025-04-01") == []
+
+
+def test_a_licence_that_is_over_lifts_nothing() -> None:
+    """Rule 53: it gives neither minutes nor credits any more."""
+    world = ada("MCOEV")
+    world.call(US, 60, "2025-03-10")
+    assert world.assign("ada", "MCOPSTN5", "2025-03-01", until="2025-03-09") == []
+    assert world.tick("2025-04-01") == ["user.unrestricted"]
+
+
 def test_inbound_goes_on_when_the_pool_is_exhausted() -> None:
     """Rule 53, A24: only outbound is refused; toll inbound continues."""
     world = ada("MCOPSTN5")
@@ -192,6 +223,25 @@ def test_the_rate_at_the_start_of_the_call(when: str, prefix: str, charge: str) 
     """Rule 44, deck columns: a row's validity is looked up at the call's start."""
     call = ada("MCOPSTNPP").call(TOKYO, 60, when)
     assert (call.prefix, call.charge) == (prefix, charge)
+
+
+def test_of_two_rates_in_force_the_later_one() -> None:
+    """Rule 44: a price that rises by a row with a start, the old one left without an end; `lint` says so too."""
+    old, new = (
+        RateRow(
+            direction="outbound",
+            prefix="81",
+            destination="Japan",
+            type="landline",
+            price_per_minute=price,
+            valid_from=since,
+        )
+        for price, since in (("0.1", None), ("0.11", at("2025-03-15")))
+    )
+    for rows in ((old, new), (new, old)):
+        tariff = Tariff(RateDeck(version="v", currency="USD", rows=rows))
+        rates = [tariff.to(TOKYO, at(day)) for day in ("2025-03-14", "2025-03-15")]
+        assert [rate.price_text for rate in rates if rate] == ["0.1", "0.11"]
 
 
 @pytest.mark.parametrize(("called", "prefix"), [(US, "1"), (JAMAICA, "1876"), ("+447700900123", "447")])

@@ -1,0 +1,113 @@
+"""The committed entities of a store, as the rules ask for them; most are kept in memory once they were read.
+
+Refuses to know outputs and how a batch is written.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from typing import TypeVar
+
+import msgspec
+
+from rater.core.calls import live_call
+from rater.core.entities import Entity, LiveCall, Seen
+from rater.core.inputs import CallRecord
+from rater.core.outputs import RatedCall
+from rater.core.state import KINDS, Key
+
+#: Decoded entities kept in memory; beyond this many the cache starts anew.
+CACHE_ENTITIES_MAX = 300_000
+#: Kinds whose entities are kept in memory; the others have one for every record ever taken.
+CACHED = [kind for kind in KINDS if kind not in ("call", "seen")]
+_FETCH = 500
+
+_unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.items()}
+_call_decoder = msgspec.json.Decoder(RatedCall)
+_Part = TypeVar("_Part")
+
+
+class StoredEntities:
+    """See rater.core.state.Committed."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._cache: dict[tuple[str, Key], Entity | None] = {}
+        #: The live calls that the batch at hand may ask for, once they are prepared.
+        self._calls: dict[Key, LiveCall] | None = None
+
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """See rater.core.state.Committed."""
+        if kind == "call":
+            return self._live_calls([key]).get(key) if self._calls is None else self._calls.get(key)
+        if kind == "seen":
+            return self._seen(key)
+        cached = self._cache.get((kind, key), key)
+        if cached is not key:
+            return cached  # type: ignore[return-value]  # the key only stands for "not cached"
+        row = self._connection.execute(
+            "SELECT value FROM entities WHERE kind=? AND tenant=? AND name=?", (kind, *key)
+        ).fetchone()
+        return self._keep(kind, key, _unpack[kind](row[0]) if row else None)
+
+    def _keep(self, kind: str, key: Key, entity: Entity | None) -> Entity | None:
+        """Take an entity into the cache, or that there is none."""
+        if len(self._cache) >= CACHE_ENTITIES_MAX:
+            self._cache.clear()
+        self._cache[(kind, key)] = entity
+        return entity
+
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
+        """See rater.core.state.Committed: fetches live calls and users in a few statements."""
+        self._calls = self._live_calls([(call.tenant, call.usage_id) for call in calls])
+        self._fetch_users({(call.tenant, call.user) for call in calls if call.user is not None})
+
+    def _fetch_users(self, keys: Iterable[Key]) -> None:
+        """Take users into the cache; one at a time costs five times as much."""
+        missing = [key for key in keys if ("user", key) not in self._cache]
+        for part in _parts(missing):
+            pairs = ",".join(["(?,?)"] * len(part))
+            rows = self._connection.execute(
+                "SELECT tenant, name, value FROM entities"  # noqa: S608 - marks only
+                f" WHERE kind='user' AND (tenant, name) IN (VALUES {pairs})",
+                [text for key in part for text in key],
+            )
+            found = {(tenant, name): _unpack["user"](value) for tenant, name, value in rows}
+            for key in part:
+                self._keep("user", key, found.get(key))
+
+    def _live_calls(self, keys: list[Key]) -> dict[Key, LiveCall]:
+        """The live versions among calls, from the topic itself: of each the last that was rated."""
+        found: dict[Key, LiveCall] = {}
+        for part in _parts(list({usage_id for _, usage_id in keys})):
+            marks = ",".join("?" * len(part))
+            rows = self._connection.execute(
+                f'SELECT value FROM "rated-calls" WHERE key IN ({marks}) ORDER BY offset',  # noqa: S608 - marks only
+                part,
+            )
+            for (value,) in rows:
+                call = _call_decoder.decode(value)
+                found[(call.tenant, call.usage_id)] = live_call(call)
+        return found
+
+    def _seen(self, key: Key) -> Seen | None:
+        row = self._connection.execute("SELECT value FROM seen WHERE key=?", (seen_key(key),)).fetchone()
+        return _unpack["seen"](row[0]) if row else None  # type: ignore[return-value]  # kind decides the type
+
+    def merge(self, changes: Mapping[str, Mapping[Key, Entity]]) -> None:
+        """Take over what was committed."""
+        for kind in CACHED:
+            for key, entity in changes[kind].items():
+                self._cache[(kind, key)] = entity
+        self._calls = None
+
+
+def _parts(whole: list[_Part]) -> Iterator[list[_Part]]:
+    """As many as one statement asks for."""
+    for start in range(0, len(whole), _FETCH):
+        yield whole[start : start + _FETCH]
+
+
+def seen_key(key: Key) -> bytes:
+    """Under which a command or a dead letter is noted as taken."""
+    return blake2b(f"{key[0]}\0{key[1]}".encode(), digest_size=16).digest()

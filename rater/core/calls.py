@@ -5,11 +5,11 @@ Refuses to know prices: see `rating`.
 """
 
 from rater.core.credit import refund
-from rater.core.entities import LiveCall
+from rater.core.entities import LiveCall, Share
 from rater.core.instants import parse_period, period_of
 from rater.core.mediation import Mediated, Refusal, emergency_call, refusal
-from rater.core.money import parse_amount
-from rater.core.outputs import RatedCall
+from rater.core.money import parse_amount, parse_micros
+from rater.core.outputs import LotShare, RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
 from rater.core.rating import payer, rate_call
@@ -48,12 +48,12 @@ def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:
     for name, minutes in live.pools:
         give_back(step.state, account.tenant, name, minutes)
     if live.charge:
-        went = refund(account, list(live.lots), f"refund-{call.id}", step.at)
+        went = refund(account, live.lots, f"refund-{call.id}", step.at)
         step.debit(
             DebitKind.REVERSAL,
             f"{call.id}-0",
             -live.charge,
-            [(lot, -amount) for lot, amount in went],
+            [Share(share.lot, -share.amount) for share in went],
             usage_id=call.cdr.usage_id,
             version=live.version,
             user=call.cdr.user,
@@ -69,5 +69,10 @@ def live_call(call: RatedCall) -> LiveCall:
         parse_period(call.period),
         parse_amount(call.charge),
         tuple([(part.pool, part.minutes) for part in call.segments if part.pool is not None]),
-        tuple([(share.lot, parse_amount(share.amount)) for part in call.segments for share in part.lots]),
+        tuple([_share(share) for part in call.segments for share in part.lots]),
     )
+
+
+def _share(share: LotShare) -> Share:
+    owed_from = None if share.owed_from is None else parse_micros(share.owed_from)
+    return Share(share.lot, parse_amount(share.amount), owed_from)

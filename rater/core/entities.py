@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
+from rater.core.debt import Debts
+
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -78,6 +80,7 @@ class Account(msgspec.Struct, kw_only=True):
     credits: bool = False
     lots: tuple[Lot, ...] = ()
     debt: int = 0
+    debts: Debts = Debts()
     balance: int = 0
     revision: int = 0
     depleted_since: int | None = None
@@ -154,6 +157,14 @@ class Restricted(msgspec.Struct):
     users: dict[str, datetime] = {}
 
 
+class Share(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Micro-units of a charge that a lot paid; for what became debt, with where it begins on the line of debts."""
+
+    lot: str
+    amount: int
+    owed_from: int | None = None
+
+
 class LiveCall(msgspec.Struct, frozen=True, gc=False):
     """The live version of a usage id: enough to tell a duplicate and to reverse it (A12)."""
 
@@ -162,7 +173,7 @@ class LiveCall(msgspec.Struct, frozen=True, gc=False):
     month: int
     charge: int = 0
     pools: tuple[tuple[str, int], ...] = ()
-    lots: tuple[tuple[str, int], ...] = ()
+    lots: tuple[Share, ...] = ()
 
 
 class Seen(msgspec.Struct, frozen=True):

@@ -37,15 +37,15 @@ class Source(msgspec.Struct, frozen=True, gc=False):
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A call-detail record of the `cdrs` topic (rating-rules 2.1 to 2.3), keyed by tenant.
 
-    `usage_id` is the idempotency key (rule 68).  `answered_at` decides the month (rule 69).
-    `authorized_s` is there when the rater itself ordered the disconnect (A22).
+    `usage_id` is the idempotency key (rule 68).  `answered_at` decides the month (rule 69).  Without a duration the
+    call was not connected (rule 73).  `authorized_s` is there when the rater itself ordered the disconnect (A22).
     """
 
     tenant: Identifier
     usage_id: Identifier
     type: CallType
     answered_at: Instant
-    duration_s: Seconds
+    duration_s: Seconds = 0
     version: Annotated[int, Meta(ge=1, le=2**31)] = 1
     user: Identifier | None = None
     calling: Number | None = None

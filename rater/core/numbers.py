@@ -6,7 +6,7 @@ number belongs to: that is the rate deck's knowledge.
 
 import re
 
-_match_e164 = re.compile(r"\+[1-9][0-9]{1,14}\**", re.ASCII).fullmatch
+_match_e164 = re.compile(r"\+[1-9](?:[0-9]{1,14}\**|\*+)", re.ASCII).fullmatch
 #: What switches write when the caller withheld the number.
 _WITHHELD = frozenset({"", "anonymous", "restricted", "unavailable", "unknown", "private", "<no data>"})
 

@@ -16,11 +16,15 @@ from rater.core.inputs import Source
 from rater.core.reasons import Anomaly, CallType, DebitKind, EventKind, NumberType, Outcome, Pocket, Reason
 
 
-class LotShare(msgspec.Struct, frozen=True, gc=False):
-    """How much of a segment's charge one purchase paid; `lot` is empty for what became debt."""
+class LotShare(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How much of a segment's charge one purchase paid; `lot` is empty for what became debt.
+
+    Debt is paid in the order in which it was incurred: `owed_from` is all that the tenant ever owed before.
+    """
 
     lot: str
     amount: str
+    owed_from: str | None = None
 
 
 class Segment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -29,9 +29,9 @@ def advance(step: Step, at: datetime) -> None:
     if at < account.wake_at:
         return
     before = account.balance
-    for lot, amount in expire(account, at):
-        step.tell(EventKind.FUNDS_EXPIRED, lot=lot, amount=format_micros(amount))
-        step.debit(DebitKind.EXPIRY, digest(account.tenant, "expiry", lot), amount, [(lot, amount)])
+    for share in expire(account, at):
+        step.tell(EventKind.FUNDS_EXPIRED, lot=share.lot, amount=format_micros(share.amount))
+        step.debit(DebitKind.EXPIRY, digest(account.tenant, "expiry", share.lot), share.amount, [share])
     if account.restricted_users and month_index(at) > month_index(clock):
         unrestrict_all(step, "month_start")
     elif account.relief_at is not None and at >= account.relief_at:

@@ -4,8 +4,8 @@ Sources: rating-rules 14, 17, 18, 26, 36, 49, 50, A10 to A12, A18; the conforman
 Refuses to know bytes, time, prices and where state is kept.
 """
 
-from rater.core.credit import Shares, debit
-from rater.core.entities import Account, LiveCall, Stretch, User
+from rater.core.credit import debit
+from rater.core.entities import Account, LiveCall, Share, Stretch, User
 from rater.core.entitlements import new_user, stretch_at
 from rater.core.inputs import CallRecord
 from rater.core.instants import month_closes_at, period_of
@@ -77,7 +77,7 @@ def _emit_rated_call(
     call: Mediated,
     held: Stretch,
     priced: Priced,
-    lots: Shares,
+    lots: list[Share],
     replaces: int | None,
 ) -> None:
     """Write the call down, in the order of RatedCall's fields."""
@@ -134,7 +134,7 @@ def _emit_rated_call(
     )
 
 
-def _with_lots(segments: tuple[Segment, ...], lots: Shares) -> tuple[Segment, ...]:
+def _with_lots(segments: tuple[Segment, ...], lots: list[Share]) -> tuple[Segment, ...]:
     """The last segment is the one that money paid: it says from which lots."""
     *before, paid = segments
     return (*before, Segment(paid.pocket, paid.minutes, paid.charge, None, None, None, None, lot_shares(lots)))

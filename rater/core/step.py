@@ -4,12 +4,13 @@ Refuses to know rules: it keeps the books of what the rules decided.
 """
 
 from base64 import b64encode
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
 from rater.core.decisions import digest, service_of
-from rater.core.entities import Account, InFlight
+from rater.core.entities import Account, InFlight, Share
 from rater.core.inputs import Source
 from rater.core.money import format_amount, format_micros
 from rater.core.outputs import (
@@ -75,7 +76,7 @@ class Step:
         kind: DebitKind,
         id: str,
         amount: int,
-        shares: list[tuple[str, int]],
+        shares: Iterable[Share],
         usage_id: str | None = None,
         version: int | None = None,
         user: str | None = None,
@@ -189,9 +190,13 @@ def _event_order(news: tuple[EventKind, dict[str, object]]) -> tuple[int, str]:
     return _RANK[kind], str(facts.get("pool") or "")
 
 
-def lot_shares(shares: list[tuple[str, int]]) -> tuple[LotShare, ...]:
+def lot_shares(shares: Iterable[Share]) -> tuple[LotShare, ...]:
     """Shares in micro-units as they stand in outputs."""
-    return tuple([LotShare(lot, format_amount(amount)) for lot, amount in shares])
+    return tuple([LotShare(share.lot, format_amount(share.amount), _owed_from(share)) for share in shares])
+
+
+def _owed_from(share: Share) -> str | None:
+    return None if share.owed_from is None else format_micros(share.owed_from)
 
 
 def balance_record(account: Account, source: Source, at: datetime, sequence: int) -> Balance:

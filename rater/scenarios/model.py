@@ -123,7 +123,7 @@ class Cdr(_Part):
     id: Name
     type: Any
     start: Any
-    seconds: Any
+    seconds: Any = None
     version: Any = None
     call_id: Any = None
     user: Any = None

@@ -111,6 +111,7 @@ class Books(RuleBasedStateMachine):
         assert account.balance == self.credited - self.debited
         assert account.balance == sum(lot.remaining for lot in account.lots) - account.debt
         assert account.debt == 0 or not any(lot.remaining for lot in account.lots)
+        assert account.debt == sum(part.end - part.start for part in account.debts.parts if part.lot is None)
 
     @invariant()
     def minutes_are_conserved(self) -> None:

@@ -107,6 +107,7 @@ def test_money_is_conserved(history: list[CallRecord | AnyCommand]) -> None:
         assert account.balance == credited - debited
         assert account.balance == sum(lot.remaining for lot in account.lots) - account.debt
         assert account.debt == 0 or not any(lot.remaining for lot in account.lots)
+        assert account.debt == sum(part.end - part.start for part in account.debts.parts if part.lot is None)
 
 
 @given(histories)

@@ -1,5 +1,7 @@
 """Records and time: rating rules 68 to 73, A4, A10 to A13, A16 to A22."""
 
+import json
+
 import msgspec
 import orjson
 import pytest
@@ -93,6 +95,43 @@ def test_refunds_go_where_they_came_from() -> None:
     assert world.lots == [("new", "1.8")]
 
 
+def test_a_refund_goes_to_the_purchase_that_paid_the_debt() -> None:
+    """A12, A20: 1 from the first purchase, 0.2 owed; the second paid that, so it gets it back, not the newest."""
+    world = ada("MCOPSTNPP", funds="1")
+    world.call(HARARE, 360, "2025-03-10", id="z")
+    assert world.balance == "-0.2"
+    world.fund("5", "2025-03-11", id="second")
+    world.fund("5", "2025-03-12", id="third")
+    assert world.lots == [("second", "4.8"), ("third", "5")]
+    world.cdr(HARARE, 0, "2025-03-10", id="z", version=2)
+    assert world.lots == [("funds-1", "1"), ("second", "5"), ("third", "5")]
+
+
+def test_a_refund_of_debt_that_nobody_paid() -> None:
+    """A12, A20: it is no longer owed; what the call's purchase gets back pays for the other call."""
+    world = ada("MCOPSTNPP", funds="1")
+    world.call(HARARE, 360, "2025-03-10", id="x")
+    world.call(HARARE, 360, "2025-03-10", id="y")
+    assert world.balance == "-1.4"
+    world.cdr(HARARE, 0, "2025-03-10", id="x", version=2)
+    assert (world.balance, world.lots) == ("-0.2", [])
+    world.fund("5", "2025-03-11", id="second")
+    world.cdr(HARARE, 0, "2025-03-10", id="y", version=2)
+    assert world.lots == [("funds-1", "1"), ("second", "5")]
+
+
+def test_a_refund_of_debt_whose_payer_has_expired() -> None:
+    """A12, A19: a purchase that has expired takes nothing back; the newest live one does."""
+    world = ada("MCOPSTNPP", funds="1")
+    world.call(HARARE, 360, "2025-03-10", id="z")
+    world.fund("5", "2025-03-11", id="second")
+    world.fund("5", "2026-03-01", id="third")
+    world.tick("2026-03-12")
+    assert world.lots == [("third", "5")]
+    world.cdr(HARARE, 0, "2025-03-10", id="z", version=2, received_at=at("2026-03-12"))
+    assert world.lots == [("third", "6.2")]
+
+
 def test_a_refund_may_resume_service() -> None:
     """A12, A5: a correction that lifts the balance above zero resumes credits."""
     world = ada("MCOPSTNPP", funds="1")
@@ -132,6 +171,7 @@ def test_the_caller_is_never_the_destination() -> None:
         ("+49302301***", None, "49"),
         ("+21****", "Zimbabwe", "263"),
         ("+37****", "France - Mobile", "33"),
+        ("+2***********", "Zimbabwe", "263"),
     ],
 )
 def test_hidden_digits(called: str, destination: str | None, prefix: str) -> None:
@@ -140,9 +180,13 @@ def test_hidden_digits(called: str, destination: str | None, prefix: str) -> Non
 
 
 def test_not_connected() -> None:
-    """Rule 73: no duration, no minutes, no fee, no charge."""
+    """Rule 73: no duration, or none given: no minutes, no fee, no charge."""
     call = ada("MCOPSTNPP").call("+448701234567", 0)
     assert (pockets(call), call.minutes, call.charge, call.connection_fee) == ([], 0, "0", "0")
+    world = ada("MCOPSTNPP")
+    record = {"tenant": "contoso", "usage_id": "c", "type": "user_out", "user": "ada", "called": HARARE}
+    assert world.raw(json.dumps(record | {"answered_at": "2025-03-10T10:00:00Z"}).encode()) == "rated"
+    assert world.balance == "100"
 
 
 @pytest.mark.parametrize(("authorized", "minutes"), [(480, 8), (60, 1), (600, 9), (0, 0)])

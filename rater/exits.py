@@ -1,6 +1,10 @@
 """Exit codes: the closed list that scripts may rely on."""
 
+import errno
 from enum import IntEnum
+
+#: What an operating system says when there is no room: for anybody, or for this user.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Exit(IntEnum):

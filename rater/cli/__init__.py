@@ -4,12 +4,15 @@ Data goes to standard output, all else to standard error.  `rater.exits` lists t
 """
 
 import importlib
+import os
 import sys
+from typing import Annotated, NoReturn
 
 import typer
 
+from rater import __version__
 from rater.errors import RaterError
-from rater.exits import Exit
+from rater.exits import NO_ROOM, Exit
 from rater.kafka.port import Doubt
 
 #: Command -> the module that adds it with `register(app)`; only what is asked for is imported.
@@ -49,29 +52,67 @@ def build_app(command: str | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_nothing)
+    app.callback()(_options)
     for module in [COMMANDS[command]] if command in COMMANDS else dict.fromkeys(COMMANDS.values()):
         importlib.import_module(f"rater.cli.{module}").register(app)
     return app
 
 
-def _nothing() -> None:
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"rater {__version__}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Rate call-detail records against bundled minutes and prepaid credit."""
 
 
 def main() -> None:
     """Run the command line; an error that a person can act on is one line on standard error."""
     try:
-        build_app(sys.argv[1] if len(sys.argv) > 1 else None)()
+        _run(build_app(sys.argv[1] if len(sys.argv) > 1 else None))
     except RaterError as error:
-        print(f"rater: {error}", file=sys.stderr)
-        sys.exit(error.exit)
+        _end(error.exit, str(error))
     except Doubt as doubt:
-        print(f"rater: Kafka: {doubt}; nothing was changed, run the command again", file=sys.stderr)
-        sys.exit(Exit.UNREACHABLE)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(Exit.OK)
+        _end(Exit.UNREACHABLE, f"Kafka: {doubt}; nothing was changed, run the command again")
     except KeyboardInterrupt:
-        print("rater: interrupted; what was committed is kept, run again to go on", file=sys.stderr)
-        sys.exit(Exit.INTERRUPTED)
+        _end(Exit.INTERRUPTED, "interrupted; what was committed is kept, run the same command again")
+    except BrokenPipeError:
+        _forget_output()
+        sys.exit(Exit.OK)
+    except OSError as wrong:
+        if wrong.errno not in NO_ROOM:
+            raise
+        _forget_output()
+        where = wrong.filename or "standard output or a temporary file"
+        _end(Exit.DISK_FULL, f"{where}: the disk is full; free some space and run the same command again")
+
+
+def _run(app: typer.Typer) -> None:
+    """Run a command with all that it printed; raises what ended it, where typer would keep it to itself."""
+    try:
+        app()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            raise BrokenPipeError from ended
+        if ended.code == Exit.INTERRUPTED:
+            raise KeyboardInterrupt from ended
+        sys.stdout.flush()
+        raise
+
+
+def _end(code: Exit, message: str) -> NoReturn:
+    print(f"rater: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _forget_output() -> None:
+    """What cannot be written any more is not tried again when Python ends, which would print a traceback."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)

@@ -15,7 +15,7 @@ from rater.demo.findings import Findings, find
 from rater.demo.show import show_tenant
 from rater.embedded.store import Reader, open_reader
 from rater.export.files import write
-from rater.export.tables import TABLES
+from rater.export.tables import table_of
 
 _EXPORTS = (("usage", "csv"), ("usage", "xlsx"), ("pools", "csv"), ("debits", "parquet"), ("balances", "jsonl"))
 
@@ -66,7 +66,7 @@ def _written(out: Path) -> list[str]:
 
 def _write_files(reader: Reader, found: list[tuple[str, Findings]], out: Path) -> None:
     for name, format in _EXPORTS:
-        table = TABLES[name]
+        table = table_of(reader, name, None)
         write(table, table.rows(reader, None, None), format, str(out / f"{name}.{format}"))
     curves = [Curve(tenant, month.curve, month.recharged, month.suspended) for tenant, month in found]
     draw(curves, "USD", out / "balances.png")

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import msgspec
 import orjson
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
+from rater.cli.printing import show_facts, show_table, text_of
 from rater.cli.run import DEFAULT_STORE, gateway_of
 from rater.contracts.dead_letters import Choice, DlqAudit, Letter, LetterBox, LetterState, raw_bytes
+from rater.core.outputs import RejectedCdr
 from rater.core.reasons import Reason
 from rater.core.settings import RatingSettings
 from rater.embedded.dead_letters import StoreLetters
@@ -70,13 +71,14 @@ def ls(
     if json:
         typer.echo(orjson.dumps([_facts(letter) for letter in letters]))
         return
-    table = Table(Column("id", no_wrap=True), "tenant", "reason", "message", "state", box=None)
+    names = ("from", "tenant", "reason", "message", "state")
+    table = Table(Column("id", no_wrap=True), *[Column(name, overflow="fold") for name in names], box=None)
     for letter in letters:
         about = letter.letter
         message = f"{about.field}: {about.message}" if about.field else about.message
-        cells = (about.id[:12], letter.owner, about.reason.value, message, letter.state.value)
+        cells = (about.id[:12], _place(about), letter.owner, about.reason.value, message, letter.state.value)
         table.add_row(*map(escape, cells))
-    Console().print(table)
+    show_table(table)
     typer.echo(f"{len(letters)} dead letters; rater dlq show ID shows one", err=True)
 
 
@@ -221,18 +223,24 @@ def _facts(letter: Letter) -> dict[str, Any]:
 
 
 def _print(letter: Letter) -> None:
-    table = Table(show_header=False)
-    for name, value in _facts(letter).items():
-        if name not in ("raw", "history") and value is not None:
-            table.add_row(name, escape(str(value)))
-    for audit in letter.history:
-        came = {True: ": accepted", False: ": refused again", None: ""}[audit.accepted]
-        note = f" ({audit.note})" if audit.note else ""
-        table.add_row("history", f"{audit.at.isoformat()} {audit.action.value} by {escape(audit.by + came + note)}")
-    Console().print(table)
+    facts = _facts(letter) | {"source": _place(letter.letter), "refused_at": letter.refused_at}
+    came = {True: ": accepted", False: ": refused again", None: ""}
+    facts["history"] = [
+        f"{text_of(audit.at)} {audit.action.value} by {audit.by}{came[audit.accepted]}"
+        + (f" ({audit.note})" if audit.note else "")
+        for audit in letter.history
+    ]
+    show_facts({name: value for name, value in facts.items() if name != "raw" and value not in (None, [])}, False)
     typer.echo(letter.letter.raw)
     if letter.state is LetterState.WAITING:
         typer.echo(f"again, after a fix: rater dlq replay {letter.letter.id[:12]}", err=True)
+
+
+def _place(letter: RejectedCdr) -> str:
+    """Where it was read: `cdrs.jsonl:17` for a row of a file, `cdrs[3]:17` for a partition's offset."""
+    source = letter.source
+    partition = f"[{source.partition}]" if source.partition else ""
+    return f"{source.topic}{partition}:{source.offset}"
 
 
 def _say_dry(what: str, letters: list[Letter], json: bool) -> None:

@@ -1,14 +1,16 @@
 """`rater export`: usage, pools, debits, balances or orders to switches as a file."""
 
 import sys
+from contextlib import closing
 from typing import Annotated, Literal
 
 import typer
 
+from rater.cli.asked import check_period, known_account
 from rater.cli.run import DEFAULT_STORE, StoreOption
 from rater.embedded.store import open_reader
 from rater.export.files import write
-from rater.export.tables import TABLES
+from rater.export.tables import table_of
 
 
 def register(app: typer.Typer) -> None:
@@ -30,14 +32,22 @@ def export(
 
     Usage: a call stands once. One that was corrected stands as its live version, with what that version cost;
     the reversal of the old one and the debit of the new one are in the debits, which have every entry.
+    Without --tenant, and if the store has several, a column Tenant stands before the 20 of a usage export.
+
+    Charges of usage are rounded to cents, half up, call by call: their sum is not what was debited.
+    Exact amounts, all six decimals: rater export debits
+
+    Balances: lots counts those that have money left, as rater show balance lists them.
 
     Example: rater export usage --format xlsx --out usage.xlsx --tenant contoso --period 2025-03
     """
-    reader = open_reader(store)
-    try:
-        table = TABLES[what]
-        rows = write(table, table.rows(reader, tenant, period), format, out)
-    finally:
-        reader.close()
+    check_period(period)
+    with closing(open_reader(store)) as reader:
+        if tenant is not None:
+            known_account(reader, tenant)
+        table = table_of(reader, what, tenant)
+        # Closed before the store is: a reader of the output may have gone before the last row.
+        with closing(table.rows(reader, tenant, period)) as rows:
+            count = write(table, rows, format, out)
     if out != "-":
-        print(f"{out}: {rows} rows", file=sys.stderr)
+        print(f"{out}: {count} rows", file=sys.stderr)

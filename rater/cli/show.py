@@ -1,18 +1,16 @@
 """`rater show` and `rater explain`: what a store says, for people."""
 
 import sys
-from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated, Any
 
 import msgspec
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from rater.cli.asked import check_period, check_user, known_account
+from rater.cli.printing import show_facts, show_rows
 from rater.cli.run import DEFAULT_STORE, StoreOption
-from rater.core.entities import Account
+from rater.core.entities import Account, User
 from rater.core.money import format_micros
 from rater.core.outputs import RatedCall
 from rater.embedded.store import Reader, open_reader
@@ -54,7 +52,7 @@ def tenant(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: Jso
         "rated_calls": account.sequences.rated_calls,
         "dead_letters": account.sequences.rejected_cdrs,
     }
-    _show_facts(facts, json)
+    show_facts(facts, json)
 
 
 def pools(
@@ -67,13 +65,14 @@ def pools(
 
     Example: rater show pools contoso --period 2025-03
     """
+    check_period(period)
     reader, account = _opened(store, tenant)
     rows = [(use.name, use.used, use.total, use.total - use.used) for use in pool_report(reader, account, period)]
-    _show_rows(("pool", "used", "total", "available"), rows, json)
+    show_rows(("pool", "used", "total", "available"), rows, json)
 
 
 def balance(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: JsonOption = False) -> None:
-    """The balance and the lots that make it up, oldest first.
+    """The balance and the lots that make it up, oldest first; a lot that is used up is not shown.
 
     Example: rater show balance contoso --json
     """
@@ -83,7 +82,7 @@ def balance(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: Js
         for lot in account.lots
         if lot.remaining
     ]
-    _show_facts(_money(account) | {"debt": format_micros(account.debt), "lots": lots}, json)
+    show_facts(_money(account) | {"debt": format_micros(account.debt), "lots": lots}, json)
 
 
 def calls(
@@ -100,11 +99,15 @@ def calls(
     reader, _ = _opened(store, tenant)
     newest = (_calls.decode(value) for _, value in reader.topic("rated-calls", tenant, newest_first=True))
     shown = [*islice((call for call in newest if user in (None, call.user)), last)][::-1]
+    if user is not None and not shown:
+        check_user(reader, tenant, user)
+    if not shown:
+        print(f"no call of {user or tenant} was rated yet", file=sys.stderr)
     rows = [
         (call.usage_id, call.answered_at, call.type.value, call.called, call.minutes, call.charge, call.balance)
         for call in shown
     ]
-    _show_rows(("usage_id", "answered_at", "type", "called", "minutes", "charge", "balance"), rows, json)
+    show_rows(("usage_id", "answered_at", "type", "called", "minutes", "charge", "balance"), rows, json)
 
 
 def explain(
@@ -119,15 +122,22 @@ def explain(
 
     On Kafka: rater consume rated-calls | grep USAGE_ID | rater explain -
     """
-    if usage_id == "-":
+    reader = None if usage_id == "-" else open_reader(store)
+    if reader is None:
         found = [line for line in sys.stdin.buffer if line.strip()]
     else:
-        found = open_reader(store).rated_calls(usage_id, tenant)
+        found = reader.rated_calls(usage_id, tenant)
     if not found:
         raise RaterError(f"{usage_id}: no call with this usage id was rated; see `rater dlq ls`", Exit.FAILED)
     for value in found:
         call = _read_call(value)
-        typer.echo(value.strip() if json else "\n".join(explained(call)))
+        typer.echo(value.strip() if json else "\n".join(explained(call, _user(reader, call))))
+
+
+def _user(reader: Reader | None, call: RatedCall) -> User | None:
+    """Who pays for a call, with its licences, where a store knows them."""
+    found = reader.load("user", (call.tenant, call.user)) if reader and call.user else None
+    return found if isinstance(found, User) else None
 
 
 def _read_call(value: bytes) -> RatedCall:
@@ -139,11 +149,7 @@ def _read_call(value: bytes) -> RatedCall:
 
 def _opened(store: Any, tenant: str) -> tuple[Reader, Account]:
     reader = open_reader(store)
-    account = reader.account(tenant)
-    if account is None:
-        known = ", ".join(reader.tenants()[:10]) or "none"
-        raise RaterError(f"{tenant}: no such tenant in {store}; there are: {known}", Exit.FAILED)
-    return reader, account
+    return reader, known_account(reader, tenant)
 
 
 def _restricted(reader: Reader, tenant: str) -> dict[str, Any]:
@@ -159,23 +165,3 @@ def _money(account: Account) -> dict[str, Any]:
         "service": account.service,
         "as_of": account.clock,
     }
-
-
-def _show_facts(facts: dict[str, Any], json: bool) -> None:
-    if json:
-        typer.echo(orjson.dumps(facts))
-        return
-    table = Table(show_header=False)
-    for name, value in facts.items():
-        table.add_row(name, "" if value is None else str(value))
-    Console().print(table)
-
-
-def _show_rows(columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]], json: bool) -> None:
-    if json:
-        typer.echo(orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]))
-        return
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*["" if value is None else str(value) for value in row])
-    Console().print(table)

@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from rater.contracts.call_control import CallEvent
+from rater.contracts.words import in_words
 from rater.core.inputs import IDENTIFIER_LENGTH_MAX, AnyCommand, CallRecord, RateDeck
 from rater.core.instants import as_utc
 from rater.core.mediation import Refusal, impossible_time, in_utc
@@ -29,8 +30,6 @@ _encode = msgspec.json.Encoder().encode
 #: Instants that some commands have besides `at`.
 _EFFECTIVE = ("effective_from", "effective_to")
 _KEYS = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
-#: "... - at `$.field.name`" at the end of msgspec's message.
-_PATH = re.compile(r" - at `\$?\.?(.*)`$")
 _Decoded = TypeVar("_Decoded")
 
 
@@ -41,7 +40,7 @@ def decode_call(raw: bytes) -> tuple[CallRecord, bytes] | Refusal:
     try:
         cdr = _cdr_decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        return _undecodable(wrong, raw)
+        return _undecodable(wrong, CallRecord, raw)
     canonical = _encode(cdr)
     if canonical != raw and (repeated := repeated_key(raw)):
         return _duplicate_key(repeated)
@@ -128,7 +127,7 @@ def _decode(
     try:
         value = decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        return _undecodable(wrong, raw)
+        return _undecodable(wrong, decoder.type, raw)
     if repeated := repeated_key(raw):
         return _duplicate_key(repeated)
     return value
@@ -142,20 +141,12 @@ def _duplicate_key(name: str) -> Refusal:
     return Refusal(Reason.DUPLICATE_KEY, name[:80], f"expected every field once, got {name[:80]!r} twice")
 
 
-def _undecodable(wrong: Exception, raw: bytes) -> Refusal:
-    """Say where and what in the words of the decoder; a local time has a reason of its own."""
-    text = str(wrong)
-    found = _PATH.search(text)
-    field = found.group(1) if found else ""
-    message = text[: found.start()] if found else text
+def _undecodable(wrong: Exception, kind: object, raw: bytes) -> Refusal:
+    """Say where and what; a local time has a reason of its own."""
+    if not raw.strip():
+        return Refusal(Reason.MALFORMED, "", "expected a JSON object, got an empty record")
     if isinstance(wrong, RecursionError):
-        message = "expected a flat JSON object, got one nested too deeply"
-    elif not raw.strip():
-        message = "expected a JSON object, got an empty record"
-    if "timezone" in message:
-        return Refusal(
-            Reason.TIME_WITHOUT_ZONE,
-            field,
-            "expected a time with zone such as 2025-03-01T10:00:00Z, got a local time",
-        )
-    return Refusal(Reason.MALFORMED, field, message[0].lower() + message[1:] if message else "not JSON")
+        return Refusal(Reason.MALFORMED, "", "expected a flat JSON object, got one nested too deeply")
+    field, message = in_words(wrong, kind, raw)
+    reason = Reason.TIME_WITHOUT_ZONE if "timezone" in str(wrong) else Reason.MALFORMED
+    return Refusal(reason, field, message)

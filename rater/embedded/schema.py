@@ -52,7 +52,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
     """
     lock = _lock(path)
     try:
-        connection = _connect(path, "rwc")
+        connection = _connect(path, "mode=rwc")
         _check_version(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -77,19 +77,53 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """The store for reading only, also while another process writes it."""
+    """The store for reading only, also while another process writes it.
+
+    Who may not write into its folder cannot make the file by which readers and a writer agree (`-shm`), so to
+    them a store that nobody writes is a file that does not change.
+    """
     if not path.exists():
         raise RaterError(f"{path}: no such store; `rater run --store {path}` makes one")
     try:
-        connection = _connect(path, "ro")
-        _check_version(connection, path)
+        return _checked(path, "mode=ro")
+    except sqlite3.Error as wrong:
+        if _may_write(path):
+            raise _cannot_open(path, wrong) from wrong
+    if _unsettled(path):
+        raise RaterError(
+            f"{path}: being written, or its last run was killed, and you may not write in its folder; ask who may"
+            f" to run `rater run --store {path}`, or copy it with its -wal file to a folder of yours"
+        )
+    try:
+        return _checked(path, "mode=ro&immutable=1")
     except sqlite3.Error as wrong:
         raise _cannot_open(path, wrong) from wrong
+
+
+def _checked(path: Path, how: str) -> sqlite3.Connection:
+    connection = _connect(path, how)
+    try:
+        _check_version(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
+def _may_write(path: Path) -> bool:
+    return os.access(path.absolute().parent, os.W_OK, effective_ids=True)
+
+
+def _unsettled(path: Path) -> bool:
+    """Whether something was written that is not in the file itself yet."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{how}"
     return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
 
 

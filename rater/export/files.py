@@ -4,20 +4,25 @@ Refuses to know what the rows mean.
 """
 
 import csv
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from tempfile import TemporaryDirectory
+from typing import IO, Any
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xlsxwriter
+from xlsxwriter.exceptions import XlsxFileError
 
 from rater.errors import RaterError
-from rater.exits import Exit
+from rater.exits import NO_ROOM, Exit
 from rater.export.tables import Row, Table, text_of
 
 _GROUP_ROWS = 50_000
@@ -26,7 +31,11 @@ _ARROW = {
     "integer": pa.int64(),
     "money": pa.decimal128(18, 6),
     "time": pa.timestamp("us", tz="UTC"),
+    "percent": pa.float64(),
 }
+#: How Excel shows a kind of cell; a time is a number there, its letters make it read as in the other formats.
+_SHOWN = {"money": "0.00####", "integer": "0", "percent": "0.0", "time": 'yyyy-mm-dd"T"hh:mm:ss"Z"'}
+_TIME_WIDTH = 21
 #: Excel has no more rows on a sheet.
 _SHEET_ROWS_MAX = 1_048_576
 
@@ -62,16 +71,37 @@ class _Counted:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    target = path.with_name(f".{path.name}.part")
+    """Where to write instead; what is there moves to `path` when it is whole, and is gone when it is not."""
+    if not path.parent.is_dir():
+        raise RaterError(f"--out: {path.parent}: no such folder; make it, or name another file")
+    if path.is_dir():
+        raise RaterError(f"--out: {path}: expected a file, got a folder")
+    # A device such as /dev/stdout is written to, and not replaced by a file.
+    target = path if path.exists() and not path.is_file() else path.with_name(f".{path.name}.part")
     try:
         yield target
-        target.replace(path)
-    except OSError as wrong:
-        target.unlink(missing_ok=True)
-        raise RaterError(f"{path}: cannot be written: {wrong.strerror}", Exit.DISK_FULL) from wrong
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+        if target != path:
+            target.replace(path)
+    except BrokenPipeError:
+        raise  # a device whose reader went away
+    except (OSError, XlsxFileError) as wrong:
+        raise _unwritable(path, wrong) from wrong
+    finally:
+        if target != path:
+            target.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, wrong: Exception) -> RaterError:
+    """One line for what the system said, also where Excel's writer wrapped it."""
+    said = wrong if isinstance(wrong, OSError) else next(iter(wrong.args), None)
+    if not isinstance(said, OSError):
+        return RaterError(f"{path}: cannot be written: {wrong}")
+    if said.errno in NO_ROOM:
+        return RaterError(
+            f"{path}: the disk is full, nothing was written; free some space and run the same command again",
+            Exit.DISK_FULL,
+        )
+    return RaterError(f"{path}: cannot be written: {os.strerror(said.errno) if said.errno else said}")
 
 
 def _csv(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
@@ -99,25 +129,47 @@ def _parquet(table: Table, rows: Iterable[Row], target: Path) -> None:
 
 
 def _xlsx(table: Table, rows: Iterable[Row], target: Path) -> None:
-    """Text is written as text, so that a number such as +14255550100 is no formula."""
-    book = xlsxwriter.Workbook(str(target), {"constant_memory": True, "strings_to_formulas": False})
-    sheet = book.add_worksheet()
-    money = book.add_format({"num_format": "0.00####"})
-    sheet.write_row(0, 0, [name for name, _ in table.columns])
-    for number, row in enumerate(rows, start=1):
-        if number >= _SHEET_ROWS_MAX:
-            book.close()
-            raise RaterError(f"an Excel sheet has at most {_SHEET_ROWS_MAX} rows; name one --period, or use csv")
-        for column, ((_, kind), value) in enumerate(zip(table.columns, row, strict=True)):
-            if value is None:
-                continue
-            if kind == "money":
-                sheet.write_number(number, column, value, money)
-            elif kind == "integer":
-                sheet.write_number(number, column, value)
-            else:
-                sheet.write_string(number, column, text_of(value))
-    book.close()
+    """Text is written as text, so that a number such as +14255550100 is no formula; times are times in UTC.
+
+    Excel's writer keeps rows in a file of its own until the end: beside the target, whose disk has to hold them.
+    The compressed whole is made in memory: a ZipFile that finds no room fails again when it is forgotten.
+    """
+    whole = BytesIO()
+    with TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-") as beside:
+        settings = {
+            "constant_memory": True,
+            "strings_to_formulas": False,
+            "remove_timezone": True,
+            "tmpdir": beside,
+        }
+        book = xlsxwriter.Workbook(whole, settings)
+        sheet = book.add_worksheet(table.name)
+        formats = {kind: book.add_format({"num_format": shown}) for kind, shown in _SHOWN.items()}
+        for column, (_, kind) in enumerate(table.columns):
+            if kind == "time":
+                sheet.set_column(column, column, _TIME_WIDTH)
+        sheet.write_row(0, 0, [name for name, _ in table.columns])
+        for number, row in enumerate(rows, start=1):
+            if number >= _SHEET_ROWS_MAX:
+                book.close()
+                raise RaterError(
+                    f"an Excel sheet has at most {_SHEET_ROWS_MAX} rows; name one --period, or use csv"
+                )
+            for column, ((_, kind), value) in enumerate(zip(table.columns, row, strict=True)):
+                if value is not None:
+                    _write_cell(sheet, number, column, value, formats.get(kind))
+        book.close()
+    target.write_bytes(whole.getbuffer())
+
+
+def _write_cell(sheet: Any, number: int, column: int, value: Any, shown: Any) -> None:
+    """A cell of a sheet as what it is; `shown` is how, and None for text."""
+    if shown is None:
+        sheet.write_string(number, column, text_of(value))
+    elif isinstance(value, datetime):
+        sheet.write_datetime(number, column, value, shown)
+    else:
+        sheet.write_number(number, column, value, shown)
 
 
 def _to_path(

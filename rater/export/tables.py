@@ -1,11 +1,12 @@
 """The tables that can be exported: their columns and their rows, one at a time.
 
 Usage has the 20 columns of the PSTN usage export (rating-rules 2.1), pools those of the minute-pool report
-(2.5); money has two decimals, half up, in usage (A18) and all its decimals elsewhere.
+(2.5); money has two decimals, half up, in usage (A18) and all its decimals elsewhere.  Usage of several tenants
+has the tenant before the 20 columns.
 Refuses to know file formats.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -22,8 +23,9 @@ from rater.embedded.store import Reader
 from rater.formats.pstn_csv import COLUMNS
 from rater.report.pools import pool_report
 
-Kind = Literal["text", "integer", "money", "time"]
-Row = tuple[str | int | Decimal | datetime | None, ...]
+Kind = Literal["text", "integer", "money", "percent", "time"]
+Row = tuple[str | int | float | Decimal | datetime | None, ...]
+Rows = Generator[Row, None, None]
 _calls = msgspec.json.Decoder(RatedCall)
 _debits = msgspec.json.Decoder(Debit)
 _DESCRIPTIONS = {
@@ -34,18 +36,29 @@ _DESCRIPTIONS = {
 
 
 class Table(msgspec.Struct, frozen=True):
-    """Columns with their kinds, and the rows of a tenant (or all) and period (or all)."""
+    """A name, columns with their kinds, and the rows of a tenant (or all) and period (or all)."""
 
+    name: str
     columns: tuple[tuple[str, Kind], ...]
-    rows: Callable[[Reader, str | None, str | None], Iterator[Row]]
+    rows: Callable[[Reader, str | None, str | None], Rows]
 
 
-def usage_rows(reader: Reader, tenant: str | None, period: str | None) -> Iterator[Row]:
-    """Rated calls as rows of a usage export: of a call that was corrected, the version that stands."""
+def usage_rows(reader: Reader, tenant: str | None, period: str | None) -> Rows:
+    """Rated calls as rows of a usage export."""
+    return (usage_row(call) for call in _standing_calls(reader, tenant, period))
+
+
+def usage_rows_of_several(reader: Reader, tenant: str | None, period: str | None) -> Rows:
+    """The same with the tenant of each call before it."""
+    return ((call.tenant, *usage_row(call)) for call in _standing_calls(reader, tenant, period))
+
+
+def _standing_calls(reader: Reader, tenant: str | None, period: str | None) -> Iterator[RatedCall]:
+    """Rated calls, and of one that was corrected the version that stands."""
     for _, value in reader.topic("rated-calls", tenant):
         call = _calls.decode(value)
         if period in (None, call.period) and call.version == _live_version(reader, call):
-            yield usage_row(call)
+            yield call
 
 
 def _live_version(reader: Reader, call: RatedCall) -> int:
@@ -84,7 +97,7 @@ def usage_row(call: RatedCall) -> Row:
     )
 
 
-def pool_rows(reader: Reader, tenant: str | None, period: str | None) -> Iterator[Row]:
+def pool_rows(reader: Reader, tenant: str | None, period: str | None) -> Rows:
     """Minute pools as the minute-pool report shows them."""
     for name in [tenant] if tenant else reader.tenants():
         account = reader.account(name)
@@ -107,11 +120,11 @@ def _pool_row(use: PoolUse) -> Row:
         use.used,
         use.total - use.used,
         use.pool.capability,
-        f"{tenths // 10}.{tenths % 10}",
+        tenths / 10,
     )
 
 
-def debit_rows(reader: Reader, tenant: str | None, period: str | None) -> Iterator[Row]:
+def debit_rows(reader: Reader, tenant: str | None, period: str | None) -> Rows:
     """Every debit, as downstream billing gets it."""
     for _, value in reader.topic("debits", tenant):
         debit = _debits.decode(value)
@@ -132,16 +145,17 @@ def debit_rows(reader: Reader, tenant: str | None, period: str | None) -> Iterat
             )
 
 
-def balance_rows(reader: Reader, tenant: str | None, _period: str | None) -> Iterator[Row]:
-    """The balance of each tenant with its lots; the period does not matter."""
+def balance_rows(reader: Reader, tenant: str | None, _period: str | None) -> Rows:
+    """The balance of each tenant, and how many lots still have money; the period does not matter."""
     for name in [tenant] if tenant else reader.tenants():
         account = reader.account(name)
         if account is not None:
             money = [account.balance, account.debt, account.recharge.trigger, account.recharge.amount]
-            yield (name, account.currency, *map(_decimal, money), account.service, account.clock, len(account.lots))
+            lots = sum(lot.remaining > 0 for lot in account.lots)
+            yield (name, account.currency, *map(_decimal, money), account.service, account.clock, lots)
 
 
-def order_rows(reader: Reader, tenant: str | None, period: str | None) -> Iterator[Row]:
+def order_rows(reader: Reader, tenant: str | None, period: str | None) -> Rows:
     """The orders to end running calls, as switches get them."""
     for order in reader.orders(tenant):
         if period in (None, order.at.strftime("%Y-%m")):
@@ -169,9 +183,11 @@ _USAGE_KINDS: dict[str, Kind] = {
     "Connection Fee": "money",
     "Charge": "money",
 }
+_USAGE: tuple[tuple[str, Kind], ...] = tuple((column, _USAGE_KINDS.get(column, "text")) for column in COLUMNS)
 TABLES: dict[str, Table] = {
-    "usage": Table(tuple((column, _USAGE_KINDS.get(column, "text")) for column in COLUMNS), usage_rows),
+    "usage": Table("usage", _USAGE, usage_rows),
     "pools": Table(
+        "pools",
         (
             ("Tenant", "text"),
             ("Period", "text"),
@@ -181,11 +197,12 @@ TABLES: dict[str, Table] = {
             ("Minutes used", "integer"),
             ("Minutes available", "integer"),
             ("Capability", "text"),
-            ("Percent used", "text"),
+            ("Percent used", "percent"),
         ),
         pool_rows,
     ),
     "debits": Table(
+        "debits",
         (
             ("tenant", "text"),
             ("sequence", "integer"),
@@ -203,6 +220,7 @@ TABLES: dict[str, Table] = {
         debit_rows,
     ),
     "balances": Table(
+        "balances",
         (
             ("tenant", "text"),
             ("currency", "text"),
@@ -217,6 +235,7 @@ TABLES: dict[str, Table] = {
         balance_rows,
     ),
     "call-commands": Table(
+        "call-commands",
         (
             ("tenant", "text"),
             ("id", "text"),
@@ -231,6 +250,13 @@ TABLES: dict[str, Table] = {
         order_rows,
     ),
 }
+_USAGE_OF_SEVERAL = Table("usage", (("Tenant", "text"), *_USAGE), usage_rows_of_several)
+
+
+def table_of(reader: Reader, what: str, tenant: str | None) -> Table:
+    """The table of a name; usage says whose it is where it may be of several tenants."""
+    several = what == "usage" and tenant is None and len(reader.tenants()) > 1
+    return _USAGE_OF_SEVERAL if several else TABLES[what]
 
 
 def text_of(value: Any) -> str:

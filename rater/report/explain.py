@@ -1,10 +1,14 @@
-"""Why a call cost what it did, line by line, from nothing but the rated call.
+"""Why a call cost what it did, line by line, from the rated call, and who held which licence when.
 
 Refuses to know rules: the rated call says which one applied.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
+from rater.core.entities import User
+from rater.core.entitlements import stretch_at
+from rater.core.geography import PREMIUM_OVERLAY
 from rater.core.outputs import RatedCall, Segment
 from rater.core.reasons import Anomaly, Outcome, Pocket
 
@@ -19,28 +23,34 @@ _ANOMALIES = {
     Anomaly.POLICY: "the user's outbound policy does not allow this call",
     Anomaly.TOLL_FREE_EXCLUDED: "callers cannot join this organizer's meetings by toll-free",
     Anomaly.NO_RATE: "no row of the deck matches the number, so the call is free",
-    Anomaly.PREMIUM_WITHOUT_RATE: "a premium number that the deck does not price, so the call is free",
+    Anomaly.PREMIUM_WITHOUT_RATE: "a premium number that the deck does not price, so the call is free; to charge"
+    " such calls, add a row of type premium with its prefix to the deck",
     Anomaly.UNSUPPORTED_NUMBER: "a number that should not have connected, so the call is free",
     Anomaly.NEEDS_PAY_AS_YOU_GO: "outbound calls of a queue need a pay-as-you-go plan since 2025-11-01",
 }
 
 
-def explain(call: RatedCall) -> Iterator[str]:
-    """The lines, from what happened to what it cost."""
+_LISTED = dict(PREMIUM_OVERLAY)
+
+
+def explain(call: RatedCall, user: User | None = None) -> Iterator[str]:
+    """The lines, from what happened to what it cost; `user` is who pays for it, where that is known."""
     yield f"Call {call.usage_id} version {call.version} of {call.tenant}: {call.type.value}, {call.outcome.value}"
     if call.outcome is Outcome.CORRECTED:
         yield f"  It replaces version {call.corrects_version}, of which everything was given back first."
     yield f"  From {call.calling or 'a withheld number'} to {call.called or 'no number'}, {_payer(call)}."
     late = ", late: its month was closed" if call.late else ""
-    yield f"  Started {_time(call)}, so it belongs to {call.period} (UTC){late}."
+    yield f"  Started {_time(call.answered_at)}, so it belongs to {call.period} (UTC){late}."
     yield f"  {_duration(call)}"
     yield f"  Rule {call.rule} applies."
     if call.prefix is not None:
-        yield f"  The number matches prefix {call.prefix} ({call.destination}) of deck {call.deck}."
+        yield f"  {_matched(call)}"
     for segment in call.segments:
         yield f"  {_segment(call, segment)}"
     for anomaly in call.anomalies:
         yield f"  Note: {_ANOMALIES[anomaly]}."
+    if user is not None:
+        yield from _later_licences(call, user)
     yield f"  Debited: {call.charge} {call.currency}; the balance after it is {call.balance} {call.currency}."
 
 
@@ -48,8 +58,45 @@ def _payer(call: RatedCall) -> str:
     return f"on {call.user} ({call.user_country or 'no country'})" if call.user else "on the tenant itself"
 
 
-def _time(call: RatedCall) -> str:
-    return call.answered_at.isoformat().replace("+00:00", "Z")
+def _matched(call: RatedCall) -> str:
+    """Where the price was looked for; known premium prefixes (rule 22) are no rows of a deck.
+
+    `tariff` names those after the deck's ordinary row, with the kind in brackets.
+    """
+    kind = _LISTED.get(call.prefix or "")
+    if kind is None or not _named_after(call.destination, kind):
+        return f"The number matches prefix {call.prefix} ({call.destination}) of deck {call.deck}."
+    return (
+        f"The number matches prefix {call.prefix} ({call.destination}) of rater's own list of premium prefixes;"
+        f" deck {call.deck} has no price for it."
+    )
+
+
+def _named_after(destination: str | None, kind: str) -> bool:
+    return destination is not None and (destination == kind or destination.endswith(f" ({kind})"))
+
+
+def _later_licences(call: RatedCall, user: User) -> Iterator[str]:
+    """Licences that the user got only after the call, where minutes of it were not paid for (rules 14, 50)."""
+    if all(segment.pocket is not Pocket.UNFUNDED for segment in call.segments):
+        return
+    held = stretch_at(user, call.answered_at).skus
+    told = set(held)
+    for stretch in user.timeline:
+        if stretch.since is None or stretch.since <= call.answered_at:
+            continue
+        for sku in stretch.skus:
+            if sku not in told:
+                told.add(sku)
+                yield f"  Note: {user.user} holds {sku} only from {_time(stretch.since)} on, after this call."
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def _minutes(count: int) -> str:
+    return f"{count} minute" if count == 1 else f"{count} minutes"
 
 
 def _duration(call: RatedCall) -> str:
@@ -59,9 +106,9 @@ def _duration(call: RatedCall) -> str:
     if call.authorized_s is not None and call.authorized_s < seconds:
         return (
             f"It lasted {seconds} s, but the rater ended it: at most the authorised {call.authorized_s} s"
-            f" are billed, {call.minutes} minutes."
+            f" are billed, {_minutes(call.minutes)}."
         )
-    return f"It lasted {seconds} s = {call.minutes} minutes ({seconds} / 60, rounded up)."
+    return f"It lasted {seconds} s = {_minutes(call.minutes)} ({seconds} / 60, rounded up)."
 
 
 def _segment(call: RatedCall, segment: Segment) -> str:

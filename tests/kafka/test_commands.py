@@ -119,7 +119,7 @@ def test_what_switches_told_of_running_calls(deployment: Deployment, tmp_path: P
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     published = rater("publish", str(file), *at(deployment))
     assert published.exit_code == 3
-    assert f"{file}:2: object missing required field `usage_id`" in published.stderr
+    assert f"{file}:2: usage_id: expected a value, got none" in published.stderr
     assert [json.loads(value)["usage_id"] for value in deployment.values("call-events")] == ["c1", "c2"]
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,18 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 from openpyxl import load_workbook
 
+from rater.core.entitlements import new_user, with_license
 from rater.core.settings import RatingSettings
 from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store, open_reader
 from rater.errors import RaterError
+from rater.exits import Exit
 from rater.export.files import write
-from rater.export.tables import TABLES
+from rater.export.tables import TABLES, table_of
 from rater.formats.deck_csv import read_deck
 from rater.formats.pstn_csv import COLUMNS
 from rater.formats.source import InputFile
 from rater.report.explain import explain
-from tests.world import DECK, GB_SPECIAL, HARARE, NOWHERE, US, World
+from tests.world import DECK, GB_SPECIAL, HARARE, NOWHERE, US, World, at
 
 SETUP = """\
 {"command":"tenant_configured","tenant":"contoso","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD","credits":"enabled"}
@@ -57,7 +60,7 @@ def reader(tmp_path: Path) -> Reader:
 
 
 def export(reader: Reader, what: str, format: str, out: Path) -> Path:
-    table = TABLES[what]
+    table = table_of(reader, what, None)
     write(table, table.rows(reader, None, None), format, str(out))
     return out
 
@@ -100,17 +103,46 @@ def test_debits_and_pools(reader: Reader, tmp_path: Path) -> None:
     assert sum(debit["amount"] for debit in debits) == Decimal("0.04") + Decimal("0.2") + Decimal("0.176")
     (pool,) = map(json.loads, export(reader, "pools", "jsonl", tmp_path / "p.jsonl").read_text().splitlines())
     assert pool["Country"] == "United States (including Puerto Rico)"
-    assert (pool["Total minutes"], pool["Minutes used"], pool["Percent used"]) == (120, 120, "100.0")
+    assert (pool["Total minutes"], pool["Minutes used"], pool["Percent used"]) == (120, 120, 100.0)
 
 
-def test_a_place_that_cannot_be_written(reader: Reader, tmp_path: Path) -> None:
-    """Bad input: one clear error and no half file."""
-    with pytest.raises(RaterError, match="cannot be written"):
-        export(reader, "usage", "csv", tmp_path / "nowhere" / "x.csv")
-    (tmp_path / ".full.csv.part").symlink_to("/dev/full")
-    with pytest.raises(RaterError, match="No space left"):
-        export(reader, "usage", "csv", tmp_path / "full.csv")
-    assert not list(tmp_path.glob(".*.part"))
+def test_excel_has_times_and_numbers(reader: Reader, tmp_path: Path) -> None:
+    """A time can be reckoned with, a share is a number, and the sheet says what it is."""
+    usage = load_workbook(export(reader, "usage", "xlsx", tmp_path / "u.xlsx"))
+    assert usage.sheetnames == ["usage"]
+    started = usage["usage"].cell(2, COLUMNS.index("Start Time") + 1)
+    assert (started.value, started.number_format) == (datetime(2025, 3, 10, 10), 'yyyy-mm-dd"T"hh:mm:ss"Z"')
+    pools = load_workbook(export(reader, "pools", "xlsx", tmp_path / "p.xlsx"))
+    assert pools["pools"].cell(2, 9).value == 100
+    assert pq.read_table(export(reader, "pools", "parquet", tmp_path / "p.parquet"))[
+        "Percent used"
+    ].to_pylist() == [100]
+
+
+def test_balances_count_lots_with_money(reader: Reader, tmp_path: Path) -> None:
+    """What was used up is no lot of `rater show balance` either."""
+    (row,) = map(json.loads, export(reader, "balances", "jsonl", tmp_path / "b.jsonl").read_text().splitlines())
+    assert (row["balance"], row["lots"]) == ("9.584000", 1)
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet", "xlsx"])
+def test_a_place_that_cannot_be_written(reader: Reader, tmp_path: Path, format: str) -> None:
+    """One clear error and no half file: a folder that is not there is a wrong command, a full disk is exit 6."""
+    with pytest.raises(RaterError, match="no such folder") as missing:
+        export(reader, "usage", format, tmp_path / "nowhere" / "x")
+    with pytest.raises(RaterError, match="expected a file, got a folder"):
+        export(reader, "usage", format, tmp_path)
+    (tmp_path / ".full.part").symlink_to("/dev/full")
+    with pytest.raises(RaterError, match="the disk is full, nothing was written") as full:
+        export(reader, "usage", format, tmp_path / "full")
+    assert (missing.value.exit, full.value.exit) == (Exit.USAGE, Exit.DISK_FULL)
+    assert not [*tmp_path.glob("*full*"), *tmp_path.glob(".*")]
+
+
+def test_a_device_is_written_to_and_not_replaced(reader: Reader, tmp_path: Path) -> None:
+    """`--out /dev/null` by root must not make a file of it."""
+    export(reader, "usage", "csv", Path("/dev/null"))
+    assert Path("/dev/null").is_char_device()
 
 
 def lines(*calls: tuple[str, int], country: str = "US", skus: tuple[str, ...] = ("MCOPSTN5", "MCOPSTNPP")) -> str:
@@ -136,9 +168,30 @@ def test_explain_a_call_that_straddles() -> None:
         ((NOWHERE, 60), "US", ("MCOPSTNPP",), "no row of the deck matches the number"),
         ((HARARE, 60), "US", ("MCOEV",), "not debited"),
         ((HARARE, 0), "US", ("MCOPSTNPP",), "not connected"),
+        ((HARARE, 60), "US", ("MCOPSTNPP",), "60 s = 1 minute (60 / 60, rounded up)"),
+        (
+            ("+448441234567", 60),
+            "GB",
+            ("MCOPSTNPP",),
+            "prefix 44844 (United Kingdom (premium)) of rater's own list of",
+        ),
+        (("+448441234567", 60), "GB", ("MCOPSTNPP",), "deck deck-1 has no price for it"),
+        (("+448441234567", 60), "GB", ("MCOPSTNPP",), "add a row of type premium with its prefix to the deck"),
         (("911", 60), "US", ("MCOPSTN1",), "1 min free"),
     ],
 )
 def test_explain(call: tuple[str, int], country: str, skus: tuple[str, ...], said: str) -> None:
     """Issue, explain: every kind of price in words."""
     assert said in lines(call, country=country, skus=skus)
+
+
+def test_explain_a_licence_that_came_later() -> None:
+    """Rules 14, 50: nobody debits a call of 10 March for a licence that is effective from 11 March on, and it is said."""
+    world = World().user("ada", "US")
+    world.assign("ada", "MCOPSTNPP", "2025-03-11")
+    call = world.call(HARARE, 60, "2025-03-10")
+    ada = new_user("ada", "US")
+    assert "holds" not in "\n".join(explain(call, ada))
+    later = with_license(ada, "MCOPSTNPP", at("2025-03-11"), None)
+    note = "Note: ada holds MCOPSTNPP only from 2025-03-11T00:00:00Z on, after this call."
+    assert note in "\n".join(explain(call, later))

@@ -1,0 +1,45 @@
+"""What people ask a store for by name: a tenant, one of its users, a month.  What is not there is refused."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from rater.core.entities import Account
+from rater.embedded.store import Reader
+from rater.errors import RaterError
+from rater.exits import Exit
+
+_PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
+_NAMED_MAX = 10
+
+
+def check_period(text: str | None) -> None:
+    """Raise RaterError for what is no month of a year."""
+    if text is not None and not _PERIOD.fullmatch(text):
+        raise RaterError(f"--period: expected a month as YYYY-MM such as 2025-03, got {text!r}")
+
+
+def known_account(reader: Reader, tenant: str) -> Account:
+    """A tenant as it stands; RaterError names the nearest and the others if there is none of this name."""
+    account = reader.account(tenant)
+    if account is None:
+        known = reader.tenants()
+        there_are = ", ".join(known[:_NAMED_MAX]) + (", ..." if len(known) > _NAMED_MAX else "") or "none"
+        raise RaterError(
+            f"{tenant}: no such tenant in {reader.path}{nearest(tenant, known)}; there are: {there_are}",
+            Exit.FAILED,
+        )
+    return account
+
+
+def check_user(reader: Reader, tenant: str, user: str) -> None:
+    """Raise RaterError for a user that nobody configured and who has no licence; the nearest is named."""
+    known = reader.names("user", tenant)
+    if user not in known:
+        raise RaterError(f"{user}: no such user of {tenant}, and no calls{nearest(user, known)}", Exit.FAILED)
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """The words "did you mean ...?" ...?" if there is a name like it."""
+    found = get_close_matches(name, known, 1)
+    return f"; did you mean {found[0]}?" if found else ""

@@ -1,0 +1,103 @@
+"""Asking a store: what is not there is refused with the nearest name, and what is shown can be pasted."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from rater.cli import build_app
+from rater.core.settings import RatingSettings
+from rater.embedded.gateway import LocalGateway
+from rater.embedded.run import EmbeddedRater
+from rater.embedded.store import Store
+from rater.errors import RaterError
+from rater.exits import Exit
+from rater.formats.source import InputFile
+
+CONFIGURED = (
+    '{{"command":"tenant_configured","tenant":"{0}","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD"}}\n'
+)
+FUNDS = '{"command":"funds_added","tenant":"contoso","id":"f","at":"2025-01-02T00:00:00Z","amount":"10"}\n'
+CALL = (
+    '{{"tenant":"{0}","usage_id":"0123456789abcdef0123456789abcdef","type":"user_in",'
+    '"answered_at":"2025-03-10T10:00:00Z","duration_s":60,"user":"ada"}}\n'
+)
+BROKEN = '{"tenant":"contoso","usage_id":"b","type":"user_in","answered_at":"2025-03-10T10:00:00Z"}\n'
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Two tenants with a call each, and one record that was refused: the third row of a file."""
+    (tmp_path / "setup.jsonl").write_text(CONFIGURED.format("contoso") + CONFIGURED.format("fabrikam") + FUNDS)
+    (tmp_path / "cdrs.jsonl").write_text(CALL.format("contoso") + CALL.format("fabrikam") + BROKEN)
+    opened = Store(tmp_path / "rater.db")
+    rater = EmbeddedRater(opened, RatingSettings(), LocalGateway())
+    rater.take(InputFile(str(tmp_path / "setup.jsonl"), "commands"))
+    rater.take(InputFile(str(tmp_path / "cdrs.jsonl")))
+    opened.close()
+    return tmp_path / "rater.db"
+
+
+def rater(store: Path, line: str) -> Result:
+    return CliRunner().invoke(build_app(), [*line.split(), "--store", str(store)])
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "code"),
+    [
+        ("show balance contos", "contos: no such tenant in", Exit.FAILED),
+        ("export debits --tenant contos", "did you mean contoso?; there are: contoso, fabrikam", Exit.FAILED),
+        ("export pools --period 2025-3", "--period: expected a month as YYYY-MM such as 2025-03", Exit.USAGE),
+        ("export usage --period 2025-13", "got '2025-13'", Exit.USAGE),
+        ("show pools contoso --period 2025-00", "got '2025-00'", Exit.USAGE),
+        ("show calls contoso --user nobody", "nobody: no such user of contoso, and no calls", Exit.FAILED),
+    ],
+)
+def test_what_is_not_there_is_refused(store: Path, line: str, said: str, code: Exit) -> None:
+    """An empty answer would look as if there were nothing to bill."""
+    wrong = rater(store, line).exception
+    assert isinstance(wrong, RaterError)
+    assert said in str(wrong)
+    assert wrong.exit == code
+
+
+def test_a_month_without_calls_is_empty(store: Path) -> None:
+    """That is an answer, and no mistake."""
+    assert rater(store, "export debits --tenant contoso --period 2030-01").exit_code == 0
+
+
+def test_usage_of_several_tenants_says_whose_it_is(store: Path) -> None:
+    """A column before the 20 of the report, but where one tenant was asked for."""
+    both = rater(store, "export usage").stdout.splitlines()
+    assert both[0].startswith("Tenant,UsageId,Call ID,")
+    assert [row.partition(",")[0] for row in both[1:]] == ["contoso", "fabrikam"]
+    assert rater(store, "export usage --tenant contoso").stdout.startswith("UsageId,Call ID,")
+
+
+def test_an_id_is_never_cut(store: Path) -> None:
+    """It can be pasted into `rater explain`, however narrow the screen."""
+    shown = CliRunner().invoke(
+        build_app(), ["show", "calls", "contoso", "--store", str(store)], env={"COLUMNS": "40"}
+    )
+    assert "0123456789abcdef0123456789abcdef" in shown.stdout
+    assert "2025-03-10T10:00:00Z" in shown.stdout
+
+
+def test_a_balance_for_people(store: Path) -> None:
+    """Times as RFC 3339; a lot a line."""
+    shown = rater(store, "show balance contoso").stdout
+    assert "lot f, remaining 10, expires_at 2026-01-02T00:00:00Z" in shown
+    assert "datetime" not in shown
+
+
+def test_a_dead_letter_names_file_and_row(store: Path) -> None:
+    """`cdrs.jsonl:3` is where a clerk looks."""
+    listed = rater(store, "dlq ls").stdout
+    assert "cdrs.jsonl:3" in listed
+    assert "duration_s: expected a value, got none" in listed
+    (letter,) = json.loads(rater(store, "dlq ls --json").stdout)
+    shown = rater(store, f"dlq show {letter['id'][:12]}").stdout
+    assert "cdrs.jsonl:3" in shown
+    assert "{'" not in shown

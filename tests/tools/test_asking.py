@@ -24,7 +24,7 @@ CALL = (
     '{{"tenant":"{0}","usage_id":"0123456789abcdef0123456789abcdef","type":"user_in",'
     '"answered_at":"2025-03-10T10:00:00Z","duration_s":60,"user":"ada"}}\n'
 )
-BROKEN = '{"tenant":"contoso","usage_id":"b","type":"user_in","answered_at":"2025-03-10T10:00:00Z"}\n'
+BROKEN = '{"tenant":"contoso","usage_id":"b","type":"user_in","duration_s":60}\n'
 
 
 @pytest.fixture

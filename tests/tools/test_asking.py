@@ -96,7 +96,7 @@ def test_a_dead_letter_names_file_and_row(store: Path) -> None:
     """`cdrs.jsonl:3` is where a clerk looks."""
     listed = rater(store, "dlq ls").stdout
     assert "cdrs.jsonl:3" in listed
-    assert "duration_s: expected a value, got none" in listed
+    assert "answered_at: expected a value, got none" in listed
     (letter,) = json.loads(rater(store, "dlq ls --json").stdout)
     shown = rater(store, f"dlq show {letter['id'][:12]}").stdout
     assert "cdrs.jsonl:3" in shown

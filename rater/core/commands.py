@@ -85,8 +85,8 @@ def _repeated(account: Account, command: AnyCommand, before: Seen) -> Outcome | 
     if says == before.said:
         return Outcome.DUPLICATE
     message = (
-        f"id {command.id!r} was taken by {before.said!r} at {before.at.isoformat()}, got {says!r};"
-        " nothing was added, give it an id of its own"
+        f"expected an id of its own for {says!r}: {command.id!r} was taken by {before.said!r}"
+        f" at {before.at.isoformat()}; nothing was added"
     )
     return Refusal(Reason.CONFLICTING_DUPLICATE, "id", message)
 

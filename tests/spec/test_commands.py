@@ -82,8 +82,8 @@ def test_other_funds_under_an_id_that_was_taken_are_refused(again: FundsAdded, g
     world.tell(funds("f", "70"))
     world.tell(again)
     message = (
-        f"id 'f' was taken by 'funds_added 70 USD' at 2025-03-02T00:00:00+00:00, got '{got}';"
-        " nothing was added, give it an id of its own"
+        f"expected an id of its own for '{got}': 'f' was taken by 'funds_added 70 USD'"
+        " at 2025-03-02T00:00:00+00:00; nothing was added"
     )
     assert (world.outcome, refused(world)) == (Outcome.CONFLICTING_DUPLICATE, ("conflicting_duplicate", message))
     assert world.balance == "170"
@@ -97,7 +97,9 @@ def test_funds_under_the_id_of_another_command_are_refused(id: str, kind: str) -
     world.tell(funds(id, "70"))
     reason, message = refused(world)
     assert (reason, world.balance) == ("conflicting_duplicate", "100")
-    assert message.startswith(f"id '{id}' was taken by '{kind}' at ")
+    assert message.startswith(
+        f"expected an id of its own for 'funds_added 70 USD': '{id}' was taken by '{kind}' at "
+    )
 
 
 def test_other_commands_under_an_id_that_was_taken_are_duplicates() -> None:

@@ -131,7 +131,7 @@ def unreadable(command: AnyCommand) -> Refusal | None:
             return (
                 _no_country(country)
                 or _bad_amount("recharge.trigger", terms.trigger, zero=True)
-                or _bad_amount("recharge.amount", terms.amount)
+                or _bad_amount("recharge.amount", terms.amount, zero=True)
             )
         case UserConfigured(country=country, outbound_policy=policy):
             return _no_country(country) or _no_policy(policy)
@@ -147,7 +147,11 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
     """Why the command cannot be applied to this tenant, found before anything is changed."""
     account = step.account
     match command:
-        case TenantConfigured(currency=currency) | FundsAdded(currency=currency):
+        case TenantConfigured(currency=currency, recharge=terms):
+            return _other_currency(account, currency) or (
+                _bad_amount("recharge.amount", terms.amount) if terms else None
+            )
+        case FundsAdded(currency=currency):
             return _other_currency(account, currency)
         case PaymentSucceeded(recharge_id=recharge, amount=amount, currency=currency):
             return (

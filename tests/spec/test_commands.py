@@ -136,6 +136,9 @@ def test_a_first_configuration_with_an_amount_that_is_none_is_refused() -> None:
     terms = RechargeSettings(enabled=True, trigger="fifty", amount="100")
     world.tell(TenantConfigured(tenant="fabrikam", id="1", at=BEGINNING, currency="USD", recharge=terms))
     assert refused(world)[0] == "bad_amount"
+    terms = RechargeSettings(enabled=False, trigger="0", amount="0")
+    world.tell(TenantConfigured(tenant="fabrikam", id="2", at=BEGINNING, currency="USD", recharge=terms))
+    assert world.outcome is Outcome.RATED
 
 
 def test_a_policy_that_is_none_is_refused_with_the_twelve() -> None:

@@ -13,7 +13,7 @@ from rater.core.inputs import RateDeck, RateRow
 from rater.core.money import MoneyError, parse_micros
 from rater.errors import RaterError
 from rater.formats.csv_rows import encoding_of, read_rows
-from rater.formats.deck_csv import COLUMNS, read_deck
+from rater.formats.deck_csv import COLUMNS, check_currency, read_deck
 from rater.whole_file import whole_file
 
 PRICE_LIST_COLUMNS = ("Destination Name", "Destination Type", "Country", "Prefix", "Price / min")
@@ -24,6 +24,7 @@ def read_any_deck(path: Path, version: str | None = None, currency: str = "USD")
     """A deck in our own columns, or a price list; RaterError names file, row, column and what was expected."""
     if not _is_price_list(path):
         return read_deck(path, version, currency)
+    check_currency(currency)
     rows = tuple(_rows(path))
     return RateDeck(version=version or path.stem, currency=currency, rows=rows)
 

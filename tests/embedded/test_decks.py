@@ -124,6 +124,17 @@ def test_the_same_decks_again_change_nothing(folder: Path, decks: list[str]) -> 
     assert activations(folder) == before == [read_deck(folder / name).version for name in decks]
 
 
+def test_a_run_that_was_killed_between_two_decks(folder: Path) -> None:
+    """The same command once more goes on where it was: the last deck is in force, and each was put in force once."""
+    both = ("--deck", "old", "--deck", "wrong")
+    rater(folder, "run", "--deck", "wrong")
+    rater(folder, "run", "--deck", "old")  # all that the run with both decks came to
+    for _ in range(2):
+        rater(folder, "run", *both)
+    assert charged(folder, "a") == ("2", [])
+    assert len(activations(folder)) == 1 + 2
+
+
 def test_a_deck_for_everybody_prices_tenants_of_its_currency(folder: Path) -> None:
     """One deck per currency: a tenant in euros never pays the price in dollars; without one the call is free."""
     rater(folder, "run", "--deck", "old")

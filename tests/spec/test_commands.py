@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from rater.core.entities import Seen
 from rater.core.inputs import (
     DeckActivated,
     FundsAdded,
@@ -100,6 +101,14 @@ def test_funds_under_the_id_of_another_command_are_refused(id: str, kind: str) -
     assert message.startswith(
         f"expected an id of its own for 'funds_added 70 USD': '{id}' was taken by '{kind}' at "
     )
+
+
+def test_funds_that_an_older_rater_took() -> None:
+    """It did not remember what a command said: the same id again is a duplicate, as it was then."""
+    world = World()
+    world.engine.memory.entities["seen"][(T, "command/f")] = Seen(at("2025-03-02"))
+    world.tell(funds("f", "70"))
+    assert (world.outcome, world.refusals) == (Outcome.DUPLICATE, [])
 
 
 def test_other_commands_under_an_id_that_was_taken_are_duplicates() -> None:

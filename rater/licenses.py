@@ -1,7 +1,7 @@
 """Licence assignments from a CSV of UPN, SKU and usage country, as commands.
 
 More assigned than purchased is an error that names the licence and the counts; a licence that the catalogue
-does not know is accepted, named, and gives no minutes.
+does not know is accepted, named with its row and what may be meant, and gives no minutes.
 Refuses to know stores.
 """
 
@@ -12,12 +12,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from rater.core.catalogue import sku
-from rater.core.country_names import ISO_COUNTRIES
+from rater.contracts.codec import decode_command
+from rater.core.catalogue import SKUS, sku
+from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.decisions import digest
 from rater.core.inputs import LicenseAssigned
 from rater.errors import RaterError
 from rater.formats.csv_rows import read_rows
+from rater.formats.source import InputFile
+from rater.near import did_you_mean
+from rater.task import Record
 
 COLUMNS = ("UPN", "SKU", "Usage country")
 PURCHASED_COLUMNS = ("SKU", "Purchased")
@@ -28,6 +32,7 @@ class Assignment(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    row: int
     upn: str = Field(min_length=3, max_length=128, pattern="@")
     sku: str = Field(min_length=2, max_length=128)
     country: str
@@ -41,7 +46,7 @@ class Assignment(BaseModel):
     @classmethod
     def _known(cls, country: str) -> str:
         if country.upper() not in ISO_COUNTRIES:
-            raise ValueError(f"expected an ISO 3166-1 alpha-2 country, got {country!r}")
+            raise ValueError(f"expected an ISO 3166-1 alpha-2 country, got {country!r}{meant_country(country)}")
         return country.upper()
 
 
@@ -51,10 +56,7 @@ class Licenses:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.assignments = list(_read(path))
-        self.warnings = [
-            f"{path}: {code}: not in the catalogue; accepted, {count} assigned, it gives no minutes"
-            for code, count in sorted(Counter(a.sku for a in self.assignments if sku(a.sku) is None).items())
-        ]
+        self.warnings = _unknown(path, [(assignment.row, assignment.sku) for assignment in self.assignments])
 
     def check_purchased(self, path: Path) -> None:
         """Raise RaterError when more of a licence is assigned than the file of purchases says."""
@@ -85,6 +87,31 @@ class Licenses:
             )
 
 
+def unknown_in_commands(path: Path) -> list[str]:
+    """A line for each licence that a file of commands assigns and the catalogue does not know."""
+    assigned = []
+    for record in InputFile(str(path), "commands").records():
+        # Most commands of a large file are of other kinds: only these are decoded here.
+        if isinstance(record, Record) and b"license_assigned" in record.raw:
+            command = decode_command(record.raw)
+            if isinstance(command, LicenseAssigned):
+                assigned.append((record.source.offset, command.sku))
+    return _unknown(path, assigned)
+
+
+def _unknown(path: Path, assigned: list[tuple[int, str]]) -> list[str]:
+    """A line for each licence that the catalogue does not know: its first row, how often, what may be meant."""
+    rows: dict[str, list[int]] = {}
+    for row, code in assigned:
+        if sku(code) is None:
+            rows.setdefault(code, []).append(row)
+    return [
+        f"{path}:{found[0]}: {code}: not in the catalogue; accepted, {len(found)} assigned, it gives no minutes"
+        f"{did_you_mean(code, SKUS)}"
+        for code, found in rows.items()
+    ]
+
+
 def _code(text: str) -> str:
     known = sku(text)
     return known.code if known else text.strip().upper()
@@ -94,12 +121,13 @@ def _read(path: Path) -> Iterator[Assignment]:
     seen: dict[tuple[str, str], int] = {}
     for number, cells in read_rows(path, COLUMNS):
         try:
-            assignment = Assignment(upn=cells["UPN"], sku=cells["SKU"], country=cells["Usage country"])
+            assignment = Assignment(row=number, upn=cells["UPN"], sku=cells["SKU"], country=cells["Usage country"])
         except ValidationError as wrong:
             first = wrong.errors()[0]
             column = {"upn": "UPN", "sku": "SKU", "country": "Usage country"}[str(first["loc"][0])]
             message = first["msg"].removeprefix("Value error, ")
-            raise RaterError(f"{path}:{number}: {column}: {message}, got {first['input']!r}") from wrong
+            got = "" if ", got " in message else f", got {first['input']!r}"
+            raise RaterError(f"{path}:{number}: {column}: {message}{got}") from wrong
         key = (assignment.upn, _code(assignment.sku))
         if key in seen:
             raise RaterError(

@@ -11,7 +11,7 @@ from uuid import uuid4
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rater.core.catalogue import SKUS, sku
-from rater.core.country_names import ISO_COUNTRIES
+from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.inputs import (
     IDENTIFIER_LENGTH_MAX,
     FundsAdded,
@@ -24,6 +24,7 @@ from rater.core.money import MICROS_PER_UNIT, MoneyError, parse_micros
 from rater.core.step import RESERVED_TENANTS
 from rater.errors import RaterError
 from rater.metrics import labels
+from rater.near import did_you_mean
 
 #: Rule 61: "a whole number greater than or equal to 50".
 AMOUNT_MIN = 50
@@ -35,7 +36,10 @@ def _amount(text: str) -> str:
     except MoneyError as wrong:
         raise ValueError(str(wrong)) from None
     if micros % MICROS_PER_UNIT or micros < AMOUNT_MIN * MICROS_PER_UNIT:
-        raise ValueError(f"expected a whole amount of at least {AMOUNT_MIN}, got {text}")
+        raise ValueError(
+            f"expected a whole amount of at least {AMOUNT_MIN}, got {text}; that is the minimum of what people type"
+            " (rating rule 61), a file for rater run --commands may say any amount"
+        )
     return text
 
 
@@ -48,7 +52,7 @@ def _currency(code: str) -> str:
 
 def _country(code: str) -> str:
     if code.upper() not in ISO_COUNTRIES:
-        raise ValueError(f"expected an ISO 3166-1 alpha-2 country such as DE, got {code!r}")
+        raise ValueError(f"expected an ISO 3166-1 alpha-2 country such as DE, got {code!r}{meant_country(code)}")
     return code.upper()
 
 
@@ -151,7 +155,8 @@ class Licence(Order):
     @model_validator(mode="after")
     def _fits(self) -> "Licence":
         if sku(self.sku) is None:
-            raise ValueError(f"sku: expected one of {', '.join(sorted(SKUS))}, got {self.sku!r}")
+            meant = did_you_mean(self.sku, SKUS)
+            raise ValueError(f"sku: expected one of {', '.join(sorted(SKUS))}, got {self.sku!r}{meant}")
         if self.effective_from and self.effective_to and self.effective_to <= self.effective_from:
             raise ValueError("effective_to: expected an instant after effective_from")
         if self.remove and (self.country or self.effective_to):

@@ -23,7 +23,7 @@ from rater.formats.source import FORMATS, InputFile
 from rater.instants import read_instant
 from rater.kafka.publish import Message, publish
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
-from rater.licenses import Licenses
+from rater.licenses import Licenses, unknown_in_commands
 from rater.task import Record
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,7 +41,16 @@ Decks = Annotated[list[Path] | None, typer.Option(help="A rate deck in CSV.")]
 Activate = Annotated[
     list[str] | None, typer.Option(help="Put the decks in force for this tenant only (may be given again).")
 ]
-Currency = Annotated[str, typer.Option(help="The currency of the decks.")]
+Again = Annotated[
+    str | None,
+    typer.Option(
+        help="Put a deck in force that another has replaced: a new name for this time, such as rollback-1."
+        " Without it, or with the same name, a deck that was in force before is not put in force again."
+    ),
+]
+Currency = Annotated[
+    str, typer.Option(help="The currency of the decks, ISO 4217: the tenants' whose calls they price.")
+]
 Tenant = Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")]
 Rate = Annotated[int | None, typer.Option(min=1, help="Publish at most so many records a second.")]
 Format = Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")]
@@ -59,6 +68,7 @@ def publish_files(
     at: At = None,
     deck: Decks = None,
     activate: Activate = None,
+    again: Again = None,
     currency: Currency = "USD",
     tenant: Tenant = None,
     format: Format = None,
@@ -68,7 +78,7 @@ def publish_files(
 ) -> None:
     """Publish decks, commands, licences and call-detail records, in this order; publishing twice changes nothing.
 
-    A deck is put in force for every tenant, unless --activate names some.
+    A deck is put in force for every tenant of its currency, unless --activate names some; again only with --again.
 
     Exit 3 if rows of a file could not be read; they are named on standard error and were not published.
 
@@ -78,7 +88,7 @@ def publish_files(
         raise RaterError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
     refused: list[str] = []
     messages = chain(
-        _deck_messages(deck or [], activate or [EVERY_TENANT], currency),
+        deck_messages(deck or [], activate or [EVERY_TENANT], currency, again),
         _command_messages(commands or []),
         _license_messages(licenses or [], tenant, at),
         _call_messages(files or [], tenant, format, refused),
@@ -93,19 +103,21 @@ def publish_files(
         raise typer.Exit(Exit.REFUSED)
 
 
-def _deck_messages(decks: list[Path], owners: list[str], currency: str) -> Iterator[Message]:
-    """The decks, then their activation."""
+def deck_messages(decks: list[Path], owners: list[str], currency: str, again: str | None) -> Iterator[Message]:
+    """The decks, then their activation; its id is the deck's, so that it is a duplicate but for `again`."""
     versions = [read_deck(path, currency=currency) for path in decks]
     for version in versions:
         yield "rate-decks", version.version, encode_input(version)
     for version in versions:
         for owner in owners:
-            command = DeckActivated(tenant=owner, id=f"deck-{version.version}", at=_ALWAYS, version=version.version)
+            id = f"deck-{version.version}-{again}" if again else f"deck-{version.version}"
+            command = DeckActivated(tenant=owner, id=id, at=_ALWAYS, version=version.version)
             yield "commands", owner, encode_input(command)
 
 
 def _command_messages(paths: list[Path]) -> Iterator[Message]:
     for path in paths:
+        _warn(unknown_in_commands(path))
         for record in InputFile(str(path), "commands").records():
             assert isinstance(record, Record), "commands tell of no calls"
             yield _message("commands", record)
@@ -118,8 +130,15 @@ def _license_messages(paths: list[Path], tenant: str | None, at: str | None) -> 
         raise RaterError("--licenses: expected --tenant, whose they are, and --at, from when they are effective")
     instant = read_instant("--at", at)
     for path in paths:
-        for command in Licenses(path).commands(tenant, instant):
+        licenses = Licenses(path)
+        _warn(licenses.warnings)
+        for command in licenses.commands(tenant, instant):
             yield "commands", tenant, encode_input(command)
+
+
+def _warn(lines: list[str]) -> None:
+    for line in lines:
+        typer.echo(f"rater: {line}", err=True)
 
 
 def _call_messages(

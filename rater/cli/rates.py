@@ -13,8 +13,14 @@ from rater.core.inputs import RateDeck
 from rater.exits import Exit
 from rater.instants import read_instant
 from rater.licenses import Licenses
-from rater.rates.lint import lint
-from rater.rates.price_list import published_toll_free, read_any_deck, write_deck
+from rater.rates.lint import Finding, lint
+from rater.rates.price_list import read_any_deck, write_deck
+from rater.rates.toll_free import PUBLISHED, published_toll_free, what_is_priced
+from rater.rates.toll_free import toll_free_elsewhere as elsewhere_row
+from rater.whole_file import whole_file
+
+#: Of each kind of warning; a price list may have hundreds.
+FEW_WARNINGS = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -35,8 +41,22 @@ def import_rates(
         list[Path] | None, typer.Option("--with", help="Another deck whose rows are added, e.g. premium numbers.")
     ] = None,
     with_published_toll_free: Annotated[
-        bool, typer.Option("--with-published-toll-free", help="Add the published inbound toll-free prices.")
+        bool,
+        typer.Option(
+            "--with-published-toll-free",
+            help="Add the inbound toll-free prices that are published, in USD: of calls from"
+            f" {', '.join(PUBLISHED)}; from US and CA by the list's own area codes."
+            "  None is published for other countries, also those that share +1.",
+        ),
     ] = False,
+    toll_free_elsewhere: Annotated[
+        str | None,
+        typer.Option(
+            help="Your own price per minute of toll-free calls from countries without a row, and from withheld"
+            " numbers; without it such calls are rated free with an exception.",
+            metavar="PRICE",
+        ),
+    ] = None,
 ) -> None:
     """Read a price list, check every row, and write it as a deck.
 
@@ -47,8 +67,12 @@ def import_rates(
     for path in more or ():
         rows.extend(read_any_deck(path).rows)
     if with_published_toll_free:
-        rows.extend(published_toll_free())
+        rows.extend(published_toll_free(rows))
+    if toll_free_elsewhere is not None:
+        rows.append(elsewhere_row(toll_free_elsewhere))
     write_deck(RateDeck(version=deck.version, currency=deck.currency, rows=tuple(rows)), out)
+    for sentence in what_is_priced(rows) if with_published_toll_free else ():
+        print(sentence, file=sys.stderr)
     print(f"{out}: {len(rows)} rows; look it over with: rater rates lint {out}", file=sys.stderr)
 
 
@@ -71,16 +95,19 @@ def import_licenses(
     for warning in licenses.warnings:
         print(f"rater: {warning}", file=sys.stderr)
     instant = read_instant("--at", at)
-    with out.open("wb") as commands:
-        commands.writelines(encode_input(command) + b"\n" for command in licenses.commands(tenant, instant))
+    with whole_file(out) as commands:
+        commands.writelines(encode_input(command).decode() + "\n" for command in licenses.commands(tenant, instant))
     print(f"{out}: {len(licenses.assignments)} licences", file=sys.stderr)
 
 
 def lint_rates(
     files: Annotated[list[Path], typer.Argument(help="Decks, or price lists.", metavar="FILE...")],
-    json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help=f"Every warning, not only the first {FEW_WARNINGS} of each kind.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Every finding as JSON on standard output.")] = False,
 ) -> None:
-    """Say what is wrong with a deck; exit 1 if there are errors.
+    """Say what is wrong with a deck: every error, then the warnings by kind; exit 1 if there are errors.
 
     Example: rater rates lint deck.csv
     """
@@ -88,8 +115,22 @@ def lint_rates(
     if json:
         typer.echo(orjson.dumps([{"file": str(path)} | msgspec.to_builtins(finding) for path, finding in found]))
     else:
-        for path, finding in found:
-            row = f":{finding.row}" if finding.row else ""
-            typer.echo(f"{finding.severity}: {path}{row}: {finding.prefix}: {finding.kind}: {finding.message}")
+        _echo(found, every)
     if any(finding.severity == "error" for _, finding in found):
         raise typer.Exit(Exit.FAILED)
+
+
+def _echo(found: list[tuple[Path, Finding]], every: bool) -> None:
+    """Errors first; of each kind of warning the first few, so that nobody has to look for the errors."""
+    kinds: dict[str, list[tuple[Path, Finding]]] = {}
+    for path, finding in found:
+        kinds.setdefault("" if finding.severity == "error" else finding.kind, []).append((path, finding))
+    for kind, group in sorted(kinds.items()):
+        shown = group if every or not kind else group[:FEW_WARNINGS]
+        for path, finding in shown:
+            row = f":{finding.row}" if finding.row else ""
+            typer.echo(f"{finding.severity}: {path}{row}: {finding.prefix}: {finding.kind}: {finding.message}")
+        if left := len(group) - len(shown):
+            typer.echo(f"warning: {kind}: {left} more, {len(group)} in all; see them with --all")
+    errors = len(kinds.get("", []))
+    print(f"errors: {errors}, warnings: {len(found) - errors}", file=sys.stderr)

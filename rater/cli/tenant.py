@@ -18,7 +18,8 @@ from rater.embedded.store import Store
 from rater.exits import Exit
 from rater.instants import read_instant
 from rater.kafka.publish import publish
-from rater.tenant_orders import Change, Funding, Licence, NewTenant, checked
+from rater.near import did_you_mean
+from rater.tenant_orders import AMOUNT_MIN, Change, Funding, Licence, NewTenant, checked
 
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 Id = Annotated[str | None, typer.Option("--id", help="The command's id: the same one again changes nothing.")]
@@ -127,7 +128,9 @@ def configure(
 
 def fund(
     tenant: Tenant,
-    amount: Annotated[str, typer.Argument(help="In the tenant's currency, whole, at least 50.")],
+    amount: Annotated[
+        str, typer.Argument(help=f"In the tenant's currency, whole, at least {AMOUNT_MIN} (rating rule 61).")
+    ],
     currency: Currency = None,
     purchase_order: Annotated[str | None, typer.Option(help="The purchase order that pays.")] = None,
     agreement: Annotated[str | None, typer.Option(help="The agreement that pays.")] = None,
@@ -140,6 +143,8 @@ def fund(
     json: Json = False,
 ) -> None:
     """Add credit, which expires twelve months later.  Give an --id to be able to repeat the command safely.
+
+    The same id with the same amount adds nothing; with another amount, or of another command, it is refused.
 
     Example: rater tenant fund contoso 500 --id invoice-4711
     """
@@ -211,12 +216,14 @@ def _tell(
     try:
         rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
         outcome, refused = rater.tell(command)
+        tenants = opened.tenants()
     finally:
         opened.close()
     _print(command, json)
-    if outcome is Outcome.REJECTED:
+    if outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):
         why = f"{refused.field}: {refused.message}" if refused else "as before, see rater dlq ls"
-        print(f"rater: {command.tenant}: refused: {why}", file=sys.stderr)
+        meant = "" if command.tenant in tenants else did_you_mean(command.tenant, tenants)
+        print(f"rater: {command.tenant}: refused: {why}{meant}", file=sys.stderr)
         raise typer.Exit(Exit.REFUSED)
     print("nothing changed: this id was taken before" if outcome is Outcome.DUPLICATE else "done", file=sys.stderr)
 

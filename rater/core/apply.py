@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from rater.core.calls import call_arrived
-from rater.core.commands import command_arrived, configure_tenant
+from rater.core.commands import command_arrived, command_seen, configure_tenant, unreadable
 from rater.core.entities import Account, Seen
 from rater.core.inputs import AnyCommand, CallRecord, DeckActivated, Source, TenantConfigured
 from rater.core.instants import as_utc
@@ -68,7 +68,9 @@ def apply_command(state: State, rules: Rules, command: AnyCommand, source: Sourc
     step = Step(state, rules, account, source, as_utc(command.at))
     outcome = command_arrived(step, command)
     if isinstance(outcome, Refusal):
-        return reject(state, source, raw, outcome, command.tenant)
+        letter = reject(state, source, raw, outcome, command.tenant)
+        conflict = outcome.reason is Reason.CONFLICTING_DUPLICATE
+        return Applied(Outcome.CONFLICTING_DUPLICATE, letter.outputs) if conflict else letter
     return Applied(outcome, step.finish())
 
 
@@ -118,8 +120,11 @@ def _first_configuration(
     if command.currency is None:
         refused = Refusal(Reason.NOT_CONFIGURED, "currency", "expected the currency of the new tenant, got none")
         return reject(state, source, raw, refused, command.tenant)
+    wrong = unreadable(command)
+    if wrong is not None:
+        return reject(state, source, raw, wrong, command.tenant)
     at = as_utc(command.at)
     step = Step(state, rules, open_account(state, command.tenant, command.currency, at), source, at)
     configure_tenant(step, command, first=True)
-    state.seen_now[(command.tenant, f"command/{command.id}")] = Seen(at)
+    command_seen(step, command)
     return Applied(Outcome.RATED, step.finish())

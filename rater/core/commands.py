@@ -10,6 +10,7 @@ from typing import assert_never
 import msgspec
 
 from rater.core.catalogue import helps, sku
+from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.credit import credit
 from rater.core.entities import Account, Seen
 from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
@@ -39,8 +40,9 @@ from rater.core.passing_time import (
     unrestrict,
     unrestrict_all,
 )
+from rater.core.policies import POLICIES
 from rater.core.reasons import EventKind, Outcome, Reason
-from rater.core.step import Step
+from rater.core.step import NO_TENANT, Step
 
 
 def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:
@@ -49,16 +51,52 @@ def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:
         advance(step, as_utc(command.at))
         _retry(step)
         return Outcome.RATED
-    key = (step.account.tenant, f"command/{command.id}")
-    if step.state.seen(key) is not None:
-        return Outcome.DUPLICATE
-    refused = _refusal(step, command)
+    before = step.state.seen((step.account.tenant, f"command/{command.id}"))
+    if before is not None:
+        return _repeated(step.account, command, before)
+    refused = unreadable(command) or _refusal(step, command)
     if refused is not None:
         return refused
     advance(step, as_utc(command.at))
     _apply(step, command)
-    step.state.seen_now[key] = Seen(step.at)
+    command_seen(step, command)
     return Outcome.RATED
+
+
+def command_seen(step: Step, command: AnyCommand) -> None:
+    """Remember that the command was taken, and what it said."""
+    step.state.seen_now[(step.account.tenant, f"command/{command.id}")] = Seen(
+        step.at, _said(step.account, command)
+    )
+
+
+def _repeated(account: Account, command: AnyCommand, before: Seen) -> Outcome | Refusal:
+    """The id was taken before.  Money that says something else is refused, so that none is lost without a word.
+
+    `at` may differ: who repeats a command because the answer was lost says a new time.  Other commands may say
+    what they like: agents repeat the gateway's answers under their ids.
+    """
+    if not isinstance(command, FundsAdded) or before.said is None:
+        return Outcome.DUPLICATE
+    wrong = unreadable(command)
+    if wrong is not None:
+        return wrong
+    says = _said(account, command)
+    if says == before.said:
+        return Outcome.DUPLICATE
+    message = (
+        f"expected an id of its own for {says!r}: {command.id!r} was taken by {before.said!r}"
+        f" at {before.at.isoformat()}; nothing was added"
+    )
+    return Refusal(Reason.CONFLICTING_DUPLICATE, "id", message)
+
+
+def _said(account: Account, command: AnyCommand) -> str:
+    """What a command said, in short; see Seen."""
+    kind = str(type(command).__struct_config__.tag)
+    if not isinstance(command, FundsAdded):
+        return kind
+    return f"{kind} {format_micros(parse_micros(command.amount))} {command.currency or account.currency}"
 
 
 def _apply(step: Step, command: AnyCommand) -> None:
@@ -85,26 +123,46 @@ def _apply(step: Step, command: AnyCommand) -> None:
             assert_never(command)
 
 
-def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
-    """Why the command cannot be applied, found before anything is changed."""
-    account = step.account
+def unreadable(command: AnyCommand) -> Refusal | None:
+    """Why no tenant could be told this: an amount, a country or a policy that is none."""
     match command:
-        case TenantConfigured(currency=currency) if currency is not None and currency != account.currency:
-            return _other_currency(account, currency)
-        case TenantConfigured(recharge=RechargeSettings(trigger=trigger, amount=amount)):
-            return _bad_amount("recharge.trigger", trigger, zero=True) or _bad_amount("recharge.amount", amount)
-        case FundsAdded(currency=currency) if currency is not None and currency != account.currency:
-            return _other_currency(account, currency)
+        case TenantConfigured(country=country, recharge=terms):
+            terms = terms or RechargeSettings()
+            return (
+                _no_country(country)
+                or _bad_amount("recharge.trigger", terms.trigger, zero=True)
+                or _bad_amount("recharge.amount", terms.amount, zero=True)
+            )
+        case UserConfigured(country=country, outbound_policy=policy):
+            return _no_country(country) or _no_policy(policy)
+        case LicenseAssigned(country=country) | LicenseRemoved(country=country):
+            return _no_country(country)
         case FundsAdded(amount=amount):
             return _bad_amount("amount", amount)
-        case PaymentSucceeded(currency=currency) if currency is not None and currency != account.currency:
+        case _:
+            return None
+
+
+def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
+    """Why the command cannot be applied to this tenant, found before anything is changed."""
+    account = step.account
+    match command:
+        case TenantConfigured(currency=currency, recharge=terms):
+            return _other_currency(account, currency) or (
+                _bad_amount("recharge.amount", terms.amount) if terms else None
+            )
+        case FundsAdded(currency=currency):
             return _other_currency(account, currency)
-        case PaymentSucceeded(recharge_id=recharge, amount=amount):
-            return _no_such_recharge(account, recharge) or _other_amount(account, amount)
+        case PaymentSucceeded(recharge_id=recharge, amount=amount, currency=currency):
+            return (
+                _other_currency(account, currency)
+                or _no_such_recharge(account, recharge)
+                or _other_amount(account, amount)
+            )
         case PaymentFailed(recharge_id=recharge):
             return _no_such_recharge(account, recharge)
-        case DeckActivated(version=version) if version not in step.rules.tariffs:
-            return Refusal(Reason.UNKNOWN_DECK, "version", f"expected a published deck, got {version!r}")
+        case DeckActivated(version=version):
+            return _no_such_deck(step, version)
         case _:
             return None
 
@@ -294,7 +352,38 @@ def _bad_amount(field: str, text: str | None, *, zero: bool = False) -> Refusal 
     return None
 
 
-def _other_currency(account: Account, currency: str) -> Refusal:
+def _no_country(code: str | None) -> Refusal | None:
+    """Refuse what looks like a country and is none: UK's users would have no domestic calls and no minutes."""
+    if code is None or code in ISO_COUNTRIES:
+        return None
+    return Refusal(
+        Reason.MALFORMED, "country", f"expected an ISO 3166-1 alpha-2 country, got {code!r}{meant_country(code)}"
+    )
+
+
+def _no_policy(name: str | None) -> Refusal | None:
+    """Refuse a policy that is not one of rule 24's twelve: as the default it would allow every call."""
+    if name is None or name in POLICIES:
+        return None
+    message = f"expected one of {', '.join(sorted(POLICIES))}; got {name!r}"
+    return Refusal(Reason.MALFORMED, "outbound_policy", message)
+
+
+def _no_such_deck(step: Step, version: str) -> Refusal | None:
+    """A deck must be published; one tenant's must be in its currency, everybody's is for tenants of its own."""
+    account, tariff = step.account, step.rules.tariffs.get(version)
+    if tariff is None:
+        return Refusal(Reason.UNKNOWN_DECK, "version", f"expected a published deck, got {version!r}")
+    if account.tenant == NO_TENANT or tariff.currency == account.currency:
+        return None
+    expected = f"expected a deck in the tenant's currency {account.currency}"
+    message = f"{expected}, got deck {version!r} in {tariff.currency}"
+    return Refusal(Reason.CURRENCY_MISMATCH, "version", message)
+
+
+def _other_currency(account: Account, currency: str | None) -> Refusal | None:
+    if currency is None or currency == account.currency:
+        return None
     message = f"expected the tenant's currency {account.currency}, got {currency}"
     return Refusal(Reason.CURRENCY_MISMATCH, "currency", message)
 

@@ -80,6 +80,12 @@ def country_of_name(name: str) -> str | None:
     return None
 
 
+def meant_country(code: str) -> str:
+    """A question for who wrote this instead of a code, such as "; did you mean GB?" for UK; empty if unclear."""
+    meant = code.upper() if code.upper() in ISO_COUNTRIES else country_of_name(code)
+    return f"; did you mean {meant}?" if meant else ""
+
+
 def country_name(code: str) -> str:
     """The name of a country for people; the code itself when it is not one."""
     return _NAMES.get(code, code)

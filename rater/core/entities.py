@@ -176,10 +176,15 @@ class LiveCall(msgspec.Struct, frozen=True, gc=False):
     lots: tuple[Share, ...] = ()
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """A command or a dead letter that was taken: the same one again changes nothing."""
+class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A command or a dead letter that was taken: the same one again changes nothing.
+
+    `said` is what a command said, in short: "funds_added 70.5 USD", of other commands the kind alone; None for a
+    dead letter, and where a rater that did not remember it yet took the command.
+    """
 
     at: datetime
+    said: str | None = None
 
 
 Entity = Account | User | Holders | PoolMonth | Restricted | LiveCall | Seen

@@ -101,11 +101,11 @@ class EventKind(ClosedList):
 class Reason(ClosedList):
     """Why a record or a command was refused.  A refusal changes nothing and loses nothing."""
 
-    MALFORMED = "malformed"  # the bytes are not a record of this contract: wrong type, missing field, not JSON
+    MALFORMED = "malformed"  # not a record of this contract: wrong type, missing field, no such country, not JSON
     DUPLICATE_KEY = "duplicate_key"  # a JSON object says the same field twice
     TOO_LARGE = "too_large"  # the record is larger than any real one
     UNKNOWN_TENANT = "unknown_tenant"  # nobody configured this tenant yet
-    CONFLICTING_DUPLICATE = "conflicting_duplicate"  # this id and version were rated with other content
+    CONFLICTING_DUPLICATE = "conflicting_duplicate"  # this id was taken before with other content: a call, or money
     NEGATIVE_DURATION = "negative_duration"  # a call cannot last less than nothing
     IMPOSSIBLE_DURATION = "impossible_duration"  # longer than the time between its start and its end
     ENDS_BEFORE_START = "ends_before_start"  # the end lies before the start

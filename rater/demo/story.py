@@ -22,7 +22,8 @@ from rater.embedded.run import EmbeddedRater, Summary
 from rater.embedded.store import Store
 from rater.formats.source import InputFile
 from rater.generate import Spec, generate_calls, generate_commands
-from rater.rates.price_list import published_toll_free, read_any_deck, write_deck
+from rater.rates.price_list import read_any_deck, write_deck
+from rater.rates.toll_free import published_toll_free
 
 _events = msgspec.json.Decoder(AccountEvent)
 #: A real price list, used when it is there; a plain clone has the bundled deck.
@@ -73,7 +74,7 @@ def prepare_deck(folder: Path) -> tuple[Path, str]:
         return deck_path, f"the bundled demo deck, {len(bundled.rows)} invented prices"
     deck = read_any_deck(PRICE_LIST)
     special = tuple(row for row in bundled.rows if row.type in ("premium", "unsupported"))
-    rows = (*deck.rows, *special, *published_toll_free())
+    rows = (*deck.rows, *special, *published_toll_free(deck.rows))
     write_deck(msgspec.structs.replace(deck, rows=rows), deck_path)
     return deck_path, f"a real price list of {len(deck.rows):,} prefixes, with premium and toll-free rows"
 

@@ -21,7 +21,7 @@ from rater.core.money import parse_micros
 from rater.core.outputs import AccountEvent, Debit, RechargeRequest, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
-from rater.core.step import EVERY_TENANT, Rules
+from rater.core.step import EVERY_TENANT, NO_TENANT, Rules
 from rater.core.tariff import Tariffs
 from rater.embedded.call_desk import CallDesk
 from rater.embedded.gateway import PaymentGateway
@@ -78,6 +78,8 @@ class EmbeddedRater:
         self.store = store
         self.summary = Summary()
         self._rules = Rules(settings, Tariffs())
+        #: Decks that were published by this process, in order.
+        self._given: list[str] = []
         self._gateway = gateway
         self._metrics = metrics
         self._note = note
@@ -96,11 +98,31 @@ class EmbeddedRater:
         """Keep a version of a rate deck for ever."""
         self.store.publish(deck)
         self._rules.tariffs.publish(deck)
+        self._given.append(deck.version)
 
     def activate(self, version: str) -> None:
-        """Price every tenant's calls with this deck, unless a tenant has one of its own."""
-        command = DeckActivated(tenant=EVERY_TENANT, id=f"deck-{version}", at=_ALWAYS, version=version)
+        """Price calls of every tenant of the deck's currency with it, unless a tenant has a deck of its own.
+
+        Nothing happens when it is in force already, so that a run can be repeated; a deck that another one has
+        replaced since is put in force again, under a new id.
+        """
+        everybody = self.store.account(NO_TENANT)
+        activated = [known for since, known in everybody.decks if since is None] if everybody else []
+        if self._stays(version, activated):
+            return
+        times = activated.count(version)
+        id = f"deck-{version}-{times + 1}" if times else f"deck-{version}"
+        command = DeckActivated(tenant=EVERY_TENANT, id=id, at=_ALWAYS, version=version)
         self._batches(_records_of([command], "decks"))
+
+    def _stays(self, version: str, activated: list[str]) -> bool:
+        """Whether the deck that is in force for the currency of this one is this one, or is to replace it again."""
+        tariffs, given = self._rules.tariffs, self._given
+        currency = tariffs[version].currency
+        in_force = next((known for known in reversed(activated) if tariffs[known].currency == currency), None)
+        # Of several decks that a run is given the last stays in force when the run is repeated.
+        replaced = in_force in given and version in given[: given.index(in_force)]
+        return in_force == version or replaced
 
     def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
         """Rate what is new in a source."""

@@ -27,6 +27,7 @@ from rater.embedded.call_tables import (
 )
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
+from rater.errors import RaterError
 from rater.task import Batch
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -148,10 +149,16 @@ class Store(Reader):
         self._lock.close()
 
     def publish(self, deck: RateDeck) -> None:
-        """Keep a version of a rate deck; a version is never changed."""
-        self._connection.execute(
-            "INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, msgspec.json.encode(deck))
-        )
+        """Keep a version of a rate deck; a version is never changed.
+
+        Raises RaterError instead of writing one that `decks` could not read: nobody could open the store again.
+        """
+        value = msgspec.json.encode(deck)
+        try:
+            _deck_decoder.decode(value)
+        except msgspec.ValidationError as wrong:
+            raise RaterError(f"rate deck {deck.version}: {wrong}; nothing was written") from wrong
+        self._connection.execute("INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, value))
 
     def known_calls(self) -> list[tuple[str, KnownCalls]]:
         """What was kept of each tenant's running calls."""

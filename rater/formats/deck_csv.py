@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from rater.core.country_names import ISO_COUNTRIES
-from rater.core.inputs import RateDeck, RateRow
+from rater.core.inputs import Currency, RateDeck, RateRow
 from rater.core.money import MoneyError, parse_micros
 from rater.errors import RaterError
 from rater.formats.csv_rows import read_rows
@@ -32,15 +32,31 @@ _WHOLE_NUMBERS = ("increment_first_s", "increment_next_s")
 
 
 def read_deck(path: Path, version: str | None = None, currency: str = "USD") -> RateDeck:
-    """The deck of a file; its version, where none is given, is a hash of its content.
+    """The deck of a file; its version, where none is given, is a hash of its rows and, but for USD, its currency.
 
-    Raises RaterError naming file, row, column and what was expected.
+    Raises RaterError naming file, row, column and what was expected, or that the currency is none.
     """
+    check_currency(currency)
     rows = tuple(_row(path, number, cells) for number, cells in read_rows(path, COLUMNS))
     if not rows:
         raise RaterError(f"{path}: expected at least one rate, got none")
-    version = version or blake2b(msgspec.msgpack.encode(rows), digest_size=6).hexdigest()
-    return RateDeck(version=version, currency=currency, rows=rows)
+    return RateDeck(version=version or _version(rows, currency), currency=currency, rows=rows)
+
+
+def _version(rows: tuple[RateRow, ...], currency: str) -> str:
+    """The same prices in two currencies are two decks; USD is left out, as it was before others were told apart."""
+    content = rows if currency == "USD" else (currency, rows)
+    return blake2b(msgspec.msgpack.encode(content), digest_size=6).hexdigest()
+
+
+def check_currency(currency: str) -> None:
+    """Raise RaterError unless this is a currency of the contract: a deck of another could not be read again."""
+    try:
+        msgspec.convert(currency, Currency)
+    except msgspec.ValidationError as wrong:
+        raise RaterError(
+            f"currency of the rate deck: expected three capital letters of ISO 4217 such as USD, got {currency!r}"
+        ) from wrong
 
 
 def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:

@@ -2,7 +2,7 @@
 
 The list has `Destination Name, Destination Type, Country, Prefix, Price / min`; mixed and non-geographic
 destinations become landline, which is what they are priced like.
-Refuses to know toll-free prices, which such lists do not have, except the published ones of rating-rules 3.5.
+Refuses to know toll-free prices, which such lists do not have: see `toll_free`.
 """
 
 import csv
@@ -13,51 +13,25 @@ from rater.core.inputs import RateDeck, RateRow
 from rater.core.money import MoneyError, parse_micros
 from rater.errors import RaterError
 from rater.formats.csv_rows import encoding_of, read_rows
-from rater.formats.deck_csv import COLUMNS, read_deck
+from rater.formats.deck_csv import COLUMNS, check_currency, read_deck
+from rater.whole_file import whole_file
 
 PRICE_LIST_COLUMNS = ("Destination Name", "Destination Type", "Country", "Prefix", "Price / min")
 _TYPES = {"mobile": "mobile", "landline": "landline", "mixed": "landline", "non-geographic": "landline"}
-#: Inbound toll-free prices by where the call comes from (rating-rules 3.5); `*` is the dearest of them.
-_PUBLISHED_TOLL_FREE = (
-    ("1", "US", "0.022"),
-    ("44", "GB", "0.029"),
-    ("49", "DE", "0.175"),
-    ("39", "IT", "0.3415"),
-    ("34", "ES", "0.22"),
-    ("61", "AU", "0.175"),
-    ("86", "CN", "0.3168"),
-    ("65", "SG", "0.065"),
-    ("852", "HK", "0.0672"),
-    ("*", None, "0.3415"),
-)
 
 
 def read_any_deck(path: Path, version: str | None = None, currency: str = "USD") -> RateDeck:
     """A deck in our own columns, or a price list; RaterError names file, row, column and what was expected."""
     if not _is_price_list(path):
         return read_deck(path, version, currency)
+    check_currency(currency)
     rows = tuple(_rows(path))
     return RateDeck(version=version or path.stem, currency=currency, rows=rows)
 
 
-def published_toll_free() -> tuple[RateRow, ...]:
-    """The toll-free rows that are published beside the list."""
-    return tuple(
-        RateRow(
-            direction="toll_free_inbound",
-            prefix=prefix,
-            destination=f"Toll-free from {country or 'anywhere'}",
-            country=country,
-            type="toll_free",
-            price_per_minute=price,
-        )
-        for prefix, country, price in _PUBLISHED_TOLL_FREE
-    )
-
-
 def write_deck(deck: RateDeck, path: Path) -> None:
-    """Write the deck in our own columns."""
-    with path.open("w", encoding="utf-8", newline="") as out:
+    """Write the deck in our own columns; RaterError if it cannot be written, and then nothing is left of it."""
+    with whole_file(path) as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in deck.rows:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from rater.core.country_names import ISO_COUNTRIES
 from rater.core.money import parse_micros
+from rater.core.policies import POLICIES
 from rater.core.reasons import EventKind, Outcome, Pocket
 
 #: Events that a scenario may expect; others are told too, but are not part of the format.
@@ -47,6 +48,12 @@ def _currency(value: Any) -> Any:
     return value
 
 
+def _policy(value: str) -> str:
+    if value not in POLICIES:
+        raise ValueError(f"expected one of {', '.join(sorted(POLICIES))}, got {value!r}")
+    return value
+
+
 def _known_event(value: str) -> str:
     if value not in EXPECTED_EVENTS:
         raise ValueError(f"expected one of {', '.join(EXPECTED_EVENTS)}, got {value!r}")
@@ -57,6 +64,7 @@ Money = Annotated[str, BeforeValidator(_amount), AfterValidator(_checked_amount)
 Name = Annotated[str, BeforeValidator(_identifier), Field(min_length=1)]
 Country = Annotated[str, BeforeValidator(_country)]
 Currency = Annotated[str, BeforeValidator(_currency)]
+Policy = Annotated[str, AfterValidator(_policy)]
 EventName = Annotated[str, AfterValidator(_known_event)]
 Instant = AwareDatetime
 
@@ -104,7 +112,7 @@ class User(_Part):
     id: Name
     country: Country | None = None
     licenses: tuple[Name | DatedLicense, ...] = ()
-    outbound_policy: str | None = None
+    outbound_policy: Policy | None = None
 
 
 class Fund(_Part):

@@ -6,14 +6,32 @@ In the deck of the fixtures a minute costs: US 0.01, London 0.05, Harare 0.2, Ja
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from rater.core.inputs import DeckActivated
 from rater.core.mediation import Refusal
+from rater.core.step import EVERY_TENANT
+from rater.formats.deck_csv import read_deck
 from rater.switching.authorize import authorize
 from rater.switching.funding import Reserved
 from rater.switching.reasons import ALLOWS, Why
 from tests.agents.switch import A_DAY, NOON, may, question
-from tests.world import GB_PREMIUM, GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, US, World, at
+from tests.world import (
+    BEGINNING,
+    DECK,
+    GB_PREMIUM,
+    GB_SPECIAL,
+    HARARE,
+    JAMAICA,
+    LONDON,
+    NOWHERE,
+    PARIS,
+    ROME,
+    US,
+    World,
+    at,
+)
 
 BRIDGE = "+12065550199"
 
@@ -255,6 +273,14 @@ def test_no_call_at_all(call: dict[str, str | None], field: str) -> None:
     refused = authorize(world.engine.memory, world.engine.rules, asked, at(NOON))
     assert isinstance(refused, Refusal)
     assert refused.field == field
+
+
+def test_everybodys_deck_in_another_currency() -> None:
+    """Rule 48: as without a deck, the call has no price; it is not waited for."""
+    world = World(deck=False).user("ada", "US", "MCOPSTNPP")
+    world.engine.publish(msgspec.structs.replace(read_deck(DECK, version="euro"), currency="EUR"))
+    world.tell(DeckActivated(tenant=EVERY_TENANT, id="euro", at=BEGINNING, version="euro"))
+    assert may(world, US) == ("not_priced", A_DAY)
 
 
 def test_a_deck_that_is_not_read_yet() -> None:

@@ -131,7 +131,7 @@ def test_an_export_in_utf_16(folder: Path, encoding: str, compressed: bool) -> N
     (folder / "deck.csv").write_bytes(("\ufeff" + DECK.read_text()).encode(encoding))
     assert run(folder, "usage.csv")["debited"] == {"USD": "0.4"}
     assert open_reader(folder / "rater.db").rated_calls("\u010d\u20ac")
-    assert run(folder, "usage.csv")["records"] == 0 + 1
+    assert run(folder, "usage.csv")["records"] == 0
 
 
 @pytest.mark.parametrize("shape", ["page", "array", "lines"])
@@ -152,7 +152,7 @@ def test_standard_input_and_gzip(folder: Path) -> None:
     """A compressed export on standard input is rated; the same again is all duplicates."""
     packed = gzip.compress("\n".join([HEADER, row("a"), row("b")]).encode())
     assert run(folder, "-", stdin=packed)["outcomes"]["rated"] == 5 + 2
-    assert run(folder, "-", stdin=packed)["outcomes"] == {"duplicate": 2 + 1}
+    assert run(folder, "-", stdin=packed)["outcomes"] == {"duplicate": 2}
 
 
 def test_a_file_twice_changes_nothing(folder: Path) -> None:
@@ -161,10 +161,10 @@ def test_a_file_twice_changes_nothing(folder: Path) -> None:
     usage.write_text("\n".join([HEADER, row("a"), row("b")]) + "\n")
     run(folder, "usage.csv")
     before = tables(folder / "rater.db")
-    assert run(folder, "usage.csv")["records"] == 0 + 1
+    assert run(folder, "usage.csv")["records"] == 0
     assert tables(folder / "rater.db") == before
     usage.write_text(usage.read_text() + row("c") + "\n")
-    assert run(folder, "usage.csv")["outcomes"] == {"duplicate": 1, "rated": 1}
+    assert run(folder, "usage.csv")["outcomes"] == {"rated": 1}
 
 
 def test_another_file_of_the_same_name(folder: Path) -> None:
@@ -173,7 +173,7 @@ def test_another_file_of_the_same_name(folder: Path) -> None:
     usage.write_text("\n".join([HEADER, row("a"), row("b")]) + "\n")
     run(folder, "usage.csv")
     usage.write_text("\n".join([HEADER, row("z"), row("b")]) + "\n")
-    assert run(folder, "usage.csv")["outcomes"] == {"duplicate": 1 + 1, "rated": 1}
+    assert run(folder, "usage.csv")["outcomes"] == {"duplicate": 1, "rated": 1}
 
 
 def test_a_folder(folder: Path) -> None:
@@ -439,4 +439,4 @@ def test_a_store_of_an_older_version(folder: Path) -> None:
         connection.execute("PRAGMA user_version=1")
     (folder / "again.csv").write_text("\n".join([HEADER, row("b"), row("c")]) + "\n")
     outcomes = run(folder, "again.csv")["outcomes"]
-    assert (outcomes["rated"], outcomes["duplicate"]) == (1, 1 + 1)
+    assert (outcomes["rated"], outcomes["duplicate"]) == (1, 1)

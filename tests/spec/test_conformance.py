@@ -137,6 +137,12 @@ def test_one_bad_file_among_others(folder: Path) -> None:
         ("currency: USD", "currency: DOLLAR", 3, "expected an ISO 4217 code such as USD, got 'DOLLAR'"),
         ("country: US", "country: NO", 5, 'write "NO"'),
         ("country: US", "country: USA", 5, "expected an ISO 3166-1 alpha-2 code such as US, got 'USA'"),
+        (
+            "id: ada,",
+            "id: ada, outbound_policy: PSTNDisabled,",
+            5,
+            "expected one of DialoutCPCDisabledPSTNDomestic, ",
+        ),
         ("users:", "users:\n  - {id: ada}", 1, "users: expected every user once, got 'ada' again"),
         ("from: 2025-03-01T00:00:00Z}", "from: 2025-03-01T00:00:00Z, to: 2025-02-01T00:00:00Z}", 5, "after `from`"),
         ("scenario: one", f"scenario: {'[' * 5000}{']' * 5000}\nother: one", 1, "nested too deeply"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rater.errors import RaterError
-from rater.licenses import Licenses
+from rater.licenses import Licenses, unknown_in_commands
 from tests.world import at
 
 USERS = "UPN,SKU,Usage country\nAda@contoso.example,MCOPSTN1,us\nada@contoso.example,MCOPSTNPP,US\nbob@c.example,X9,GB\n"
@@ -28,7 +28,29 @@ def test_assignments_become_commands(tmp_path: Path) -> None:
     ]
     assert commands == list(licenses.commands("contoso", at("2025-03-01")))
     assert len(licenses.warnings) == 1
-    assert "X9: not in the catalogue" in licenses.warnings[0]
+    assert licenses.warnings[0] == (
+        f"{licenses.path}:4: X9: not in the catalogue; accepted, 1 assigned, it gives no minutes"
+    )
+
+
+def test_a_misspelt_licence(tmp_path: Path) -> None:
+    """New-user trial: its first row, how often it is assigned, and which one is meant."""
+    rows = "UPN,SKU,Usage country\nann@c.example,MCOPSTN1,US\nbob@c.example,MCOPSNT1,US\ncy@c.example,MCOPSNT1,US\n"
+    licenses = Licenses(file(tmp_path, rows))
+    said = ":3: MCOPSNT1: not in the catalogue; accepted, 2 assigned, it gives no minutes; did you mean MCOPSTN1?"
+    assert licenses.warnings == [f"{licenses.path}{said}"]
+
+
+def test_a_misspelt_licence_in_a_file_of_commands(tmp_path: Path) -> None:
+    """The same line, where commands are published."""
+    commands = [
+        f'{{"command":"license_assigned","tenant":"contoso","id":"{sku}","at":"2025-01-01T00:00:00Z","user":"ada",'
+        f'"sku":"{sku}"}}\n'
+        for sku in ("MCOPSTN1", "MCOPSTN_PAGY_1")
+    ]
+    path = file(tmp_path, "".join(commands), "setup.jsonl")
+    said = "not in the catalogue; accepted, 1 assigned, it gives no minutes; did you mean MCOPSTN_PAYG_1?"
+    assert unknown_in_commands(path) == [f"{path}:2: MCOPSTN_PAGY_1: {said}"]
 
 
 def test_more_assigned_than_purchased(tmp_path: Path) -> None:
@@ -45,6 +67,10 @@ def test_more_assigned_than_purchased(tmp_path: Path) -> None:
         (",MCOPSTN1,US", "2: UPN"),
         ("ada,MCOPSTN1,US", "2: UPN"),
         ("ada@c.example,MCOPSTN1,Narnia", "2: Usage country: expected an ISO"),
+        (
+            "ada@c.example,MCOPSTN1,UK",
+            "2: Usage country: expected an ISO 3166-1 alpha-2 country, got 'UK'; did you mean GB?",
+        ),
         ("ada@c.example,,US", "2: SKU"),
         ("ada@c.example,MCOPSTN5,US\nADA@c.example,MCOPSTN_5,US", "3: expected once"),
     ],

@@ -1,14 +1,20 @@
 """Price lists into decks, and what is wrong with a deck."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from rater.core.inputs import RateDeck, RateRow
 from rater.core.tariff import Tariff
 from rater.errors import RaterError
 from rater.formats.deck_csv import read_deck
 from rater.rates.lint import lint
-from rater.rates.price_list import published_toll_free, read_any_deck, write_deck
+from rater.rates.price_list import read_any_deck, write_deck
+from rater.rates.toll_free import published_toll_free, toll_free_elsewhere, what_is_priced
 from tests.world import DECK, at
 
 PRICE_LIST = "Destination Name,Destination Type,Country,Prefix,Price / min\r\n"
@@ -39,10 +45,106 @@ def test_the_real_price_list(shared: Path, tmp_path: Path) -> None:
         assert rate is None or not rate.priced
 
 
-def test_published_toll_free_prices() -> None:
-    """Table 3.5: from the US 0.022, from anywhere not listed the dearest."""
-    prices = {row.prefix: row.price_per_minute for row in published_toll_free()}
-    assert (prices["1"], prices["39"], prices["*"]) == ("0.022", "0.3415", "0.3415")
+def from_toll_free(rows: tuple[RateRow, ...], calling: str | None) -> str | None:
+    """What a minute of a toll-free call from a number costs."""
+    rate = Tariff(RateDeck(version="v", currency="USD", rows=rows)).from_toll_free(calling, at("2025-10-15"))
+    return rate and rate.price_text
+
+
+@pytest.mark.parametrize(
+    ("calling", "price"),
+    [
+        ("+12065550100", "0.022"),  # Seattle
+        ("+19075550100", "0.022"),  # Alaska
+        ("+14165550100", "0.022"),  # Toronto
+        ("+390612345678", "0.3415"),
+        ("+18765550100", None),  # Jamaica shares +1, and has no published price (rule 42)
+        ("+17875550100", None),  # nor has Puerto Rico
+        ("+18095550100", None),  # nor the Dominican Republic
+        ("+263242700000", None),
+        (None, None),
+    ],
+)
+def test_published_toll_free_prices(shared: Path, calling: str | None, price: str | None) -> None:
+    """Rule 42, table 3.5: callers from countries whose price is published pay that; nobody else's is invented."""
+    deck = read_any_deck(shared / "data" / "acs-pstn-rates-2025-10-15.csv")
+    rows = published_toll_free(deck.rows)
+    assert from_toll_free(rows, calling) == price
+    assert from_toll_free((*rows, toll_free_elsewhere("0.35")), calling) == (price or "0.35")
+
+
+def test_a_root_of_plus_one_is_no_area_code() -> None:
+    """A row for 1 would be Jamaica's price too; the person is told which rows are missing."""
+    root = RateRow(direction="outbound", prefix="1", destination="US", country="US", type="landline", price_per_minute="1")  # fmt: skip
+    rows = published_toll_free([root, msgspec.structs.replace(root, prefix="1416", country="CA")])
+    assert (from_toll_free(rows, "+12065550100"), from_toll_free(rows, "+14165550100")) == (None, "0.022")
+    said = list(what_is_priced(rows))
+    assert said[0].startswith("toll-free: the list has no area code of +1 with the country US")
+    assert said[1] == "toll-free: 1 area codes of CA are priced"
+    assert "price them with --toll-free-elsewhere" in said[2]
+
+
+@pytest.mark.parametrize("price", ["-1", "free", "0.1234567"])
+def test_a_price_for_elsewhere_that_is_none(price: str) -> None:
+    """Which option, and what was expected."""
+    with pytest.raises(RaterError, match="--toll-free-elsewhere: expected"):
+        toll_free_elsewhere(price)
+
+
+def rater(*words: object, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    ran = subprocess.run(
+        [sys.executable, "-m", "rater", *map(str, words)], capture_output=True, text=True, check=False, cwd=cwd
+    )
+    assert ran.returncode == code, ran.stderr
+    assert "Traceback" not in ran.stderr
+    return ran
+
+
+USERS = "UPN,SKU,Usage country\nada@contoso.example,MCOPSTN1,US\n"
+LICENSES = ("licenses", "users.csv", "--tenant", "contoso", "--at", "2025-03-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("words", [("rates", DECK), LICENSES])
+def test_an_import_that_finds_no_room(tmp_path: Path, words: tuple[object, ...]) -> None:
+    """One clear line, exit 6; the device that was named is still one."""
+    (tmp_path / "users.csv").write_text(USERS)
+    full = rater("import", *words, "--out", "/dev/full", cwd=tmp_path, code=6)
+    said = "rater: /dev/full: cannot be written: No space left on device; nothing was kept of it\n"
+    assert full.stderr.splitlines(keepends=True)[-1] == said
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("words", [("rates", DECK), LICENSES])
+def test_an_import_leaves_no_half_file(tmp_path: Path, words: tuple[object, ...]) -> None:
+    """Files may grow to 100 bytes: what was there before is kept, and nothing lies beside it."""
+    (tmp_path / "users.csv").write_text(USERS)
+    (tmp_path / "out").write_text("before")
+    limited = ["/bin/sh", "-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "sh", sys.executable, "-m", "rater"]
+    ran = subprocess.run(
+        [*limited, "import", *map(str, words), "--out", "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert ran.stderr == "rater: out: cannot be written: File too large; nothing was kept of it\n"
+    assert (tmp_path / "out").read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "users.csv"]
+
+
+def test_lint_shows_errors_first_and_few_warnings(tmp_path: Path) -> None:
+    """New-user trial: one error is not hidden by five warnings; --all and --json have all of them."""
+    cities = "".join(f"outbound,49{n},City,DE,landline,1.5,0,60,60,,\n" for n in range(30, 35))
+    twice = "outbound,49,Germany,DE,landline,0.016,0,60,60,,\n"
+    (tmp_path / "deck.csv").write_text(f"{COLUMNS}{cities}outbound,49,Germany,DE,landline,0.015,0,60,60,,\n{twice}")
+    short = rater("rates", "lint", "deck.csv", cwd=tmp_path, code=1)
+    lines = short.stdout.splitlines()
+    assert lines[0].startswith("error: deck.csv:8: 49: unreachable: ")
+    assert [line.split(": ")[2] for line in lines[1:4]] == ["4930", "4931", "4932"]
+    assert lines[4:] == ["warning: price-jump: 2 more, 5 in all; see them with --all"]
+    assert short.stderr == "errors: 1, warnings: 5\n"
+    assert len(rater("rates", "lint", "deck.csv", "--all", cwd=tmp_path, code=1).stdout.splitlines()) == 1 + 5
+    assert len(json.loads(rater("rates", "lint", "deck.csv", "--json", cwd=tmp_path, code=1).stdout)) == 1 + 5
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rater.contracts.codec import decode_command
+from rater.core.catalogue import SKUS
 from rater.core.inputs import FundsAdded
 
 
@@ -56,10 +57,34 @@ def test_the_same_id_again_changes_nothing(folder: Path) -> None:
     assert shown(folder, "balance", "contoso")["balance"] == "600"
 
 
+def test_other_money_under_an_id_that_was_taken(folder: Path) -> None:
+    """70 under the id of 500 is not added, and that is said: which id, what took it, what to do."""
+    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder)
+    rater("tenant", "fund", "contoso", "500", "--id", "used", cwd=folder)
+    for _ in range(2):
+        refused = rater("tenant", "fund", "contoso", "70", "--id", "used", cwd=folder, code=3)
+        assert refused.stderr.startswith(
+            "rater: contoso: refused: id: expected an id of its own for 'funds_added 70 USD':"
+            " 'used' was taken by 'funds_added 500 USD' at "
+        )
+    assert shown(folder, "balance", "contoso")["balance"] == "500"
+    assert {letter["reason"] for letter in json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)} == {
+        "conflicting_duplicate"
+    }
+
+
+def test_the_nearest_tenant_is_suggested(folder: Path) -> None:
+    """contso is not known; contoso is, and fabrikam is not meant."""
+    for tenant in ("contoso", "fabrikam"):
+        rater("tenant", "add", tenant, "--currency", "USD", cwd=folder)
+    assert rater("tenant", "fund", "contso", "50", cwd=folder, code=3).stderr.endswith("; did you mean contoso?\n")
+    assert "did you mean" not in rater("tenant", "fund", "northwind", "50", cwd=folder, code=3).stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["fund", "c", "49"], "amount: expected a whole amount of at least 50, got 49"),
+        (["fund", "c", "49"], "amount: expected a whole amount of at least 50, got 49; that is the minimum of what people type (rating rule 61), a file for rater run --commands may say any amount"),
         (["fund", "c", "50.5"], "amount: expected a whole amount of at least 50, got 50.5"),
         (["fund", "c", "1e3"], "amount: expected a decimal amount such as 74.948, got '1e3'"),
         (["fund", "c", "ten"], "amount: expected a decimal amount such as 74.948, got 'ten'"),
@@ -69,11 +94,12 @@ def test_the_same_id_again_changes_nothing(folder: Path) -> None:
         (["fund", "*", "50"], "tenant: expected a tenant's name, got '*'"),
         (["fund", "", "50"], "tenant: string should have at least 1 character"),
         (["add", "c", "--currency", "XXX"], "currency: expected an ISO 4217 currency such as USD, got 'XXX'"),
-        (["add", "c", "--currency", "EUR", "--country", "UK"], "country: expected an ISO 3166-1 alpha-2 country such as DE, got 'UK'"),
+        (["add", "c", "--currency", "EUR", "--country", "UK"], "country: expected an ISO 3166-1 alpha-2 country such as DE, got 'UK'; did you mean GB?"),
         (["add", "c", "--currency", "EUR", "--recharge"], "expected --recharge-trigger and --recharge-amount with --recharge"),
         (["add", "c", "--currency", "EUR", "--recharge-trigger", "10"], "recharge-trigger: expected a whole amount of at least 50, got 10"),
         (["configure", "c"], "expected something to change; see `rater tenant configure --help`"),
         (["license", "c", "u", "E5"], "sku: expected one of "),
+        (["license", "c", "u", "MCOPSNT1"], f"sku: expected one of {', '.join(sorted(SKUS))}, got 'MCOPSNT1'; did you mean MCOPSTN1?"),
         (["license", "c", "u", "MCOPSTN1", "--effective-from", "2025-03-01T00:00:00Z", "--effective-to", "2025-02-01T00:00:00Z"], "effective_to: expected an instant after effective_from"),
     ],
 )  # fmt: skip

@@ -3,7 +3,6 @@
 Refuses to know what the settings are for.
 """
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from rater.certificates import expires_at
 from rater.errors import RaterError
 from rater.kafka.connect import connection
 from rater.kafka.settings import KafkaSettings, WorkerSettings, variable_of, wrong_values
+from rater.near import did_you_mean
 from rater.secret_source import SecretSource
 from rater.written_settings import read_settings, variables_of, wrong_settings
 
@@ -55,8 +55,7 @@ def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
     known = known_variables()
     for name in sorted(environment):
         if name.startswith("RATER_") and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            yield f"{name}: nothing reads this variable" + (f"; {near[0]}?" if near else "")
+            yield f"{name}: nothing reads this variable{did_you_mean(name, known)}"
 
 
 def _given(model: type[BaseModel], environment: Mapping[str, str]) -> dict[str, str]:

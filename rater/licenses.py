@@ -33,13 +33,15 @@ class Assignment(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     row: int
-    upn: str = Field(min_length=3, max_length=128, pattern="@")
+    upn: str = Field(min_length=3, max_length=128)
     sku: str = Field(min_length=2, max_length=128)
     country: str
 
     @field_validator("upn")
     @classmethod
     def _lower(cls, upn: str) -> str:
+        if "@" not in upn:
+            raise ValueError(f"expected a user principal name such as ada@contoso.example, got {upn!r}")
         return upn.casefold()
 
     @field_validator("country")

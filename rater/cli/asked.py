@@ -1,13 +1,12 @@
 """What people ask a store for by name: a tenant, one of its users, a month.  What is not there is refused."""
 
 import re
-from collections.abc import Sequence
-from difflib import get_close_matches
 
 from rater.core.entities import Account
 from rater.embedded.store import Reader
 from rater.errors import RaterError
 from rater.exits import Exit
+from rater.near import did_you_mean
 
 _PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 _NAMED_MAX = 10
@@ -26,7 +25,7 @@ def known_account(reader: Reader, tenant: str) -> Account:
         known = reader.tenants()
         there_are = ", ".join(known[:_NAMED_MAX]) + (", ..." if len(known) > _NAMED_MAX else "") or "none"
         raise RaterError(
-            f"{tenant}: no such tenant in {reader.path}{nearest(tenant, known)}; there are: {there_are}",
+            f"{tenant}: no such tenant in {reader.path}{did_you_mean(tenant, known)}; there are: {there_are}",
             Exit.FAILED,
         )
     return account
@@ -36,10 +35,4 @@ def check_user(reader: Reader, tenant: str, user: str) -> None:
     """Raise RaterError for a user that nobody configured and who has no licence; the nearest is named."""
     known = reader.names("user", tenant)
     if user not in known:
-        raise RaterError(f"{user}: no such user of {tenant}, and no calls{nearest(user, known)}", Exit.FAILED)
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """The words "did you mean ...?" ...?" if there is a name like it."""
-    found = get_close_matches(name, known, 1)
-    return f"; did you mean {found[0]}?" if found else ""
+        raise RaterError(f"{user}: no such user of {tenant}, and no calls{did_you_mean(user, known)}", Exit.FAILED)

@@ -1,13 +1,11 @@
-"""Rows into files: written beside the target and moved there when whole, so that no half file is left.
+"""Rows into files of four formats; no half file is left.
 
 Refuses to know what the rows mean.
 """
 
 import csv
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from io import BytesIO
 from itertools import islice
@@ -22,8 +20,8 @@ import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
 
 from rater.errors import RaterError
-from rater.exits import NO_ROOM, Exit
 from rater.export.tables import Row, Table, text_of
+from rater.whole_file import replacing
 
 _GROUP_ROWS = 50_000
 _ARROW = {
@@ -53,7 +51,7 @@ def write(table: Table, rows: Iterable[Row], format: str, out: str) -> int:
             raise RaterError(f"--out: {format} cannot go to standard output; name a file")
         _TEXT[format](table, counted, sys.stdout)
         return counted.count
-    with _replacing(Path(out)) as target:
+    with replacing(Path(out)) as target:
         WRITERS[format](table, counted, target)
     return counted.count
 
@@ -67,41 +65,6 @@ class _Counted:
         for row in self._rows:
             self.count += 1
             yield row
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Where to write instead; what is there moves to `path` when it is whole, and is gone when it is not."""
-    if not path.parent.is_dir():
-        raise RaterError(f"--out: {path.parent}: no such folder; make it, or name another file")
-    if path.is_dir():
-        raise RaterError(f"--out: {path}: expected a file, got a folder")
-    # A device such as /dev/stdout is written to, and not replaced by a file.
-    target = path if path.exists() and not path.is_file() else path.with_name(f".{path.name}.part")
-    try:
-        yield target
-        if target != path:
-            target.replace(path)
-    except BrokenPipeError:
-        raise  # a device whose reader went away
-    except (OSError, XlsxFileError) as wrong:
-        raise _unwritable(path, wrong) from wrong
-    finally:
-        if target != path:
-            target.unlink(missing_ok=True)
-
-
-def _unwritable(path: Path, wrong: Exception) -> RaterError:
-    """One line for what the system said, also where Excel's writer wrapped it."""
-    said = wrong if isinstance(wrong, OSError) else next(iter(wrong.args), None)
-    if not isinstance(said, OSError):
-        return RaterError(f"{path}: cannot be written: {wrong}")
-    if said.errno in NO_ROOM:
-        return RaterError(
-            f"{path}: the disk is full, nothing was written; free some space and run the same command again",
-            Exit.DISK_FULL,
-        )
-    return RaterError(f"{path}: cannot be written: {os.strerror(said.errno) if said.errno else said}")
 
 
 def _csv(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
@@ -158,8 +121,16 @@ def _xlsx(table: Table, rows: Iterable[Row], target: Path) -> None:
             for column, ((_, kind), value) in enumerate(zip(table.columns, row, strict=True)):
                 if value is not None:
                     _write_cell(sheet, number, column, value, formats.get(kind))
-        book.close()
+        _close(book)
     target.write_bytes(whole.getbuffer())
+
+
+def _close(book: Any) -> None:
+    """Put the file together; what the system says of a full disk is wrapped there."""
+    try:
+        book.close()
+    except XlsxFileError as wrong:
+        raise next((said for said in wrong.args if isinstance(said, OSError)), OSError(str(wrong))) from wrong
 
 
 def _write_cell(sheet: Any, number: int, column: int, value: Any, shown: Any) -> None:

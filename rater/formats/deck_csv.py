@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from rater.contracts.words import in_words
 from rater.core.country_names import ISO_COUNTRIES
 from rater.core.inputs import Currency, RateDeck, RateRow
 from rater.core.money import MoneyError, parse_micros
@@ -70,7 +71,8 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
     try:
         row = msgspec.convert(given, RateRow)
     except msgspec.ValidationError as wrong:
-        raise RaterError(f"{path}:{number}: {wrong}") from wrong
+        field, message = in_words(wrong, RateRow, given)
+        raise RaterError(f"{path}:{number}: {field}: {message}") from wrong
     if row.country is not None and row.country not in ISO_COUNTRIES:
         raise RaterError(f"{path}:{number}: country: expected an ISO 3166-1 alpha-2 code, got {row.country!r}")
     if row.valid_from and row.valid_to and row.valid_from >= row.valid_to:

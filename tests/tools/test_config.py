@@ -20,7 +20,7 @@ from tests.conftest import ROOT
         ({"RATER_SECURITY": "TLS"}, ["RATER_SECURITY: expected 'PLAINTEXT', 'SSL', 'SASL_PLAINTEXT' or 'SASL_SSL', got 'TLS'"]),
         ({"RATER_BATCH_RECORDS_MAX": "0"}, ["RATER_BATCH_RECORDS_MAX: expected greater than or equal to 1, got '0'"]),
         ({"RATER_SWEEP_S": "often"}, ["RATER_SWEEP_S: sweep_s: expected a valid number, unable to parse string as a number, got 'often'"]),
-        ({"RATER_BOOTSTAP": "x:1"}, ["RATER_BOOTSTAP: nothing reads this variable; RATER_BOOTSTRAP?"]),
+        ({"RATER_BOOTSTAP": "x:1"}, ["RATER_BOOTSTAP: nothing reads this variable; did you mean RATER_BOOTSTRAP?"]),
         ({"RATER_SECURITY": "SASL_SSL"}, ["security SASL_SSL: expected RATER_USERNAME and RATER_PASSWORD_FILE, a file with the password in its first line"]),
         ({"RATER_GATEWAY_URL": "http://pay.example.com"}, ["gateway: expected https, got http://pay.example.com; plain_http allows it on a private network"]),
     ],

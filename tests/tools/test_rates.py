@@ -109,7 +109,9 @@ def test_an_import_that_finds_no_room(tmp_path: Path, words: tuple[object, ...])
     """One clear line, exit 6; the device that was named is still one."""
     (tmp_path / "users.csv").write_text(USERS)
     full = rater("import", *words, "--out", "/dev/full", cwd=tmp_path, code=6)
-    said = "rater: /dev/full: cannot be written: No space left on device; nothing was kept of it\n"
+    said = (
+        "rater: /dev/full: the disk is full, nothing was written; free some space and run the same command again\n"
+    )
     assert full.stderr.splitlines(keepends=True)[-1] == said
     assert Path("/dev/full").is_char_device()
 

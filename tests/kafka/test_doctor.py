@@ -152,7 +152,10 @@ def test_nobody_answers() -> None:
     assert states(checks)["decks"] == "skipped"
     checks = doctor("127.0.0.1:1", code=1, RATER_SECURITY="TLS", RATER_PASWORD_FILE="x")
     assert list(checks) == ["settings"]
-    assert "RATER_PASWORD_FILE: nothing reads this variable; did you mean RATER_PASSWORD_FILE?" in checks["settings"]["cause"]
+    assert (
+        "RATER_PASWORD_FILE: nothing reads this variable; did you mean RATER_PASSWORD_FILE?"
+        in checks["settings"]["cause"]
+    )
     assert checks["settings"]["fix"] == "rater config check"
 
 

@@ -41,16 +41,19 @@ class Opened(NamedTuple):
 
 @contextmanager
 def open_stream(path: str) -> Iterator[Opened]:
-    """A file, or standard input for `-`; gzip and zip are recognised by their first bytes.  Raises RaterError."""
+    """A file, or standard input for `-`; gzip and zip are recognised by their first bytes.
+
+    Raises RaterError where it cannot be read, now or while it is read.
+    """
     with ExitStack() as closing:
         try:
             opened = _unpacked(path, closing)
             start = opened.stream.peek(2)[:2]  # type: ignore[attr-defined]  # all that is opened here can
+            if start in _UTF16:
+                opened = opened._replace(stream=_buffered(_Utf8(opened.stream)))
+            yield opened
         except OSError as wrong:
             raise RaterError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
-        if start in _UTF16:
-            opened = opened._replace(stream=_buffered(_Utf8(opened.stream)))
-        yield opened
 
 
 def _unpacked(path: str, closing: ExitStack) -> Opened:

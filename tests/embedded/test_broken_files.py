@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from rater.core.mediation import Refusal
 from rater.embedded.store import open_reader
 from rater.exits import Exit
 from rater.formats.source import InputFile
@@ -54,12 +55,18 @@ def letters(folder: Path) -> list[dict[str, Any]]:
         ("more.jsonl", SETUP.splitlines()[0].replace('"id":"s"', '"id":"again"') + "\n"),
     ],
 )
-@pytest.mark.parametrize("blank", ["\n", "\r\n \r\n", "\ufeff\n"])
-def test_blank_first_lines_are_skipped(folder: Path, name: str, content: str, blank: str) -> None:
-    """A file that begins with blank lines is rated like any other, from a path and from standard input."""
-    (folder / name).write_bytes((blank + content).encode())
-    assert run(folder, name)["outcomes"]["rated"] == SETTING_UP + 1
-    assert run(folder, "-", stdin=(blank + content).encode())["outcomes"]["duplicate"] == 1 + 1
+@pytest.mark.parametrize("blank", ["\n", "\r\n \r\n", "\ufeff\n", "\ufeff"])
+def test_blank_first_lines_are_skipped(tmp_path: Path, name: str, content: str, blank: str) -> None:
+    """A file of any format that begins with blank lines, or with a byte order mark, is read like any other."""
+    (tmp_path / name).write_bytes((blank + content).encode())
+    (record,) = read(tmp_path / name)
+    assert record.raw.decode() in content
+    assert not isinstance(record.decoded, Refusal)
+
+
+def test_blank_first_lines_of_standard_input(folder: Path) -> None:
+    """The same through a pipe."""
+    assert run(folder, "-", stdin=("\n\n" + export(row("a"))).encode())["outcomes"]["rated"] == SETTING_UP + 1
 
 
 def test_blank_first_lines_of_commands(folder: Path) -> None:
@@ -86,11 +93,13 @@ def test_tabs_with_empty_cells_at_the_ends(folder: Path) -> None:
 
 @pytest.mark.parametrize("shape", ["page", "array", "row"])
 @pytest.mark.parametrize("indent", [2, "\t"])
-def test_pretty_printed_graph_json(folder: Path, shape: str, indent: int | str) -> None:
+def test_pretty_printed_graph_json(tmp_path: Path, shape: str, indent: int | str) -> None:
     """`json.dump(page, indent=2)` is read as the document that it is."""
     value = {"page": {"value": [GRAPH_ROW]}, "array": [GRAPH_ROW], "row": GRAPH_ROW}[shape]
-    (folder / "rows.json").write_text(json.dumps(value, indent=indent))
-    assert run(folder, "rows.json")["outcomes"]["rated"] == SETTING_UP + 1
+    (tmp_path / "rows.json").write_text(json.dumps(value, indent=indent))
+    assert [getattr(record.decoded, "usage_id", None) for record in read(tmp_path / "rows.json")] == [
+        GRAPH_ROW["id"]
+    ]
 
 
 def test_more_pages_are_mentioned(folder: Path) -> None:
@@ -112,14 +121,14 @@ def test_more_pages_are_mentioned(folder: Path) -> None:
 )
 @pytest.mark.parametrize("shape", ["{}", '{{"value": [{}]}}'])
 def test_graph_rows_are_not_guessed(
-    folder: Path, change: tuple[str, str], reason: str, field: str, shape: str
+    tmp_path: Path, change: tuple[str, str], reason: str, field: str, shape: str
 ) -> None:
     """A field of another type, or there twice, is refused and the row is kept as it was written."""
     bad = json.dumps(GRAPH_ROW).replace(*change)
-    (folder / "rows.json").write_text(shape.format(bad))
-    assert run(folder, "rows.json", code=Exit.REFUSED)["rejected"] == {reason: 1}
-    (letter,) = letters(folder)
-    assert (letter["field"], letter["raw"]) == (field, bad)
+    (tmp_path / "rows.json").write_text(shape.format(bad))
+    (record,) = read(tmp_path / "rows.json")
+    assert isinstance(record.decoded, Refusal)
+    assert (record.decoded.reason.value, record.decoded.field, record.raw.decode()) == (reason, field, bad)
 
 
 def test_a_quote_that_is_never_closed(folder: Path) -> None:
@@ -328,10 +337,12 @@ def test_refused_rows_are_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("extra", ['"value":3', '"value":"x"', '"value":[1]', '"note":"\\"callType\\""'])
-def test_fields_of_others_do_not_make_a_graph_row(folder: Path, extra: str) -> None:
+def test_fields_of_others_do_not_make_a_graph_row(tmp_path: Path, extra: str) -> None:
     """A record of our own contract may have fields that we do not know."""
-    (folder / "cdrs.jsonl").write_text(OWN_CALL.replace('"user"', extra + ',"user"') + "\n")
-    assert run(folder, "cdrs.jsonl")["outcomes"]["rated"] == SETTING_UP + 1
+    call = OWN_CALL.replace('"user"', extra + ',"user"')
+    (tmp_path / "cdrs.jsonl").write_text(call + "\n")
+    (record,) = read(tmp_path / "cdrs.jsonl")
+    assert (record.envelope, record.decoded, record.raw.decode()) == (None, None, call)
 
 
 @pytest.mark.parametrize(

@@ -92,10 +92,11 @@ def cells_of(row: dict[str, Any]) -> dict[str, str]:
 def page_of(path: str, document: bytes) -> Page:
     """The rows of a document: a page, an array or one row, on any number of lines.  Raises RaterError."""
     try:
-        found = _document.decode(document)
-    except msgspec.ValidationError:
-        return _one_row(path, document)
-    except (msgspec.DecodeError, RecursionError) as wrong:
+        try:
+            found = _document.decode(document)
+        except msgspec.ValidationError:
+            return _one_row(path, document)
+    except (msgspec.DecodeError, orjson.JSONDecodeError, RecursionError) as wrong:
         raise RaterError(
             f"{path}: expected a page of pstnCallLogRow, or one JSON object a line, got broken JSON: {wrong}"
         ) from wrong

@@ -11,12 +11,16 @@ import os
 import time
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rater.core.mediation import Refusal
 from rater.embedded.store import open_reader
+from rater.errors import RaterError
 from rater.exits import Exit
 from rater.formats.source import InputFile
 from rater.task import Record
@@ -365,3 +369,51 @@ def test_pretty_printed_records_of_our_own(folder: Path) -> None:
     (folder / "cdrs.json").write_text(json.dumps(json.loads(OWN_CALL), indent=2))
     said = run(folder, "cdrs.json", code=Exit.USAGE)["said"]
     assert "cdrs.json: expected a page of pstnCallLogRow, or one JSON object a line" in said
+
+
+def test_records_of_our_own_one_after_another_on_many_lines(folder: Path) -> None:
+    """What `jq .` writes: one line that says what is expected."""
+    call = json.dumps(json.loads(OWN_CALL), indent=2)
+    (folder / "cdrs.json").write_text(f"{call}\n{call}\n")
+    assert "got broken JSON" in run(folder, "cdrs.json", code=Exit.USAGE)["said"]
+
+
+WHOLE_FILES = (
+    export(row("a"), row("b").replace("Ada,+1", '"Ada, the\nfirst",+1')).encode(),
+    export(row("a")).encode("utf-16"),
+    gzip.compress(export(row("a"), row("b")).encode(), mtime=0),
+    zipped(usage_csv=export(row("a"))),
+    json.dumps({"value": [GRAPH_ROW] * 2}, indent=1).encode(),
+    json.dumps(GRAPH_ROW).encode() + b"\n",
+    OWN_CALL.encode() + b"\n" + SETUP.encode(),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    whole=st.sampled_from(WHOLE_FILES),
+    changes=st.lists(
+        st.tuples(st.integers(0, 2000), st.integers(0, 4), st.sampled_from([*b'"\n\r\t,;{}[]\\ 1', 0, 255, 239])),
+        min_size=1,
+        max_size=4,
+    ),
+    end=st.integers(0, 3000),
+    format=st.sampled_from([None, None, "pstn-csv", "graph", "commands", "cdrs"]),
+    growing=st.booleans(),
+)
+def test_no_file_is_a_traceback(
+    whole: bytes, changes: list[tuple[int, int, int]], end: int, format: str | None, growing: bool
+) -> None:
+    """Whatever is changed, cut out or cut off: records, refusals, or one line about the file."""
+    content = bytearray(whole)
+    for at, cut_out, put_in in changes:
+        content[at % len(whole) : at % len(whole) + cut_out] = bytes([put_in])
+    with TemporaryDirectory() as here:
+        path = Path(here, "file")
+        path.write_bytes(content[:end])
+        said = ""
+        try:
+            read(path, growing=growing, format=format)
+        except RaterError as wrong:
+            said = str(wrong)
+        assert "\n" not in said

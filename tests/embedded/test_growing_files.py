@@ -28,11 +28,12 @@ ROWS = [GRAPH_ROW | {"id": id} for id in ("a", "q", "b")]
     ("name", "content"),
     [
         ("usage.csv", CSV),
-        ("usage.csv.gz", gzip.compress(CSV)),
+        ("usage.csv.gz", gzip.compress(CSV, mtime=0)),
         ("cdrs.jsonl", JSON_LINES),
         ("page.json", json.dumps({"value": ROWS}).encode()),
         ("pretty.json", json.dumps({"value": ROWS}, indent=2).encode()),
     ],
+    ids=["csv", "gzip", "lines", "page", "pretty page"],
 )
 def test_a_file_that_comes_in_pieces(folder: Path, name: str, content: bytes) -> None:
     """Wherever a piece ends, in a header, a number or a quoted cell: each call is rated once, and none is refused."""

@@ -12,7 +12,7 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1  # the command ran, and what it checks is not so (a scenario differs, a deck has errors)
-    USAGE = 2  # the command line or a file that people write is wrong; nothing was done
+    USAGE = 2  # the command line or a file is wrong; nothing was done with it
     REFUSED = 3  # the run went through; some records were refused and kept as dead letters
     STORE_IN_USE = 4  # another process has the store
     STORE_TOO_NEW = 5  # the store was written by a newer version

@@ -6,24 +6,22 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from rater.cli.run_files import Intake
+from rater.cli.run_report import report
 from rater.collector import expect_long_lives
-from rater.core.money import format_micros
 from rater.core.settings import RatingSettings
 from rater.embedded.gateway import LocalGateway, PaymentGateway
-from rater.embedded.run import EmbeddedRater, Summary
+from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.embedded.watch import new_content
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
-from rater.formats.source import FORMATS, InputFile
+from rater.formats.source import FORMATS
 from rater.instants import read_instant
 from rater.metrics.meter import Metrics
 from rater.metrics.serve import serve
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from rater.notify.waiting import WaitingNotifier
 
 GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
+
 DEFAULT_STORE = Path("rater.db")
 StoreOption = Annotated[Path, typer.Option(help="The SQLite file that holds state and outputs.")]
 
@@ -103,25 +102,27 @@ def run(
             rater.publish(version)
         with _progress() as progress:
             task = progress.add_task("rating", total=None)
+            intake = Intake(rater, store, format, tenant, lambda n: progress.advance(task, n))
             for path in commands or ():
-                rater.take(InputFile(str(path), "commands"), lambda n: progress.advance(task, n))
+                intake.commands(path)
             for version in versions:
                 rater.activate(version.version)
-            for path_text in _expand(files or []):
-                rater.take(InputFile(path_text, format, tenant), lambda n: progress.advance(task, n))
             if watch:
-                for path_text in new_content(files or []):
-                    rater.take(InputFile(path_text, format, tenant), lambda n: progress.advance(task, n))
-                    print(f"rater: {path_text}: {rater.summary.records} records so far", file=sys.stderr)
+                for _ in intake.watched(files or []):
                     notices.send()
+            else:
+                intake.files(files or [])
         if until is not None:
             rater.tick(read_instant("--until", until))
         notices.send()
     finally:
         opened.close()
         notices.close()
-    _report(rater.summary, time.monotonic() - started, json)
-    if rater.summary.rejected or rater.summary.notices:
+    own_store = store if store != DEFAULT_STORE else None
+    report(rater.summary, list(intake.unread.values()), own_store, time.monotonic() - started, json=json)
+    if intake.unread:
+        raise typer.Exit(Exit.USAGE)
+    if rater.summary.rejected or rater.summary.incomplete:
         raise typer.Exit(Exit.REFUSED)
 
 
@@ -165,18 +166,6 @@ def _served(port: int | None) -> Metrics | None:
     return metrics
 
 
-def _expand(paths: list[str]) -> list[str]:
-    """Folders become the files in them, in order; names that start with a dot are left out."""
-    found: list[str] = []
-    for path in paths:
-        if path != "-" and Path(path).is_dir():
-            inside = sorted(Path(path).iterdir())
-            found.extend(str(file) for file in inside if file.is_file() and not file.name.startswith("."))
-        else:
-            found.append(path)
-    return found
-
-
 def _progress() -> Progress:
     return Progress(
         SpinnerColumn(),
@@ -186,28 +175,3 @@ def _progress() -> Progress:
         disable=not sys.stderr.isatty(),
         transient=True,
     )
-
-
-def _report(summary: Summary, seconds: float, json: bool) -> None:
-    for notice in summary.notices:
-        print(f"rater: {notice}", file=sys.stderr)
-    facts = {
-        "records": summary.records,
-        "outcomes": {outcome.value: count for outcome, count in sorted(summary.outcomes.items())},
-        "debited": {currency: format_micros(sum) for currency, sum in sorted(summary.debited.items())},
-        "events": dict(sorted(summary.events.items())),
-        "rejected": dict(sorted(summary.rejected.items())),
-        "call_events": summary.call_events,
-        "disconnects": dict(sorted(summary.disconnects.items())),
-        "seconds": round(seconds, 3),
-    }
-    if json:
-        typer.echo(orjson.dumps(facts))
-        return
-    table = Table("what", "count", title="this run")
-    for name in ("outcomes", "debited", "events", "rejected", "disconnects"):
-        for key, value in facts[name].items():  # type: ignore[attr-defined]  # these five are mappings
-            table.add_row(f"{name}: {key}", str(value))
-    if summary.call_events:
-        table.add_row("call events", str(summary.call_events))
-    Console(stderr=True).print(table)

@@ -18,7 +18,7 @@ from rater.contracts.codec import encode_input
 from rater.core.entities import Account
 from rater.core.inputs import AnyCommand, DeckActivated, RateDeck, Source, Tick
 from rater.core.money import parse_micros
-from rater.core.outputs import AccountEvent, Debit, RechargeRequest, RejectedCdr
+from rater.core.outputs import AccountEvent, Debit, Output, RechargeRequest, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
 from rater.core.step import EVERY_TENANT, NO_TENANT, Rules
@@ -33,6 +33,7 @@ from rater.notify.expiring import expiring_of
 from rater.task import Batch, Record, run_batch
 
 BATCH_RECORDS = 10_000
+REFUSED_SHOWN_MAX = 5
 _request_decoder = msgspec.json.Decoder(RechargeRequest)
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,7 +49,25 @@ class Summary:
         self.call_events = 0
         self.disconnects: Counter[str] = Counter()
         self.records = 0
-        self.notices: list[str] = []
+        #: By file: why there may be more of it than could be read; and what to know though nothing is missing.
+        self.incomplete: dict[str, str] = {}
+        self.remarks: dict[str, list[str]] = {}
+        #: The first refused rows of files as FILE:ROW: field: why (reason).
+        self.refused: list[str] = []
+
+    def add_file(self, file: InputFile) -> None:
+        """What is to be said of a file; in place of what was said when it was read the last time."""
+        self.incomplete.pop(file.name, None)
+        self.remarks[file.name] = file.remarks
+        if file.incomplete:
+            self.incomplete[file.name] = file.incomplete
+
+    def add_refused(self, path: str, outputs: Iterable[Output]) -> None:
+        """Keep the first refused rows of a file for people."""
+        for output in outputs:
+            if isinstance(output, RejectedCdr) and len(self.refused) < REFUSED_SHOWN_MAX:
+                where = f"{path}:{output.source.offset}: " + (f"{output.field}: " if output.field else "")
+                self.refused.append(f"{where}{output.message} ({output.reason.value})")
 
     def add(self, batch: Batch, orders: Iterable[CallCommand]) -> None:
         """Count a committed batch, and the orders to end calls that were committed with it."""
@@ -135,8 +154,7 @@ class EmbeddedRater:
                 batch = []
         if batch or (file.taken, file.digest) != (before.records, before.digest):
             self._commit_file(file, batch, progress)
-        if file.notice:
-            self.summary.notices.append(file.notice)
+        self.summary.add_file(file)
 
     def tick(self, at: datetime) -> None:
         """Let time pass for every tenant up to an instant."""
@@ -171,6 +189,7 @@ class EmbeddedRater:
         left = self._hear(records)
         while True:
             batch = self._rate(left, until_payment=True)
+            self.summary.add_refused(file.path, batch.outputs)
             left = left[batch.taken :]
             self._commit(batch, {} if left else {file.name: position})
             progress(batch.taken)

@@ -67,6 +67,8 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
                 pass
         for table in _LATER:
             connection.execute(table)
+        # What this user may only read says so here, and not after the first batch.
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     except sqlite3.Error as wrong:
         lock.close()
         raise _cannot_open(path, wrong) from wrong
@@ -176,6 +178,10 @@ def _lock(path: Path) -> IO[str]:
 def _cannot_open(path: Path, wrong: sqlite3.Error) -> RaterError:
     if "disk is full" in str(wrong):
         return disk_full(path)
+    if "readonly" in str(wrong):
+        return RaterError(
+            f"{path}: cannot be written: this user may only read it; change its rights or use --store"
+        )
     return RaterError(f"{path}: cannot be opened as a store: {wrong}")
 
 

@@ -47,9 +47,12 @@ def encoding_of(path: Path) -> str:
 
 
 def check_columns(path: Path, header: list[str], required: tuple[str, ...]) -> None:
-    """Say which columns are missing; their order does not matter."""
+    """Say which columns are missing, or there twice; their order does not matter."""
     missing = [column for column in required if column not in header]
     if missing:
         raise RaterError(
             f"{path}:1: missing columns {', '.join(missing)}; expected the header {','.join(required)}"
         )
+    twice = [column for column in required if header.count(column) > 1]
+    if twice:
+        raise RaterError(f"{path}:1: expected every column once, got {', '.join(twice)} twice; remove one of them")

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 import orjson
 
-from rater.contracts.codec import repeated_key
+from rater.contracts.codec import RECORD_BYTES_MAX, repeated_key
 from rater.core.inputs import CallRecord
 from rater.core.mediation import Refusal
 from rater.core.reasons import Reason
+from rater.errors import RaterError
 from rater.formats.pstn_csv import record_of
 
 #: Field of a row -> column of the usage export that means the same.
@@ -33,6 +34,17 @@ _COLUMN_OF = {
     "currency": "Currency",
     "licenseCapability": "Capability",
 }
+_NUMBERS = ("callerNumber", "calleeNumber")
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of rows, each as it was written; `next_link` is there when more pages are."""
+
+    value: list[msgspec.Raw]
+    next_link: str | None = msgspec.field(name="@odata.nextLink", default=None)
+
+
+_document = msgspec.json.Decoder(Page | list[msgspec.Raw])
 
 
 class GraphRows(msgspec.Struct, frozen=True):
@@ -42,6 +54,8 @@ class GraphRows(msgspec.Struct, frozen=True):
 
     def decode(self, raw: bytes) -> CallRecord | Refusal:
         """A row as a call record, or why it is none."""
+        if len(raw) > RECORD_BYTES_MAX:
+            return Refusal(Reason.TOO_LARGE, "", f"expected at most {RECORD_BYTES_MAX} bytes, got {len(raw)}")
         try:
             row = orjson.loads(raw)
         except orjson.JSONDecodeError as wrong:
@@ -50,28 +64,52 @@ class GraphRows(msgspec.Struct, frozen=True):
             return Refusal(Reason.MALFORMED, "", "expected a pstnCallLogRow object")
         if repeated := repeated_key(raw):
             return Refusal(Reason.DUPLICATE_KEY, repeated, f"expected every field once, got {repeated!r} twice")
-        return record_of(self.tenant, cells_of(row))
+        return wrong_type(row) or record_of(self.tenant, cells_of(row))
+
+
+def wrong_type(row: dict[str, Any]) -> Refusal | None:
+    """A field that is there with another type than Graph documents, or None: no type is made of another."""
+    for field in (*_COLUMN_OF, *_NUMBERS):
+        value = row.get(field)
+        if field == "duration" and type(value) not in {int, float, type(None)}:
+            return Refusal(Reason.MALFORMED, field, f"expected a number of seconds, got {value!r:.80}")
+        if field != "duration" and not isinstance(value, str | None):
+            return Refusal(Reason.MALFORMED, field, f"expected text, got {value!r:.80}")
+    return None
 
 
 def cells_of(row: dict[str, Any]) -> dict[str, str]:
     """The row in the words of the usage export; numbers by direction, so that none is mistaken (A13)."""
-    cells = {
-        column: str(row[field])
-        for field, column in _COLUMN_OF.items()
-        if row.get(field) is not None and not isinstance(row[field], float)
-    }
-    if isinstance(row.get("duration"), float):
-        cells["Duration Seconds"] = repr(row["duration"])
+    cells = {column: str(row[field]) for field, column in _COLUMN_OF.items() if row.get(field) is not None}
     inbound = "_in" in cells.get("Call Type", "")
-    far, near = ("callerNumber", "calleeNumber") if inbound else ("calleeNumber", "callerNumber")
+    far, near = reversed(_NUMBERS) if not inbound else _NUMBERS
     for field, column in ((far, "Destination Number"), (near, "Caller ID")):
         if row.get(field):
-            cells[column] = str(row[field])
+            cells[column] = row[field]
     return cells
 
 
-def rows_of(document: bytes) -> list[bytes]:
-    """The rows of a page or an array, each as its own JSON; raises orjson.JSONDecodeError."""
+def page_of(path: str, document: bytes) -> Page:
+    """The rows of a document: a page, an array or one row, on any number of lines.  Raises RaterError."""
+    try:
+        try:
+            found = _document.decode(document)
+        except msgspec.ValidationError:
+            return _one_row(path, document)
+    except (msgspec.DecodeError, orjson.JSONDecodeError, RecursionError) as wrong:
+        raise RaterError(
+            f"{path}: expected a page of pstnCallLogRow, or one JSON object a line, got broken JSON: {wrong}"
+        ) from wrong
+    return found if isinstance(found, Page) else Page(found)
+
+
+def _one_row(path: str, document: bytes) -> Page:
+    """A document that is a single row."""
     value = orjson.loads(document)
-    rows = value.get("value", [value]) if isinstance(value, dict) else value
-    return [orjson.dumps(row) for row in rows]
+    if not isinstance(value, dict) or "callType" not in value:
+        shown = ", ".join(value)[:80] if isinstance(value, dict) else str(value)[:80]
+        raise RaterError(
+            f"{path}: expected a page of pstnCallLogRow, or one JSON object a line, got a document of {shown!r};"
+            " to write each object on one line: jq -c ."
+        )
+    return Page([msgspec.Raw(document.strip())])

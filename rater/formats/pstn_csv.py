@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 import orjson
 
-from rater.contracts.codec import decode_cdr
+from rater.contracts.codec import RECORD_BYTES_MAX, decode_cdr
 from rater.core.classify import INBOUND
 from rater.core.inputs import CallRecord
 from rater.core.mediation import Refusal
@@ -43,6 +43,8 @@ COLUMNS = (
     "Capability",
 )
 _NO_DATA = "<no data>"
+#: What the csv module says of it.
+_NEVER_CLOSED = "unexpected end of data"
 _NEEDED = ("UsageId", "Call Type", "Start Time", "Duration Seconds", "Destination Number")
 _INBOUND = frozenset(type.value for type in INBOUND) | {"dr_in", "dr_in_ucap"}
 _FRACTION = re.compile(r"(\.\d{6})\d+")
@@ -58,6 +60,8 @@ class PstnCsv(msgspec.Struct, frozen=True):
 
     def decode(self, raw: bytes) -> CallRecord | Refusal:
         """A row as a call record, or why it is none."""
+        if len(raw) > RECORD_BYTES_MAX:
+            return Refusal(Reason.TOO_LARGE, "", f"expected at most {RECORD_BYTES_MAX} bytes, got {len(raw)}")
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as wrong:
@@ -66,7 +70,8 @@ class PstnCsv(msgspec.Struct, frozen=True):
         try:
             cells = next(csv.reader([text], delimiter=self.delimiter, strict=True), [])
         except csv.Error as wrong:
-            return Refusal(Reason.MALFORMED, "", f"not CSV: {wrong}")
+            message = "a quote that is never closed" if str(wrong) == _NEVER_CLOSED else str(wrong)
+            return Refusal(Reason.MALFORMED, "", f"not CSV: {message}")
         if len(cells) != len(self.columns):
             return Refusal(Reason.MALFORMED, "", f"expected {len(self.columns)} cells, got {len(cells)}")
         given = {
@@ -86,18 +91,31 @@ def reader_for(path: str, header: bytes, tenant: str | None) -> PstnCsv:
             f"{path}:1: expected UTF-8 text, got byte 0x{header[wrong.start]:02x}; save the file as UTF-8"
         ) from wrong
     delimiter = max(",\t;", key=text.count)
-    known = {column.casefold(): column for column in COLUMNS}
-    names = [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
-    columns = tuple(known.get(name.casefold(), name) for name in names)
+    columns = _columns(path, text, delimiter)
     missing = [column for column in COLUMNS if column not in columns]
     if missing:
         raise RaterError(
             f"{path}:1: missing columns {', '.join(missing)}; expected the 20 columns of a PSTN usage export:"
             f" {','.join(COLUMNS)}"
         )
+    twice = [column for column in COLUMNS if columns.count(column) > 1]
+    if twice:
+        raise RaterError(f"{path}:1: expected every column once, got {', '.join(twice)} twice; remove one of them")
     if tenant is None:
         raise RaterError(f"{path}: a usage export does not name its tenant; say it with --tenant")
     return PstnCsv(tenant, delimiter, columns)
+
+
+def _columns(path: str, text: str, delimiter: str) -> tuple[str, ...]:
+    """The names in a header, those that are known in their own spelling."""
+    known = {column.casefold(): column for column in COLUMNS}
+    try:
+        names = [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
+    except csv.Error as wrong:
+        raise RaterError(
+            f"{path}:1: expected a header that ends with LF or CR LF, got: {wrong}; save the file again as CSV"
+        ) from wrong
+    return tuple(known.get(name.casefold(), name) for name in names)
 
 
 def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
@@ -106,7 +124,7 @@ def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
         if column not in given:
             return Refusal(Reason.MALFORMED, column, "expected a value, got none")
     duration = given["Duration Seconds"]
-    if not re.fullmatch(r"-?\d{1,18}", duration):
+    if not re.fullmatch(r"-?[0-9]{1,18}", duration):
         return Refusal(Reason.MALFORMED, "Duration Seconds", f"expected whole seconds, got {duration!r}")
     for column in ("Start Time", "End Time"):
         if column in given and not _ZONE.search(given[column]):

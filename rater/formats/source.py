@@ -3,11 +3,12 @@
 Refuses to know stores; the caller says how many records were consumed before.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import orjson
 
@@ -17,44 +18,62 @@ from rater.core.inputs import AnyCommand, CallRecord, Source
 from rater.core.mediation import Refusal
 from rater.core.reasons import Reason
 from rater.errors import RaterError
-from rater.formats.graph import GraphRows, rows_of
+from rater.formats.compressed import Ending
+from rater.formats.graph import GraphRows, page_of
 from rater.formats.pstn_csv import reader_for
-from rater.formats.stream import STANDARD_INPUT, EndsEarly, csv_records, lines_of, open_stream
+from rater.formats.recognise import CALL_EVENTS, CDRS, COMMANDS, FORMATS, GRAPH, PSTN_CSV, check_format, recognise
+from rater.formats.stream import STANDARD_INPUT, EndsEarly, csv_records, is_json, json_lines, lines_of, open_stream
 from rater.task import Envelope, Record
 
-Format = Literal["cdrs", "pstn-csv", "graph", "commands", "call-events"]
-CALL_EVENTS = "call-events"
-FORMATS: tuple[str, ...] = ("cdrs", "pstn-csv", "graph", "commands", CALL_EVENTS)
+__all__ = ["CALL_EVENTS", "FORMATS", "InputFile", "reader_of"]
+
 Decode = Callable[[bytes], CallRecord | AnyCommand | Refusal]
 Read = Callable[[bytes], CallRecord | AnyCommand | CallEvent | Refusal]
+_CUT = "the compressed file ends early; every whole record before that was rated. Run again with the complete file"
+_FOLLOWED = "the compressed file is followed by bytes that are no gzip; they were left. Get it again"
+_UNFINISHED = "the last record is not ended; it waits for the rest. If this is all, end its line"
 
 
 class ContentChanged(Exception):
     """What was consumed of this name before is not what the file begins with now."""
 
 
+class _Reading(NamedTuple):
+    """How a file is read: its records as bytes, what decodes them, and how many rows stand before the first."""
+
+    raws: Iterator[bytes]
+    decode: Read | None
+    rows_before: int
+    kind: Literal["cdr", "command"] = "cdr"
+
+
 class InputFile:
     """One source.  While it is read, `taken`, `bytes_taken` and `digest` describe what was read of it so far.
 
-    `notice` is set when it ended early; what was read before that is whole.
+    `incomplete` says why there may be more than could be read, what was read being whole; `remarks` are for
+    people, nothing is missing.  Of a `growing` file, a last record without line end is left until it has one.
     """
 
-    def __init__(self, path: str, format: str | None = None, tenant: str | None = None) -> None:
+    def __init__(
+        self, path: str, format: str | None = None, tenant: str | None = None, *, growing: bool = False
+    ) -> None:
         self.path = path
         self.name = path if path == STANDARD_INPUT else str(Path(path).resolve())
-        self.notice: str | None = None
         self._format = format
         self._tenant = tenant
+        self._growing = growing
         self._start()
 
     def _start(self) -> None:
         self.taken = 0
         self.bytes_taken = 0
+        self.incomplete: str | None = None
+        self.remarks: list[str] = []
         self._hash = blake2b(digest_size=16)
 
     @property
     def digest(self) -> bytes:
-        """A hash of everything that was read so far."""
+        """A hash of everything that was read so far, whatever its line ends are."""
         return self._hash.digest()
 
     def records(self, skip: int = 0, digest: bytes = b"") -> Iterator[Record | CallEvent]:
@@ -69,93 +88,94 @@ class InputFile:
             yield from self._read(0, b"")
 
     def _read(self, skip: int, digest: bytes) -> Iterator[Record | CallEvent]:
-        with open_stream(self.path) as stream:
-            lines = lines_of(stream)
+        with open_stream(self.path) as (stream, ending):
+            if ending is not Ending.WHOLE:
+                self.incomplete = f"{self.path}: {_CUT if ending is Ending.CUT else _FOLLOWED}"
+            must_end = self._growing or ending is Ending.CUT
             try:
-                first = next(lines, b"")
-                if first.strip():
-                    yield from self._decoded(first, lines, skip, digest)
-                elif skip:
-                    raise ContentChanged
+                yield from self._decoded(lines_of(stream), skip, digest, must_end=must_end)
             except EndsEarly:
-                self.notice = (
-                    f"{self.path}: the compressed file ends early; every whole record before that was rated."
-                    " Run again with the complete file"
-                )
+                self.incomplete = self.incomplete or f"{self.path}: {_UNFINISHED}"
+        if self.taken < skip:
+            raise ContentChanged
 
     def _decoded(
-        self, first: bytes, lines: Iterator[bytes], skip: int, digest: bytes
+        self, lines: Iterator[bytes], skip: int, digest: bytes, *, must_end: bool
     ) -> Iterator[Record | CallEvent]:
-        format = self._format or recognise(self.path, first)
-        raws, decode, kind = self._reading(format, first, lines)
+        row, first = _first_line(lines)
+        if must_end and not first.endswith(b"\n") and not is_json(first):
+            raise EndsEarly
+        if not first:
+            self.remarks.append(f"{self.path}: the file is empty")
+            return
+        format = self._format or recognise(self.path, row, first)
+        raws, decode, rows_before, kind = self._reading(format, row, first, lines, must_end=must_end)
         envelope = self._envelope(format, first)
         topic = "commands" if kind == "command" else Path(self.path).name
-        header = 1 if format == "pstn-csv" else 0
         for raw in raws:
-            self._hash.update(raw)
+            text = raw.rstrip(b"\r\n")  # no more: cells at the ends of a row may be empty
+            self._hash.update(text + b"\n")
             self.bytes_taken += len(raw)
             self.taken += 1
             if self.taken <= skip:
                 if self.taken == skip and self.digest != digest:
                     raise ContentChanged
-                continue
-            stripped = raw.strip()
-            if stripped:
-                source = Source(topic, 0, self.taken + header)
-                value = decode(stripped) if decode else None
-                yield value if isinstance(value, CallEvent) else Record(kind, source, stripped, value, envelope)
-        if self.taken < skip:
-            raise ContentChanged
+            elif text.strip():
+                source = Source(topic, 0, self.taken + rows_before)
+                value = decode(text) if decode else None
+                yield value if isinstance(value, CallEvent) else Record(kind, source, text, value, envelope)
 
-    def _reading(
-        self, format: str, first: bytes, lines: Iterator[bytes]
-    ) -> tuple[Iterator[bytes], Read | None, Literal["cdr", "command"]]:
-        if format == "pstn-csv":
-            return csv_records(lines), reader_for(self.path, first, self._tenant).decode, "cdr"
-        if format == "graph":
-            if self._tenant is None:
-                raise RaterError(f"{self.path}: Graph rows do not name their tenant; say it with --tenant")
-            return self._graph_rows(first, lines), GraphRows(self._tenant).decode, "cdr"
+    def _reading(self, format: str, row: int, first: bytes, lines: Iterator[bytes], *, must_end: bool) -> _Reading:
+        check_format(self.path, row, first, format)
+        if format == PSTN_CSV:
+            reader = reader_for(self.path, first, self._tenant)
+            return _Reading(csv_records(lines, reader.delimiter, must_end=must_end), reader.decode, row)
+        if format == GRAPH and not _is_row(first):
+            rows = self._document(first + b"".join(lines), must_end=must_end)
+            return _Reading(rows, self._graph_rows().decode, 0)
+        raws = chain([first], json_lines(lines, must_end=must_end))
+        if format == GRAPH:
+            return _Reading(raws, self._graph_rows().decode, row - 1)
         if format == CALL_EVENTS:
-            return chain([first], lines), decode_call_event, "cdr"
-        return chain([first], lines), None, "command" if format == "commands" else "cdr"
+            return _Reading(raws, decode_call_event, row - 1)
+        return _Reading(raws, None, row - 1, "command" if format == COMMANDS else "cdr")
 
     def _envelope(self, format: str, first: bytes) -> Envelope | None:
-        if format == "cdrs":
+        if format == CDRS:
             return None
-        header = first.decode("utf-8-sig").strip() if format == "pstn-csv" else None
+        header = first.decode().strip("\r\n") if format == PSTN_CSV else None
         return Envelope(format, self._tenant, header)
 
-    def _graph_rows(self, first: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
-        """Rows one a line, or the rows of one document."""
-        try:
-            row = orjson.loads(first)
-            if isinstance(row, dict) and "value" not in row:
-                return chain([first], lines)
-        except orjson.JSONDecodeError:
-            pass
-        try:
-            return iter(rows_of(first + b"".join(lines)))
-        except (orjson.JSONDecodeError, AttributeError, TypeError) as wrong:
-            raise RaterError(f"{self.path}: expected a page of pstnCallLogRow, got broken JSON: {wrong}") from wrong
+    def _graph_rows(self) -> GraphRows:
+        if self._tenant is None:
+            raise RaterError(f"{self.path}: Graph rows do not name their tenant; say it with --tenant")
+        return GraphRows(self._tenant)
+
+    def _document(self, document: bytes, *, must_end: bool) -> Iterator[bytes]:
+        """The rows of a page or an array, each as it was written."""
+        if must_end and not is_json(document):
+            raise EndsEarly
+        page = page_of(self.path, document)
+        if page.next_link:
+            self.remarks.append(f"{self.path}: the page has an @odata.nextLink: there are more; rate them too")
+        return map(bytes, page.value)
 
 
-def recognise(path: str, first: bytes) -> str:
-    """The format that the first line of a file shows; RaterError when it shows none."""
-    start = first.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start[:1] not in b"{[" or not start:
-        if b"usageid" in start.lower():
-            return "pstn-csv"
-        shown = start[:60].decode("utf-8", "replace").strip()
-        raise RaterError(
-            f"{path}:1: expected a PSTN usage CSV, Graph pstnCallLogRow JSON, or cdrs or call-events JSON Lines,"
-            f" got {shown!r}; say the format with --format"
-        )
-    if start[:1] == b"[" or b'"callType"' in start or b'"value"' in start or b"@odata" in start:
-        return "graph"
-    if b'"event"' in start and b'"duration_s"' not in start:
-        return CALL_EVENTS
-    return "commands" if b'"command"' in start else "cdrs"
+def _first_line(lines: Iterator[bytes]) -> tuple[int, bytes]:
+    """The number of the first line that is not blank, and the line without a byte order mark."""
+    for row, line in enumerate(lines, start=1):
+        text = line.removeprefix(BOM_UTF8)
+        if text.strip():
+            return row, text
+    return 0, b""
+
+
+def _is_row(first: bytes) -> bool:
+    """Whether the first line of Graph JSON is a row by itself, and not a document or its beginning."""
+    if not is_json(first):
+        return False
+    row = orjson.loads(first)
+    return isinstance(row, dict) and not isinstance(row.get("value"), list)
 
 
 def reader_of(envelope: Envelope) -> tuple[Literal["cdr", "command"], Decode | None]:

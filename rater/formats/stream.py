@@ -3,44 +3,74 @@
 Refuses to know what a line means.
 """
 
-import gzip
-import zlib
+import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
+from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from io import DEFAULT_BUFFER_SIZE, BufferedReader, FileIO, RawIOBase
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import orjson
 
 from rater.errors import RaterError
+from rater.formats.compressed import GZIP, ZIP, Ending, Gunzipped, gzip_ending, open_zip, rewindable
 
 #: A line beyond this is cut there: nothing that long is a record, and memory stays bounded.
-LINE_BYTES_MAX = 16_000_000
-_GZIP = b"\x1f\x8b"
+LINE_BYTES_MAX = 64_000_000
+#: What a record of a CSV can span; beyond it, a quote was never closed.
+CSV_RECORD_LINES_MAX = 100
+CSV_RECORD_BYTES_MAX = 1_000_000
 _UTF16 = (BOM_UTF16_LE, BOM_UTF16_BE)
+#: The rest of a quoted cell, two quotes standing for one.
+_TO_CLOSING_QUOTE = re.compile(rb'(?:[^"]++|"")*+"')
+_BUFFER_BYTES = 1 << 16
 STANDARD_INPUT = "-"
 
 
 class EndsEarly(Exception):
-    """A compressed file stops in the middle; what came before it was whole."""
+    """The last record of a stream is not all there; what came before it was whole."""
 
 
-def open_stream(path: str) -> BinaryIO:
-    """A file, or standard input for `-`; gzip is recognised by its first bytes.  Raises RaterError."""
-    try:
-        stream: BufferedReader | gzip.GzipFile = BufferedReader(FileIO(0 if path == STANDARD_INPUT else path))
-        if _start(stream) == _GZIP:
-            stream = gzip.GzipFile(fileobj=stream)
-        start = _start(stream)
-    except OSError as wrong:
-        raise RaterError(f"{path}: cannot be read: {wrong.strerror}") from wrong
-    return cast("BinaryIO", BufferedReader(_Utf8(stream)) if start in _UTF16 else stream)
+class Opened(NamedTuple):
+    """Bytes to read, and how a compressed file ends."""
+
+    stream: BinaryIO
+    ending: Ending = Ending.WHOLE
 
 
-def _start(stream: BufferedReader | gzip.GzipFile) -> bytes:
-    """The first bytes; none of a compressed file that is cut before them."""
-    try:
-        return stream.peek(2)[:2]
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        return b""
+@contextmanager
+def open_stream(path: str) -> Iterator[Opened]:
+    """A file, or standard input for `-`; gzip and zip are recognised by their first bytes.
+
+    Raises RaterError where it cannot be read, now or while it is read.
+    """
+    with ExitStack() as closing:
+        try:
+            opened = _unpacked(path, closing)
+            start = opened.stream.peek(2)[:2]  # type: ignore[attr-defined]  # all that is opened here can
+            if start in _UTF16:
+                opened = opened._replace(stream=_buffered(_Utf8(opened.stream)))
+            yield opened
+        except OSError as wrong:
+            raise RaterError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
+
+
+def _unpacked(path: str, closing: ExitStack) -> Opened:
+    buffered = closing.enter_context(BufferedReader(FileIO(0 if path == STANDARD_INPUT else path)))
+    stream, start = cast("BinaryIO", buffered), buffered.peek(4)[:4]
+    if start.startswith(GZIP):
+        packed = closing.enter_context(rewindable(stream))
+        ending = gzip_ending(path, packed)
+        return Opened(_buffered(Gunzipped(packed)), ending)
+    if start == ZIP:
+        packed = closing.enter_context(rewindable(stream))
+        return Opened(_buffered(closing.enter_context(open_zip(path, packed))))
+    return Opened(stream)
+
+
+def _buffered(stream: Any) -> BinaryIO:
+    return cast("BinaryIO", BufferedReader(stream, _BUFFER_BYTES))
 
 
 class _Utf8(RawIOBase):
@@ -49,7 +79,7 @@ class _Utf8(RawIOBase):
     What is no UTF-16 becomes U+FFFD, so that the row is refused and not the file.
     """
 
-    def __init__(self, stream: BufferedReader | gzip.GzipFile) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._decoder = getincrementaldecoder("utf-16")(errors="replace")
         self._held = b""
@@ -70,21 +100,75 @@ class _Utf8(RawIOBase):
 
 
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream, each with its line end; EndsEarly after the last whole one of a cut gzip."""
-    try:
-        while line := stream.readline(LINE_BYTES_MAX):
-            yield line
-    except (EOFError, zlib.error, gzip.BadGzipFile) as wrong:
-        raise EndsEarly(str(wrong)) from wrong
+    """The lines of a stream, each with its line end; the last one may have none."""
+    while line := stream.readline(LINE_BYTES_MAX):
+        yield line
 
 
-def csv_records(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Lines joined where a quoted cell holds a line end (RFC 4180)."""
-    held = b""
+def json_lines(lines: Iterator[bytes], *, must_end: bool) -> Iterator[bytes]:
+    """Lines of JSON; with `must_end`, EndsEarly at a last line that is neither ended nor a whole value."""
     for line in lines:
-        held += line
-        if held.count(b'"') % 2 == 0 or len(held) > LINE_BYTES_MAX:
-            yield held
-            held = b""
-    if held:
-        yield held
+        if must_end and not line.endswith(b"\n") and not is_json(line):
+            raise EndsEarly
+        yield line
+
+
+def is_json(text: bytes) -> bool:
+    """Whether it is one whole JSON value.  The beginning of an object or an array never is."""
+    try:
+        orjson.loads(text)
+    except (orjson.JSONDecodeError, RecursionError):
+        return False
+    return True
+
+
+def csv_records(lines: Iterator[bytes], delimiter: str, *, must_end: bool) -> Iterator[bytes]:
+    """Lines joined where a quoted cell holds a line end (RFC 4180), each line being looked at once.
+
+    Where no quote closes the cell within what a record can span, the first line stands alone, so that it is
+    refused and not the rest of the file.  With `must_end`, EndsEarly at a last record that is not ended.
+    """
+    quote = delimiter.encode() + b'"'
+    ahead: deque[bytes] = deque()
+    while ahead or (line := next(lines, b"")):
+        if not ahead:
+            ahead.append(line)
+        count = _span(ahead, lines, quote, must_end=must_end)
+        yield b"".join(ahead.popleft() for _ in range(count))
+
+
+def _span(ahead: deque[bytes], lines: Iterator[bytes], quote: bytes, *, must_end: bool) -> int:
+    """How many lines the first record takes, reading more where it needs them; 1 if its quote is never closed."""
+    is_open, count, size = False, 0, 0
+    while count < CSV_RECORD_LINES_MAX and size < CSV_RECORD_BYTES_MAX:
+        if count == len(ahead):
+            ahead.append(next(lines, b""))
+        line = ahead[count]
+        if must_end and not line.endswith(b"\n"):
+            raise EndsEarly
+        if not line:
+            ahead.pop()
+            return 1
+        is_open = _leaves_open(line, quote, is_open=is_open)
+        size += len(line)
+        count += 1
+        if not is_open:
+            return count
+    return 1
+
+
+def _leaves_open(line: bytes, quote: bytes, *, is_open: bool) -> bool:
+    """Whether a quoted cell goes on in the next line.  A quote opens one only behind a delimiter: `quote`."""
+    at = 0
+    if not is_open and line.startswith(b'"'):
+        is_open, at = True, 1
+    while True:
+        if is_open:
+            closing = _TO_CLOSING_QUOTE.match(line, at)
+            if closing is None:
+                return True
+            at = closing.end()
+        opening = line.find(quote, at)
+        if opening < 0:
+            return False
+        is_open, at = True, opening + len(quote)

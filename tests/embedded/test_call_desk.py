@@ -24,10 +24,9 @@ from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
 from rater.formats.source import InputFile
 from rater.metrics.meter import Metrics
-from tests.embedded.test_files import folder, rater, run
+from tests.embedded.usage import rater, run
 from tests.world import DECK, HARARE, US
 
-__all__ = ["folder"]
 MAY = "2025-05-05"
 
 

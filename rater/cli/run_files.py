@@ -1,0 +1,76 @@
+"""Files of `rater run`: one that cannot be read is said, and the others go on."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rater.embedded.run import EmbeddedRater
+from rater.embedded.watch import files_in, new_content
+from rater.errors import RaterError
+from rater.exits import Exit
+from rater.formats.source import InputFile
+
+
+class Intake:
+    """What `rater run` was given to read.  `unread` is what is wrong with files that could not be, by file."""
+
+    def __init__(
+        self,
+        rater: EmbeddedRater,
+        store: Path,
+        format: str | None,
+        tenant: str | None,
+        progress: Callable[[int], None],
+    ) -> None:
+        self.unread: dict[str, str] = {}
+        self._rater = rater
+        self._store = store
+        self._format = format
+        self._tenant = tenant
+        self._progress = progress
+
+    def commands(self, path: Path) -> None:
+        """Apply commands.  Raises RaterError: without them, calls would be refused that are right."""
+        self._rater.take(InputFile(str(path), "commands"), self._progress)
+
+    def files(self, paths: list[str]) -> None:
+        """Rate files, and those in folders, in order."""
+        for path in self._expanded(paths):
+            self._take(path)
+
+    def watched(self, paths: list[str]) -> Iterator[None]:
+        """Rate files, then what comes into folders until the process is told to stop; a turn after each file."""
+        self.files([path for path in paths if path == "-" or not Path(path).is_dir()])
+        for path in new_content(paths, self._store, self._unreadable):
+            before = self._rater.summary.records
+            self._take(path, growing=True)
+            if self._rater.summary.records > before:
+                print(f"rater: {path}: {self._rater.summary.records} records so far", file=sys.stderr)
+            yield
+
+    def _expanded(self, paths: list[str]) -> Iterator[str]:
+        for path in paths:
+            if path != "-" and Path(path).is_dir():
+                yield from map(str, files_in(Path(path), self._store, self._unreadable))
+            else:
+                yield path
+
+    def _take(self, path: str, *, growing: bool = False) -> None:
+        file = InputFile(path, self._format, self._tenant, growing=growing)
+        try:
+            self._rater.take(file, self._progress)
+        except RaterError as wrong:
+            if wrong.exit is not Exit.USAGE:
+                raise  # not the file: the disk, the gateway
+            print(f"rater: {wrong}", file=sys.stderr)
+            self.unread[path] = str(wrong)
+            return
+        self.unread.pop(path, None)
+        if growing and file.incomplete:
+            print(f"rater: {file.incomplete}", file=sys.stderr)
+
+    def _unreadable(self, path: str, why: str) -> None:
+        """Say that a folder cannot be read; once, however often it is looked at."""
+        if self.unread.get(path) != why:
+            print(f"rater: {why}", file=sys.stderr)
+        self.unread[path] = why

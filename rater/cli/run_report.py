@@ -1,0 +1,59 @@
+"""What `rater run` says when it is done: as a table for people, or as one JSON object."""
+
+import shlex
+import sys
+from itertools import chain
+from pathlib import Path
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rater.core.money import format_micros
+from rater.embedded.run import Summary
+
+
+def report(summary: Summary, unread: list[str], store: Path | None, seconds: float, *, json: bool) -> None:
+    """JSON on standard output; or a table, and below it which rows were refused and how to look at them.
+
+    `store` is the store if it is not the one that every command takes by itself.
+    """
+    for notice in chain(summary.incomplete.values(), *summary.remarks.values()):
+        print(f"rater: {notice}", file=sys.stderr)
+    facts = {
+        "records": summary.records,
+        "outcomes": {outcome.value: count for outcome, count in sorted(summary.outcomes.items())},
+        "debited": {currency: format_micros(sum) for currency, sum in sorted(summary.debited.items())},
+        "events": dict(sorted(summary.events.items())),
+        "rejected": dict(sorted(summary.rejected.items())),
+        "refused_rows": summary.refused,
+        "unread_files": unread,
+        "call_events": summary.call_events,
+        "disconnects": dict(sorted(summary.disconnects.items())),
+        "seconds": round(seconds, 3),
+    }
+    if json:
+        typer.echo(orjson.dumps(facts))
+        return
+    table = Table("what", "count", title="this run")
+    for name in ("outcomes", "debited", "events", "rejected", "disconnects"):
+        for key, value in facts[name].items():  # type: ignore[attr-defined]  # these five are mappings
+            table.add_row(f"{name}: {key}", str(value))
+    if summary.call_events:
+        table.add_row("call events", str(summary.call_events))
+    Console(stderr=True).print(table)
+    _say_refused(summary, store)
+    if unread:
+        print(f"{len(unread)} of the files could not be read: see above", file=sys.stderr)
+
+
+def _say_refused(summary: Summary, store: Path | None) -> None:
+    """The first refused rows, and the command that shows all."""
+    if not (refused := summary.rejected.total()):
+        return
+    for line in summary.refused:
+        print(line, file=sys.stderr)
+    where = "" if store is None else f" --store {shlex.quote(str(store))}"
+    what = "1 record was" if refused == 1 else f"{refused} records were"
+    print(f"{what} refused: rater dlq ls{where}", file=sys.stderr)

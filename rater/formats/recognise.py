@@ -30,15 +30,13 @@ def recognise(path: str, row: int, first: bytes) -> str:
     return COMMANDS if "command" in fields else CDRS
 
 
-def check_format(path: str, row: int, first: bytes, format: str) -> None:
-    """That the first line can be one of the format that somebody said; RaterError if it is of another kind."""
-    if format == PSTN_CSV:
-        return
+def check_commands(path: str, row: int, first: bytes) -> None:
+    """That the first line can be a command, since somebody said so; RaterError if the file is of another kind."""
     start = first.lstrip()
     if not _is_json(start):
-        raise RaterError(f"{path}:{row}: expected {format} in JSON, got {_shown(start)}")
+        raise RaterError(f"{path}:{row}: expected commands in JSON Lines, got {_shown(start)}")
     fields = _fields(start)
-    if format == COMMANDS and fields and "command" not in fields:
+    if fields and "command" not in fields:
         raise RaterError(f"{path}:{row}: expected commands, got {recognise(path, row, first)}: {_shown(start)}")
 
 

@@ -21,7 +21,7 @@ from rater.errors import RaterError
 from rater.formats.compressed import Ending
 from rater.formats.graph import GraphRows, page_of
 from rater.formats.pstn_csv import reader_for
-from rater.formats.recognise import CALL_EVENTS, CDRS, COMMANDS, FORMATS, GRAPH, PSTN_CSV, check_format, recognise
+from rater.formats.recognise import CALL_EVENTS, CDRS, COMMANDS, FORMATS, GRAPH, PSTN_CSV, check_commands, recognise
 from rater.formats.stream import STANDARD_INPUT, EndsEarly, csv_records, is_json, json_lines, lines_of, open_stream
 from rater.task import Envelope, Record
 
@@ -126,7 +126,8 @@ class InputFile:
                 yield value if isinstance(value, CallEvent) else Record(kind, source, text, value, envelope)
 
     def _reading(self, format: str, row: int, first: bytes, lines: Iterator[bytes], *, must_end: bool) -> _Reading:
-        check_format(self.path, row, first, format)
+        if format == COMMANDS:
+            check_commands(self.path, row, first)
         if format == PSTN_CSV:
             reader = reader_for(self.path, first, self._tenant)
             return _Reading(csv_records(lines, reader.delimiter, must_end=must_end), reader.decode, row)

@@ -352,7 +352,7 @@ def test_fields_of_others_do_not_make_a_graph_row(tmp_path: Path, extra: str) ->
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (export(row("a")), "setup.jsonl:1: expected commands in JSON, got 'UsageId"),
+        (export(row("a")), "setup.jsonl:1: expected commands in JSON Lines, got 'UsageId"),
         (OWN_CALL + "\n", "setup.jsonl:1: expected commands, got cdrs"),
     ],
 )

@@ -9,6 +9,7 @@ from rater.embedded.watch import files_in, new_content
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.formats.source import InputFile
+from rater.licenses import unknown_in_commands
 
 
 class Intake:
@@ -31,6 +32,8 @@ class Intake:
 
     def commands(self, path: Path) -> None:
         """Apply commands.  Raises RaterError: without them, calls would be refused that are right."""
+        for line in unknown_in_commands(path):
+            print(f"rater: {line}", file=sys.stderr)
         self._rater.take(InputFile(str(path), "commands"), self._progress)
 
     def files(self, paths: list[str]) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rater.core.money import format_micros
-from rater.embedded.run import Summary
+from rater.embedded.summary import Summary
 
 
 def report(summary: Summary, unread: list[str], store: Path | None, seconds: float, *, json: bool) -> None:

@@ -18,8 +18,9 @@ from rater.core.settings import RatingSettings
 from rater.demo import running_call
 from rater.demo.rates import BUNDLED
 from rater.embedded.gateway import LocalGateway
-from rater.embedded.run import EmbeddedRater, Summary
+from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
+from rater.embedded.summary import Summary
 from rater.formats.source import InputFile
 from rater.generate import Spec, generate_calls, generate_commands
 from rater.rates.price_list import read_any_deck, write_deck

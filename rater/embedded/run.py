@@ -7,18 +7,16 @@ Refuses to know rules, formats and tables.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 import msgspec
 
-from rater.contracts.call_control import CallCommand, CallEvent
+from rater.contracts.call_control import CallEvent
 from rater.contracts.codec import encode_input
 from rater.core.entities import Account
 from rater.core.inputs import AnyCommand, DeckActivated, RateDeck, Source, Tick
-from rater.core.money import parse_micros
-from rater.core.outputs import AccountEvent, Debit, Output, RechargeRequest, RejectedCdr
+from rater.core.outputs import AccountEvent, RechargeRequest, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
 from rater.core.step import EVERY_TENANT, NO_TENANT, Rules
@@ -26,6 +24,7 @@ from rater.core.tariff import Tariffs
 from rater.embedded.call_desk import CallDesk
 from rater.embedded.gateway import PaymentGateway
 from rater.embedded.store import Position, Store
+from rater.embedded.summary import Summary
 from rater.formats.source import CALL_EVENTS, InputFile
 from rater.metrics.labels import CallEventResult, CommitResult
 from rater.metrics.meter import Metrics
@@ -33,54 +32,8 @@ from rater.notify.expiring import expiring_of
 from rater.task import Batch, Record, run_batch
 
 BATCH_RECORDS = 10_000
-REFUSED_SHOWN_MAX = 5
 _request_decoder = msgspec.json.Decoder(RechargeRequest)
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Summary:
-    """What a run did."""
-
-    def __init__(self) -> None:
-        self.outcomes: Counter[Outcome] = Counter()
-        self.debited: Counter[str] = Counter()
-        self.events: Counter[str] = Counter()
-        self.rejected: Counter[str] = Counter()
-        self.call_events = 0
-        self.disconnects: Counter[str] = Counter()
-        self.records = 0
-        #: By file: why there may be more of it than could be read; and what to know though nothing is missing.
-        self.incomplete: dict[str, str] = {}
-        self.remarks: dict[str, list[str]] = {}
-        #: The first refused rows of files as FILE:ROW: field: why (reason).
-        self.refused: list[str] = []
-
-    def add_file(self, file: InputFile) -> None:
-        """What is to be said of a file; in place of what was said when it was read the last time."""
-        self.incomplete.pop(file.name, None)
-        self.remarks[file.name] = file.remarks
-        if file.incomplete:
-            self.incomplete[file.name] = file.incomplete
-
-    def add_refused(self, path: str, outputs: Iterable[Output]) -> None:
-        """Keep the first refused rows of a file for people."""
-        for output in outputs:
-            if isinstance(output, RejectedCdr) and len(self.refused) < REFUSED_SHOWN_MAX:
-                where = f"{path}:{output.source.offset}: " + (f"{output.field}: " if output.field else "")
-                self.refused.append(f"{where}{output.message} ({output.reason.value})")
-
-    def add(self, batch: Batch, orders: Iterable[CallCommand]) -> None:
-        """Count a committed batch, and the orders to end calls that were committed with it."""
-        self.disconnects.update(order.reason.value for order in orders)
-        self.outcomes.update(batch.counts)
-        self.records += batch.counts.total()
-        for output in batch.outputs:
-            if isinstance(output, Debit):
-                self.debited[output.currency] += parse_micros(output.amount)
-            elif isinstance(output, AccountEvent):
-                self.events[output.event.value] += 1
-            elif isinstance(output, RejectedCdr):
-                self.rejected[output.reason.value] += 1
 
 
 class EmbeddedRater:

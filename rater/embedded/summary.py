@@ -1,0 +1,61 @@
+"""What a run did, counted as it goes.
+
+Refuses to know where it is shown.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from rater.contracts.call_control import CallCommand
+from rater.core.money import parse_micros
+from rater.core.outputs import AccountEvent, Debit, Output, RejectedCdr
+from rater.core.reasons import Outcome
+from rater.formats.source import InputFile
+from rater.task import Batch
+
+REFUSED_SHOWN_MAX = 5
+
+
+class Summary:
+    """What a run did."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+        self.debited: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
+        self.call_events = 0
+        self.disconnects: Counter[str] = Counter()
+        self.records = 0
+        #: By file: why there may be more of it than could be read; and what to know though nothing is missing.
+        self.incomplete: dict[str, str] = {}
+        self.remarks: dict[str, list[str]] = {}
+        #: The first refused rows of files as FILE:ROW: field: why (reason).
+        self.refused: list[str] = []
+
+    def add_file(self, file: InputFile) -> None:
+        """What is to be said of a file; in place of what was said when it was read the last time."""
+        self.incomplete.pop(file.name, None)
+        self.remarks[file.name] = file.remarks
+        if file.incomplete:
+            self.incomplete[file.name] = file.incomplete
+
+    def add_refused(self, path: str, outputs: Iterable[Output]) -> None:
+        """Keep the first refused rows of a file for people."""
+        for output in outputs:
+            if isinstance(output, RejectedCdr) and len(self.refused) < REFUSED_SHOWN_MAX:
+                where = f"{path}:{output.source.offset}: " + (f"{output.field}: " if output.field else "")
+                self.refused.append(f"{where}{output.message} ({output.reason.value})")
+
+    def add(self, batch: Batch, orders: Iterable[CallCommand]) -> None:
+        """Count a committed batch, and the orders to end calls that were committed with it."""
+        self.disconnects.update(order.reason.value for order in orders)
+        self.outcomes.update(batch.counts)
+        self.records += batch.counts.total()
+        for output in batch.outputs:
+            if isinstance(output, Debit):
+                self.debited[output.currency] += parse_micros(output.amount)
+            elif isinstance(output, AccountEvent):
+                self.events[output.event.value] += 1
+            elif isinstance(output, RejectedCdr):
+                self.rejected[output.reason.value] += 1

@@ -20,6 +20,7 @@ from rater.core.inputs import LicenseAssigned
 from rater.errors import RaterError
 from rater.formats.csv_rows import read_rows
 from rater.formats.source import InputFile
+from rater.formats.stream import STANDARD_INPUT
 from rater.near import did_you_mean
 from rater.task import Record
 
@@ -91,6 +92,8 @@ class Licenses:
 
 def unknown_in_commands(path: Path) -> list[str]:
     """A line for each licence that a file of commands assigns and the catalogue does not know."""
+    if str(path) == STANDARD_INPUT:
+        return []  # it can be read once only, and that is not here
     assigned = []
     for record in InputFile(str(path), "commands").records():
         # Most commands of a large file are of other kinds: only these are decoded here.

@@ -80,7 +80,7 @@ def publish_files(
 
     A deck is put in force for every tenant of its currency, unless --activate names some; again only with --again.
 
-    Exit 3 if rows of a file could not be read; they are named on standard error and were not published.
+    Exit 3 if rows of a file could not be read, or it is not all there; said on standard error, the rest is published.
 
     Example: rater publish --deck rates.csv --commands setup.jsonl cdrs.jsonl
     """
@@ -144,9 +144,10 @@ def _warn(lines: list[str]) -> None:
 def _call_messages(
     files: list[str], tenant: str | None, format: str | None, refused: list[str]
 ) -> Iterator[Message]:
-    """The files' records; rows that cannot be read become lines for people."""
+    """The files' records; rows that cannot be read, and files that are not all there, become lines for people."""
     for name in files:
-        for record in InputFile(name, format, tenant).records():
+        file = InputFile(name, format, tenant)
+        for record in file.records():
             if isinstance(record, CallEvent):
                 yield "call-events", record.tenant, msgspec.json.encode(record)
             elif isinstance(record.decoded, Refusal):
@@ -155,6 +156,9 @@ def _call_messages(
                 refused.append(f"{where}: {wrong.message}")
             else:
                 yield _message("cdrs" if record.kind == "cdr" else "commands", record)
+        _warn(file.remarks)
+        if file.incomplete:
+            refused.append(file.incomplete)
 
 
 def _message(topic: str, record: Record) -> Message:

@@ -1,6 +1,7 @@
 """The commands around Kafka: topics, publish, consume, verify, and what they say when something is not there."""
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 
@@ -121,6 +122,9 @@ def test_what_switches_told_of_running_calls(deployment: Deployment, tmp_path: P
     assert published.exit_code == 3
     assert f"{file}:2: usage_id: expected a value, got none" in published.stderr
     assert [json.loads(value)["usage_id"] for value in deployment.values("call-events")] == ["c1", "c2"]
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(file.read_bytes())[:-4])
+    cut = rater("publish", str(tmp_path / "cut.jsonl.gz"), "--format=call-events", *at(deployment))
+    assert (cut.exit_code, "cut.jsonl.gz: " in cut.stderr) == (3, True)
 
 
 def test_a_forged_debit_is_found(deployment: Deployment) -> None:

@@ -80,7 +80,7 @@ def publish_files(
 
     A deck is put in force for every tenant of its currency, unless --activate names some; again only with --again.
 
-    Exit 3 if rows of a file could not be read, or it is not all there; said on standard error, the rest is published.
+    Exit 3 if rows of a file could not be read, or it is not all there: that is said, and the rest is published.
 
     Example: rater publish --deck rates.csv --commands setup.jsonl cdrs.jsonl
     """

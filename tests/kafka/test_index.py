@@ -9,11 +9,11 @@ import pytest
 from rocksdict import AccessType, Options, Rdict
 
 from rater.contracts.topics import load_topics
-from rater.core.entities import LiveCall
+from rater.core.entities import LiveCall, Share
 from rater.kafka.index import REMEMBERED, DiskIndex, StandsAt
 
 _KEY = ("contoso", "c1")
-_CALL = LiveCall(1, "0123456789abcdef", 24_302, 52_000, (("MCOPSTN1/US-PR/2025-03", 2),), (("f1", 52_000),))
+_CALL = LiveCall(1, "0123456789abcdef", 24_302, 52_000, (("MCOPSTN1/US-PR/2025-03", 2),), (Share("f1", 52_000),))
 _STANDS = StandsAt(7, "call-7")
 
 

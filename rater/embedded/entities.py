@@ -63,13 +63,15 @@ class StoredEntities:
         self._fetch_users({(call.tenant, call.user) for call in calls if call.user is not None})
 
     def _fetch_users(self, keys: Iterable[Key]) -> None:
-        """Take users into the cache; one at a time costs five times as much."""
-        missing = [key for key in keys if ("user", key) not in self._cache]
+        """Take users into the cache, in the order in which they lie on disk: a third of what one by one costs."""
+        missing = sorted(key for key in keys if ("user", key) not in self._cache)
         for part in _parts(missing):
             pairs = ",".join(["(?,?)"] * len(part))
             rows = self._connection.execute(
-                "SELECT tenant, name, value FROM entities"  # noqa: S608 - marks only
-                f" WHERE kind='user' AND (tenant, name) IN (VALUES {pairs})",
+                # CROSS JOIN: each is looked up by its key; with IN, SQLite would look through all users.
+                f"WITH asked (tenant, name) AS (VALUES {pairs})"  # noqa: S608 - marks only
+                " SELECT e.tenant, e.name, e.value FROM asked CROSS JOIN entities AS e"
+                " ON e.kind = 'user' AND e.tenant = asked.tenant AND e.name = asked.name",
                 [text for key in part for text in key],
             )
             found = {(tenant, name): _unpack["user"](value) for tenant, name, value in rows}

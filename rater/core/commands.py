@@ -9,6 +9,7 @@ from typing import assert_never
 
 import msgspec
 
+from rater.core.calls import accepted_key
 from rater.core.catalogue import helps, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.credit import credit
@@ -17,6 +18,7 @@ from rater.core.entitlements import moved_to, new_user, store_user, with_license
 from rater.core.geography import NO_CREDITS
 from rater.core.inputs import (
     AnyCommand,
+    CallAccepted,
     DeckActivated,
     FundsAdded,
     LicenseAssigned,
@@ -54,13 +56,28 @@ def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:
     before = step.state.seen((step.account.tenant, f"command/{command.id}"))
     if before is not None:
         return _repeated(step.account, command, before)
-    refused = unreadable(command) or _refusal(step, command)
+    refused = unreadable(command) or _when_at_its_time(step, command)
     if refused is not None:
         return refused
-    advance(step, as_utc(command.at))
     _apply(step, command)
     command_seen(step, command)
     return Outcome.RATED
+
+
+def _when_at_its_time(step: Step, command: AnyCommand) -> Refusal | None:
+    """Move the clock to the command's time and judge it there; a rejected one moves nothing (A37)."""
+    at = as_utc(command.at)
+    if at < step.account.wake_at:  # nothing is due before: it is judged as things stand
+        refused = _refusal(step, command)
+        if refused is None:
+            advance(step, at)
+        return refused
+    attempt = step.attempt()
+    advance(attempt, at)
+    refused = _refusal(attempt, command)
+    if refused is None:
+        step.adopt(attempt)
+    return refused
 
 
 def command_seen(step: Step, command: AnyCommand) -> None:
@@ -117,6 +134,8 @@ def _apply(step: Step, command: AnyCommand) -> None:
             _payment_failed(step, command)
         case DeckActivated():
             _activate(step, command)
+        case CallAccepted():
+            _accept(step, command)
         case Tick():
             pass
         case _:
@@ -163,6 +182,8 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
             return _no_such_recharge(account, recharge)
         case DeckActivated(version=version):
             return _no_such_deck(step, version)
+        case CallAccepted(letter=letter):
+            return _no_held_record(step, letter)
         case _:
             return None
 
@@ -185,6 +206,8 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
     terms = account.recharge
     if command.recharge is not None:
         _set_recharge(account, command.recharge)
+    if command.call_duration_max_s is not None:
+        account.call_duration_max_s = command.call_duration_max_s
     if command.recharge is not None or command.payment_method == "replaced":
         terms.failures, terms.retry_at = 0, None
     step.tell(EventKind.TENANT_CONFIGURED, command_id=command.id)
@@ -333,6 +356,27 @@ def _activate(step: Step, command: DeckActivated) -> None:
     since = as_utc(command.effective_from) if command.effective_from else None
     step.account.decks = tuple(sorted((*step.account.decks, (since, command.version)), key=_by_since))
     step.tell(EventKind.DECK_ACTIVATED, command_id=command.id, reason=command.version)
+
+
+def _accept(step: Step, command: CallAccepted) -> None:
+    """Let a held record through: it is rated when it comes again (A44)."""
+    held = _held_by(step, command.letter)
+    assert held is not None, command.letter
+    step.state.seen_now[accepted_key(step.account.tenant, held)] = Seen(step.at, command.letter)
+    step.tell(EventKind.CALL_ACCEPTED, command_id=command.id, reason=command.by)
+
+
+def _held_by(step: Step, letter: str) -> str | None:
+    """Which call a dead letter holds; see held_as."""
+    seen = step.state.seen((step.account.tenant, f"rejected/{letter}"))
+    return seen.said if seen is not None else None
+
+
+def _no_held_record(step: Step, letter: str) -> Refusal | None:
+    if _held_by(step, letter) is not None:
+        return None
+    message = f"expected the id of a held record's dead letter (implausible_duration), got {letter!r}"
+    return Refusal(Reason.UNKNOWN_LETTER, "letter", message)
 
 
 def _by_since(dated: tuple[object, object]) -> str:

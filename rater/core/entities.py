@@ -91,6 +91,8 @@ class Account(msgspec.Struct, kw_only=True):
     restricted_users: bool = False
     #: When the next licence that helps a restricted user becomes effective.
     relief_at: datetime | None = None
+    #: The longest call that is rated without a person's word (A44); None: what the settings say.
+    call_duration_max_s: int | None = None
     service: str = "suspended"
     sequences: Sequences = msgspec.field(default_factory=Sequences)
 
@@ -179,8 +181,9 @@ class LiveCall(msgspec.Struct, frozen=True, gc=False):
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     """A command or a dead letter that was taken: the same one again changes nothing.
 
-    `said` is what a command said, in short: "funds_added 70.5 USD", of other commands the kind alone; None for a
-    dead letter, and where a rater that did not remember it yet took the command.
+    `said` is what a command said, in short: "funds_added 70.5 USD", of other commands the kind alone; of the dead
+    letter of a held call, and of its acceptance, which call with which content (A44); None for another dead letter,
+    and where a rater that did not remember it yet took the command.
     """
 
     at: datetime

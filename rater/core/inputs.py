@@ -90,6 +90,7 @@ class TenantConfigured(Command, frozen=True, kw_only=True, tag="tenant_configure
     audio_conferencing_licenses: Annotated[int, Meta(ge=0, le=10_000_000)] | None = None
     recharge: RechargeSettings | None = None
     payment_method: Literal["replaced"] | None = None
+    call_duration_max_s: Annotated[int, Meta(ge=1, le=DURATION_S_MAX)] | None = None
 
 
 class UserConfigured(Command, frozen=True, kw_only=True, tag="user_configured", omit_defaults=True):
@@ -147,6 +148,13 @@ class PaymentFailed(Command, frozen=True, kw_only=True, tag="payment_failed", om
     reason: Text = "declined"
 
 
+class CallAccepted(Command, frozen=True, kw_only=True, tag="call_accepted", omit_defaults=True):
+    """A person lets a held record through (A44): `letter` is the id of its dead letter, `by` who decided."""
+
+    letter: Identifier
+    by: Text | None = None
+
+
 class Tick(Command, frozen=True, kw_only=True, tag="tick", omit_defaults=True):
     """Time has passed for this tenant: expiry, month starts and retries up to `at` are due."""
 
@@ -166,6 +174,7 @@ AnyCommand = (
     | FundsAdded
     | PaymentSucceeded
     | PaymentFailed
+    | CallAccepted
     | Tick
     | DeckActivated
 )

@@ -38,14 +38,18 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     """A record with what follows from it alone, worked out once.
 
     `id` names this version of the call, `content` what it says, `at` is when it reached the rater (without
-    `received_at`: when the call ended), `month` that of its start (A4).  `impossible` and `unreadable` are the
-    refusals it asks for, if any.
+    `received_at`: when the call ended), `month` that of its start (A4).  `arrival` is the earlier of `received_at`
+    and the stamp, None where there is neither; `late_at` decides whether it is late, `latest` is the latest instant
+    that it names (A43).  `impossible` and `unreadable` are the refusals it asks for, if any.
     """
 
     cdr: CallRecord
     id: str
     content: str
     at: datetime
+    arrival: datetime | None
+    late_at: datetime
+    latest: datetime
     month: MonthIndex
     internal: bool
     impossible: Refusal | None
@@ -85,19 +89,56 @@ def _instants(cdr: CallRecord) -> dict[str, datetime | None]:
     return {"answered_at": cdr.answered_at, "ended_at": cdr.ended_at, "received_at": cdr.received_at}
 
 
-def mediate(cdr: CallRecord, canonical: bytes) -> Mediated:
-    """What follows from a record alone; `canonical` is its canonical JSON, times in UTC."""
+def mediate(
+    cdr: CallRecord, canonical: bytes, arrived_at: datetime | None = None, *, arrival_given: bool = False
+) -> Mediated:
+    """What follows from a record alone; `canonical` is its canonical JSON, times in UTC.
+
+    `arrived_at` is the stamp of whoever received it; `arrival_given` says that it may decide what is late (A43).
+    """
     hung_up_at = cdr.answered_at + _seconds(cdr.duration_s)
+    received_at, ended_at = cdr.received_at, cdr.ended_at
+    arrival = _earlier(received_at, arrived_at)
+    latest = max(hung_up_at, received_at or hung_up_at, ended_at or hung_up_at, cdr.answered_at)
     return Mediated(
         cdr,
         call_id(cdr),
         content_hash(canonical),
-        cdr.received_at or hung_up_at,
+        received_at or hung_up_at,
+        arrival,
+        hung_up_at if arrival is None or (received_at is None and not arrival_given) else arrival,
+        latest,
         month_index(cdr.answered_at),
         _internal(cdr),
         _impossible(cdr, hung_up_at),
         _unreadable(cdr),
     )
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(one, other) if one is not None and other is not None else one or other
+
+
+def ahead_of_arrival(field: str, instant: datetime, arrival: datetime | None, hours: int) -> Refusal | None:
+    """Why an instant cannot be: it lies further ahead of the arrival than clocks differ (A43); None if it can."""
+    if arrival is None or instant <= arrival + timedelta(hours=hours):
+        return None
+    message = (
+        f"expected a time at most {hours} hours (clock_ahead_max_h) after the arrival at {arrival.isoformat()},"
+        f" got {instant.isoformat()}; correct the clock that wrote it"
+    )
+    return Refusal(Reason.IMPOSSIBLE_TIME, field, message)
+
+
+def clock_ahead(call: Mediated, hours: int) -> Refusal | None:
+    """The first instant of a record that lies too far ahead of its arrival (A43), or None."""
+    arrival, cdr = call.arrival, call.cdr
+    if arrival is None or call.latest <= arrival:
+        return None
+    for field, instant in _instants(cdr).items():
+        if instant is not None and (wrong := ahead_of_arrival(field, instant, arrival, hours)) is not None:
+            return wrong
+    return ahead_of_arrival("duration_s", call.latest, arrival, hours)
 
 
 def call_id(cdr: CallRecord) -> str:

@@ -108,7 +108,7 @@ def _emit_rated_call(
             _with_lots(priced.segments, lots) if lots else priced.segments,
             format_amount(priced.unfunded or 0),
             format_amount(priced.fee),
-            call.at >= month_closes_at(call.month, step.rules.settings.grace_hours),
+            call.late_at >= month_closes_at(call.month, step.rules.settings.grace_hours),
             priced.capability,
             cdr.user,
             cdr.calling,

@@ -133,6 +133,26 @@ class State:
         """Whether a command or a dead letter of this name was taken before."""
         return self.seen_now.get(key) or self._committed.load("seen", key)  # type: ignore[return-value]  # kind decides the type
 
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """See Committed: an overlay may lie over another."""
+        staged = self.changes()[kind].get(key)
+        return staged if staged is not None else self._committed.load(kind, key)
+
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
+        """See Committed; the overlay under this one was prepared."""
+
+    def absorb(self, other: "State") -> None:
+        """Take over every change of an overlay that lies over this one."""
+        self.accounts.update(other.accounts)
+        self.users.update(other.users)
+        self.holders.update(other.holders)
+        self.pools.update(other.pools)
+        self.restricted.update(other.restricted)
+        self.calls.update(other.calls)
+        self.seen_now.update(other.seen_now)
+        self.balances_due.update(other.balances_due)
+        self.asked_for_payment |= other.asked_for_payment
+
     def changes(self) -> dict[str, Mapping[Key, Entity]]:
         """Every entity that this batch may have changed, by kind: what a shell writes in its commit."""
         return {

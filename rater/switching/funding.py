@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 
 from rater.contracts.codec import encode_input
+from rater.core.calls import call_duration_max_s
 from rater.core.entities import Account
 from rater.core.inputs import CallRecord, Source
 from rater.core.instants import as_utc
@@ -70,6 +71,8 @@ class Funding(msgspec.Struct, frozen=True, kw_only=True):
     rate: Rate | None = None
     whole: bool = False
     suspended: bool = False
+    #: The longest that a call may be authorised for (A44).
+    longest_s: int = AUTHORIZED_S_MAX
     restricted: bool = False
     anomalies: tuple[Anomaly, ...] = ()
 
@@ -150,6 +153,7 @@ def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
     priced = price_call(step, call, user, held, emergency)
     return msgspec.structs.replace(
         _funding(step.account, priced, whole, reserved),
+        longest_s=AUTHORIZED_S_MAX if emergency else call_duration_max_s(step),
         restricted=user is not None and user.restricted_since is not None,
         anomalies=tuple(priced.anomalies),
     )

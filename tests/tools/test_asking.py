@@ -101,3 +101,21 @@ def test_a_dead_letter_names_file_and_row(store: Path) -> None:
     shown = rater(store, f"dlq show {letter['id'][:12]}").stdout
     assert "cdrs.jsonl:3" in shown
     assert "{'" not in shown
+
+
+def test_a_held_record_is_let_through_by_a_person(store: Path, tmp_path: Path) -> None:
+    """A44: replayed alone it is rejected again; with --accept it is rated, once."""
+    (tmp_path / "long.jsonl").write_text(CALL.format("contoso").replace('"duration_s":60', '"duration_s":50000', 1))
+    text = (tmp_path / "long.jsonl").read_text().replace("0123456789abcdef0123456789abcdef", "long")
+    (tmp_path / "long.jsonl").write_text(text)
+    opened = Store(store)
+    EmbeddedRater(opened, RatingSettings(), LocalGateway()).take(InputFile(str(tmp_path / "long.jsonl")))
+    opened.close()
+    (letter,) = [
+        letter
+        for letter in json.loads(rater(store, "dlq ls --json").stdout)
+        if letter["reason"] == "implausible_duration"
+    ]
+    assert rater(store, f"dlq replay {letter['id']}").exit_code == Exit.REFUSED
+    assert rater(store, f"dlq replay {letter['id']} --accept").exit_code == 0
+    assert json.loads(rater(store, "explain long --json").stdout)["minutes"] == 834

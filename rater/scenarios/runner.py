@@ -6,7 +6,6 @@ Refuses to know rules: it turns steps into records and outputs into answers.
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from types import NoneType
 from typing import Literal
 
 import msgspec
@@ -181,17 +180,19 @@ def _cdr_bytes(tenant: str, cdr: Cdr) -> bytes:
     record = {"tenant": tenant} | {
         _CDR_FIELDS.get(name, name): value for name, value in cdr.model_dump(exclude_none=True).items()
     }
-    if cdr.received is None and isinstance(cdr.start, datetime) and type(cdr.seconds) in (int, NoneType):
-        # said, so that the stamp of a broker cannot make it late (A43)
-        record["received_at"] = _ended_at(cdr.start, cdr.seconds or 0)
+    if cdr.received is None and (ended_at := _ended_at(cdr)) is not None:
+        record["received_at"] = ended_at  # else the stamp of a broker would decide what is late (A43)
     return json.dumps(record, default=str).encode()  # also what no record can hold, so that the rater says so
 
 
-def _ended_at(start: datetime, seconds: int) -> datetime | None:
+def _ended_at(cdr: Cdr) -> datetime | None:
+    """The default of `received`: start and seconds, where they can be read."""
     try:
-        return start + timedelta(seconds=seconds) if start.tzinfo else None
-    except OverflowError:
+        start = cdr.start if isinstance(cdr.start, datetime) else datetime.fromisoformat(cdr.start)
+        ended_at = start + timedelta(seconds=cdr.seconds or 0)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return ended_at if ended_at.tzinfo else None
 
 
 def _command(tenant: str, id: str, action: Fund | License | Configure | Payment | Tick) -> AnyCommand:

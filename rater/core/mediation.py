@@ -97,7 +97,7 @@ def mediate(cdr: CallRecord, canonical: bytes) -> Mediated:
     usage_id, user = normal_usage_id(cdr.usage_id), _name(cdr.user)
     if usage_id != cdr.usage_id or user != cdr.user:
         cdr = _with(cdr, usage_id, cdr.user.strip() if cdr.user and user else None)
-        canonical = _encode(_with(cdr, usage_id, user))
+        canonical = _encode(cdr if user == cdr.user else _with(cdr, usage_id, user))
     hung_up_at = cdr.answered_at + _seconds(cdr.duration_s)
     return Mediated(
         cdr,

@@ -70,6 +70,8 @@ class Funding(msgspec.Struct, frozen=True, kw_only=True):
     rate: Rate | None = None
     whole: bool = False
     suspended: bool = False
+    #: Who pays, by the spelling that is shown; None where nobody of this name is known.
+    user: str | None = None
     restricted: bool = False
     anomalies: tuple[Anomaly, ...] = ()
 
@@ -150,6 +152,7 @@ def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
     priced = price_call(step, call, user, held, emergency)
     return msgspec.structs.replace(
         _funding(step.account, priced, whole, reserved),
+        user=None if user is None else user.user,
         restricted=user is not None and user.restricted_since is not None,
         anomalies=tuple(priced.anomalies),
     )

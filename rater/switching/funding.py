@@ -73,6 +73,8 @@ class Funding(msgspec.Struct, frozen=True, kw_only=True):
     suspended: bool = False
     #: The longest that a call may be authorised for (A44).
     longest_s: int = AUTHORIZED_S_MAX
+    #: Who pays, by the spelling that is shown; None where nobody of this name is known.
+    user: str | None = None
     restricted: bool = False
     anomalies: tuple[Anomaly, ...] = ()
 
@@ -154,6 +156,7 @@ def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
     return msgspec.structs.replace(
         _funding(step.account, priced, whole, reserved),
         longest_s=AUTHORIZED_S_MAX if emergency else call_duration_max_s(step),
+        user=None if user is None else user.user,
         restricted=user is not None and user.restricted_since is not None,
         anomalies=tuple(priced.anomalies),
     )

@@ -81,7 +81,7 @@ def test_an_id_is_never_cut(store: Path) -> None:
     shown = CliRunner().invoke(
         build_app(), ["show", "calls", "contoso", "--store", str(store)], env={"COLUMNS": "40"}
     )
-    assert "0123456789abcdef0123456789abcdef" in shown.stdout
+    assert "01234567-89ab-cdef-0123-456789abcdef" in shown.stdout
     assert "2025-03-10T10:00:00Z" in shown.stdout
 
 

@@ -51,7 +51,9 @@ class StoreLetters:
             rater = self._rater_of(store)
             for command in acceptances(letters, by, at) if accept else ():
                 rater.tell(command)
-            records = ((letter.letter.id, _record(number, letter.letter)) for number, letter in enumerate(letters))
+            records = (
+                (letter.letter.id, _record(number, letter.letter, at)) for number, letter in enumerate(letters)
+            )
             outcomes = rater.replay(records)
             audits = [
                 audit_of(letter, LetterAction.REPLAYED, by, at, accepted=outcomes[letter.letter.id] in _ACCEPTED)
@@ -81,8 +83,9 @@ def _letters_of(reader: Reader) -> list[Letter]:
     return [letter for letter in letters if letter.letter.id not in accepted or letter.state in SETTLED]
 
 
-def _record(number: int, letter: RejectedCdr) -> Record:
+def _record(number: int, letter: RejectedCdr, at: datetime) -> Record:
+    """The record of a letter; it arrives when it is replayed: clocks that run ahead stay rejected (A43)."""
     raw = raw_bytes(letter)
     envelope = Envelope(letter.format, letter.claimed_tenant or letter.tenant, letter.header)
     kind, decode = reader_of(envelope)
-    return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope)
+    return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope, at)

@@ -1,6 +1,7 @@
 """Asking a store: what is not there is refused with the nearest name, and what is shown can be pasted."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from rater.cli import build_app
+from rater.core.inputs import Source
 from rater.core.settings import RatingSettings
 from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
@@ -15,6 +17,7 @@ from rater.embedded.store import Store
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.formats.source import InputFile
+from rater.task import Record
 
 CONFIGURED = (
     '{{"command":"tenant_configured","tenant":"{0}","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD"}}\n'
@@ -119,3 +122,15 @@ def test_a_held_record_is_let_through_by_a_person(store: Path, tmp_path: Path) -
     assert rater(store, f"dlq replay {letter['id']}").exit_code == Exit.REFUSED
     assert rater(store, f"dlq replay {letter['id']} --accept").exit_code == 0
     assert json.loads(rater(store, "explain long --json").stdout)["minutes"] == 834
+
+
+def test_a_clock_that_runs_ahead_is_not_accepted_by_a_replay(store: Path, tmp_path: Path) -> None:
+    """A43: a replayed record arrives when it is replayed; one of the year 2199 is rejected then, too."""
+    ahead = CALL.format("contoso").replace("2025-", "2199-")
+    opened = Store(store)
+    embedded = EmbeddedRater(opened, RatingSettings(), LocalGateway())
+    record = Record("cdr", Source("cdrs.jsonl", 0, 1), ahead.encode(), arrived_at=datetime.now(UTC))
+    embedded.replay([("", record)])
+    opened.close()
+    assert rater(store, "dlq replay --reason impossible_time").exit_code == Exit.REFUSED
+    assert json.loads(rater(store, "show balance contoso --json").stdout)["balance"] == "10"

@@ -39,6 +39,7 @@ class StoreLetters:
         """See LetterBox."""
         store = Store(self._path)
         try:
+            letters = [letter for letter in letters if not letter.letter.raw_cut]
             records = ((letter.letter.id, _record(number, letter.letter)) for number, letter in enumerate(letters))
             outcomes = self._rater_of(store).replay(records)
             audits = [

@@ -20,6 +20,7 @@ from rater.contracts.codec import claimed_tenant
 from rater.contracts.commits import Commit
 from rater.contracts.dead_letters import DlqAudit, Letter, LetterAction, audit_of, raw_bytes, with_history
 from rater.core.inputs import Source
+from rater.core.letters import hash_of
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import Outcome
 from rater.kafka.client import RETRY_BACKOFF_MS, read_partition
@@ -113,22 +114,36 @@ async def _replay(
     settings: KafkaSettings, letters: Sequence[Letter], by: str, at: datetime, wait_s: float
 ) -> list[DlqAudit]:
     """Publish first, note afterwards: what is interrupted between the two is replayed again, as a duplicate."""
+    found = [(letter, await _whole(settings, letter.letter)) for letter in letters]
+    whole = [(letter, raw) for letter, raw in found if raw is not None]
+    if not whole:
+        return []
     before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS.values())}
-    places = await _publish(settings, [letter.letter for letter in letters])
+    places = await _publish(settings, [(letter.letter, raw) for letter, raw in whole])
     accepted = await _Followed(settings, before, places).outcomes(wait_s)
     audits = [
         audit_of(letter, LetterAction.REPLAYED, by, at, accepted=accepted.get(place))
-        for letter, place in zip(letters, places, strict=True)
+        for (letter, _), place in zip(whole, places, strict=True)
     ]
     await _note(settings, audits)
     return audits
 
 
-async def _publish(settings: KafkaSettings, letters: Sequence[RejectedCdr]) -> list[Source]:
+async def _whole(settings: KafkaSettings, letter: RejectedCdr) -> bytes | None:
+    """All that was refused; of a cut letter as it stands in the input topic, None when it is not kept there."""
+    if not letter.raw_cut:
+        return raw_bytes(letter)
+    place = letter.source
+    async for records in read_partition(settings, place.topic, place.partition, place.offset):
+        raw = records[0].value or b""
+        return raw if records[0].offset == place.offset and hash_of(raw) == letter.raw_hash else None
+    return None
+
+
+async def _publish(settings: KafkaSettings, letters: Sequence[tuple[RejectedCdr, bytes]]) -> list[Source]:
     """Publish the bytes of letters again; where each of them is now."""
-    counts = {
-        topic: await partitions_of(settings, topic, WRITE) for topic in {letter.source.topic for letter in letters}
-    }
+    topics = {letter.source.topic for letter, _ in letters}
+    counts = {topic: await partitions_of(settings, topic, WRITE) for topic in topics}
     producer = AIOKafkaProducer(
         **connection(settings),
         enable_idempotence=True,
@@ -137,8 +152,8 @@ async def _publish(settings: KafkaSettings, letters: Sequence[RejectedCdr]) -> l
     )
     sent = []
     async with reachable(settings, producer, WRITE):
-        for letter in letters:
-            raw, topic = raw_bytes(letter), letter.source.topic
+        for letter, raw in letters:
+            topic = letter.source.topic
             owner = claimed_tenant(raw) or letter.claimed_tenant or letter.tenant
             partition = partition_of(owner, counts[topic])
             stored = await producer.send(settings.topic(topic), raw, key=owner.encode(), partition=partition)

@@ -219,7 +219,9 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A record or command that was refused, with the reason and the raw bytes, so that nothing is lost.
 
-    `format` and `header` say how to read the bytes again when they are replayed.
+    `format` and `header` say how to read the bytes again when they are replayed.  Of very long ones only the
+    beginning is in `raw` (`raw_cut`); `raw_length` and `raw_hash` (BLAKE2b, 128 bits) are those of the whole,
+    which stands at `source`.
     """
 
     tenant: str
@@ -230,6 +232,9 @@ class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     message: str
     raw: str
     raw_encoding: Literal["utf-8", "base64"]
+    raw_cut: bool = False
+    raw_length: int | None = None
+    raw_hash: str | None = None
     format: str = "cdrs"
     header: str | None = None
     field: str | None = None

@@ -134,9 +134,8 @@ def replay(
 ) -> None:
     """Give dead letters to the rater again, for example after their tenant was configured.
 
-    It goes through the same deduplication as any record: doing it twice changes nothing.  Of very long records a
-    letter keeps only the beginning: they are read again from the input topic while that keeps them.
-    A record that is held because it lasted longer than calls do is rated with --accept.
+    Doing it twice changes nothing.  A record that is held because it lasted too long is rated with --accept.
+    Of very long records a letter keeps only the beginning: they are read from the input topic while that keeps them.
     Exit 3 if some were refused again.
 
     Example: rater dlq replay --reason unknown_tenant --dry-run

@@ -13,7 +13,7 @@ import msgspec
 from rater.contracts.codec import claimed_tenant, decode_call, decode_command, encode_input
 from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.inputs import AnyCommand, CallRecord, Source
-from rater.core.mediation import Mediated, Refusal, mediate
+from rater.core.mediation import Mediated, Refusal, mediate, with_normal_numbers
 from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.state import Committed, State
@@ -128,13 +128,18 @@ def _decode(record: Record) -> Input | Refusal:
     """Bytes to an input; all that does not need the state is done here, before the first record is applied."""
     value = record.decoded
     if isinstance(value, CallRecord):
-        return mediate(value, encode_input(value))
+        normal = with_normal_numbers(value)
+        return mediate(normal, encode_input(normal))
     if value is not None:
         return value
     if record.kind == "command":
         return decode_command(record.raw)
     decoded = decode_call(record.raw)
-    return decoded if isinstance(decoded, Refusal) else mediate(*decoded)
+    if isinstance(decoded, Refusal):
+        return decoded
+    cdr, canonical = decoded
+    normal = with_normal_numbers(cdr)
+    return mediate(normal, canonical if normal is cdr else encode_input(normal))
 
 
 def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -> Applied:

@@ -92,6 +92,10 @@ class Account(msgspec.Struct, kw_only=True):
     #: When the next licence that helps a restricted user becomes effective.
     relief_at: datetime | None = None
     service: str = "suspended"
+    #: Its own SIP domains (A39).
+    domains: tuple[str, ...] = ()
+    #: Every country in which it ever had a user, in alphabetical order (A36).
+    user_countries: tuple[str, ...] = ()
     sequences: Sequences = msgspec.field(default_factory=Sequences)
 
     def own_copy(self) -> "Account":

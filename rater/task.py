@@ -6,6 +6,7 @@ shell commits outputs and changes together, then merges, or drops the batch and 
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from rater.contracts.codec import claimed_tenant, decode_call, decode_command, encode_input
 from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.inputs import AnyCommand, CallRecord, Source
-from rater.core.mediation import Mediated, Refusal, mediate, with_normal_numbers
+from rater.core.mediation import Mediated, Refusal, mediate
 from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.state import Committed, State
@@ -36,7 +37,9 @@ class Envelope(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """One input as it was read: its topic's kind, where it stood, its bytes.
 
-    `decoded` is there when a file format other than the topic's own was mediated by its reader.
+    `decoded` is there when a file format other than the topic's own was mediated by its reader.  `arrived_at` is
+    the stamp of whoever received it: the broker's, or the clock of the run; with `arrival_given` (on Kafka, and
+    where a person said it) it also decides what is late (A43).
     """
 
     kind: Literal["cdr", "command"]
@@ -44,6 +47,8 @@ class Record(msgspec.Struct, frozen=True):
     raw: bytes
     decoded: Decoded | None = None
     envelope: Envelope | None = None
+    arrived_at: datetime | None = None
+    arrival_given: bool = False
 
 
 class Batch:
@@ -128,8 +133,7 @@ def _decode(record: Record) -> Input | Refusal:
     """Bytes to an input; all that does not need the state is done here, before the first record is applied."""
     value = record.decoded
     if isinstance(value, CallRecord):
-        normal = with_normal_numbers(value)
-        return mediate(normal, encode_input(normal))
+        return mediate(value, encode_input(value), record.arrived_at, arrival_given=record.arrival_given)
     if value is not None:
         return value
     if record.kind == "command":
@@ -137,9 +141,7 @@ def _decode(record: Record) -> Input | Refusal:
     decoded = decode_call(record.raw)
     if isinstance(decoded, Refusal):
         return decoded
-    cdr, canonical = decoded
-    normal = with_normal_numbers(cdr)
-    return mediate(normal, canonical if normal is cdr else encode_input(normal))
+    return mediate(*decoded, record.arrived_at, arrival_given=record.arrival_given)
 
 
 def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -> Applied:
@@ -148,4 +150,4 @@ def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -
         return apply_call(state, rules, value, record.source, record.raw)
     if isinstance(value, Refusal):
         return reject(state, record.source, record.raw, value, claimed_tenant(record.raw))
-    return apply_command(state, rules, value, record.source, record.raw)
+    return apply_command(state, rules, value, record.source, record.raw, record.arrived_at)

@@ -215,7 +215,7 @@ def _tell(
     opened = Store(store or DEFAULT_STORE)
     try:
         rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
-        outcome, refused = rater.tell(command)
+        outcome, refused = rater.tell(command, datetime.now(UTC))
         tenants = opened.tenants()
     finally:
         opened.close()

@@ -9,14 +9,17 @@ from typing import assert_never
 
 import msgspec
 
+from rater.core.calls import accepted_key
 from rater.core.catalogue import helps, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.credit import credit
-from rater.core.entities import Account, Seen
+from rater.core.entities import Account, Alias, Seen, User
 from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
 from rater.core.geography import NO_CREDITS
+from rater.core.identity import name_key
 from rater.core.inputs import (
     AnyCommand,
+    CallAccepted,
     DeckActivated,
     FundsAdded,
     LicenseAssigned,
@@ -43,6 +46,7 @@ from rater.core.passing_time import (
 )
 from rater.core.policies import POLICIES
 from rater.core.reasons import EventKind, Outcome, Reason
+from rater.core.state import name_alias, object_alias
 from rater.core.step import NO_TENANT, Step
 
 
@@ -55,13 +59,28 @@ def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:
     before = step.state.seen((step.account.tenant, f"command/{command.id}"))
     if before is not None:
         return _repeated(step.account, command, before)
-    refused = unreadable(command) or _refusal(step, command)
+    refused = unreadable(command) or _when_at_its_time(step, command)
     if refused is not None:
         return refused
-    advance(step, as_utc(command.at))
     _apply(step, command)
     command_seen(step, command)
     return Outcome.RATED
+
+
+def _when_at_its_time(step: Step, command: AnyCommand) -> Refusal | None:
+    """Move the clock to the command's time and judge it there; a rejected one moves nothing (A37)."""
+    at = as_utc(command.at)
+    if at < step.account.wake_at:  # nothing is due before: it is judged as things stand
+        refused = _refusal(step, command)
+        if refused is None:
+            advance(step, at)
+        return refused
+    attempt = step.attempt()
+    advance(attempt, at)
+    refused = _refusal(attempt, command)
+    if refused is None:
+        step.adopt(attempt)
+    return refused
 
 
 def command_seen(step: Step, command: AnyCommand) -> None:
@@ -118,6 +137,8 @@ def _apply(step: Step, command: AnyCommand) -> None:
             _payment_failed(step, command)
         case DeckActivated():
             _activate(step, command)
+        case CallAccepted():
+            _accept(step, command)
         case Tick():
             pass
         case _:
@@ -135,10 +156,12 @@ def unreadable(command: AnyCommand) -> Refusal | None:
                 or _bad_amount("recharge.trigger", terms.trigger, zero=True)
                 or _bad_amount("recharge.amount", terms.amount, zero=True)
             )
-        case UserConfigured(country=country, outbound_policy=policy):
-            return _no_country(country) or _no_policy(policy)
-        case LicenseAssigned(country=country) | LicenseRemoved(country=country):
-            return _no_country(country)
+        case UserConfigured(user=user, country=country, outbound_policy=policy, object_id=object_id):
+            return (
+                _blank("user", user) or _no_country(country) or _no_policy(policy) or _blank("object_id", object_id)
+            )
+        case LicenseAssigned(user=user, country=country) | LicenseRemoved(user=user, country=country):
+            return _blank("user", user) or _no_country(country)
         case FundsAdded(amount=amount):
             return _bad_amount("amount", amount)
         case _:
@@ -165,6 +188,8 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
             return _no_such_recharge(account, recharge)
         case DeckActivated(version=version):
             return _no_such_deck(step, version)
+        case CallAccepted(letter=letter):
+            return _no_held_record(step, letter)
         case _:
             return None
 
@@ -189,6 +214,8 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
     terms = account.recharge
     if command.recharge is not None:
         _set_recharge(account, command.recharge)
+    if command.call_duration_max_s is not None:
+        account.call_duration_max_s = command.call_duration_max_s
     if command.recharge is not None or command.payment_method == "replaced":
         terms.failures, terms.retry_at = 0, None
     step.tell(EventKind.TENANT_CONFIGURED, command_id=command.id)
@@ -223,8 +250,7 @@ def _start_crossing(account: Account) -> None:
 
 def _configure_user(step: Step, command: UserConfigured) -> None:
     tenant = step.account.tenant
-    before = step.state.user(tenant, command.user)
-    after = before or new_user(command.user, command.country)
+    before, after = _to_configure(step, command, command.object_id)
     if command.country is not None:
         after = moved_to(after, command.country, as_utc(command.at) if before else None)
     if command.outbound_policy is not None:
@@ -232,22 +258,44 @@ def _configure_user(step: Step, command: UserConfigured) -> None:
     if command.toll_free_dial_in is not None:
         after = msgspec.structs.replace(after, toll_free_dial_in=command.toll_free_dial_in)
     store_user(step.state, tenant, before, after)
-    step.tell(EventKind.USER_CONFIGURED, user=command.user, command_id=command.id)
+    if command.object_id is not None:
+        _link(step, command.user, command.object_id, after)
+    step.tell(EventKind.USER_CONFIGURED, user=after.user, command_id=command.id)
+
+
+def _to_configure(
+    step: Step, command: UserConfigured | LicenseAssigned, object_id: str | None = None
+) -> tuple[User | None, User]:
+    """The user as it was configured, if it was, and the one to change; its first spelling in a command is shown."""
+    known = step.state.who(step.account.tenant, command.user, object_id)
+    if known is not None and known.configured:
+        return known, known
+    fresh = new_user(command.user, command.country)
+    if known is not None:
+        fresh = msgspec.structs.replace(fresh, restricted_since=known.restricted_since)
+    return None, fresh
+
+
+def _link(step: Step, name: str, object_id: str, user: User) -> None:
+    """From now on the object id means this user, and so does the name, if it is another one of it (A40)."""
+    tenant, key = step.account.tenant, name_key(user.user)
+    step.state.aliases[(tenant, object_alias(object_id))] = Alias(key)
+    if name_key(name) != key:
+        step.state.aliases[(tenant, name_alias(name))] = Alias(key)
 
 
 def _assign(step: Step, command: LicenseAssigned) -> None:
     tenant = step.account.tenant
     since = None if command.since_ever else as_utc(command.effective_from or command.at)
     until = as_utc(command.effective_to) if command.effective_to else None
-    before = step.state.user(tenant, command.user)
-    after = before or new_user(command.user, command.country)
+    before, after = _to_configure(step, command)
     if command.country is not None:
         after = moved_to(after, command.country, since if before else None)
     code = known.code if (known := sku(command.sku)) else command.sku
     store_user(step.state, tenant, before, with_license(after, code, since, until))
     step.tell(
         EventKind.LICENSE_ASSIGNED,
-        user=command.user,
+        user=after.user,
         sku=code,
         command_id=command.id,
         reason=None if known else "unknown_sku",
@@ -256,20 +304,21 @@ def _assign(step: Step, command: LicenseAssigned) -> None:
     if after.restricted_since is None or not helps(code) or (until is not None and until <= now):
         return
     if since is None or since <= now:
-        unrestrict(step, command.user, "license_assigned")
+        unrestrict(step, name_key(after.user), "license_assigned")
     else:
         expect_relief(step.account, since)
 
 
 def _remove(step: Step, command: LicenseRemoved) -> None:
     tenant = step.account.tenant
-    before = step.state.user(tenant, command.user)
+    before = step.state.who(tenant, command.user)
     code = known.code if (known := sku(command.sku)) else command.sku
-    if before is not None:
+    if before is not None and before.configured:
         since = as_utc(command.effective_from or command.at)
         after = moved_to(before, command.country, since) if command.country is not None else before
         store_user(step.state, tenant, before, without_license(after, code, since))
-    step.tell(EventKind.LICENSE_REMOVED, user=command.user, sku=code, command_id=command.id)
+    name = before.user if before is not None else command.user.strip()
+    step.tell(EventKind.LICENSE_REMOVED, user=name, sku=code, command_id=command.id)
 
 
 def _fund(step: Step, command: FundsAdded) -> None:
@@ -339,6 +388,27 @@ def _activate(step: Step, command: DeckActivated) -> None:
     step.tell(EventKind.DECK_ACTIVATED, command_id=command.id, reason=command.version)
 
 
+def _accept(step: Step, command: CallAccepted) -> None:
+    """Let a held record through: it is rated when it comes again (A44)."""
+    held = _held_by(step, command.letter)
+    assert held is not None, command.letter
+    step.state.seen_now[accepted_key(step.account.tenant, held)] = Seen(step.at, command.letter)
+    step.tell(EventKind.CALL_ACCEPTED, command_id=command.id, reason=command.by)
+
+
+def _held_by(step: Step, letter: str) -> str | None:
+    """Which call a dead letter holds; see held_as."""
+    seen = step.state.seen((step.account.tenant, f"rejected/{letter}"))
+    return seen.said if seen is not None else None
+
+
+def _no_held_record(step: Step, letter: str) -> Refusal | None:
+    if _held_by(step, letter) is not None:
+        return None
+    message = f"expected the id of a held record's dead letter (implausible_duration), got {letter!r}"
+    return Refusal(Reason.UNKNOWN_LETTER, "letter", message)
+
+
 def _by_since(dated: tuple[object, object]) -> str:
     """Sort key of (instant or None, value): None first; stable, so that the later of equals wins."""
     return dated[0].isoformat() if dated[0] else ""  # type: ignore[attr-defined]  # a datetime in UTC
@@ -354,6 +424,13 @@ def _bad_amount(field: str, text: str | None, *, zero: bool = False) -> Refusal 
     if micros < 0 or (micros == 0 and not zero):
         return Refusal(Reason.BAD_AMOUNT, field, f"expected an amount above zero, got {text!r}")
     return None
+
+
+def _blank(field: str, text: str | None) -> Refusal | None:
+    """Refuse a name that is empty but for blanks: it counts as absent (A40)."""
+    if text is None or name_key(text):
+        return None
+    return Refusal(Reason.MALFORMED, field, f"expected a value, got only blanks: {text!r}")
 
 
 def _no_country(code: str | None) -> Refusal | None:

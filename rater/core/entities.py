@@ -91,6 +91,8 @@ class Account(msgspec.Struct, kw_only=True):
     restricted_users: bool = False
     #: When the next licence that helps a restricted user becomes effective.
     relief_at: datetime | None = None
+    #: The longest call that is rated without a person's word (A44); None: what the settings say.
+    call_duration_max_s: int | None = None
     service: str = "suspended"
     #: Its own SIP domains (A39).
     domains: tuple[str, ...] = ()
@@ -121,13 +123,23 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """A licensed user as a time line of stretches (rules 2, 14), with what it may do."""
+    """A user as a time line of stretches (rules 2, 14), with what it may do; `user` is the spelling that is shown.
+
+    One who is only known from records (`configured` is false) is kept for its spelling and holds nothing (A40).
+    """
 
     user: str
     timeline: tuple[Stretch, ...]
     restricted_since: datetime | None = None
     outbound_policy: str | None = None
     toll_free_dial_in: bool = True
+    configured: bool = True
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """Another name of a user, or its object id, as a configuration said: the key of the user (A40)."""
+
+    user: str
 
 
 class Holders(msgspec.Struct):
@@ -156,7 +168,7 @@ class PoolMonth(msgspec.Struct):
 
 
 class Restricted(msgspec.Struct):
-    """The users of a tenant who may not call out, by user, since when (rule 53)."""
+    """The users of a tenant who may not call out, by the key of the user, since when (rule 53)."""
 
     users: dict[str, datetime] = {}
 
@@ -183,12 +195,13 @@ class LiveCall(msgspec.Struct, frozen=True, gc=False):
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     """A command or a dead letter that was taken: the same one again changes nothing.
 
-    `said` is what a command said, in short: "funds_added 70.5 USD", of other commands the kind alone; None for a
-    dead letter, and where a rater that did not remember it yet took the command.
+    `said` is what a command said, in short: "funds_added 70.5 USD", of other commands the kind alone; of the dead
+    letter of a held call, and of its acceptance, which call with which content (A44); None for another dead letter,
+    and where a rater that did not remember it yet took the command.
     """
 
     at: datetime
     said: str | None = None
 
 
-Entity = Account | User | Holders | PoolMonth | Restricted | LiveCall | Seen
+Entity = Account | User | Alias | Holders | PoolMonth | Restricted | LiveCall | Seen

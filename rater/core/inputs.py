@@ -94,13 +94,19 @@ class TenantConfigured(Command, frozen=True, kw_only=True, tag="tenant_configure
     domains: (
         Annotated[tuple[Domain, ...], Meta(max_length=1000, description="the tenant's own SIP domains")] | None
     ) = None
+    call_duration_max_s: Annotated[int, Meta(ge=1, le=DURATION_S_MAX)] | None = None
 
 
 class UserConfigured(Command, frozen=True, kw_only=True, tag="user_configured", omit_defaults=True):
-    """What a user may do: outbound policy (rule 24), toll-free dial-in for its meetings (rule 43b)."""
+    """What a user may do: outbound policy (rule 24), toll-free dial-in for its meetings (rule 43b).
+
+    `object_id` is the user's id in the directory: records of another name with this id are this user's, and a new
+    name that is configured with an id that is known already is another name of the same user (A40).
+    """
 
     user: Identifier
     country: Country | None = None
+    object_id: Identifier | None = None
     outbound_policy: Text | None = None
     toll_free_dial_in: bool | None = None
 
@@ -151,6 +157,13 @@ class PaymentFailed(Command, frozen=True, kw_only=True, tag="payment_failed", om
     reason: Text = "declined"
 
 
+class CallAccepted(Command, frozen=True, kw_only=True, tag="call_accepted", omit_defaults=True):
+    """A person lets a held record through (A44): `letter` is the id of its dead letter, `by` who decided."""
+
+    letter: Identifier
+    by: Text | None = None
+
+
 class Tick(Command, frozen=True, kw_only=True, tag="tick", omit_defaults=True):
     """Time has passed for this tenant: expiry, month starts and retries up to `at` are due."""
 
@@ -170,6 +183,7 @@ AnyCommand = (
     | FundsAdded
     | PaymentSucceeded
     | PaymentFailed
+    | CallAccepted
     | Tick
     | DeckActivated
 )

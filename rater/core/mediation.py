@@ -11,6 +11,8 @@ from hashlib import blake2b
 import msgspec
 
 from rater.core.classify import INBOUND, OUTBOUND
+from rater.core.entities import twin
+from rater.core.identity import name_key, normal_usage_id
 from rater.core.inputs import CallRecord
 from rater.core.instants import MonthIndex, as_utc, month_index
 from rater.core.numbering import calls_for_help
@@ -23,6 +25,7 @@ CLOCK_TOLERANCE = timedelta(seconds=2)
 YEARS = range(1900, 2200)
 #: Durations recur.
 _seconds = lru_cache(maxsize=16384)(lambda seconds: timedelta(seconds=seconds))
+_encode = msgspec.json.Encoder().encode
 _USERLESS = frozenset({CallType.UCAP_IN, CallType.UCAP_OUT, CallType.INTERNAL})
 
 
@@ -37,19 +40,27 @@ class Refusal(msgspec.Struct, frozen=True):
 class Mediated(msgspec.Struct, frozen=True, gc=False):
     """A record with what follows from it alone, worked out once.
 
+    `cdr` is the record in its normal form (A39 to A42), but for the user's spelling, which may be the one to show;
+    `given` the record as it was read, where that is another.
     `id` names this version of the call, `content` what it says, `at` is when it reached the rater (without
-    `received_at`: when the call ended), `month` that of its start (A4).  `called_domain` is that of an address
-    which was called instead of a number (A39).  `impossible` and `unreadable` are the refusals it asks for, if any.
+    `received_at`: when the call ended), `month` that of its start (A4).  `arrival` is the earlier of `received_at`
+    and the stamp, None where there is neither; `late_at` decides whether it is late, `latest` is the latest instant
+    that it names (A43).  `called_domain` is that of an address which was called instead of a number (A39).
+    `impossible` and `unreadable` are the refusals it asks for, if any.
     """
 
     cdr: CallRecord
     id: str
     content: str
     at: datetime
+    arrival: datetime | None
+    late_at: datetime
+    latest: datetime
     month: MonthIndex
     called_domain: str | None
     impossible: Refusal | None
     unreadable: Refusal | None
+    given: CallRecord | None = None
 
     @property
     def tenant(self) -> str:
@@ -85,27 +96,88 @@ def _instants(cdr: CallRecord) -> dict[str, datetime | None]:
     return {"answered_at": cdr.answered_at, "ended_at": cdr.ended_at, "received_at": cdr.received_at}
 
 
-def with_normal_numbers(cdr: CallRecord) -> CallRecord:
-    """The record with both numbers in their normal form, so that the same call has the same content (A39, A41)."""
+def mediate(
+    cdr: CallRecord, canonical: bytes, arrived_at: datetime | None = None, *, arrival_given: bool = False
+) -> Mediated:
+    """What follows from a record alone; `canonical` is its canonical JSON, times in UTC.
+
+    `arrived_at` is the stamp of whoever received it; `arrival_given` says that it may decide what is late (A43).
+    """
+    given = cdr
     calling, called = cdr.calling and normal_number(cdr.calling), cdr.called and normal_number(cdr.called)
-    if calling == cdr.calling and called == cdr.called:
-        return cdr
-    return msgspec.structs.replace(cdr, calling=calling, called=called)
-
-
-def mediate(cdr: CallRecord, canonical: bytes) -> Mediated:
-    """What follows from a record alone; `canonical` is its canonical JSON, times in UTC."""
+    if calling != cdr.calling or called != cdr.called:
+        cdr = msgspec.structs.replace(cdr, calling=calling, called=called)
+        canonical = _encode(cdr)
+    usage_id, user = normal_usage_id(cdr.usage_id), _name(cdr.user)
+    if usage_id != cdr.usage_id or user != cdr.user:
+        cdr = _with(cdr, usage_id, cdr.user.strip() if cdr.user and user else None)
+        canonical = _encode(cdr if user == cdr.user else _with(cdr, usage_id, user))
     hung_up_at = cdr.answered_at + _seconds(cdr.duration_s)
+    received_at, ended_at = cdr.received_at, cdr.ended_at
+    arrival = _earlier(received_at, arrived_at)
+    latest = max(hung_up_at, received_at or hung_up_at, ended_at or hung_up_at, cdr.answered_at)
     return Mediated(
         cdr,
         call_id(cdr),
         content_hash(canonical),
-        cdr.received_at or hung_up_at,
+        received_at or hung_up_at,
+        arrival,
+        hung_up_at if arrival is None or (received_at is None and not arrival_given) else arrival,
+        latest,
         month_index(cdr.answered_at),
         _called_domain(cdr),
         _impossible(cdr, hung_up_at),
         _unreadable(cdr),
+        None if cdr is given else given,
     )
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(one, other) if one is not None and other is not None else one or other
+
+
+def ahead_of_arrival(field: str, instant: datetime, arrival: datetime | None, hours: int) -> Refusal | None:
+    """Why an instant cannot be: it lies further ahead of the arrival than clocks differ (A43); None if it can."""
+    if arrival is None or instant <= arrival + timedelta(hours=hours):
+        return None
+    message = (
+        f"expected a time at most {hours} hours (clock_ahead_max_h) after the arrival at {arrival.isoformat()},"
+        f" got {instant.isoformat()}; correct the clock that wrote it"
+    )
+    return Refusal(Reason.IMPOSSIBLE_TIME, field, message)
+
+
+def clock_ahead(call: Mediated, hours: int) -> Refusal | None:
+    """The first instant of a record that lies too far ahead of its arrival (A43), or None."""
+    arrival, cdr = call.arrival, call.cdr
+    if arrival is None or call.latest <= arrival:
+        return None
+    for field, instant in _instants(cdr).items():
+        if instant is not None and (wrong := ahead_of_arrival(field, instant, arrival, hours)) is not None:
+            return wrong
+    return ahead_of_arrival("duration_s", call.latest, arrival, hours)
+
+
+def _name(user: str | None) -> str | None:
+    """A user as it is compared; a name of blanks alone is none (A40)."""
+    return None if user is None else name_key(user) or None
+
+
+def _with(cdr: CallRecord, usage_id: str, user: str | None) -> CallRecord:
+    """The record with another id and user; `structs.replace` would take five times as long."""
+    changed = twin(cdr)
+    msgspec.structs.force_setattr(changed, "usage_id", usage_id)
+    msgspec.structs.force_setattr(changed, "user", user)
+    return changed
+
+
+def former_contents(call: Mediated) -> tuple[str, ...]:
+    """What `content` was before A39 to A42: of the record as it was read; CSV came with its users in lower case."""
+    given = call.given
+    if given is None:
+        return ()
+    lowered = given if given.user is None else _with(given, given.usage_id, given.user.casefold())
+    return content_hash(_encode(given)), content_hash(_encode(lowered))
 
 
 def call_id(cdr: CallRecord) -> str:

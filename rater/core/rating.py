@@ -4,9 +4,12 @@ Sources: rating-rules 14, 17, 18, 26, 36, 49, 50, A10 to A12, A18; the conforman
 Refuses to know bytes, time, prices and where state is kept.
 """
 
+import msgspec
+
 from rater.core.credit import debit
 from rater.core.entities import Account, LiveCall, Share, Stretch, User
-from rater.core.entitlements import new_user, stretch_at
+from rater.core.entitlements import stretch_at, unknown_user
+from rater.core.identity import name_key
 from rater.core.inputs import CallRecord
 from rater.core.instants import month_closes_at, period_of
 from rater.core.mediation import Mediated
@@ -25,13 +28,20 @@ def payer(step: Step, cdr: CallRecord) -> tuple[User | None, Stretch]:
     """Who pays, and what it held when the call started (rules 14, 17, 18, 26, 36); nobody knows some users."""
     if cdr.user is None:
         return None, _NOBODY
-    user = step.state.user(step.account.tenant, cdr.user)
+    user = step.state.who(step.account.tenant, cdr.user, cdr.user_object_id)
     return user, stretch_at(user, cdr.answered_at) if user else _NOBODY
 
 
 def countries_of_help(account: Account, country: str | None) -> tuple[str, ...]:
     """Whose emergency numbers count: the user's country's, else those of all in which there are users (A36)."""
     return account.user_countries if country is None else (country,)
+
+
+def named(call: Mediated, user: User | None) -> Mediated:
+    """The call with the user's name as it is shown: by its first spelling (A40)."""
+    if user is None or user.user == call.cdr.user:
+        return call
+    return msgspec.structs.replace(call, cdr=msgspec.structs.replace(call.cdr, user=user.user))
 
 
 def rate_call(
@@ -67,9 +77,11 @@ def rate_call(
         tuple([(part.pool, part.minutes) for part in priced.segments if part.pool is not None]),
         tuple(lots),
     )
+    if user is None and cdr.user is not None:  # the first spelling is the one that is shown
+        step.state.users[(account.tenant, name_key(cdr.user))] = unknown_user(cdr.user)
     if priced.unfunded is not None and cdr.user is not None:
-        user = step.state.user(account.tenant, cdr.user) or new_user(cdr.user, cdr.user_country)
-        if user.restricted_since is None:
+        user = step.state.user(account.tenant, cdr.user)  # time that passed may have changed it
+        if user is not None and user.restricted_since is None:
             restrict(step, user, _restriction_reason(account))
 
 
@@ -113,7 +125,7 @@ def _emit_rated_call(
             _with_lots(priced.segments, lots) if lots else priced.segments,
             format_amount(priced.unfunded or 0),
             format_amount(priced.fee),
-            call.at >= month_closes_at(call.month, step.rules.settings.grace_hours),
+            call.late_at >= month_closes_at(call.month, step.rules.settings.grace_hours),
             priced.capability,
             cdr.user,
             cdr.calling,

@@ -4,11 +4,14 @@ Refuses to know transactions.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
 from rater.contracts.codec import decode_command, encode
 from rater.contracts.commits import Commit
+from rater.core.identity import name_key
 from rater.core.inputs import Source
 from rater.core.outputs import Output, ServiceState
 from rater.kafka.changelog import META_KEY, Meta, changes_of, pack
@@ -19,13 +22,21 @@ from rater.task import Batch, Record
 def records_of(commands: Sequence[Consumed], cdrs: Sequence[Consumed]) -> list[Record]:
     """What the core is given: commands first, then call records, each in the order of its topic."""
     return [_command(record) for record in commands] + [
-        Record("cdr", _source(record), record.value or b"") for record in cdrs
+        Record("cdr", _source(record), record.value or b"", None, None, arrival_of(record.published_ms), True)
+        for record in cdrs
     ]
 
 
 def _command(record: Consumed) -> Record:
     raw = record.value or b""
-    return Record("command", _source(record), raw, decode_command(raw))
+    arrived_at = arrival_of(record.published_ms)
+    return Record("command", _source(record), raw, decode_command(raw), None, arrived_at, True)
+
+
+@lru_cache(maxsize=4096)
+def arrival_of(published_ms: int) -> datetime | None:
+    """When the broker stored a record, by its stamp in Unix milliseconds (A43); None where there is no stamp."""
+    return datetime.fromtimestamp(published_ms / 1000, UTC) if published_ms > 0 else None
 
 
 def _source(record: Consumed) -> Source:
@@ -49,7 +60,7 @@ def writes_of(batch: Batch, meta: Meta, commit: Commit) -> dict[str, list[tuple[
 
 
 def record_key(output: Output) -> bytes:
-    """The tenant; for a user's service state the user too, because that topic is compacted."""
+    """The tenant; for a user's service state the user too, because that topic is compacted, in any spelling."""
     if isinstance(output, ServiceState) and output.user is not None:
-        return f"{output.tenant}/{output.user}".encode()
+        return f"{output.tenant}/{name_key(output.user)}".encode()
     return output.tenant.encode()

@@ -9,10 +9,11 @@ from datetime import datetime
 import msgspec
 
 from rater.contracts.codec import encode_input
+from rater.core.calls import call_duration_max_s
 from rater.core.entities import Account
 from rater.core.inputs import CallRecord, Source
 from rater.core.instants import as_utc
-from rater.core.mediation import Mediated, Refusal, emergency_call, mediate, refusal, with_normal_numbers
+from rater.core.mediation import Mediated, Refusal, emergency_call, mediate, refusal
 from rater.core.money import ceil_div
 from rater.core.numbering import EVERY_COUNTRY
 from rater.core.passing_time import advance
@@ -71,6 +72,10 @@ class Funding(msgspec.Struct, frozen=True, kw_only=True):
     rate: Rate | None = None
     whole: bool = False
     suspended: bool = False
+    #: The longest that a call may be authorised for (A44).
+    longest_s: int = AUTHORIZED_S_MAX
+    #: Who pays, by the spelling that is shown; None where nobody of this name is known.
+    user: str | None = None
     restricted: bool = False
     anomalies: tuple[Anomaly, ...] = ()
 
@@ -112,7 +117,6 @@ def fund(
         emergency=question.emergency,
         received_at=as_utc(at),
     )
-    cdr = with_normal_numbers(cdr)
     call = mediate(cdr, encode_input(cdr))
     added = rules.settings.emergency_numbers
     state = State(committed)
@@ -154,6 +158,8 @@ def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
     priced = price_call(step, call, user, held, emergency)
     return msgspec.structs.replace(
         _funding(step.account, priced, whole, reserved),
+        longest_s=AUTHORIZED_S_MAX if emergency else call_duration_max_s(step),
+        user=None if user is None else user.user,
         restricted=user is not None and user.restricted_since is not None,
         anomalies=tuple(priced.anomalies),
     )

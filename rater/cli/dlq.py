@@ -135,7 +135,7 @@ def replay(
     """Give dead letters to the rater again, for example after their tenant was configured.
 
     Doing it twice changes nothing.  A record that is held because it lasted too long is rated with --accept.
-    Of very long records a letter keeps only the beginning: they are read from the input topic while that keeps them.
+    Of very long records a letter keeps only the beginning: they are read from the topic while that keeps them.
     Exit 3 if some were refused again.
 
     Example: rater dlq replay --reason unknown_tenant --dry-run

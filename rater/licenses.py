@@ -16,6 +16,7 @@ from rater.contracts.codec import decode_command
 from rater.core.catalogue import SKUS, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.decisions import digest
+from rater.core.identity import name_key
 from rater.core.inputs import LicenseAssigned
 from rater.errors import RaterError
 from rater.formats.csv_rows import read_rows
@@ -40,10 +41,10 @@ class Assignment(BaseModel):
 
     @field_validator("upn")
     @classmethod
-    def _lower(cls, upn: str) -> str:
+    def _name(cls, upn: str) -> str:
         if "@" not in upn:
             raise ValueError(f"expected a user principal name such as ada@contoso.example, got {upn!r}")
-        return upn.casefold()
+        return upn.strip()
 
     @field_validator("country")
     @classmethod
@@ -80,9 +81,10 @@ class Licenses:
     def commands(self, tenant: str, at: datetime) -> Iterator[LicenseAssigned]:
         """The assignments as commands of a tenant, effective at an instant; their ids are the same each time."""
         for assignment in self.assignments:
+            user = name_key(assignment.upn)  # however it is spelled this time
             yield LicenseAssigned(
                 tenant=tenant,
-                id=digest("license", tenant, assignment.upn, assignment.sku, assignment.country, at.isoformat()),
+                id=digest("license", tenant, user, assignment.sku, assignment.country, at.isoformat()),
                 at=at,
                 user=assignment.upn,
                 sku=assignment.sku,
@@ -133,7 +135,7 @@ def _read(path: Path) -> Iterator[Assignment]:
             message = first["msg"].removeprefix("Value error, ")
             got = "" if ", got " in message else f", got {first['input']!r}"
             raise RaterError(f"{path}:{number}: {column}: {message}{got}") from wrong
-        key = (assignment.upn, _code(assignment.sku))
+        key = (name_key(assignment.upn), _code(assignment.sku))
         if key in seen:
             raise RaterError(
                 f"{path}:{number}: expected once, {assignment.upn} holds {key[1]} in row {seen[key]} too"

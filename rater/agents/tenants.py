@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from rater.core.identity import name_key
 from rater.core.outputs import Balance, RechargeRequest, ServiceState
 from rater.kafka.port import Consumed
 from rater.metrics.meter import Metrics
@@ -137,9 +138,9 @@ class Tenants:
             return
         users = self._restricted.setdefault(state.tenant, {})
         if state.state == "restricted":
-            users[state.user] = state.since
+            users[name_key(state.user)] = state.since
         else:
-            users.pop(state.user, None)
+            users.pop(name_key(state.user), None)
         if not users:
             del self._restricted[state.tenant]
 

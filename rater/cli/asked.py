@@ -3,6 +3,7 @@
 import re
 
 from rater.core.entities import Account
+from rater.core.identity import name_key
 from rater.embedded.store import Reader
 from rater.errors import RaterError
 from rater.exits import Exit
@@ -34,5 +35,5 @@ def known_account(reader: Reader, tenant: str) -> Account:
 def check_user(reader: Reader, tenant: str, user: str) -> None:
     """Raise RaterError for a user that nobody configured and who has no licence; the nearest is named."""
     known = reader.names("user", tenant)
-    if user not in known:
+    if name_key(user) not in known:
         raise RaterError(f"{user}: no such user of {tenant}, and no calls{did_you_mean(user, known)}", Exit.FAILED)

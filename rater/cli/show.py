@@ -10,7 +10,8 @@ import typer
 from rater.cli.asked import check_period, check_user, known_account
 from rater.cli.printing import show_facts, show_rows
 from rater.cli.run import DEFAULT_STORE, StoreOption
-from rater.core.entities import Account, User
+from rater.core.entities import Account, Restricted, User
+from rater.core.identity import name_key, same_user
 from rater.core.money import format_micros
 from rater.core.outputs import RatedCall
 from rater.embedded.store import Reader, open_reader
@@ -98,7 +99,7 @@ def calls(
     """
     reader, _ = _opened(store, tenant)
     newest = (_calls.decode(value) for _, value in reader.topic("rated-calls", tenant, newest_first=True))
-    shown = [*islice((call for call in newest if user in (None, call.user)), last)][::-1]
+    shown = [*islice((call for call in newest if _is_of(user, call)), last)][::-1]
     if user is not None and not shown:
         check_user(reader, tenant, user)
     if not shown:
@@ -134,9 +135,14 @@ def explain(
         typer.echo(value.strip() if json else "\n".join(explained(call, _user(reader, call))))
 
 
+def _is_of(user: str | None, call: RatedCall) -> bool:
+    """Whether the call is one of the user's that is asked for."""
+    return user is None or (call.user is not None and same_user(user, call.user))
+
+
 def _user(reader: Reader | None, call: RatedCall) -> User | None:
     """Who pays for a call, with its licences, where a store knows them."""
-    found = reader.load("user", (call.tenant, call.user)) if reader and call.user else None
+    found = reader.load("user", (call.tenant, name_key(call.user))) if reader and call.user else None
     return found if isinstance(found, User) else None
 
 
@@ -152,9 +158,12 @@ def _opened(store: Any, tenant: str) -> tuple[Reader, Account]:
     return reader, known_account(reader, tenant)
 
 
-def _restricted(reader: Reader, tenant: str) -> dict[str, Any]:
+def _restricted(reader: Reader, tenant: str) -> list[str]:
+    """The users who may not call out, by the spelling that is shown."""
     found = reader.load("restricted", (tenant, ""))
-    return {} if found is None else found.users  # type: ignore[union-attr]  # kind decides the type
+    keys = found.users if isinstance(found, Restricted) else {}
+    users = {key: reader.load("user", (tenant, key)) for key in keys}
+    return [user.user if isinstance(user, User) else key for key, user in users.items()]
 
 
 def _money(account: Account) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rater.core.instants import as_utc
 from rater.core.mediation import Mediated, Refusal
 from rater.core.outputs import Output
 from rater.core.passing_time import open_account
+from rater.core.rating import named, payer
 from rater.core.reasons import EventKind, Outcome, Reason
 from rater.core.state import State
 from rater.core.step import EVERY_TENANT, NO_TENANT, RESERVED_TENANTS, Rules, Step, reject_id, rejected
@@ -38,7 +39,7 @@ def apply_call(state: State, rules: Rules, call: Mediated, source: Source, raw: 
     step = Step(state, rules, account, source, call.at)
     outcome = call_arrived(step, call)
     if isinstance(outcome, Refusal):
-        return _refuse_call(step, cdr, raw, outcome)
+        return _refuse_call(step, named(call, payer(step, cdr)[0]).cdr, raw, outcome)
     return Applied(outcome, step.finish())
 
 

@@ -7,12 +7,12 @@ Refuses to know prices: see `rating`.
 from rater.core.credit import refund
 from rater.core.entities import LiveCall, Share
 from rater.core.instants import parse_period, period_of
-from rater.core.mediation import Mediated, Refusal, emergency_call, refusal
+from rater.core.mediation import Mediated, Refusal, emergency_call, former_contents, refusal
 from rater.core.money import parse_amount, parse_micros
 from rater.core.outputs import LotShare, RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
-from rater.core.rating import payer, rate_call
+from rater.core.rating import named, payer, rate_call
 from rater.core.reasons import DebitKind, Outcome, Reason
 from rater.core.step import Step
 
@@ -21,15 +21,17 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     """Apply one record of a known tenant; a Refusal changed neither money nor minutes."""
     account, cdr = step.account, call.cdr
     user, held = payer(step, cdr)
+    call = named(call, user)
+    cdr = call.cdr
     emergency = emergency_call(cdr, held.country or cdr.user_country)
     refused = refusal(call, account.currency, emergency)
     if refused is not None:
         return refused
     if step.at > account.clock:
         advance(step, step.at)
-    live = step.state.call(account.tenant, cdr.usage_id)
+    live = _live_version(step, call)
     if live is not None:
-        if cdr.version < live.version or (cdr.version == live.version and call.content == live.content):
+        if cdr.version < live.version or _is_again(call, live):
             return Outcome.DUPLICATE
         if cdr.version == live.version:
             message = f"version {cdr.version} of this usage id was rated with other content"
@@ -40,6 +42,25 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     rate_call(step, call, user, held, emergency, live.version if live else None)
     balance_moved(step, before)
     return Outcome.CORRECTED if live else Outcome.RATED
+
+
+def _live_version(step: Step, call: Mediated) -> LiveCall | None:
+    """The live version of the call, also where it was rated under the id as it was spelled, before A41."""
+    tenant, given = step.account.tenant, call.given
+    live = step.state.call(tenant, call.cdr.usage_id)
+    if given is None or given.usage_id == call.cdr.usage_id:
+        return live
+    former = step.state.call(tenant, given.usage_id)
+    if former is not None and (live is None or _is_again(call, former)):
+        return former
+    return live
+
+
+def _is_again(call: Mediated, live: LiveCall) -> bool:
+    """Whether the record says what was rated; what was rated before A39 to A42 is compared as it was then."""
+    if call.cdr.version != live.version:
+        return False
+    return call.content == live.content or live.content in former_contents(call)
 
 
 def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:

@@ -12,9 +12,10 @@ import msgspec
 from rater.core.catalogue import helps, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.credit import credit
-from rater.core.entities import Account, Seen
+from rater.core.entities import Account, Alias, Seen, User
 from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
 from rater.core.geography import NO_CREDITS
+from rater.core.identity import name_key
 from rater.core.inputs import (
     AnyCommand,
     DeckActivated,
@@ -42,6 +43,7 @@ from rater.core.passing_time import (
 )
 from rater.core.policies import POLICIES
 from rater.core.reasons import EventKind, Outcome, Reason
+from rater.core.state import name_alias, object_alias
 from rater.core.step import NO_TENANT, Step
 
 
@@ -133,10 +135,12 @@ def unreadable(command: AnyCommand) -> Refusal | None:
                 or _bad_amount("recharge.trigger", terms.trigger, zero=True)
                 or _bad_amount("recharge.amount", terms.amount, zero=True)
             )
-        case UserConfigured(country=country, outbound_policy=policy):
-            return _no_country(country) or _no_policy(policy)
-        case LicenseAssigned(country=country) | LicenseRemoved(country=country):
-            return _no_country(country)
+        case UserConfigured(user=user, country=country, outbound_policy=policy, object_id=object_id):
+            return (
+                _blank("user", user) or _no_country(country) or _no_policy(policy) or _blank("object_id", object_id)
+            )
+        case LicenseAssigned(user=user, country=country) | LicenseRemoved(user=user, country=country):
+            return _blank("user", user) or _no_country(country)
         case FundsAdded(amount=amount):
             return _bad_amount("amount", amount)
         case _:
@@ -219,8 +223,7 @@ def _start_crossing(account: Account) -> None:
 
 def _configure_user(step: Step, command: UserConfigured) -> None:
     tenant = step.account.tenant
-    before = step.state.user(tenant, command.user)
-    after = before or new_user(command.user, command.country)
+    before, after = _to_configure(step, command, command.object_id)
     if command.country is not None:
         after = moved_to(after, command.country, as_utc(command.at) if before else None)
     if command.outbound_policy is not None:
@@ -228,22 +231,44 @@ def _configure_user(step: Step, command: UserConfigured) -> None:
     if command.toll_free_dial_in is not None:
         after = msgspec.structs.replace(after, toll_free_dial_in=command.toll_free_dial_in)
     store_user(step.state, tenant, before, after)
-    step.tell(EventKind.USER_CONFIGURED, user=command.user, command_id=command.id)
+    if command.object_id is not None:
+        _link(step, command.user, command.object_id, after)
+    step.tell(EventKind.USER_CONFIGURED, user=after.user, command_id=command.id)
+
+
+def _to_configure(
+    step: Step, command: UserConfigured | LicenseAssigned, object_id: str | None = None
+) -> tuple[User | None, User]:
+    """The user as it was configured, if it was, and the one to change; its first spelling in a command is shown."""
+    known = step.state.who(step.account.tenant, command.user, object_id)
+    if known is not None and known.configured:
+        return known, known
+    fresh = new_user(command.user, command.country)
+    if known is not None:
+        fresh = msgspec.structs.replace(fresh, restricted_since=known.restricted_since)
+    return None, fresh
+
+
+def _link(step: Step, name: str, object_id: str, user: User) -> None:
+    """From now on the object id means this user, and so does the name, if it is another one of it (A40)."""
+    tenant, key = step.account.tenant, name_key(user.user)
+    step.state.aliases[(tenant, object_alias(object_id))] = Alias(key)
+    if name_key(name) != key:
+        step.state.aliases[(tenant, name_alias(name))] = Alias(key)
 
 
 def _assign(step: Step, command: LicenseAssigned) -> None:
     tenant = step.account.tenant
     since = None if command.since_ever else as_utc(command.effective_from or command.at)
     until = as_utc(command.effective_to) if command.effective_to else None
-    before = step.state.user(tenant, command.user)
-    after = before or new_user(command.user, command.country)
+    before, after = _to_configure(step, command)
     if command.country is not None:
         after = moved_to(after, command.country, since if before else None)
     code = known.code if (known := sku(command.sku)) else command.sku
     store_user(step.state, tenant, before, with_license(after, code, since, until))
     step.tell(
         EventKind.LICENSE_ASSIGNED,
-        user=command.user,
+        user=after.user,
         sku=code,
         command_id=command.id,
         reason=None if known else "unknown_sku",
@@ -252,20 +277,21 @@ def _assign(step: Step, command: LicenseAssigned) -> None:
     if after.restricted_since is None or not helps(code) or (until is not None and until <= now):
         return
     if since is None or since <= now:
-        unrestrict(step, command.user, "license_assigned")
+        unrestrict(step, name_key(after.user), "license_assigned")
     else:
         expect_relief(step.account, since)
 
 
 def _remove(step: Step, command: LicenseRemoved) -> None:
     tenant = step.account.tenant
-    before = step.state.user(tenant, command.user)
+    before = step.state.who(tenant, command.user)
     code = known.code if (known := sku(command.sku)) else command.sku
-    if before is not None:
+    if before is not None and before.configured:
         since = as_utc(command.effective_from or command.at)
         after = moved_to(before, command.country, since) if command.country is not None else before
         store_user(step.state, tenant, before, without_license(after, code, since))
-    step.tell(EventKind.LICENSE_REMOVED, user=command.user, sku=code, command_id=command.id)
+    name = before.user if before is not None else command.user.strip()
+    step.tell(EventKind.LICENSE_REMOVED, user=name, sku=code, command_id=command.id)
 
 
 def _fund(step: Step, command: FundsAdded) -> None:
@@ -350,6 +376,13 @@ def _bad_amount(field: str, text: str | None, *, zero: bool = False) -> Refusal 
     if micros < 0 or (micros == 0 and not zero):
         return Refusal(Reason.BAD_AMOUNT, field, f"expected an amount above zero, got {text!r}")
     return None
+
+
+def _blank(field: str, text: str | None) -> Refusal | None:
+    """Refuse a name that is empty but for blanks: it counts as absent (A40)."""
+    if text is None or name_key(text):
+        return None
+    return Refusal(Reason.MALFORMED, field, f"expected a value, got only blanks: {text!r}")
 
 
 def _no_country(code: str | None) -> Refusal | None:

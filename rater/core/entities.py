@@ -117,13 +117,23 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class User(msgspec.Struct, frozen=True):
-    """A licensed user as a time line of stretches (rules 2, 14), with what it may do."""
+    """A user as a time line of stretches (rules 2, 14), with what it may do; `user` is the spelling that is shown.
+
+    One who is only known from records (`configured` is false) is kept for its spelling and holds nothing (A40).
+    """
 
     user: str
     timeline: tuple[Stretch, ...]
     restricted_since: datetime | None = None
     outbound_policy: str | None = None
     toll_free_dial_in: bool = True
+    configured: bool = True
+
+
+class Alias(msgspec.Struct, frozen=True):
+    """Another name of a user, or its object id, as a configuration said: the key of the user (A40)."""
+
+    user: str
 
 
 class Holders(msgspec.Struct):
@@ -152,7 +162,7 @@ class PoolMonth(msgspec.Struct):
 
 
 class Restricted(msgspec.Struct):
-    """The users of a tenant who may not call out, by user, since when (rule 53)."""
+    """The users of a tenant who may not call out, by the key of the user, since when (rule 53)."""
 
     users: dict[str, datetime] = {}
 
@@ -187,4 +197,4 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     said: str | None = None
 
 
-Entity = Account | User | Holders | PoolMonth | Restricted | LiveCall | Seen
+Entity = Account | User | Alias | Holders | PoolMonth | Restricted | LiveCall | Seen

@@ -15,6 +15,7 @@ import msgspec
 from rater.core.catalogue import Service, helps, sku
 from rater.core.entities import Holders, Stretch, User
 from rater.core.geography import pool_country
+from rater.core.identity import name_key
 from rater.core.instants import MonthIndex, month_index, month_start
 from rater.core.state import State
 
@@ -46,7 +47,12 @@ def next_help(user: User, after: datetime) -> datetime | None:
 
 def new_user(user: str, country: str | None) -> User:
     """A user without licences."""
-    return User(user=user, timeline=(_stretch(None, country, ()),))
+    return User(user=user.strip(), timeline=(_stretch(None, country, ()),))
+
+
+def unknown_user(user: str) -> User:
+    """One of whom nothing is known but a name in a record: it holds nothing."""
+    return User(user=user, timeline=(_stretch(None, None, ()),), configured=False)
 
 
 def with_license(user: User, code: str, since: datetime | None, until: datetime | None) -> User:
@@ -77,7 +83,42 @@ def store_user(state: State, tenant: str, before: User | None, after: User) -> N
             holders = state.holders_to_change(tenant, family)
             _count(holders, before, family, -1)
             _count(holders, after, family, +1)
-    state.users[(tenant, after.user)] = after
+    state.users[(tenant, name_key(after.user))] = after
+
+
+def forget_holder(state: State, tenant: str, user: User) -> None:
+    """Take a user's plans out of the counts of who holds them: it turned out to be another one (A40)."""
+    for family in sorted(_families(user)):
+        _count(state.holders_to_change(tenant, family), user, family, -1)
+
+
+def merge_users(first: User, other: User) -> User:
+    """One user from two whose names mean the same; the first one's name, country and policy go before (A40).
+
+    It holds at any time what either held then.  Restricted is it if either was, since the earlier instant.
+    """
+    if other.configured and not first.configured:
+        first, other = other, first
+    merged = msgspec.structs.replace(first, timeline=_joined(first, other))
+    restricted = [since for since in (first.restricted_since, other.restricted_since) if since is not None]
+    return msgspec.structs.replace(
+        merged,
+        restricted_since=min(restricted, default=None),
+        outbound_policy=first.outbound_policy or other.outbound_policy,
+        toll_free_dial_in=first.toll_free_dial_in and other.toll_free_dial_in,
+    )
+
+
+def _joined(first: User, other: User) -> tuple[Stretch, ...]:
+    """The time line on which both hold what they held."""
+    joined: list[Stretch] = []
+    for since in sorted({_since(stretch) for user in (first, other) for stretch in user.timeline}):
+        mine, theirs = stretch_at(first, since), stretch_at(other, since)
+        skus = tuple(sorted({*mine.skus, *theirs.skus}))
+        country = mine.country or theirs.country
+        if not joined or (joined[-1].country, joined[-1].skus) != (country, skus):
+            joined.append(_stretch(None if since == _BEGINNING_OF_TIME else since, country, skus))
+    return tuple(joined)
 
 
 def holders_count(holders: Holders, month: MonthIndex, until: datetime) -> int:

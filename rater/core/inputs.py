@@ -93,10 +93,15 @@ class TenantConfigured(Command, frozen=True, kw_only=True, tag="tenant_configure
 
 
 class UserConfigured(Command, frozen=True, kw_only=True, tag="user_configured", omit_defaults=True):
-    """What a user may do: outbound policy (rule 24), toll-free dial-in for its meetings (rule 43b)."""
+    """What a user may do: outbound policy (rule 24), toll-free dial-in for its meetings (rule 43b).
+
+    `object_id` is the user's id in the directory: records of another name with this id are this user's, and a new
+    name that is configured with an id that is known already is another name of the same user (A40).
+    """
 
     user: Identifier
     country: Country | None = None
+    object_id: Identifier | None = None
     outbound_policy: Text | None = None
     toll_free_dial_in: bool | None = None
 

@@ -11,7 +11,9 @@ from hashlib import blake2b
 import msgspec
 
 from rater.core.classify import INBOUND, OUTBOUND
+from rater.core.entities import twin
 from rater.core.geography import is_emergency
+from rater.core.identity import name_key, normal_usage_id
 from rater.core.inputs import CallRecord
 from rater.core.instants import MonthIndex, as_utc, month_index
 from rater.core.numbers import is_address, is_e164, is_withheld
@@ -23,6 +25,7 @@ CLOCK_TOLERANCE = timedelta(seconds=2)
 YEARS = range(1900, 2200)
 #: Durations recur.
 _seconds = lru_cache(maxsize=16384)(lambda seconds: timedelta(seconds=seconds))
+_encode = msgspec.json.Encoder().encode
 _USERLESS = frozenset({CallType.UCAP_IN, CallType.UCAP_OUT, CallType.INTERNAL})
 
 
@@ -37,6 +40,8 @@ class Refusal(msgspec.Struct, frozen=True):
 class Mediated(msgspec.Struct, frozen=True, gc=False):
     """A record with what follows from it alone, worked out once.
 
+    `cdr` is the record in its normal form (A39 to A42), but for the user's spelling, which may be the one to show;
+    `given` the record as it was read, where that is another.
     `id` names this version of the call, `content` what it says, `at` is when it reached the rater (without
     `received_at`: when the call ended), `month` that of its start (A4).  `impossible` and `unreadable` are the
     refusals it asks for, if any.
@@ -50,6 +55,7 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     internal: bool
     impossible: Refusal | None
     unreadable: Refusal | None
+    given: CallRecord | None = None
 
     @property
     def tenant(self) -> str:
@@ -87,6 +93,11 @@ def _instants(cdr: CallRecord) -> dict[str, datetime | None]:
 
 def mediate(cdr: CallRecord, canonical: bytes) -> Mediated:
     """What follows from a record alone; `canonical` is its canonical JSON, times in UTC."""
+    given = cdr
+    usage_id, user = normal_usage_id(cdr.usage_id), _name(cdr.user)
+    if usage_id != cdr.usage_id or user != cdr.user:
+        cdr = _with(cdr, usage_id, cdr.user.strip() if cdr.user and user else None)
+        canonical = _encode(_with(cdr, usage_id, user))
     hung_up_at = cdr.answered_at + _seconds(cdr.duration_s)
     return Mediated(
         cdr,
@@ -97,7 +108,30 @@ def mediate(cdr: CallRecord, canonical: bytes) -> Mediated:
         _internal(cdr),
         _impossible(cdr, hung_up_at),
         _unreadable(cdr),
+        None if cdr is given else given,
     )
+
+
+def _name(user: str | None) -> str | None:
+    """A user as it is compared; a name of blanks alone is none (A40)."""
+    return None if user is None else name_key(user) or None
+
+
+def _with(cdr: CallRecord, usage_id: str, user: str | None) -> CallRecord:
+    """The record with another id and user; `structs.replace` would take five times as long."""
+    changed = twin(cdr)
+    msgspec.structs.force_setattr(changed, "usage_id", usage_id)
+    msgspec.structs.force_setattr(changed, "user", user)
+    return changed
+
+
+def former_contents(call: Mediated) -> tuple[str, ...]:
+    """What `content` was before A39 to A42: of the record as it was read; CSV came with its users in lower case."""
+    given = call.given
+    if given is None:
+        return ()
+    lowered = given if given.user is None else _with(given, given.usage_id, given.user.casefold())
+    return content_hash(_encode(given)), content_hash(_encode(lowered))
 
 
 def call_id(cdr: CallRecord) -> str:

@@ -12,6 +12,7 @@ from rater.core.credit import expire, next_expiry
 from rater.core.decisions import Ask, Suppress, decide_recharge, digest
 from rater.core.entities import Account, User
 from rater.core.entitlements import next_help
+from rater.core.identity import name_key
 from rater.core.instants import month_index, month_start
 from rater.core.money import format_micros
 from rater.core.reasons import DebitKind, EventKind
@@ -93,8 +94,9 @@ def ask_if_due(step: Step) -> None:
 def restrict(step: Step, user: User, reason: str) -> None:
     """A call of this user had unfunded minutes: outbound is refused until something changes (rules 50, 53)."""
     state, account = step.state, step.account
-    state.users[(account.tenant, user.user)] = msgspec.structs.replace(user, restricted_since=step.at)
-    state.restricted_of(account.tenant).users[user.user] = step.at
+    key = name_key(user.user)
+    state.users[(account.tenant, key)] = msgspec.structs.replace(user, restricted_since=step.at)
+    state.restricted_of(account.tenant).users[key] = step.at
     account.restricted_users = True
     if relief_at := next_help(user, step.at):
         expect_relief(account, relief_at)
@@ -103,7 +105,7 @@ def restrict(step: Step, user: User, reason: str) -> None:
 
 
 def unrestrict(step: Step, user: str, reason: str) -> None:
-    """The user may call out again."""
+    """The user of this key may call out again."""
     state, account = step.state, step.account
     restricted = state.restricted_of(account.tenant)
     if restricted.users.pop(user, None) is None:
@@ -112,8 +114,8 @@ def unrestrict(step: Step, user: str, reason: str) -> None:
     assert found is not None, user
     state.users[(account.tenant, user)] = msgspec.structs.replace(found, restricted_since=None)
     account.restricted_users = bool(restricted.users)
-    step.tell(EventKind.USER_UNRESTRICTED, user=user, reason=reason)
-    step.service_state("user", "allowed", reason, user)
+    step.tell(EventKind.USER_UNRESTRICTED, user=found.user, reason=reason)
+    step.service_state("user", "allowed", reason, found.user)
 
 
 def unrestrict_all(step: Step, reason: str) -> None:

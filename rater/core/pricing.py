@@ -232,7 +232,7 @@ def _anomalies(
 ) -> tuple[Anomaly, ...]:
     """What a person should look at; it never changes the price (rules 24, 43b)."""
     found = route.anomalies
-    if user is None:
+    if user is None or not user.configured:
         return found if cdr.user is None else (*found, Anomaly.UNKNOWN_USER)
     if user.outbound_policy is not None and cdr.type in OUTBOUND:
         country, conference = held.country, cdr.type is CallType.CONF_OUT

@@ -4,9 +4,12 @@ Sources: rating-rules 14, 17, 18, 26, 36, 49, 50, A10 to A12, A18; the conforman
 Refuses to know bytes, time, prices and where state is kept.
 """
 
+import msgspec
+
 from rater.core.credit import debit
 from rater.core.entities import Account, LiveCall, Share, Stretch, User
-from rater.core.entitlements import new_user, stretch_at
+from rater.core.entitlements import stretch_at, unknown_user
+from rater.core.identity import name_key
 from rater.core.inputs import CallRecord
 from rater.core.instants import month_closes_at, period_of
 from rater.core.mediation import Mediated
@@ -25,8 +28,15 @@ def payer(step: Step, cdr: CallRecord) -> tuple[User | None, Stretch]:
     """Who pays, and what it held when the call started (rules 14, 17, 18, 26, 36); nobody knows some users."""
     if cdr.user is None:
         return None, _NOBODY
-    user = step.state.user(step.account.tenant, cdr.user)
+    user = step.state.who(step.account.tenant, cdr.user, cdr.user_object_id)
     return user, stretch_at(user, cdr.answered_at) if user else _NOBODY
+
+
+def named(call: Mediated, user: User | None) -> Mediated:
+    """The call with the user's name as it is shown: by its first spelling (A40)."""
+    if user is None or user.user == call.cdr.user:
+        return call
+    return msgspec.structs.replace(call, cdr=msgspec.structs.replace(call.cdr, user=user.user))
 
 
 def rate_call(
@@ -62,9 +72,11 @@ def rate_call(
         tuple([(part.pool, part.minutes) for part in priced.segments if part.pool is not None]),
         tuple(lots),
     )
+    if user is None and cdr.user is not None:  # the first spelling is the one that is shown
+        step.state.users[(account.tenant, name_key(cdr.user))] = unknown_user(cdr.user)
     if priced.unfunded is not None and cdr.user is not None:
-        user = step.state.user(account.tenant, cdr.user) or new_user(cdr.user, cdr.user_country)
-        if user.restricted_since is None:
+        user = step.state.user(account.tenant, cdr.user)  # time that passed may have changed it
+        if user is not None and user.restricted_since is None:
             restrict(step, user, _restriction_reason(account))
 
 

@@ -10,13 +10,15 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from rater.core.entities import Account, Entity, Holders, LiveCall, PoolMonth, Restricted, Seen, User, twin
+from rater.core.entities import Account, Alias, Entity, Holders, LiveCall, PoolMonth, Restricted, Seen, User, twin
+from rater.core.identity import name_key, normal_object_id
 from rater.core.inputs import CallRecord, Source
 
 #: Kind of entity -> its type; the kind is part of the key under which a shell stores it.
 KINDS: dict[str, type[Entity]] = {
     "account": Account,
     "user": User,
+    "alias": Alias,
     "holders": Holders,
     "pool": PoolMonth,
     "restricted": Restricted,
@@ -45,6 +47,7 @@ class State:
     __slots__ = (
         "_committed",
         "accounts",
+        "aliases",
         "asked_for_payment",
         "balances_due",
         "calls",
@@ -59,6 +62,7 @@ class State:
         self._committed = committed
         self.accounts: dict[str, Account] = {}
         self.users: dict[Key, User] = {}
+        self.aliases: dict[Key, Alias] = {}
         self.holders: dict[Key, Holders] = {}
         self.pools: dict[Key, PoolMonth] = {}
         self.restricted: dict[Key, Restricted] = {}
@@ -81,11 +85,30 @@ class State:
         return account
 
     def user(self, tenant: str, user: str) -> User | None:
-        """The user, frozen; None for one who never held a licence."""
-        found = self.users.get((tenant, user))
+        """The user, frozen, however its name is spelled; None for one who is not known."""
+        key = (tenant, name_key(user))
+        found = self.users.get(key)
         if found is None:
-            found = self._committed.load("user", (tenant, user))  # type: ignore[assignment]  # kind decides the type
+            found = self._committed.load("user", key)  # type: ignore[assignment]  # kind decides the type
         return found
+
+    def who(self, tenant: str, user: str, object_id: str | None = None) -> User | None:
+        """The user whom a name means, by itself or because a configuration linked it or the object id (A40)."""
+        found = self.user(tenant, user)
+        if found is not None and found.configured:
+            return found
+        names = [name_alias(user), object_alias(user)]
+        if object_id is not None:
+            names.append(object_alias(object_id))
+        for name in names:
+            alias = self._alias(tenant, name)
+            if alias is not None:
+                return self.user(tenant, alias.user)
+        return found
+
+    def _alias(self, tenant: str, name: str) -> Alias | None:
+        key = (tenant, name)
+        return self.aliases.get(key) or self._committed.load("alias", key)  # type: ignore[return-value]  # kind decides the type
 
     def pool(self, tenant: str, name: str) -> PoolMonth:
         """A pool's month, this batch's own copy; a new one when it was never used."""
@@ -138,12 +161,23 @@ class State:
         return {
             "account": {(tenant, ""): account for tenant, account in self.accounts.items()},
             "user": self.users,
+            "alias": self.aliases,
             "holders": self.holders,
             "pool": self.pools,
             "restricted": self.restricted,
             "call": self.calls,
             "seen": self.seen_now,
         }
+
+
+def name_alias(user: str) -> str:
+    """Under which another name of a user is kept."""
+    return f"name/{name_key(user)}"
+
+
+def object_alias(object_id: str) -> str:
+    """Under which the object id of a user is kept."""
+    return f"object/{normal_object_id(object_id)}"
 
 
 def _copy(entity: _Entity) -> _Entity:

@@ -12,6 +12,7 @@ import msgspec
 
 from rater.core.calls import live_call
 from rater.core.entities import Entity, LiveCall, Seen
+from rater.core.identity import name_key, normal_usage_id
 from rater.core.inputs import CallRecord
 from rater.core.outputs import RatedCall
 from rater.core.state import KINDS, Key
@@ -60,7 +61,7 @@ class StoredEntities:
     def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See rater.core.state.Committed: fetches live calls and users in a few statements."""
         self._calls = self._live_calls([(call.tenant, call.usage_id) for call in calls])
-        self._fetch_users({(call.tenant, call.user) for call in calls if call.user is not None})
+        self._fetch_users({(call.tenant, name_key(call.user)) for call in calls if call.user is not None})
 
     def _fetch_users(self, keys: Iterable[Key]) -> None:
         """Take users into the cache, in the order in which they lie on disk: a third of what one by one costs."""
@@ -79,9 +80,13 @@ class StoredEntities:
                 self._keep("user", key, found.get(key))
 
     def _live_calls(self, keys: list[Key]) -> dict[Key, LiveCall]:
-        """The live versions among calls, from the topic itself: of each the last that was rated."""
+        """The live versions among calls, from the topic itself: of each the last that was rated.
+
+        They are found by their normal id, and by the id as it was spelled when it was rated, before A41.
+        """
         found: dict[Key, LiveCall] = {}
-        for part in _parts(list({usage_id for _, usage_id in keys})):
+        ids = {usage_id for _, usage_id in keys}
+        for part in _parts(list(ids | {normal_usage_id(usage_id) for usage_id in ids})):
             marks = ",".join("?" * len(part))
             rows = self._connection.execute(
                 f'SELECT value FROM "rated-calls" WHERE key IN ({marks}) ORDER BY offset',  # noqa: S608 - marks only
@@ -89,7 +94,9 @@ class StoredEntities:
             )
             for (value,) in rows:
                 call = _call_decoder.decode(value)
-                found[(call.tenant, call.usage_id)] = live_call(call)
+                live = live_call(call)
+                found[(call.tenant, call.usage_id)] = live
+                found[(call.tenant, normal_usage_id(call.usage_id))] = live
         return found
 
     def _seen(self, key: Key) -> Seen | None:

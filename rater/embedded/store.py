@@ -14,6 +14,7 @@ from rater.contracts.call_control import CallCommand
 from rater.contracts.codec import encode
 from rater.contracts.dead_letters import DlqAudit
 from rater.core.entities import Account
+from rater.core.identity import normal_usage_id
 from rater.core.inputs import RateDeck
 from rater.core.outputs import Output
 from rater.embedded.call_tables import (
@@ -99,7 +100,8 @@ class Reader(StoredEntities):
     def rated_calls(self, usage_id: str, tenant: str | None = None) -> list[bytes]:
         """Every version of a call that was rated, oldest first."""
         rows = self._connection.execute(
-            'SELECT tenant, value FROM "rated-calls" WHERE key=? ORDER BY offset', (usage_id,)
+            'SELECT tenant, value FROM "rated-calls" WHERE key IN (?, ?) ORDER BY offset',
+            (usage_id, normal_usage_id(usage_id)),
         )
         return [value for owner, value in rows if tenant in (None, owner)]
 

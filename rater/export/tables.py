@@ -15,6 +15,7 @@ import msgspec
 
 from rater.core.entities import LiveCall
 from rater.core.geography import pool_country_name
+from rater.core.identity import normal_usage_id
 from rater.core.money import parse_micros, round_to_cents
 from rater.core.outputs import Debit, RatedCall
 from rater.core.pools import PoolUse
@@ -62,7 +63,8 @@ def _standing_calls(reader: Reader, tenant: str | None, period: str | None) -> I
 
 
 def _live_version(reader: Reader, call: RatedCall) -> int:
-    live = reader.load("call", (call.tenant, call.usage_id))
+    normal = (call.tenant, normal_usage_id(call.usage_id))
+    live = reader.load("call", normal) or reader.load("call", (call.tenant, call.usage_id))
     assert isinstance(live, LiveCall)
     return live.version
 

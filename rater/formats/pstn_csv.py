@@ -139,7 +139,7 @@ def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
         "answered_at": _FRACTION.sub(r"\1", given["Start Time"]),
         "ended_at": _FRACTION.sub(r"\1", given["End Time"]) if "End Time" in given else None,
         "duration_s": int(duration),
-        "user": (given.get("UPN") or given.get("AAD ObjectId") or "").casefold() or None,
+        "user": given.get("UPN") or given.get("AAD ObjectId"),
         "calling": far if inbound else near,
         "called": near if inbound else far,
         "number_type": number_type(given.get("Number Type", "")),

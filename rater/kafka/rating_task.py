@@ -25,6 +25,7 @@ import msgspec
 from rater.contracts.commits import Commit
 from rater.core.calls import live_call
 from rater.core.entities import Entity, LiveCall
+from rater.core.identity import normal_usage_id
 from rater.core.inputs import CallRecord, DeckActivated
 from rater.core.outputs import RatedCall
 from rater.core.reasons import Outcome
@@ -99,7 +100,20 @@ class PartitionState:
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See rater.core.state.Committed: their live versions are looked up at once."""
-        self._fetched = dict(self.index.fetch([(call.tenant, call.usage_id) for call in calls]))
+        self._fetched = dict(self.index.fetch(keys_of(calls)))
+
+
+def keys_of(calls: Sequence[CallRecord]) -> list[Key]:
+    """Under which the live versions of calls may be: the normal id, and as it is spelled, if it was before A41."""
+    keys = [(call.tenant, call.usage_id) for call in calls]
+    normal = [(tenant, normal_usage_id(usage_id)) for tenant, usage_id in keys]
+    return normal if normal == keys else list(dict.fromkeys(normal + keys))
+
+
+def indexed(call: RatedCall) -> dict[Key, LiveCall]:
+    """What the index keeps of a rated call: by its normal id, and as it was spelled when it was rated."""
+    live = live_call(call)
+    return {(call.tenant, call.usage_id): live, (call.tenant, normal_usage_id(call.usage_id)): live}
 
 
 class RatingTask:
@@ -251,7 +265,7 @@ class RatingTask:
             for record in records:
                 assert record.value is not None
                 call = _rated_call_decoder.decode(record.value)
-                calls[(call.tenant, call.usage_id)] = live_call(call)
+                calls.update(indexed(call))
                 stands = StandsAt(record.offset + 1, call.id)
             if len(calls) >= _RESTORED_CALLS:
                 index.put(calls, stands)

@@ -9,6 +9,7 @@ import msgspec
 
 from rater.contracts.codec import decode_command, encode
 from rater.contracts.commits import Commit
+from rater.core.identity import name_key
 from rater.core.inputs import Source
 from rater.core.outputs import Output, ServiceState
 from rater.kafka.changelog import META_KEY, Meta, changes_of, pack
@@ -49,7 +50,7 @@ def writes_of(batch: Batch, meta: Meta, commit: Commit) -> dict[str, list[tuple[
 
 
 def record_key(output: Output) -> bytes:
-    """The tenant; for a user's service state the user too, because that topic is compacted."""
+    """The tenant; for a user's service state the user too, because that topic is compacted, in any spelling."""
     if isinstance(output, ServiceState) and output.user is not None:
-        return f"{output.tenant}/{output.user}".encode()
+        return f"{output.tenant}/{name_key(output.user)}".encode()
     return output.tenant.encode()

@@ -13,6 +13,7 @@ import msgspec
 
 from rater.contracts.codec import decode_cdr, encode
 from rater.contracts.commits import Commit
+from rater.core.identity import normal_usage_id
 from rater.core.inputs import CallRecord
 from rater.core.money import format_micros, parse_micros
 from rater.core.outputs import AccountEvent, Balance, Debit, Output, RatedCall, RejectedCdr
@@ -200,9 +201,9 @@ class _Partition:
             case AccountEvent(tenant=tenant, event=event, amount=str(amount)) if event in _IN:
                 self._ledger[tenant] += parse_micros(amount)
             case RatedCall(tenant=tenant, usage_id=usage_id):
-                self._accounted.add((tenant, usage_id))
+                self._accounted.add((tenant, normal_usage_id(usage_id)))
             case RejectedCdr(usage_id=str(usage_id)):
-                self._accounted.add((output.claimed_tenant or output.tenant, usage_id))
+                self._accounted.add((output.claimed_tenant or output.tenant, normal_usage_id(usage_id)))
             case _:
                 pass
 
@@ -211,7 +212,7 @@ class _Partition:
             cdr = decode_cdr(record.value or b"")
             # one that is in another tenant's partition is compared as the dead letter that it is
             if isinstance(cdr, CallRecord) and self._admit(cdr.tenant) is None:
-                self._offered.add((cdr.tenant, cdr.usage_id))
+                self._offered.add((cdr.tenant, normal_usage_id(cdr.usage_id)))
 
     def _count(self, commit: Commit, commands: Sequence[Consumed], cdrs: Sequence[Consumed], batch: Batch) -> None:
         report = self._report

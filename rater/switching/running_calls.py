@@ -18,6 +18,7 @@ import msgspec
 
 from rater.contracts.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.core.decisions import digest
+from rater.core.identity import normal_usage_id
 from rater.core.mediation import Refusal
 from rater.switching.funding import AUTHORIZED_S_MAX, Funding, Question, Reserved
 
@@ -116,7 +117,7 @@ class RunningCalls:
         """Something happened to a call; told twice or late it changes nothing."""
         if event.at + timedelta(seconds=SILENCE_S) <= at:
             return []
-        call = self._calls.get(event.tenant, {}).get(event.usage_id)
+        call = self._calls.get(event.tenant, {}).get(normal_usage_id(event.usage_id))
         if event.event is CallProgress.ENDED:
             if call is not None and not call.ended:
                 self._end(call, event.at)
@@ -165,6 +166,7 @@ class RunningCalls:
         """Go on where another left off: the same orders follow as if it had gone on itself."""
         self._suspended.update(standing.suspended)
         for call in standing.calls:
+            call.usage_id = normal_usage_id(call.usage_id)  # as it was spelled, before A41
             self._calls.setdefault(call.tenant, {})[call.usage_id] = call
             self._reserved.setdefault(call.tenant, Reserved()).add(call.reserved)
             self._watch_for(call)
@@ -181,7 +183,7 @@ class RunningCalls:
         )
         call = RunningCall(
             question=question,
-            usage_id=event.usage_id,
+            usage_id=normal_usage_id(event.usage_id),
             call_id=event.call_id,
             started_at=min(event.started_at or event.at, at),
             heard_at=event.at,

@@ -95,6 +95,7 @@ def run(
     expect_long_lives()
     notices = _notices(notify)
     opened = Store(store)
+    say_upgraded(opened)
     try:
         rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway), _served(metrics_port), notices.note)
         versions = [read_deck(path, currency=currency) for path in deck or ()]
@@ -124,6 +125,12 @@ def run(
         raise typer.Exit(Exit.USAGE)
     if rater.summary.rejected or rater.summary.incomplete:
         raise typer.Exit(Exit.REFUSED)
+
+
+def say_upgraded(store: Store) -> None:
+    """What was done to a store that an older release wrote, once (A51)."""
+    for line in store.upgraded:
+        print(f"{store.path}: {line}", file=sys.stderr)
 
 
 def gateway_of(text: str) -> PaymentGateway:

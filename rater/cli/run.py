@@ -97,6 +97,7 @@ def run(
     expect_long_lives()
     notices = _notices(notify)
     opened = Store(store)
+    say_upgraded(opened)
     try:
         rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway), _served(metrics_port), notices.note)
         versions = [read_deck(path, currency=currency) for path in deck or ()]
@@ -135,6 +136,12 @@ def _until(text: str) -> datetime:
     if wrong is not None:
         raise RaterError(f"{wrong.field}: {wrong.message}")
     return until
+
+
+def say_upgraded(store: Store) -> None:
+    """What was done to a store that an older release wrote, once (A51)."""
+    for line in store.upgraded:
+        print(f"{store.path}: {line}", file=sys.stderr)
 
 
 def gateway_of(text: str) -> PaymentGateway:

@@ -28,6 +28,7 @@ from rater.embedded.call_tables import (
 )
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
+from rater.embedded.upgrade import upgrade
 from rater.errors import RaterError
 from rater.task import Batch
 
@@ -144,6 +145,15 @@ class Store(Reader):
     def __init__(self, path: Path) -> None:
         connection, self._lock = open_for_writing(path)
         super().__init__(connection, path)
+        #: What was done to a store of an older release when it was opened, a line each; for people.
+        self.upgraded: list[str] = []
+        try:
+            self.upgraded = upgrade(connection)
+        except BaseException as wrong:
+            self.close()
+            if isinstance(wrong, sqlite3.OperationalError) and "full" in str(wrong):
+                raise disk_full(path) from wrong
+            raise
 
     def close(self) -> None:
         """Let go of the file and of its lock."""

@@ -6,6 +6,7 @@ shell commits outputs and changes together, then merges, or drops the batch and 
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -44,6 +45,9 @@ class Record(msgspec.Struct, frozen=True):
     raw: bytes
     decoded: Decoded | None = None
     envelope: Envelope | None = None
+    arrived_at: datetime | None = None
+    #: Whether somebody said when it arrived, and it was not only read then (A43).
+    arrival_given: bool = False
 
 
 class Batch:

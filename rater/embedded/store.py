@@ -111,9 +111,16 @@ class Reader(StoredEntities):
         rows = self._connection.execute("SELECT value FROM decks ORDER BY version")
         return [_deck_decoder.decode(value) for (value,) in rows]
 
-    def position(self, name: str) -> Position:
-        """How much of an input was consumed."""
-        row = self._connection.execute("SELECT records, bytes, digest FROM inputs WHERE name=?", (name,)).fetchone()
+    def position(self, key: str, name: str) -> Position:
+        """How much of an input was consumed.
+
+        Version 0.3.0 kept the name alone; that counts for every tenant and format, so that what it consumed is not
+        read again.
+        """
+        rows = self._connection.execute(
+            "SELECT records, bytes, digest FROM inputs WHERE name IN (?, ?) ORDER BY name=? DESC", (key, name, key)
+        )
+        row = rows.fetchone()
         return Position(*row) if row else Position()
 
     def replayed(self) -> set[str]:

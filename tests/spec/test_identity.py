@@ -12,7 +12,7 @@ from rater.core.entitlements import merge_users, new_user, stretch_at, with_lice
 from rater.core.identity import name_key, normal_usage_id, same_user
 from rater.core.inputs import CallRecord, LicenseAssigned, LicenseRemoved, UserConfigured
 from rater.core.instants import parse_period
-from rater.core.mediation import Refusal, content_hash
+from rater.core.mediation import Refusal, content_hash, former_contents, mediate
 from rater.core.outputs import AccountEvent, Debit, RatedCall, ServiceState
 from rater.formats.pstn_csv import record_of
 from tests.agents.switch import may
@@ -390,3 +390,11 @@ def test_keys_do_not_change_when_they_are_made_again() -> None:
         assert name_key(name_key(name)) == name_key(name)
         assert same_user(name, name_key(name))
     assert {normal_usage_id(normal_usage_id(spelling)) for spelling in SPELLINGS} == {GUID}
+
+
+def test_a_start_that_was_rounded_before_is_compared_as_it_was_read_then() -> None:
+    """A51, A42: 59.9999999 s was read as the next minute; the same record again is a duplicate."""
+    rounded = msgspec.convert(record(answered_at="2025-03-10T10:01:00Z"), CallRecord)
+    cut = msgspec.convert(record(answered_at="2025-03-10T10:00:59.999999Z"), CallRecord)
+    call = mediate(cut, encode_input(cut), formerly=rounded)
+    assert content_hash(encode_input(rounded)) in former_contents(call)

@@ -12,7 +12,7 @@ from rater.core.money import parse_amount, parse_micros
 from rater.core.outputs import LotShare, RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
-from rater.core.rating import named, payer, rate_call
+from rater.core.rating import countries_of_help, named, payer, rate_call
 from rater.core.reasons import DebitKind, Outcome, Reason
 from rater.core.step import Step
 
@@ -23,8 +23,9 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     user, held = payer(step, cdr)
     call = named(call, user)
     cdr = call.cdr
-    emergency = emergency_call(cdr, held.country or cdr.user_country)
-    refused = refusal(call, account.currency, emergency)
+    countries = countries_of_help(account, held.country or cdr.user_country)
+    emergency = emergency_call(cdr, countries, step.rules.settings.emergency_numbers)
+    refused = refusal(call, account.currency, account.domains, emergency)
     if refused is not None:
         return refused
     refused = clock_ahead(call, step.rules.settings.clock_ahead_max_h)

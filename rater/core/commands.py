@@ -34,6 +34,7 @@ from rater.core.inputs import (
 from rater.core.instants import as_utc
 from rater.core.mediation import Refusal
 from rater.core.money import MoneyError, format_micros, parse_micros
+from rater.core.numbers import is_domain, normal_domain
 from rater.core.passing_time import (
     advance,
     ask_if_due,
@@ -147,10 +148,11 @@ def _apply(step: Step, command: AnyCommand) -> None:
 def unreadable(command: AnyCommand) -> Refusal | None:
     """Why no tenant could be told this: an amount, a country or a policy that is none."""
     match command:
-        case TenantConfigured(country=country, recharge=terms):
+        case TenantConfigured(country=country, recharge=terms, domains=domains):
             terms = terms or RechargeSettings()
             return (
                 _no_country(country)
+                or _no_domain(domains or ())
                 or _bad_amount("recharge.trigger", terms.trigger, zero=True)
                 or _bad_amount("recharge.amount", terms.amount, zero=True)
             )
@@ -199,6 +201,8 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
     """
     account = step.account
     account.country = command.country or account.country
+    if command.domains is not None:
+        account.domains = tuple(sorted({normal_domain(domain) for domain in command.domains}))
     if command.credits is not None:
         account.credits = command.credits == "enabled" and account.country not in NO_CREDITS
         if account.credits and account.restricted_users:
@@ -436,6 +440,14 @@ def _no_country(code: str | None) -> Refusal | None:
     return Refusal(
         Reason.MALFORMED, "country", f"expected an ISO 3166-1 alpha-2 country, got {code!r}{meant_country(code)}"
     )
+
+
+def _no_domain(domains: tuple[str, ...]) -> Refusal | None:
+    wrong = next((domain for domain in domains if not is_domain(domain)), None)
+    if wrong is None:
+        return None
+    message = f"expected a SIP domain such as contoso.example, got {wrong!r}"
+    return Refusal(Reason.MALFORMED, "domains", message)
 
 
 def _no_policy(name: str | None) -> Refusal | None:

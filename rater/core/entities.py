@@ -163,6 +163,10 @@ class Account(msgspec.Struct, kw_only=True):
     #: The longest call that is rated without a person's word (A44); None: what the settings say.
     call_duration_max_s: int | None = None
     service: str = "suspended"
+    #: Its own SIP domains (A39).
+    domains: tuple[str, ...] = ()
+    #: Every country in which it ever had a user, in alphabetical order (A36).
+    user_countries: tuple[str, ...] = ()
     sequences: Sequences = msgspec.field(default_factory=Sequences)
 
     def own_copy(self) -> "Account":

@@ -90,6 +90,7 @@ class Tenant(_Part):
     credits: Literal["enabled", "not_set_up"] = "enabled"
     audio_conferencing_licenses: int = Field(default=0, ge=0)
     recharge: Recharge = Recharge(enabled=False)
+    domains: tuple[Name, ...] = ()
 
 
 class DatedLicense(_Part):
@@ -169,6 +170,7 @@ class Configure(_Part):
     payment_method: Literal["replaced"] | None = None
     call_duration_max_s: int | None = Field(default=None, ge=1)
     country: Country | None = None
+    domains: tuple[Name, ...] | None = None
 
 
 class Payment(_Part):

@@ -137,6 +137,7 @@ def provisioning(scenario: Scenario) -> Iterator[AnyCommand]:
         credits=tenant.credits,
         audio_conferencing_licenses=tenant.audio_conferencing_licenses,
         recharge=_recharge(tenant.recharge),
+        domains=tenant.domains or None,
     )
     yield DeckActivated(tenant=tenant.id, id=_own_id("deck"), at=_BEFORE, version=scenario.rate_deck)
     for user in scenario.users:
@@ -222,6 +223,7 @@ def _command(tenant: str, id: str, action: Fund | License | Configure | Payment 
                 audio_conferencing_licenses=action.audio_conferencing_licenses,
                 recharge=_recharge(action.recharge) if action.recharge else None,
                 payment_method=action.payment_method,
+                domains=action.domains,
                 call_duration_max_s=action.call_duration_max_s,
             )
         case Payment(result="succeeded"):

@@ -15,9 +15,10 @@ from rater.core.inputs import CallRecord, Source
 from rater.core.instants import as_utc
 from rater.core.mediation import Mediated, Refusal, emergency_call, mediate, refusal
 from rater.core.money import ceil_div
+from rater.core.numbering import EVERY_COUNTRY
 from rater.core.passing_time import advance
 from rater.core.pricing import EMERGENCY_RULE, Priced, deck_in_force, price_call
-from rater.core.rating import payer
+from rater.core.rating import countries_of_help, payer
 from rater.core.reasons import Anomaly, CallType, NumberType, Pocket
 from rater.core.state import Committed, State
 from rater.core.step import RESERVED_TENANTS, Rules, Step
@@ -117,11 +118,12 @@ def fund(
         received_at=as_utc(at),
     )
     call = mediate(cdr, encode_input(cdr))
+    added = rules.settings.emergency_numbers
     state = State(committed)
     account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
     if account is None:
-        emergency = emergency_call(cdr, None)
-        if (refused := refusal(call, "", emergency)) is not None:
+        emergency = emergency_call(cdr, EVERY_COUNTRY, added)
+        if (refused := refusal(call, "", (), emergency)) is not None:
             return refused
         if emergency:
             return Funding(why=Why.EMERGENCY, seconds=AUTHORIZED_S_MAX)
@@ -141,8 +143,9 @@ def _reserve(state: State, account: Account, reserved: Reserved) -> None:
 
 def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
     user, held = payer(step, call.cdr)
-    emergency = emergency_call(call.cdr, held.country)
-    refused = refusal(call, step.account.currency, emergency)
+    countries = countries_of_help(step.account, held.country)
+    emergency = emergency_call(call.cdr, countries, step.rules.settings.emergency_numbers)
+    refused = refusal(call, step.account.currency, step.account.domains, emergency)
     if refused is not None:
         return refused
     deck = deck_in_force(step, call.cdr.answered_at)

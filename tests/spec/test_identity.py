@@ -398,3 +398,14 @@ def test_a_start_that_was_rounded_before_is_compared_as_it_was_read_then() -> No
     cut = msgspec.convert(record(answered_at="2025-03-10T10:00:59.999999Z"), CallRecord)
     call = mediate(cut, encode_input(cut), formerly=rounded)
     assert content_hash(encode_input(rounded)) in former_contents(call)
+
+
+@pytest.mark.parametrize(
+    "called", ["tel:+1-206-555-0100", "sip:+12065550100@sbc.example;user=phone", "+1 (206) 555-0100"]
+)
+def test_the_same_call_with_another_spelling_of_a_number_is_a_duplicate(called: str) -> None:
+    """A41: content is compared after A39; what was rated with this spelling before is a duplicate, too (A51)."""
+    world = ada("MCOPSTN1", name="ada")
+    world.call(US, 60, id="x", user="ada")
+    assert world.cdr(called, 60, id="x", user="ADA") == "duplicate"
+    assert world.raw(rated_before_a41(world, usage_id=GUID.upper(), user="Ada", called=called)) == "duplicate"

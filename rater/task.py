@@ -96,7 +96,7 @@ def run_batch(
     decoded = [(record, _decode(record)) for record in records]
     if admit is not None:
         decoded = [(record, _admitted(value, admit)) for record, value in decoded]
-    committed.prepare([call.cdr for _, call in decoded if isinstance(call, Mediated)])
+    committed.prepare([call.given or call.cdr for _, call in decoded if isinstance(call, Mediated)])
     batch = Batch(State(committed))
     state, outputs = batch.state, batch.outputs
     for record, value in decoded:

@@ -41,7 +41,7 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     """A record with what follows from it alone, worked out once.
 
     `cdr` is the record in its normal form (A39 to A42), but for the user's spelling, which may be the one to show;
-    `given` the record as it was read, where that is another.
+    `given` the record as it was read, or would have been before A42, where that is another.
     `id` names this version of the call, `content` what it says, `at` is when it reached the rater (without
     `received_at`: when the call ended), `month` that of its start (A4).  `arrival` is the earlier of `received_at`
     and the stamp, None where there is neither; `late_at` decides whether it is late, `latest` is the latest instant
@@ -97,11 +97,17 @@ def _instants(cdr: CallRecord) -> dict[str, datetime | None]:
 
 
 def mediate(
-    cdr: CallRecord, canonical: bytes, arrived_at: datetime | None = None, *, arrival_given: bool = False
+    cdr: CallRecord,
+    canonical: bytes,
+    arrived_at: datetime | None = None,
+    *,
+    arrival_given: bool = False,
+    formerly: CallRecord | None = None,
 ) -> Mediated:
     """What follows from a record alone; `canonical` is its canonical JSON, times in UTC.
 
     `arrived_at` is the stamp of whoever received it; `arrival_given` says that it may decide what is late (A43).
+    `formerly` is the record as it was read before A42, where that is another: its content compares, too.
     """
     given = cdr
     calling, called = cdr.calling and normal_number(cdr.calling), cdr.called and normal_number(cdr.called)
@@ -128,7 +134,7 @@ def mediate(
         _called_domain(cdr),
         _impossible(cdr, hung_up_at),
         _unreadable(cdr),
-        None if cdr is given else given,
+        formerly or (None if cdr is given else given),
     )
 
 

@@ -57,7 +57,10 @@ class Committed(Protocol):
         """The committed entity, or None.  The caller does not change what it gets."""
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
-        """A batch is about to rate these calls, and no others: what they need may be fetched at once."""
+        """A batch is about to rate these calls, and no others: what they need may be fetched at once.
+
+        They are as they were read: their live versions may be kept under the id in any of two spellings (A51).
+        """
 
 
 class State:

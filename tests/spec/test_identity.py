@@ -12,7 +12,7 @@ from rater.core.entitlements import merge_users, new_user, stretch_at, with_lice
 from rater.core.identity import name_key, normal_usage_id, same_user
 from rater.core.inputs import CallRecord, LicenseAssigned, LicenseRemoved, UserConfigured
 from rater.core.instants import parse_period
-from rater.core.mediation import Refusal, content_hash
+from rater.core.mediation import Refusal, content_hash, former_contents, mediate
 from rater.core.outputs import AccountEvent, Debit, RatedCall, ServiceState
 from rater.formats.pstn_csv import record_of
 from tests.agents.switch import may
@@ -390,3 +390,22 @@ def test_keys_do_not_change_when_they_are_made_again() -> None:
         assert name_key(name_key(name)) == name_key(name)
         assert same_user(name, name_key(name))
     assert {normal_usage_id(normal_usage_id(spelling)) for spelling in SPELLINGS} == {GUID}
+
+
+def test_a_start_that_was_rounded_before_is_compared_as_it_was_read_then() -> None:
+    """A51, A42: 59.9999999 s was read as the next minute; the same record again is a duplicate."""
+    rounded = msgspec.convert(record(answered_at="2025-03-10T10:01:00Z"), CallRecord)
+    cut = msgspec.convert(record(answered_at="2025-03-10T10:00:59.999999Z"), CallRecord)
+    call = mediate(cut, encode_input(cut), formerly=rounded)
+    assert content_hash(encode_input(rounded)) in former_contents(call)
+
+
+@pytest.mark.parametrize(
+    "called", ["tel:+1-206-555-0100", "sip:+12065550100@sbc.example;user=phone", "+1 (206) 555-0100"]
+)
+def test_the_same_call_with_another_spelling_of_a_number_is_a_duplicate(called: str) -> None:
+    """A41: content is compared after A39; what was rated with this spelling before is a duplicate, too (A51)."""
+    world = ada("MCOPSTN1", name="ada")
+    world.call(US, 60, id="x", user="ada")
+    assert world.cdr(called, 60, id="x", user="ADA") == "duplicate"
+    assert world.raw(rated_before_a41(world, usage_id=GUID.upper(), user="Ada", called=called)) == "duplicate"

@@ -234,7 +234,7 @@ def _elsewhere(call: Mediated, domains: tuple[str, ...]) -> Refusal | None:
     """An address that an outbound call went to, and that is in none of the tenant's domains."""
     if call.called_domain is None or is_internal(call, domains):
         return None
-    expected = f"an address in {' or '.join(domains)}" if domains else "an address in a domain of the tenant's"
+    expected = f"an address in one of the tenant's domains ({', '.join(domains) or 'none is configured'})"
     message = f"expected an E.164 number such as +14255550100, or {expected}, got {call.cdr.called!r}"
     return Refusal(Reason.NOT_E164, "called", message)
 

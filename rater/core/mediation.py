@@ -16,7 +16,15 @@ from rater.core.identity import name_key, normal_usage_id
 from rater.core.inputs import CallRecord
 from rater.core.instants import MonthIndex, as_utc, month_index
 from rater.core.numbering import calls_for_help
-from rater.core.numbers import dialled, domain_of, is_address, is_e164, is_withheld, normal_number
+from rater.core.numbers import (
+    dialled,
+    domain_of,
+    is_address,
+    is_e164,
+    is_withheld,
+    normal_destination,
+    normal_number,
+)
 from rater.core.reasons import CallType, Reason
 
 #: Switches round start, end and duration apart; more than this is not rounding.
@@ -104,7 +112,7 @@ def mediate(
     `arrived_at` is the stamp of whoever received it; `arrival_given` says that it may decide what is late (A43).
     """
     given = cdr
-    calling, called = cdr.calling and normal_number(cdr.calling), cdr.called and normal_number(cdr.called)
+    calling, called = cdr.calling and normal_number(cdr.calling), _normal_called(cdr)
     if calling != cdr.calling or called != cdr.called:
         cdr = msgspec.structs.replace(cdr, calling=calling, called=called)
         canonical = _encode(cdr)
@@ -156,6 +164,12 @@ def clock_ahead(call: Mediated, hours: int) -> Refusal | None:
         if instant is not None and (wrong := ahead_of_arrival(field, instant, arrival, hours)) is not None:
             return wrong
     return ahead_of_arrival("duration_s", call.latest, arrival, hours)
+
+
+def _normal_called(cdr: CallRecord) -> str | None:
+    if cdr.called is None:
+        return None
+    return normal_destination(cdr.called) if cdr.type in OUTBOUND else normal_number(cdr.called)
 
 
 def _name(user: str | None) -> str | None:
@@ -223,11 +237,11 @@ def is_internal(call: Mediated, domains: tuple[str, ...]) -> bool:
 
 
 def _called_domain(cdr: CallRecord) -> str | None:
-    """The domain of an address that an outbound call went to; empty for digits alone: they are no address (A39)."""
+    """The domain of an address that an outbound call went to; empty where it names none."""
     called = cdr.called
     if called is None or called[:1] == "+" or cdr.type not in OUTBOUND or not is_address(called):
         return None
-    return "" if dialled(called) is not None else domain_of(called)
+    return domain_of(called)
 
 
 def _elsewhere(call: Mediated, domains: tuple[str, ...]) -> Refusal | None:

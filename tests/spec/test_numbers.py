@@ -158,7 +158,11 @@ def test_the_same_number_in_another_spelling_is_the_same_content() -> None:
 def test_emergency_numbers_in_other_clothes(called: str) -> None:
     """A38: free, whatever the pool and the balance; also after the country's calling code."""
     world = ada("US", funds=None, credits="not_set_up")
-    assert pockets(world.call(called, 301)) == [("free", 6)]
+    call = world.call(called, 301, id="x")
+    assert pockets(call) == [("free", 6)]
+    assert call.called is not None
+    assert call.called.removeprefix("+").isdigit()
+    assert world.cdr(call.called, 301, id="x") == "duplicate"
     assert world.events == []
     assert may(world, called) == ("emergency", A_DAY)
 

@@ -149,5 +149,6 @@ def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -
     if isinstance(value, Mediated):
         return apply_call(state, rules, value, record.source, record.raw)
     if isinstance(value, Refusal):
-        return reject(state, record.source, record.raw, value, claimed_tenant(record.raw))
+        file_tenant = record.envelope.tenant if record.envelope else None
+        return reject(state, record.source, record.raw, value, claimed_tenant(record.raw), file_tenant=file_tenant)
     return apply_command(state, rules, value, record.source, record.raw, record.arrived_at)

@@ -16,8 +16,16 @@ from rich.table import Column, Table
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_table, text_of
 from rater.cli.run import DEFAULT_STORE, gateway_of
-from rater.contracts.dead_letters import Choice, DlqAudit, Letter, LetterBox, LetterState, raw_bytes
-from rater.core.outputs import RejectedCdr
+from rater.contracts.dead_letters import (
+    Choice,
+    DlqAudit,
+    Letter,
+    LetterBox,
+    LetterState,
+    place_of,
+    raw_bytes,
+    why_not_whole,
+)
 from rater.core.reasons import Reason
 from rater.core.settings import RatingSettings
 from rater.embedded.dead_letters import StoreLetters
@@ -76,7 +84,7 @@ def ls(
     for letter in letters:
         about = letter.letter
         message = f"{about.field}: {about.message}" if about.field else about.message
-        cells = (about.id[:12], _place(about), letter.owner, about.reason.value, message, letter.state.value)
+        cells = (about.id[:12], place_of(about), letter.owner, about.reason.value, message, letter.state.value)
         table.add_row(*map(escape, cells))
     show_table(table)
     typer.echo(f"{len(letters)} dead letters; rater dlq show ID shows one", err=True)
@@ -126,8 +134,8 @@ def replay(
 ) -> None:
     """Give dead letters to the rater again, for example after their tenant was configured.
 
-    It goes through the same deduplication as any record: doing it twice changes nothing.
-    A record that is held because it lasted longer than calls do is rated with --accept.
+    Doing it twice changes nothing.  A record that is held because it lasted too long is rated with --accept.
+    Of very long records a letter keeps only the beginning: they are read from the topic while that keeps them.
     Exit 3 if some were refused again.
 
     Example: rater dlq replay --reason unknown_tenant --dry-run
@@ -138,12 +146,13 @@ def replay(
         _say_dry("tried", letters, json)
         return
     audits = box.replay(letters, _name(by), datetime.now(UTC), accept=accept) if letters else []
+    _say_not_tried(letters, audits)
     accepted = sum(audit.accepted is True for audit in audits)
     unknown = sum(audit.accepted is None for audit in audits)
     _report(audits, json)
     later = f", {unknown} published and not taken yet: is a worker running?" if unknown else ""
-    print(f"{accepted} of {len(audits)} records accepted{later}", file=sys.stderr)
-    if accepted + unknown < len(audits):
+    print(f"{accepted} of {len(letters)} records accepted{later}", file=sys.stderr)
+    if accepted + unknown < len(letters):
         raise typer.Exit(Exit.REFUSED)
 
 
@@ -227,7 +236,7 @@ def _facts(letter: Letter) -> dict[str, Any]:
 
 
 def _print(letter: Letter) -> None:
-    facts = _facts(letter) | {"source": _place(letter.letter), "refused_at": letter.refused_at}
+    facts = _facts(letter) | {"source": place_of(letter.letter), "refused_at": letter.refused_at}
     came = {True: ": accepted", False: ": refused again", None: ""}
     facts["history"] = [
         f"{text_of(audit.at)} {audit.action.value} by {audit.by}{came[audit.accepted]}"
@@ -240,17 +249,18 @@ def _print(letter: Letter) -> None:
         typer.echo(f"again, after a fix: rater dlq replay {letter.letter.id[:12]}", err=True)
 
 
-def _place(letter: RejectedCdr) -> str:
-    """Where it was read: `cdrs.jsonl:17` for a row of a file, `cdrs[3]:17` for a partition's offset."""
-    source = letter.source
-    partition = f"[{source.partition}]" if source.partition else ""
-    return f"{source.topic}{partition}:{source.offset}"
-
-
 def _say_dry(what: str, letters: list[Letter], json: bool) -> None:
     if json:
         typer.echo(orjson.dumps([letter.letter.id for letter in letters]))
     print(f"{len(letters)} records would be {what}", file=sys.stderr)
+
+
+def _say_not_tried(letters: list[Letter], audits: list[DlqAudit]) -> None:
+    """Say of which letters the bytes are not there any more."""
+    tried = {audit.id for audit in audits}
+    for letter in letters:
+        if letter.letter.id not in tried:
+            print(why_not_whole(letter.letter), file=sys.stderr)
 
 
 def _report(audits: list[DlqAudit], json: bool) -> None:

@@ -136,6 +136,7 @@ class LetterBox(Protocol):
         """Give their bytes to the rater again, and note it; what was noted.
 
         With `accept`, held records among them are let through first (A44).
+        Nothing is noted of letters whose bytes were cut and whose original cannot be read any more.
         """
 
     def drop(self, letters: Sequence[Letter], by: str, at: datetime, note: str) -> list[DlqAudit]:
@@ -143,8 +144,23 @@ class LetterBox(Protocol):
 
 
 def raw_bytes(letter: RejectedCdr) -> bytes:
-    """The bytes that were refused."""
+    """The bytes that were refused, or the beginning of them if the letter is cut."""
     return letter.raw.encode() if letter.raw_encoding == "utf-8" else b64decode(letter.raw)
+
+
+def place_of(letter: RejectedCdr) -> str:
+    """Where it was read: `cdrs.jsonl:17` for a row of a file, `cdrs[3]:17` for a partition's offset."""
+    source = letter.source
+    partition = f"[{source.partition}]" if source.partition else ""
+    return f"{source.topic}{partition}:{source.offset}"
+
+
+def why_not_whole(letter: RejectedCdr) -> str:
+    """What a person reads who wants to replay a letter whose original is not within reach."""
+    return (
+        f"{letter.id[:12]}: not replayed: only the first {len(raw_bytes(letter))} of its {letter.raw_length} bytes"
+        f" were kept; the whole record was read at {place_of(letter)}: correct it there and send it again"
+    )
 
 
 def with_history(
@@ -152,8 +168,8 @@ def with_history(
 ) -> list[Letter]:
     """Letters with what was done about each, in order.
 
-    The same bytes refused for the same reason have one id and are one letter: the latest, for it may know the
-    tenant by now.
+    The same bytes of one tenant refused for the same reason have one id and are one letter: the latest, for the
+    tenant may have been configured by now.
     """
     histories: dict[str, list[DlqAudit]] = {}
     for audit in audits:

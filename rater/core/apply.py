@@ -13,13 +13,14 @@ from rater.core.commands import command_arrived, command_seen, configure_tenant,
 from rater.core.entities import Account, Seen
 from rater.core.inputs import AnyCommand, DeckActivated, Source, TenantConfigured
 from rater.core.instants import as_utc
+from rater.core.letters import former_letter_id, letter_id, rejected
 from rater.core.mediation import Mediated, Refusal, ahead_of_arrival
 from rater.core.outputs import Output
 from rater.core.passing_time import open_account
 from rater.core.rating import named, payer
 from rater.core.reasons import EventKind, Outcome, Reason
 from rater.core.state import State
-from rater.core.step import EVERY_TENANT, NO_TENANT, RESERVED_TENANTS, Rules, Step, reject_id, rejected
+from rater.core.step import EVERY_TENANT, NO_TENANT, RESERVED_TENANTS, Rules, Step
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):
@@ -90,29 +91,25 @@ def reject(
     tenant: str | None = None,
     usage_id: str | None = None,
     said: str | None = None,
+    *,
+    file_tenant: str | None = None,
 ) -> Applied:
-    """Keep the raw bytes of an input that cannot be applied; the same bytes again are a duplicate.
+    """Keep an input that cannot be applied as a dead letter; the same bytes of a tenant are one letter.
 
+    `tenant` is the one that the input names; `file_tenant` that of the file it was in, where it names none.
     `said` is what has to be remembered of the letter; see Seen.
     """
     account = state.account(tenant) if tenant and tenant not in RESERVED_TENANTS else None
     claimed = None if account else tenant
     if account is None:
         account = state.account(NO_TENANT) or _nobody(state)
-    key = (account.tenant, f"rejected/{reject_id(raw, refused.reason)}")
-    if state.seen(key) is not None:
+    id = letter_id(tenant or file_tenant or NO_TENANT, raw, refused.reason)
+    key = (account.tenant, f"rejected/{id}")
+    former = (account.tenant, f"rejected/{former_letter_id(raw, refused.reason)}")
+    if state.seen(key) is not None or state.seen(former) is not None:
         return Applied(Outcome.REJECTED, [])
     state.seen_now[key] = Seen(account.clock, said)
-    letter = rejected(
-        account,
-        source,
-        raw,
-        refused.reason,
-        refused.message,
-        field=refused.field or None,
-        usage_id=usage_id,
-        claimed_tenant=claimed,
-    )
+    letter = rejected(account, source, raw, refused, id=id, usage_id=usage_id, claimed_tenant=claimed)
     return Applied(Outcome.REJECTED, [letter])
 
 

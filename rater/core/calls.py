@@ -106,7 +106,7 @@ def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:
     for name, minutes in live.pools:
         give_back(step.state, account.tenant, name, minutes)
     if live.charge:
-        went = refund(account, live.lots, f"refund-{call.id}", step.at)
+        went = refund(step.state, account, live.lots, f"refund-{call.id}", step.at)
         step.debit(
             DebitKind.REVERSAL,
             f"{call.id}-0",

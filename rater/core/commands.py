@@ -336,7 +336,7 @@ def _credit(step: Step, lot: str, amount: int) -> None:
     """Add a lot; one bought long ago may have expired already."""
     account = step.account
     before = account.balance
-    credit(account, lot, amount, step.at)
+    credit(step.state, account, lot, amount, step.at)
     step.balance_changed()
     set_alarm(account)
     balance_moved(step, before, credited=True)

@@ -56,7 +56,7 @@ def rate_call(
     account, cdr = step.account, call.cdr
     month = call.month
     priced = price_call(step, call, user, held, emergency)
-    lots = debit(account, priced.charge) if priced.charge else []
+    lots = debit(step.state, account, priced.charge) if priced.charge else []
     _emit_rated_call(step, call, held, priced, lots, replaces)
     if lots:
         step.debit(

@@ -3,13 +3,12 @@
 Refuses to know rules: it keeps the books of what the rules decided.
 """
 
-from base64 import b64encode
 from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
-from rater.core.decisions import digest, service_of
+from rater.core.decisions import service_of
 from rater.core.entities import Account, InFlight, Share
 from rater.core.inputs import Source
 from rater.core.money import format_amount, format_micros
@@ -21,10 +20,9 @@ from rater.core.outputs import (
     LotState,
     Output,
     RechargeRequest,
-    RejectedCdr,
     ServiceState,
 )
-from rater.core.reasons import DebitKind, EventKind, Reason
+from rater.core.reasons import DebitKind, EventKind
 from rater.core.settings import RatingSettings
 from rater.core.state import State
 from rater.core.tariff import Tariffs
@@ -257,35 +255,3 @@ def close_batch(state: State) -> list[Output]:
         records.append(balance_record(account, source, at, account.sequences.balances))
     state.balances_due.clear()
     return records
-
-
-def rejected(
-    account: Account, source: Source, raw: bytes, reason: Reason, message: str, **facts: str | None
-) -> RejectedCdr:
-    """A dead letter with the raw bytes."""
-    account.sequences.rejected_cdrs += 1
-    text, encoding = raw_text(raw)
-    return RejectedCdr(
-        tenant=account.tenant,
-        id=reject_id(raw, reason),
-        sequence=account.sequences.rejected_cdrs,
-        source=source,
-        reason=reason,
-        message=message,
-        raw=text,
-        raw_encoding=encoding,  # type: ignore[arg-type]  # one of the two literals
-        **facts,  # type: ignore[arg-type]  # the caller names optional fields of RejectedCdr
-    )
-
-
-def reject_id(raw: bytes, reason: Reason) -> str:
-    """The same bytes refused for the same reason are the same dead letter."""
-    return digest("rejected", reason.value, digest(raw.hex()))
-
-
-def raw_text(raw: bytes) -> tuple[str, str]:
-    """Raw bytes as text, in base64 where they are not UTF-8."""
-    try:
-        return raw.decode(), "utf-8"
-    except UnicodeDecodeError:
-        return b64encode(raw).decode(), "base64"

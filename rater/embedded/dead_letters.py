@@ -48,6 +48,7 @@ class StoreLetters:
         """See LetterBox."""
         store = Store(self._path)
         try:
+            letters = [letter for letter in letters if not letter.letter.raw_cut]
             rater = self._rater_of(store)
             for command in acceptances(letters, by, at) if accept else ():
                 rater.tell(command)

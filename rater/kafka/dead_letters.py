@@ -28,6 +28,7 @@ from rater.contracts.dead_letters import (
     with_history,
 )
 from rater.core.inputs import Source
+from rater.core.letters import hash_of
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import Outcome
 from rater.kafka.client import RETRY_BACKOFF_MS, read_partition
@@ -124,16 +125,20 @@ async def _replay(
 
     A held record is published once its acceptance was committed, so that it cannot come before it.
     """
-    if accept and (commands := acceptances(letters, by, at)):
+    found = [(letter, await _whole(settings, letter.letter)) for letter in letters]
+    whole = [(letter, raw) for letter, raw in found if raw is not None]
+    if not whole:
+        return []
+    if accept and (commands := acceptances([letter for letter, _ in whole], by, at)):
         before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS.values())}
         given = [_Given("commands", command.tenant, encode_input(command)) for command in commands]
         await _Followed(settings, before, await _publish(settings, given)).outcomes(wait_s)
     before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS.values())}
-    places = await _publish(settings, [_given(letter.letter) for letter in letters])
+    places = await _publish(settings, [_given(letter.letter, raw) for letter, raw in whole])
     accepted = await _Followed(settings, before, places).outcomes(wait_s)
     audits = [
         audit_of(letter, LetterAction.REPLAYED, by, at, accepted=accepted.get(place))
-        for letter, place in zip(letters, places, strict=True)
+        for (letter, _), place in zip(whole, places, strict=True)
     ]
     await _note(settings, audits)
     return audits
@@ -147,10 +152,20 @@ class _Given(NamedTuple):
     raw: bytes
 
 
-def _given(letter: RejectedCdr) -> _Given:
+def _given(letter: RejectedCdr, raw: bytes) -> _Given:
     """The bytes of a letter, for the topic that they came from."""
-    raw = raw_bytes(letter)
     return _Given(letter.source.topic, claimed_tenant(raw) or letter.claimed_tenant or letter.tenant, raw)
+
+
+async def _whole(settings: KafkaSettings, letter: RejectedCdr) -> bytes | None:
+    """All that was refused; of a cut letter as it stands in the input topic, None when it is not kept there."""
+    if not letter.raw_cut:
+        return raw_bytes(letter)
+    place = letter.source
+    async for records in read_partition(settings, place.topic, place.partition, place.offset):
+        raw = records[0].value or b""
+        return raw if records[0].offset == place.offset and hash_of(raw) == letter.raw_hash else None
+    return None
 
 
 async def _publish(settings: KafkaSettings, given: Sequence[_Given]) -> list[Source]:

@@ -1,0 +1,124 @@
+"""Dead letters as the rules write them: which refused bytes are one letter, and how many of them it keeps.
+
+A letter is bounded whatever was refused, so that it always fits a message of its topic.  Nothing here knows
+where letters are kept.
+"""
+
+from base64 import b64encode
+from hashlib import blake2b
+
+import msgspec
+
+from rater.core.decisions import digest
+from rater.core.entities import Account
+from rater.core.inputs import Source
+from rater.core.mediation import Refusal
+from rater.core.outputs import RejectedCdr
+from rater.core.reasons import Reason
+
+#: A letter keeps at most so many bytes of what was refused, counted as they are written in its JSON.
+RAW_KEPT_BYTES_MAX = 100_000
+#: What a letter says about the bytes is shorter than this, in characters; a message may quote a value.
+MESSAGE_LENGTH_MAX = 1_000
+NAME_LENGTH_MAX = 256
+#: JSON that is this many times longer than the bytes is full of escapes: base64 is shorter then.
+_ESCAPED_TIMES_MAX = 2
+_CUT_MARK = "..."
+_quoted = msgspec.json.Encoder().encode
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What a letter keeps of refused bytes; `length` and `hash` are those of all of them, where some were cut."""
+
+    text: str
+    encoding: str
+    cut: bool = False
+    length: int | None = None
+    hash: str | None = None
+
+
+def letter_id(tenant: str, raw: bytes, reason: Reason) -> str:
+    """Bytes of one tenant refused again for the same reason are the same letter; another tenant's are not."""
+    return digest("letter", tenant, reason.value, hash_of(raw))
+
+
+def former_letter_id(raw: bytes, reason: Reason) -> str:
+    """The id that version 0.3.0 gave, without the tenant: a letter it wrote is not written again."""
+    return digest("rejected", reason.value, digest(raw.hex()))
+
+
+def rejected(
+    account: Account,
+    source: Source,
+    raw: bytes,
+    refused: Refusal,
+    *,
+    id: str,
+    usage_id: str | None,
+    claimed_tenant: str | None,
+) -> RejectedCdr:
+    """A letter with as much of the raw bytes as a letter keeps."""
+    account.sequences.rejected_cdrs += 1
+    kept = kept_of(raw)
+    return RejectedCdr(
+        tenant=account.tenant,
+        id=id,
+        sequence=account.sequences.rejected_cdrs,
+        source=source,
+        reason=refused.reason,
+        message=shortened(refused.message, MESSAGE_LENGTH_MAX),
+        raw=kept.text,
+        raw_encoding=kept.encoding,  # type: ignore[arg-type]  # one of the two literals
+        raw_cut=kept.cut,
+        raw_length=kept.length,
+        raw_hash=kept.hash,
+        field=shortened(refused.field, NAME_LENGTH_MAX) or None,
+        usage_id=usage_id and shortened(usage_id, NAME_LENGTH_MAX),
+        claimed_tenant=claimed_tenant and shortened(claimed_tenant, NAME_LENGTH_MAX),
+    )
+
+
+def kept_of(raw: bytes) -> Kept:
+    """All of the bytes if they fit, else their beginning, with length and hash of the whole."""
+    if len(raw) <= RAW_KEPT_BYTES_MAX:
+        text, encoding = _written(raw)
+        if len(text) <= RAW_KEPT_BYTES_MAX and len(_quoted(text)) <= RAW_KEPT_BYTES_MAX:
+            return Kept(text, encoding)
+    # half, because quotes and line breaks of text take two bytes each
+    text, encoding = _written(_whole_characters(raw[: RAW_KEPT_BYTES_MAX // 2 - 1]))
+    return Kept(text, encoding, True, len(raw), hash_of(raw))
+
+
+def shortened(text: str, length_max: int) -> str:
+    """A text that may quote what was refused, at most so long."""
+    return text if len(text) <= length_max else text[: length_max - len(_CUT_MARK)] + _CUT_MARK
+
+
+def _written(raw: bytes) -> tuple[str, str]:
+    """Bytes as text, in base64 where they are not UTF-8 or their control characters would take more room."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return b64encode(raw).decode(), "base64"
+    if len(_quoted(text)) > _ESCAPED_TIMES_MAX * len(raw) + 2:
+        return b64encode(raw).decode(), "base64"
+    return text, "utf-8"
+
+
+def _whole_characters(raw: bytes) -> bytes:
+    """Without the beginning of a UTF-8 character at the end that the cut has split; other bytes as they are."""
+    for split in range(1, min(4, len(raw)) + 1):
+        if raw[-split] >= 0xC0:  # the first byte of a character of several
+            try:
+                raw[-split:].decode()
+            except UnicodeDecodeError:
+                return raw[:-split]
+            return raw
+        if raw[-split] < 0x80:
+            return raw
+    return raw
+
+
+def hash_of(raw: bytes) -> str:
+    """What tells refused bytes from others."""
+    return blake2b(raw, digest_size=16).hexdigest()

@@ -1,0 +1,30 @@
+"""Refused records in a store: however many and however large, the others are rated and the run goes on."""
+
+import json
+from pathlib import Path
+
+from rater.exits import Exit
+from tests.embedded.test_broken_files import OWN_CALL, SETTING_UP, export, letters
+from tests.embedded.usage import rater, row, run
+
+
+def test_a_hole_of_nul_bytes_is_one_letter_that_says_where_the_whole_is(folder: Path) -> None:
+    """The records on either side are rated; the letter is bounded, and is not replayed from a part of it."""
+    (folder / "nul.jsonl").write_bytes(OWN_CALL.encode() + b"\n" + bytes(994_000) + OWN_CALL.encode() + b"\n")
+    summary = run(folder, "nul.jsonl", code=Exit.REFUSED)
+    assert summary["outcomes"] == {"rated": SETTING_UP + 1, "rejected": 1}
+    (letter,) = letters(folder)
+    assert (letter["raw_cut"], letter["raw_length"]) == (True, 994_000 + len(OWN_CALL))
+    assert len(json.dumps(letter)) < 101_000
+    done = rater("dlq", "replay", cwd=folder)
+    assert done.returncode == Exit.REFUSED
+    assert b"of its 994" in done.stderr and b"read at nul.jsonl:2" in done.stderr
+
+
+def test_a_file_in_which_1500_rows_in_a_row_are_refused_stops_nothing(folder: Path) -> None:
+    """A spreadsheet ate the plus signs: each row is a letter, and the call after them is rated."""
+    bad = [row(f"x{number}", number="12065550123") for number in range(1500)]
+    (folder / "excel.csv").write_text(export(*bad, row("good")))
+    summary = run(folder, "excel.csv", code=Exit.REFUSED)
+    assert summary["outcomes"] == {"rated": SETTING_UP + 1, "rejected": 1500}
+    assert len(letters(folder)) == 1500

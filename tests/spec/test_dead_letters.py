@@ -1,0 +1,139 @@
+"""Dead letters: bounded whatever was refused, and one letter for the same bytes of one tenant."""
+
+import base64
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from rater.contracts.codec import encode
+from rater.contracts.dead_letters import raw_bytes
+from rater.core.apply import reject
+from rater.core.entities import Seen
+from rater.core.inputs import Source
+from rater.core.letters import (
+    MESSAGE_LENGTH_MAX,
+    RAW_KEPT_BYTES_MAX,
+    former_letter_id,
+    hash_of,
+    kept_of,
+    letter_id,
+)
+from rater.core.mediation import Refusal
+from rater.core.outputs import RejectedCdr
+from rater.core.reasons import Reason
+from rater.core.settings import RatingSettings
+from rater.core.state import Memory, State
+from rater.core.step import Rules
+from rater.core.tariff import Tariffs
+from rater.task import Envelope, Record, run_batch
+from tests.world import World
+
+RECORD_OF_NULS = bytes(994_000)
+
+
+def letter_of(raw: bytes, refused: Refusal | None = None) -> RejectedCdr:
+    """The letter that refused bytes become."""
+    refused = refused or Refusal(Reason.MALFORMED, "", "expected a JSON object")
+    (letter,) = reject(State(Memory()), Source("cdrs", 3, 17), raw, refused).outputs
+    assert isinstance(letter, RejectedCdr)
+    return letter
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        RECORD_OF_NULS,
+        b"\x01" * 60_000,
+        b'"' * 994_000,
+        b"\n" * 994_000,
+        b"\xff" * 994_000,
+        "\u00e9".encode() * 497_000,
+        b"x" * 40_000 + bytes(40_000),
+        b"x" * 994_000 + bytes(6_000),
+    ],
+    ids=["NULs", "control characters", "quotes", "line breaks", "no UTF-8", "accents", "half NULs", "long text"],
+)
+def test_a_letter_is_bounded_whatever_was_refused(raw: bytes) -> None:
+    """Its JSON is at most so long; what is cut is cut at the end, and length and hash of the whole are kept."""
+    letter = letter_of(raw)
+    assert len(encode(letter)) < RAW_KEPT_BYTES_MAX + 1_000
+    assert raw.startswith(raw_bytes(letter))
+    if letter.raw_cut:
+        assert (letter.raw_length, letter.raw_hash) == (len(raw), hash_of(raw))
+        assert letter.source == Source("cdrs", 3, 17)
+    else:
+        assert raw_bytes(letter) == raw
+
+
+def test_a_letter_of_a_usual_record_keeps_every_byte() -> None:
+    """Up to the limit nothing is cut, and text stays legible."""
+    for raw in (b'{"a":"b"}', "\u00e9".encode() * 40_000, b"x" * (RAW_KEPT_BYTES_MAX - 2)):
+        kept = kept_of(raw)
+        assert (kept.text.encode(), kept.encoding, kept.cut, kept.length) == (raw, "utf-8", False, None)
+
+
+def test_control_characters_are_kept_in_base64_where_that_is_shorter() -> None:
+    """A NUL is six bytes of JSON; in base64 four thirds."""
+    assert kept_of(bytes(60_000)).text == base64.b64encode(bytes(60_000)).decode()
+
+
+def test_a_cut_does_not_split_a_character() -> None:
+    """The beginning of a long text is text."""
+    for shift in range(4):
+        kept = kept_of(b"x" * shift + "\U0001f4de".encode() * 50_000)
+        assert (kept.encoding, kept.cut) == ("utf-8", True)
+
+
+def test_what_a_letter_says_is_bounded() -> None:
+    """Messages and fields quote what was refused; a record of a megabyte does not make a message of one."""
+    letter = letter_of(b"{}", Refusal(Reason.MALFORMED, "f" * 5_000, "got " + "\0" * 1_000_000))
+    assert (len(letter.message), len(letter.field or "")) == (MESSAGE_LENGTH_MAX, 256)
+
+
+def test_identical_bytes_of_one_tenant_are_one_letter_and_distinct_ones_each_keep_theirs() -> None:
+    """Refused again, the same bytes are counted and not kept again."""
+    world = World()
+    broken = b'{"tenant":"contoso","usage_id":1}'
+    assert world.raw(broken) == "rejected"
+    assert world.refusals == ["malformed"]
+    assert world.raw(broken) == "rejected"
+    assert world.refusals == []
+    assert world.raw(broken + b" ") == "rejected"
+    assert world.refusals == ["malformed"]
+
+
+def test_the_same_refused_bytes_of_two_tenants_are_two_letters() -> None:
+    """A row of a file names no tenant: the file's tenant is whose letter it is."""
+    state, rules = Memory(), Rules(RatingSettings(), Tariffs())
+    letters = []
+    for tenant in ("contoso", "fabrikam", "contoso"):
+        row = Record(
+            "cdr", Source("u.csv", 0, 2), b"a,b", Refusal(Reason.MALFORMED, "", "no"), Envelope("usage_csv", tenant)
+        )
+        batch = run_batch(state, rules, [row])
+        state.merge(batch.state)
+        letters += batch.outputs
+    assert [letter.claimed_tenant for letter in letters] == ["contoso", "fabrikam"]  # type: ignore[union-attr]
+    assert len({letter.id for letter in letters}) == 2
+
+
+def test_a_letter_of_version_0_3_0_is_not_written_again() -> None:
+    """It keeps its id, which knew no tenant; the same bytes after the upgrade are that letter."""
+    raw, refused = b"nonsense", Refusal(Reason.MALFORMED, "", "no")
+    assert former_letter_id(raw, refused.reason) == "f7734d5004c574fa9445f86fe7a243f0"
+    state = State(Memory())
+    key = ("-", f"rejected/{former_letter_id(raw, refused.reason)}")
+    state.seen_now[key] = Seen(datetime(2025, 3, 1, tzinfo=UTC))
+    assert reject(state, Source("cdrs", 0, 1), raw, refused).outputs == []
+
+
+def test_ids_of_letters_are_pinned() -> None:
+    """No other Python and no other library gives a letter another id."""
+    assert letter_id("contoso", b"nonsense", Reason.MALFORMED) == "577f90530c0e988dbbbe8b983335ffd2"
+
+
+def test_a_letter_that_is_whole_says_nothing_of_cuts() -> None:
+    """Letters of usual records look as they did."""
+    fields = msgspec.json.decode(encode(letter_of(b"nonsense")))
+    assert not {"raw_cut", "raw_length", "raw_hash"} & fields.keys()

@@ -373,3 +373,20 @@ def test_every_destination_of_the_published_list_is_in_the_plan() -> None:
         pytest.skip("the public list is not beside this checkout")
     names = DESTINATIONS.read_text().split("\n")
     assert {name for name in names if name.strip() and country_of_name(name) not in INTERNATIONAL_PLAN} == set()
+
+
+def test_the_cases_of_calls_for_help_and_uris() -> None:
+    """A38, A39: the called numbers of the case plus911-and-sip-uris, by a user in the United States."""
+    world = ada("US", "MCOPSTN_PAYG_1", "MCOPSTNPP")
+    london = [
+        "sip:+442079460000@sbc.example",
+        "+442079460000@sbc.example",
+        "SIP:+442079460000",
+        "sips:+442079460000@x.example",
+    ]
+    assert {world.call(called, 61).charge for called in london} == {"0.1"}
+    for called in ("sip:442079460000@sbc.example;user=phone", "442079460000@10.0.0.1", "sip:bob@contoso.example"):
+        assert world.cdr(called, 61) == "rejected"
+    for called in ("+911", "+112", "+933", "112", "+911;phone-context=+1", "tel:911", "sip:911@contoso.example"):
+        assert world.call(called, 61).rule == "23 emergency"
+    assert world.call("+999", 61).anomalies == ("no_rate",)

@@ -19,7 +19,8 @@ from rater.core.step import EVERY_TENANT
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
-from rater.formats.source import FORMATS, InputFile
+from rater.formats.recognise import FORMATS, check_format
+from rater.formats.source import InputFile
 from rater.instants import read_instant
 from rater.kafka.publish import Message, publish
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
@@ -84,8 +85,7 @@ def publish_files(
 
     Example: rater publish --deck rates.csv --commands setup.jsonl cdrs.jsonl
     """
-    if format is not None and format not in FORMATS:
-        raise RaterError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    check_format(format)
     refused: list[str] = []
     messages = chain(
         deck_messages(deck or [], activate or [EVERY_TENANT], currency, again),

@@ -23,7 +23,7 @@ from rater.embedded.store import Store
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
-from rater.formats.source import FORMATS
+from rater.formats.recognise import FORMATS, check_format
 from rater.instants import read_instant
 from rater.metrics.meter import Metrics
 from rater.metrics.serve import serve
@@ -71,6 +71,12 @@ def run(
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
     ] = None,
+    arrived: Annotated[
+        str | None,
+        typer.Option(
+            help="When the files arrived (RFC 3339); decides what is late and which clocks run ahead. Else: now."
+        ),
+    ] = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on with what comes into the folders, until Ctrl-C.")
     ] = False,
@@ -91,12 +97,13 @@ def run(
 
     Example: rater run --deck rates.csv --commands setup.jsonl PSTN.calls.2025-03-01.csv --tenant contoso
     """
-    if format is not None and format not in FORMATS:
-        raise RaterError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    check_format(format)
+    arrived_at = read_instant("--arrived", arrived) if arrived is not None else None
     started = time.monotonic()
     expect_long_lives()
     notices = _notices(notify)
     opened = Store(store)
+    say_upgraded(opened)
     try:
         rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway), _served(metrics_port), notices.note)
         versions = [read_deck(path, currency=currency) for path in deck or ()]
@@ -104,7 +111,7 @@ def run(
             rater.publish(version)
         with _progress() as progress:
             task = progress.add_task("rating", total=None)
-            intake = Intake(rater, store, format, tenant, lambda n: progress.advance(task, n))
+            intake = Intake(rater, store, format, tenant, lambda n: progress.advance(task, n), arrived_at)
             for path in commands or ():
                 intake.commands(path)
             for version in versions:
@@ -135,6 +142,12 @@ def _until(text: str) -> datetime:
     if wrong is not None:
         raise RaterError(f"{wrong.field}: {wrong.message}")
     return until
+
+
+def say_upgraded(store: Store) -> None:
+    """What was done to a store that an older release wrote, once (A51)."""
+    for line in store.upgraded:
+        print(f"{store.path}: {line}", file=sys.stderr)
 
 
 def gateway_of(text: str) -> PaymentGateway:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from rater.embedded.run import EmbeddedRater
@@ -22,6 +23,7 @@ class Intake:
         format: str | None,
         tenant: str | None,
         progress: Callable[[int], None],
+        arrived: datetime | None = None,
     ) -> None:
         self.unread: dict[str, str] = {}
         self._rater = rater
@@ -29,12 +31,13 @@ class Intake:
         self._format = format
         self._tenant = tenant
         self._progress = progress
+        self._arrived = arrived
 
     def commands(self, path: Path) -> None:
         """Apply commands.  Raises RaterError: without them, calls would be refused that are right."""
         for line in unknown_in_commands(path):
             print(f"rater: {line}", file=sys.stderr)
-        self._rater.take(InputFile(str(path), "commands"), self._progress)
+        self._rater.take(InputFile(str(path), "commands", arrived=self._arrived), self._progress)
 
     def files(self, paths: list[str]) -> None:
         """Rate files, and those in folders, in order."""
@@ -59,7 +62,7 @@ class Intake:
                 yield path
 
     def _take(self, path: str, *, growing: bool = False) -> None:
-        file = InputFile(path, self._format, self._tenant, growing=growing)
+        file = InputFile(path, self._format, self._tenant, growing=growing, arrived=self._arrived)
         try:
             self._rater.take(file, self._progress)
         except RaterError as wrong:

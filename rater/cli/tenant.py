@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
-from rater.cli.run import DEFAULT_STORE, gateway_of
+from rater.cli.run import DEFAULT_STORE, gateway_of, say_upgraded
 from rater.contracts.codec import encode_input
 from rater.core.inputs import AnyCommand
 from rater.core.reasons import Outcome
@@ -221,6 +221,7 @@ def _tell(
         print(f"{said}, or rater dlq ls", file=sys.stderr)
         return
     opened = Store(store or DEFAULT_STORE)
+    say_upgraded(opened)
     try:
         rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
         outcome, refused = rater.tell(command, datetime.now(UTC))

@@ -33,14 +33,25 @@ _KEYS = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
 _Decoded = TypeVar("_Decoded")
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    """The two fields by which a command and a record of a call are known apart (A48)."""
+
+    command: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    usage_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_kind_decoder = msgspec.json.Decoder(_Kind)
+_fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
 def decode_call(raw: bytes) -> tuple[CallRecord, bytes] | Refusal:
     """A call-detail record from one JSON object, its times in UTC, and its canonical bytes; or why not."""
     if len(raw) > RECORD_BYTES_MAX:
         return _too_large(raw)
     try:
-        cdr = _cdr_decoder.decode(raw)
+        cdr = _call_of(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        return _undecodable(wrong, CallRecord, raw)
+        return not_a_call_record(raw) or _undecodable(wrong, CallRecord, raw)
     canonical = _encode(cdr)
     if canonical != raw and (repeated := repeated_key(raw)):
         return _duplicate_key(repeated)
@@ -48,6 +59,35 @@ def decode_call(raw: bytes) -> tuple[CallRecord, bytes] | Refusal:
     if isinstance(cdr_utc, Refusal):
         return cdr_utc
     return cdr_utc, canonical if cdr_utc is cdr else _encode(cdr_utc)
+
+
+def _call_of(raw: bytes) -> CallRecord:
+    """A record without a duration, or with null, is of a call that was not connected (rule 73)."""
+    try:
+        return _cdr_decoder.decode(raw)
+    except msgspec.ValidationError as wrong:
+        if not str(wrong).endswith("got `null` - at `$.duration_s`"):
+            raise
+    fields = _fields_decoder.decode(raw)
+    del fields["duration_s"]
+    return _cdr_decoder.decode(_encode(fields))
+
+
+def not_a_call_record(raw: bytes) -> Refusal | None:
+    """Why a command is refused where records of calls are expected (A48); None if it is no command."""
+    kind = _kind_of(raw)
+    if kind is None or kind.command is msgspec.UNSET or kind.usage_id is not msgspec.UNSET:
+        return None
+    message = "expected a record of a call, got a command; give commands with --commands or on their own topic"
+    return Refusal(Reason.NOT_A_CALL_RECORD, "command", message)
+
+
+def _kind_of(raw: bytes) -> _Kind | None:
+    """None of what is no JSON object."""
+    try:
+        return _kind_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def decode_cdr(raw: bytes) -> CallRecord | Refusal:
@@ -60,16 +100,26 @@ def decode_command(raw: bytes) -> AnyCommand | Refusal:
     """A command from one JSON object; or why not."""
     command = _decode(_command_decoder, raw)
     if isinstance(command, Refusal):
-        return command
+        return _not_a_command(raw) or command
     effective = {name: getattr(command, name) for name in _EFFECTIVE if hasattr(command, name)}
     return impossible_time(at=command.at, **effective) or command
+
+
+def _not_a_command(raw: bytes) -> Refusal | None:
+    """Why a record of a call is refused where commands are expected (A48); None if it is none."""
+    kind = _kind_of(raw) if len(raw) <= RECORD_BYTES_MAX else None
+    if kind is None or kind.usage_id is msgspec.UNSET or kind.command is not msgspec.UNSET:
+        return None
+    return Refusal(
+        Reason.MALFORMED, "command", "expected a command, got a record of a call; give it among the files"
+    )
 
 
 def decode_call_event(raw: bytes) -> CallEvent | Refusal:
     """What a switch tells of a running call, its times in UTC, from one JSON object; or why not."""
     event = _decode(_event_decoder, raw)
     if isinstance(event, Refusal):
-        return event
+        return (not_a_call_record(raw) if event.reason is Reason.MALFORMED else None) or event
     if refused := impossible_time(at=event.at, started_at=event.started_at):
         return refused
     started_at = event.started_at and as_utc(event.started_at)

@@ -16,6 +16,9 @@ from msgspec import inspect
 _PATH = re.compile(r" - at `\$?\.?(.*)`$")
 _STEPS = re.compile(r"[^.\[\]]+")
 _SHOWN_MAX = 40
+#: Of a longer list some are shown.
+_CHOICES_MAX = 25
+_CHOICES_SHOWN = 5
 _PATTERNS = {
     "^[A-Z]{3}$": "an ISO 4217 code such as USD",
     "^[A-Z]{2}$": "an ISO 3166-1 code such as US",
@@ -75,6 +78,8 @@ def _patterned(match: re.Match[str], _kind: Any, _field: str) -> str:
 
 def _one_of(_match: re.Match[str], kind: Any, field: str) -> str:
     choices = sorted(_choices(_type_info(kind), _STEPS.findall(field)))
+    if len(choices) > _CHOICES_MAX:
+        return f"one of {len(choices)} values such as {', '.join(choices[:: len(choices) // _CHOICES_SHOWN])}"
     return f"one of {', '.join(choices)}" if choices else "another value"
 
 

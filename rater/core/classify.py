@@ -19,19 +19,13 @@ from rater.core.pools import DOMESTIC, INTERNATIONAL, Pool, dial_out_pool, plan_
 from rater.core.reasons import Anomaly, CallType, NumberType
 
 C = CallType
+#: Calls that another operator carries, or nobody's: kept, and free (rule 38).
 DIRECT_ROUTING = frozenset(
-    {
-        C.DR_IN,
-        C.DR_OUT,
-        C.DR_OUT_USER_CONF,
-        C.DR_OUT_USER_FORWARDING,
-        C.DR_OUT_USER_TRANSFER,
-        C.DR_EMERGENCY_OUT,
-        C.DR_IN_UCAP,
-        C.DR_OUT_UCAP,
-    }
+    type for type in C if type.value.startswith(("dr_", "oc_", "byot")) or type is C.UNASSIGNED_IN
 )
 INBOUND = frozenset({C.USER_IN, C.CONF_IN, C.UCAP_IN, C.PSTN_IN})
+#: The direction of those that are free: there the rules ask for no number.
+DIRECT_INBOUND = frozenset(type for type in DIRECT_ROUTING if "in" in type.value.split("_") or type is C.BYOT_IN)
 OUTBOUND = frozenset(
     {
         C.USER_OUT,

@@ -223,9 +223,20 @@ def take(
     return Taken(tuple(segments), minutes, capability, news)
 
 
+def present_name(state: State, tenant: str, name: str) -> str:
+    """A pool's name as it is now: one of a plan counted per user has the user's name as it is shown (A40, A51)."""
+    code, _, rest = name.partition("/")
+    user, _, month = rest.rpartition("/")
+    known = sku(code)
+    if known is None or known.plan is None or known.plan.pooled:
+        return name
+    found = state.user(tenant, user)
+    return f"{code}/{found.user}/{month}" if found is not None else name
+
+
 def give_back(state: State, tenant: str, name: str, minutes: int) -> None:
     """Return a reversed call's minutes to its month; what was told stays told (A12)."""
-    pool = state.pool(tenant, name)
+    pool = state.pool(tenant, present_name(state, tenant, name))
     assert pool.used >= minutes, f"{name}: {minutes} minutes to give back, {pool.used} used"
     pool.used -= minutes
 

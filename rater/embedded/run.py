@@ -98,7 +98,7 @@ class EmbeddedRater:
 
     def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
         """Rate what is new in a source."""
-        before = self.store.position(file.name) if file.name != "-" else Position()
+        before = self.store.position(file.key, file.name) if file.name != "-" else Position()
         batch: list[Record | CallEvent] = []
         for record in file.records(before.records, before.digest):
             batch.append(record)
@@ -144,7 +144,7 @@ class EmbeddedRater:
             batch = self._rate(left, until_payment=True)
             self.summary.add_refused(file.path, batch.outputs)
             left = left[batch.taken :]
-            self._commit(batch, {} if left else {file.name: position})
+            self._commit(batch, {} if left else {file.key: position})
             progress(batch.taken)
             if not left:
                 break

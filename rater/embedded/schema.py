@@ -9,12 +9,14 @@ import sqlite3
 from pathlib import Path
 from typing import IO
 
+from rater.core.migration import RULES
 from rater.core.outputs import OUTPUT_TOPICS
+from rater.embedded.upgrade import rules_of
 from rater.errors import RaterError
 from rater.exits import Exit
 
 #: Raised whenever an older program could misread what a newer one writes.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _APPLICATION_ID = 0x72617465  # "rate"
 
 #: The topic of rated calls is the dedupe log: this finds a usage id in it.
@@ -33,6 +35,8 @@ _TABLES = (
         for topic in OUTPUT_TOPICS
     ),
     _FIND_CALLS,
+    "CREATE TABLE rules (number INTEGER NOT NULL)",
+    f"INSERT INTO rules VALUES ({RULES})",  # noqa: S608 - a number of ours
 )
 #: Came later; a store without them is one in which nobody dealt with dead letters, or told of running calls.
 _LATER = (
@@ -42,6 +46,7 @@ _LATER = (
         " (offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL)"
     ),
     'CREATE TABLE IF NOT EXISTS "running-calls" (tenant TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID',
+    "CREATE TABLE IF NOT EXISTS rules (number INTEGER NOT NULL)",
 )
 
 
@@ -106,6 +111,7 @@ def _checked(path: Path, how: str) -> sqlite3.Connection:
     connection = _connect(path, how)
     try:
         _check_version(connection, path)
+        _check_rules(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -140,6 +146,18 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: written by a newer rater (store version {version}, this one knows {SCHEMA_VERSION});"
             " upgrade rater, nothing was changed",
             Exit.STORE_TOO_NEW,
+        )
+
+
+def _check_rules(connection: sqlite3.Connection, path: Path) -> None:
+    """Who only reads cannot upgrade a store, and would not find in it what has another name now (A51)."""
+    if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return
+    rules = rules_of(connection)
+    if rules < RULES:
+        raise RaterError(
+            f"{path}: written by an older rater (rules {rules}, this one has {RULES}); `rater run --store {path}`"
+            " upgrades it; nothing was changed"
         )
 
 

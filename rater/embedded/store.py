@@ -28,6 +28,7 @@ from rater.embedded.call_tables import (
 )
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
+from rater.embedded.upgrade import upgrade
 from rater.errors import RaterError
 from rater.task import Batch
 
@@ -110,9 +111,16 @@ class Reader(StoredEntities):
         rows = self._connection.execute("SELECT value FROM decks ORDER BY version")
         return [_deck_decoder.decode(value) for (value,) in rows]
 
-    def position(self, name: str) -> Position:
-        """How much of an input was consumed."""
-        row = self._connection.execute("SELECT records, bytes, digest FROM inputs WHERE name=?", (name,)).fetchone()
+    def position(self, key: str, name: str) -> Position:
+        """How much of an input was consumed.
+
+        Version 0.3.0 kept the name alone; that counts for every tenant and format, so that what it consumed is not
+        read again.
+        """
+        rows = self._connection.execute(
+            "SELECT records, bytes, digest FROM inputs WHERE name IN (?, ?) ORDER BY name=? DESC", (key, name, key)
+        )
+        row = rows.fetchone()
         return Position(*row) if row else Position()
 
     def replayed(self) -> set[str]:
@@ -144,6 +152,15 @@ class Store(Reader):
     def __init__(self, path: Path) -> None:
         connection, self._lock = open_for_writing(path)
         super().__init__(connection, path)
+        #: What was done to a store of an older release when it was opened, a line each; for people.
+        self.upgraded: list[str] = []
+        try:
+            self.upgraded = upgrade(connection)
+        except BaseException as wrong:
+            self.close()
+            if isinstance(wrong, sqlite3.OperationalError) and "full" in str(wrong):
+                raise disk_full(path) from wrong
+            raise
 
     def close(self) -> None:
         """Let go of the file and of its lock."""

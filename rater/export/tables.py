@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from rater.core.classify import DIRECT_INBOUND, INBOUND
 from rater.core.entities import LiveCall
 from rater.core.geography import pool_country_name
 from rater.core.identity import normal_usage_id
 from rater.core.money import parse_micros, round_to_cents
 from rater.core.outputs import Debit, RatedCall
 from rater.core.pools import PoolUse
-from rater.core.reasons import CallType
 from rater.embedded.store import Reader
 from rater.formats.pstn_csv import COLUMNS
 from rater.report.pools import pool_report
@@ -71,7 +71,7 @@ def _live_version(reader: Reader, call: RatedCall) -> int:
 
 def usage_row(call: RatedCall) -> Row:
     """One call: Capability is MCOPSTNPP if money moved, Charge the sum without the fee beside it (A3)."""
-    inbound = call.type in (CallType.USER_IN, CallType.CONF_IN, CallType.UCAP_IN, CallType.PSTN_IN)
+    inbound = call.type in INBOUND or call.type in DIRECT_INBOUND
     near, far = (call.called, call.calling) if inbound else (call.calling, call.called)
     money = parse_micros(call.charge)
     fee = parse_micros(call.connection_fee) if money else 0

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import orjson
 
-from rater.contracts.codec import RECORD_BYTES_MAX, repeated_key
+from rater.contracts.codec import RECORD_BYTES_MAX, not_a_call_record, repeated_key
 from rater.core.inputs import CallRecord
 from rater.core.mediation import Refusal
 from rater.core.reasons import Reason
 from rater.errors import RaterError
-from rater.formats.pstn_csv import record_of
+from rater.formats.pstn_csv import is_inbound, record_of
 
 #: Field of a row -> column of the usage export that means the same.
 _COLUMN_OF = {
@@ -64,6 +64,8 @@ class GraphRows(msgspec.Struct, frozen=True):
             return Refusal(Reason.MALFORMED, "", "expected a pstnCallLogRow object")
         if repeated := repeated_key(raw):
             return Refusal(Reason.DUPLICATE_KEY, repeated, f"expected every field once, got {repeated!r} twice")
+        if "callType" not in row and (refused := not_a_call_record(raw)):
+            return refused
         return wrong_type(row) or record_of(self.tenant, cells_of(row))
 
 
@@ -81,7 +83,7 @@ def wrong_type(row: dict[str, Any]) -> Refusal | None:
 def cells_of(row: dict[str, Any]) -> dict[str, str]:
     """The row in the words of the usage export; numbers by direction, so that none is mistaken (A13)."""
     cells = {column: str(row[field]) for field, column in _COLUMN_OF.items() if row.get(field) is not None}
-    inbound = "_in" in cells.get("Call Type", "")
+    inbound = is_inbound(cells.get("Call Type", ""))
     far, near = reversed(_NUMBERS) if not inbound else _NUMBERS
     for field, column in ((far, "Destination Number"), (near, "Caller ID")):
         if row.get(field):

@@ -14,10 +14,10 @@ import msgspec
 import orjson
 
 from rater.contracts.codec import RECORD_BYTES_MAX, decode_cdr
-from rater.core.classify import INBOUND
+from rater.core.classify import DIRECT_INBOUND, INBOUND
 from rater.core.inputs import CallRecord
 from rater.core.mediation import Refusal
-from rater.core.reasons import Reason
+from rater.core.reasons import CallType, Reason
 from rater.errors import RaterError
 
 COLUMNS = (
@@ -45,8 +45,9 @@ COLUMNS = (
 _NO_DATA = "<no data>"
 #: What the csv module says of it.
 _NEVER_CLOSED = "unexpected end of data"
-_NEEDED = ("UsageId", "Call Type", "Start Time", "Duration Seconds", "Destination Number")
-_INBOUND = frozenset(type.value for type in INBOUND) | {"dr_in", "dr_in_ucap"}
+_NEEDED = ("UsageId", "Call Type", "Start Time")
+_INBOUND = frozenset(type.value for type in INBOUND | DIRECT_INBOUND)
+_CALL_TYPES = frozenset(type.value for type in CallType)
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 _ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
 
@@ -120,22 +121,28 @@ def _columns(path: str, text: str, delimiter: str) -> tuple[str, ...]:
 
 def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
     """A call record from named cells; absent cells are not in the mapping."""
-    for column in _NEEDED[:4]:
+    for column in _NEEDED:
         if column not in given:
             return Refusal(Reason.MALFORMED, column, "expected a value, got none")
-    duration = given["Duration Seconds"]
+    type = given["Call Type"].strip().casefold()
+    if type not in _CALL_TYPES:
+        message = (
+            f"expected a call type such as user_out, conf_in, dr_out or oc_user_in, got {given['Call Type']!r:.80}"
+        )
+        return Refusal(Reason.MALFORMED, "type", message)
+    duration = given.get("Duration Seconds", "0")  # without one it was not connected (rule 73)
     if not re.fullmatch(r"-?[0-9]{1,18}", duration):
         return Refusal(Reason.MALFORMED, "Duration Seconds", f"expected whole seconds, got {duration!r}")
     for column in ("Start Time", "End Time"):
         if column in given and not _ZONE.search(given[column]):
             message = f"expected a time with zone such as 2025-03-01T10:00:00Z, got {given[column]!r}"
             return Refusal(Reason.TIME_WITHOUT_ZONE, column, message)
-    inbound = given["Call Type"].casefold() in _INBOUND
+    inbound = is_inbound(type)
     far, near = given.get("Destination Number"), given.get("Caller ID")
     fields: dict[str, object] = {
         "tenant": tenant,
         "usage_id": given["UsageId"],
-        "type": given["Call Type"].casefold(),
+        "type": type,
         "answered_at": _FRACTION.sub(r"\1", given["Start Time"]),
         "ended_at": _FRACTION.sub(r"\1", given["End Time"]) if "End Time" in given else None,
         "duration_s": int(duration),
@@ -153,6 +160,11 @@ def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
         "reported_capability": given.get("Capability"),
     }
     return decode_cdr(orjson.dumps({name: value for name, value in fields.items() if value is not None}))
+
+
+def is_inbound(type: str) -> bool:
+    """Whether calls of a type, however it is spelled, come from outside: which number is whose depends on it."""
+    return type.strip().casefold() in _INBOUND
 
 
 def number_type(text: str) -> str:

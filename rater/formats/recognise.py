@@ -7,11 +7,25 @@ import orjson
 from rater.errors import RaterError
 
 PSTN_CSV, GRAPH, COMMANDS, CDRS, CALL_EVENTS = "pstn-csv", "graph", "commands", "cdrs", "call-events"
-FORMATS: tuple[str, ...] = (CDRS, PSTN_CSV, GRAPH, COMMANDS, CALL_EVENTS)
+#: What a file of calls may have.  Commands are none of them: they enter by doors of their own (A48).
+FORMATS: tuple[str, ...] = (CDRS, PSTN_CSV, GRAPH, CALL_EVENTS)
+
+
+def check_format(format: str | None) -> None:
+    """That an option names a format of files of calls, if it is given; RaterError says what to do."""
+    if format == COMMANDS:
+        raise RaterError(
+            "--format commands: the files are of calls only (A48); give a file of commands with --commands"
+        )
+    if format is not None and format not in FORMATS:
+        raise RaterError(f"--format: expected one of {', '.join(FORMATS)}, got {format!r}")
 
 
 def recognise(path: str, row: int, first: bytes) -> str:
-    """The format that the first line of a file shows, which is its line `row`; RaterError when it shows none."""
+    """The format that the first line of a file shows, which is its line `row`; RaterError when it shows none.
+
+    A file is never taken for commands because it looks like them (A48): they are refused as records of calls.
+    """
     start = first.lstrip()
     if not _is_json(start):
         if b"usageid" in start.lower():
@@ -27,7 +41,7 @@ def recognise(path: str, row: int, first: bytes) -> str:
         return GRAPH
     if "event" in fields and "duration_s" not in fields:
         return CALL_EVENTS
-    return COMMANDS if "command" in fields else CDRS
+    return CDRS
 
 
 def check_commands(path: str, row: int, first: bytes) -> None:

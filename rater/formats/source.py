@@ -5,12 +5,14 @@ Refuses to know stores; the caller says how many records were consumed before.
 
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import orjson
+from msgspec import json
 
 from rater.contracts.call_control import CallEvent
 from rater.contracts.codec import decode_call_event
@@ -21,11 +23,11 @@ from rater.errors import RaterError
 from rater.formats.compressed import Ending
 from rater.formats.graph import GraphRows, page_of
 from rater.formats.pstn_csv import reader_for
-from rater.formats.recognise import CALL_EVENTS, CDRS, COMMANDS, FORMATS, GRAPH, PSTN_CSV, check_commands, recognise
+from rater.formats.recognise import CALL_EVENTS, CDRS, COMMANDS, GRAPH, PSTN_CSV, check_commands, recognise
 from rater.formats.stream import STANDARD_INPUT, EndsEarly, csv_records, is_json, json_lines, lines_of, open_stream
 from rater.task import Envelope, Record
 
-__all__ = ["CALL_EVENTS", "FORMATS", "InputFile", "reader_of"]
+__all__ = ["CALL_EVENTS", "InputFile", "reader_of"]
 
 Decode = Callable[[bytes], CallRecord | AnyCommand | Refusal]
 Read = Callable[[bytes], CallRecord | AnyCommand | CallEvent | Refusal]
@@ -55,13 +57,20 @@ class InputFile:
     """
 
     def __init__(
-        self, path: str, format: str | None = None, tenant: str | None = None, *, growing: bool = False
+        self,
+        path: str,
+        format: str | None = None,
+        tenant: str | None = None,
+        *,
+        growing: bool = False,
+        arrived: datetime | None = None,
     ) -> None:
         self.path = path
         self.name = path if path == STANDARD_INPUT else str(Path(path).resolve())
         self._format = format
         self._tenant = tenant
         self._growing = growing
+        self._arrived = arrived
         self._start()
 
     def _start(self) -> None:
@@ -70,6 +79,11 @@ class InputFile:
         self.incomplete: str | None = None
         self.remarks: list[str] = []
         self._hash = blake2b(digest_size=16)
+
+    @property
+    def key(self) -> str:
+        """What the position of this file is kept under: with another tenant or format it is another input."""
+        return json.encode([self.name, self._tenant, self._format]).decode()
 
     @property
     def digest(self) -> bytes:
@@ -88,6 +102,7 @@ class InputFile:
             yield from self._read(0, b"")
 
     def _read(self, skip: int, digest: bytes) -> Iterator[Record | CallEvent]:
+        self._arrived_at = self._arrived or datetime.now(UTC)  # once a file: what is read together came together
         with open_stream(self.path) as (stream, ending):
             if ending is not Ending.WHOLE:
                 self.incomplete = f"{self.path}: {_CUT if ending is Ending.CUT else _FOLLOWED}"
@@ -123,7 +138,17 @@ class InputFile:
             elif text.strip():
                 source = Source(topic, 0, self.taken + rows_before)
                 value = decode(text) if decode else None
-                yield value if isinstance(value, CallEvent) else Record(kind, source, text, value, envelope)
+                yield value if isinstance(value, CallEvent) else self._record(kind, source, text, value, envelope)
+
+    def _record(
+        self,
+        kind: Literal["cdr", "command"],
+        source: Source,
+        raw: bytes,
+        value: CallRecord | AnyCommand | Refusal | None,
+        envelope: Envelope | None,
+    ) -> Record:
+        return Record(kind, source, raw, value, envelope, self._arrived_at, self._arrived is not None)
 
     def _reading(self, format: str, row: int, first: bytes, lines: Iterator[bytes], *, must_end: bool) -> _Reading:
         if format == COMMANDS:

@@ -33,7 +33,7 @@ def said(refused: object) -> str:
         ({"number_type": "free"}, "number_type: expected one of toll, toll_free, got 'free'"),
         ({"version": 0}, "version: expected a number of at least 1, got 0"),
         ({"version": "1"}, "version: expected a whole number, got '1'"),
-        ({"duration_s": None}, "duration_s: expected a whole number, got null"),
+        ({"duration_s": "61"}, "duration_s: expected a whole number, got '61'"),
         ({"emergency": "yes"}, "emergency: expected true or false, got 'yes'"),
         ({"user": ""}, "user: expected text of at least 1 character, got ''"),
         ({"user": "u" * 129}, f"user: expected text of at most 128 characters, got '{'u' * 40}...'"),

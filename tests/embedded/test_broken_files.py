@@ -56,7 +56,6 @@ def letters(folder: Path) -> list[dict[str, Any]]:
         ("cdrs.jsonl", OWN_CALL + "\n"),
         ("rows.json", json.dumps(GRAPH_ROW) + "\n"),
         ("page.json", json.dumps({"value": [GRAPH_ROW]})),
-        ("more.jsonl", SETUP.splitlines()[0].replace('"id":"s"', '"id":"again"') + "\n"),
     ],
 )
 @pytest.mark.parametrize("blank", ["\n", "\r\n \r\n", "\ufeff\n", "\ufeff"])

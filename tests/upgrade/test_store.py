@@ -1,0 +1,164 @@
+"""A store that release 0.3.0 wrote: upgraded once, with a report, and nothing in it is rated again (A51)."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rater.core.entities import Holders, PoolMonth, Restricted, User
+from rater.core.outputs import OUTPUT_TOPICS
+from rater.embedded.schema import SCHEMA_VERSION
+from rater.embedded.store import Store, open_reader
+from rater.exits import Exit
+from tests.embedded.usage import rater
+from tests.upgrade.release import money, records, stored
+
+CALLS = ("PSTN.calls.2025-03.csv", "graph.json", "calls.jsonl")
+
+
+def run(folder: Path, *args: str) -> dict[str, Any]:
+    """`rater run` on the store of 0.3.0; the summary and what was said."""
+    done = rater("run", *args, "--tenant", "contoso", "--gateway", "decline", "--json", cwd=folder)
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    summary: dict[str, Any] = json.loads(done.stdout)
+    return summary | {"said": done.stderr.decode()}
+
+
+def upgraded(folder: Path) -> Path:
+    """The store, upgraded as any writer does when it opens it."""
+    Store(folder / "rater.db").close()
+    return folder / "rater.db"
+
+
+def test_the_upgrade_is_reported_once(folder: Path) -> None:
+    """A51: `rater run` says how much changed and which users became one; the next run has nothing to say."""
+    said = run(folder)["said"]
+    assert "rater.db: state upgraded to rules 2: " in said
+    assert (
+        "tenant contoso: Ada@Contoso.example and ada@contoso.example, ADA@contoso.example are one user now" in said
+    )
+    assert "tenant northwind: Dora@Northwind.example and dora@northwind.example are one user now" in said
+    assert "5 rated calls are also found by the normal form of their usage id" in said
+    assert "upgraded" not in run(folder)["said"]
+
+
+def test_a_new_store_has_nothing_to_upgrade(tmp_path: Path) -> None:
+    """It is of the present rules from its first moment."""
+    store = Store(tmp_path / "new.db")
+    assert store.upgraded == []
+    store.close()
+    open_reader(tmp_path / "new.db").close()
+
+
+def test_money_is_the_same_before_and_after(folder: Path) -> None:
+    """Balances, lots and debt of every tenant, to the micro-unit; and every output record, byte for byte."""
+    before = money(folder / "rater.db"), {topic: records(folder / "rater.db", topic) for topic in OUTPUT_TOPICS}
+    path = upgraded(folder)
+    assert (money(path), {topic: records(path, topic) for topic in OUTPUT_TOPICS}) == before
+
+
+def test_every_input_sent_again_is_a_duplicate(folder: Path) -> None:
+    """A41, A42: the calls in every format, and the commands; no call is rated and nothing is debited."""
+    calls, debits = records(folder / "rater.db", "rated-calls"), records(folder / "rater.db", "debits")
+    upgraded(folder)
+    run(folder)  # the payment that nobody had answered
+    summary = run(folder, "--deck", "deck.csv", "--commands", "setup.jsonl", *CALLS)
+    assert "rated" not in summary["outcomes"]
+    assert "corrected" not in summary["outcomes"]
+    assert summary["outcomes"]["duplicate"] == 44
+    assert records(folder / "rater.db", "rated-calls") == calls
+    assert records(folder / "rater.db", "debits") == debits
+
+
+def test_users_that_differ_in_case_are_one(folder: Path) -> None:
+    """A40: one user by the key of its name, counted once for its plans, with the minutes that both used."""
+    found = stored(upgraded(folder))
+    users = {name: user.user for (kind, tenant, name), user in found.items() if isinstance(user, User)}
+    assert users["ada@contoso.example"] == "Ada@Contoso.example"
+    assert users["dora@northwind.example"] == "Dora@Northwind.example"
+    assert all(name == name.casefold() for name in users)
+    holders = found[("holders", "contoso", "MCOPSTN1/US-PR")]
+    assert isinstance(holders, Holders)
+    assert (sum(holders.standing.values()), holders.joined) == (1, {})
+    own = found[("pool", "northwind", "MCOPSTN8/Dora@Northwind.example/2025-03")]
+    assert isinstance(own, PoolMonth)
+    assert own.used == 240
+    assert ("pool", "northwind", "MCOPSTN8/dora@northwind.example/2025-03") not in found
+    assert ("holders", "northwind", "MCOPSTN8/dora@northwind.example") not in found
+    restricted = found[("restricted", "northwind", "")]
+    assert isinstance(restricted, Restricted)
+    assert set(restricted.users) == {"dora@northwind.example", "emil@northwind.example"}
+
+
+@pytest.mark.parametrize("user", ["dora@northwind.example", "DORA@NORTHWIND.EXAMPLE"])
+def test_a_correction_gives_the_minutes_back_to_the_one_user(folder: Path, user: str) -> None:
+    """A12: the minutes that a call took under a spelling of its own go back to the pool as it is named now."""
+    call = {
+        "tenant": "northwind", "usage_id": "n-2", "version": 2, "type": "user_out", "user": user,
+        "answered_at": "2025-03-02T13:00:00Z", "duration_s": 0, "calling": "+14255550200", "called": "+12065550100",
+    }  # fmt: skip
+    (folder / "correction.jsonl").write_text(json.dumps(call) + "\n")
+    assert run(folder, "correction.jsonl")["outcomes"]["corrected"] == 1
+    own = stored(folder / "rater.db")[("pool", "northwind", "MCOPSTN8/Dora@Northwind.example/2025-03")]
+    assert isinstance(own, PoolMonth)
+    assert own.used == 120
+
+
+def test_usage_ids_are_found_in_every_spelling(folder: Path) -> None:
+    """A41: as they were spelled when they were rated, and in the normal form."""
+    reader = open_reader(upgraded(folder))
+    spellings = ("{9C4984C7-6C3C-427D-A30C-BD0B2EACEE90}", "9c4984c7-6c3c-427d-a30c-bd0b2eacee90")
+    assert [len(reader.rated_calls(spelling)) for spelling in spellings] == [1, 1]
+    reader.close()
+
+
+def test_the_store_can_be_shown_and_exported(folder: Path) -> None:
+    """`rater show` and `rater export` read what 0.3.0 wrote, once it is upgraded."""
+    upgraded(folder)
+    for args in (
+        ("show", "balance", "contoso"),
+        ("show", "tenant", "contoso"),
+        ("show", "pools", "northwind"),
+        ("explain", "{9C4984C7-6C3C-427D-A30C-BD0B2EACEE90}"),
+        ("export", "usage"),
+        ("export", "debits"),
+    ):
+        done = rater(*args, cwd=folder)
+        assert (done.returncode, done.stderr) == (Exit.OK, b""), args
+
+
+def test_who_only_reads_is_told_how_to_upgrade(folder: Path) -> None:
+    """One line, and the file stays as it was."""
+    before = (folder / "rater.db").read_bytes()
+    done = rater("show", "tenant", "contoso", cwd=folder)
+    assert done.returncode == Exit.USAGE
+    assert done.stderr.decode() == (
+        "rater: rater.db: written by an older rater (rules 1, this one has 2); `rater run --store rater.db` upgrades"
+        " it; nothing was changed\n"
+    )
+    assert (folder / "rater.db").read_bytes() == before
+
+
+def test_an_upgrade_that_is_broken_off_leaves_the_store_as_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one transaction: begun again, it does the same."""
+
+    def killed(connection: sqlite3.Connection) -> int:
+        raise KeyboardInterrupt
+
+    before = stored(folder / "rater.db")
+    with monkeypatch.context() as broken:
+        broken.setattr("rater.embedded.upgrade._rename_calls", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Store(folder / "rater.db")
+    assert stored(folder / "rater.db") == before
+    assert "state upgraded to rules 2" in run(folder)["said"]
+
+
+def test_going_back_is_refused(folder: Path) -> None:
+    """Release 0.3.0 knows stores up to version 2 and says of a higher one: written by a newer rater, exit 5."""
+    with sqlite3.connect(upgraded(folder)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION > 2

@@ -90,6 +90,7 @@ class Settings(Order):
     recharge_trigger: Amount | None = None
     recharge_amount: Amount | None = None
     payment_method_replaced: bool = False
+    domains: tuple[Name, ...] | None = None
 
     def command(self) -> TenantConfigured:
         """The command that says it."""
@@ -104,6 +105,7 @@ class Settings(Order):
             audio_conferencing_licenses=self.audio_conferencing_licenses,
             recharge=None if terms == RechargeSettings() else terms,
             payment_method="replaced" if self.payment_method_replaced else None,
+            domains=self.domains,
         )
 
 

@@ -37,6 +37,10 @@ Conferencing = Annotated[int | None, typer.Option(help="Licences purchased, whic
 Recharge = Annotated[bool | None, typer.Option("--recharge/--no-recharge", help="Auto-recharge.")]
 Trigger = Annotated[str | None, typer.Option(help="Below this balance a recharge is asked for.")]
 Amount = Annotated[str | None, typer.Option(help="What a recharge adds.")]
+Domains = Annotated[
+    list[str] | None,
+    typer.Option("--domain", help="A SIP domain of its own; give all of them: they replace the former."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -58,6 +62,7 @@ def add(
     recharge: Recharge = None,
     recharge_trigger: Trigger = None,
     recharge_amount: Amount = None,
+    domain: Domains = None,
     id: Id = None,
     at: At = None,
     store: StoreOption = None,
@@ -83,6 +88,7 @@ def add(
         recharge=recharge,
         recharge_trigger=recharge_trigger,
         recharge_amount=recharge_amount,
+        domains=domain or None,
     )
     _tell(order.command(), store, bootstrap, prefix, gateway, json)
 
@@ -95,6 +101,7 @@ def configure(
     recharge: Recharge = None,
     recharge_trigger: Trigger = None,
     recharge_amount: Amount = None,
+    domain: Domains = None,
     payment_method_replaced: Annotated[
         bool, typer.Option("--payment-method-replaced", help="A failed recharge may be tried again at once.")
     ] = False,
@@ -121,6 +128,7 @@ def configure(
         recharge=recharge,
         recharge_trigger=recharge_trigger,
         recharge_amount=recharge_amount,
+        domains=domain or None,
         payment_method_replaced=payment_method_replaced or None,
     )
     _tell(order.command(), store, bootstrap, prefix, gateway, json)

@@ -16,7 +16,15 @@ from rater.core.identity import name_key, normal_usage_id
 from rater.core.inputs import CallRecord
 from rater.core.instants import MonthIndex, as_utc, month_index
 from rater.core.numbering import calls_for_help
-from rater.core.numbers import dialled, domain_of, is_address, is_e164, is_withheld, normal_number
+from rater.core.numbers import (
+    dialled,
+    domain_of,
+    is_address,
+    is_e164,
+    is_withheld,
+    normal_destination,
+    normal_number,
+)
 from rater.core.reasons import CallType, Reason
 
 #: Switches round start, end and duration apart; more than this is not rounding.
@@ -110,7 +118,7 @@ def mediate(
     `formerly` is the record as it was read before A42, where that is another: its content compares, too.
     """
     given = cdr
-    calling, called = cdr.calling and normal_number(cdr.calling), cdr.called and normal_number(cdr.called)
+    calling, called = cdr.calling and normal_number(cdr.calling), _normal_called(cdr)
     if calling != cdr.calling or called != cdr.called:
         cdr = msgspec.structs.replace(cdr, calling=calling, called=called)
         canonical = _encode(cdr)
@@ -162,6 +170,12 @@ def clock_ahead(call: Mediated, hours: int) -> Refusal | None:
         if instant is not None and (wrong := ahead_of_arrival(field, instant, arrival, hours)) is not None:
             return wrong
     return ahead_of_arrival("duration_s", call.latest, arrival, hours)
+
+
+def _normal_called(cdr: CallRecord) -> str | None:
+    if cdr.called is None:
+        return None
+    return normal_destination(cdr.called) if cdr.type in OUTBOUND else normal_number(cdr.called)
 
 
 def _name(user: str | None) -> str | None:
@@ -229,18 +243,18 @@ def is_internal(call: Mediated, domains: tuple[str, ...]) -> bool:
 
 
 def _called_domain(cdr: CallRecord) -> str | None:
-    """The domain of an address that an outbound call went to; empty for digits alone: they are no address (A39)."""
+    """The domain of an address that an outbound call went to; empty where it names none."""
     called = cdr.called
     if called is None or called[:1] == "+" or cdr.type not in OUTBOUND or not is_address(called):
         return None
-    return "" if dialled(called) is not None else domain_of(called)
+    return domain_of(called)
 
 
 def _elsewhere(call: Mediated, domains: tuple[str, ...]) -> Refusal | None:
     """An address that an outbound call went to, and that is in none of the tenant's domains."""
     if call.called_domain is None or is_internal(call, domains):
         return None
-    expected = f"an address in {' or '.join(domains)}" if domains else "an address in a domain of the tenant's"
+    expected = f"an address in one of the tenant's domains ({', '.join(domains) or 'none is configured'})"
     message = f"expected an E.164 number such as +14255550100, or {expected}, got {call.cdr.called!r}"
     return Refusal(Reason.NOT_E164, "called", message)
 

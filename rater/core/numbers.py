@@ -43,6 +43,15 @@ def normal_number(text: str) -> str:
     return text if is_e164(text) else _normal_number(text)
 
 
+def normal_destination(text: str) -> str:
+    """The same of a called number; of what is no number, the digits that were dialled: `112` of `sip:112@x`.
+
+    Digits alone are only ever right as an emergency number (A38), whatever domain follows them.
+    """
+    number = normal_number(text)
+    return number if is_e164(number) else dialled(text) or text
+
+
 @lru_cache(maxsize=4096)
 def _normal_number(text: str) -> str:
     number = _SEPARATORS.sub("", user_part(text))

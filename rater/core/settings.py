@@ -4,9 +4,11 @@ The names are those that scenario files use under `settings:`.  The defaults are
 rating-rules section 4.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+EmergencyNumber = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}:[0-9]{2,15}$")]
 
 
 class RatingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,7 +23,7 @@ class RatingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     #: A9: what the dial-out pool counts; `by_date` is assigned before 2020-10-22, purchased from then.
     dial_out_basis: Literal["by_date", "assigned", "purchased"] = "by_date"
     #: A38: national emergency numbers that the numbering plan lacks, each as "CC:number", such as "IT:1530".
-    emergency_numbers: tuple[str, ...] = ()
+    emergency_numbers: tuple[EmergencyNumber, ...] = ()
     #: A12: a month stays open this long; a record received later is marked late.
     grace_hours: int = 72
     #: Rule 56: a pool's warning is told at this share of its total.

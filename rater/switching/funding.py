@@ -122,7 +122,7 @@ def fund(
     state = State(committed)
     account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
     if account is None:
-        emergency = emergency_call(cdr, EVERY_COUNTRY, added)
+        emergency = emergency_call(call.cdr, EVERY_COUNTRY, added)
         if (refused := refusal(call, "", (), emergency)) is not None:
             return refused
         if emergency:

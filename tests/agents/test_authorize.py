@@ -107,6 +107,7 @@ def test_a_domestic_plan_does_not_call_abroad() -> None:
 def test_a_restricted_user_may_not_call_out() -> None:
     """Rule 53: after unfunded minutes outbound is refused, emergency and inbound are not; until the next month."""
     world = ada("MCOPSTN5", "MCOMEETADV")
+    world.configure("2025-03-02", domains=("contoso.example",))
     world.call(US, 121 * 60)
     assert world.events[-1:] == ["user.restricted"]
     assert may(world, US) == ("user_restricted", 0)
@@ -189,6 +190,7 @@ def test_emergency_is_always_allowed(called: str) -> None:
 def test_numbers_of_their_own_kind() -> None:
     """Rules 22, 48: what cannot be reached is refused; what nobody can price nobody pays."""
     world = ada("MCOPSTN5", "MCOPSTNPP")
+    world.configure("2025-03-02", domains=("contoso.example",))
     assert may(world, GB_PREMIUM) == ("unsupported_number", 0)
     assert may(world, NOWHERE) == ("not_priced", LONGEST)
     assert may(world, "bob@contoso.example") == ("free", LONGEST)

@@ -229,6 +229,7 @@ def test_twice_is_once(calls: list, order: list[int]) -> None:
 def test_who_is_never_ended(suspended: bool, calls: list[str]) -> None:
     """Rules 23, 40, 54: emergency, internal, toll inbound, direct routing and pool-funded calls go on."""
     world = World(funds=None).user("ada", "US", "MCOPSTN1", "MCOPSTNPP")
+    world.configure("2025-03-02", domains=("contoso.example",))
     switch = Switch(world)
     what: dict[str, dict] = {
         "emergency": {"called": "911"},

@@ -216,6 +216,11 @@ def test_columns_that_are_missing(tmp_path: Path) -> None:
         ),
         ("outbound,331,Paris,FR,landline,0.016,0,60,60,,", ["no-root"]),
         ("outbound,449,UK,GB,landline,0.015,0,60,60,,", ["premium-at-ordinary-rate"]),
+        (
+            "outbound,7,Russia,RU,landline,0.1,0,60,60,,\noutbound,7727,Almaty,RU,landline,0.4,0,60,60,,",
+            ["other-country"],
+        ),
+        ("outbound,358,Finland,FI,landline,0.1,0,60,60,,\noutbound,35818,Aland,AX,landline,0.1,0,60,60,,", []),
     ],
 )
 def test_lint(tmp_path: Path, rows: str, kinds: list[str]) -> None:

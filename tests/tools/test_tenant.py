@@ -46,6 +46,14 @@ def test_a_tenant_from_the_first_command_to_the_last(folder: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_tenants_own_domains(folder: Path) -> None:
+    """A39: given when it is set up or later; what is no domain is refused by its name."""
+    added = rater("tenant", "add", "contoso", "--currency", "USD", "--domain", "contoso.example", "--domain", "fabrikam.example:5060", "--json", cwd=folder)  # fmt: skip
+    assert json.loads(added.stdout)["domains"] == ["contoso.example", "fabrikam.example:5060"]
+    refused = rater("tenant", "configure", "contoso", "--domain", "sip:bob@contoso.example", cwd=folder, code=3)
+    assert "domains: expected a SIP domain such as contoso.example, got 'sip:bob@contoso.example'" in refused.stderr
+
+
 def test_the_same_id_again_changes_nothing(folder: Path) -> None:
     """A command that may have been lost can be repeated: 500, not 1,000."""
     rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder)

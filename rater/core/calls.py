@@ -5,10 +5,10 @@ Refuses to know prices: see `rating`.
 """
 
 from rater.core.credit import refund
-from rater.core.entities import LiveCall, Share
+from rater.core.entities import Account, LiveCall, Share
 from rater.core.instants import parse_period, period_of
 from rater.core.mediation import Mediated, Refusal, emergency_call, refusal
-from rater.core.money import parse_amount, parse_micros
+from rater.core.money import BALANCE_MICROS_MAX, LEDGER_MICROS_MAX, format_micros, parse_amount, parse_ledger
 from rater.core.outputs import LotShare, RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
@@ -34,12 +34,28 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
         if cdr.version == live.version:
             message = f"version {cdr.version} of this usage id was rated with other content"
             return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
+    if not emergency and (owes_too_much := _owes_too_much(account)) is not None:
+        return owes_too_much
     before = account.balance
     if live is not None:
         _reverse(step, call, live)
     rate_call(step, call, user, held, emergency, live.version if live else None)
     balance_moved(step, before)
     return Outcome.CORRECTED if live else Outcome.RATED
+
+
+def _owes_too_much(account: Account) -> Refusal | None:
+    """No debt is so large that a sum of it with anything else overflows 64 bits."""
+    if account.balance >= -BALANCE_MICROS_MAX and account.debts.incurred <= LEDGER_MICROS_MAX - BALANCE_MICROS_MAX:
+        return None
+    least, balance = format_micros(-BALANCE_MICROS_MAX), format_micros(account.balance)
+    message = f"expected a tenant with a balance of at least {least} (BALANCE_MICROS_MAX), got {balance}"
+    if account.balance >= -BALANCE_MICROS_MAX:
+        most = format_micros(LEDGER_MICROS_MAX - BALANCE_MICROS_MAX)
+        message = (
+            f"expected a tenant that never owed more than {most} in all (LEDGER_MICROS_MAX - BALANCE_MICROS_MAX)"
+        )
+    return Refusal(Reason.BAD_AMOUNT, "tenant", f"{message}; look for a wrong price in its rate deck")
 
 
 def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:
@@ -74,5 +90,5 @@ def live_call(call: RatedCall) -> LiveCall:
 
 
 def _share(share: LotShare) -> Share:
-    owed_from = None if share.owed_from is None else parse_micros(share.owed_from)
+    owed_from = None if share.owed_from is None else parse_ledger(share.owed_from)
     return Share(share.lot, parse_amount(share.amount), owed_from)

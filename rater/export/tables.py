@@ -15,7 +15,8 @@ import msgspec
 
 from rater.core.entities import LiveCall
 from rater.core.geography import pool_country_name
-from rater.core.money import parse_micros, round_to_cents
+from rater.core.lots import lots_with_money
+from rater.core.money import parse_ledger, round_to_cents
 from rater.core.outputs import Debit, RatedCall
 from rater.core.pools import PoolUse
 from rater.core.reasons import CallType
@@ -71,8 +72,8 @@ def usage_row(call: RatedCall) -> Row:
     """One call: Capability is MCOPSTNPP if money moved, Charge the sum without the fee beside it (A3)."""
     inbound = call.type in (CallType.USER_IN, CallType.CONF_IN, CallType.UCAP_IN, CallType.PSTN_IN)
     near, far = (call.called, call.calling) if inbound else (call.calling, call.called)
-    money = parse_micros(call.charge)
-    fee = parse_micros(call.connection_fee) if money else 0
+    money = parse_ledger(call.charge)
+    fee = parse_ledger(call.connection_fee) if money else 0
     return (
         call.usage_id,
         call.call_id,
@@ -151,7 +152,7 @@ def balance_rows(reader: Reader, tenant: str | None, _period: str | None) -> Row
         account = reader.account(name)
         if account is not None:
             money = [account.balance, account.debt, account.recharge.trigger, account.recharge.amount]
-            lots = sum(lot.remaining > 0 for lot in account.lots)
+            lots = lots_with_money(account)
             yield (name, account.currency, *map(_decimal, money), account.service, account.clock, lots)
 
 

@@ -23,6 +23,7 @@ from rater.core.inputs import (
     Tick,
     UserConfigured,
 )
+from rater.core.lots import shown_lots
 from rater.core.money import format_micros
 from rater.core.outputs import AccountEvent, Debit, Output, RatedCall, RejectedCdr
 from rater.core.reasons import CallType, NumberType, Outcome
@@ -253,7 +254,7 @@ class World:
     @property
     def lots(self) -> list[tuple[str, str]]:
         """Lots with money left, oldest first."""
-        return [(lot.lot, format_micros(lot.remaining)) for lot in self.account.lots if lot.remaining]
+        return [(lot.lot, format_micros(lot.remaining)) for lot in shown_lots(self.account)]
 
     def pool(self, name: str) -> tuple[int, int]:
         """Used and total minutes."""

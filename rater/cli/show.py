@@ -12,6 +12,7 @@ from rater.cli.printing import show_facts, show_rows
 from rater.cli.run import DEFAULT_STORE, StoreOption
 from rater.core.entities import Account, Restricted, User
 from rater.core.identity import name_key, same_user
+from rater.core.lots import lots_with_money, shown_lots
 from rater.core.money import format_micros
 from rater.core.outputs import RatedCall
 from rater.embedded.store import Reader, open_reader
@@ -75,15 +76,18 @@ def pools(
 def balance(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: JsonOption = False) -> None:
     """The balance and the lots that make it up, oldest first; a lot that is used up is not shown.
 
+    Of more than a hundred lots those that are used next are shown, and how many there are.
+
     Example: rater show balance contoso --json
     """
     _, account = _opened(store, tenant)
     lots = [
         {"lot": lot.lot, "remaining": format_micros(lot.remaining), "expires_at": lot.expires_at}
-        for lot in account.lots
-        if lot.remaining
+        for lot in shown_lots(account)
     ]
-    show_facts(_money(account) | {"debt": format_micros(account.debt), "lots": lots}, json)
+    facts = _money(account) | {"debt": format_micros(account.debt), "lots": lots}
+    total = lots_with_money(account)
+    show_facts(facts | ({"lots_total": total} if total > len(lots) else {}), json)
 
 
 def calls(

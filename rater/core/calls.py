@@ -5,10 +5,10 @@ Refuses to know prices: see `rating`.
 """
 
 from rater.core.credit import refund
-from rater.core.entities import LiveCall, Share
+from rater.core.entities import Account, LiveCall, Share
 from rater.core.instants import parse_period, period_of
 from rater.core.mediation import Mediated, Refusal, clock_ahead, emergency_call, former_contents, refusal
-from rater.core.money import parse_amount, parse_micros
+from rater.core.money import BALANCE_MICROS_MAX, LEDGER_MICROS_MAX, format_micros, parse_amount, parse_ledger
 from rater.core.outputs import LotShare, RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
@@ -33,7 +33,7 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
         return refused
     live = _live_version(step, call)
     if live is None or cdr.version > live.version:
-        refused = _held(step, call, emergency)
+        refused = None if emergency else _held(step, call) or _owes_too_much(account)
         if refused is not None:
             return refused
     if step.at > account.clock:
@@ -67,10 +67,10 @@ def call_duration_max_s(step: Step) -> int:
     return step.account.call_duration_max_s or step.rules.settings.call_duration_max_s
 
 
-def _held(step: Step, call: Mediated, emergency: bool) -> Refusal | None:
-    """Why a call of this length waits for a person's word (A44); emergency calls never do."""
+def _held(step: Step, call: Mediated) -> Refusal | None:
+    """Why a call of this length waits for a person's word (A44)."""
     longest = call_duration_max_s(step)
-    if call.cdr.duration_s <= longest or emergency:
+    if call.cdr.duration_s <= longest:
         return None
     if step.state.seen(accepted_key(step.account.tenant, held_as(call))) is not None:
         return None
@@ -98,6 +98,20 @@ def _is_again(call: Mediated, live: LiveCall) -> bool:
     if call.cdr.version != live.version:
         return False
     return call.content == live.content or live.content in former_contents(call)
+
+
+def _owes_too_much(account: Account) -> Refusal | None:
+    """No debt is so large that a sum of it with anything else overflows 64 bits."""
+    if account.balance >= -BALANCE_MICROS_MAX and account.debts.incurred <= LEDGER_MICROS_MAX - BALANCE_MICROS_MAX:
+        return None
+    least, balance = format_micros(-BALANCE_MICROS_MAX), format_micros(account.balance)
+    message = f"expected a tenant with a balance of at least {least} (BALANCE_MICROS_MAX), got {balance}"
+    if account.balance >= -BALANCE_MICROS_MAX:
+        most = format_micros(LEDGER_MICROS_MAX - BALANCE_MICROS_MAX)
+        message = (
+            f"expected a tenant that never owed more than {most} in all (LEDGER_MICROS_MAX - BALANCE_MICROS_MAX)"
+        )
+    return Refusal(Reason.BAD_AMOUNT, "tenant", f"{message}; look for a wrong price in its rate deck")
 
 
 def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:
@@ -132,5 +146,5 @@ def live_call(call: RatedCall) -> LiveCall:
 
 
 def _share(share: LotShare) -> Share:
-    owed_from = None if share.owed_from is None else parse_micros(share.owed_from)
+    owed_from = None if share.owed_from is None else parse_ledger(share.owed_from)
     return Share(share.lot, parse_amount(share.amount), owed_from)

@@ -33,7 +33,7 @@ from rater.core.inputs import (
 )
 from rater.core.instants import as_utc
 from rater.core.mediation import Refusal
-from rater.core.money import MoneyError, format_micros, parse_micros
+from rater.core.money import BALANCE_MICROS_MAX, MoneyError, format_micros, parse_micros
 from rater.core.numbers import is_domain, normal_domain
 from rater.core.passing_time import (
     advance,
@@ -176,13 +176,14 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
             return _other_currency(account, currency) or (
                 _bad_amount("recharge.amount", terms.amount) if terms else None
             )
-        case FundsAdded(currency=currency):
-            return _other_currency(account, currency)
+        case FundsAdded(amount=amount, currency=currency):
+            return _other_currency(account, currency) or _too_much(account, parse_micros(amount))
         case PaymentSucceeded(recharge_id=recharge, amount=amount, currency=currency):
             return (
                 _other_currency(account, currency)
                 or _no_such_recharge(account, recharge)
                 or _other_amount(account, amount)
+                or _too_much(account, account.recharge.in_flight.amount if account.recharge.in_flight else 0)
             )
         case PaymentFailed(recharge_id=recharge):
             return _no_such_recharge(account, recharge)
@@ -483,6 +484,18 @@ def _no_such_recharge(account: Account, recharge: str | None) -> Refusal | None:
         return None
     asked = f"recharge {in_flight.recharge} is" if in_flight else "no recharge is"
     return Refusal(Reason.NO_RECHARGE_IN_FLIGHT, "recharge_id", f"{asked} in flight, got an answer to {recharge}")
+
+
+def _too_much(account: Account, amount: int) -> Refusal | None:
+    """No balance is so large that a sum of it with anything else overflows 64 bits."""
+    if account.balance + amount <= BALANCE_MICROS_MAX:
+        return None
+    largest, balance = format_micros(BALANCE_MICROS_MAX), format_micros(account.balance)
+    message = (
+        f"expected a balance of at most {largest} (BALANCE_MICROS_MAX) after it,"
+        f" got {balance} + {format_micros(amount)}; nothing was added"
+    )
+    return Refusal(Reason.BAD_AMOUNT, "amount", message)
 
 
 def _other_amount(account: Account, amount: str | None) -> Refusal | None:

@@ -110,9 +110,10 @@ def _keep(state: State, account: Account, incurred: int, parts: tuple[Part, ...]
     if len(parts) <= 2 * PARTS_HOT_MIN:
         account.debts = Debts(incurred, parts, account.debts.pages)
         return
-    account.debts = Debts(incurred, parts[PARTS_HOT_MIN:], account.debts.pages)
+    cold = len(parts) // PARTS_HOT_MIN * PARTS_HOT_MIN - PARTS_HOT_MIN
+    account.debts = Debts(incurred, parts[cold:], account.debts.pages)
     pages = len(account.debts.pages)
-    _replace_pages(state, account, pages, pages, parts[:PARTS_HOT_MIN])
+    _replace_pages(state, account, pages, pages, parts[:cold])
 
 
 def _replace_pages(state: State, account: Account, start: int, end: int, parts: Sequence[Part]) -> None:

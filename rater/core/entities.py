@@ -34,7 +34,7 @@ class LotPage(msgspec.Struct, frozen=True):
 
 
 class PageOfLots(msgspec.Struct, frozen=True, array_like=True):
-    """A LotPage as the account knows it: when its first lot was bought and that lot's number, how many, their sum."""
+    """A LotPage as the account knows it: its first lot's time of purchase and number, how many lots, their sum."""
 
     number: int
     purchased_at: datetime
@@ -74,7 +74,7 @@ class DebtPage(msgspec.Struct, frozen=True):
 
 
 class PageOfDebts(msgspec.Struct, frozen=True, array_like=True):
-    """A DebtPage as the account knows it: from where to where, how much of it is unpaid, and until when it is of use."""
+    """A DebtPage as the account knows it: from where to where, how much is unpaid, until when it is of use."""
 
     number: int
     start: int
@@ -134,7 +134,7 @@ class Account(msgspec.Struct, kw_only=True):
     """A tenant: its money, its clock, its settings.
 
     `balance` is sum(lots) - debt; debt is only there while every lot is empty (A20).  `lots` are the next to be
-    used and, last, the newest; those between are in `lot_pages`.  `lots_numbered` is the last number given to a lot.
+    used and, last, the newest; those between are in `lot_pages`.  `lots_numbered` is the last lot's number.
     `wake_at` is the next instant at which passing time changes something; `licenses_revision` counts changes of
     who holds what.
     """

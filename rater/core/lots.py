@@ -3,8 +3,8 @@
 In order of purchase (equal times: of arrival) they are `Account.lots` but for its last, then the pages, then the
 last of `Account.lots`, the newest, which is there also when nothing is left of it: money that finds no lot of its
 own goes to it (A12).  Of the others only those with money left are in this order; where any other one stood is kept
-as a `ShelvedLot`, so that a correction puts it back.  A lot's time follows from its date of purchase, so the order is
-also the order in which lots expire.
+as a `ShelvedLot`, so that a correction puts it back.  A lot's time follows from its date of purchase, so lots
+expire in this order, too.
 Refuses to know debt and balances.
 """
 
@@ -12,13 +12,15 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from datetime import datetime
 
-from rater.core.entities import Account, Lot, PageOfLots, ShelvedLot
+from rater.core.entities import Account, Debts, Lot, PageOfLots, Part, ShelvedLot
 from rater.core.pages import replaced
 from rater.core.state import State
 
 #: At least so many lots with money are in the account, where there are as many, and at most as many more.
 LOTS_HOT_MIN = 100
 LOTS_HOT_MAX = 2 * LOTS_HOT_MIN
+#: A balance record shows at most so many.
+LOTS_SHOWN_MAX = LOTS_HOT_MIN
 
 _Place = tuple[datetime, int]
 
@@ -36,6 +38,12 @@ def money_in(account: Account) -> int:
 def lots_with_money(account: Account) -> int:
     """How many lots have something left."""
     return sum([lot.remaining > 0 for lot in account.lots]) + sum([page.count for page in account.lot_pages])
+
+
+def shown_lots(account: Account) -> list[Lot]:
+    """The lots with money that are used next, as many as a balance record shows."""
+    front = [lot for lot in account.lots[: _front_end(account)] if lot.remaining]
+    return front[:LOTS_SHOWN_MAX]
 
 
 def add(state: State, account: Account, lot: Lot) -> None:
@@ -132,6 +140,13 @@ def tidy_lots(state: State, account: Account) -> None:
     account.lots_numbered = max(account.lots_numbered, len(lots))
     _tidy(state, account)
     _spill(state, account)
+    until = {lot.lot: lot.expires_at for lot in lots}
+    parts = [
+        Part(part.start, part.end, part.lot, until.get(part.lot or ""))
+        for part in account.debts.parts
+        if part.lot is None or part.lot in until
+    ]
+    account.debts = Debts(account.debts.incurred, tuple(parts), account.debts.pages)
 
 
 def _front_end(account: Account) -> int:

@@ -10,8 +10,12 @@ from functools import lru_cache
 
 MICROS_PER_UNIT = 1_000_000
 DECIMALS_MAX = 6
-#: Amounts on the wire stay below this many micro-units, so that sums fit 64 bits everywhere.
+#: An amount that comes in (a purchase, a trigger, a recharge): a thousand million units.
 AMOUNT_MICROS_MAX = 10**15
+#: A balance, above or below zero.  With the longest call or the largest purchase on top it still fits 64 bits.
+BALANCE_MICROS_MAX = 10**18
+#: What was written by the rater itself: charges, debits, balances.
+LEDGER_MICROS_MAX = 2**63 - 1
 
 _DECIMAL = re.compile(r"(-?)(\d{1,15})(?:\.(\d{1,18}))?", re.ASCII)
 
@@ -20,11 +24,11 @@ class MoneyError(ValueError):
     """Text that is not an exact amount; the message says what was expected."""
 
 
-def parse_micros(text: str) -> int:
+def parse_micros(text: str, limit: int = AMOUNT_MICROS_MAX) -> int:
     """Read a decimal string in major units ("74.948") as micro-units (74_948_000).
 
     Raises MoneyError for anything that is not a plain decimal, has more than six decimals
-    (a seventh would have to be rounded, and money is never rounded silently), or is too large.
+    (a seventh would have to be rounded, and money is never rounded silently), or is beyond the limit.
     """
     match = _DECIMAL.fullmatch(text)
     if match is None:
@@ -33,9 +37,14 @@ def parse_micros(text: str) -> int:
     if len(fraction) > DECIMALS_MAX:
         raise MoneyError(f"expected at most {DECIMALS_MAX} decimals, got {text[:40]!r}")
     micros = int(whole) * MICROS_PER_UNIT + int(fraction.ljust(DECIMALS_MAX, "0"))
-    if micros > AMOUNT_MICROS_MAX:
-        raise MoneyError(f"expected an amount up to {AMOUNT_MICROS_MAX // MICROS_PER_UNIT}, got {text[:40]!r}")
+    if micros > limit:
+        raise MoneyError(f"expected an amount up to {limit // MICROS_PER_UNIT}, got {text[:40]!r}")
     return -micros if sign else micros
+
+
+def parse_ledger(text: str) -> int:
+    """A charge, debit or balance that the rater wrote: it may be larger than any amount that comes in."""
+    return parse_micros(text, LEDGER_MICROS_MAX)
 
 
 def format_micros(micros: int) -> str:
@@ -50,7 +59,7 @@ def format_micros(micros: int) -> str:
 
 #: The same two for amounts that recur, such as the charges of calls.
 format_amount = lru_cache(maxsize=65536)(format_micros)
-parse_amount = lru_cache(maxsize=65536)(parse_micros)
+parse_amount = lru_cache(maxsize=65536)(parse_ledger)
 
 
 def half_up(numerator: int, denominator: int) -> int:

@@ -137,7 +137,8 @@ class Balance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The tenant's balance after the last change of a batch: state, compacted, drives decisions.
 
     `revision` counts ledger entries; `low_since` and `depleted_since` are the revisions at which the
-    balance last crossed below the trigger, and from above zero to zero or below.
+    balance last crossed below the trigger, and from above zero to zero or below.  `lots` are those that are used
+    next; `lots_total` says how many have money left, where that is more.
     """
 
     tenant: str
@@ -161,6 +162,7 @@ class Balance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     low_since: int | None = None
     depleted_since: int | None = None
     lots: tuple[LotState, ...] = ()
+    lots_total: int | None = None
 
 
 class AccountEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

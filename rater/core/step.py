@@ -11,6 +11,7 @@ import msgspec
 from rater.core.decisions import service_of
 from rater.core.entities import Account, InFlight, Share
 from rater.core.inputs import Source
+from rater.core.lots import lots_with_money, shown_lots
 from rater.core.money import format_amount, format_micros
 from rater.core.outputs import (
     AccountEvent,
@@ -215,6 +216,7 @@ def balance_record(account: Account, source: Source, at: datetime, sequence: int
     """The tenant's balance as others see it."""
     recharge = account.recharge
     in_flight = recharge.in_flight
+    lots, total = shown_lots(account), lots_with_money(account)
     return Balance(
         account.tenant,
         f"{account.tenant}:balance:{sequence}",
@@ -236,13 +238,8 @@ def balance_record(account: Account, source: Source, at: datetime, sequence: int
         recharge.requested,
         recharge.low_since,
         account.depleted_since,
-        tuple(
-            [
-                LotState(lot.lot, format_micros(lot.remaining), lot.purchased_at, lot.expires_at)
-                for lot in account.lots
-                if lot.remaining
-            ]
-        ),
+        tuple([LotState(lot.lot, format_micros(lot.remaining), lot.purchased_at, lot.expires_at) for lot in lots]),
+        total if total > len(lots) else None,
     )
 
 

@@ -27,7 +27,7 @@ _GROUP_ROWS = 50_000
 _ARROW = {
     "text": pa.string(),
     "integer": pa.int64(),
-    "money": pa.decimal128(18, 6),
+    "money": pa.decimal128(19, 6),
     "time": pa.timestamp("us", tz="UTC"),
     "percent": pa.float64(),
 }

@@ -17,7 +17,8 @@ from rater.core.classify import DIRECT_INBOUND, INBOUND
 from rater.core.entities import LiveCall
 from rater.core.geography import pool_country_name
 from rater.core.identity import normal_usage_id
-from rater.core.money import parse_micros, round_to_cents
+from rater.core.lots import lots_with_money
+from rater.core.money import parse_ledger, round_to_cents
 from rater.core.outputs import Debit, RatedCall
 from rater.core.pools import PoolUse
 from rater.embedded.store import Reader
@@ -73,8 +74,8 @@ def usage_row(call: RatedCall) -> Row:
     """One call: Capability is MCOPSTNPP if money moved, Charge the sum without the fee beside it (A3)."""
     inbound = call.type in INBOUND or call.type in DIRECT_INBOUND
     near, far = (call.called, call.calling) if inbound else (call.calling, call.called)
-    money = parse_micros(call.charge)
-    fee = parse_micros(call.connection_fee) if money else 0
+    money = parse_ledger(call.charge)
+    fee = parse_ledger(call.connection_fee) if money else 0
     return (
         call.usage_id,
         call.call_id,
@@ -153,7 +154,7 @@ def balance_rows(reader: Reader, tenant: str | None, _period: str | None) -> Row
         account = reader.account(name)
         if account is not None:
             money = [account.balance, account.debt, account.recharge.trigger, account.recharge.amount]
-            lots = sum(lot.remaining > 0 for lot in account.lots)
+            lots = lots_with_money(account)
             yield (name, account.currency, *map(_decimal, money), account.service, account.clock, lots)
 
 

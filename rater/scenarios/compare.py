@@ -10,7 +10,8 @@ import msgspec
 
 from rater.core.decisions import service_of
 from rater.core.entities import Account
-from rater.core.money import format_micros, parse_micros
+from rater.core.lots import shown_lots
+from rater.core.money import format_micros, parse_ledger
 from rater.core.outputs import AccountEvent, Debit, Output, RatedCall, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.scenarios.engine import Engine
@@ -63,7 +64,7 @@ def differences(expect: Expect, caused: Caused) -> Iterator[str]:
 
 
 def _money(text: str | None) -> str | None:
-    return None if text is None else format_micros(parse_micros(text))
+    return None if text is None else format_micros(parse_ledger(text))
 
 
 def _of_call(key: str) -> Callable[[Expect, Caused], tuple[Any, Any]]:
@@ -110,7 +111,7 @@ def _named(segment: Any, like: ExpectedSegment | None) -> dict[str, Any]:
 
 def _lots(expect: Expect, caused: Caused) -> tuple[Any, Any]:
     expected = [{"id": lot.id, "remaining": _money(lot.remaining)} for lot in expect.lots or ()]
-    live = [lot for lot in caused.account.lots if lot.remaining]
+    live = shown_lots(caused.account)
     return expected, [{"id": lot.lot, "remaining": format_micros(lot.remaining)} for lot in live]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rater.core import debt, lots, pages
 from rater.core.credit import credit, debit, expire, refund
 from rater.core.entities import Account, Lot, Share
-from rater.core.lots import lots_with_money, money_in, tidy_lots
+from rater.core.lots import lots_with_money, money_in
 from rater.core.passing_time import open_account, set_alarm
 from rater.core.state import Memory, State
 from tests.laws.simple_lots import SimpleLots
@@ -136,7 +136,7 @@ def test_lots_in_pages_do_what_a_list_of_all_lots_does(steps: list[tuple[str, in
 @pytest.mark.parametrize("seed", range(20))
 def test_long_histories_too(seed: int) -> None:
     """Hundreds of purchases, debts and corrections, with many pages."""
-    chance, both = random.Random(seed), Both()  # noqa: S311 - no secret
+    chance, both = random.Random(seed), Both()
     spent, bought = (12, 2) if seed % 2 else (30, 1)
     for _ in range(600):
         kind = chance.choice([*["credit"] * bought, "debit", "debit", "refund", "pass", "commit"])

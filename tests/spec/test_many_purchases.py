@@ -1,0 +1,190 @@
+"""Tenants with very many purchases, or very much money: nothing grows with each, and nothing overflows."""
+
+import time
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from rater.contracts.codec import encode_input
+from rater.core.entities import Account, Lot, Part
+from rater.core.inputs import FundsAdded, Source
+from rater.core.instants import expiry_of
+from rater.core.lots import LOTS_SHOWN_MAX, lots_with_money, money_in, shown_lots, tidy_lots
+from rater.core.money import BALANCE_MICROS_MAX, LEDGER_MICROS_MAX, format_micros
+from rater.core.outputs import Balance, LotState, RatedCall, RejectedCdr
+from rater.core.state import State
+from rater.task import Record, run_batch
+from tests.world import HARARE, T, World, at
+
+LARGEST = "1000000000"
+#: Larger than any of these accounts is, and a hundredth of what fits a message.
+RECORD_BYTES_MAX = 40_000
+
+
+def ada(**world: object) -> World:
+    """A user who pays by the minute; Zimbabwe is 0.2 a minute."""
+    return World(**world).user("ada", "US", "MCOPSTNPP")  # type: ignore[arg-type]  # a world's own settings
+
+
+def purchases(world: World, count: int, amount: str, batch: int) -> float:
+    """As many purchases, a minute apart, in batches; the seconds that it took."""
+    records = [
+        Record("command", Source("commands", 0, number), encode_input(command))
+        for number in range(count)
+        for command in [
+            FundsAdded(
+                tenant=T, id=f"many-{number:06d}", at=at("2025-03-02") + timedelta(minutes=number), amount=amount
+            )
+        ]
+    ]
+    began = time.perf_counter()
+    for first in range(0, count, batch):
+        taken = run_batch(world.engine.memory, world.engine.rules, records[first : first + batch])
+        world.outputs = taken.outputs
+        world.engine.memory.merge(taken.state)
+    return time.perf_counter() - began
+
+
+def bytes_of(account: Account) -> int:
+    """How large the record is that each commit writes."""
+    return len(msgspec.msgpack.encode(account))
+
+
+@pytest.mark.parametrize("batch", [2_000, 100])
+def test_twenty_thousand_purchases_are_applied_in_six_seconds(batch: int) -> None:
+    """And the account's record stays small, though each of them still has its money."""
+    world = World(funds=None)
+    assert purchases(world, 20_000, "10", batch) < 6
+    account = world.account
+    assert (account.balance, lots_with_money(account)) == (200_000_000_000, 20_000)
+    assert money_in(account) == account.balance
+    assert bytes_of(account) < RECORD_BYTES_MAX
+
+
+def test_purchases_that_are_used_up_leave_the_account() -> None:
+    """A thousand debts, each paid by the next purchase: neither the lots nor the debts pile up."""
+    world = ada(funds=None)
+    for number in range(1_000):
+        world.call(HARARE, 60, "2025-03-10 10:00", id=f"call-{number}")
+        world.fund("0.2", "2025-03-10 10:01", id=f"paid-{number}")
+    account = world.account
+    assert (world.balance, [lot.lot for lot in account.lots]) == ("0", ["paid-999"])
+    assert bytes_of(account) < RECORD_BYTES_MAX
+    world.cdr(HARARE, 0, "2025-03-10 10:00", id="call-7", version=2)
+    assert world.lots == [("paid-7", "0.2")]
+
+
+def test_a_correction_finds_a_purchase_that_was_used_up() -> None:
+    """A12: the money goes back to the purchase that paid, in its place by date; once that has expired, to the newest."""
+    world = ada(funds="0.4")
+    world.call(HARARE, 120, "2025-03-10 10:00", id="long")
+    world.fund("5", "2025-03-10 11:00", id="second")
+    world.fund("5", "2025-03-10 11:01", id="third")
+    assert [lot.lot for lot in world.account.lots] == ["second", "third"]
+    world.cdr(HARARE, 60, "2025-03-10 10:00", id="long", version=2)
+    assert world.lots == [("funds-1", "0.2"), ("second", "5"), ("third", "5")]
+    world.tick("2026-03-01")
+    assert world.debits == [("expiry", "0.2")]
+    world.cdr(HARARE, 0, "2025-03-10 10:00", id="long", version=3, received_at=at("2026-03-02"))
+    assert world.lots == [("second", "5"), ("third", "5.2")]
+
+
+def test_a_balance_record_shows_a_hundred_purchases_and_their_number() -> None:
+    """Those that are used next; where all are shown there is no number."""
+    world = World(funds=None)
+    purchases(world, LOTS_SHOWN_MAX, "1", 10)
+    record = balance_of(world)
+    assert (len(record.lots), record.lots_total) == (LOTS_SHOWN_MAX, None)
+    world.fund("1", "2025-03-20")
+    record = balance_of(world)
+    assert [lot.lot for lot in record.lots] == [f"many-{number:06d}" for number in range(LOTS_SHOWN_MAX)]
+    assert record.lots_total == LOTS_SHOWN_MAX + 1
+
+
+def test_the_next_hundred_are_shown_however_many_there_are() -> None:
+    """Also after some of them were used up."""
+    world = ada(funds=None)
+    purchases(world, 1_000, "0.2", 50)
+    for number in range(130):
+        world.call(HARARE, 60, "2025-03-10 10:00", id=f"call-{number}")
+    shown: tuple[LotState, ...] = balance_of(world).lots
+    assert [lot.lot for lot in shown] == [f"many-{number:06d}" for number in range(130, 230)]
+    assert balance_of(world).lots_total == 870
+
+
+def test_money_of_thousands_of_purchases_expires_in_their_order() -> None:
+    """Rule 63, A19: each of them on its day, also those that no balance record showed."""
+    world = World(funds=None)
+    purchases(world, 3_000, "1", 500)
+    world.tick("2026-03-02")
+    assert len(world.debits) == 1_440
+    world.tick("2026-03-05")
+    assert (len(world.debits), world.balance, world.account.lots) == (1_560, "0", ())
+
+
+def test_a_purchase_beyond_the_largest_balance_is_refused_with_the_limit() -> None:
+    """A thousand of the largest fit; one more changes nothing."""
+    world = ada(funds=None)
+    purchases(world, 1_000, LARGEST, 100)
+    assert world.account.balance == BALANCE_MICROS_MAX
+    world.fund("0.000001", "2025-03-20")
+    assert (world.refusals, world.account.balance) == (["bad_amount"], BALANCE_MICROS_MAX)
+    assert "1000000000000 (BALANCE_MICROS_MAX)" in letter_of(world).message
+    assert world.call(HARARE, 60, "2025-03-20 10:00").balance == "999999999999.8"
+
+
+def test_a_recharge_beyond_the_largest_balance_is_refused() -> None:
+    """It stays in flight, with a dead letter that can be applied when there is room."""
+    world = ada(funds=None, recharge=("1", LARGEST))
+    world.configure("2025-03-01 10:00", payment_method="replaced")
+    in_flight = world.account.recharge.in_flight
+    purchases(world, 1_000, LARGEST, 100)
+    world.paid("2025-03-20")
+    assert world.refusals == ["bad_amount"]
+    assert (world.account.balance, world.account.recharge.in_flight) == (BALANCE_MICROS_MAX, in_flight)
+
+
+@pytest.mark.parametrize("field", ["balance", "incurred"])
+def test_who_owes_more_than_the_largest_balance_makes_no_more_calls(field: str) -> None:
+    """Each of its records is a dead letter, and nothing overflows."""
+    world = ada()
+    account = world.account
+    if field == "balance":
+        account.balance, account.debt = -BALANCE_MICROS_MAX - 1, BALANCE_MICROS_MAX + 1
+    else:
+        account.debts = msgspec.structs.replace(account.debts, incurred=LEDGER_MICROS_MAX)
+    world.engine.memory.entities["account"][(T, "")] = account
+    world.cdr(HARARE, 60)
+    assert world.refusals == ["bad_amount"]
+    assert "_MICROS_MAX" in letter_of(world).message
+    assert world.call("911", 60).balance == format_micros(account.balance)
+
+
+def test_an_account_of_version_0_3_0_is_brought_into_order() -> None:
+    """It had every purchase in its record, used up or not: none is lost, and the same are used next."""
+    world = ada(funds=None)
+    account, state = world.account, State(world.engine.memory)
+    bought = [at("2025-03-01") + timedelta(minutes=number // 2) for number in range(500)]
+    lots = [Lot(f"old-{number}", number % 3, when, expiry_of(when)) for number, when in enumerate(bought)]
+    account.lots = tuple(lots)
+    account.debts = msgspec.structs.replace(account.debts, incurred=3, parts=(Part(0, 3, "old-0"),))
+    account.balance = sum(lot.remaining for lot in lots)
+    tidy_lots(state, account)
+    with_money = [lot.lot for lot in lots if lot.remaining]
+    assert (money_in(account), lots_with_money(account)) == (account.balance, len(with_money))
+    assert [lot.lot for lot in shown_lots(account)] == with_money[:LOTS_SHOWN_MAX]
+    assert bytes_of(account) < RECORD_BYTES_MAX
+    assert account.debts.parts == (Part(0, 3, "old-0", expiry_of(bought[0])),)
+    assert state.shelved_lot(T, "old-0") is not None
+
+
+def balance_of(world: World) -> Balance:
+    """The last step's balance record."""
+    return next(output for output in world.outputs if isinstance(output, Balance))
+
+
+def letter_of(world: World) -> RejectedCdr:
+    """The last step's dead letter."""
+    assert not any(isinstance(output, RatedCall) for output in world.outputs)
+    return next(output for output in world.outputs if isinstance(output, RejectedCdr))

@@ -34,7 +34,8 @@ _TABLES = (
     ),
     _FIND_CALLS,
 )
-#: Came later; a store without them is one in which nobody dealt with dead letters, or told of running calls.
+#: Came later; a store without them is one in which nobody dealt with dead letters, told of running
+#: calls, or gave a setting.
 _LATER = (
     'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)',
     (
@@ -42,6 +43,7 @@ _LATER = (
         " (offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL)"
     ),
     'CREATE TABLE IF NOT EXISTS "running-calls" (tenant TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID',
+    "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from rater.core.geography import domestic_countries
+from rater.core.outputs import AccountEvent
 from rater.core.settings import RatingSettings
 from tests.world import CA, LONDON, US, World, at, pockets
 
@@ -141,3 +142,16 @@ def test_a_withheld_caller_on_toll_free_pays_the_row_for_all(type: str, calling:
     world = World().user("ada", "US", "MCOPSTN1", "MCOMEETADV")
     user = None if type == "ucap_in" else "ada"
     assert world.call(TOLL_FREE, 60, type=type, user=user, calling=calling, toll_free=True).charge == "0.3"
+
+
+@pytest.mark.parametrize(
+    ("arrives", "warned"),
+    [("2025-03-10 12:00", [(100, 120)]), ("2025-03-19 23:59:59", [(100, 120)]), ("2025-03-20", [])],
+)
+def test_a_pools_total_in_events_is_that_of_the_arrival(arrives: str, warned: list[tuple[int, int]]) -> None:
+    """A33: 100 of 120 minutes are more than 80 percent; from 20 March on a second licence makes it 100 of 240."""
+    world = World().user("ada", "US", "MCOPSTN5").user("bob", "US")
+    world.assign("bob", "MCOPSTN5", "2025-03-01", country="US", effective_from=at("2025-03-20"))
+    world.call(US, 100 * 60, "2025-03-10 10:00", received_at=at(arrives))
+    events = [output for output in world.outputs if isinstance(output, AccountEvent)]
+    assert [(event.used, event.total) for event in events if event.pool] == warned

@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_month(Spec(tenants=args.tenants, users=args.users, calls=args.calls, funds="1000000"), folder)
-        rated(folder, "--commands", "commands.jsonl")
+        rated(folder, "--commands", "commands.jsonl", "--gateway", "pretend")
         seconds, peak = rated(folder, "cdrs.jsonl")
     print(
         json.dumps(

@@ -13,6 +13,7 @@ from rater.demo import story
 from rater.demo.chart import Curve, draw
 from rater.demo.findings import Findings, find
 from rater.demo.show import show_tenant
+from rater.embedded.payments import PRETENDED
 from rater.embedded.store import Reader, open_reader
 from rater.export.files import write
 from rater.export.tables import table_of
@@ -51,6 +52,7 @@ def demo(
         f" {', '.join(f'{outcome.value} {count:,}' for outcome, count in sorted(summary.outcomes.items()))}."
         f" Refused: {', '.join(f'{reason} {count}' for reason, count in sorted(summary.rejected.items()))}."
     )
+    console.print(f"{PRETENDED[0].upper()}{PRETENDED[1:]}.")
     _write_files(reader, found, out)
     reader.close()
     store = out / "rater.db"

@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_table, text_of
-from rater.cli.run import DEFAULT_STORE, gateway_of
+from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for
 from rater.contracts.dead_letters import (
     Choice,
     DlqAudit,
@@ -29,7 +29,9 @@ from rater.contracts.dead_letters import (
 from rater.core.reasons import Reason
 from rater.core.settings import RatingSettings
 from rater.embedded.dead_letters import StoreLetters
+from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
+from rater.embedded.store import open_reader
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.instants import read_instant
@@ -129,7 +131,7 @@ def replay(
     bootstrap: Bootstrap = None,
     prefix: Prefix = "",
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes of it; on Kafka.")] = 30,
-    gateway: Annotated[str, typer.Option(help="As for rater run; in a store.")] = "approve",
+    gateway: GatewayOption = None,
     json: Json = False,
 ) -> None:
     """Give dead letters to the rater again, for example after their tenant was configured.
@@ -150,6 +152,8 @@ def replay(
     accepted = sum(audit.accepted is True for audit in audits)
     unknown = sum(audit.accepted is None for audit in audits)
     _report(audits, json)
+    if bootstrap is None or store is not None:
+        _say_payments(store or DEFAULT_STORE)
     later = f", {unknown} published and not taken yet: is a worker running?" if unknown else ""
     print(f"{accepted} of {len(letters)} records accepted{later}", file=sys.stderr)
     if accepted + unknown < len(letters):
@@ -190,15 +194,25 @@ def drop(
 
 
 def _box(
-    store: Path | None, bootstrap: str | None, prefix: str, gateway: str = "approve", wait_s: float = 0
+    store: Path | None, bootstrap: str | None, prefix: str, gateway: str | None = None, wait_s: float = 0
 ) -> LetterBox:
     """Where the letters are: on Kafka if a broker is given and no store."""
     if bootstrap is not None and store is None:
         settings = kafka_settings(bootstrap, prefix)
         return KafkaLetters(settings, partial(talk, settings, "operators"), wait_s)
     return StoreLetters(
-        store or DEFAULT_STORE, lambda opened: EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
+        store or DEFAULT_STORE, lambda opened: EmbeddedRater(opened, RatingSettings(), gateway_for(opened, gateway))
     )
+
+
+def _say_payments(path: Path) -> None:
+    """Say if payments are pretended, or wait."""
+    reader = open_reader(path)
+    try:
+        if note := payments_of(reader).note:
+            print(f"rater: {note}", file=sys.stderr)
+    finally:
+        reader.close()
 
 
 def _choice(

@@ -17,7 +17,8 @@ from rater.cli.run_report import report
 from rater.collector import expect_long_lives
 from rater.core.mediation import ahead_of_arrival
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway, PaymentGateway
+from rater.embedded.gateway import PaymentGateway
+from rater.embedded.payments import gateway_of, payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.errors import RaterError
@@ -34,6 +35,14 @@ if TYPE_CHECKING:
 GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 
 DEFAULT_STORE = Path("rater.db")
+GatewayOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Who collects recharges: the URL of an HTTP gateway"
+        f" (its token in {GATEWAY_TOKEN_ENV}), or to pretend payments: pretend, pretend:decline,"
+        " pretend:decline:TENANT,...; none: they wait.  The store keeps it."
+    ),
+]
 StoreOption = Annotated[Path, typer.Option(help="The SQLite file that holds state and outputs.")]
 
 
@@ -61,13 +70,7 @@ def run(
     format: Annotated[
         str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")
     ] = None,
-    gateway: Annotated[
-        str,
-        typer.Option(
-            help="Payments: approve, decline, decline:TENANT,... or the URL of an HTTP gateway"
-            f" (its token in {GATEWAY_TOKEN_ENV})."
-        ),
-    ] = "approve",
+    gateway: GatewayOption = None,
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
     ] = None,
@@ -105,7 +108,9 @@ def run(
     opened = Store(store)
     say_upgraded(opened)
     try:
-        rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway), _served(metrics_port), notices.note)
+        rater = EmbeddedRater(
+            opened, RatingSettings(), gateway_for(opened, gateway), _served(metrics_port), notices.note
+        )
         versions = [read_deck(path, currency=currency) for path in deck or ()]
         for version in versions:
             rater.publish(version)
@@ -124,11 +129,13 @@ def run(
         if until is not None:
             rater.tick(_until(until))
         notices.send()
+        payments = payments_of(opened)
     finally:
         opened.close()
         notices.close()
     own_store = store if store != DEFAULT_STORE else None
-    report(rater.summary, list(intake.unread.values()), own_store, time.monotonic() - started, json=json)
+    unread = list(intake.unread.values())
+    report(rater.summary, payments, unread, own_store, time.monotonic() - started, json=json)
     if intake.unread:
         raise typer.Exit(Exit.USAGE)
     if rater.summary.rejected or rater.summary.incomplete:
@@ -150,17 +157,14 @@ def say_upgraded(store: Store) -> None:
         print(f"{store.path}: {line}", file=sys.stderr)
 
 
-def gateway_of(text: str) -> PaymentGateway:
-    """The gateway that an option describes."""
-    if "://" in text:
-        # Only who uses it waits for the import of an HTTP client.
-        return importlib.import_module("rater.payments.waiting").waiting_gateway(text, GATEWAY_TOKEN_ENV)  # type: ignore[no-any-return]
-    rule, _, tenants = text.partition(":")
-    if rule == "approve" and not tenants:
-        return LocalGateway()
-    if rule == "decline":
-        return LocalGateway([tenant for tenant in tenants.split(",") if tenant] or ["*"])
-    raise RaterError(f"--gateway: expected approve, decline, decline:TENANT,... or a URL, got {text!r}")
+def gateway_for(store: Store, given: str | None) -> PaymentGateway | None:
+    """The gateway of a store, or the given one, which the store keeps from now on."""
+    return gateway_of(store, given, _http_gateway, lambda line: print(f"rater: {line}", file=sys.stderr))
+
+
+def _http_gateway(url: str) -> PaymentGateway:
+    # Only who uses it waits for the import of an HTTP client.
+    return importlib.import_module("rater.payments.waiting").waiting_gateway(url, GATEWAY_TOKEN_ENV)  # type: ignore[no-any-return]
 
 
 class _NobodyTold:

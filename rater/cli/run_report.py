@@ -5,16 +5,20 @@ import sys
 from itertools import chain
 from pathlib import Path
 
+import msgspec
 import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from rater.core.money import format_micros
+from rater.embedded.payments import Payments
 from rater.embedded.summary import Summary
 
 
-def report(summary: Summary, unread: list[str], store: Path | None, seconds: float, *, json: bool) -> None:
+def report(
+    summary: Summary, payments: Payments, unread: list[str], store: Path | None, seconds: float, *, json: bool
+) -> None:
     """JSON on standard output; or a table, and below it which rows were refused and how to look at them.
 
     `store` is the store if it is not the one that every command takes by itself.
@@ -29,6 +33,7 @@ def report(summary: Summary, unread: list[str], store: Path | None, seconds: flo
         "rejected": dict(sorted(summary.rejected.items())),
         "refused_rows": summary.refused,
         "unread_files": unread,
+        "payments": msgspec.structs.asdict(payments),
         "call_events": summary.call_events,
         "disconnects": dict(sorted(summary.disconnects.items())),
         "seconds": round(seconds, 3),
@@ -43,6 +48,8 @@ def report(summary: Summary, unread: list[str], store: Path | None, seconds: flo
     if summary.call_events:
         table.add_row("call events", str(summary.call_events))
     Console(stderr=True).print(table)
+    if payments.note:
+        print(payments.note, file=sys.stderr)
     _say_refused(summary, store)
     if unread:
         print(f"{len(unread)} of the files could not be read: see above", file=sys.stderr)

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 import typer
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
-from rater.cli.run import DEFAULT_STORE, gateway_of, say_upgraded
+from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, say_upgraded
 from rater.contracts.codec import encode_input
 from rater.core.inputs import AnyCommand
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
+from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.exits import Exit
@@ -28,7 +29,6 @@ StoreOption = Annotated[Path | None, typer.Option(help=f"The store ({DEFAULT_STO
 Bootstrap = Annotated[
     str | None, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers: the command goes to Kafka.")
 ]
-Gateway = Annotated[str, typer.Option(help="As for rater run; with a store.")]
 Json = Annotated[bool, typer.Option("--json", help="The command as JSON on standard output.")]
 Currency = Annotated[str | None, typer.Option(help="ISO 4217, such as USD.")]
 Country = Annotated[str | None, typer.Option(help="ISO 3166-1 alpha-2, such as DE.")]
@@ -68,7 +68,7 @@ def add(
     store: StoreOption = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = "",
-    gateway: Gateway = "approve",
+    gateway: GatewayOption = None,
     json: Json = False,
 ) -> None:
     """Set a tenant up.
@@ -110,7 +110,7 @@ def configure(
     store: StoreOption = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = "",
-    gateway: Gateway = "approve",
+    gateway: GatewayOption = None,
     json: Json = False,
 ) -> None:
     """Change a tenant's settings; what is not given stays as it is.
@@ -147,7 +147,7 @@ def fund(
     store: StoreOption = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = "",
-    gateway: Gateway = "approve",
+    gateway: GatewayOption = None,
     json: Json = False,
 ) -> None:
     """Add credit, which expires twelve months later.  Give an --id to be able to repeat the command safely.
@@ -182,7 +182,7 @@ def license(
     store: StoreOption = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = "",
-    gateway: Gateway = "approve",
+    gateway: GatewayOption = None,
     json: Json = False,
 ) -> None:
     """Give a user a licence, or take it away.
@@ -209,7 +209,7 @@ def _instant(option: str, text: str | None) -> datetime | None:
 
 
 def _tell(
-    command: AnyCommand, store: Path | None, bootstrap: str | None, prefix: str, gateway: str, json: bool
+    command: AnyCommand, store: Path | None, bootstrap: str | None, prefix: str, gateway: str | None, json: bool
 ) -> None:
     """Send the command, print its id, and say what became of it as far as that is known."""
     if bootstrap is not None and store is None:
@@ -223,12 +223,14 @@ def _tell(
     opened = Store(store or DEFAULT_STORE)
     say_upgraded(opened)
     try:
-        rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
+        rater = EmbeddedRater(opened, RatingSettings(), gateway_for(opened, gateway))
         outcome, refused = rater.tell(command, datetime.now(UTC))
-        tenants = opened.tenants()
+        tenants, payments = opened.tenants(), payments_of(opened)
     finally:
         opened.close()
     _print(command, json)
+    if payments.note:
+        print(f"rater: {payments.note}", file=sys.stderr)
     if outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):
         why = f"{refused.field}: {refused.message}" if refused else "as before, see rater dlq ls"
         meant = "" if command.tenant in tenants else did_you_mean(command.tenant, tenants)

@@ -18,6 +18,7 @@ from rater.core.settings import RatingSettings
 from rater.demo import running_call
 from rater.demo.rates import BUNDLED
 from rater.embedded.gateway import LocalGateway
+from rater.embedded.payments import GATEWAY
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.embedded.summary import Summary
@@ -133,6 +134,8 @@ def rate(folder: Path, deck: Path, inputs: Inputs) -> Summary:
 
 def _rater(store: Store, deck: Path, commands: Path) -> EmbeddedRater:
     """A rater that knows the tenants and has the deck in force."""
+    # Said in the store, so that later commands on it pretend as the demo does.
+    store.set(GATEWAY, f"pretend:decline:{','.join(DECLINED)}")
     rater = EmbeddedRater(store, RatingSettings(), LocalGateway(DECLINED))
     version = read_any_deck(deck, version="demo-2025-03")
     rater.publish(version)

@@ -1,4 +1,4 @@
-"""The payment gateway as the rater sees it, and the local one: it approves, or declines by rule.
+"""The payment gateway as the rater sees it, and the local one, which pretends: it collects no money.
 
 Refuses to know balances: it collects what it is asked to collect.
 """
@@ -21,7 +21,7 @@ class PaymentGateway(Protocol):
 
 
 class LocalGateway:
-    """Approves everything, except what is asked for tenants whose card does not work."""
+    """Pretends that everything was paid, except what is asked for tenants whose card does not work."""
 
     def __init__(self, declined_tenants: Iterable[str] = ()) -> None:
         self._declined = frozenset(declined_tenants)

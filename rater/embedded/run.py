@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
-import msgspec
-
 from rater.contracts.call_control import CallEvent
 from rater.contracts.codec import encode_input
 from rater.core.entities import Account
@@ -23,6 +21,7 @@ from rater.core.step import EVERY_TENANT, NO_TENANT, Rules
 from rater.core.tariff import Tariffs
 from rater.embedded.call_desk import CallDesk
 from rater.embedded.gateway import PaymentGateway
+from rater.embedded.payments import unanswered
 from rater.embedded.store import Position, Store
 from rater.embedded.summary import Summary
 from rater.formats.source import CALL_EVENTS, InputFile
@@ -32,18 +31,20 @@ from rater.notify.expiring import expiring_of
 from rater.task import Batch, Record, run_batch
 
 BATCH_RECORDS = 10_000
-_request_decoder = msgspec.json.Decoder(RechargeRequest)
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class EmbeddedRater:
-    """A store with the loop around it, and metrics and notices where somebody wants them."""
+    """A store with the loop around it, and metrics and notices where somebody wants them.
+
+    Without a gateway recharges are requested and wait: a command or a later run with a gateway answers them.
+    """
 
     def __init__(
         self,
         store: Store,
         settings: RatingSettings,
-        gateway: PaymentGateway,
+        gateway: PaymentGateway | None,
         metrics: Metrics | None = None,
         note: Callable[[list[AccountEvent]], None] | None = None,
     ) -> None:
@@ -63,7 +64,7 @@ class EmbeddedRater:
         #: Notices of money that expires soon, of which this process told.
         self._expiring: set[str] = set()
         self._tell((), self._accounts())
-        self._settle(self._unanswered())
+        self._settle(unanswered(store))
         self._retry(self._accounts())
 
     def publish(self, deck: RateDeck) -> None:
@@ -218,7 +219,7 @@ class EmbeddedRater:
             self._note(news)
 
     def _settle(self, requests: list[RechargeRequest]) -> None:
-        while requests:
+        while requests and self._gateway:
             answers: list[AnyCommand] = [self._gateway.collect(request) for request in requests]
             batch = self._rate(_records_of(answers, "gateway"))
             self._keep(batch)
@@ -240,15 +241,6 @@ class EmbeddedRater:
     def _accounts(self) -> list[Account]:
         """Every tenant as it was committed."""
         return [account for tenant in self.store.tenants() if (account := self.store.account(tenant))]
-
-    def _unanswered(self) -> list[RechargeRequest]:
-        """Requests whose answer was not committed when the last run ended, in their order."""
-        accounts = self._accounts()
-        waiting = {account.recharge.in_flight.recharge for account in accounts if account.recharge.in_flight}
-        if not waiting:
-            return []
-        requests = (_request_decoder.decode(value) for _, value in self.store.topic("recharges"))
-        return [request for request in requests if request.id in waiting]
 
 
 def _records_of(commands: Iterable[AnyCommand], topic: str, arrived_at: datetime | None = None) -> Iterator[Record]:

@@ -38,7 +38,8 @@ _TABLES = (
     "CREATE TABLE rules (number INTEGER NOT NULL)",
     f"INSERT INTO rules VALUES ({RULES})",  # noqa: S608 - a number of ours
 )
-#: Came later; a store without them is one in which nobody dealt with dead letters, or told of running calls.
+#: Came later; a store without them is one in which nobody dealt with dead letters, told of running
+#: calls, or gave a setting.
 _LATER = (
     'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)',
     (
@@ -47,6 +48,7 @@ _LATER = (
     ),
     'CREATE TABLE IF NOT EXISTS "running-calls" (tenant TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID',
     "CREATE TABLE IF NOT EXISTS rules (number INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 
 

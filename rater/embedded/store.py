@@ -140,6 +140,13 @@ class Reader(StoredEntities):
         """The orders to end running calls, in the order in which they were given."""
         return list(read_orders(self._connection, tenant)) if self._has("call-commands") else []
 
+    def setting(self, name: str) -> str | None:
+        """The value of a setting of the store; None if it was never given."""
+        if not self._has("settings"):
+            return None
+        row = self._connection.execute("SELECT value FROM settings WHERE name=?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
     def _has(self, table: str) -> bool:
         """Whether the store has a table that came later."""
         rows = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name=?", (table,))
@@ -178,6 +185,10 @@ class Store(Reader):
         except msgspec.ValidationError as wrong:
             raise RaterError(f"rate deck {deck.version}: {wrong}; nothing was written") from wrong
         self._connection.execute("INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, value))
+
+    def set(self, name: str, value: str) -> None:
+        """Keep a setting, in place of its value so far; never a secret."""
+        self._connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def known_calls(self) -> list[tuple[str, KnownCalls]]:
         """What was kept of each tenant's running calls."""

@@ -30,7 +30,8 @@ SETUP = [
 
 async def _run(folder: Path, *more: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "rater", "run", "--store", str(folder / "rater.db"), "--json"]
-    command += ["--commands", str(folder / "setup.jsonl"), "--notify", str(folder / "notify.yaml"), *more]
+    command += ["--commands", str(folder / "setup.jsonl"), "--notify", str(folder / "notify.yaml")]
+    command += ["--gateway", "pretend", *more]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, said = await process.communicate()
     assert process.returncode == 0, said.decode()

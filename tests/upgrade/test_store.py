@@ -122,7 +122,7 @@ def test_the_store_can_be_shown_and_exported(folder: Path) -> None:
         ("show", "tenant", "contoso"),
         ("show", "pools", "northwind"),
         ("explain", "{9C4984C7-6C3C-427D-A30C-BD0B2EACEE90}"),
-        ("export", "rated-calls"),
+        ("export", "usage"),
         ("export", "debits"),
     ):
         done = rater(*args, cwd=folder)

@@ -6,6 +6,7 @@ shell commits outputs and changes together, then merges, or drops the batch and 
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -36,7 +37,9 @@ class Envelope(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """One input as it was read: its topic's kind, where it stood, its bytes.
 
-    `decoded` is there when a file format other than the topic's own was mediated by its reader.
+    `decoded` is there when a file format other than the topic's own was mediated by its reader.  `arrived_at` is
+    the stamp of whoever received it: the broker's, or the clock of the run; with `arrival_given` (on Kafka, and
+    where a person said it) it also decides what is late (A43).
     """
 
     kind: Literal["cdr", "command"]
@@ -44,6 +47,8 @@ class Record(msgspec.Struct, frozen=True):
     raw: bytes
     decoded: Decoded | None = None
     envelope: Envelope | None = None
+    arrived_at: datetime | None = None
+    arrival_given: bool = False
 
 
 class Batch:
@@ -91,7 +96,7 @@ def run_batch(
     decoded = [(record, _decode(record)) for record in records]
     if admit is not None:
         decoded = [(record, _admitted(value, admit)) for record, value in decoded]
-    committed.prepare([call.cdr for _, call in decoded if isinstance(call, Mediated)])
+    committed.prepare([call.given or call.cdr for _, call in decoded if isinstance(call, Mediated)])
     batch = Batch(State(committed))
     state, outputs = batch.state, batch.outputs
     for record, value in decoded:
@@ -128,13 +133,15 @@ def _decode(record: Record) -> Input | Refusal:
     """Bytes to an input; all that does not need the state is done here, before the first record is applied."""
     value = record.decoded
     if isinstance(value, CallRecord):
-        return mediate(value, encode_input(value))
+        return mediate(value, encode_input(value), record.arrived_at, arrival_given=record.arrival_given)
     if value is not None:
         return value
     if record.kind == "command":
         return decode_command(record.raw)
     decoded = decode_call(record.raw)
-    return decoded if isinstance(decoded, Refusal) else mediate(*decoded)
+    if isinstance(decoded, Refusal):
+        return decoded
+    return mediate(*decoded, record.arrived_at, arrival_given=record.arrival_given)
 
 
 def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -> Applied:
@@ -143,4 +150,4 @@ def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -
         return apply_call(state, rules, value, record.source, record.raw)
     if isinstance(value, Refusal):
         return reject(state, record.source, record.raw, value, claimed_tenant(record.raw))
-    return apply_command(state, rules, value, record.source, record.raw)
+    return apply_command(state, rules, value, record.source, record.raw, record.arrived_at)

@@ -10,6 +10,7 @@ from rater.contracts.codec import encode_input
 from rater.core.entities import Account
 from rater.core.inputs import (
     AnyCommand,
+    CallAccepted,
     CallRecord,
     DeckActivated,
     FundsAdded,
@@ -71,6 +72,8 @@ class World:
         self.outputs: list[Output] = []
         self.outcome = Outcome.RATED
         self.happened = 0
+        #: The bytes of the last call record.
+        self.sent = b""
         enabled = recharge is not None
         trigger, amount = recharge or ("0", "100")
         self.tell(
@@ -90,9 +93,9 @@ class World:
         if funds:
             self.fund(funds, "2025-03-01")
 
-    def tell(self, command: AnyCommand) -> list[str]:
-        """Send a command; the events it caused."""
-        return self._submit("command", encode_input(command))
+    def tell(self, command: AnyCommand, arrived: str | None = None) -> list[str]:
+        """Send a command, stamped by the broker where that is said; the events it caused."""
+        return self._submit("command", encode_input(command), arrived)
 
     def user(self, name: str, country: str | None, *skus: str) -> "World":
         """A user who has held licences for ever."""
@@ -185,6 +188,7 @@ class World:
         toll_free: bool = False,
         id: str | None = None,
         tenant: str = T,
+        arrived: str | None = None,
         **more: Any,
     ) -> Outcome:
         """A record arrives; what became of it."""
@@ -201,7 +205,8 @@ class World:
             number_type=NumberType.TOLL_FREE if toll_free else NumberType.TOLL,
             **more,
         )
-        self._submit("cdr", encode_input(record))
+        self.sent = encode_input(record)
+        self._submit("cdr", self.sent, arrived)
         return self.outcome
 
     def raw(self, record: bytes) -> Outcome:
@@ -209,8 +214,14 @@ class World:
         self._submit("cdr", record)
         return self.outcome
 
-    def _submit(self, kind: str, raw: bytes) -> list[str]:
-        self.outcome, self.outputs = self.engine.submit(kind, raw)
+    def accept(self, when: str) -> list[str]:
+        """A person lets the record through that was held just now; it comes again."""
+        (letter,) = [output.id for output in self.outputs if isinstance(output, RejectedCdr)]
+        self.tell(CallAccepted(tenant=T, id=f"accept-{letter}", at=at(when), letter=letter, by="ops"))
+        return self._submit("cdr", self.sent)
+
+    def _submit(self, kind: str, raw: bytes, arrived: str | None = None) -> list[str]:
+        self.outcome, self.outputs = self.engine.submit(kind, raw, at(arrived) if arrived else None)
         return self.events
 
     @property

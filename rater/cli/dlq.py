@@ -112,6 +112,9 @@ def replay(
     reason: ReasonOption = None,
     since: Since = None,
     limit: Limit = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Let held records through (implausible_duration): they are billed.")
+    ] = False,
     dry_run: DryRun = False,
     by: By = None,
     store: Store = None,
@@ -124,6 +127,7 @@ def replay(
     """Give dead letters to the rater again, for example after their tenant was configured.
 
     It goes through the same deduplication as any record: doing it twice changes nothing.
+    A record that is held because it lasted longer than calls do is rated with --accept.
     Exit 3 if some were refused again.
 
     Example: rater dlq replay --reason unknown_tenant --dry-run
@@ -133,7 +137,7 @@ def replay(
     if dry_run:
         _say_dry("tried", letters, json)
         return
-    audits = box.replay(letters, _name(by), datetime.now(UTC)) if letters else []
+    audits = box.replay(letters, _name(by), datetime.now(UTC), accept=accept) if letters else []
     accepted = sum(audit.accepted is True for audit in audits)
     unknown = sum(audit.accepted is None for audit in audits)
     _report(audits, json)

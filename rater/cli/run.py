@@ -3,6 +3,7 @@
 import importlib
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rater.cli.run_files import Intake
 from rater.cli.run_report import report
 from rater.collector import expect_long_lives
+from rater.core.mediation import ahead_of_arrival
 from rater.core.settings import RatingSettings
 from rater.embedded.gateway import LocalGateway, PaymentGateway
 from rater.embedded.run import EmbeddedRater
@@ -114,7 +116,7 @@ def run(
             else:
                 intake.files(files or [])
         if until is not None:
-            rater.tick(read_instant("--until", until))
+            rater.tick(_until(until))
         notices.send()
     finally:
         opened.close()
@@ -131,6 +133,15 @@ def say_upgraded(store: Store) -> None:
     """What was done to a store that an older release wrote, once (A51)."""
     for line in store.upgraded:
         print(f"{store.path}: {line}", file=sys.stderr)
+
+
+def _until(text: str) -> datetime:
+    """Up to when time is to pass: not further ahead than clocks differ, for it forfeits money (A43)."""
+    until, now = read_instant("--until", text), datetime.now(UTC)
+    wrong = ahead_of_arrival("--until", until, now, RatingSettings().clock_ahead_max_h)
+    if wrong is not None:
+        raise RaterError(f"{wrong.field}: {wrong.message}")
+    return until
 
 
 def gateway_of(text: str) -> PaymentGateway:

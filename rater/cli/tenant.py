@@ -216,7 +216,7 @@ def _tell(
     say_upgraded(opened)
     try:
         rater = EmbeddedRater(opened, RatingSettings(), gateway_of(gateway))
-        outcome, refused = rater.tell(command)
+        outcome, refused = rater.tell(command, datetime.now(UTC))
         tenants = opened.tenants()
     finally:
         opened.close()

@@ -10,8 +10,9 @@ from typing import Protocol
 
 import msgspec
 
+from rater.core.inputs import CallAccepted
 from rater.core.outputs import RejectedCdr
-from rater.core.reasons import ClosedList
+from rater.core.reasons import ClosedList, Reason
 
 
 class LetterAction(ClosedList):
@@ -114,14 +115,28 @@ class Choice(msgspec.Struct, frozen=True):
         )
 
 
+def acceptances(letters: Iterable[Letter], by: str, at: datetime) -> list[CallAccepted]:
+    """The commands that let the held records among letters through (A44)."""
+    return [
+        CallAccepted(
+            tenant=letter.letter.tenant, id=f"accept-{letter.letter.id}", at=at, letter=letter.letter.id, by=by
+        )
+        for letter in letters
+        if letter.letter.reason is Reason.IMPLAUSIBLE_DURATION
+    ]
+
+
 class LetterBox(Protocol):
     """Where dead letters are kept."""
 
     def letters(self) -> list[Letter]:
         """Every letter, oldest first."""
 
-    def replay(self, letters: Sequence[Letter], by: str, at: datetime) -> list[DlqAudit]:
-        """Give their bytes to the rater again, and note it; what was noted."""
+    def replay(self, letters: Sequence[Letter], by: str, at: datetime, *, accept: bool = False) -> list[DlqAudit]:
+        """Give their bytes to the rater again, and note it; what was noted.
+
+        With `accept`, held records among them are let through first (A44).
+        """
 
     def drop(self, letters: Sequence[Letter], by: str, at: datetime, note: str) -> list[DlqAudit]:
         """Note that they are never to be rated; what was noted."""

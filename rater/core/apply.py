@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from rater.core.calls import call_arrived
+from rater.core.calls import call_arrived, held_as
 from rater.core.commands import command_arrived, command_seen, configure_tenant, unreadable
 from rater.core.entities import Account, Seen
-from rater.core.inputs import AnyCommand, CallRecord, DeckActivated, Source, TenantConfigured
+from rater.core.inputs import AnyCommand, DeckActivated, Source, TenantConfigured
 from rater.core.instants import as_utc
-from rater.core.mediation import Mediated, Refusal
+from rater.core.mediation import Mediated, Refusal, ahead_of_arrival
 from rater.core.outputs import Output
 from rater.core.passing_time import open_account
 from rater.core.rating import named, payer
@@ -39,13 +39,15 @@ def apply_call(state: State, rules: Rules, call: Mediated, source: Source, raw: 
     step = Step(state, rules, account, source, call.at)
     outcome = call_arrived(step, call)
     if isinstance(outcome, Refusal):
-        return _refuse_call(step, named(call, payer(step, cdr)[0]).cdr, raw, outcome)
+        return _refuse_call(step, named(call, payer(step, cdr)[0]), raw, outcome)
     return Applied(outcome, step.finish())
 
 
-def _refuse_call(step: Step, cdr: CallRecord, raw: bytes, refused: Refusal) -> Applied:
-    """Keep a refused record of a known tenant; a conflicting one is told as quarantined, once."""
-    letter = reject(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id)
+def _refuse_call(step: Step, call: Mediated, raw: bytes, refused: Refusal) -> Applied:
+    """Keep a rejected record of a known tenant; a conflicting one is an event, too, once."""
+    cdr = call.cdr
+    said = held_as(call) if refused.reason is Reason.IMPLAUSIBLE_DURATION else None
+    letter = reject(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
     conflict = refused.reason is Reason.CONFLICTING_DUPLICATE
     if conflict and letter.outputs:
         step.tell(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
@@ -53,8 +55,13 @@ def _refuse_call(step: Step, cdr: CallRecord, raw: bytes, refused: Refusal) -> A
     return Applied(outcome, [*step.finish(), *letter.outputs])
 
 
-def apply_command(state: State, rules: Rules, command: AnyCommand, source: Source, raw: bytes) -> Applied:
-    """Apply a command, or say why not."""
+def apply_command(
+    state: State, rules: Rules, command: AnyCommand, source: Source, raw: bytes, arrival: datetime | None = None
+) -> Applied:
+    """Apply a command, or say why not; `arrival` is the stamp of whoever received it (A43)."""
+    ahead = ahead_of_arrival("at", as_utc(command.at), arrival, rules.settings.clock_ahead_max_h)
+    if ahead is not None:
+        return reject(state, source, raw, ahead, command.tenant)
     account = state.account(command.tenant)
     if command.tenant in RESERVED_TENANTS:
         if command.tenant != EVERY_TENANT or not isinstance(command, DeckActivated):
@@ -82,8 +89,12 @@ def reject(
     refused: Refusal,
     tenant: str | None = None,
     usage_id: str | None = None,
+    said: str | None = None,
 ) -> Applied:
-    """Keep the raw bytes of an input that cannot be applied; the same bytes again are a duplicate."""
+    """Keep the raw bytes of an input that cannot be applied; the same bytes again are a duplicate.
+
+    `said` is what has to be remembered of the letter; see Seen.
+    """
     account = state.account(tenant) if tenant and tenant not in RESERVED_TENANTS else None
     claimed = None if account else tenant
     if account is None:
@@ -91,7 +102,7 @@ def reject(
     key = (account.tenant, f"rejected/{reject_id(raw, refused.reason)}")
     if state.seen(key) is not None:
         return Applied(Outcome.REJECTED, [])
-    state.seen_now[key] = Seen(account.clock)
+    state.seen_now[key] = Seen(account.clock, said)
     letter = rejected(
         account,
         source,

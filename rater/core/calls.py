@@ -7,12 +7,12 @@ Refuses to know prices: see `rating`.
 from rater.core.credit import refund
 from rater.core.entities import LiveCall, Share
 from rater.core.instants import parse_period, period_of
-from rater.core.mediation import Mediated, Refusal, emergency_call, former_contents, refusal
+from rater.core.mediation import Mediated, Refusal, clock_ahead, emergency_call, former_contents, refusal
 from rater.core.money import parse_amount, parse_micros
 from rater.core.outputs import LotShare, RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
-from rater.core.rating import named, payer, rate_call
+from rater.core.rating import countries_of_help, named, payer, rate_call
 from rater.core.reasons import DebitKind, Outcome, Reason
 from rater.core.step import Step
 
@@ -23,13 +23,21 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     user, held = payer(step, cdr)
     call = named(call, user)
     cdr = call.cdr
-    emergency = emergency_call(cdr, held.country or cdr.user_country)
-    refused = refusal(call, account.currency, emergency)
+    countries = countries_of_help(account, held.country or cdr.user_country)
+    emergency = emergency_call(cdr, countries, step.rules.settings.emergency_numbers)
+    refused = refusal(call, account.currency, account.domains, emergency)
     if refused is not None:
         return refused
+    refused = clock_ahead(call, step.rules.settings.clock_ahead_max_h)
+    if refused is not None:
+        return refused
+    live = _live_version(step, call)
+    if live is None or cdr.version > live.version:
+        refused = _held(step, call, emergency)
+        if refused is not None:
+            return refused
     if step.at > account.clock:
         advance(step, step.at)
-    live = _live_version(step, call)
     if live is not None:
         if cdr.version < live.version or _is_again(call, live):
             return Outcome.DUPLICATE
@@ -42,6 +50,35 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     rate_call(step, call, user, held, emergency, live.version if live else None)
     balance_moved(step, before)
     return Outcome.CORRECTED if live else Outcome.RATED
+
+
+def held_as(call: Mediated) -> str:
+    """Which call with which content a held record is: its dead letter and its acceptance remember this (A44)."""
+    return f"{call.id} {call.content}"
+
+
+def accepted_key(tenant: str, held: str) -> tuple[str, str]:
+    """Under which it is noted that a person let a held record through."""
+    return tenant, f"accepted/{held}"
+
+
+def call_duration_max_s(step: Step) -> int:
+    """The longest call of the tenant that is rated without a person's word."""
+    return step.account.call_duration_max_s or step.rules.settings.call_duration_max_s
+
+
+def _held(step: Step, call: Mediated, emergency: bool) -> Refusal | None:
+    """Why a call of this length waits for a person's word (A44); emergency calls never do."""
+    longest = call_duration_max_s(step)
+    if call.cdr.duration_s <= longest or emergency:
+        return None
+    if step.state.seen(accepted_key(step.account.tenant, held_as(call))) is not None:
+        return None
+    message = (
+        f"expected at most {longest} s (call_duration_max_s), got {call.cdr.duration_s}; if the call really lasted"
+        " so long: rater dlq replay --accept with the id of this dead letter"
+    )
+    return Refusal(Reason.IMPLAUSIBLE_DURATION, "duration_s", message)
 
 
 def _live_version(step: Step, call: Mediated) -> LiveCall | None:
@@ -69,7 +106,7 @@ def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:
     for name, minutes in live.pools:
         give_back(step.state, account.tenant, name, minutes)
     if live.charge:
-        went = refund(account, live.lots, f"refund-{call.id}", step.at)
+        went = refund(step.state, account, live.lots, f"refund-{call.id}", step.at)
         step.debit(
             DebitKind.REVERSAL,
             f"{call.id}-0",

@@ -13,7 +13,7 @@ import msgspec
 
 from rater.core.catalogue import PAY_AS_YOU_GO_PLANS, UCAP_OUT_NEEDS_PAYG_FROM, Plan, Service, sku
 from rater.core.entitlements import family_name
-from rater.core.geography import INTERNATIONAL_PLAN, ZONE_A, domestic_countries
+from rater.core.geography import INTERNATIONAL_PLAN, ZONE_A, destination_country, domestic_countries
 from rater.core.instants import MonthIndex, first_day
 from rater.core.pools import DOMESTIC, INTERNATIONAL, Pool, dial_out_pool, plan_pool
 from rater.core.reasons import Anomaly, CallType, NumberType
@@ -170,18 +170,19 @@ def classify(
     """
     on = first_day(month)
     services, plans, unknown = holdings(skus)
+    destination = destination_country(called_country)
     situation = Situation(
         type=type,
         toll_free=number_type is NumberType.TOLL_FREE,
         services=services,
         kind=kind,
-        zone_a=called_country in ZONE_A,
-        in_north_america=called_country in NORTH_AMERICA_DIAL_OUT,
+        zone_a=destination in ZONE_A,
+        in_north_america=destination in NORTH_AMERICA_DIAL_OUT,
         on=on,
     )
     row = next(row for row in TABLE if row.fits(situation))
     side = _side(country, called_country, on)
-    pools = tuple(_pools(row, conf_fallback, plans, country, user, called_country, side, month))
+    pools = tuple(_pools(row, conf_fallback, plans, country, user, destination, side, month))
     anomalies = [anomaly for anomaly in (row.anomaly, Anomaly.UNKNOWN_SKU if unknown else None) if anomaly]
     return Route(
         rule=row.rule,
@@ -221,7 +222,7 @@ def _pools(
     plans: tuple[Plan, ...],
     country: str | None,
     user: str,
-    called_country: str | None,
+    destination: str | None,
     side: str,
     month: MonthIndex,
 ) -> Iterator[Pool]:
@@ -230,7 +231,7 @@ def _pools(
         yield dial_out_pool(month)
     if row.draws is Draws.PLAN_POOLS or (row.draws is Draws.DIAL_OUT_POOL and conf_fallback):
         for plan in plans:
-            if country and (side == DOMESTIC or (plan.international and called_country in INTERNATIONAL_PLAN)):
+            if country and (side == DOMESTIC or (plan.international and destination in INTERNATIONAL_PLAN)):
                 family = family_name(plan.code, plan.pooled, country, user)
                 yield plan_pool(family, side, plan, country, month)
 

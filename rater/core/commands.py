@@ -9,6 +9,7 @@ from typing import assert_never
 
 import msgspec
 
+from rater.core.calls import accepted_key
 from rater.core.catalogue import helps, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.credit import credit
@@ -18,6 +19,7 @@ from rater.core.geography import NO_CREDITS
 from rater.core.identity import name_key
 from rater.core.inputs import (
     AnyCommand,
+    CallAccepted,
     DeckActivated,
     FundsAdded,
     LicenseAssigned,
@@ -32,6 +34,7 @@ from rater.core.inputs import (
 from rater.core.instants import as_utc
 from rater.core.mediation import Refusal
 from rater.core.money import MoneyError, format_micros, parse_micros
+from rater.core.numbers import is_domain, normal_domain
 from rater.core.passing_time import (
     advance,
     ask_if_due,
@@ -56,13 +59,28 @@ def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:
     before = step.state.seen((step.account.tenant, f"command/{command.id}"))
     if before is not None:
         return _repeated(step.account, command, before)
-    refused = unreadable(command) or _refusal(step, command)
+    refused = unreadable(command) or _when_at_its_time(step, command)
     if refused is not None:
         return refused
-    advance(step, as_utc(command.at))
     _apply(step, command)
     command_seen(step, command)
     return Outcome.RATED
+
+
+def _when_at_its_time(step: Step, command: AnyCommand) -> Refusal | None:
+    """Move the clock to the command's time and judge it there; a rejected one moves nothing (A37)."""
+    at = as_utc(command.at)
+    if at < step.account.wake_at:  # nothing is due before: it is judged as things stand
+        refused = _refusal(step, command)
+        if refused is None:
+            advance(step, at)
+        return refused
+    attempt = step.attempt()
+    advance(attempt, at)
+    refused = _refusal(attempt, command)
+    if refused is None:
+        step.adopt(attempt)
+    return refused
 
 
 def command_seen(step: Step, command: AnyCommand) -> None:
@@ -119,6 +137,8 @@ def _apply(step: Step, command: AnyCommand) -> None:
             _payment_failed(step, command)
         case DeckActivated():
             _activate(step, command)
+        case CallAccepted():
+            _accept(step, command)
         case Tick():
             pass
         case _:
@@ -128,10 +148,11 @@ def _apply(step: Step, command: AnyCommand) -> None:
 def unreadable(command: AnyCommand) -> Refusal | None:
     """Why no tenant could be told this: an amount, a country or a policy that is none."""
     match command:
-        case TenantConfigured(country=country, recharge=terms):
+        case TenantConfigured(country=country, recharge=terms, domains=domains):
             terms = terms or RechargeSettings()
             return (
                 _no_country(country)
+                or _no_domain(domains or ())
                 or _bad_amount("recharge.trigger", terms.trigger, zero=True)
                 or _bad_amount("recharge.amount", terms.amount, zero=True)
             )
@@ -167,6 +188,8 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
             return _no_such_recharge(account, recharge)
         case DeckActivated(version=version):
             return _no_such_deck(step, version)
+        case CallAccepted(letter=letter):
+            return _no_held_record(step, letter)
         case _:
             return None
 
@@ -178,6 +201,8 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
     """
     account = step.account
     account.country = command.country or account.country
+    if command.domains is not None:
+        account.domains = tuple(sorted({normal_domain(domain) for domain in command.domains}))
     if command.credits is not None:
         account.credits = command.credits == "enabled" and account.country not in NO_CREDITS
         if account.credits and account.restricted_users:
@@ -189,6 +214,8 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
     terms = account.recharge
     if command.recharge is not None:
         _set_recharge(account, command.recharge)
+    if command.call_duration_max_s is not None:
+        account.call_duration_max_s = command.call_duration_max_s
     if command.recharge is not None or command.payment_method == "replaced":
         terms.failures, terms.retry_at = 0, None
     step.tell(EventKind.TENANT_CONFIGURED, command_id=command.id)
@@ -309,7 +336,7 @@ def _credit(step: Step, lot: str, amount: int) -> None:
     """Add a lot; one bought long ago may have expired already."""
     account = step.account
     before = account.balance
-    credit(account, lot, amount, step.at)
+    credit(step.state, account, lot, amount, step.at)
     step.balance_changed()
     set_alarm(account)
     balance_moved(step, before, credited=True)
@@ -361,6 +388,27 @@ def _activate(step: Step, command: DeckActivated) -> None:
     step.tell(EventKind.DECK_ACTIVATED, command_id=command.id, reason=command.version)
 
 
+def _accept(step: Step, command: CallAccepted) -> None:
+    """Let a held record through: it is rated when it comes again (A44)."""
+    held = _held_by(step, command.letter)
+    assert held is not None, command.letter
+    step.state.seen_now[accepted_key(step.account.tenant, held)] = Seen(step.at, command.letter)
+    step.tell(EventKind.CALL_ACCEPTED, command_id=command.id, reason=command.by)
+
+
+def _held_by(step: Step, letter: str) -> str | None:
+    """Which call a dead letter holds; see held_as."""
+    seen = step.state.seen((step.account.tenant, f"rejected/{letter}"))
+    return seen.said if seen is not None else None
+
+
+def _no_held_record(step: Step, letter: str) -> Refusal | None:
+    if _held_by(step, letter) is not None:
+        return None
+    message = f"expected the id of a held record's dead letter (implausible_duration), got {letter!r}"
+    return Refusal(Reason.UNKNOWN_LETTER, "letter", message)
+
+
 def _by_since(dated: tuple[object, object]) -> str:
     """Sort key of (instant or None, value): None first; stable, so that the later of equals wins."""
     return dated[0].isoformat() if dated[0] else ""  # type: ignore[attr-defined]  # a datetime in UTC
@@ -392,6 +440,14 @@ def _no_country(code: str | None) -> Refusal | None:
     return Refusal(
         Reason.MALFORMED, "country", f"expected an ISO 3166-1 alpha-2 country, got {code!r}{meant_country(code)}"
     )
+
+
+def _no_domain(domains: tuple[str, ...]) -> Refusal | None:
+    wrong = next((domain for domain in domains if not is_domain(domain)), None)
+    if wrong is None:
+        return None
+    message = f"expected a SIP domain such as contoso.example, got {wrong!r}"
+    return Refusal(Reason.MALFORMED, "domains", message)
 
 
 def _no_policy(name: str | None) -> Refusal | None:

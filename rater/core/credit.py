@@ -11,45 +11,39 @@ from datetime import datetime
 from rater.core.debt import forget, owe, pay, take_back
 from rater.core.entities import Account, Lot, Share
 from rater.core.instants import expiry_of
+from rater.core.lots import add, put_back, put_into_newest, remove_expired, take
+from rater.core.state import State
 
 #: The name under which a share that became debt (or is no longer owed) is booked.
 DEBT = ""
 
 
-def credit(account: Account, lot: str, amount: int, purchased_at: datetime) -> None:
+def credit(state: State, account: Account, lot: str, amount: int, purchased_at: datetime) -> None:
     """Add a purchase; it pays outstanding debt first (A20) and keeps its place by date of purchase."""
     assert amount > 0, amount
     account.balance += amount
     account.revision += 1
-    bought = Lot(lot, amount, purchased_at, expiry_of(purchased_at))
-    account.lots = tuple(sorted((*account.lots, bought), key=_purchased_at))
-    _settle(account)
+    _add(state, account, lot, amount, purchased_at)
+    _settle(state, account)
 
 
-def debit(account: Account, amount: int) -> list[Share]:
+def debit(state: State, account: Account, amount: int) -> list[Share]:
     """Take money oldest lot first (rule 64); what the lots do not hold becomes debt (rule 55)."""
     assert amount > 0, amount
     account.balance -= amount
     account.revision += 1
     shares: list[Share] = []
-    lots = list(account.lots)
-    for place, lot in enumerate(lots):
-        if lot.remaining:
-            share = min(lot.remaining, amount)
-            lots[place] = _changed(lot, -share)
-            amount -= share
-            shares.append(Share(lot.lot, share))
-            if not amount:
-                break
-    account.lots = tuple(lots)
+    for lot, given in take(state, account, amount):
+        shares.append(Share(lot.lot, given))
+        amount -= given
     if amount:
         shares.append(Share(DEBT, amount, account.debts.incurred))
         account.debt += amount
-        account.debts = owe(account.debts, amount)
+        owe(state, account, amount)
     return shares
 
 
-def refund(account: Account, shares: Iterable[Share], refund_lot: str, at: datetime) -> list[Share]:
+def refund(state: State, account: Account, shares: Iterable[Share], refund_lot: str, at: datetime) -> list[Share]:
     """Give a reversed charge back to its lots, newest first; what of its debt is unpaid is no longer owed.
 
     Its debt that a later purchase paid goes back to that purchase.  A lot that has expired takes nothing; what
@@ -60,75 +54,62 @@ def refund(account: Account, shares: Iterable[Share], refund_lot: str, at: datet
     account.balance += left
     account.revision += 1
     went: list[Share] = []
-    lots = list(account.lots)
-    places = {lot.lot: place for place, lot in enumerate(lots)}
-    for share in reversed(_payers(account, shares)):
-        if share.lot in places:
-            lots[places[share.lot]] = _changed(lots[places[share.lot]], share.amount)
-        elif share.lot == DEBT:
+    for share in reversed(_payers(state, account, shares)):
+        if share.lot == DEBT:
             account.debt -= share.amount
-        else:
+        elif not put_back(state, account, share.lot, share.amount):
             continue
         left -= share.amount
         went.append(share)
     if left:
-        newest = lots.pop() if lots else Lot(refund_lot, 0, at, expiry_of(at))
-        lots.append(_changed(newest, left))
-        went.append(Share(newest.lot, left))
-    account.lots = tuple(lots)
-    _settle(account)
+        if account.lots:
+            newest = put_into_newest(account, left)
+        else:
+            newest = refund_lot
+            _add(state, account, refund_lot, left, at)
+        went.append(Share(newest, left))
+    _settle(state, account)
     return went
 
 
-def _payers(account: Account, shares: Iterable[Share]) -> list[Share]:
+def _add(state: State, account: Account, lot: str, amount: int, at: datetime) -> None:
+    account.lots_numbered += 1
+    add(state, account, Lot(lot, amount, at, expiry_of(at), account.lots_numbered))
+
+
+def _payers(state: State, account: Account, shares: Iterable[Share]) -> list[Share]:
     """Who paid a charge by now: its lots, and of its debt the lots that paid it, or nobody yet."""
     payers: list[Share] = []
     for share in shares:
         if share.owed_from is None:
             payers.append(share)
         else:
-            account.debts, parts = take_back(account.debts, share.owed_from, share.amount)
+            parts = take_back(state, account, share.owed_from, share.amount)
             payers.extend([Share(part.lot or DEBT, part.end - part.start) for part in parts])
     return payers
 
 
-def _settle(account: Account) -> None:
+def _settle(state: State, account: Account) -> None:
     """Lots with money pay what is owed, the oldest lot first (A20)."""
     if not account.debt:
         return
-    lots = list(account.lots)
-    for place, lot in enumerate(lots):
-        given = min(lot.remaining, account.debt)
-        if given:
-            lots[place] = _changed(lot, -given)
-            account.debt -= given
-            account.debts = pay(account.debts, given, lot.lot)
-    account.lots = tuple(lots)
+    for lot, given in take(state, account, account.debt):
+        account.debt -= given
+        pay(state, account, given, lot)
 
 
-def expire(account: Account, at: datetime) -> list[Share]:
+def expire(state: State, account: Account, at: datetime) -> list[Share]:
     """Forfeit what is left of every lot whose time is over (rule 63, A19); returns lots that held money."""
     forfeited: list[Share] = []
-    for lot in account.lots:
-        if lot.expires_at <= at and lot.remaining:
+    for lot in remove_expired(state, account, at):
+        if lot.remaining:
             account.balance -= lot.remaining
             account.revision += 1
             forfeited.append(Share(lot.lot, lot.remaining))
-    gone = frozenset([lot.lot for lot in account.lots if lot.expires_at <= at])
-    if gone:
-        account.lots = tuple([lot for lot in account.lots if lot.lot not in gone])
-        account.debts = forget(account.debts, gone)
+    forget(account, at)
     return forfeited
 
 
 def next_expiry(account: Account) -> datetime | None:
-    """When the oldest lot's time is over."""
-    return min((lot.expires_at for lot in account.lots), default=None)
-
-
-def _changed(lot: Lot, by: int) -> Lot:
-    return Lot(lot.lot, lot.remaining + by, lot.purchased_at, lot.expires_at)
-
-
-def _purchased_at(lot: Lot) -> datetime:
-    return lot.purchased_at
+    """When the time of the oldest lot that is at hand is over."""
+    return min([lot.expires_at for lot in account.lots], default=None)

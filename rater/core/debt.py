@@ -2,67 +2,93 @@
 
 All debt that a tenant ever incurred stands on one line of micro-units, oldest first, so that a call only has to
 know where its part begins (`owed_from`); a purchase pays what is unpaid from the front (A20).  A correction finds
-there who paid for the call, and gives it back to them (A12).
-Refuses to know lots and balances.
+there who paid for the call, and gives it back to them (A12).  The end of the line is in the account, what comes
+before it in pages.
+Refuses to know balances.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-import msgspec
+from rater.core.entities import Account, Debts, Lot, PageOfDebts, Part
+from rater.core.pages import replaced
+from rater.core.state import State
 
-
-class Part(msgspec.Struct, frozen=True):
-    """A part of the line, from `start` up to `end`; `lot` paid for it, None while nobody has."""
-
-    start: int
-    end: int
-    lot: str | None = None
+#: So many parts stay in the account when it holds more than twice as many.
+PARTS_HOT_MIN = 100
 
 
-class Debts(msgspec.Struct, frozen=True):
-    """The line: its length `incurred`, and its parts in order, but not those that were taken back or forgotten."""
-
-    incurred: int = 0
-    parts: tuple[Part, ...] = ()
-
-
-def owe(debts: Debts, amount: int) -> Debts:
+def owe(state: State, account: Account, amount: int) -> None:
     """More debt, at the end of the line."""
+    debts = account.debts
     end = debts.incurred + amount
-    return Debts(end, _joined((*debts.parts, Part(debts.incurred, end))))
+    _keep(state, account, end, _joined((*debts.parts, Part(debts.incurred, end))))
 
 
-def pay(debts: Debts, amount: int, lot: str) -> Debts:
+def pay(state: State, account: Account, amount: int, lot: Lot) -> None:
     """A lot pays what is unpaid, oldest first; it is not more than that."""
-    parts: list[Part] = []
-    for part in debts.parts:
+    while amount:
+        place = next((place for place, page in enumerate(account.debts.pages) if page.unpaid), None)
+        if place is None:
+            break
+        page = account.debts.pages[place]
+        given = min(amount, page.unpaid)
+        parts = _paid(state.page_of_debts(account.tenant, page.number), given, lot)
+        _replace_pages(state, account, place, place + 1, parts)
+        amount -= given
+    if amount:
+        _keep(state, account, account.debts.incurred, _paid(account.debts.parts, amount, lot))
+
+
+def take_back(state: State, account: Account, owed_from: int, amount: int) -> tuple[Part, ...]:
+    """Cut one call's part out of the line, and return it as far as it is known who paid or that nobody did."""
+    end = owed_from + amount
+    kept, taken = _cut(account.debts.parts, owed_from, end)
+    if taken:
+        _keep(state, account, account.debts.incurred, kept)
+    for place in reversed(range(len(account.debts.pages))):
+        page = account.debts.pages[place]
+        if page.start < end and owed_from < page.end:
+            kept, earlier = _cut(state.page_of_debts(account.tenant, page.number), owed_from, end)
+            if earlier:
+                _replace_pages(state, account, place, place + 1, kept)
+                taken = [*earlier, *taken]
+    return _joined(taken)
+
+
+def forget(account: Account, at: datetime) -> None:
+    """Drop what was paid by lots that have expired: they take nothing back."""
+    debts = account.debts
+    parts = tuple([part for part in debts.parts if part.until is None or part.until > at])
+    pages = tuple([page for page in debts.pages if page.until is None or page.until > at])
+    if (len(parts), len(pages)) != (len(debts.parts), len(debts.pages)):
+        account.debts = Debts(debts.incurred, parts, pages)
+
+
+def _paid(parts: Iterable[Part], amount: int, lot: Lot) -> tuple[Part, ...]:
+    paid: list[Part] = []
+    for part in parts:
         given = min(amount, part.end - part.start) if part.lot is None else 0
         amount -= given
-        parts.append(Part(part.start, part.start + given, lot))
-        parts.append(Part(part.start + given, part.end, part.lot))
+        paid.append(Part(part.start, part.start + given, lot.lot, lot.expires_at))
+        paid.append(Part(part.start + given, part.end, part.lot, part.until))
     assert amount == 0, amount
-    return Debts(debts.incurred, _joined(parts))
+    return _joined(paid)
 
 
-def take_back(debts: Debts, owed_from: int, amount: int) -> tuple[Debts, tuple[Part, ...]]:
-    """The line without one call's part of it, and that part as far as it is known who paid or that nobody did."""
-    end = owed_from + amount
+def _cut(parts: Iterable[Part], start: int, end: int) -> tuple[tuple[Part, ...], list[Part]]:
+    """The parts without what lies between start and end, and that."""
     kept: list[Part] = []
     taken: list[Part] = []
-    for part in debts.parts:
-        first, last = max(part.start, owed_from), min(part.end, end)
+    for part in parts:
+        first, last = max(part.start, start), min(part.end, end)
         if first >= last:
             kept.append(part)
             continue
-        taken.append(Part(first, last, part.lot))
-        kept.append(Part(part.start, first, part.lot))
-        kept.append(Part(last, part.end, part.lot))
-    return Debts(debts.incurred, _joined(kept)), tuple(taken)
-
-
-def forget(debts: Debts, lots: frozenset[str]) -> Debts:
-    """The line without what was paid by lots that are gone: they take nothing back."""
-    return Debts(debts.incurred, tuple(part for part in debts.parts if part.lot not in lots))
+        taken.append(Part(first, last, part.lot, part.until))
+        kept.append(Part(part.start, first, part.lot, part.until))
+        kept.append(Part(last, part.end, part.lot, part.until))
+    return _joined(kept), taken
 
 
 def _joined(parts: Iterable[Part]) -> tuple[Part, ...]:
@@ -73,7 +99,29 @@ def _joined(parts: Iterable[Part]) -> tuple[Part, ...]:
             continue
         before = joined[-1] if joined else None
         if before is not None and (before.end, before.lot) == (part.start, part.lot):
-            joined[-1] = Part(before.start, part.end, part.lot)
+            joined[-1] = Part(before.start, part.end, part.lot, part.until)
         else:
             joined.append(part)
     return tuple(joined)
+
+
+def _keep(state: State, account: Account, incurred: int, parts: tuple[Part, ...]) -> None:
+    """The end of the line as it is now; when it is long, its front goes into pages."""
+    if len(parts) <= 2 * PARTS_HOT_MIN:
+        account.debts = Debts(incurred, parts, account.debts.pages)
+        return
+    account.debts = Debts(incurred, parts[PARTS_HOT_MIN:], account.debts.pages)
+    pages = len(account.debts.pages)
+    _replace_pages(state, account, pages, pages, parts[:PARTS_HOT_MIN])
+
+
+def _replace_pages(state: State, account: Account, start: int, end: int, parts: Sequence[Part]) -> None:
+    def save(number: int, some: Sequence[Part]) -> PageOfDebts:
+        state.save_page_of_debts(account.tenant, number, tuple(some))
+        untils = [part.until for part in some if part.until is not None]
+        unpaid = sum([part.end - part.start for part in some if part.lot is None])
+        until = max(untils) if len(untils) == len(some) else None
+        return PageOfDebts(number, some[0].start, some[-1].end, unpaid, until)
+
+    debts = account.debts
+    account.debts = Debts(debts.incurred, debts.parts, replaced(debts.pages, start, end, parts, save))

@@ -9,8 +9,6 @@ from typing import TypeVar
 
 import msgspec
 
-from rater.core.debt import Debts
-
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -20,12 +18,80 @@ def twin(value: _Struct) -> _Struct:
 
 
 class Lot(msgspec.Struct, frozen=True):
-    """One purchase of credit, kept until it expires so that a refund can find it (rules 63, 64)."""
+    """One purchase of credit (rules 63, 64); `number` orders those of one time of purchase."""
 
     lot: str
     remaining: int
     purchased_at: datetime
     expires_at: datetime
+    number: int = 0
+
+
+class LotPage(msgspec.Struct, frozen=True):
+    """Lots with money that are not at hand, in order; see `lots`."""
+
+    lots: tuple[Lot, ...]
+
+
+class PageOfLots(msgspec.Struct, frozen=True, array_like=True):
+    """A LotPage as the account knows it: when its first lot was bought and that lot's number, how many, their sum."""
+
+    number: int
+    purchased_at: datetime
+    first: int
+    count: int
+    money: int
+
+
+class ShelvedLot(msgspec.Struct, frozen=True, array_like=True):
+    """Where a lot belongs that left the account, because it was used up or is not needed soon; see `lots`.
+
+    `shelved_at` is the account's clock when it left; kept for good, as the ids of commands are.
+    """
+
+    number: int
+    purchased_at: datetime
+    expires_at: datetime
+    shelved_at: datetime
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of the line of debts, from `start` up to `end`; `lot` paid for it, None while nobody has.
+
+    It is of use `until` the lot expires.
+    """
+
+    start: int
+    end: int
+    lot: str | None = None
+    until: datetime | None = None
+
+
+class DebtPage(msgspec.Struct, frozen=True):
+    """Parts of the line that are not at hand, in order; see `debt`."""
+
+    parts: tuple[Part, ...]
+
+
+class PageOfDebts(msgspec.Struct, frozen=True, array_like=True):
+    """A DebtPage as the account knows it: from where to where, how much of it is unpaid, and until when it is of use."""
+
+    number: int
+    start: int
+    end: int
+    unpaid: int
+    until: datetime | None
+
+
+class Debts(msgspec.Struct, frozen=True):
+    """The line: its length `incurred`, and its parts in order, but not those that were taken back or forgotten.
+
+    The pages come before the parts.
+    """
+
+    incurred: int = 0
+    parts: tuple[Part, ...] = ()
+    pages: tuple[PageOfDebts, ...] = ()
 
 
 class InFlight(msgspec.Struct, frozen=True):
@@ -67,7 +133,8 @@ class Sequences(msgspec.Struct):
 class Account(msgspec.Struct, kw_only=True):
     """A tenant: its money, its clock, its settings.
 
-    `balance` is sum(lots) - debt; debt is only there while every lot is empty (A20).
+    `balance` is sum(lots) - debt; debt is only there while every lot is empty (A20).  `lots` are the next to be
+    used and, last, the newest; those between are in `lot_pages`.  `lots_numbered` is the last number given to a lot.
     `wake_at` is the next instant at which passing time changes something; `licenses_revision` counts changes of
     who holds what.
     """
@@ -79,6 +146,8 @@ class Account(msgspec.Struct, kw_only=True):
     country: str | None = None
     credits: bool = False
     lots: tuple[Lot, ...] = ()
+    lot_pages: tuple[PageOfLots, ...] = ()
+    lots_numbered: int = 0
     debt: int = 0
     debts: Debts = Debts()
     balance: int = 0
@@ -91,7 +160,13 @@ class Account(msgspec.Struct, kw_only=True):
     restricted_users: bool = False
     #: When the next licence that helps a restricted user becomes effective.
     relief_at: datetime | None = None
+    #: The longest call that is rated without a person's word (A44); None: what the settings say.
+    call_duration_max_s: int | None = None
     service: str = "suspended"
+    #: Its own SIP domains (A39).
+    domains: tuple[str, ...] = ()
+    #: Every country in which it ever had a user, in alphabetical order (A36).
+    user_countries: tuple[str, ...] = ()
     sequences: Sequences = msgspec.field(default_factory=Sequences)
 
     def own_copy(self) -> "Account":
@@ -189,12 +264,15 @@ class LiveCall(msgspec.Struct, frozen=True, gc=False):
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     """A command or a dead letter that was taken: the same one again changes nothing.
 
-    `said` is what a command said, in short: "funds_added 70.5 USD", of other commands the kind alone; None for a
-    dead letter, and where a rater that did not remember it yet took the command.
+    `said` is what a command said, in short: "funds_added 70.5 USD", of other commands the kind alone; of the dead
+    letter of a held call, and of its acceptance, which call with which content (A44); None for another dead letter,
+    and where a rater that did not remember it yet took the command.
     """
 
     at: datetime
     said: str | None = None
 
 
-Entity = Account | User | Alias | Holders | PoolMonth | Restricted | LiveCall | Seen
+Entity = (
+    Account | User | Alias | Holders | PoolMonth | Restricted | LiveCall | Seen | LotPage | ShelvedLot | DebtPage
+)

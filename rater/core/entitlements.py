@@ -78,6 +78,9 @@ def store_user(state: State, tenant: str, before: User | None, after: User) -> N
         account = state.account(tenant)
         assert account is not None, tenant
         account.licenses_revision += 1
+        countries = {stretch.country for stretch in after.timeline if stretch.country is not None}
+        if not countries.issubset(account.user_countries):
+            account.user_countries = tuple(sorted(countries.union(account.user_countries)))
         families = _families(before) | _families(after)
         for family in sorted(families):
             holders = state.holders_to_change(tenant, family)

@@ -1,6 +1,6 @@
 """Sets of countries that rules speak of, and numbers that are never bundled minutes.
 
-Sources: rating-rules 6, 21, 22, 23, 27, 30, 67, 72, A14 and tables 3.3, 3.4.  Codes are ISO 3166-1 alpha-2.
+Sources: rating-rules 6, 21, 22, 27, 30, 67, 72, A49 and tables 3.3, 3.4.  Codes are ISO 3166-1 alpha-2.
 Refuses to know plans, prices and people.
 """
 
@@ -317,11 +317,26 @@ PREMIUM_OVERLAY: tuple[tuple[str, str], ...] = (
     ("1900", "unsupported"),
 )
 
+#: Territories that count as the country whose numbering plan they share (A49).
+_COUNTS_AS = {"AX": "FI", "SJ": "NO", "CX": "AU", "CC": "AU", "BL": "GP", "MF": "GP", "EH": "MA"}
+#: The same for the international list, Zone A and dial-out, but not for what is domestic (A49).
+_COUNTS_AS_ABROAD = dict.fromkeys(("JE", "GG", "IM"), "GB")
+
 #: The 2019-03 spreadsheet lists Canada as domestic for the United States already; the page only from here on.
 DOMESTIC_CANADA_FROM = date(2020, 5, 1)
 
 _UNITED_STATES = frozenset({"US", "PR"})
 _NORTH_AMERICA = frozenset({"US", "PR", "CA"})
+
+
+def counted_country(country: str | None) -> str | None:
+    """The country as which a territory counts in every rule (A49)."""
+    return _COUNTS_AS.get(country, country) if country else country
+
+
+def destination_country(country: str | None) -> str | None:
+    """The country as which a called one counts in rules 20, 27 and 28: the Channel Islands and Man are Britain."""
+    return _COUNTS_AS_ABROAD.get(country, country) if country else country
 
 
 def pool_country(country: str) -> str:
@@ -336,23 +351,8 @@ def pool_country_name(key: str) -> str:
 
 @lru_cache(maxsize=4096)
 def domestic_countries(country: str, on: date) -> frozenset[str]:
-    """The countries that are domestic for a user of this country (rule 21)."""
+    """The countries that are domestic for a user of this country (rule 21, A49)."""
+    country = _COUNTS_AS.get(country, country)
     if country in _UNITED_STATES:
         return _NORTH_AMERICA if on >= DOMESTIC_CANADA_FROM else _UNITED_STATES
     return _NORTH_AMERICA if country == "CA" else frozenset({country})
-
-
-#: Emergency numbers by the caller's country (A14).
-EMERGENCY_NUMBERS: dict[str, frozenset[str]] = (
-    dict.fromkeys(EUROPEAN_UNION | frozenset(["CH", "NO", "IS", "LI"]), frozenset({"112"}))
-    | dict.fromkeys(("US", "CA", "PR"), frozenset({"911", "933"}))
-    | {"GB": frozenset({"999", "112"})}
-)
-_ANY_EMERGENCY_NUMBER = frozenset(number for numbers in EMERGENCY_NUMBERS.values() for number in numbers)
-
-
-def is_emergency(called: str, country: str | None) -> bool:
-    """Whether a user of this country called for help; of an unknown country, any list counts (A14, rule 23)."""
-    if country is None:
-        return called in _ANY_EMERGENCY_NUMBER
-    return called in EMERGENCY_NUMBERS.get(country, frozenset())

@@ -18,6 +18,7 @@ IDENTIFIER_LENGTH_MAX = 128
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=IDENTIFIER_LENGTH_MAX)]
 Number = Annotated[str, Meta(max_length=64)]
+Domain = Annotated[str, Meta(min_length=1, max_length=253)]
 Text = Annotated[str, Meta(max_length=256)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Seconds = Annotated[int, Meta(ge=-(2**31), le=DURATION_S_MAX)]
@@ -90,6 +91,10 @@ class TenantConfigured(Command, frozen=True, kw_only=True, tag="tenant_configure
     audio_conferencing_licenses: Annotated[int, Meta(ge=0, le=10_000_000)] | None = None
     recharge: RechargeSettings | None = None
     payment_method: Literal["replaced"] | None = None
+    domains: (
+        Annotated[tuple[Domain, ...], Meta(max_length=1000, description="the tenant's own SIP domains")] | None
+    ) = None
+    call_duration_max_s: Annotated[int, Meta(ge=1, le=DURATION_S_MAX)] | None = None
 
 
 class UserConfigured(Command, frozen=True, kw_only=True, tag="user_configured", omit_defaults=True):
@@ -152,6 +157,13 @@ class PaymentFailed(Command, frozen=True, kw_only=True, tag="payment_failed", om
     reason: Text = "declined"
 
 
+class CallAccepted(Command, frozen=True, kw_only=True, tag="call_accepted", omit_defaults=True):
+    """A person lets a held record through (A44): `letter` is the id of its dead letter, `by` who decided."""
+
+    letter: Identifier
+    by: Text | None = None
+
+
 class Tick(Command, frozen=True, kw_only=True, tag="tick", omit_defaults=True):
     """Time has passed for this tenant: expiry, month starts and retries up to `at` are due."""
 
@@ -171,6 +183,7 @@ AnyCommand = (
     | FundsAdded
     | PaymentSucceeded
     | PaymentFailed
+    | CallAccepted
     | Tick
     | DeckActivated
 )

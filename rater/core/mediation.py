@@ -12,11 +12,11 @@ import msgspec
 
 from rater.core.classify import INBOUND, OUTBOUND
 from rater.core.entities import twin
-from rater.core.geography import is_emergency
 from rater.core.identity import name_key, normal_usage_id
 from rater.core.inputs import CallRecord
 from rater.core.instants import MonthIndex, as_utc, month_index
-from rater.core.numbers import is_address, is_e164, is_withheld
+from rater.core.numbering import calls_for_help
+from rater.core.numbers import dialled, domain_of, is_address, is_e164, is_withheld, normal_number
 from rater.core.reasons import CallType, Reason
 
 #: Switches round start, end and duration apart; more than this is not rounding.
@@ -41,18 +41,23 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     """A record with what follows from it alone, worked out once.
 
     `cdr` is the record in its normal form (A39 to A42), but for the user's spelling, which may be the one to show;
-    `given` the record as it was read, where that is another.
+    `given` the record as it was read, or would have been before A42, where that is another.
     `id` names this version of the call, `content` what it says, `at` is when it reached the rater (without
-    `received_at`: when the call ended), `month` that of its start (A4).  `impossible` and `unreadable` are the
-    refusals it asks for, if any.
+    `received_at`: when the call ended), `month` that of its start (A4).  `arrival` is the earlier of `received_at`
+    and the stamp, None where there is neither; `late_at` decides whether it is late, `latest` is the latest instant
+    that it names (A43).  `called_domain` is that of an address which was called instead of a number (A39).
+    `impossible` and `unreadable` are the refusals it asks for, if any.
     """
 
     cdr: CallRecord
     id: str
     content: str
     at: datetime
+    arrival: datetime | None
+    late_at: datetime
+    latest: datetime
     month: MonthIndex
-    internal: bool
+    called_domain: str | None
     impossible: Refusal | None
     unreadable: Refusal | None
     given: CallRecord | None = None
@@ -91,25 +96,72 @@ def _instants(cdr: CallRecord) -> dict[str, datetime | None]:
     return {"answered_at": cdr.answered_at, "ended_at": cdr.ended_at, "received_at": cdr.received_at}
 
 
-def mediate(cdr: CallRecord, canonical: bytes) -> Mediated:
-    """What follows from a record alone; `canonical` is its canonical JSON, times in UTC."""
+def mediate(
+    cdr: CallRecord,
+    canonical: bytes,
+    arrived_at: datetime | None = None,
+    *,
+    arrival_given: bool = False,
+    formerly: CallRecord | None = None,
+) -> Mediated:
+    """What follows from a record alone; `canonical` is its canonical JSON, times in UTC.
+
+    `arrived_at` is the stamp of whoever received it; `arrival_given` says that it may decide what is late (A43).
+    `formerly` is the record as it was read before A42, where that is another: its content compares, too.
+    """
     given = cdr
+    calling, called = cdr.calling and normal_number(cdr.calling), cdr.called and normal_number(cdr.called)
+    if calling != cdr.calling or called != cdr.called:
+        cdr = msgspec.structs.replace(cdr, calling=calling, called=called)
+        canonical = _encode(cdr)
     usage_id, user = normal_usage_id(cdr.usage_id), _name(cdr.user)
     if usage_id != cdr.usage_id or user != cdr.user:
         cdr = _with(cdr, usage_id, cdr.user.strip() if cdr.user and user else None)
-        canonical = _encode(_with(cdr, usage_id, user))
+        canonical = _encode(cdr if user == cdr.user else _with(cdr, usage_id, user))
     hung_up_at = cdr.answered_at + _seconds(cdr.duration_s)
+    received_at, ended_at = cdr.received_at, cdr.ended_at
+    arrival = _earlier(received_at, arrived_at)
+    latest = max(hung_up_at, received_at or hung_up_at, ended_at or hung_up_at, cdr.answered_at)
     return Mediated(
         cdr,
         call_id(cdr),
         content_hash(canonical),
-        cdr.received_at or hung_up_at,
+        received_at or hung_up_at,
+        arrival,
+        hung_up_at if arrival is None or (received_at is None and not arrival_given) else arrival,
+        latest,
         month_index(cdr.answered_at),
-        _internal(cdr),
+        _called_domain(cdr),
         _impossible(cdr, hung_up_at),
         _unreadable(cdr),
-        None if cdr is given else given,
+        formerly or (None if cdr is given else given),
     )
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(one, other) if one is not None and other is not None else one or other
+
+
+def ahead_of_arrival(field: str, instant: datetime, arrival: datetime | None, hours: int) -> Refusal | None:
+    """Why an instant cannot be: it lies further ahead of the arrival than clocks differ (A43); None if it can."""
+    if arrival is None or instant <= arrival + timedelta(hours=hours):
+        return None
+    message = (
+        f"expected a time at most {hours} hours (clock_ahead_max_h) after the arrival at {arrival.isoformat()},"
+        f" got {instant.isoformat()}; correct the clock that wrote it"
+    )
+    return Refusal(Reason.IMPOSSIBLE_TIME, field, message)
+
+
+def clock_ahead(call: Mediated, hours: int) -> Refusal | None:
+    """The first instant of a record that lies too far ahead of its arrival (A43), or None."""
+    arrival, cdr = call.arrival, call.cdr
+    if arrival is None or call.latest <= arrival:
+        return None
+    for field, instant in _instants(cdr).items():
+        if instant is not None and (wrong := ahead_of_arrival(field, instant, arrival, hours)) is not None:
+            return wrong
+    return ahead_of_arrival("duration_s", call.latest, arrival, hours)
 
 
 def _name(user: str | None) -> str | None:
@@ -147,8 +199,11 @@ def content_hash(canonical: bytes) -> str:
     return blake2b(canonical[: canonical.rfind(b',"received_at":"')], digest_size=8).hexdigest()
 
 
-def refusal(call: Mediated, currency: str, emergency: bool) -> Refusal | None:
-    """The first reason for which this record cannot be rated, or None; for help any number may be dialled."""
+def refusal(call: Mediated, currency: str, domains: tuple[str, ...], emergency: bool) -> Refusal | None:
+    """The first reason for which this record cannot be rated, or None; for help any number may be dialled.
+
+    `domains` are the tenant's own: an address elsewhere is no number (A39).
+    """
     if call.impossible is not None:
         return call.impossible
     given = call.cdr.currency
@@ -156,23 +211,38 @@ def refusal(call: Mediated, currency: str, emergency: bool) -> Refusal | None:
         return Refusal(
             Reason.CURRENCY_MISMATCH, "currency", f"expected the tenant's currency {currency}, got {given}"
         )
-    return None if emergency else call.unreadable
+    return None if emergency else call.unreadable or _elsewhere(call, domains)
 
 
-def emergency_call(cdr: CallRecord, country: str | None) -> bool:
-    """Whether this is an emergency call: what the record says, else the list of the user's country (A14)."""
+def emergency_call(cdr: CallRecord, countries: tuple[str, ...], added: tuple[str, ...]) -> bool:
+    """Whether this is an emergency call: what the record says, else the lists of the countries (A14, A38)."""
     if cdr.emergency is not None:
         return cdr.emergency
-    called = cdr.called
-    if called is None or called[:1] == "+" or cdr.type not in OUTBOUND:
+    if cdr.called is None or cdr.type not in OUTBOUND:
         return False
-    return is_emergency(called, country)
+    return calls_for_help(dialled(cdr.called), countries, added)
 
 
-def _internal(cdr: CallRecord) -> bool:
-    """Whether the call stayed within the service (rule 15)."""
+def is_internal(call: Mediated, domains: tuple[str, ...]) -> bool:
+    """Whether the call stayed within the service: by its type, or to one of the tenant's domains (rule 15, A39)."""
+    return call.cdr.type is CallType.INTERNAL or (call.called_domain is not None and call.called_domain in domains)
+
+
+def _called_domain(cdr: CallRecord) -> str | None:
+    """The domain of an address that an outbound call went to; empty for digits alone: they are no address (A39)."""
     called = cdr.called
-    return cdr.type is CallType.INTERNAL or (called is not None and called[:1] != "+" and is_address(called))
+    if called is None or called[:1] == "+" or cdr.type not in OUTBOUND or not is_address(called):
+        return None
+    return "" if dialled(called) is not None else domain_of(called)
+
+
+def _elsewhere(call: Mediated, domains: tuple[str, ...]) -> Refusal | None:
+    """An address that an outbound call went to, and that is in none of the tenant's domains."""
+    if call.called_domain is None or is_internal(call, domains):
+        return None
+    expected = f"an address in {' or '.join(domains)}" if domains else "an address in a domain of the tenant's"
+    message = f"expected an E.164 number such as +14255550100, or {expected}, got {call.cdr.called!r}"
+    return Refusal(Reason.NOT_E164, "called", message)
 
 
 def _impossible(cdr: CallRecord, hung_up_at: datetime) -> Refusal | None:

@@ -30,7 +30,7 @@ def advance(step: Step, at: datetime) -> None:
     if at < account.wake_at:
         return
     before = account.balance
-    for share in expire(account, at):
+    for share in expire(step.state, account, at):
         step.tell(EventKind.FUNDS_EXPIRED, lot=share.lot, amount=format_micros(share.amount))
         step.debit(DebitKind.EXPIRY, digest(account.tenant, "expiry", share.lot), share.amount, [share])
     if account.restricted_users and month_index(at) > month_index(clock):

@@ -8,7 +8,7 @@ from datetime import date
 
 import msgspec
 
-from rater.core.geography import ZONE_A, domestic_countries
+from rater.core.geography import ZONE_A, destination_country, domestic_countries
 from rater.core.reasons import ClosedList
 
 
@@ -70,7 +70,7 @@ def policy_allows(
     if scope in ("any", "international"):
         return True
     if scope == "zone_a":
-        return called_country in ZONE_A
+        return destination_country(called_country) in ZONE_A
     return (
         scope == "domestic" and user_country is not None and called_country in domestic_countries(user_country, on)
     )

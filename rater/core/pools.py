@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec import UNSET
 
 from rater.core.catalogue import DIAL_OUT_BASIS_PURCHASED_FROM, Plan, allowance, dial_out_minutes, sku
 from rater.core.entities import Account, PoolMonth
@@ -214,7 +215,7 @@ def take(
             staged.used = used = before + taken
             minutes -= taken
             capability = capability or pool.capability
-            segments.append(Segment(Pocket.POOL, taken, "0", pool.name, before, used, seen))
+            segments.append(Segment(Pocket.POOL, taken, UNSET, pool.name, before, used, seen))
         if used and used * 100 >= seen * settings.pool_warning_percent:
             news.extend(_news(state, account, settings, pool, at, staged))
         if not minutes:

@@ -12,8 +12,9 @@ from rater.core.classify import OUTBOUND, Draws, Route, classify
 from rater.core.entities import Account, Stretch, User
 from rater.core.inputs import CallRecord
 from rater.core.instants import MonthIndex
-from rater.core.mediation import Mediated
+from rater.core.mediation import Mediated, is_internal
 from rater.core.money import ceil_div, format_amount
+from rater.core.numbering import country_of
 from rater.core.outputs import Segment
 from rater.core.policies import policy_allows
 from rater.core.pools import available, take
@@ -43,6 +44,8 @@ class Priced(msgspec.Struct, frozen=True, gc=False):
     unfunded: int | None = None
     fee: int = 0
     overflow_s: int | None = None
+    #: The called country, as the rules went by (A49); of a call priced by its origin, the origin's.
+    country: str | None = None
 
 
 class Case(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +57,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     minutes: int
     seconds: int
     anomalies: tuple[Anomaly, ...]
+    country: str | None
 
 
 def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool) -> Priced:
@@ -70,16 +74,18 @@ def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, eme
         return Priced("73 not connected", 0, ())
     if emergency:
         return Priced(EMERGENCY_RULE, minutes, (Segment(Pocket.FREE, minutes),))
-    if call.internal:
+    if is_internal(call, step.account.domains):
         return Priced("15 internal", minutes, (Segment(Pocket.FREE, minutes),))
     tariff = _tariff(step, cdr.answered_at)
     rate = None
     if tariff is not None and cdr.called is not None and cdr.type in OUTBOUND:
         rate = tariff.to(cdr.called, cdr.answered_at, cdr.destination)
-    route = _route(step, cdr, held, rate, call.month)
+    country = country_of(cdr.called, rate.country) if rate is not None else None
+    route = _route(step, cdr, held, rate, country, call.month)
     if tariff is not None and rate is None and route.draws is Draws.CREDITS_OPEN:
         rate = _inbound_rate(tariff, cdr, route)
-    case = Case(cdr, route, rate, minutes, seconds, _anomalies(cdr, user, held, route, rate))
+        country = rate.country if rate is not None else None
+    case = Case(cdr, route, rate, minutes, seconds, _anomalies(cdr, user, held, route, country), country)
     match route.draws:
         case Draws.INCLUDED:
             return _priced(case, (Segment(Pocket.INCLUDED, minutes),), route.capability)
@@ -150,6 +156,7 @@ def _priced(
         unfunded,
         fee,
         overflow_s,
+        case.country,
     )
 
 
@@ -211,9 +218,11 @@ def _inbound_rate(tariff: Tariff, cdr: CallRecord, route: Route) -> Rate | None:
     return tariff.to(cdr.called, cdr.answered_at) if cdr.called else None
 
 
-def _route(step: Step, cdr: CallRecord, held: Stretch, rate: Rate | None, month: MonthIndex) -> Route:
+def _route(
+    step: Step, cdr: CallRecord, held: Stretch, rate: Rate | None, country: str | None, month: MonthIndex
+) -> Route:
     """The decision table's answer; asked once a month for each kind of call by each kind of user."""
-    country, kind = (rate.country, rate.type) if rate is not None else (None, "none")
+    kind = rate.type if rate is not None else "none"
     own_user = cdr.user if held.own_plan and cdr.user else ""
     fallback = step.rules.settings.conf_fallback_to_calling_plan
     key = (held.profile, cdr.type, cdr.number_type, country, kind, month, own_user, fallback)
@@ -228,7 +237,7 @@ def _route(step: Step, cdr: CallRecord, held: Stretch, rate: Rate | None, month:
 
 
 def _anomalies(
-    cdr: CallRecord, user: User | None, held: Stretch, route: Route, rate: Rate | None
+    cdr: CallRecord, user: User | None, held: Stretch, route: Route, called_country: str | None
 ) -> tuple[Anomaly, ...]:
     """What a person should look at; it never changes the price (rules 24, 43b)."""
     found = route.anomalies
@@ -236,7 +245,6 @@ def _anomalies(
         return found if cdr.user is None else (*found, Anomaly.UNKNOWN_USER)
     if user.outbound_policy is not None and cdr.type in OUTBOUND:
         country, conference = held.country, cdr.type is CallType.CONF_OUT
-        called_country = rate.country if rate else None
         if not policy_allows(user.outbound_policy, conference, called_country, country, cdr.answered_at.date()):
             found = (*found, Anomaly.POLICY)
     if not user.toll_free_dial_in and cdr.type is CallType.CONF_IN and cdr.number_type is NumberType.TOLL_FREE:

@@ -32,6 +32,11 @@ def payer(step: Step, cdr: CallRecord) -> tuple[User | None, Stretch]:
     return user, stretch_at(user, cdr.answered_at) if user else _NOBODY
 
 
+def countries_of_help(account: Account, country: str | None) -> tuple[str, ...]:
+    """Whose emergency numbers count: the user's country's, else those of all in which there are users (A36)."""
+    return account.user_countries if country is None else (country,)
+
+
 def named(call: Mediated, user: User | None) -> Mediated:
     """The call with the user's name as it is shown: by its first spelling (A40)."""
     if user is None or user.user == call.cdr.user:
@@ -51,7 +56,7 @@ def rate_call(
     account, cdr = step.account, call.cdr
     month = call.month
     priced = price_call(step, call, user, held, emergency)
-    lots = debit(account, priced.charge) if priced.charge else []
+    lots = debit(step.state, account, priced.charge) if priced.charge else []
     _emit_rated_call(step, call, held, priced, lots, replaces)
     if lots:
         step.debit(
@@ -120,7 +125,7 @@ def _emit_rated_call(
             _with_lots(priced.segments, lots) if lots else priced.segments,
             format_amount(priced.unfunded or 0),
             format_amount(priced.fee),
-            call.at >= month_closes_at(call.month, step.rules.settings.grace_hours),
+            call.late_at >= month_closes_at(call.month, step.rules.settings.grace_hours),
             priced.capability,
             cdr.user,
             cdr.calling,
@@ -128,7 +133,7 @@ def _emit_rated_call(
             cdr.number_type,
             priced.context,  # type: ignore[arg-type]  # one of the two sides
             held.country or cdr.user_country,
-            rate.country if rate is not None else None,
+            priced.country,
             rate.destination if rate is not None else cdr.destination,
             rate.deck if rate is not None else None,
             rate.prefix if rate is not None else None,

@@ -95,6 +95,7 @@ class EventKind(ClosedList):
     LICENSE_REMOVED = "license.removed"
     FUNDS_ADDED = "funds.added"
     DECK_ACTIVATED = "deck.activated"
+    CALL_ACCEPTED = "call.accepted"  # a person let a held record through; it is rated when it comes again
     FUNDS_EXPIRING = "funds.expiring"  # told by the agents, from balances; no step tells it
 
 
@@ -112,7 +113,13 @@ class Reason(ClosedList):
     NOT_E164 = "not_e164"  # a number that is not +, country code and digits
     CURRENCY_MISMATCH = "currency_mismatch"  # the tenant's ledger is in another currency
     NO_USER = "no_user"  # a call of this type needs the user who pays for it
-    IMPOSSIBLE_TIME = "impossible_time"  # a year before there were such calls, or centuries ahead
+    IMPOSSIBLE_TIME = (
+        "impossible_time"  # a year without such calls, or further ahead of the arrival than clocks differ
+    )
+    IMPLAUSIBLE_DURATION = (
+        "implausible_duration"  # longer than calls of this tenant last; held until a person accepts it
+    )
+    UNKNOWN_LETTER = "unknown_letter"  # no held record has this dead letter
     TIME_WITHOUT_ZONE = "time_without_zone"  # a local time says nothing about which month it belongs to
     BAD_AMOUNT = "bad_amount"  # negative, zero, too large, or more than six decimals
     NOT_CONFIGURED = "not_configured"  # the tenant's first command must say its currency

@@ -20,6 +20,8 @@ class RatingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     conf_fallback_to_calling_plan: bool = False
     #: A9: what the dial-out pool counts; `by_date` is assigned before 2020-10-22, purchased from then.
     dial_out_basis: Literal["by_date", "assigned", "purchased"] = "by_date"
+    #: A38: national emergency numbers that the numbering plan lacks, each as "CC:number", such as "IT:1530".
+    emergency_numbers: tuple[str, ...] = ()
     #: A12: a month stays open this long; a record received later is marked late.
     grace_hours: int = 72
     #: Rule 56: a pool's warning is told at this share of its total.
@@ -30,5 +32,9 @@ class RatingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     recharges_per_day_max: int = 20
     #: The same in any 30 days.
     recharges_per_month_max: int = 200
+    #: A43: a time further ahead of a record's arrival than this is a clock that runs ahead.
+    clock_ahead_max_h: int = 36
+    #: A44: a longer call is held until a person accepts it; none is authorised for longer.  A tenant may say more.
+    call_duration_max_s: int = 43_200
     #: A8: hours to wait after each failed recharge in a row; then it is switched off.
     recharge_retry_hours: tuple[int, ...] = (1, 6, 24)

@@ -10,7 +10,23 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from rater.core.entities import Account, Alias, Entity, Holders, LiveCall, PoolMonth, Restricted, Seen, User, twin
+from rater.core.entities import (
+    Account,
+    Alias,
+    DebtPage,
+    Entity,
+    Holders,
+    LiveCall,
+    Lot,
+    LotPage,
+    Part,
+    PoolMonth,
+    Restricted,
+    Seen,
+    ShelvedLot,
+    User,
+    twin,
+)
 from rater.core.identity import name_key, normal_object_id
 from rater.core.inputs import CallRecord, Source
 
@@ -24,6 +40,9 @@ KINDS: dict[str, type[Entity]] = {
     "restricted": Restricted,
     "call": LiveCall,
     "seen": Seen,
+    "lot": ShelvedLot,
+    "lots": LotPage,
+    "debts": DebtPage,
 }
 
 #: (tenant, name within the tenant); the name is empty for what a tenant has only one of.
@@ -38,7 +57,10 @@ class Committed(Protocol):
         """The committed entity, or None.  The caller does not change what it gets."""
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
-        """A batch is about to rate these calls, and no others: what they need may be fetched at once."""
+        """A batch is about to rate these calls, and no others: what they need may be fetched at once.
+
+        They are as they were read: their live versions may be kept under the id in any of two spellings (A51).
+        """
 
 
 class State:
@@ -51,10 +73,13 @@ class State:
         "asked_for_payment",
         "balances_due",
         "calls",
+        "debt_pages",
         "holders",
+        "lot_pages",
         "pools",
         "restricted",
         "seen_now",
+        "shelved_lots",
         "users",
     )
 
@@ -68,6 +93,9 @@ class State:
         self.restricted: dict[Key, Restricted] = {}
         self.calls: dict[Key, LiveCall] = {}
         self.seen_now: dict[Key, Seen] = {}
+        self.shelved_lots: dict[Key, ShelvedLot] = {}
+        self.lot_pages: dict[Key, LotPage] = {}
+        self.debt_pages: dict[Key, DebtPage] = {}
         #: Whether this batch asked for a payment.
         self.asked_for_payment = False
         #: Tenants whose balance this batch touched, with the input that did so last.
@@ -156,6 +184,50 @@ class State:
         """Whether a command or a dead letter of this name was taken before."""
         return self.seen_now.get(key) or self._committed.load("seen", key)  # type: ignore[return-value]  # kind decides the type
 
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """See Committed: an overlay may lie over another."""
+        staged = self.changes()[kind].get(key)
+        return staged if staged is not None else self._committed.load(kind, key)
+
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
+        """See Committed; the overlay under this one was prepared."""
+
+    def absorb(self, other: "State") -> None:
+        """Take over every change of an overlay that lies over this one."""
+        own = self.changes()
+        for kind, changed in other.changes().items():
+            own[kind].update(changed)  # type: ignore[attr-defined]  # the dictionaries of this overlay
+        self.accounts.update(other.accounts)
+        self.balances_due.update(other.balances_due)
+        self.asked_for_payment |= other.asked_for_payment
+
+    def shelved_lot(self, tenant: str, lot: str) -> ShelvedLot | None:
+        """Where a lot belongs that is not at hand; None for one that always was, or that never was."""
+        key = (tenant, lot)
+        return self.shelved_lots.get(key) or self._committed.load("lot", key)  # type: ignore[return-value]  # kind decides the type
+
+    def page_of_lots(self, tenant: str, number: int) -> tuple[Lot, ...]:
+        """The lots of a page that the account names."""
+        key = (tenant, str(number))
+        page = self.lot_pages.get(key) or self._committed.load("lots", key)
+        assert isinstance(page, LotPage), key
+        return page.lots
+
+    def save_page_of_lots(self, tenant: str, number: int, lots: tuple[Lot, ...]) -> None:
+        """The lots of a page from now on."""
+        self.lot_pages[(tenant, str(number))] = LotPage(lots)
+
+    def page_of_debts(self, tenant: str, number: int) -> tuple[Part, ...]:
+        """The parts of a page that the account names."""
+        key = (tenant, str(number))
+        page = self.debt_pages.get(key) or self._committed.load("debts", key)
+        assert isinstance(page, DebtPage), key
+        return page.parts
+
+    def save_page_of_debts(self, tenant: str, number: int, parts: tuple[Part, ...]) -> None:
+        """The parts of a page from now on."""
+        self.debt_pages[(tenant, str(number))] = DebtPage(parts)
+
     def changes(self) -> dict[str, Mapping[Key, Entity]]:
         """Every entity that this batch may have changed, by kind: what a shell writes in its commit."""
         return {
@@ -167,6 +239,9 @@ class State:
             "restricted": self.restricted,
             "call": self.calls,
             "seen": self.seen_now,
+            "lot": self.shelved_lots,
+            "lots": self.lot_pages,
+            "debts": self.debt_pages,
         }
 
 

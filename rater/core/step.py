@@ -67,6 +67,20 @@ class Step:
         self.outputs: list[Output] = []
         self._news: list[tuple[EventKind, dict[str, object]]] = []
 
+    def attempt(self) -> "Step":
+        """The same step on an overlay of its own: `adopt` it, or drop it and nothing happened."""
+        state = State(self.state)
+        account = state.account(self.account.tenant)
+        assert account is not None, self.account.tenant
+        return Step(state, self.rules, account, self.source, self.at)
+
+    def adopt(self, attempt: "Step") -> None:
+        """Make what an attempt did this step's own."""
+        self.state.absorb(attempt.state)
+        self.account = attempt.account
+        self.outputs.extend(attempt.outputs)
+        self._news.extend(attempt._news)
+
     def tell(self, kind: EventKind, **facts: object) -> None:
         """Remember an event; events are emitted, in their order, when the step is finished."""
         self._news.append((kind, facts))

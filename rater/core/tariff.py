@@ -16,7 +16,7 @@ from rater.core.country_names import country_of_name
 from rater.core.geography import PREMIUM_OVERLAY
 from rater.core.inputs import RateDeck, RateRow
 from rater.core.money import format_micros, half_up, parse_micros
-from rater.core.numbers import digits_of
+from rater.core.numbers import digits_of, is_e164
 
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -108,8 +108,8 @@ class Tariff:
         return _unpriced(self.version, prefix, kind, found)
 
     def from_toll_free(self, calling: str | None, at: datetime) -> Rate | None:
-        """The rate of a toll-free call by where it came from (rule 42); a withheld number gets the `*` row."""
-        found = self.toll_free.longest(digits_of(calling), at) if calling else None
+        """The rate of a toll-free call by where it came from (rule 42); without a number, the `*` row."""
+        found = self.toll_free.longest(digits_of(calling), at) if calling and is_e164(calling) else None
         return found or self.toll_free.exact("*", at)
 
 

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from rater.contracts.dead_letters import SETTLED, DlqAudit, Letter, LetterAction, audit_of, raw_bytes, with_history
+from rater.contracts.dead_letters import (
+    SETTLED,
+    DlqAudit,
+    Letter,
+    LetterAction,
+    acceptances,
+    audit_of,
+    raw_bytes,
+    with_history,
+)
 from rater.core.inputs import Source
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import Outcome
@@ -35,12 +44,17 @@ class StoreLetters:
         finally:
             reader.close()
 
-    def replay(self, letters: Sequence[Letter], by: str, at: datetime) -> list[DlqAudit]:
+    def replay(self, letters: Sequence[Letter], by: str, at: datetime, *, accept: bool = False) -> list[DlqAudit]:
         """See LetterBox."""
         store = Store(self._path)
         try:
-            records = ((letter.letter.id, _record(number, letter.letter)) for number, letter in enumerate(letters))
-            outcomes = self._rater_of(store).replay(records)
+            rater = self._rater_of(store)
+            for command in acceptances(letters, by, at) if accept else ():
+                rater.tell(command)
+            records = (
+                (letter.letter.id, _record(number, letter.letter, at)) for number, letter in enumerate(letters)
+            )
+            outcomes = rater.replay(records)
             audits = [
                 audit_of(letter, LetterAction.REPLAYED, by, at, accepted=outcomes[letter.letter.id] in _ACCEPTED)
                 for letter in letters
@@ -69,8 +83,9 @@ def _letters_of(reader: Reader) -> list[Letter]:
     return [letter for letter in letters if letter.letter.id not in accepted or letter.state in SETTLED]
 
 
-def _record(number: int, letter: RejectedCdr) -> Record:
+def _record(number: int, letter: RejectedCdr, at: datetime) -> Record:
+    """The record of a letter; it arrives when it is replayed: clocks that run ahead stay rejected (A43)."""
     raw = raw_bytes(letter)
     envelope = Envelope(letter.format, letter.claimed_tenant or letter.tenant, letter.header)
     kind, decode = reader_of(envelope)
-    return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope)
+    return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope, at)

@@ -114,9 +114,9 @@ class EmbeddedRater:
         ticks = [Tick(tenant=tenant, id=f"tick-{at.isoformat()}", at=at) for tenant in self.store.tenants()]
         self._batches(_records_of(ticks, "clock"))
 
-    def tell(self, command: AnyCommand) -> tuple[Outcome, RejectedCdr | None]:
-        """Apply one command; what became of it, and why it was refused if it was for the first time."""
-        batch = self._rate(_records_of([command], "people"))
+    def tell(self, command: AnyCommand, arrived_at: datetime | None = None) -> tuple[Outcome, RejectedCdr | None]:
+        """Apply one command that arrived then; its outcome, and why it was rejected if that is new."""
+        batch = self._rate(_records_of([command], "people", arrived_at))
         self._commit(batch, {})
         refused = next((output for output in batch.outputs if isinstance(output, RejectedCdr)), None)
         return batch.outcomes[0], refused
@@ -251,6 +251,7 @@ class EmbeddedRater:
         return [request for request in requests if request.id in waiting]
 
 
-def _records_of(commands: Iterable[AnyCommand], topic: str) -> Iterator[Record]:
+def _records_of(commands: Iterable[AnyCommand], topic: str, arrived_at: datetime | None = None) -> Iterator[Record]:
     for number, command in enumerate(commands):
-        yield Record("command", Source(topic, 0, number), encode_input(command), command)
+        source = Source(topic, 0, number)
+        yield Record("command", source, encode_input(command), command, arrived_at=arrived_at)

@@ -11,14 +11,22 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from rater.contracts.codec import claimed_tenant
+from rater.contracts.codec import claimed_tenant, encode_input
 from rater.contracts.commits import Commit, part_of
-from rater.contracts.dead_letters import DlqAudit, Letter, LetterAction, audit_of, raw_bytes, with_history
+from rater.contracts.dead_letters import (
+    DlqAudit,
+    Letter,
+    LetterAction,
+    acceptances,
+    audit_of,
+    raw_bytes,
+    with_history,
+)
 from rater.core.inputs import Source
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import Outcome
@@ -70,9 +78,9 @@ class KafkaLetters:
         """See LetterBox."""
         return self._talk(_letters_of(self._settings))
 
-    def replay(self, letters: Sequence[Letter], by: str, at: datetime) -> list[DlqAudit]:
+    def replay(self, letters: Sequence[Letter], by: str, at: datetime, *, accept: bool = False) -> list[DlqAudit]:
         """See LetterBox."""
-        return self._talk(_replay(self._settings, letters, by, at, self._wait_s))
+        return self._talk(_replay(self._settings, letters, by, at, self._wait_s, accept=accept))
 
     def drop(self, letters: Sequence[Letter], by: str, at: datetime, note: str) -> list[DlqAudit]:
         """See LetterBox."""
@@ -110,11 +118,18 @@ async def _note(settings: KafkaSettings, audits: Sequence[DlqAudit]) -> None:
 
 
 async def _replay(
-    settings: KafkaSettings, letters: Sequence[Letter], by: str, at: datetime, wait_s: float
+    settings: KafkaSettings, letters: Sequence[Letter], by: str, at: datetime, wait_s: float, *, accept: bool
 ) -> list[DlqAudit]:
-    """Publish first, note afterwards: what is interrupted between the two is replayed again, as a duplicate."""
+    """Publish first, note afterwards: what is interrupted between the two is replayed again, as a duplicate.
+
+    A held record is published once its acceptance was committed, so that it cannot come before it.
+    """
+    if accept and (commands := acceptances(letters, by, at)):
+        before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS.values())}
+        given = [_Given("commands", command.tenant, encode_input(command)) for command in commands]
+        await _Followed(settings, before, await _publish(settings, given)).outcomes(wait_s)
     before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS.values())}
-    places = await _publish(settings, [letter.letter for letter in letters])
+    places = await _publish(settings, [_given(letter.letter) for letter in letters])
     accepted = await _Followed(settings, before, places).outcomes(wait_s)
     audits = [
         audit_of(letter, LetterAction.REPLAYED, by, at, accepted=accepted.get(place))
@@ -124,11 +139,23 @@ async def _replay(
     return audits
 
 
-async def _publish(settings: KafkaSettings, letters: Sequence[RejectedCdr]) -> list[Source]:
-    """Publish the bytes of letters again; where each of them is now."""
-    counts = {
-        topic: await partitions_of(settings, topic, WRITE) for topic in {letter.source.topic for letter in letters}
-    }
+class _Given(NamedTuple):
+    """A record to publish: where, whose, and its bytes."""
+
+    topic: str
+    owner: str
+    raw: bytes
+
+
+def _given(letter: RejectedCdr) -> _Given:
+    """The bytes of a letter, for the topic that they came from."""
+    raw = raw_bytes(letter)
+    return _Given(letter.source.topic, claimed_tenant(raw) or letter.claimed_tenant or letter.tenant, raw)
+
+
+async def _publish(settings: KafkaSettings, given: Sequence[_Given]) -> list[Source]:
+    """Publish records; where each of them is now."""
+    counts = {topic: await partitions_of(settings, topic, WRITE) for topic in {record.topic for record in given}}
     producer = AIOKafkaProducer(
         **connection(settings),
         enable_idempotence=True,
@@ -137,9 +164,7 @@ async def _publish(settings: KafkaSettings, letters: Sequence[RejectedCdr]) -> l
     )
     sent = []
     async with reachable(settings, producer, WRITE):
-        for letter in letters:
-            raw, topic = raw_bytes(letter), letter.source.topic
-            owner = claimed_tenant(raw) or letter.claimed_tenant or letter.tenant
+        for topic, owner, raw in given:
             partition = partition_of(owner, counts[topic])
             stored = await producer.send(settings.topic(topic), raw, key=owner.encode(), partition=partition)
             sent.append((topic, stored))

@@ -15,7 +15,7 @@ Writes = Mapping[str, Sequence[tuple[bytes, bytes | None]]]
 class Consumed(msgspec.Struct, frozen=True, gc=False):
     """A record as it was read; `topic` is its name without the deployment's prefix.
 
-    `published_ms` is when it was published, in Unix milliseconds: for who asks how late we are, never for rules.
+    `published_ms` is the stamp of the topic, in Unix milliseconds: when the broker stored the record; 0: unknown.
     """
 
     topic: str

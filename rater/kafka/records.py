@@ -4,6 +4,8 @@ Refuses to know transactions.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -20,13 +22,21 @@ from rater.task import Batch, Record
 def records_of(commands: Sequence[Consumed], cdrs: Sequence[Consumed]) -> list[Record]:
     """What the core is given: commands first, then call records, each in the order of its topic."""
     return [_command(record) for record in commands] + [
-        Record("cdr", _source(record), record.value or b"") for record in cdrs
+        Record("cdr", _source(record), record.value or b"", None, None, arrival_of(record.published_ms), True)
+        for record in cdrs
     ]
 
 
 def _command(record: Consumed) -> Record:
     raw = record.value or b""
-    return Record("command", _source(record), raw, decode_command(raw))
+    arrived_at = arrival_of(record.published_ms)
+    return Record("command", _source(record), raw, decode_command(raw), None, arrived_at, True)
+
+
+@lru_cache(maxsize=4096)
+def arrival_of(published_ms: int) -> datetime | None:
+    """When the broker stored a record, by its stamp in Unix milliseconds (A43); None where there is no stamp."""
+    return datetime.fromtimestamp(published_ms / 1000, UTC) if published_ms > 0 else None
 
 
 def _source(record: Consumed) -> Source:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from rater.core.entities import Account, Sequences
+from rater.core.lots import money_in
 from rater.core.outputs import OUTPUT_TOPICS
 from rater.core.step import NO_TENANT
 from rater.metrics.tally import Tally
@@ -82,7 +83,7 @@ class Books:
         kept = self._partitions.setdefault(partition, _Partition())
         difference, breaks = 0, Counter[str]()
         for account in accounts:
-            difference += abs(account.balance - sum([lot.remaining for lot in account.lots]) + account.debt)
+            difference += abs(account.balance - money_in(account) + account.debt)
             before = kept.known.get(account.tenant)
             if before is not None:
                 difference += abs(account.balance - before.balance - sums.moved[account.tenant])

@@ -11,9 +11,10 @@ from typing import Literal
 
 import msgspec
 
-from rater.core.geography import PREMIUM_OVERLAY
+from rater.core.geography import PREMIUM_OVERLAY, counted_country
 from rater.core.inputs import RateDeck, RateRow
 from rater.core.money import parse_micros
+from rater.core.numbering import prefix_region
 from rater.core.tariff import SPECIAL
 
 #: A longer prefix this many times dearer or cheaper than the one around it is worth a look.
@@ -58,6 +59,7 @@ def lint(deck: RateDeck) -> list[Finding]:
     found.extend(_jumps(rows))
     found.extend(_premium(rows))
     found.extend(_missing_roots(rows))
+    found.extend(_other_countries(rows))
     return sorted(found, key=lambda finding: (finding.row, finding.kind))
 
 
@@ -119,6 +121,22 @@ def _missing_roots(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]
         if root not in outbound and any(prefix.startswith(root) for prefix in outbound):
             message = f"no row for {root} itself; numbers that no longer row matches are not charged"
             yield Finding("warning", 0, root, "no-root", message)
+
+
+def _other_countries(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]:
+    """Rows under shared calling codes whose country is not the numbering plan's: rules go by the plan (A49)."""
+    for (direction, prefix), same in rows.items():
+        region = prefix_region(prefix) if direction == "outbound" else None
+        if region is None:
+            continue
+        for row in same:
+            country = row.row.country
+            if country is not None and counted_country(country) != counted_country(region):
+                message = (
+                    f"{country}, but numbers of this prefix are in {region} by the numbering plan; calls are priced"
+                    f" by this row and count as calls to {region}; correct the country or the prefix"
+                )
+                yield Finding("warning", row.number, prefix, "other-country", message)
 
 
 def _price(row: _Row) -> int:

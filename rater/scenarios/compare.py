@@ -104,7 +104,7 @@ def _segments(expect: Expect, caused: Caused) -> tuple[Any, Any]:
 def _named(segment: Any, like: ExpectedSegment | None) -> dict[str, Any]:
     """The parts of a segment that are compared: those that the expectation names."""
     named = like.model_fields_set if like else getattr(segment, "model_fields_set", {"pocket", "minutes", "charge"})
-    parts = {"pocket": segment.pocket.value, "minutes": segment.minutes, "charge": _money(segment.charge)}
+    parts = {"pocket": segment.pocket.value, "minutes": segment.minutes, "charge": _money(segment.charge or "0")}
     return {key: value for key, value in parts.items() if key in named}
 
 

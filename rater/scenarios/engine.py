@@ -3,6 +3,7 @@
 Refuses to know the scenario format.
 """
 
+from datetime import datetime
 from typing import Protocol
 
 from rater.core.entities import Account
@@ -48,12 +49,18 @@ class EmbeddedEngine:
         """See Engine."""
         self.rules.tariffs.publish(deck)
 
-    def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
-        """See Engine."""
+    def submit(self, kind: str, raw: bytes, arrived_at: datetime | None = None) -> tuple[Outcome, list[Output]]:
+        """See Engine; `arrived_at` is the stamp that a broker would give the record (A43)."""
         topic = "cdrs" if kind == "cdr" else "commands"
         source = Source(topic, 0, self._submitted[topic])
         self._submitted[topic] += 1
-        record = Record("cdr" if kind == "cdr" else "command", source, raw)
+        record = Record(
+            "cdr" if kind == "cdr" else "command",
+            source,
+            raw,
+            arrived_at=arrived_at,
+            arrival_given=arrived_at is not None,
+        )
         batch = run_batch(self.memory, self.rules, [record])
         self.memory.merge(batch.state)
         return next(iter(batch.counts)), batch.outputs

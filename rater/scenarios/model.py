@@ -90,6 +90,7 @@ class Tenant(_Part):
     credits: Literal["enabled", "not_set_up"] = "enabled"
     audio_conferencing_licenses: int = Field(default=0, ge=0)
     recharge: Recharge = Recharge(enabled=False)
+    domains: tuple[Name, ...] = ()
 
 
 class DatedLicense(_Part):
@@ -167,7 +168,9 @@ class Configure(_Part):
     recharge: Recharge | None = None
     audio_conferencing_licenses: int | None = Field(default=None, ge=0)
     payment_method: Literal["replaced"] | None = None
+    call_duration_max_s: int | None = Field(default=None, ge=1)
     country: Country | None = None
+    domains: tuple[Name, ...] | None = None
 
 
 class Payment(_Part):
@@ -176,6 +179,13 @@ class Payment(_Part):
     result: Literal["succeeded", "failed"]
     at: Instant
     reason: str = "declined"
+
+
+class Accept(_Part):
+    """A person lets a held record through (A44); `id` is that of the record."""
+
+    id: Name
+    at: Instant
 
 
 class Tick(_Part):
@@ -233,7 +243,8 @@ class Expect(_Part):
     call_credit_services: Literal["active", "suspended"] | None = None
 
 
-ACTIONS = ("fund", "cdr", "license", "configure", "payment", "tick")
+ACTIONS = ("fund", "cdr", "license", "configure", "payment", "accept", "tick")
+Action = Fund | Cdr | License | Configure | Payment | Accept | Tick
 
 
 class Step(_Part):
@@ -244,15 +255,14 @@ class Step(_Part):
     license: License | None = None
     configure: Configure | None = None
     payment: Payment | None = None
+    accept: Accept | None = None
     tick: Tick | None = None
     expect: Expect = Expect()
 
     @property
-    def action(self) -> Fund | Cdr | License | Configure | Payment | Tick:
+    def action(self) -> Action:
         """The one action of the step."""
-        action: Fund | Cdr | License | Configure | Payment | Tick | None = next(
-            found for name in ACTIONS if (found := getattr(self, name)) is not None
-        )
+        action: Action | None = next(found for name in ACTIONS if (found := getattr(self, name)) is not None)
         assert action is not None
         return action
 

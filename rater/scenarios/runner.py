@@ -5,13 +5,15 @@ Refuses to know rules: it turns steps into records and outputs into answers.
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import msgspec
 
 from rater.contracts.codec import encode_input
 from rater.core.inputs import (
     AnyCommand,
+    CallAccepted,
     DeckActivated,
     FundsAdded,
     LicenseAssigned,
@@ -23,10 +25,14 @@ from rater.core.inputs import (
     UserConfigured,
 )
 from rater.core.inputs import Tick as TickCommand
+from rater.core.outputs import Output, RejectedCdr
+from rater.core.reasons import Outcome, Reason
 from rater.core.settings import RatingSettings
 from rater.scenarios.compare import Caused, differences
 from rater.scenarios.engine import Engine
 from rater.scenarios.model import (
+    Accept,
+    Action,
     Cdr,
     Configure,
     DatedLicense,
@@ -85,10 +91,38 @@ def _play(file: ScenarioFile, engine: Engine) -> Iterator[tuple[str, Expect, Cau
     engine.publish(file.deck)
     for command in provisioning(scenario):
         engine.submit("command", encode_input(command))
+    held: dict[str, _Held] = {}
     for index, step in enumerate(scenario.steps):
-        outcome, outputs = engine.submit(*_record(scenario.tenant.id, index, step.action))
+        outcome, outputs = _take_step(engine, scenario.tenant.id, index, step.action, held)
         where = f"{file.path}:{file.step_line(index)}: steps[{index}]"
         yield where, step.expect, Caused(outcome, outputs, engine, scenario.tenant.id)
+
+
+class _Held(msgspec.Struct, frozen=True):
+    """A record that waits for a person's word: its dead letter and its bytes."""
+
+    letter: str
+    raw: bytes
+
+
+def _take_step(
+    engine: Engine, tenant: str, index: int, action: Action, held: dict[str, _Held]
+) -> tuple[Outcome, list[Output]]:
+    """Publish what a step stands for; what became of it.  Held records are noted, so that `accept` finds them."""
+    if not isinstance(action, Accept):
+        kind, raw = _record(tenant, index, action)
+        outcome, outputs = engine.submit(kind, raw)
+        for output in outputs:
+            if isinstance(output, RejectedCdr) and output.reason is Reason.IMPLAUSIBLE_DURATION and output.usage_id:
+                held[output.usage_id] = _Held(output.id, raw)
+        return outcome, outputs
+    found = held.get(action.id, _Held(action.id, b""))
+    accept = CallAccepted(tenant=tenant, id=_own_id("step", index), at=action.at, letter=found.letter)
+    outcome, outputs = engine.submit("command", encode_input(accept))
+    if outcome is Outcome.REJECTED:
+        return outcome, outputs
+    outcome, more = engine.submit("cdr", found.raw)
+    return outcome, [*outputs, *more]
 
 
 def provisioning(scenario: Scenario) -> Iterator[AnyCommand]:
@@ -103,6 +137,7 @@ def provisioning(scenario: Scenario) -> Iterator[AnyCommand]:
         credits=tenant.credits,
         audio_conferencing_licenses=tenant.audio_conferencing_licenses,
         recharge=_recharge(tenant.recharge),
+        domains=tenant.domains or None,
     )
     yield DeckActivated(tenant=tenant.id, id=_own_id("deck"), at=_BEFORE, version=scenario.rate_deck)
     for user in scenario.users:
@@ -135,7 +170,7 @@ def _own_id(*parts: object) -> str:
 
 def _record(
     tenant: str, index: int, action: Fund | Cdr | License | Configure | Payment | Tick
-) -> tuple[str, bytes]:
+) -> tuple[Literal["cdr", "command"], bytes]:
     """The record that a step publishes."""
     if isinstance(action, Cdr):
         return "cdr", _cdr_bytes(tenant, action)
@@ -146,7 +181,19 @@ def _cdr_bytes(tenant: str, cdr: Cdr) -> bytes:
     record = {"tenant": tenant} | {
         _CDR_FIELDS.get(name, name): value for name, value in cdr.model_dump(exclude_none=True).items()
     }
+    if cdr.received is None and (ended_at := _ended_at(cdr)) is not None:
+        record["received_at"] = ended_at  # else the stamp of a broker would decide what is late (A43)
     return json.dumps(record, default=str).encode()  # also what no record can hold, so that the rater says so
+
+
+def _ended_at(cdr: Cdr) -> datetime | None:
+    """The default of `received`: start and seconds, where they can be read."""
+    try:
+        start = cdr.start if isinstance(cdr.start, datetime) else datetime.fromisoformat(cdr.start)
+        ended_at = start + timedelta(seconds=cdr.seconds or 0)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return ended_at if ended_at.tzinfo else None
 
 
 def _command(tenant: str, id: str, action: Fund | License | Configure | Payment | Tick) -> AnyCommand:
@@ -176,6 +223,8 @@ def _command(tenant: str, id: str, action: Fund | License | Configure | Payment 
                 audio_conferencing_licenses=action.audio_conferencing_licenses,
                 recharge=_recharge(action.recharge) if action.recharge else None,
                 payment_method=action.payment_method,
+                domains=action.domains,
+                call_duration_max_s=action.call_duration_max_s,
             )
         case Payment(result="succeeded"):
             return PaymentSucceeded(tenant=tenant, id=id, at=action.at)

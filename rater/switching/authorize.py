@@ -44,7 +44,7 @@ def authorize(
     if isinstance(funding, Refusal):
         return funding
     why = _refused(question, funding) or funding.why
-    return Answer(True, why, funding.seconds) if why in ALLOWS else Answer(False, why, 0)
+    return Answer(True, why, min(funding.seconds, funding.longest_s)) if why in ALLOWS else Answer(False, why, 0)
 
 
 def _refused(question: Question, funding: Funding) -> Why | None:

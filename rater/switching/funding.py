@@ -9,14 +9,16 @@ from datetime import datetime
 import msgspec
 
 from rater.contracts.codec import encode_input
+from rater.core.calls import call_duration_max_s
 from rater.core.entities import Account
 from rater.core.inputs import CallRecord, Source
 from rater.core.instants import as_utc
 from rater.core.mediation import Mediated, Refusal, emergency_call, mediate, refusal
 from rater.core.money import ceil_div
+from rater.core.numbering import EVERY_COUNTRY
 from rater.core.passing_time import advance
 from rater.core.pricing import EMERGENCY_RULE, Priced, deck_in_force, price_call
-from rater.core.rating import payer
+from rater.core.rating import countries_of_help, payer
 from rater.core.reasons import Anomaly, CallType, NumberType, Pocket
 from rater.core.state import Committed, State
 from rater.core.step import RESERVED_TENANTS, Rules, Step
@@ -70,6 +72,10 @@ class Funding(msgspec.Struct, frozen=True, kw_only=True):
     rate: Rate | None = None
     whole: bool = False
     suspended: bool = False
+    #: The longest that a call may be authorised for (A44).
+    longest_s: int = AUTHORIZED_S_MAX
+    #: Who pays, by the spelling that is shown; None where nobody of this name is known.
+    user: str | None = None
     restricted: bool = False
     anomalies: tuple[Anomaly, ...] = ()
 
@@ -112,11 +118,12 @@ def fund(
         received_at=as_utc(at),
     )
     call = mediate(cdr, encode_input(cdr))
+    added = rules.settings.emergency_numbers
     state = State(committed)
     account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
     if account is None:
-        emergency = emergency_call(cdr, None)
-        if (refused := refusal(call, "", emergency)) is not None:
+        emergency = emergency_call(cdr, EVERY_COUNTRY, added)
+        if (refused := refusal(call, "", (), emergency)) is not None:
             return refused
         if emergency:
             return Funding(why=Why.EMERGENCY, seconds=AUTHORIZED_S_MAX)
@@ -136,8 +143,9 @@ def _reserve(state: State, account: Account, reserved: Reserved) -> None:
 
 def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
     user, held = payer(step, call.cdr)
-    emergency = emergency_call(call.cdr, held.country)
-    refused = refusal(call, step.account.currency, emergency)
+    countries = countries_of_help(step.account, held.country)
+    emergency = emergency_call(call.cdr, countries, step.rules.settings.emergency_numbers)
+    refused = refusal(call, step.account.currency, step.account.domains, emergency)
     if refused is not None:
         return refused
     deck = deck_in_force(step, call.cdr.answered_at)
@@ -150,6 +158,8 @@ def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
     priced = price_call(step, call, user, held, emergency)
     return msgspec.structs.replace(
         _funding(step.account, priced, whole, reserved),
+        longest_s=AUTHORIZED_S_MAX if emergency else call_duration_max_s(step),
+        user=None if user is None else user.user,
         restricted=user is not None and user.restricted_since is not None,
         anomalies=tuple(priced.anomalies),
     )

@@ -220,7 +220,7 @@ class RunningCalls:
             at=at,
             reason=DisconnectReason.CREDITS_SUSPENDED if suspended else DisconnectReason.CREDIT_USED_UP,
             authorized_s=authorized_s,
-            user=call.question.user,
+            user=(call.funding and call.funding.user) or call.question.user,
             call_id=call.call_id,
         )
 

@@ -14,6 +14,8 @@ from tests.world import T, World, at
 NOON = "2025-03-10 12:00"
 #: As long as anything is authorised.
 A_DAY = 86_400
+#: No other call than one for help is authorised for longer (A44).
+LONGEST = 43_200
 
 
 def question(

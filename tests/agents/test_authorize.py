@@ -16,7 +16,7 @@ from rater.formats.deck_csv import read_deck
 from rater.switching.authorize import authorize
 from rater.switching.funding import Reserved
 from rater.switching.reasons import ALLOWS, Why
-from tests.agents.switch import A_DAY, NOON, may, question
+from tests.agents.switch import A_DAY, LONGEST, NOON, may, question
 from tests.world import (
     BEGINNING,
     DECK,
@@ -55,7 +55,7 @@ def ada(*skus: str, **world: object) -> World:
         ("0.08", ROME, "credit", 30),  # 0.05 + 30 s for 0.03
         ("0.091999", ROME, "credit", 36),  # 0.05 + 36 s for 0.036 = 0.086; 42 s would be 0.092
         ("0.079", ROME, "credit_too_low", 0),
-        ("1000", US, "credit", A_DAY),  # 100,000 minutes: more than anything is authorised for
+        ("1000", US, "credit", LONGEST),  # 100,000 minutes: more than anything is authorised for
         (None, HARARE, "credits_suspended", 0),
     ],
 )
@@ -75,7 +75,7 @@ def test_credit_divided_by_the_rate(funds: str | None, called: str, why: str, se
         (120, ("MCOPSTN5", "MCOPSTNPP"), "0.05", "credit", 5 * 60),
         (120, ("MCOPSTN5", "MCOPSTNPP"), None, "credits_suspended", 0),
         (118, ("MCOPSTN8", "MCOPSTN5", "MCOPSTNPP"), "0.05", "pool_then_credit", (2 + 120 + 5) * 60),
-        (0, ("MCOPSTN1",), None, "pool", A_DAY),
+        (0, ("MCOPSTN1",), None, "pool", LONGEST),
     ],
 )
 def test_pools_in_their_order_then_credit(
@@ -111,9 +111,9 @@ def test_a_restricted_user_may_not_call_out() -> None:
     assert world.events[-1:] == ["user.restricted"]
     assert may(world, US) == ("user_restricted", 0)
     assert may(world, "911") == ("emergency", A_DAY)
-    assert may(world, "bob@contoso.example") == ("free", A_DAY)
-    assert may(world, US, type="dr_out") == ("free", A_DAY)
-    assert may(world, BRIDGE, type="user_in", calling=US) == ("included", A_DAY)
+    assert may(world, "bob@contoso.example") == ("free", LONGEST)
+    assert may(world, US, type="dr_out") == ("free", LONGEST)
+    assert may(world, BRIDGE, type="user_in", calling=US) == ("included", LONGEST)
     assert may(world, US, "2025-04-01 00:00") == ("pool", 120 * 60)
 
 
@@ -143,7 +143,7 @@ def test_an_organizer_excluded_from_toll_free() -> None:
     world = ada("MCOMEETADV")
     world.configure_user("ada", "2025-03-02", toll_free_dial_in=False)
     assert may(world, BRIDGE, type="conf_in", toll_free=True) == ("toll_free_excluded", 0)
-    assert may(world, BRIDGE, type="conf_in") == ("included", A_DAY)
+    assert may(world, BRIDGE, type="conf_in") == ("included", LONGEST)
 
 
 @pytest.mark.parametrize("funds", [None, "1"])
@@ -152,7 +152,7 @@ def test_toll_inbound_is_always_allowed(funds: str | None, type: str) -> None:
     """Rules 16, 25, 35, 40: whatever the balance."""
     user = None if type == "ucap_in" else "ada"
     world = ada("MCOMEETADV", funds=funds)
-    assert may(world, BRIDGE, type=type, user=user, calling=US) == ("included", A_DAY)
+    assert may(world, BRIDGE, type=type, user=user, calling=US) == ("included", LONGEST)
 
 
 def test_toll_free_inbound_needs_credit() -> None:
@@ -190,9 +190,9 @@ def test_numbers_of_their_own_kind() -> None:
     """Rules 22, 48: what cannot be reached is refused; what nobody can price nobody pays."""
     world = ada("MCOPSTN5", "MCOPSTNPP")
     assert may(world, GB_PREMIUM) == ("unsupported_number", 0)
-    assert may(world, NOWHERE) == ("not_priced", A_DAY)
-    assert may(world, "bob@contoso.example") == ("free", A_DAY)
-    assert may(World(deck=False).user("ada", "US", "MCOPSTN5"), US) == ("not_priced", A_DAY)
+    assert may(world, NOWHERE) == ("not_priced", LONGEST)
+    assert may(world, "bob@contoso.example") == ("free", LONGEST)
+    assert may(World(deck=False).user("ada", "US", "MCOPSTN5"), US) == ("not_priced", LONGEST)
 
 
 def test_queues() -> None:
@@ -280,7 +280,7 @@ def test_everybodys_deck_in_another_currency() -> None:
     world = World(deck=False).user("ada", "US", "MCOPSTNPP")
     world.engine.publish(msgspec.structs.replace(read_deck(DECK, version="euro"), currency="EUR"))
     world.tell(DeckActivated(tenant=EVERY_TENANT, id="euro", at=BEGINNING, version="euro"))
-    assert may(world, US) == ("not_priced", A_DAY)
+    assert may(world, US) == ("not_priced", LONGEST)
 
 
 def test_a_deck_that_is_not_read_yet() -> None:

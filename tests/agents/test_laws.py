@@ -13,7 +13,7 @@ from rater.core.reasons import Outcome
 from rater.core.tariff import Rate, affordable_seconds, charge
 from rater.switching.funding import Reserved
 from rater.switching.running_calls import RunningCalls, Standing
-from tests.agents.switch import A_DAY, Switch, may
+from tests.agents.switch import A_DAY, LONGEST, Switch, may
 from tests.world import GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, TOKYO, US, T, World
 
 CALLED = (US, US, LONDON, PARIS, HARARE, JAMAICA, ROME, TOKYO, GB_SPECIAL, NOWHERE)
@@ -54,7 +54,7 @@ def test_what_is_authorised_is_carried(
     lasts = data.draw(st.sampled_from([seconds, seconds - 1, 1]) | st.integers(1, max(1, seconds)))
     if not 1 <= lasts <= seconds:
         return
-    more = lasts == seconds < A_DAY and data.draw(st.booleans())
+    more = lasts == seconds < LONGEST and data.draw(st.booleans())
     assert world.cdr(called, lasts + more, "2025-03-10 12:00", **call) is Outcome.RATED
     unfunded = [output.unfunded_charge for output in world.outputs if hasattr(output, "unfunded_charge")]
     if more:

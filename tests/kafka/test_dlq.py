@@ -124,3 +124,30 @@ def test_which_letters_are_meant(refused: Deployment) -> None:
         env={"RATER_BOOTSTRAP": refused.settings.bootstrap, "RATER_PREFIX": refused.settings.prefix},
     )
     assert ran.stdout == NO_JSON + b"\n"
+
+
+def test_a_held_record_is_let_through_by_a_person(refused: Deployment) -> None:
+    """A44: the acceptance is committed before the record comes again; then it is rated, and replays are equal."""
+    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
+    refused.publish([("commands", "stranger", encode_input(configured))])
+    refused.wait_until_rated()
+    refused.publish([("cdrs", "stranger", STRANGER.replace(b'"duration_s":61', b'"duration_s":50000'))])
+    refused.wait_until_rated()
+    (letter,) = listed(refused, "--reason", "implausible_duration")
+    assert rater(refused, "replay", letter["id"], code=3).stderr == "0 of 1 records accepted\n"
+    assert rater(refused, "replay", letter["id"], "--accept").stderr == "1 of 1 records accepted\n"
+    refused.published += 3
+    report = refused.verify()
+    assert report.findings == []
+
+
+def test_the_brokers_stamp_says_which_clocks_run_ahead(refused: Deployment) -> None:
+    """A43: a record and a command of the year 2199 are rejected; verify, which reads the same stamps, agrees."""
+    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
+    ahead = TenantConfigured(tenant="stranger", id="2", at="2199-01-01T00:00:00Z", credits="enabled")
+    refused.publish([("commands", "stranger", encode_input(command)) for command in (configured, ahead)])
+    refused.wait_until_rated()
+    refused.publish([("cdrs", "stranger", STRANGER.replace(b"2025-03", b"2199-03"))])
+    refused.wait_until_rated()
+    assert len(listed(refused, "--reason", "impossible_time")) == 2
+    assert refused.verify().findings == []

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,10 @@ from rocksdict import AccessType, Options, Rdict
 
 from rater.contracts.topics import load_topics
 from rater.core.entities import LiveCall, Share
-from rater.kafka.index import REMEMBERED, DiskIndex, StandsAt
+from rater.core.inputs import CallRecord
+from rater.core.reasons import CallType
+from rater.kafka.index import REMEMBERED, DiskIndex, MemoryIndex, StandsAt
+from rater.kafka.rating_task import PartitionState
 
 _KEY = ("contoso", "c1")
 _CALL = LiveCall(1, "0123456789abcdef", 24_302, 52_000, (("MCOPSTN1/US-PR/2025-03", 2),), (Share("f1", 52_000),))
@@ -85,3 +88,17 @@ def test_what_is_older_is_dropped_when_the_index_compacts(tmp_path: Path) -> Non
         assert time.monotonic() < deadline, "the call is still remembered"
         index._db.compact_range(None, None)
     index.close()
+
+
+@pytest.mark.parametrize("spelling", ["{8D344131-A97E-EA41-D7E9-D48A832FEBC2}", "8d344131a97eea41d7e9d48a832febc2"])
+def test_a_call_is_found_under_the_id_as_it_was_spelled_and_under_the_normal_one(spelling: str) -> None:
+    """A51, A41: the first is what an index of release 0.3.0 has; one that is built anew has both."""
+    cdr = CallRecord(
+        tenant="contoso", usage_id=spelling, type=CallType.USER_IN, answered_at=datetime(2025, 3, 1, tzinfo=UTC)
+    )
+    for kept in (spelling, "8d344131-a97e-ea41-d7e9-d48a832febc2"):
+        index = MemoryIndex()
+        index.put({("contoso", kept): _CALL}, _STANDS)
+        state = PartitionState(index)
+        state.prepare([cdr])
+        assert state.load("call", ("contoso", kept)) == _CALL

@@ -182,7 +182,7 @@ def test_a_user_who_moves() -> None:
 
 def test_plans_are_used_up_in_order() -> None:
     """A21: the user's own minutes, then the domestic plan, then Domestic and International, then credits."""
-    world = World().user("ada", "US", "MCOPSTN2", "MCOPSTN5", "MCOPSTN8", "MCOPSTNPP")
+    world = World(call_duration_max_s=200_000).user("ada", "US", "MCOPSTN2", "MCOPSTN5", "MCOPSTN8", "MCOPSTNPP")
     call = world.call(US, 3300 * 60)
     assert [(s.pool, s.minutes) for s in call.segments] == [
         ("MCOPSTN8/ada/2025-03", 120),

@@ -17,6 +17,7 @@ def organizer(*skus: str, country: str = "GB", licences: int = 2, **settings: ob
 def test_internal_calls_are_free() -> None:
     """Rule 15: calls between users of the service cost neither minutes nor money."""
     world = World().user("ada", "US", "MCOPSTN1")
+    world.configure("2025-03-02", domains=("contoso.example",))
     assert pockets(world.call("sip:bob@contoso.example", 600)) == [("free", 10)]
     assert pockets(world.call("bob@contoso.example", 60, type="internal")) == [("free", 1)]
     assert world.pool("MCOPSTN1/US-PR/2025-03") == (0, 3000)
@@ -237,7 +238,9 @@ def test_a_queues_outbound_call() -> None:
 
 def test_a_queues_leg_to_a_user_is_internal() -> None:
     """Rule 37: queue to user is peer to peer; if it is reported at all it is free."""
-    call = World().call("sip:ada@contoso.example", 600, type="ucap_out", user="queue")
+    world = World()
+    world.configure("2025-03-02", domains=("contoso.example",))
+    call = world.call("sip:ada@contoso.example", 600, type="ucap_out", user="queue")
     assert pockets(call) == [("free", 10)]
 
 

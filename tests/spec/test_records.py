@@ -202,7 +202,7 @@ def test_our_own_delay_is_not_billed(authorized: int, minutes: int) -> None:
         ({"ended_at": "2025-03-10T09:00:00Z"}, "ends_before_start"),
         ({"ended_at": "2025-03-10T10:00:10Z"}, "impossible_duration"),
         ({"called": "2065550100"}, "not_e164"),
-        ({"called": "+1206-555-0100"}, "not_e164"),
+        ({"called": "+1206-555-O100"}, "not_e164"),
         ({"called": None}, "not_e164"),
         ({"calling": "12"}, "not_e164"),
         ({"currency": "EUR"}, "currency_mismatch"),

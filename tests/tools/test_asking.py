@@ -1,6 +1,7 @@
 """Asking a store: what is not there is refused with the nearest name, and what is shown can be pasted."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from rater.cli import build_app
+from rater.core.inputs import Source
 from rater.core.settings import RatingSettings
 from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
@@ -15,6 +17,7 @@ from rater.embedded.store import Store
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.formats.source import InputFile
+from rater.task import Record
 
 CONFIGURED = (
     '{{"command":"tenant_configured","tenant":"{0}","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD"}}\n'
@@ -81,7 +84,7 @@ def test_an_id_is_never_cut(store: Path) -> None:
     shown = CliRunner().invoke(
         build_app(), ["show", "calls", "contoso", "--store", str(store)], env={"COLUMNS": "40"}
     )
-    assert "0123456789abcdef0123456789abcdef" in shown.stdout
+    assert "01234567-89ab-cdef-0123-456789abcdef" in shown.stdout
     assert "2025-03-10T10:00:00Z" in shown.stdout
 
 
@@ -101,3 +104,33 @@ def test_a_dead_letter_names_file_and_row(store: Path) -> None:
     shown = rater(store, f"dlq show {letter['id'][:12]}").stdout
     assert "cdrs.jsonl:3" in shown
     assert "{'" not in shown
+
+
+def test_a_held_record_is_let_through_by_a_person(store: Path, tmp_path: Path) -> None:
+    """A44: replayed alone it is rejected again; with --accept it is rated, once."""
+    (tmp_path / "long.jsonl").write_text(CALL.format("contoso").replace('"duration_s":60', '"duration_s":50000', 1))
+    text = (tmp_path / "long.jsonl").read_text().replace("0123456789abcdef0123456789abcdef", "long")
+    (tmp_path / "long.jsonl").write_text(text)
+    opened = Store(store)
+    EmbeddedRater(opened, RatingSettings(), LocalGateway()).take(InputFile(str(tmp_path / "long.jsonl")))
+    opened.close()
+    (letter,) = [
+        letter
+        for letter in json.loads(rater(store, "dlq ls --json").stdout)
+        if letter["reason"] == "implausible_duration"
+    ]
+    assert rater(store, f"dlq replay {letter['id']}").exit_code == Exit.REFUSED
+    assert rater(store, f"dlq replay {letter['id']} --accept").exit_code == 0
+    assert json.loads(rater(store, "explain long --json").stdout)["minutes"] == 834
+
+
+def test_a_clock_that_runs_ahead_is_not_accepted_by_a_replay(store: Path, tmp_path: Path) -> None:
+    """A43: a replayed record arrives when it is replayed; one of the year 2199 is rejected then, too."""
+    ahead = CALL.format("contoso").replace("2025-", "2199-")
+    opened = Store(store)
+    embedded = EmbeddedRater(opened, RatingSettings(), LocalGateway())
+    record = Record("cdr", Source("cdrs.jsonl", 0, 1), ahead.encode(), arrived_at=datetime.now(UTC))
+    embedded.replay([("", record)])
+    opened.close()
+    assert rater(store, "dlq replay --reason impossible_time").exit_code == Exit.REFUSED
+    assert json.loads(rater(store, "show balance contoso --json").stdout)["balance"] == "10"

@@ -22,7 +22,7 @@ def test_assignments_become_commands(tmp_path: Path) -> None:
     licenses = Licenses(file(tmp_path, USERS))
     commands = list(licenses.commands("contoso", at("2025-03-01")))
     assert [(c.user, c.sku, c.country) for c in commands] == [
-        ("ada@contoso.example", "MCOPSTN1", "US"),
+        ("Ada@contoso.example", "MCOPSTN1", "US"),
         ("ada@contoso.example", "MCOPSTNPP", "US"),
         ("bob@c.example", "X9", "GB"),
     ]

@@ -1,0 +1,211 @@
+"""Where a tenant's purchases are kept: the next to be used and the newest in its account, the others beside it.
+
+In order of purchase (equal times: of arrival) they are `Account.lots` but for its last, then the pages, then the
+last of `Account.lots`, the newest, which is there also when nothing is left of it: money that finds no lot of its
+own goes to it (A12).  Of the others only those with money left are in this order; where any other one stood is kept
+as a `ShelvedLot`, so that a correction puts it back.  A lot's time follows from its date of purchase, so the order is
+also the order in which lots expire.
+Refuses to know debt and balances.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Sequence
+from datetime import datetime
+
+from rater.core.entities import Account, Lot, PageOfLots, ShelvedLot
+from rater.core.pages import replaced
+from rater.core.state import State
+
+#: At least so many lots with money are in the account, where there are as many, and at most as many more.
+LOTS_HOT_MIN = 100
+LOTS_HOT_MAX = 2 * LOTS_HOT_MIN
+
+_Place = tuple[datetime, int]
+
+
+def place_of(lot: Lot) -> _Place:
+    """What lots are ordered by."""
+    return lot.purchased_at, lot.number
+
+
+def money_in(account: Account) -> int:
+    """The sum of all lots."""
+    return sum([lot.remaining for lot in account.lots]) + sum([page.money for page in account.lot_pages])
+
+
+def lots_with_money(account: Account) -> int:
+    """How many lots have something left."""
+    return sum([lot.remaining > 0 for lot in account.lots]) + sum([page.count for page in account.lot_pages])
+
+
+def add(state: State, account: Account, lot: Lot) -> None:
+    """Put a lot into its place."""
+    account.wake_at = min(account.wake_at, lot.expires_at)
+    if not account.lots:
+        account.lots = (lot,)
+        return
+    *front, newest = account.lots
+    if place_of(lot) > place_of(newest):
+        account.lots = (*front, lot)
+        lot = newest
+        if not lot.remaining:
+            _shelve(state, account, lot)
+            return
+    _insert(state, account, lot)
+
+
+def take(state: State, account: Account, amount: int) -> list[tuple[Lot, int]]:
+    """Money from the oldest lots on, as far as there is any: which lots gave how much."""
+    taken: list[tuple[Lot, int]] = []
+    more = True
+    while amount and more:
+        lots, more = list(account.lots), bool(account.lot_pages)
+        for place in range(_front_end(account)):
+            lot = lots[place]
+            given = min(lot.remaining, amount)
+            if given:
+                lots[place] = changed(lot, -given)
+                taken.append((lot, given))
+                amount -= given
+                if not amount:
+                    break
+        account.lots = tuple(lots)
+        _tidy(state, account)
+    return taken
+
+
+def put_back(state: State, account: Account, name: str, amount: int) -> bool:
+    """Give money back to a lot; False when its time is over, or there never was one of this name."""
+    for place in reversed(range(len(account.lots))):
+        if account.lots[place].lot == name:
+            _replace(account, place, amount)
+            return True
+    shelved = state.shelved_lot(account.tenant, name)
+    if shelved is None or _is_over(shelved, account.clock):
+        return False
+    where = (shelved.purchased_at, shelved.number)
+    page = bisect_right(account.lot_pages, where, key=_first_of) - 1
+    if page >= 0:
+        lots = list(state.page_of_lots(account.tenant, account.lot_pages[page].number))
+        found = bisect_right(lots, where, key=place_of) - 1
+        if found >= 0 and place_of(lots[found]) == where:
+            lots[found] = changed(lots[found], amount)
+            _replace_pages(state, account, page, page + 1, lots)
+            return True
+    add(state, account, Lot(name, amount, shelved.purchased_at, shelved.expires_at, shelved.number))
+    return True
+
+
+def put_into_newest(account: Account, amount: int) -> str:
+    """Give money to the newest lot; its name."""
+    _replace(account, len(account.lots) - 1, amount)
+    return account.lots[-1].lot
+
+
+def remove_expired(state: State, account: Account, at: datetime) -> list[Lot]:
+    """Take out every lot whose time is over, in order."""
+    removed: list[Lot] = []
+    more = True
+    while more:
+        end, more = _front_end(account), bool(account.lot_pages)
+        over = [lot for lot in account.lots[:end] if lot.expires_at <= at]
+        removed += over
+        more = more and bool(over)
+        if over:
+            account.lots = (*[lot for lot in account.lots[:end] if lot.expires_at > at], *account.lots[end:])
+            _warm(state, account)
+    return removed
+
+
+def changed(lot: Lot, by: int) -> Lot:
+    """The lot with more or less money."""
+    return Lot(lot.lot, lot.remaining + by, lot.purchased_at, lot.expires_at, lot.number)
+
+
+def tidy_lots(state: State, account: Account) -> None:
+    """Bring an account that kept all its lots at hand (version 0.3.0) into this form; money stays where it was."""
+    lots = [
+        Lot(lot.lot, lot.remaining, lot.purchased_at, lot.expires_at, number)
+        for number, lot in enumerate(account.lots, 1)
+    ]
+    account.lots = tuple(lots)
+    account.lots_numbered = max(account.lots_numbered, len(lots))
+    _tidy(state, account)
+    _spill(state, account)
+
+
+def _front_end(account: Account) -> int:
+    """How many lots of the account come before the pages: all, where there are no pages."""
+    return len(account.lots) - 1 if account.lot_pages else len(account.lots)
+
+
+def _replace(account: Account, place: int, by: int) -> None:
+    lots = list(account.lots)
+    lots[place] = changed(lots[place], by)
+    account.lots = tuple(lots)
+
+
+def _is_over(lot: ShelvedLot, clock: datetime) -> bool:
+    """Lots are removed when the clock moves on: one that was bought out of date is there until it does."""
+    return lot.expires_at <= clock and lot.shelved_at < clock
+
+
+def _insert(state: State, account: Account, lot: Lot) -> None:
+    """Put a lot with money before the newest."""
+    page = bisect_right(account.lot_pages, place_of(lot), key=_first_of) - 1
+    if page < 0:
+        front = list(account.lots[:-1])
+        insort(front, lot, key=place_of)
+        account.lots = (*front, account.lots[-1])
+        _spill(state, account)
+        return
+    lots = list(state.page_of_lots(account.tenant, account.lot_pages[page].number))
+    insort(lots, lot, key=place_of)
+    _shelve(state, account, lot)
+    _replace_pages(state, account, page, page + 1, lots)
+
+
+def _tidy(state: State, account: Account) -> None:
+    """Lots with nothing left leave the account, and others come in from the first page."""
+    empty = [lot for lot in account.lots[:-1] if not lot.remaining]
+    if empty:
+        for lot in empty:
+            _shelve(state, account, lot)
+        account.lots = (*[lot for lot in account.lots[:-1] if lot.remaining], account.lots[-1])
+    _warm(state, account)
+
+
+def _warm(state: State, account: Account) -> None:
+    while account.lot_pages and len(account.lots) <= LOTS_HOT_MIN:
+        lots = state.page_of_lots(account.tenant, account.lot_pages[0].number)
+        account.lots = (*account.lots[:-1], *lots, account.lots[-1])
+        account.lot_pages = account.lot_pages[1:]
+
+
+def _spill(state: State, account: Account) -> None:
+    """When the account holds too many lots, those that are used last go into pages."""
+    if len(account.lots) > LOTS_HOT_MAX + 1:
+        cold = account.lots[LOTS_HOT_MIN:-1]
+        for lot in cold:
+            _shelve(state, account, lot)
+        account.lots = (*account.lots[:LOTS_HOT_MIN], account.lots[-1])
+        _replace_pages(state, account, 0, 0, cold)
+
+
+def _shelve(state: State, account: Account, lot: Lot) -> None:
+    state.shelved_lots[(account.tenant, lot.lot)] = ShelvedLot(
+        lot.number, lot.purchased_at, lot.expires_at, account.clock
+    )
+
+
+def _replace_pages(state: State, account: Account, start: int, end: int, lots: Sequence[Lot]) -> None:
+    def save(number: int, some: Sequence[Lot]) -> PageOfLots:
+        state.save_page_of_lots(account.tenant, number, tuple(some))
+        first = some[0]
+        return PageOfLots(number, first.purchased_at, first.number, len(some), sum([lot.remaining for lot in some]))
+
+    account.lot_pages = replaced(account.lot_pages, start, end, lots, save)
+
+
+def _first_of(page: PageOfLots) -> _Place:
+    return page.purchased_at, page.first

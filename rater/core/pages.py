@@ -1,0 +1,56 @@
+"""A long list in pages, so that a change reads and writes one page and not the whole list.
+
+The list's owner keeps one small entry for each page, in order; the pages themselves are entities, found by number.
+Refuses to know what is in the list, and where pages are kept.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+#: A page holds at most so many; one that would hold more is divided evenly, but the last one is filled up.
+PAGE_MAX = 100
+
+
+class Page(Protocol):
+    """The entry of a page."""
+
+    @property
+    def number(self) -> int:
+        """Under which its entity is found."""
+
+
+_Page = TypeVar("_Page", bound=Page)
+_Item = TypeVar("_Item")
+
+
+def replaced(
+    pages: tuple[_Page, ...],
+    start: int,
+    end: int,
+    items: Sequence[_Item],
+    save: Callable[[int, Sequence[_Item]], _Page],
+) -> tuple[_Page, ...]:
+    """The entries when `items` take the place of pages `start` up to `end`; `save` keeps one page's items.
+
+    Numbers are used again, so that there are no more entities than the list ever had pages at once.
+    """
+    numbers = _free_numbers(pages, start, end)
+    size = PAGE_MAX if end == len(pages) else _even(len(items))
+    new = [save(next(numbers), items[first : first + size]) for first in range(0, len(items), size)]
+    return (*pages[:start], *new, *pages[end:])
+
+
+def _even(items: int) -> int:
+    """How many go into each of as few pages as can be."""
+    pages = -(-items // PAGE_MAX) or 1
+    return -(-items // pages) or 1
+
+
+def _free_numbers(pages: Sequence[Page], start: int, end: int) -> Iterator[int]:
+    yield from [page.number for page in pages[start:end]]
+    used = {page.number for page in pages}
+    number = 0
+    while True:
+        number += 1
+        if number not in used:
+            yield number

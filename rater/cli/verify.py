@@ -59,6 +59,7 @@ def _print(report: Report) -> None:
         typer.echo(finding)
     if report.found > len(report.findings):
         typer.echo(f"... and {report.found - len(report.findings)} more")
+    say_former(report)
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(report.outcomes.items()))
     typer.echo(
         f"{report.cdrs:,} call records and {report.commands:,} commands in {report.commits:,} commits of"
@@ -68,10 +69,18 @@ def _print(report: Report) -> None:
     )
 
 
+def say_former(report: Report) -> None:
+    """What was not computed again: the release that wrote it does that (A51)."""
+    for rules, commits in sorted(report.former.items()):
+        wrote = "release 0.3.0 replays them" if rules == 1 else "the release that wrote them replays them"
+        typer.echo(f"{commits:,} commits of rules {rules}: sequences, ids and sums checked; {wrote}", err=True)
+
+
 def _plain(report: Report) -> dict[str, object]:
     return {
         "partitions": report.partitions,
         "commits": report.commits,
+        "former_commits": {str(rules): commits for rules, commits in sorted(report.former.items())},
         "cdrs": report.cdrs,
         "commands": report.commands,
         "outputs": report.outputs,

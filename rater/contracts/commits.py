@@ -12,7 +12,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Offsets taken from the two inputs (`first` up to, not including, `next`), and what became of the records.
 
     `sequence` is gapless per partition, from 1.  `unknown_decks` are versions that commands of this commit named
-    and that were not published at that time.
+    and that were not published at that time.  `rules` is the number of the rules (A51); `migrated`, in the first
+    commit of a new number, the digest of the state that it begins with, whose parts stand before it.
     """
 
     partition: int
@@ -23,3 +24,16 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cdrs_next: int
     outcomes: dict[Outcome, int]
     unknown_decks: tuple[str, ...] = ()
+    rules: int = 1
+    migrated: str | None = None
+
+
+def part_key(partition: int, number: int) -> bytes:
+    """The key of a part of a migrated state, which stands among the commits."""
+    return f"{partition}/state/{number}".encode()
+
+
+def part_of(key: bytes | None) -> int | None:
+    """The number of a part of a migrated state; None for a commit."""
+    _, mark, number = (key or b"").partition(b"/state/")
+    return int(number) if mark and number.isdigit() else None

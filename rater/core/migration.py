@@ -12,6 +12,7 @@ import msgspec
 from rater.core.entities import Entity, User
 from rater.core.entitlements import forget_holder, merge_users, store_user
 from rater.core.identity import name_key
+from rater.core.lots import tidy_lots
 from rater.core.pools import present_name
 from rater.core.state import Key, Memory, State
 
@@ -63,6 +64,7 @@ def migrate(before: Memory) -> Migration:
     merged = _users(before, state, gone)
     _pools(before, state, gone)
     _restricted(before, state)
+    _lots(before, state)
     return Migration(before, state, gone, merged)
 
 
@@ -117,3 +119,11 @@ def _restricted(before: Memory, state: State) -> None:
             del restricted.users[name]
             key = name_key(name)
             restricted.users[key] = min(since, restricted.users.get(key, since))
+
+
+def _lots(before: Memory, state: State) -> None:
+    """An account keeps at hand only the lots that it needs."""
+    for tenant, _ in before.entities["account"]:
+        account = state.account(tenant)
+        if account is not None and account.lots:
+            tidy_lots(state, account)

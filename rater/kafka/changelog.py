@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import msgspec
 
 from rater.core.entities import Account, Entity
-from rater.core.state import KINDS, Key, State
+from rater.core.migration import RULES
+from rater.core.state import KINDS, Key, Memory, State
 from rater.errors import RaterError
 
 #: Raised whenever an older program could misread what a newer one writes.
-STATE_VERSION = 1
+STATE_VERSION = 2
 META_KEY = b"meta"
 #: Live calls are not in the changelog: they are found again in `rated-calls`.
 LOGGED_KINDS = tuple(kind for kind in KINDS if kind != "call")
@@ -23,11 +24,12 @@ _unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.it
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """Where the task stands: the next offset of each input, and how many commits there were."""
+    """Where the task stands: the next offset of each input, how many commits there were, and whose rules."""
 
     version: int
     commits: int
     positions: dict[str, int]
+    rules: int = 1
 
 
 _decode_meta = msgspec.msgpack.Decoder(Meta).decode
@@ -61,7 +63,7 @@ class Entities:
     """The committed entities of one partition."""
 
     def __init__(self) -> None:
-        self.meta = Meta(STATE_VERSION, 0, {})
+        self.meta = Meta(STATE_VERSION, 0, {}, RULES)
         self._raw: dict[bytes, bytes] = {}
         self._decoded: dict[str, dict[Key, Entity]] = {kind: {} for kind in LOGGED_KINDS}
 
@@ -84,6 +86,24 @@ class Entities:
             if raw is not None:
                 found = decoded[key] = _unpack[kind](raw)
         return found
+
+    def memory(self) -> Memory:
+        """Every entity, decoded: for a migration."""
+        memory = Memory()
+        for kind, entities in self._decoded.items():
+            memory.entities[kind].update(entities)
+        for key, value in self._raw.items():
+            kind, place, entity = entity_of(key, value)
+            memory.entities[kind][place] = entity
+        return memory
+
+    @classmethod
+    def standing(cls, memory: Memory, meta: Meta) -> "Entities":
+        """The committed entities as a migration left them."""
+        entities = cls()
+        entities.meta = meta
+        entities._decoded = {kind: dict(memory.entities[kind]) for kind in LOGGED_KINDS}
+        return entities
 
     def merge(self, state: State, meta: Meta) -> None:
         """Take over what was committed."""
@@ -112,9 +132,10 @@ class Entities:
 def read_meta(value: bytes) -> Meta:
     """The meta record; RaterError if a newer program wrote it."""
     meta = _decode_meta(value)
-    if meta.version > STATE_VERSION:
-        raise RaterError(
-            f"topic state: written by a newer rater (state version {meta.version}, this one knows {STATE_VERSION});"
-            " upgrade this worker, nothing was changed"
-        )
+    for what, found, known in (("state version", meta.version, STATE_VERSION), ("rules", meta.rules, RULES)):
+        if found > known:
+            raise RaterError(
+                f"topic state: written by a newer rater ({what} {found}, this one knows {known});"
+                " upgrade this worker, nothing was changed"
+            )
     return meta

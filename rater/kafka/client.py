@@ -158,7 +158,7 @@ class AiokafkaLog:
             return {topic: (await future).offset + count for topic, count, future in stored}
 
     async def _send_one(
-        self, producer: AIOKafkaProducer, topic: str, records: Sequence[tuple[bytes, bytes]]
+        self, producer: AIOKafkaProducer, topic: str, records: Sequence[tuple[bytes, bytes | None]]
     ) -> list[tuple[int, asyncio.Future]]:  # type: ignore[type-arg]  # of aiokafka's untyped metadata
         """A batch built here is five times cheaper than `send`; it takes its first record whatever its size."""
         name = self._settings.topic(topic)

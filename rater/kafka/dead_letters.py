@@ -17,7 +17,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from rater.contracts.codec import claimed_tenant, encode_input
-from rater.contracts.commits import Commit
+from rater.contracts.commits import Commit, part_of
 from rater.contracts.dead_letters import (
     DlqAudit,
     Letter,
@@ -234,7 +234,8 @@ class _Followed:
     async def _values(self, topic: str, partition: int) -> AsyncIterator[bytes]:
         async for records in read_partition(self._settings, topic, partition, self._before[topic][partition]):
             for record in records:
-                yield record.value or b""
+                if topic != "commits" or part_of(record.key) is None:
+                    yield record.value or b""
 
 
 def _taking(commits: dict[int, list[Commit]], place: Source) -> Commit | None:

@@ -22,7 +22,8 @@ from rater.core.state import Key
 
 #: A call is remembered at least as long as `rated-calls` keeps it; then RocksDB drops it when it next compacts.
 REMEMBERED = timedelta(hours=9_600)
-_STANDS_AT = b"stands-at"
+#: The number is that of the format: what stands under another one is not known, and the index is built anew.
+_STANDS_AT = b"stands-at/2"
 _BLOOM_BITS = 10
 _WRITE_BUFFER_BYTES = 8 << 20
 

@@ -62,6 +62,10 @@ class Watch:
             seconds=round(seconds, 3),
         )
 
+    def upgraded(self, task: RatingTask, report: Sequence[str]) -> None:
+        """See Observer."""
+        log.warning("partition upgraded", partition=task.partition, report=list(report))
+
     def took(self, records: Sequence[Consumed]) -> None:  # noqa: ARG002 - the protocol's
         """See Observer."""
         self._since = time.monotonic()

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-#: Topic -> the records to write there, as (key, value).
-Writes = Mapping[str, Sequence[tuple[bytes, bytes]]]
+#: Topic -> the records to write there, as (key, value); without a value the key goes.
+Writes = Mapping[str, Sequence[tuple[bytes, bytes | None]]]
 
 
 class Consumed(msgspec.Struct, frozen=True, gc=False):

@@ -5,6 +5,7 @@ Taking ownership
     2. restore the state from the changelog up to its end, and with it the input positions
     3. catch the usage-id index up with `rated-calls`
     4. seek the inputs to those positions
+    5. migrate the state, and commit that, if older rules wrote it (see `upgrade`)
 
 A commit
     1. rate the batch on an overlay
@@ -27,6 +28,7 @@ from rater.core.calls import live_call
 from rater.core.entities import Entity, LiveCall
 from rater.core.identity import normal_usage_id
 from rater.core.inputs import CallRecord, DeckActivated
+from rater.core.migration import RULES
 from rater.core.outputs import RatedCall
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
@@ -38,6 +40,7 @@ from rater.kafka.index import StandsAt, UsageIndex
 from rater.kafka.partitioning import admission
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.records import positions_after, records_of, writes_of
+from rater.kafka.upgrade import upgrade
 from rater.task import Batch, Record, run_batch
 
 INPUTS = ("commands", "cdrs")
@@ -68,6 +71,9 @@ class Observer(Protocol):
 
     def owned(self, task: "RatingTask", entities: Entities, calls: int) -> None:
         """Ownership was taken: the entities that were restored, and how many calls were added to the index."""
+
+    def upgraded(self, task: "RatingTask", report: Sequence[str]) -> None:
+        """The state that older rules had written was migrated and committed."""
 
     def took(self, records: Sequence[Consumed]) -> None:
         """Records came in and are going to be rated."""
@@ -183,6 +189,9 @@ class RatingTask:
         calls = await self._catch_up()  # 3
         positions = state.entities.meta.positions
         self.positions = dict(await log.seek({topic: positions.get(topic) for topic in INPUTS}))  # 4
+        if state.entities.meta.rules < RULES:  # 5
+            state.entities, migration = await upgrade(log, state.entities, self.positions)
+            self._observer.upgraded(self, migration.report)
         self._rejected_in_a_row = 0
         self.restored = True
         self._observer.owned(self, state.entities, calls)
@@ -198,7 +207,7 @@ class RatingTask:
         self._observer.took(records)
         batch, commit = await self._rate(records)  # 1
         self._observer.rated(batch)
-        meta = Meta(STATE_VERSION, commit.sequence, positions_after(self.positions, records))
+        meta = Meta(STATE_VERSION, commit.sequence, positions_after(self.positions, records), RULES)
         writes = writes_of(batch, meta, commit)
         log = self._log
         await log.begin()  # 2
@@ -229,6 +238,7 @@ class RatingTask:
             cdrs_next=after["cdrs"],
             outcomes=dict(batch.counts),
             unknown_decks=tuple(sorted(unknown)),
+            rules=RULES,
         )
         return batch, commit
 

@@ -2,6 +2,10 @@
 
 Commits say in which order the inputs were taken; the core, given the same, must give the same bytes.  Beside that
 the outputs are added up on their own, without the core: money in less money out is the balance.
+
+Commits of earlier rules are not computed again (A51, see `former`): their outputs are followed and added up, up to
+the first commit of the present rules.  That begins with a snapshot, which stands in parts before it
+(see `upgrade`): its digest must be the one in the commit, its balances must be what was added up.
 Refuses to know how the worker works.
 """
 
@@ -13,8 +17,10 @@ import msgspec
 
 from rater.contracts.codec import decode_cdr, encode
 from rater.contracts.commits import Commit
+from rater.core.entities import Account, Entity
 from rater.core.identity import normal_usage_id
 from rater.core.inputs import CallRecord
+from rater.core.migration import RULES
 from rater.core.money import format_micros, parse_ledger
 from rater.core.outputs import AccountEvent, Balance, Debit, Output, RatedCall, RejectedCdr
 from rater.core.reasons import EventKind, Outcome
@@ -22,17 +28,20 @@ from rater.core.settings import RatingSettings
 from rater.core.state import Memory
 from rater.core.step import RESERVED_TENANTS, Rules
 from rater.core.tariff import Tariffs
-from rater.kafka.changelog import META_KEY, pack, read_meta, state_key
+from rater.kafka.changelog import META_KEY, entity_of, pack, read_meta, state_key
 from rater.kafka.client import read_partition
 from rater.kafka.consume import SequenceCheck
 from rater.kafka.decks import DeckReader
+from rater.kafka.former import FormerOutputs
 from rater.kafka.partitioning import admission
 from rater.kafka.port import Consumed
+from rater.kafka.rating_task import indexed
 from rater.kafka.records import record_key, records_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.tape import Tape
 from rater.kafka.topics import partitions_of
-from rater.task import Batch, run_batch
+from rater.kafka.upgrade import Snapshot
+from rater.task import run_batch
 
 #: Output topics that keep every record, in whose order they can be compared.
 HISTORY = ("rated-calls", "debits", "account-events", "recharges", "rejected-cdrs")
@@ -48,6 +57,7 @@ _decoders: dict[str, msgspec.json.Decoder[Output]] = {
     "account-events": msgspec.json.Decoder(AccountEvent),
     "rejected-cdrs": msgspec.json.Decoder(RejectedCdr),
 }
+_rated_calls = msgspec.json.Decoder(RatedCall).decode
 
 
 class Report:
@@ -55,6 +65,8 @@ class Report:
 
     def __init__(self) -> None:
         self.partitions = self.commits = self.cdrs = self.commands = self.outputs = 0
+        #: Commits of earlier rules, by the number of their rules: followed and added up, not computed again.
+        self.former: dict[int, int] = defaultdict(int)
         self.outcomes: dict[str, int] = defaultdict(int)
         self.findings: list[str] = []
         self.found = 0
@@ -119,6 +131,9 @@ class _Partition:
         self._ledger: dict[str, int] = defaultdict(int)
         self._offered: set[tuple[str, str]] = set()
         self._accounted: set[tuple[str, str]] = set()
+        self._former = FormerOutputs(self._tapes, HISTORY)
+        self._snapshot = Snapshot()
+        self._found_balances: dict[str, bytes] = {}
 
     async def verify(self, progress: Callable[[int], None]) -> None:
         """Replay commit by commit, then compare what stands at the end."""
@@ -132,9 +147,11 @@ class _Partition:
             outcomes={},
         )
         while (record := await self._tapes["commits"].take()) is not None:
+            if self._snapshot.add(record):
+                continue
             commit = _commit_decoder.decode(record.value or b"")
             self._in_line(before, commit)
-            progress(await self._replay(commit))
+            progress(await self._check(commit))
             before = commit
         for topic in HISTORY:
             while (extra := await self._tapes[topic].take()) is not None:
@@ -156,6 +173,41 @@ class _Partition:
             if first != expected:
                 self._report.find(f"{where}: expected to begin at offset {expected} of {topic}, begins at {first}")
 
+    async def _check(self, commit: Commit) -> int:
+        """Compare one commit as its rules allow; how many records it took."""
+        if commit.rules < RULES:
+            return await self._follow(commit)
+        if commit.migrated is not None:
+            self._begin_with(commit, commit.migrated)
+        return await self._replay(commit)
+
+    async def _follow(self, commit: Commit) -> int:
+        """What earlier rules wrote: sequences, ids and sums; and the live calls, which later ones look for."""
+        commands = await self._tapes["commands"].until(commit.commands_next)
+        cdrs = await self._tapes["cdrs"].until(commit.cdrs_next)
+        async for topic, record, wrong in self._former.of(commit):
+            if wrong is not None:
+                self._report.find(f"{_where(record)}: {wrong}")
+            self._add_up(topic, record)
+            self._report.outputs += 1
+            if topic == "rated-calls":
+                self._memory.entities["call"].update(indexed(_rated_calls(record.value or b"")))
+        self._report.former[commit.rules] += 1
+        self._note_offered(cdrs)
+        self._count(commit, commands, cdrs)
+        return len(commands) + len(cdrs)
+
+    def _begin_with(self, commit: Commit, digest: str) -> None:
+        """The state that the first commit of new rules begins with; its balances are what was added up so far."""
+        where = f"commits/{self._partition}: commit {commit.sequence}"
+        migrated = self._snapshot.memory(digest)
+        if migrated is None:
+            self._report.find(f"{where}: expected a migrated state with digest {digest} before it, found another")
+            return
+        migrated.entities["call"] = self._memory.entities["call"]
+        self._memory = migrated
+        self._compare_money()
+
     async def _replay(self, commit: Commit) -> int:
         """Rate what the commit took, and compare each output; how many records it took."""
         report = self._report
@@ -173,7 +225,8 @@ class _Partition:
             for output in outputs:
                 await self._compare(topic, output)
         self._note_offered(cdrs)
-        self._count(commit, commands, cdrs, batch)
+        report.outputs += len(batch.outputs)
+        self._count(commit, commands, cdrs)
         return len(commands) + len(cdrs)
 
     async def _compare(self, topic: str, output: Output) -> None:
@@ -214,12 +267,11 @@ class _Partition:
             if isinstance(cdr, CallRecord) and self._admit(cdr.tenant) is None:
                 self._offered.add((cdr.tenant, normal_usage_id(cdr.usage_id)))
 
-    def _count(self, commit: Commit, commands: Sequence[Consumed], cdrs: Sequence[Consumed], batch: Batch) -> None:
+    def _count(self, commit: Commit, commands: Sequence[Consumed], cdrs: Sequence[Consumed]) -> None:
         report = self._report
         report.commits += 1
         report.commands += len(commands)
         report.cdrs += len(cdrs)
-        report.outputs += len(batch.outputs)
         for outcome, count in commit.outcomes.items():
             report.outcomes[Outcome(outcome).value] += count
 
@@ -229,6 +281,8 @@ class _Partition:
             tape = Tape(self._read(topic))
             while (record := await tape.take()) is not None:
                 found[record.key or b""] = record.value
+            if topic == "balances":
+                self._found_balances = {key.decode(): value for key, value in found.items() if value}
             for key, expected in self._latest[topic].items():
                 if found.get(key) != expected:
                     self._report.find(
@@ -246,9 +300,16 @@ class _Partition:
         meta = read_meta(found.pop(META_KEY, None) or pack({"version": 1, "commits": 0, "positions": {}}))
         if meta.commits != last.sequence:
             self._report.find(f"{where}: expected {last.sequence} commits, found {meta.commits}")
+        if last.rules < RULES:  # nobody has upgraded it: balances are all that can be compared
+            self._memory.entities["account"] = {
+                key: entity
+                for kind, key, entity in (entity_of(key, value) for key, value in found.items() if value)
+                if kind == "account"
+            }
+            return
         for kind, entities in self._memory.entities.items():
             for key, entity in entities.items() if kind != "call" else ():
-                if found.get(state_key(kind, key)) != pack(entity):
+                if not _is(entity, state_key(kind, key), found.get(state_key(kind, key))):
                     self._report.find(f"{where}: {kind} {'/'.join(key)} is not what the replay ends with")
 
     def _compare_calls(self) -> None:
@@ -258,17 +319,28 @@ class _Partition:
 
     def _compare_money(self) -> None:
         """Money in less money out is the balance, for every tenant."""
-        balances = {
-            key.decode(): msgspec.json.decode(value, type=Balance)
-            for key, value in self._latest["balances"].items()
+        stood = {
+            account.tenant: account.balance
+            for account in self._memory.entities["account"].values()
+            if isinstance(account, Account)
         }
+        told = {
+            tenant: parse_ledger(msgspec.json.decode(value, type=Balance).balance)
+            for tenant, value in self._found_balances.items()
+        }
+        balances = stood | told
         for tenant in sorted(self._ledger.keys() | balances.keys() - RESERVED_TENANTS):
-            stands = parse_ledger(balances[tenant].balance) if tenant in balances else 0
+            stands = balances.get(tenant, 0)
             if stands != self._ledger[tenant]:
                 self._report.find(
                     f"tenant {tenant}: money in less money out is {format_micros(self._ledger[tenant])},"
                     f" the balance is {format_micros(stands)}"
                 )
+
+
+def _is(entity: Entity, key: bytes, value: bytes | None) -> bool:
+    """Whether a record is this entity; one that no commit changed since is written as an earlier release did."""
+    return value is not None and (value == pack(entity) or entity_of(key, value)[2] == entity)
 
 
 def _where(record: Consumed) -> str:

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from rater.contracts.codec import encode_input
-from rater.contracts.commits import Commit
+from rater.contracts.commits import Commit, part_of
 from rater.contracts.topics import load_topics
 from rater.core.entities import Account, Entity
 from rater.core.inputs import CallRecord, RateDeck
@@ -137,6 +137,8 @@ class KafkaEngine:
             if self._worker.failed:
                 raise RaterError(f"the worker stands still: {self._worker.failed[0]}")
             for records in (await self._commits.getmany(timeout_ms=_READ_WAIT_MS, max_records=1)).values():
+                if part_of(records[0].key) is not None:
+                    continue
                 return msgspec.json.decode(records[0].value, type=Commit)
 
     async def _new_outputs(self) -> list[Output]:

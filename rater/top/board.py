@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 from aiokafka import TopicPartition
 
-from rater.contracts.commits import Commit
+from rater.contracts.commits import Commit, part_of
 from rater.core.outputs import Balance
 from rater.kafka.client import committed_reader, doubted, unread
 from rater.kafka.connect import reachable
@@ -95,6 +95,8 @@ class Board:
         async for place, records in unread(self._outputs):
             for record in records:
                 if place.topic == self._settings.topic("commits"):
+                    if part_of(record.key) is not None:
+                        continue
                     self._progress[place.partition].take(_commit(record.value), record.timestamp / _MILLIS)
                 else:
                     balance = _balance(record.value)

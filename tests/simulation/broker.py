@@ -26,7 +26,7 @@ class Transaction:
 
 @dataclass
 class Entry:
-    """A slot of the log: a record, or a marker when it has no value."""
+    """A slot of the log: a record, or a marker when it has no key; without a value it is a tombstone."""
 
     key: bytes | None
     value: bytes | None
@@ -61,7 +61,7 @@ class Broker:
         transaction = self._open[id] = Transaction(id, epoch, self.now)
         return transaction
 
-    def write(self, transaction: Transaction, place: Place, records: Sequence[tuple[bytes, bytes]]) -> int:
+    def write(self, transaction: Transaction, place: Place, records: Sequence[tuple[bytes, bytes | None]]) -> int:
         """Append within a transaction; the position after the last record."""
         self.check(transaction.id, transaction.epoch)
         if transaction.state != "open":
@@ -115,7 +115,7 @@ class Broker:
         found = []
         for offset in range(start, self.stable_end(place)):
             entry = self.logs[place][offset]
-            if entry.value is not None and (entry.transaction is None or entry.transaction.state == "committed"):
+            if entry.key is not None and (entry.transaction is None or entry.transaction.state == "committed"):
                 found.append(Consumed(topic, partition, offset, entry.key, entry.value))
                 if len(found) == limit:
                     break

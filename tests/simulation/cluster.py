@@ -325,6 +325,10 @@ class Cluster:
         assert not task.restored, topic
         self.broker.marks["records were restored"] += records
 
+    def upgraded(self, task: RatingTask, report: Sequence[str]) -> None:
+        """See Observer."""
+        self.broker.marks["a partition was upgraded"] += bool(report and task.ownerships)
+
     def owned(self, task: RatingTask, entities: Entities, calls: int) -> None:
         """See Observer."""
         self.broker.marks["a partition was restored"] += bool(len(entities) and calls and task.ownerships)

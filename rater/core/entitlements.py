@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from rater.core.catalogue import Service, helps, sku
-from rater.core.entities import Holders, Stretch, User
+from rater.core.entities import Account, Holders, Stretch, User
 from rater.core.geography import pool_country
 from rater.core.identity import name_key
 from rater.core.instants import MonthIndex, month_index, month_start
@@ -72,15 +72,20 @@ def moved_to(user: User, country: str, since: datetime | None) -> User:
     return _changed(user, since, None, lambda stretch: (country, stretch.skus))
 
 
+def keep_countries(account: Account, user: User) -> None:
+    """The tenant has a user in these countries: their emergency numbers count for users nobody knows (A36)."""
+    countries = {stretch.country for stretch in user.timeline if stretch.country is not None}
+    if not countries.issubset(account.user_countries):
+        account.user_countries = tuple(sorted(countries.union(account.user_countries)))
+
+
 def store_user(state: State, tenant: str, before: User | None, after: User) -> None:
     """Keep a changed user and move the counts of every plan that it gained or lost."""
     if before is None or before.timeline != after.timeline:
         account = state.account(tenant)
         assert account is not None, tenant
         account.licenses_revision += 1
-        countries = {stretch.country for stretch in after.timeline if stretch.country is not None}
-        if not countries.issubset(account.user_countries):
-            account.user_countries = tuple(sorted(countries.union(account.user_countries)))
+        keep_countries(account, after)
         families = _families(before) | _families(after)
         for family in sorted(families):
             holders = state.holders_to_change(tenant, family)

@@ -1,7 +1,8 @@
 """When rules change: the state that was made under older rules becomes what the present ones read (A51).
 
 Pure: entities in, entities out, with a report.  Rules 1 are those of release 0.3.0; rules 2 are A25 to A50.  From 1
-to 2 users whose names mean the same become one (A40), with their plans, pools and restrictions.
+to 2 users whose names mean the same become one (A40), with their plans, pools and restrictions, and tenants
+know the countries of their users (A36).
 """
 
 from collections import defaultdict
@@ -10,7 +11,7 @@ from functools import reduce
 import msgspec
 
 from rater.core.entities import Entity, User
-from rater.core.entitlements import forget_holder, merge_users, store_user
+from rater.core.entitlements import forget_holder, keep_countries, merge_users, store_user
 from rater.core.identity import name_key
 from rater.core.lots import tidy_lots
 from rater.core.pools import present_name
@@ -81,6 +82,8 @@ def _users(before: Memory, state: State, gone: set[Place]) -> list[MergedUser]:
         # which was configured first is not known any more; one that holds something goes before
         users.sort(key=lambda user: not any(stretch.skus for stretch in user.timeline))
         one = reduce(merge_users, users)
+        if (account := state.account(tenant)) is not None:
+            keep_countries(account, one)
         if len(users) > 1:
             _count_once(before, state, tenant, users, one, gone)
             merged.append(MergedUser(tenant, one.user, tuple(u.user for u in users if u.user != one.user)))

@@ -31,6 +31,8 @@ from rater.notify.expiring import expiring_of
 from rater.task import Batch, Record, run_batch
 
 BATCH_RECORDS = 10_000
+#: A batch of large records ends earlier, so that memory stays bounded.
+BATCH_BYTES_MAX = 16_000_000
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -101,11 +103,13 @@ class EmbeddedRater:
         """Rate what is new in a source."""
         before = self.store.position(file.key, file.name) if file.name != "-" else Position()
         batch: list[Record | CallEvent] = []
+        ends_after = (before.records // BATCH_RECORDS, before.size // BATCH_BYTES_MAX)
         for record in file.records(before.records, before.digest):
             batch.append(record)
-            if file.taken % BATCH_RECORDS == 0:
+            # Fixed places of the file, so that a run that was killed goes on with the same batches.
+            if (place := _batch_place(file)) != ends_after:
                 self._commit_file(file, batch, progress)
-                batch = []
+                batch, ends_after = [], place
         if batch or (file.taken, file.digest) != (before.records, before.digest):
             self._commit_file(file, batch, progress)
         self.summary.add_file(file)
@@ -241,6 +245,11 @@ class EmbeddedRater:
     def _accounts(self) -> list[Account]:
         """Every tenant as it was committed."""
         return [account for tenant in self.store.tenants() if (account := self.store.account(tenant))]
+
+
+def _batch_place(file: InputFile) -> tuple[int, int]:
+    """Changes with the record that a batch ends with."""
+    return file.taken // BATCH_RECORDS, file.bytes_taken // BATCH_BYTES_MAX
 
 
 def _records_of(commands: Iterable[AnyCommand], topic: str, arrived_at: datetime | None = None) -> Iterator[Record]:

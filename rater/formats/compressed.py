@@ -7,11 +7,11 @@ So a compressed file is read twice.  Refuses to know what is in it.
 import shutil
 import zlib
 from enum import Enum, auto
-from io import DEFAULT_BUFFER_SIZE, RawIOBase
+from io import DEFAULT_BUFFER_SIZE, SEEK_END, RawIOBase
 from pathlib import PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO, Any, BinaryIO, cast
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from rater.errors import RaterError
 
@@ -20,6 +20,12 @@ ZIP = b"PK\x03\x04"
 #: zlib's number for gzip with its header and checksum.
 _GZIP_WINDOW = 31
 _LOOK_BYTES = 1 << 20
+#: A compressed file may hold so many times its own size, or so much whatever its size: logs compress 5 to 50 times,
+#: and what is made to fill a machine 1000 times.
+UNPACKED_RATIO_MAX = 100
+UNPACKED_FREE_BYTES = 10_000_000
+#: What a line counts for besides its bytes: empty lines take time, too.
+UNPACKED_LINE_BYTES = 100
 
 
 class Ending(Enum):
@@ -85,12 +91,41 @@ def rewindable(stream: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", copy)
 
 
+class _Room:
+    """How much more may come out of a compressed file; RaterError when it is more than that."""
+
+    def __init__(self, path: str, packed: BinaryIO) -> None:
+        start = packed.tell()
+        size = packed.seek(0, SEEK_END) - start
+        packed.seek(start)
+        self._path = path
+        self._left = max(UNPACKED_FREE_BYTES, size * UNPACKED_RATIO_MAX)
+
+    def need(self, size: int) -> None:
+        """Refuse the file if it says, or shows, that it holds more."""
+        if size > self._left:
+            raise RaterError(
+                f"{self._path}: the compressed file holds over {UNPACKED_RATIO_MAX} times its size"
+                f" (UNPACKED_RATIO_MAX, each line as {UNPACKED_LINE_BYTES} bytes more); nothing of it was rated."
+                " If that is meant, unpack it first"
+            )
+
+    def take(self, unpacked: bytes) -> None:
+        """Count what came out."""
+        size = len(unpacked) + UNPACKED_LINE_BYTES * unpacked.count(b"\n")
+        self.need(size)
+        self._left -= size
+
+
 def gzip_ending(path: str, packed: BinaryIO) -> Ending:
-    """How a gzip ends; RaterError when what it holds is not what was compressed.  The stream stays where it was."""
+    """How a gzip ends; RaterError when what it holds is not what was compressed, or too much.
+
+    The stream stays where it was.
+    """
     start = packed.tell()
-    look = Gunzipped(packed)
-    while look.read(_LOOK_BYTES):
-        pass
+    room, look = _Room(path, packed), Gunzipped(packed)
+    while unpacked := look.read(_LOOK_BYTES):
+        room.take(unpacked)
     packed.seek(start)
     if look.ending is Ending.DAMAGED:
         raise RaterError(
@@ -101,17 +136,34 @@ def gzip_ending(path: str, packed: BinaryIO) -> Ending:
 
 
 def open_zip(path: str, packed: BinaryIO) -> IO[bytes]:
-    """The one CSV in a zip, or its one file (rating-rules 2.1); RaterError when it is damaged or holds others."""
+    """The one CSV in a zip, or its one file (rating-rules 2.1); RaterError: damaged, others in it, or too much."""
     try:
         archive = ZipFile(packed)
-        damaged = archive.testzip()
         files = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
         tables = [name for name in files if PurePosixPath(name).suffix.casefold() == ".csv"] or files
-        if damaged is None and len(tables) == 1:
+        if len(tables) == 1:
+            _look_through(path, packed, archive, tables[0])
             return archive.open(tables[0])
     except (BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as wrong:
         raise RaterError(f"{path}: expected a whole zip file: {wrong}; get it again or unzip it first") from wrong
-    if damaged is not None:
-        raise RaterError(f"{path}: the zip file is damaged in {damaged}; nothing of it was rated. Get it again")
     shown = ", ".join(tables[:3]) + (", ..." if len(tables) > 3 else "")
     raise RaterError(f"{path}: expected a zip with one CSV, got {len(tables)} files: {shown}; unzip it first")
+
+
+def _look_through(path: str, packed: BinaryIO, archive: ZipFile, name: str) -> None:
+    """Read the table to its end, where its checksum is; RaterError if it is damaged or holds too much.
+
+    Other ways to compress than zip's own may take any memory, and no export uses them.
+    """
+    info, room = archive.getinfo(name), _Room(path, packed)
+    if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise NotImplementedError("expected it compressed by deflate")
+    room.need(info.file_size)
+    try:
+        with archive.open(name) as table:
+            while unpacked := table.read(_LOOK_BYTES):
+                room.take(unpacked)
+    except (BadZipFile, zlib.error) as wrong:
+        raise RaterError(
+            f"{path}: the zip file is damaged in {name}; nothing of it was rated. Get it again"
+        ) from wrong

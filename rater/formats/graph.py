@@ -4,7 +4,7 @@ Seconds have seven decimals, capabilities may be unknown: both are accepted.
 Refuses to know which tenant a page belongs to: the caller says.
 """
 
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import orjson
@@ -16,6 +16,9 @@ from rater.core.reasons import Reason
 from rater.errors import RaterError
 from rater.formats.pstn_csv import is_inbound, record_of
 
+#: A page of Graph has at most 1000 rows and 1 MB; documents are read whole, and each of these bytes may take 40.
+DOCUMENT_BYTES_MAX = 16_000_000
+DOCUMENT_ROWS_MAX = 200_000
 #: Field of a row -> column of the usage export that means the same.
 _COLUMN_OF = {
     "id": "UsageId",
@@ -34,6 +37,7 @@ _COLUMN_OF = {
     "currency": "Currency",
     "licenseCapability": "Capability",
 }
+_SPLIT = "give smaller pages, or one row a line: jq -c '.value[]?'"
 _NUMBERS = ("callerNumber", "calleeNumber")
 
 
@@ -91,6 +95,16 @@ def cells_of(row: dict[str, Any]) -> dict[str, str]:
     return cells
 
 
+def whole_document(path: str, first: bytes, stream: BinaryIO) -> bytes:
+    """A document whose beginning was read; RaterError if it is too large to be read whole."""
+    document = first + stream.read(max(0, DOCUMENT_BYTES_MAX + 1 - len(first)))
+    if len(document) > DOCUMENT_BYTES_MAX:
+        raise RaterError(
+            f"{path}: expected a page of at most {DOCUMENT_BYTES_MAX} bytes (DOCUMENT_BYTES_MAX); {_SPLIT}"
+        )
+    return document
+
+
 def page_of(path: str, document: bytes) -> Page:
     """The rows of a document: a page, an array or one row, on any number of lines.  Raises RaterError."""
     try:
@@ -102,7 +116,12 @@ def page_of(path: str, document: bytes) -> Page:
         raise RaterError(
             f"{path}: expected a page of pstnCallLogRow, or one JSON object a line, got broken JSON: {wrong}"
         ) from wrong
-    return found if isinstance(found, Page) else Page(found)
+    page = found if isinstance(found, Page) else Page(found)
+    if (rows := len(page.value)) > DOCUMENT_ROWS_MAX:
+        raise RaterError(
+            f"{path}: expected a page of at most {DOCUMENT_ROWS_MAX} rows (DOCUMENT_ROWS_MAX), got {rows}; {_SPLIT}"
+        )
+    return page
 
 
 def _one_row(path: str, document: bytes) -> Page:

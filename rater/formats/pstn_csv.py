@@ -126,10 +126,7 @@ def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
             return Refusal(Reason.MALFORMED, column, "expected a value, got none")
     type = given["Call Type"].strip().casefold()
     if type not in _CALL_TYPES:
-        message = (
-            f"expected a call type such as user_out, conf_in, dr_out or oc_user_in, got {given['Call Type']!r:.80}"
-        )
-        return Refusal(Reason.MALFORMED, "type", message)
+        return _unknown_type(given["Call Type"])
     duration = given.get("Duration Seconds", "0")  # without one it was not connected (rule 73)
     if not re.fullmatch(r"-?[0-9]{1,18}", duration):
         return Refusal(Reason.MALFORMED, "Duration Seconds", f"expected whole seconds, got {duration!r}")
@@ -160,6 +157,11 @@ def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
         "reported_capability": given.get("Capability"),
     }
     return decode_cdr(orjson.dumps({name: value for name, value in fields.items() if value is not None}))
+
+
+def _unknown_type(type: str) -> Refusal:
+    expected = "a call type such as user_out, conf_in, dr_out or oc_user_in"
+    return Refusal(Reason.MALFORMED, "type", f"expected {expected}, got {type!r:.80}")
 
 
 def is_inbound(type: str) -> bool:

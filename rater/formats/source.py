@@ -3,28 +3,40 @@
 Refuses to know stores; the caller says how many records were consumed before.
 """
 
-from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from hashlib import blake2b
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import orjson
 from msgspec import json
 
 from rater.contracts.call_control import CallEvent
-from rater.contracts.codec import decode_call_event
+from rater.contracts.codec import RECORD_BYTES_MAX, decode_call_event
 from rater.core.inputs import AnyCommand, CallRecord, Source
 from rater.core.mediation import Refusal
 from rater.core.reasons import Reason
 from rater.errors import RaterError
 from rater.formats.compressed import Ending
-from rater.formats.graph import GraphRows, page_of
+from rater.formats.graph import GraphRows, page_of, whole_document
 from rater.formats.pstn_csv import reader_for
 from rater.formats.recognise import CALL_EVENTS, CDRS, COMMANDS, GRAPH, PSTN_CSV, check_commands, recognise
-from rater.formats.stream import STANDARD_INPUT, EndsEarly, csv_records, is_json, json_lines, lines_of, open_stream
+from rater.formats.stream import (
+    STANDARD_INPUT,
+    EndsEarly,
+    LongLine,
+    check_ended,
+    csv_records,
+    first_line,
+    is_json,
+    json_lines,
+    lines_of,
+    open_stream,
+    whole_line,
+)
 from rater.task import Envelope, Record
 
 __all__ = ["CALL_EVENTS", "InputFile", "reader_of"]
@@ -108,37 +120,51 @@ class InputFile:
                 self.incomplete = f"{self.path}: {_CUT if ending is Ending.CUT else _FOLLOWED}"
             must_end = self._growing or ending is Ending.CUT
             try:
-                yield from self._decoded(lines_of(stream), skip, digest, must_end=must_end)
+                yield from self._decoded(stream, skip, digest, must_end=must_end)
             except EndsEarly:
                 self.incomplete = self.incomplete or f"{self.path}: {_UNFINISHED}"
         if self.taken < skip:
             raise ContentChanged
 
     def _decoded(
-        self, lines: Iterator[bytes], skip: int, digest: bytes, *, must_end: bool
+        self, stream: BinaryIO, skip: int, digest: bytes, *, must_end: bool
     ) -> Iterator[Record | CallEvent]:
-        row, first = _first_line(lines)
-        if must_end and not first.endswith(b"\n") and not is_json(first):
-            raise EndsEarly
+        row, first = first_line(stream)
+        if must_end and len(first) <= RECORD_BYTES_MAX:
+            check_ended(first)
         if not first:
             self.remarks.append(f"{self.path}: the file is empty")
             return
         format = self._format or recognise(self.path, row, first)
-        raws, decode, rows_before, kind = self._reading(format, row, first, lines, must_end=must_end)
+        raws, decode, rows_before, kind = self._reading(format, row, first, stream, must_end=must_end)
         envelope = self._envelope(format, first)
         topic = "commands" if kind == "command" else Path(self.path).name
         for raw in raws:
-            text = raw.rstrip(b"\r\n")  # no more: cells at the ends of a row may be empty
-            self._hash.update(text + b"\n")
-            self.bytes_taken += len(raw)
-            self.taken += 1
+            text, refused = self._count(raw)
             if self.taken <= skip:
                 if self.taken == skip and self.digest != digest:
                     raise ContentChanged
             elif text.strip():
                 source = Source(topic, 0, self.taken + rows_before)
-                value = decode(text) if decode else None
+                value = refused or (decode(text) if decode else None)
                 yield value if isinstance(value, CallEvent) else self._record(kind, source, text, value, envelope)
+
+    def _count(self, raw: bytes) -> tuple[bytes, Refusal | None]:
+        """Note that a record was read; its text without line end, or its beginning and why it is too long."""
+        self.taken += 1
+        raw = raw if len(raw) <= RECORD_BYTES_MAX else whole_line(raw, BytesIO())
+        text = raw.rstrip(b"\r\n")  # no more: cells at the ends of a row may be empty
+        if not isinstance(raw, LongLine):
+            self.bytes_taken += len(raw)
+            self._hash.update(text + b"\n")
+            return text, None
+        self.bytes_taken += raw.size
+        self._hash.update(raw.digest.encode() + b"\n")
+        message = (
+            f"expected at most {RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX), got {raw.size} with the BLAKE2b hash"
+            f" {raw.digest}; the first {len(text)} are kept"
+        )
+        return text, Refusal(Reason.TOO_LARGE, "", message)
 
     def _record(
         self,
@@ -150,15 +176,20 @@ class InputFile:
     ) -> Record:
         return Record(kind, source, raw, value, envelope, self._arrived_at, self._arrived is not None)
 
-    def _reading(self, format: str, row: int, first: bytes, lines: Iterator[bytes], *, must_end: bool) -> _Reading:
+    def _reading(self, format: str, row: int, first: bytes, stream: BinaryIO, *, must_end: bool) -> _Reading:
+        if format == GRAPH and not _is_row(first):
+            rows = self._document(first, stream, must_end=must_end)
+            return _Reading(rows, self._graph_rows().decode, 0)
+        first, lines = whole_line(first, stream), lines_of(stream)
+        if must_end:
+            check_ended(first)
         if format == COMMANDS:
             check_commands(self.path, row, first)
         if format == PSTN_CSV:
+            if isinstance(first, LongLine):
+                raise RaterError(f"{self.path}:{row}: expected a header of at most {RECORD_BYTES_MAX} bytes")
             reader = reader_for(self.path, first, self._tenant)
             return _Reading(csv_records(lines, reader.delimiter, must_end=must_end), reader.decode, row)
-        if format == GRAPH and not _is_row(first):
-            rows = self._document(first + b"".join(lines), must_end=must_end)
-            return _Reading(rows, self._graph_rows().decode, 0)
         raws = chain([first], json_lines(lines, must_end=must_end))
         if format == GRAPH:
             return _Reading(raws, self._graph_rows().decode, row - 1)
@@ -177,8 +208,9 @@ class InputFile:
             raise RaterError(f"{self.path}: Graph rows do not name their tenant; say it with --tenant")
         return GraphRows(self._tenant)
 
-    def _document(self, document: bytes, *, must_end: bool) -> Iterator[bytes]:
+    def _document(self, first: bytes, stream: BinaryIO, *, must_end: bool) -> Iterator[bytes]:
         """The rows of a page or an array, each as it was written."""
+        document = whole_document(self.path, first, stream)
         if must_end and not is_json(document):
             raise EndsEarly
         page = page_of(self.path, document)
@@ -187,17 +219,10 @@ class InputFile:
         return map(bytes, page.value)
 
 
-def _first_line(lines: Iterator[bytes]) -> tuple[int, bytes]:
-    """The number of the first line that is not blank, and the line without a byte order mark."""
-    for row, line in enumerate(lines, start=1):
-        text = line.removeprefix(BOM_UTF8)
-        if text.strip():
-            return row, text
-    return 0, b""
-
-
 def _is_row(first: bytes) -> bool:
     """Whether the first line of Graph JSON is a row by itself, and not a document or its beginning."""
+    if len(first) > RECORD_BYTES_MAX:  # as far as can be seen
+        return first.lstrip().startswith(b"{") and b'"value"' not in first
     if not is_json(first):
         return False
     row = orjson.loads(first)

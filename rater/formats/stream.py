@@ -4,20 +4,23 @@ Refuses to know what a line means.
 """
 
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from hashlib import blake2b
 from io import DEFAULT_BUFFER_SIZE, BufferedReader, FileIO, RawIOBase
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import orjson
 
+from rater.contracts.codec import RECORD_BYTES_MAX
 from rater.errors import RaterError
 from rater.formats.compressed import GZIP, ZIP, Ending, Gunzipped, gzip_ending, open_zip, rewindable
 
-#: A line beyond this is cut there: nothing that long is a record, and memory stays bounded.
-LINE_BYTES_MAX = 64_000_000
+#: What is kept of a line that is longer than any record: enough to find it by.
+LONG_LINE_KEPT_BYTES = 100_000
+_LINE_END_BYTES = 2
 #: What a record of a CSV can span; beyond it, a quote was never closed.
 CSV_RECORD_LINES_MAX = 100
 CSV_RECORD_BYTES_MAX = 1_000_000
@@ -26,6 +29,16 @@ _UTF16 = (BOM_UTF16_LE, BOM_UTF16_BE)
 _TO_CLOSING_QUOTE = re.compile(rb'(?:[^"]++|"")*+"')
 _BUFFER_BYTES = 1 << 16
 STANDARD_INPUT = "-"
+
+
+class LongLine(bytes):
+    """The beginning of a line that is longer than RECORD_BYTES_MAX, with its line end if it has one.
+
+    `size` and `digest` are of the whole line; the rest of it is not kept.
+    """
+
+    size: int
+    digest: str
 
 
 class EndsEarly(Exception):
@@ -100,16 +113,51 @@ class _Utf8(RawIOBase):
 
 
 def lines_of(stream: BinaryIO) -> Iterator[bytes]:
-    """The lines of a stream, each with its line end; the last one may have none."""
-    while line := stream.readline(LINE_BYTES_MAX):
-        yield line
+    """The lines of a stream, each with its line end; the last one may have none.  None is kept that is too long."""
+    while line := beginning_of_line(stream):
+        yield line if len(line) <= RECORD_BYTES_MAX else whole_line(line, stream)
+
+
+def beginning_of_line(stream: BinaryIO) -> bytes:
+    """The next line, or so much of it that it is longer than a record may be."""
+    return stream.readline(RECORD_BYTES_MAX + _LINE_END_BYTES)
+
+
+def whole_line(line: bytes, stream: BinaryIO) -> bytes:
+    """A line whose beginning was read: a LongLine, the rest being read and not kept, if it is too long."""
+    if len(line.rstrip(b"\r\n")) <= RECORD_BYTES_MAX:
+        return line
+    size, digest, part = len(line), blake2b(line, digest_size=16), line
+    while not part.endswith(b"\n") and (part := beginning_of_line(stream)):
+        size += len(part)
+        digest.update(part)
+    long = LongLine(line[:LONG_LINE_KEPT_BYTES] + (b"\n" if part.endswith(b"\n") else b""))
+    long.size, long.digest = size, digest.hexdigest()
+    return long
+
+
+def first_line(stream: BinaryIO) -> tuple[int, bytes]:
+    """The number of the first line that is not blank, and its beginning without a byte order mark."""
+    row = 1
+    while line := beginning_of_line(stream):
+        text = line.removeprefix(BOM_UTF8)
+        if text.strip():
+            return row, text
+        row += line.endswith(b"\n")
+    return 0, b""
+
+
+def check_ended(line: bytes) -> None:
+    """EndsEarly at a line that is neither ended nor a whole JSON value."""
+    if not line.endswith(b"\n") and not is_json(line):
+        raise EndsEarly
 
 
 def json_lines(lines: Iterator[bytes], *, must_end: bool) -> Iterator[bytes]:
     """Lines of JSON; with `must_end`, EndsEarly at a last line that is neither ended nor a whole value."""
     for line in lines:
-        if must_end and not line.endswith(b"\n") and not is_json(line):
-            raise EndsEarly
+        if must_end:
+            check_ended(line)
         yield line
 
 
@@ -134,7 +182,7 @@ def csv_records(lines: Iterator[bytes], delimiter: str, *, must_end: bool) -> It
         if not ahead:
             ahead.append(line)
         count = _span(ahead, lines, quote, must_end=must_end)
-        yield b"".join(ahead.popleft() for _ in range(count))
+        yield ahead.popleft() if count == 1 else b"".join(ahead.popleft() for _ in range(count))
 
 
 def _span(ahead: deque[bytes], lines: Iterator[bytes], quote: bytes, *, must_end: bool) -> int:
@@ -148,6 +196,8 @@ def _span(ahead: deque[bytes], lines: Iterator[bytes], quote: bytes, *, must_end
             raise EndsEarly
         if not line:
             ahead.pop()
+            return 1
+        if isinstance(line, LongLine):
             return 1
         is_open = _leaves_open(line, quote, is_open=is_open)
         size += len(line)

@@ -194,13 +194,6 @@ def test_only_ascii_digits_are_seconds(folder: Path) -> None:
     assert run(folder, "usage.csv", code=Exit.REFUSED)["rejected"] == {"malformed": 1}
 
 
-def test_an_endless_line_is_one_letter(tmp_path: Path) -> None:
-    """20 MB without a line end are one record that is too large, and all of its bytes are kept."""
-    line = b'{"tenant":"contoso","x":"' + b"x" * 20_000_000 + b'"}'
-    (tmp_path / "cdrs.jsonl").write_bytes(line + b"\n")
-    assert [record.raw for record in read(tmp_path / "cdrs.jsonl")] == [line]
-
-
 def packed_rows(count: int = 2000) -> bytes:
     rows = (row(f"call-{number}-{os.urandom(8).hex()}") for number in range(count))
     return gzip.compress(export(*rows).encode())

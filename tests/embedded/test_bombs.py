@@ -1,0 +1,151 @@
+"""Inputs that are made to fill a machine: refused by the name of a limit, in little memory; what is ordinary passes."""
+
+import gzip
+import io
+import json
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import run as start
+from typing import Any
+
+import pytest
+
+from rater.contracts.codec import RECORD_BYTES_MAX
+from rater.core.mediation import Refusal
+from rater.core.settings import RatingSettings
+from rater.embedded.gateway import LocalGateway
+from rater.embedded.run import BATCH_BYTES_MAX, EmbeddedRater
+from rater.embedded.store import Store, open_reader
+from rater.errors import RaterError
+from rater.exits import Exit
+from rater.formats.graph import DOCUMENT_BYTES_MAX, DOCUMENT_ROWS_MAX
+from rater.formats.source import InputFile
+from rater.formats.stream import LONG_LINE_KEPT_BYTES
+from rater.task import Record
+from tests.embedded.usage import GRAPH_ROW, HEADER, row, run
+
+CALL = b'{"tenant":"contoso","usage_id":"%b","type":"user_in","answered_at":"2025-03-01T10:00:00Z","user":"ada"}\n'
+MEMORY_MAX = 1_000_000_000
+
+
+def zipped(content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("usage.csv", content)
+    return out.getvalue()
+
+
+def read(path: Path, tenant: str = "contoso") -> list[Record]:
+    return [record for record in InputFile(str(path), None, tenant).records() if isinstance(record, Record)]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zipped])
+@pytest.mark.parametrize("line", [b"\n", b"{}\n", b" " * 10_000], ids=["empty lines", "short lines", "one line"])
+def test_what_unpacks_to_many_times_its_size_is_refused(
+    tmp_path: Path, pack: Callable[[bytes], bytes], line: bytes
+) -> None:
+    """Nothing of it is rated, and the limit is named."""
+    (tmp_path / "bomb").write_bytes(pack(line * (20_000_000 // len(line))))
+    with pytest.raises(RaterError, match=r"UNPACKED_RATIO_MAX.*unpack it first"):
+        read(tmp_path / "bomb")
+
+
+def test_logs_that_compress_well_pass(tmp_path: Path) -> None:
+    """Calls that differ in their ids only, compressed 20 times and more."""
+    content = b"".join(CALL % b"%d" % number for number in range(60_000))
+    packed = gzip.compress(content)
+    assert len(content) > 20 * len(packed)
+    (tmp_path / "cdrs.jsonl.gz").write_bytes(packed)
+    assert len(read(tmp_path / "cdrs.jsonl.gz")) == 60_000
+
+
+def test_a_zip_that_is_not_deflated_is_refused(tmp_path: Path) -> None:
+    """LZMA says itself how much memory it takes."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("usage.csv", HEADER)
+    with pytest.raises(RaterError, match="deflate"):
+        read(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("value", [b"1,", json.dumps(GRAPH_ROW).encode() + b","], ids=["numbers", "rows"])
+def test_documents_that_are_too_large_to_be_read_whole_are_refused(tmp_path: Path, value: bytes) -> None:
+    """Each by its limit, with what to do."""
+    (tmp_path / "bytes.json").write_bytes(b"[" + value * (DOCUMENT_BYTES_MAX // len(value) + 1) + b"1]")
+    with pytest.raises(RaterError, match=r"DOCUMENT_BYTES_MAX.*one row a line"):
+        read(tmp_path / "bytes.json")
+    (tmp_path / "rows.json").write_bytes(b"[" + b"1," * DOCUMENT_ROWS_MAX + b"1]")
+    with pytest.raises(RaterError, match="DOCUMENT_ROWS_MAX"):
+        read(tmp_path / "rows.json")
+
+
+@pytest.mark.parametrize("name", ["cdrs.jsonl", "usage.csv", "rows.jsonl", "rows.json", "first.jsonl"])
+def test_a_row_longer_than_a_record_is_one_refusal_with_its_beginning(tmp_path: Path, name: str) -> None:
+    """Its length and hash are said, the rest is not kept, and the other rows are read."""
+    long = b"x" * (2 * RECORD_BYTES_MAX)
+    graph = json.dumps(GRAPH_ROW).encode()
+    content = {
+        "cdrs.jsonl": CALL % b"a" + CALL % long + CALL % b"b",
+        "first.jsonl": CALL % long + CALL % b"a" + CALL % b"b",
+        "usage.csv": "\n".join([HEADER, row("a"), row(long.decode()), row("b")]).encode(),
+        "rows.jsonl": b'{"callType":"%b"}\n' % long + graph + b"\n" + graph,
+        "rows.json": b'[%b,{"callType":"%b"},%b]' % (graph, long, graph),
+    }[name]
+    (tmp_path / name).write_bytes(content)
+    records = read(tmp_path / name)
+    refused = [record for record in records if isinstance(record.decoded, Refusal)]
+    assert (len(records), len(refused)) == (3, 1)
+    assert isinstance(refused[0].decoded, Refusal)
+    assert refused[0].decoded.message.startswith("expected at most 1000000 bytes (RECORD_BYTES_MAX), got 2000")
+    assert len(refused[0].raw) == LONG_LINE_KEPT_BYTES
+
+
+def test_a_long_row_is_known_when_the_file_is_read_again(folder: Path) -> None:
+    """Its hash stands for it; another long row with the same beginning is other content."""
+    path = folder / "cdrs.jsonl"
+    long = CALL % (b"x" * 2 * RECORD_BYTES_MAX)
+    path.write_bytes(CALL % b"a" + long)
+    assert run(folder, "cdrs.jsonl", code=Exit.REFUSED)["rejected"] == {"too_large": 1}
+    assert run(folder, "cdrs.jsonl")["records"] == 0
+    before, after = InputFile(str(path)), InputFile(str(path))
+    assert len(list(before.records())) == 2
+    path.write_bytes(CALL % b"a" + long.replace(b'x"', b'y"'))
+    assert len(list(after.records(before.taken, before.digest))) == 2
+
+
+def test_a_batch_ends_by_its_bytes_as_well(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large records make small batches; each is a batch of a fixed place in the file."""
+    sizes: list[int] = []
+    commit = EmbeddedRater._commit_file
+
+    def noted(self: EmbeddedRater, file: InputFile, records: list[Any], progress: Callable[[int], None]) -> None:
+        sizes.append(sum(len(record.raw) for record in records))
+        commit(self, file, records, progress)
+
+    monkeypatch.setattr(EmbeddedRater, "_commit_file", noted)
+    padded = (CALL % b"%d").replace(b'"user"', b'"x":"%b","user"' % (b"x" * 900_000))
+    (folder / "cdrs.jsonl").write_bytes(b"".join(padded % number for number in range(40)))
+    store = Store(folder / "own.db")
+    try:
+        EmbeddedRater(store, RatingSettings(), LocalGateway()).take(InputFile(str(folder / "cdrs.jsonl")))
+    finally:
+        store.close()
+    assert len(sizes) == 3
+    assert max(sizes) < BATCH_BYTES_MAX + RECORD_BYTES_MAX
+
+
+def test_rows_of_50_mb_take_little_memory(folder: Path) -> None:
+    """A run with one stays far under 1 GB."""
+    (folder / "cdrs.jsonl").write_bytes(CALL % b"a" + CALL % (b"x" * 50_000_000) + CALL % b"b")
+    script = (
+        "import resource; from rater.cli import main\ntry: main()\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
+    )
+    done = start(
+        [sys.executable, "-c", script, "run", "cdrs.jsonl", "--commands", "setup.jsonl"],
+        cwd=folder, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == Exit.REFUSED, done.stderr
+    assert int(done.stdout.split()[-1]) < MEMORY_MAX
+    assert len(open_reader(folder / "rater.db").rated_calls("b")) == 1

@@ -5,6 +5,7 @@ With it the result can be computed again: commits in their order, in each the co
 
 import msgspec
 
+from rater.core.inputs import Source
 from rater.core.reasons import Outcome
 
 
@@ -12,7 +13,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Offsets taken from the two inputs (`first` up to, not including, `next`), and what became of the records.
 
     `sequence` is gapless per partition, from 1.  `unknown_decks` are versions that commands of this commit named
-    and that were not published at that time.
+    and that were not published at that time; `skipped` are the records that an operator decided to pass over.
     """
 
     partition: int
@@ -23,3 +24,4 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cdrs_next: int
     outcomes: dict[Outcome, int]
     unknown_decks: tuple[str, ...] = ()
+    skipped: tuple[Source, ...] = ()

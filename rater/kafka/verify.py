@@ -27,7 +27,7 @@ from rater.kafka.consume import SequenceCheck
 from rater.kafka.decks import DeckReader
 from rater.kafka.partitioning import admission
 from rater.kafka.port import Consumed
-from rater.kafka.records import record_key, records_of
+from rater.kafka.records import record_key, records_of, source_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.tape import Tape
 from rater.kafka.topics import partitions_of
@@ -161,7 +161,8 @@ class _Partition:
         commands = await self._tapes["commands"].until(commit.commands_next)
         cdrs = await self._tapes["cdrs"].until(commit.cdrs_next)
         rules = Rules(self._rating, self._tariffs.without(commit.unknown_decks))
-        batch = run_batch(self._memory, rules, records_of(commands, cdrs), admit=self._admit)
+        given = records_of(commands, cdrs, commit.skipped)
+        batch = run_batch(self._memory, rules, given, admit=self._admit)
         self._memory.merge(batch.state)
         if batch.counts != commit.outcomes:
             report.find(
@@ -171,7 +172,7 @@ class _Partition:
         for topic, outputs in batch.by_topic().items():
             for output in outputs:
                 await self._compare(topic, output)
-        self._note_offered(cdrs)
+        self._note_offered([record for record in cdrs if source_of(record) not in commit.skipped])
         self._count(commit, commands, cdrs, batch)
         return len(commands) + len(cdrs)
 

@@ -253,7 +253,7 @@ async def _own(settings: KafkaSettings, folder: Path, decks: DeckReader, partiti
         RatingSettings(),
         partitions=PARTITIONS,
         batch_records_max=2_000,
-        rejected_in_a_row_max=1_000,
+        batch_bytes_max=16_000_000,
         observer=Watch(Metrics(CollectorRegistry())),
     )
     await task.own()

@@ -16,7 +16,7 @@ from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.inputs import AnyCommand, CallRecord, Source
 from rater.core.mediation import Mediated, Refusal, mediate
 from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
-from rater.core.reasons import Outcome
+from rater.core.reasons import Outcome, Reason
 from rater.core.state import Committed, State
 from rater.core.step import Rules, close_batch
 
@@ -149,6 +149,8 @@ def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -
     if isinstance(value, Mediated):
         return apply_call(state, rules, value, record.source, record.raw)
     if isinstance(value, Refusal):
+        # what an operator skips is not looked at: looking may be what raises
+        claimed = None if value.reason is Reason.SKIPPED else claimed_tenant(record.raw)
         file_tenant = record.envelope.tenant if record.envelope else None
-        return reject(state, record.source, record.raw, value, claimed_tenant(record.raw), file_tenant=file_tenant)
+        return reject(state, record.source, record.raw, value, claimed, file_tenant=file_tenant)
     return apply_command(state, rules, value, record.source, record.raw, record.arrived_at)

@@ -26,6 +26,7 @@ COMMANDS = {
     "import": "rates",
     "rates": "rates",
     "dlq": "dlq",
+    "partition": "partition",
     "demo": "demo",
     "dev": "dev",
     "top": "top",

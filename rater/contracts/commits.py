@@ -5,6 +5,7 @@ With it the result can be computed again: commits in their order, in each the co
 
 import msgspec
 
+from rater.core.inputs import Source
 from rater.core.reasons import Outcome
 
 
@@ -12,8 +13,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Offsets taken from the two inputs (`first` up to, not including, `next`), and what became of the records.
 
     `sequence` is gapless per partition, from 1.  `unknown_decks` are versions that commands of this commit named
-    and that were not published at that time.  `rules` is the number of the rules (A51); `migrated`, in the first
-    commit of a new number, the digest of the state that it begins with, whose parts stand before it.
+    and that were not published at that time; `skipped` are the records that an operator decided to pass over.
+    `rules` is the number of the rules (A51); `migrated`, in the first commit of a new number, the digest of the
+    state that it begins with, whose parts stand before it.
     """
 
     partition: int
@@ -26,6 +28,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unknown_decks: tuple[str, ...] = ()
     rules: int = 1
     migrated: str | None = None
+    skipped: tuple[Source, ...] = ()
 
 
 def part_key(partition: int, number: int) -> bytes:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from rater.core.inputs import CallAccepted
+from rater.core.inputs import CallAccepted, Source
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import ClosedList, Reason
 
@@ -21,6 +21,7 @@ class LetterAction(ClosedList):
     REPLAYED = "replayed"  # its bytes were given to the rater again
     DROPPED = "dropped"  # it will never be rated; it stays in the topic until its retention ends
     LOOKED = "looked"  # `rater doctor` asked the broker for its time; about no letter
+    SKIPPED = "skipped"  # a record on which the rating task stopped becomes a letter unread
 
 
 class LetterState(ClosedList):
@@ -40,7 +41,8 @@ SETTLED = frozenset({LetterState.ACCEPTED, LetterState.DROPPED})
 class DlqAudit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who did what with a dead letter, when; `tenant` and `id` are the letter's.
 
-    `accepted` says of a replay what came of it; it is absent where nobody waited for that.
+    `accepted` says of a replay what came of it; it is absent where nobody waited for that.  `source` is there for
+    a skip, which is about a record that is no letter yet.
     """
 
     tenant: str
@@ -50,6 +52,7 @@ class DlqAudit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: datetime
     note: str | None = None
     accepted: bool | None = None
+    source: Source | None = None
 
 
 class Letter(msgspec.Struct, frozen=True):

@@ -163,6 +163,7 @@ class Reason(ClosedList):
     NO_RECHARGE_IN_FLIGHT = "no_recharge_in_flight"  # a payment that answers no request of ours
     PAYMENT_MISMATCH = "payment_mismatch"  # the payment's amount is not the one that was asked for
     UNKNOWN_DECK = "unknown_deck"  # no deck of this version was published
+    SKIPPED = "skipped"  # applying it raised an error of the rater; an operator decided to go on without it
     WRONG_PARTITION = "wrong_partition"  # published with another partitioner than the tenant's other records
 
 

@@ -104,3 +104,11 @@ class _Writer:
             await stored
             self.stored += count
             self._progress(count)
+
+
+async def publish_to(settings: KafkaSettings, topic: str, partition: int, key: str, value: bytes) -> None:
+    """Publish one record to a partition that is not the key's, and wait until it is stored."""
+    await partitions_of(settings, topic, WRITE)
+    producer = AIOKafkaProducer(**connection(settings), enable_idempotence=True, max_request_size=MESSAGE_BYTES_MAX)
+    async with reachable(settings, producer, WRITE):
+        await producer.send_and_wait(settings.topic(topic), value, key=key.encode(), partition=partition)

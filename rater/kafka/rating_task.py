@@ -27,19 +27,20 @@ from rater.contracts.commits import Commit
 from rater.core.calls import live_call
 from rater.core.entities import Entity, LiveCall
 from rater.core.identity import normal_usage_id
-from rater.core.inputs import CallRecord, DeckActivated
+from rater.core.inputs import CallRecord, DeckActivated, Source
 from rater.core.migration import RULES
 from rater.core.outputs import RatedCall
-from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
 from rater.core.state import Key
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
+from rater.kafka.at_fault import find_at_fault
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex
 from rater.kafka.partitioning import admission
 from rater.kafka.port import Consumed, Doubt, PartitionLog
-from rater.kafka.records import positions_after, records_of, writes_of
+from rater.kafka.records import in_order, portions, positions_after, records_of, writes_of
+from rater.kafka.skips import skips_of
 from rater.kafka.upgrade import upgrade
 from rater.task import Batch, Record, run_batch
 
@@ -88,10 +89,6 @@ class Observer(Protocol):
         """Ownership is taken again."""
 
 
-class TooManyRejected(Exception):
-    """Records were refused one after the other beyond the limit: the input or the code is wrong."""
-
-
 class PartitionState:
     """What the rules read: the entities and the index of the partition, as committed."""
 
@@ -134,7 +131,7 @@ class RatingTask:
         *,
         partitions: int,
         batch_records_max: int,
-        rejected_in_a_row_max: int,
+        batch_bytes_max: int,
         observer: Observer,
     ) -> None:
         self.partition = log.partition
@@ -149,8 +146,9 @@ class RatingTask:
         self._decks = decks
         self._admit = admission(log.partition, partitions)
         self._batch_records_max = batch_records_max
-        self._rejected_in_a_row_max = rejected_in_a_row_max
-        self._rejected_in_a_row = 0
+        self._batch_bytes_max = batch_bytes_max
+        #: What operators decided to pass over.
+        self._skips: frozenset[Source] = frozenset()
         self._observer = observer
         self._rules = Rules(settings, decks.tariffs)
 
@@ -192,23 +190,30 @@ class RatingTask:
         if state.entities.meta.rules < RULES:  # 5
             state.entities, migration = await upgrade(log, state.entities, self.positions)
             self._observer.upgraded(self, migration.report)
-        self._rejected_in_a_row = 0
+        self._skips = await skips_of(log)
         self.restored = True
         self._observer.owned(self, state.entities, calls)
 
     async def step(self) -> None:
-        """Take what has arrived, rate it, commit it; the steps are numbered in the module's docstring."""
+        """Take what has arrived, rate it, commit it, in as many commits as its bytes ask for."""
         fetched = await self._log.fetch(self._batch_records_max)
         # after a rebalance the same records may come again
         records = [record for record in fetched if record.offset >= self.positions[record.topic]]
         if not records:
             await self._log.tell_positions(self.positions)
             return
+        for portion in portions(in_order(records), self._batch_bytes_max):
+            await self._take(portion)
+
+    async def _take(self, records: Sequence[Consumed]) -> None:
+        """Rate and commit one batch; the steps are numbered in the module's docstring."""
         self._observer.took(records)
-        batch, commit = await self._rate(records)  # 1
+        unknown = await self._unknown_decks(records)
+        try:
+            batch, meta, commit, writes = self._rate(records, unknown)  # 1
+        except Exception as wrong:  # a bug of ours, whatever it is
+            raise find_at_fault(records, lambda some: self._rate(some, unknown), wrong) from wrong
         self._observer.rated(batch)
-        meta = Meta(STATE_VERSION, commit.sequence, positions_after(self.positions, records), RULES)
-        writes = writes_of(batch, meta, commit)
         log = self._log
         await log.begin()  # 2
         stored = await log.send(writes)
@@ -221,13 +226,12 @@ class RatingTask:
             self._state.index.put(batch.state.calls, StandsAt(stored["rated-calls"], rated[-1].id))
         self._observer.committed(records, batch, commit)
 
-    async def _rate(self, records: Sequence[Consumed]) -> tuple[Batch, Commit]:
-        """Commands first, then call records, each in the order of its topic: the order that a replay takes too."""
-        commands = [record for record in records if record.topic == "commands"]
-        given = records_of(commands, [record for record in records if record.topic == "cdrs"])
-        unknown = await self._unknown_decks(given[: len(commands)])
+    def _rate(
+        self, records: Sequence[Consumed], unknown: set[str]
+    ) -> tuple[Batch, Meta, Commit, dict[str, list[tuple[bytes, bytes]]]]:
+        """Apply records to a new overlay, and everything that they write; nothing that stays is changed."""
+        given = self._given(records)
         batch = run_batch(self._state, self._rules, given, admit=self._admit)
-        self._count_rejected(batch.outcomes)
         after = positions_after(self.positions, records)
         commit = Commit(
             partition=self.partition,
@@ -239,26 +243,28 @@ class RatingTask:
             outcomes=dict(batch.counts),
             unknown_decks=tuple(sorted(unknown)),
             rules=RULES,
+            skipped=tuple(record.source for record in given if record.source in self._skips),
         )
-        return batch, commit
+        meta = Meta(STATE_VERSION, commit.sequence, after, RULES)
+        return batch, meta, commit, writes_of(batch, meta, commit)
 
-    async def _unknown_decks(self, commands: Sequence[Record]) -> set[str]:
+    def _given(self, records: Sequence[Consumed]) -> list[Record]:
+        commands = [record for record in records if record.topic == "commands"]
+        return records_of(commands, [record for record in records if record.topic == "cdrs"], self._skips)
+
+    async def _unknown_decks(self, records: Sequence[Consumed]) -> set[str]:
         """Versions that the commands name and nobody published; ones that are on their way are waited for."""
-        named = {record.decoded.version for record in commands if isinstance(record.decoded, DeckActivated)}
+        commands = [record for record in records if record.topic == "commands"]
+        try:
+            given = self._given(commands)
+        except Exception as wrong:  # a bug of ours, whatever it is
+            raise find_at_fault(commands, self._given, wrong) from wrong
+        named = {record.decoded.version for record in given if isinstance(record.decoded, DeckActivated)}
         tariffs = self._rules.tariffs
         missing = {version for version in named if version not in tariffs}
         if missing:
             await self._decks.wait_for(missing)
         return {version for version in missing if version not in tariffs}
-
-    def _count_rejected(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            self._rejected_in_a_row = self._rejected_in_a_row + 1 if outcome is Outcome.REJECTED else 0
-            if self._rejected_in_a_row > self._rejected_in_a_row_max:
-                raise TooManyRejected(
-                    f"partition {self.partition}: more than {self._rejected_in_a_row_max} records in a row"
-                    " were refused: the input or this program is wrong. Nothing of this batch was committed"
-                )
 
     async def _catch_up(self) -> int:
         """Bring the index to the end of `rated-calls`, or build it anew; how many calls were missing."""

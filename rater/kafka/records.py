@@ -3,9 +3,10 @@
 Refuses to know transactions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Literal
 
 import msgspec
 
@@ -13,24 +14,39 @@ from rater.contracts.codec import decode_command, encode
 from rater.contracts.commits import Commit
 from rater.core.identity import name_key
 from rater.core.inputs import Source
+from rater.core.mediation import Refusal
 from rater.core.outputs import Output, ServiceState
+from rater.core.reasons import Reason
 from rater.kafka.changelog import META_KEY, Meta, changes_of, pack
 from rater.kafka.port import Consumed
+from rater.kafka.topics import MESSAGE_BYTES_MAX
 from rater.task import Batch, Record
 
+#: What a record may have, key and value, so that it and its frame are a message that the topic takes.
+WRITTEN_BYTES_MAX = MESSAGE_BYTES_MAX - 10_000
+_SKIPPED = Refusal(
+    Reason.SKIPPED, "", "applying it raised an error of the rater; the topic dlq-audit says who went on without it"
+)
 
-def records_of(commands: Sequence[Consumed], cdrs: Sequence[Consumed]) -> list[Record]:
+
+class OversizeError(Exception):
+    """A record that no topic takes: everything that comes in is bounded so that this is a bug."""
+
+
+def records_of(
+    commands: Sequence[Consumed], cdrs: Sequence[Consumed], skipped: Collection[Source] = ()
+) -> list[Record]:
     """What the core is given: commands first, then call records, each in the order of its topic."""
-    return [_command(record) for record in commands] + [
-        Record("cdr", _source(record), record.value or b"", None, None, arrival_of(record.published_ms), True)
-        for record in cdrs
+    return [_record("command", record, skipped) for record in commands] + [
+        _record("cdr", record, skipped) for record in cdrs
     ]
 
 
-def _command(record: Consumed) -> Record:
-    raw = record.value or b""
-    arrived_at = arrival_of(record.published_ms)
-    return Record("command", _source(record), raw, decode_command(raw), None, arrived_at, True)
+def _record(kind: Literal["cdr", "command"], record: Consumed, skipped: Collection[Source]) -> Record:
+    raw, source, arrived_at = record.value or b"", source_of(record), arrival_of(record.published_ms)
+    if source in skipped:
+        return Record(kind, source, raw, _SKIPPED)
+    return Record(kind, source, raw, decode_command(raw) if kind == "command" else None, None, arrived_at, True)
 
 
 @lru_cache(maxsize=4096)
@@ -39,7 +55,28 @@ def arrival_of(published_ms: int) -> datetime | None:
     return datetime.fromtimestamp(published_ms / 1000, UTC) if published_ms > 0 else None
 
 
-def _source(record: Consumed) -> Source:
+def in_order(records: Sequence[Consumed]) -> list[Consumed]:
+    """Commands first, then call records, each in the order of its topic: the order that a replay takes, too."""
+    return sorted(records, key=lambda record: record.topic != "commands")
+
+
+def portions(records: Sequence[Consumed], bytes_max: int) -> Iterator[list[Consumed]]:
+    """Records in their order, in batches of at most so many bytes; a record that is larger is alone."""
+    portion: list[Consumed] = []
+    size = 0
+    for record in records:
+        more = len(record.key or b"") + len(record.value or b"")
+        if portion and size + more > bytes_max:
+            yield portion
+            portion, size = [], 0
+        portion.append(record)
+        size += more
+    if portion:
+        yield portion
+
+
+def source_of(record: Consumed) -> Source:
+    """Where a record stands."""
     return Source(record.topic, record.partition, record.offset)
 
 
@@ -56,6 +93,11 @@ def writes_of(batch: Batch, meta: Meta, commit: Commit) -> dict[str, list[tuple[
     }
     writes["state"] = [*changes_of(batch.state), (META_KEY, pack(meta))]
     writes["commits"] = [(str(commit.partition).encode(), msgspec.json.encode(commit))]
+    for topic, records in writes.items():
+        for key, value in records:
+            if len(key) + len(value or b"") > WRITTEN_BYTES_MAX:
+                size = len(key) + len(value or b"")
+                raise OversizeError(f"{topic}: a record of {size} bytes; at most {WRITTEN_BYTES_MAX} are stored")
     return writes
 
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rater.errors import RaterError
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
+#: So that 2,000 records of a megabyte are no transaction of gigabytes.
+BATCH_BYTES_MAX = 16_000_000
 
 
 class KafkaSettings(BaseModel):
@@ -48,10 +50,12 @@ class WorkerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     batch_records_max: int = Field(default=2_000, ge=1, le=100_000)
+    batch_bytes_max: int = Field(
+        default=BATCH_BYTES_MAX, ge=1, description="of input records in one commit; a larger record is alone"
+    )
     batch_wait_ms: int = Field(default=20, ge=1, le=10_000, description="how long a batch waits for a first record")
     session_timeout_ms: int = Field(default=10_000, ge=1_000)
     transaction_timeout_ms: int = Field(default=30_000, ge=1_000)
-    rejected_in_a_row_max: int = Field(default=1_000, ge=1, description="then input or code is wrong: stop")
     deck_wait_s: float = Field(default=30, ge=0, description="how long to wait for a deck that a command names")
     release_timeout_s: float = Field(default=5, ge=0, description="to finish when a partition is taken away")
     index_folder: Path = Path("rater-index")

@@ -36,7 +36,7 @@ from rater.kafka.former import FormerOutputs
 from rater.kafka.partitioning import admission
 from rater.kafka.port import Consumed
 from rater.kafka.rating_task import indexed
-from rater.kafka.records import record_key, records_of
+from rater.kafka.records import record_key, records_of, source_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.tape import Tape
 from rater.kafka.topics import partitions_of
@@ -214,7 +214,8 @@ class _Partition:
         commands = await self._tapes["commands"].until(commit.commands_next)
         cdrs = await self._tapes["cdrs"].until(commit.cdrs_next)
         rules = Rules(self._rating, self._tariffs.without(commit.unknown_decks))
-        batch = run_batch(self._memory, rules, records_of(commands, cdrs), admit=self._admit)
+        given = records_of(commands, cdrs, commit.skipped)
+        batch = run_batch(self._memory, rules, given, admit=self._admit)
         self._memory.merge(batch.state)
         if batch.counts != commit.outcomes:
             report.find(
@@ -224,7 +225,7 @@ class _Partition:
         for topic, outputs in batch.by_topic().items():
             for output in outputs:
                 await self._compare(topic, output)
-        self._note_offered(cdrs)
+        self._note_offered([record for record in cdrs if source_of(record) not in commit.skipped])
         report.outputs += len(batch.outputs)
         self._count(commit, commands, cdrs)
         return len(commands) + len(cdrs)

@@ -17,6 +17,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from prometheus_client import CollectorRegistry
 
 from rater.core.settings import RatingSettings
+from rater.kafka.at_fault import RecordAtFault
 from rater.kafka.client import FETCH_WAIT_MS, RETRY_BACKOFF_MS, AiokafkaLog
 from rater.kafka.connect import connection, started
 from rater.kafka.decks import DeckReader
@@ -58,7 +59,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     ) -> None:
         self.running = False
         self.rebalances = 0
-        #: Partitions whose task met a bug or too many rejected records, and stands still until a restart.
+        #: Partitions whose task met a bug, and stands still until a restart.
         self.failed: dict[int, BaseException] = {}
         self._kafka, self._settings, self._rating = kafka, settings, rating
         self._watch = watch
@@ -171,7 +172,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 self._rating,
                 partitions=self._partitions,
                 batch_records_max=self._settings.batch_records_max,
-                rejected_in_a_row_max=self._settings.rejected_in_a_row_max,
+                batch_bytes_max=self._settings.batch_bytes_max,
                 observer=self._watch,
             )
             self._running[partition] = _Running(task, index)
@@ -179,7 +180,11 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     def _note_failures(self) -> None:
         for partition, running in list(self._running.items()):
             if running.runs.done() and (wrong := running.runs.exception()) is not None:
-                log.error("a partition stands still", partition=partition, error=str(wrong), exc_info=wrong)
+                at = wrong.source if isinstance(wrong, RecordAtFault) else None
+                place = {"topic": at.topic, "offset": at.offset} if at else {}
+                log.error(
+                    "a partition stands still", partition=partition, **place, error=str(wrong), exc_info=wrong
+                )
                 self.failed[partition] = wrong
                 running.index.close()
                 del self._running[partition]

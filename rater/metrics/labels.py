@@ -42,7 +42,7 @@ class PartitionState(ClosedList):
 
     RESTORING = "restoring"  # its state and usage-id index are being read
     RATING = "rating"  # its records are rated
-    STOPPED = "stopped"  # a bug or too many rejected records in a row stopped it; a person must look
+    STOPPED = "stopped"  # a bug stopped it at a record; a person must look
 
 
 class CommitResult(ClosedList):

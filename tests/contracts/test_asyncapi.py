@@ -84,7 +84,7 @@ def test_rater_receives_what_it_consumes_and_sends_what_it_produces() -> None:
     assert DOCUMENT["operations"].keys() == {f"receive-{name}" for name in received} | {
         f"send-{name}" for name in sent
     }
-    assert {"cdrs", "commands", "rate-decks", "call-events"} == received
+    assert {"cdrs", "commands", "rate-decks", "call-events", "dlq-audit"} == received
     assert {"debits", "call-commands"} < sent
 
 

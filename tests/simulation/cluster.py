@@ -19,6 +19,7 @@ from tests.simulation.broker import Broker, Transaction
 PARTITIONS = 4
 WORKERS = 3
 BATCH_RECORDS_MAX = 6
+BATCH_BYTES_MAX = 2_000
 TRANSACTION_TIMEOUT = 150
 
 
@@ -309,7 +310,7 @@ class Cluster:
                 RatingSettings(),
                 partitions=PARTITIONS,
                 batch_records_max=BATCH_RECORDS_MAX,
-                rejected_in_a_row_max=1_000,
+                batch_bytes_max=BATCH_BYTES_MAX,
                 observer=self,
             )
             process.runs[partition] = (task, task.run())

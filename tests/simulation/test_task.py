@@ -2,22 +2,25 @@
 
 import random
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
-from rater.contracts.codec import encode_input
+from rater.contracts.codec import decode_call, encode_input
 from rater.contracts.commits import Commit
-from rater.core.inputs import DeckActivated
+from rater.core.inputs import DeckActivated, Source
 from rater.core.outputs import Debit, RatedCall, RejectedCdr
 from rater.core.settings import RatingSettings
 from rater.errors import RaterError
+from rater.kafka.at_fault import RecordAtFault
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, entity_of, pack, state_key
 from rater.kafka.index import MemoryIndex, StandsAt
 from rater.kafka.partitioning import partition_of
 from rater.kafka.port import Doubt, Fenced
-from rater.kafka.rating_task import RatingTask, TooManyRejected
+from rater.kafka.rating_task import RatingTask
+from rater.kafka.skips import skip_order
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import PARTITIONS, Decks, ModelLog, Process
 from tests.simulation.play import audit
@@ -37,9 +40,9 @@ class Quiet:
 class Desk:
     """One broker, and tasks for the tenant's partition."""
 
-    def __init__(self, *, rejected_in_a_row_max: int = 100) -> None:
+    def __init__(self, *, batch_bytes_max: int = 1_000_000) -> None:
         self.broker = Broker()
-        self.rejected_in_a_row_max = rejected_in_a_row_max
+        self.batch_bytes_max = batch_bytes_max
         provision(self.broker)
 
     def task(self, index: MemoryIndex | None = None) -> RatingTask:
@@ -51,7 +54,7 @@ class Desk:
             RatingSettings(),
             partitions=PARTITIONS,
             batch_records_max=100,
-            rejected_in_a_row_max=self.rejected_in_a_row_max,
+            batch_bytes_max=self.batch_bytes_max,
             observer=Quiet(),  # type: ignore[arg-type]  # answers to everything
         )
 
@@ -157,14 +160,32 @@ def test_bytes_that_do_not_decode_are_kept() -> None:
     assert len(desk.read("rated-calls", RatedCall)) == 2
 
 
-def test_too_many_in_a_row_stop_the_partition() -> None:
-    """Then the input or the code is wrong: nothing of the batch is committed, and a person must look."""
-    desk = Desk(rejected_in_a_row_max=3)
+def test_refused_records_in_a_row_do_not_stop_the_partition() -> None:
+    """One bad source must not stop its neighbours: each is a letter that says where it stood, and calls are rated."""
+    desk = Desk()
     task = desk.owner()
-    desk.send(call(1), b"1", b"2", b"3", call(2), b"4", b"5", b"6", b"7")
-    with pytest.raises(TooManyRejected, match="more than 3 records in a row"):
-        finish(task.step())
-    assert desk.read("rated-calls", RatedCall) == []
+    desk.send(call(1), *[f"[{number}]".encode() for number in range(1_500)], call(2))
+    while task.positions["cdrs"] < 1_502:
+        try:
+            finish(task.step())
+        except Doubt:
+            finish(task.own())
+    assert [rated.usage_id for rated in desk.read("rated-calls", RatedCall)] == ["call-1", "call-2"]
+    letters = desk.read("rejected-cdrs", RejectedCdr)
+    assert [letter.source for letter in letters] == [Source("cdrs", HOME, offset) for offset in range(1, 1_501)]
+    assert audit(desk.broker).findings == []
+
+
+def test_a_batch_is_bounded_in_bytes() -> None:
+    """Large records make several commits, one after the other; one that is larger than the bound is alone."""
+    desk = Desk(batch_bytes_max=2_000)
+    task = desk.owner()
+    large = call(3)[:-1] + b',"x":"' + b"y" * 4_000 + b'"}'
+    desk.send(*[call(number)[:-1] + b',"x":"' + b"y" * 600 + b'"}' for number in (1, 2)], large, call(4))
+    finish(task.step())
+    taken = [(commit.cdrs_first, commit.cdrs_next) for commit in desk.read("commits", Commit)]
+    assert taken[-3:] == [(0, 2), (2, 3), (3, 4)]
+    assert audit(desk.broker).findings == []
 
 
 def test_a_record_in_the_wrong_partition() -> None:
@@ -250,3 +271,32 @@ def test_state_keys_name_one_entity(tenant: str, name: str) -> None:
     """A slash within a tenant's name does not make it another's."""
     value = pack({"at": "2025-03-01T00:00:00Z"})
     assert entity_of(state_key("seen", (tenant, name)), value)[:2] == ("seen", (tenant, name))
+
+
+def test_a_bug_names_its_record_and_an_operator_goes_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The partition stops and says where; the record is skipped unread, its commit says so, and verify agrees."""
+    desk = Desk()
+    task = desk.owner()
+    desk.send(call(1), call(2), b"poison", call(3))
+
+    def raises(raw: bytes) -> object:
+        if raw == b"poison":
+            raise OverflowError("a bug")
+        return decode_call(raw)
+
+    monkeypatch.setattr("rater.task.decode_call", raises)
+    monkeypatch.setattr("rater.kafka.verify.decode_cdr", raises)
+    with pytest.raises(RecordAtFault, match=f"--partition {HOME} --topic cdrs --offset 2 --note WHY") as stopped:
+        finish(task.step())
+    assert stopped.value.source == Source("cdrs", HOME, 2)
+    assert desk.read("rated-calls", RatedCall) == []
+    order = skip_order(stopped.value.source, "grace", datetime(2025, 3, 1, tzinfo=UTC), "until 0.4.1")
+    desk.send(msgspec.json.encode(order), topic="dlq-audit")
+    successor = desk.task()
+    finish(successor.own())
+    finish(successor.step())
+    assert [rated.usage_id for rated in desk.read("rated-calls", RatedCall)] == ["call-1", "call-2", "call-3"]
+    (letter,) = desk.read("rejected-cdrs", RejectedCdr)
+    assert (letter.reason.value, letter.raw, letter.source) == ("skipped", "poison", stopped.value.source)
+    assert desk.read("commits", Commit)[-1].skipped == (stopped.value.source,)
+    assert audit(desk.broker).findings == []

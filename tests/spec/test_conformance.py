@@ -86,7 +86,7 @@ def test_ids_that_look_like_those_of_the_runner(folder: Path) -> None:
     ("old", "new", "said"),
     [
         ('amount: "10"', 'amount: "10.0000001"', "refused, bad_amount: amount: expected at most 6 decimals"),
-        ("type: user_out", "type: user_aout", "refused, malformed: type: expected one of conf_in, "),
+        ("type: user_out", "type: user_aout", "refused, malformed: type: expected one of 52 values such as "),
         ("seconds: 61", f"seconds: {10**20}", "refused, malformed: duration_s: "),
     ],
 )

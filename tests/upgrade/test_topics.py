@@ -71,7 +71,7 @@ class Cluster:
             RatingSettings(),
             partitions=1,
             batch_records_max=7,
-            rejected_in_a_row_max=100,
+            batch_bytes_max=1_000_000,
             observer=Quiet(),  # type: ignore[arg-type]  # answers to everything
         )
 

@@ -81,7 +81,7 @@ class AuthorizePage:
         """The answer, or what is wrong with the question."""
         answer = self._ask(question, self._now())
         if isinstance(answer, Refusal):
-            return f"{answer.field}: {answer.message}{_plus_hint(answer.message)}"
+            return f"{answer.field}: {answer.message}{_plus_hint(question.called)}"
         assert 0 <= answer.seconds <= AUTHORIZED_S_MAX, answer
         return answer
 
@@ -110,9 +110,9 @@ def question_of(request: web.Request) -> Question | str:
     )
 
 
-def _plus_hint(message: str) -> str:
+def _plus_hint(called: str | None) -> str:
     """A plus sign in a query string is a space: the most frequent mistake."""
-    return "; write + as %2B" if "got ' " in message else ""
+    return "; write + as %2B" if called is not None and called.startswith(" ") else ""
 
 
 def _counted_as(answer: Answer) -> AuthorizationAnswer:

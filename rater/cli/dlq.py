@@ -137,7 +137,6 @@ def replay(
     """Give dead letters to the rater again, for example after their tenant was configured.
 
     Doing it twice changes nothing.  A record that is held because it lasted too long is rated with --accept.
-    Of very long records a letter keeps only the beginning: they are read from the topic while that keeps them.
     Exit 3 if some were refused again.
 
     Example: rater dlq replay --reason unknown_tenant --dry-run
@@ -152,8 +151,7 @@ def replay(
     accepted = sum(audit.accepted is True for audit in audits)
     unknown = sum(audit.accepted is None for audit in audits)
     _report(audits, json)
-    if bootstrap is None or store is not None:
-        _say_payments(store or DEFAULT_STORE)
+    _say_payments(store, bootstrap)
     later = f", {unknown} published and not taken yet: is a worker running?" if unknown else ""
     print(f"{accepted} of {len(letters)} records accepted{later}", file=sys.stderr)
     if accepted + unknown < len(letters):
@@ -205,9 +203,11 @@ def _box(
     )
 
 
-def _say_payments(path: Path) -> None:
-    """Say if payments are pretended, or wait."""
-    reader = open_reader(path)
+def _say_payments(store: Path | None, bootstrap: str | None) -> None:
+    """Say if payments of a store are pretended, or wait."""
+    if bootstrap is not None and store is None:
+        return
+    reader = open_reader(store or DEFAULT_STORE)
     try:
         if note := payments_of(reader).note:
             print(f"rater: {note}", file=sys.stderr)

@@ -11,11 +11,9 @@ A commit
     1. rate the batch on an overlay
     2. begin, and send outputs, changelog, meta and commit record; wait until every one is stored
     3. add the group's offsets, if they were not told lately
-    4. commit
-    5. only then merge the overlay and the index
+    4. commit, and only then: 5. merge the overlay and the index
 
-Any doubt on the way (fenced, failed, outcome unknown) drops overlay, state and producer, and ownership is taken
-again: what the log says is true.  Refuses to know the client library, threads and rebalances.
+Any doubt on the way drops overlay, state and producer; ownership is taken again.
 """
 
 from collections.abc import Sequence

@@ -74,7 +74,7 @@ def test_publish_in_python(rating: Deployment) -> None:
     for _ in range(2):
         assert "stored in partition" in ran(rating, sys.executable, str(script))
     (call,) = rated(rating, 2)
-    assert (call["usage_id"], call["minutes"]) == ("8d344131a97eea41d7e9d48a832febc2", 5)
+    assert (call["usage_id"], call["minutes"]) == ("8d344131-a97e-ea41-d7e9-d48a832febc2", 5)
     explained = ran(
         rating, "sh", "-c", "rater consume rated-calls --tenant contoso | grep 8d344131 | rater explain -"
     )

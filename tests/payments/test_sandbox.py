@@ -136,7 +136,7 @@ def test_the_embedded_rater_with_an_http_gateway(tmp_path: Path) -> None:
     assert done.returncode == Exit.OK, done.stderr
     assert json.loads(done.stdout)["events"]["recharge.succeeded"] == 3
     assert [charge.status for charge in read_charges(log)] == ["succeeded"] * 3
-    local = rater("run", "--commands", "setup.jsonl", "--store", "local.db", cwd=tmp_path)
+    local = rater("run", "--commands", "setup.jsonl", "--store", "local.db", "--gateway", "pretend", cwd=tmp_path)
     assert local.returncode == Exit.OK, local.stderr
     assert tables(tmp_path / "rater.db") == tables(tmp_path / "local.db")
     assert len(tables(tmp_path / "rater.db")["recharges"]) == 3

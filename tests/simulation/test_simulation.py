@@ -4,10 +4,7 @@ from collections import Counter
 
 import pytest
 
-from rater.contracts.commits import Commit
-from rater.kafka.port import Consumed
 from rater.kafka.rating_task import RatingTask
-from rater.task import Batch
 from tests.simulation.cluster import Cluster, ModelLog
 from tests.simulation.play import play
 
@@ -47,11 +44,11 @@ def test_whatever_dies(first: int) -> None:
 class RemembersBeforeTheCommit(RatingTask):
     """A broken design: the usage id is noted outside of the transaction that rates its call."""
 
-    async def _rate(self, records: list[Consumed]) -> tuple[Batch, Commit]:  # type: ignore[override]
-        batch, commit = await super()._rate(records)
+    def _rate(self, records, unknown):  # type: ignore[no-untyped-def]
+        rated = super()._rate(records, unknown)
         index = self._state.index
-        index.put(batch.state.calls, index.stands_at)
-        return batch, commit
+        index.put(rated[0].state.calls, index.stands_at)
+        return rated
 
 
 class IdOfTheWorker(ModelLog):

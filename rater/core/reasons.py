@@ -36,8 +36,9 @@ class CallType(ClosedList):
     DR_IN_UCAP = "dr_in_ucap"
     DR_OUT_UCAP = "dr_out_ucap"
     # Of numbers that nobody has, of bots, and of other operators (Operator Connect; fmc: its mobile numbers): kept
-    # and free as direct routing is (rule 38).  Seen in exports: dr_in_bot, dr_out_bot, (dr_)unassigned_in, oc_user_in,
-    # oc_user_out, some oc_fmc_*, and Graph's Byot*.  The other oc_* and oc_fmc_* names are formed like these: no source.
+    # and free as direct routing is (rule 38).  Seen in exports: dr_in_bot, dr_out_bot, (dr_)unassigned_in,
+    # oc_user_in, oc_user_out, some oc_fmc_*, and Graph's Byot*.  The other oc_* and oc_fmc_* names are formed
+    # like these and have no source.
     DR_IN_BOT = "dr_in_bot"
     DR_OUT_BOT = "dr_out_bot"
     DR_UNASSIGNED_IN = "dr_unassigned_in"

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def skip(
-    partition: Annotated[int, typer.Option(min=0, help="The partition that stands still.")],
+    partition: Annotated[int, typer.Option(min=0, help="The stopped partition.")],
     offset: Annotated[int, typer.Option(min=0, help="The record at fault, as log and /healthz name it.")],
     note: Annotated[str, typer.Option(help="Why, for the audit.")],
     topic: Annotated[Literal["cdrs", "commands"], typer.Option(help="Its topic.")] = "cdrs",

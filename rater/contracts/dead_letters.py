@@ -41,7 +41,7 @@ SETTLED = frozenset({LetterState.ACCEPTED, LetterState.DROPPED})
 class DlqAudit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who did what with a dead letter, when; `tenant` and `id` are the letter's.
 
-    `accepted` says of a replay what came of it; it is absent where nobody waited for that.  `source` is there for
+    `accepted` is the outcome of a replay; it is absent where nobody waited for the outcome.  `source` is there for
     a skip, which is about a record that is no letter yet.
     """
 

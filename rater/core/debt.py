@@ -4,7 +4,7 @@ All debt that a tenant ever incurred stands on one line of micro-units, oldest f
 know where its part begins (`owed_from`); a purchase pays what is unpaid from the front (A20).  A correction finds
 there who paid for the call, and gives it back to them (A12).  The end of the line is in the account, what comes
 before it in pages.
-Refuses to know balances.
+Balances are not changed here.
 """
 
 from collections.abc import Iterable, Sequence

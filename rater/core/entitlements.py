@@ -73,7 +73,7 @@ def moved_to(user: User, country: str, since: datetime | None) -> User:
 
 
 def keep_countries(account: Account, user: User) -> None:
-    """The tenant has a user in these countries: their emergency numbers count for users nobody knows (A36)."""
+    """The tenant has a user in these countries: their emergency numbers count for unconfigured users (A36)."""
     countries = {stretch.country for stretch in user.timeline if stretch.country is not None}
     if not countries.issubset(account.user_countries):
         account.user_countries = tuple(sorted(countries.union(account.user_countries)))

@@ -5,7 +5,7 @@ last of `Account.lots`, the newest, which is there also when nothing is left of 
 own goes to it (A12).  Of the others only those with money left are in this order; where any other one stood is kept
 as a `ShelvedLot`, so that a correction puts it back.  A lot's time follows from its date of purchase, so lots
 expire in this order, too.
-Refuses to know debt and balances.
+Debt and balances are changed by `credit`, not here.
 """
 
 from bisect import bisect_right, insort

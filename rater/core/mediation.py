@@ -119,13 +119,11 @@ def mediate(
     """
     given = cdr
     calling, called = cdr.calling and normal_number(cdr.calling), _normal_called(cdr)
-    if calling != cdr.calling or called != cdr.called:
-        cdr = msgspec.structs.replace(cdr, calling=calling, called=called)
-        canonical = _encode(cdr)
     usage_id, user = normal_usage_id(cdr.usage_id), _name(cdr.user)
-    if usage_id != cdr.usage_id or user != cdr.user:
-        cdr = _with(cdr, usage_id, cdr.user.strip() if cdr.user and user else None)
-        canonical = _encode(cdr if user == cdr.user else _with(cdr, usage_id, user))
+    if usage_id != cdr.usage_id or user != cdr.user or calling != cdr.calling or called != cdr.called:
+        shown = cdr.user.strip() if cdr.user and user else None
+        cdr = _with(cdr, usage_id=usage_id, user=shown, calling=calling, called=called)
+        canonical = _encode(cdr if user == shown else _with(cdr, user=user))
     hung_up_at = cdr.answered_at + _seconds(cdr.duration_s)
     received_at, ended_at = cdr.received_at, cdr.ended_at
     arrival = _earlier(received_at, arrived_at)
@@ -183,11 +181,11 @@ def _name(user: str | None) -> str | None:
     return None if user is None else name_key(user) or None
 
 
-def _with(cdr: CallRecord, usage_id: str, user: str | None) -> CallRecord:
-    """The record with another id and user; `structs.replace` would take five times as long."""
+def _with(cdr: CallRecord, **changes: str | None) -> CallRecord:
+    """The record with other texts; `structs.replace` would take five times as long."""
     changed = twin(cdr)
-    msgspec.structs.force_setattr(changed, "usage_id", usage_id)
-    msgspec.structs.force_setattr(changed, "user", user)
+    for name, text in changes.items():
+        msgspec.structs.force_setattr(changed, name, text)
     return changed
 
 
@@ -196,7 +194,7 @@ def former_contents(call: Mediated) -> tuple[str, ...]:
     given = call.given
     if given is None:
         return ()
-    lowered = given if given.user is None else _with(given, given.usage_id, given.user.casefold())
+    lowered = given if given.user is None else _with(given, user=given.user.casefold())
     return content_hash(_encode(given)), content_hash(_encode(lowered))
 
 

@@ -1,7 +1,7 @@
 """A long list in pages, so that a change reads and writes one page and not the whole list.
 
 The list's owner keeps one small entry for each page, in order; the pages themselves are entities, found by number.
-Refuses to know what is in the list, and where pages are kept.
+It does not depend on what is in the list or where pages are kept.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -38,8 +38,7 @@ _TABLES = (
     "CREATE TABLE rules (number INTEGER NOT NULL)",
     f"INSERT INTO rules VALUES ({RULES})",  # noqa: S608 - a number of ours
 )
-#: Came later; a store without them is one in which nobody dealt with dead letters, told of running
-#: calls, or gave a setting.
+#: Came later; a store without them has no settings, no handled dead letters and no running calls.
 _LATER = (
     'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)',
     (

@@ -325,11 +325,11 @@ class _Partition:
             for account in self._memory.entities["account"].values()
             if isinstance(account, Account)
         }
-        told = {
+        emitted = {
             tenant: parse_ledger(msgspec.json.decode(value, type=Balance).balance)
             for tenant, value in self._found_balances.items()
         }
-        balances = stood | told
+        balances = stood | emitted
         for tenant in sorted(self._ledger.keys() | balances.keys() - RESERVED_TENANTS):
             stands = balances.get(tenant, 0)
             if stands != self._ledger[tenant]:

@@ -59,7 +59,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     ) -> None:
         self.running = False
         self.rebalances = 0
-        #: Partitions whose task met a bug, and stands still until a restart.
+        #: Partitions whose task met a bug and is stopped until a restart.
         self.failed: dict[int, BaseException] = {}
         self._kafka, self._settings, self._rating = kafka, settings, rating
         self._watch = watch

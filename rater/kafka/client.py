@@ -243,12 +243,15 @@ def committed_reader(settings: KafkaSettings, partition_bytes: int = 8 << 20) ->
     )
 
 
-async def unread(consumer: AIOKafkaConsumer) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
-    """What lies between a consumer's positions and the ends as of now, in portions of one partition.
+async def unread(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int] | None = None
+) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
+    """What lies between a consumer's positions and the ends, in portions of one partition; without `ends` as of now.
 
     Positions are compared and not offsets: transactions' markers lie between.
     """
-    ends = await consumer.end_offsets(list(consumer.assignment()))
+    if ends is None:
+        ends = await consumer.end_offsets(list(consumer.assignment()))
     while [True for place, end in ends.items() if await consumer.position(place) < end]:
         found = await consumer.getmany(timeout_ms=READ_WAIT_MS, max_records=_READ_RECORDS)
         for place, records in found.items():

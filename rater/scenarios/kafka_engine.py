@@ -6,7 +6,7 @@ Refuses to know the scenario format.
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -110,6 +110,10 @@ class KafkaEngine:
         self._producer = await started(self._kafka, producer)
         self._commits = await self._reader(["commits"])
         self._outputs = await self._reader(list(_TYPE_OF))
+        # It sees what is written and not yet marked as committed.
+        self._ends = await started(
+            self._kafka, AIOKafkaConsumer(**connection(self._kafka), isolation_level="read_uncommitted")
+        )
 
     async def _reader(self, topics: list[str]) -> AIOKafkaConsumer:
         consumer = await started(self._kafka, committed_reader(self._kafka))
@@ -120,7 +124,7 @@ class KafkaEngine:
     async def _stop(self) -> None:
         self._worker.stop()
         await self._running
-        for client in (self._producer, self._commits, self._outputs):
+        for client in (self._producer, self._commits, self._outputs, self._ends):
             await client.stop()
 
     async def _produce(self, topic: str, key: str, value: bytes) -> None:
@@ -130,7 +134,7 @@ class KafkaEngine:
         await self._produce(topic, "", raw)
         commit = await asyncio.wait_for(self._next_commit(), ANSWER_TIMEOUT_S)
         (outcome,) = commit.outcomes
-        return outcome, await self._new_outputs()
+        return outcome, await asyncio.wait_for(self._new_outputs(), ANSWER_TIMEOUT_S)
 
     async def _next_commit(self) -> Commit:
         while True:
@@ -142,18 +146,27 @@ class KafkaEngine:
                 return msgspec.json.decode(records[0].value, type=Commit)
 
     async def _new_outputs(self) -> list[Output]:
-        """What the commit wrote: all of it is visible as soon as the commit record is."""
+        """What the commit wrote."""
         found: list[Output] = []
-        async for partition, records in unread(self._outputs):
+        async for partition, records in unread(self._outputs, await self._written(self._outputs)):
             topic = partition.topic.removeprefix(self._kafka.prefix)
             self.raw[topic].extend(record.value for record in records)
             found.extend(msgspec.json.decode(record.value, type=_TYPE_OF[topic]) for record in records)
         return found
 
+    async def _written(self, reader: AIOKafkaConsumer) -> Mapping[TopicPartition, int]:
+        """The ends of a reader's partitions, with what is committed but not marked so yet.
+
+        A transaction becomes visible partition by partition: when its commit record is read, the other topics'
+        committed ends may still lie before what it wrote.  Who reads up to these ends waits for their markers.
+        """
+        ends: Mapping[TopicPartition, int] = await self._ends.end_offsets(list(reader.assignment()))
+        return ends
+
     async def _replica(self) -> _Replica:
         replica = _Replica()
         consumer = await self._reader(["state"])
-        async for _, records in unread(consumer):
+        async for _, records in unread(consumer, await self._written(consumer)):
             for record in records:
                 replica.entities.take(record.key, record.value)
         await consumer.stop()

@@ -246,7 +246,7 @@ def committed_reader(settings: KafkaSettings, partition_bytes: int = 8 << 20) ->
 async def unread(
     consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int] | None = None
 ) -> AsyncIterator[tuple[TopicPartition, list[ConsumerRecord]]]:
-    """What lies between a consumer's positions and the ends, in portions of one partition; without `ends` as of now.
+    """What lies between a consumer's positions and the ends (if not given: as of now), a partition at a time.
 
     Positions are compared and not offsets: transactions' markers lie between.
     """

@@ -8,7 +8,7 @@ from rater.core.credit import refund
 from rater.core.entities import LiveCall, Share
 from rater.core.instants import parse_period, period_of
 from rater.core.mediation import Mediated, Refusal, emergency_call, refusal
-from rater.core.money import parse_amount, parse_micros
+from rater.core.money import parse_amount, parse_ledger
 from rater.core.outputs import LotShare, RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
@@ -74,5 +74,5 @@ def live_call(call: RatedCall) -> LiveCall:
 
 
 def _share(share: LotShare) -> Share:
-    owed_from = None if share.owed_from is None else parse_micros(share.owed_from)
+    owed_from = None if share.owed_from is None else parse_ledger(share.owed_from)
     return Share(share.lot, parse_amount(share.amount), owed_from)

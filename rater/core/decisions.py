@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from rater.core.money import parse_micros
+from rater.core.money import parse_ledger
 from rater.core.outputs import Balance
 from rater.core.settings import RatingSettings
 
@@ -32,7 +32,7 @@ def decide_recharge(balance: Balance, settings: RatingSettings) -> Ask | Suppres
     """Strictly below the trigger, switched on, none in flight, not waiting after a failure, within the limits."""
     if not balance.recharge_enabled or balance.credits != "enabled" or balance.recharge_in_flight is not None:
         return None
-    if balance.low_since is None or parse_micros(balance.balance) >= parse_micros(balance.recharge_trigger):
+    if balance.low_since is None or parse_ledger(balance.balance) >= parse_ledger(balance.recharge_trigger):
         return None
     if balance.recharge_failures and (balance.recharge_retry_at is None or balance.at < balance.recharge_retry_at):
         return None
@@ -50,7 +50,7 @@ def decide_recharge(balance: Balance, settings: RatingSettings) -> Ask | Suppres
 
 def decide_service(balance: Balance) -> Literal["active", "suspended"]:
     """Credit-funded calls may start only while credits are set up and the balance is above zero (rule 50, A5)."""
-    return service_of(balance.credits == "enabled", parse_micros(balance.balance))
+    return service_of(balance.credits == "enabled", parse_ledger(balance.balance))
 
 
 def service_of(credits: bool, balance: int) -> Literal["active", "suspended"]:

@@ -10,7 +10,7 @@ import msgspec
 
 from rater.contracts.call_control import CallCommand
 from rater.core.entities import Account
-from rater.core.money import parse_micros
+from rater.core.money import parse_ledger
 from rater.core.outputs import AccountEvent, Debit, RatedCall
 from rater.core.pools import PoolUse
 from rater.core.reasons import EventKind, Pocket
@@ -55,18 +55,18 @@ def find(reader: Reader, tenant: str) -> Findings:
     curve: list[tuple[datetime, int]] = []
     for _, value in reader.topic("debits", tenant):
         debit = _debits.decode(value)
-        debited[debit.kind.value] += parse_micros(debit.amount)
-        curve.append((debit.at, parse_micros(debit.balance)))
+        debited[debit.kind.value] += parse_ledger(debit.amount)
+        curve.append((debit.at, parse_ledger(debit.balance)))
     events = [_events.decode(value) for _, value in reader.topic("account-events", tenant)]
     credits = [event for event in events if event.event in _CREDITS]
-    curve.extend((event.at, parse_micros(event.balance or "0")) for event in credits)
+    curve.extend((event.at, parse_ledger(event.balance or "0")) for event in credits)
     return Findings(
         account=account,
         pools=pool_report(reader, account),
         calls=len(calls),
         late=sum(call.late for call in calls),
         corrected=sum(call.corrects_version is not None for call in calls),
-        credited=sum(parse_micros(event.amount or "0") for event in credits),
+        credited=sum(parse_ledger(event.amount or "0") for event in credits),
         debited=dict(debited),
         events=dict(Counter(event.event.value for event in events)),
         suspended=[event.at for event in events if event.event is EventKind.CREDITS_SUSPENDED],

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from rater.contracts.call_control import CallCommand
-from rater.core.money import parse_micros
+from rater.core.money import parse_ledger
 from rater.core.outputs import AccountEvent, Debit, Output, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.formats.source import InputFile
@@ -54,7 +54,7 @@ class Summary:
         self.records += batch.counts.total()
         for output in batch.outputs:
             if isinstance(output, Debit):
-                self.debited[output.currency] += parse_micros(output.amount)
+                self.debited[output.currency] += parse_ledger(output.amount)
             elif isinstance(output, AccountEvent):
                 self.events[output.event.value] += 1
             elif isinstance(output, RejectedCdr):

@@ -152,7 +152,11 @@ def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
         "user_display_name": given.get("User Display Name"),
         "reported_capability": given.get("Capability"),
     }
-    return decode_cdr(orjson.dumps({name: value for name, value in fields.items() if value is not None}))
+    try:
+        raw = orjson.dumps({name: value for name, value in fields.items() if value is not None})
+    except TypeError:  # half a surrogate pair, as in a name from the command line that is no UTF-8
+        return Refusal(Reason.MALFORMED, "", "expected text that can be written as UTF-8")
+    return decode_cdr(raw)
 
 
 def number_type(text: str) -> str:

@@ -14,7 +14,7 @@ import msgspec
 from rater.contracts.codec import decode_cdr, encode
 from rater.contracts.commits import Commit
 from rater.core.inputs import CallRecord
-from rater.core.money import format_micros, parse_micros
+from rater.core.money import format_micros, parse_ledger
 from rater.core.outputs import AccountEvent, Balance, Debit, Output, RatedCall, RejectedCdr
 from rater.core.reasons import EventKind, Outcome
 from rater.core.settings import RatingSettings
@@ -196,9 +196,9 @@ class _Partition:
         output = _decoders[topic].decode(found.value or b"") if topic in _decoders else None
         match output:
             case Debit(tenant=tenant, amount=amount):
-                self._ledger[tenant] -= parse_micros(amount)
+                self._ledger[tenant] -= parse_ledger(amount)
             case AccountEvent(tenant=tenant, event=event, amount=str(amount)) if event in _IN:
-                self._ledger[tenant] += parse_micros(amount)
+                self._ledger[tenant] += parse_ledger(amount)
             case RatedCall(tenant=tenant, usage_id=usage_id):
                 self._accounted.add((tenant, usage_id))
             case RejectedCdr(usage_id=str(usage_id)):
@@ -262,7 +262,7 @@ class _Partition:
             for key, value in self._latest["balances"].items()
         }
         for tenant in sorted(self._ledger.keys() | balances.keys() - RESERVED_TENANTS):
-            stands = parse_micros(balances[tenant].balance) if tenant in balances else 0
+            stands = parse_ledger(balances[tenant].balance) if tenant in balances else 0
             if stands != self._ledger[tenant]:
                 self._report.find(
                     f"tenant {tenant}: money in less money out is {format_micros(self._ledger[tenant])},"

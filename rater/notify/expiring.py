@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from rater.core.entities import Account
 from rater.core.inputs import Source
-from rater.core.money import parse_micros
+from rater.core.money import parse_ledger
 from rater.core.outputs import AccountEvent, Balance
 from rater.core.reasons import EventKind
 from rater.core.step import balance_record
@@ -34,7 +34,7 @@ def expiring_notices(balance: Balance, now: datetime) -> list[AccountEvent]:
             lot=lot.lot,
         )
         for lot in balance.lots
-        if now < lot.expires_at <= now + EXPIRING and parse_micros(lot.remaining) > 0
+        if now < lot.expires_at <= now + EXPIRING and parse_ledger(lot.remaining) > 0
     ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from rater.contracts.commits import Commit
-from rater.core.money import parse_micros
+from rater.core.money import parse_ledger
 from rater.core.outputs import Balance
 from rater.core.step import RESERVED_TENANTS
 
@@ -145,12 +145,12 @@ def picture_of(rows: list[PartitionRow], balances: Mapping[str, Balance]) -> Pic
 
 def _is_low(balance: Balance) -> bool:
     """Credits are set up, and the balance is below the trigger of auto-recharge, or gone."""
-    micros = parse_micros(balance.balance)
-    return balance.credits == "enabled" and (micros <= 0 or micros < parse_micros(balance.recharge_trigger))
+    micros = parse_ledger(balance.balance)
+    return balance.credits == "enabled" and (micros <= 0 or micros < parse_ledger(balance.recharge_trigger))
 
 
 def _by_balance(balance: Balance) -> tuple[int, str]:
-    return parse_micros(balance.balance), balance.tenant
+    return parse_ledger(balance.balance), balance.tenant
 
 
 def _by_request(balance: Balance) -> str:

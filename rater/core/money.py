@@ -41,7 +41,7 @@ def parse_micros(text: str, limit: int = AMOUNT_MICROS_MAX) -> int:
         raise MoneyError(f"expected at most {DECIMALS_MAX} decimals, got {text[:40]!r}")
     micros = int(whole) * MICROS_PER_UNIT + int(fraction.ljust(DECIMALS_MAX, "0"))
     if micros > limit:
-        raise MoneyError(f"expected an amount up to {limit // MICROS_PER_UNIT}{_named(limit)}, got {text[:40]!r}")
+        raise MoneyError(f"expected an amount up to {limit // MICROS_PER_UNIT}, got {text[:40]!r}{_named(limit)}")
     return -micros if sign else micros
 
 

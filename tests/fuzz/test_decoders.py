@@ -200,3 +200,11 @@ def test_prices_and_instants_have_limits() -> None:
 def test_decimals_of_currencies() -> None:
     """A18: yen have none, Kuwaiti dinars three."""
     assert [round_to_cents(73_750_000, decimals) for decimals in (0, 2, 3)] == ["74", "73.75", "73.750"]
+
+
+def test_the_first_impossible_instant_is_named() -> None:
+    """Of two impossible instants the same one is named in each process, so that replay equals live."""
+    raw = b'{"command":"deck_activated","tenant":"t","id":"1","version":"v","at":"2999-01-01T00:00:00Z",'
+    refused = decode_command(raw + b'"effective_from":"2999-01-01T00:00:00Z"}')
+    assert isinstance(refused, Refusal)
+    assert refused.field == "at"

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from rater.core.mediation import impossible_time
 from rater.errors import RaterError
 
 
@@ -13,4 +14,6 @@ def read_instant(field: str, text: str) -> datetime:
         instant = None
     if instant is None or instant.tzinfo is None:
         raise RaterError(f"{field}: expected a time with zone such as 2025-03-01T10:00:00Z, got {text!r}")
+    if refused := impossible_time(**{field: instant}):
+        raise RaterError(f"{field}: {refused.message}")
     return instant.astimezone(UTC)

@@ -141,7 +141,8 @@ def _decode(record: Record) -> Input | Refusal:
     decoded = decode_call(record.raw)
     if isinstance(decoded, Refusal):
         return decoded
-    return mediate(*decoded, record.arrived_at, arrival_given=record.arrival_given)
+    cdr, canonical, formerly = decoded
+    return mediate(cdr, canonical, record.arrived_at, arrival_given=record.arrival_given, formerly=formerly)
 
 
 def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -> Applied:

@@ -2,18 +2,23 @@
 
 Wrong types are refused, never coerced; unknown fields are allowed and kept out of rating.  JSON that says
 a field twice is refused, because readers differ in which one they take.
-Refuses to know rules: a record that decodes may still be refused by the core.
+Every decoder gives a value or a Refusal, whatever the bytes are, in time and memory that grow with their number.
+Knows no rules: a record that decodes may still be refused by the core.
 """
 
 import json
-import re
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
 from rater.contracts.call_control import CallEvent
+from rater.contracts.fractions import cut_fractions, instants_of, may_have_seventh
+from rater.contracts.limits import UNWRITABLE, control_character, unusable_rate
+from rater.contracts.repeated_keys import repeated_key
 from rater.contracts.words import in_words
-from rater.core.inputs import IDENTIFIER_LENGTH_MAX, AnyCommand, CallRecord, RateDeck
+from rater.core.currencies import no_currency
+from rater.core.inputs import IDENTIFIER_LENGTH_MAX, AnyCommand, CallRecord, RateDeck, RateRow, TenantConfigured
 from rater.core.instants import as_utc
 from rater.core.mediation import Refusal, impossible_time, in_utc
 from rater.core.outputs import Output
@@ -27,9 +32,11 @@ _command_decoder = msgspec.json.Decoder(AnyCommand)
 _event_decoder = msgspec.json.Decoder(CallEvent)
 _deck_decoder = msgspec.json.Decoder(RateDeck)
 _encode = msgspec.json.Encoder().encode
-#: Instants that some commands have besides `at`.
-_EFFECTIVE = ("effective_from", "effective_to")
-_KEYS = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
+_CDR_INSTANTS = instants_of(CallRecord)
+_COMMAND_INSTANTS = instants_of(AnyCommand)
+_EVENT_INSTANTS = instants_of(CallEvent)
+_DECK_INSTANTS, _ROW_INSTANTS = instants_of(RateDeck), instants_of(RateRow)
+_NO_ZONE = "Expected `datetime` with a timezone"
 _Decoded = TypeVar("_Decoded")
 
 
@@ -44,21 +51,21 @@ _kind_decoder = msgspec.json.Decoder(_Kind)
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def decode_call(raw: bytes) -> tuple[CallRecord, bytes] | Refusal:
-    """A call-detail record from one JSON object, its times in UTC, and its canonical bytes; or why not."""
-    if len(raw) > RECORD_BYTES_MAX:
-        return _too_large(raw)
-    try:
-        cdr = _call_of(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        return not_a_call_record(raw) or _undecodable(wrong, CallRecord, raw)
-    canonical = _encode(cdr)
-    if canonical != raw and (repeated := repeated_key(raw)):
-        return _duplicate_key(repeated)
+def decode_call(raw: bytes) -> tuple[CallRecord, bytes, CallRecord | None] | Refusal:
+    """A call-detail record from one JSON object, its times in UTC, and its canonical bytes; or why not.
+
+    The third part is the record as it was read before A42 (fractions were rounded), where that is another.
+    """
+    decoded = _decode(_call_of, CallRecord, raw, _CDR_INSTANTS)
+    if isinstance(decoded, Refusal):
+        return (not_a_call_record(raw) if decoded.reason is Reason.MALFORMED else None) or decoded
+    cdr, canonical, formerly = decoded
     cdr_utc = in_utc(cdr)
     if isinstance(cdr_utc, Refusal):
         return cdr_utc
-    return cdr_utc, canonical if cdr_utc is cdr else _encode(cdr_utc)
+    former_utc = None if formerly is None else in_utc(formerly)
+    former_utc = None if isinstance(former_utc, Refusal) else former_utc
+    return cdr_utc, canonical if cdr_utc is cdr else _encode(cdr_utc), former_utc
 
 
 def _call_of(raw: bytes) -> CallRecord:
@@ -98,11 +105,15 @@ def decode_cdr(raw: bytes) -> CallRecord | Refusal:
 
 def decode_command(raw: bytes) -> AnyCommand | Refusal:
     """A command from one JSON object; or why not."""
-    command = _decode(_command_decoder, raw)
-    if isinstance(command, Refusal):
-        return _not_a_command(raw) or command
-    effective = {name: getattr(command, name) for name in _EFFECTIVE if hasattr(command, name)}
-    return impossible_time(at=command.at, **effective) or command
+    decoded = _decode(_command_decoder.decode, AnyCommand, raw, _COMMAND_INSTANTS)
+    if isinstance(decoded, Refusal):
+        return _not_a_command(raw) or decoded
+    command = decoded[0]
+    if isinstance(command, TenantConfigured) and (refused := no_currency(command.currency)):
+        return refused
+    # In one order, so that a replay names the same field where two are impossible.
+    instants = {name: getattr(command, name, None) for name in sorted(_COMMAND_INSTANTS)}
+    return impossible_time(**instants) or command
 
 
 def _not_a_command(raw: bytes) -> Refusal | None:
@@ -117,9 +128,10 @@ def _not_a_command(raw: bytes) -> Refusal | None:
 
 def decode_call_event(raw: bytes) -> CallEvent | Refusal:
     """What a switch tells of a running call, its times in UTC, from one JSON object; or why not."""
-    event = _decode(_event_decoder, raw)
-    if isinstance(event, Refusal):
-        return (not_a_call_record(raw) if event.reason is Reason.MALFORMED else None) or event
+    decoded = _decode(_event_decoder.decode, CallEvent, raw, _EVENT_INSTANTS)
+    if isinstance(decoded, Refusal):
+        return (not_a_call_record(raw) if decoded.reason is Reason.MALFORMED else None) or decoded
+    event = decoded[0]
     if refused := impossible_time(at=event.at, started_at=event.started_at):
         return refused
     started_at = event.started_at and as_utc(event.started_at)
@@ -127,8 +139,15 @@ def decode_call_event(raw: bytes) -> CallEvent | Refusal:
 
 
 def decode_deck(raw: bytes) -> RateDeck | Refusal:
-    """A version of a rate deck; or why not.  Decks are as large as they need to be."""
-    return _decode(_deck_decoder, raw, limit=None)
+    """A version of a rate deck; or why not.  Decks are as large as they need to be.
+
+    One in a currency that does not exist is read, since release 0.3.0 published such; only a tenant that was
+    configured there can use it.
+    """
+    decoded = _decode(_deck_decoder.decode, RateDeck, raw, _DECK_INSTANTS, _ROW_INSTANTS, limit=None)
+    if isinstance(decoded, Refusal):
+        return decoded
+    return unusable_rate(decoded[0]) or decoded[0]
 
 
 def encode(output: Output) -> bytes:
@@ -142,45 +161,48 @@ def encode_input(value: CallRecord | AnyCommand | RateDeck) -> bytes:
 
 
 def claimed_tenant(raw: bytes) -> str | None:
-    """The tenant that a broken record names, as far as it can be read."""
+    """The tenant that a broken record names, as far as it can be read and could be a tenant's name."""
     try:
         value = json.loads(raw[:RECORD_BYTES_MAX])
     except (ValueError, RecursionError):
         return None
     tenant = value.get("tenant") if isinstance(value, dict) else None
-    return tenant if isinstance(tenant, str) and 0 < len(tenant) <= IDENTIFIER_LENGTH_MAX else None
-
-
-def repeated_key(raw: bytes) -> str | None:
-    """A key that one object of the JSON text says twice, or None.
-
-    The quick look may only err towards suspicion; then the exact look decides.
-    """
-    keys = _KEYS.findall(raw)
-    if b"\\" not in raw and len(keys) == len(set(keys)):
+    if not isinstance(tenant, str) or not 0 < len(tenant) <= IDENTIFIER_LENGTH_MAX:
         return None
-    repeated: list[str] = []
-
-    def look(pairs: list[tuple[str, object]]) -> None:
-        names = [name for name, _ in pairs]
-        repeated.extend(name for name in names if names.count(name) > 1)
-
-    json.loads(raw, object_pairs_hook=look)
-    return repeated[0] if repeated else None
+    return None if UNWRITABLE.search(tenant) else tenant
 
 
 def _decode(
-    decoder: msgspec.json.Decoder[_Decoded], raw: bytes, limit: int | None = RECORD_BYTES_MAX
-) -> _Decoded | Refusal:
+    read: Callable[[bytes], _Decoded],
+    kind: object,
+    raw: bytes,
+    instants: frozenset[str],
+    rows: frozenset[str] = frozenset(),
+    limit: int | None = RECORD_BYTES_MAX,
+) -> tuple[_Decoded, bytes, _Decoded | None] | Refusal:
+    """The value with its canonical bytes; instants are cut to microseconds (A42).
+
+    The third part is the value as it was read before A42, where that is another.
+    Bytes that are canonical say no field twice and have no fraction to cut, so they are not looked at again.
+    """
     if limit is not None and len(raw) > limit:
         return _too_large(raw)
+    formerly = None
     try:
-        value = decoder.decode(raw)
+        value = read(raw)
+        canonical = _encode(value)
+        if canonical != raw:
+            if repeated := repeated_key(raw):
+                return _duplicate_key(repeated)
+            if may_have_seventh(raw):
+                formerly, value = value, read(cut_fractions(raw, instants, rows))
+                formerly, canonical = None if formerly == value else formerly, _encode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
-        return _undecodable(wrong, decoder.type, raw)
-    if repeated := repeated_key(raw):
-        return _duplicate_key(repeated)
-    return value
+        return _undecodable(wrong, kind, raw)
+    # A control character is escaped, or DEL, or (C1) not ASCII: most records need no look.
+    if (b"\\" in raw or b"\x7f" in raw or not raw.isascii()) and (refused := control_character(value)):
+        return refused
+    return value, canonical, formerly
 
 
 def _too_large(raw: bytes) -> Refusal:
@@ -188,7 +210,7 @@ def _too_large(raw: bytes) -> Refusal:
 
 
 def _duplicate_key(name: str) -> Refusal:
-    return Refusal(Reason.DUPLICATE_KEY, name[:80], f"expected every field once, got {name[:80]!r} twice")
+    return Refusal(Reason.DUPLICATE_KEY, name, f"expected every field once, got {name!r} twice")
 
 
 def _undecodable(wrong: Exception, kind: object, raw: bytes) -> Refusal:
@@ -198,5 +220,5 @@ def _undecodable(wrong: Exception, kind: object, raw: bytes) -> Refusal:
     if isinstance(wrong, RecursionError):
         return Refusal(Reason.MALFORMED, "", "expected a flat JSON object, got one nested too deeply")
     field, message = in_words(wrong, kind, raw)
-    reason = Reason.TIME_WITHOUT_ZONE if "timezone" in str(wrong) else Reason.MALFORMED
+    reason = Reason.TIME_WITHOUT_ZONE if str(wrong).startswith(_NO_ZONE) else Reason.MALFORMED
     return Refusal(reason, field, message)

@@ -13,16 +13,19 @@ from typing import Any
 from msgspec import inspect
 
 #: "... - at `$.field.name`" at the end of msgspec's message.
-_PATH = re.compile(r" - at `\$?\.?(.*)`$")
+_PATH = " - at `"
 _STEPS = re.compile(r"[^.\[\]]+")
 _SHOWN_MAX = 40
 #: Of a longer list some are shown.
 _CHOICES_MAX = 25
 _CHOICES_SHOWN = 5
+#: A message of msgspec that has no rule here may quote a value of any length.
+_MESSAGE_MAX = 200
+#: By their beginning: all of them end in the same look for the end of the text.
 _PATTERNS = {
-    "^[A-Z]{3}$": "an ISO 4217 code such as USD",
-    "^[A-Z]{2}$": "an ISO 3166-1 code such as US",
-    r"^(\*|[0-9]{1,15})$": "1 to 15 digits, or * for every number",
+    "^[A-Z]{3}": "an ISO 4217 code such as USD",
+    "^[A-Z]{2}": "an ISO 3166-1 code such as US",
+    r"^(\*|[0-9]{1,15})": "1 to 15 digits, or * for every number",
 }
 _TYPES = {
     "str": "text",
@@ -46,9 +49,7 @@ def in_words(wrong: Exception | str, kind: Any, raw: bytes | dict[str, Any]) -> 
 
     `wrong` is what msgspec said when it read `raw`, JSON or what was read from it, as a `kind`.
     """
-    text = str(wrong)
-    found = _PATH.search(text)
-    field, message = (found.group(1), text[: found.start()]) if found else ("", text)
+    field, message = _split(str(wrong))
     if missing := re.fullmatch(r"Object missing required field `(.*)`", message):
         return (f"{field}.{missing[1]}" if field else missing[1]), "expected a value, got none"
     for rule, say in _RULES:
@@ -56,7 +57,16 @@ def in_words(wrong: Exception | str, kind: Any, raw: bytes | dict[str, Any]) -> 
             expected = say(match, kind, field)
             return field, f"expected {expected}{_got(raw, field)}"
     # "Integer value out of range" goes on a line after its field; "JSON" and other names keep their letters.
+    message = message[:_MESSAGE_MAX]
     return field, message[:1].lower() + message[1:] if message[1:2].islower() else message
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The field and the message of what msgspec said; it may quote the input, so the last path counts."""
+    message, at, path = text.rpartition(_PATH)
+    if not at or not path.endswith("`"):
+        return "", text
+    return path[:-1].removeprefix("$").removeprefix("."), message
 
 
 def _typed(match: re.Match[str], _kind: Any, _field: str) -> str:
@@ -73,7 +83,8 @@ def _long(match: re.Match[str], _kind: Any, _field: str) -> str:
 
 
 def _patterned(match: re.Match[str], _kind: Any, _field: str) -> str:
-    return _PATTERNS.get(match[1].replace("\\\\", "\\"), f"text like {match[1]}")
+    pattern = match[1].replace("\\\\", "\\")
+    return _PATTERNS.get(pattern.removesuffix(r"(?![\s\S])"), f"text like {pattern}")
 
 
 def _one_of(_match: re.Match[str], kind: Any, field: str) -> str:
@@ -101,7 +112,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"Expected `(?:int|float)(?: \| null)?` ([<>]=?) (.+)"), _limited),
     (re.compile(r"Expected `str(?: \| null)?` of length ([<>]=?) (.+)"), _long),
     (re.compile(r"Expected `str(?: \| null)?` matching regex '(.*)'"), _patterned),
-    (re.compile(r"Invalid (?:enum )?value .*"), _one_of),
+    (re.compile(r"Invalid (?:enum )?value .*", re.DOTALL), _one_of),
     (re.compile(r"JSON is malformed: (.*)"), _json),
     (re.compile(r"Input data was (truncated)"), _json),
     (re.compile(r"('utf-8' codec can't decode .*)"), _text),
@@ -133,11 +144,11 @@ def _got(raw: bytes | dict[str, Any], field: str) -> str:
         value: Any = json.loads(raw) if isinstance(raw, bytes) else raw
         for step in _STEPS.findall(field):
             value = value[int(step) if isinstance(value, list) else step]
+        shown = repr(_short(value)) if isinstance(value, str) else _short(json.dumps(value, ensure_ascii=False))
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
-    if isinstance(value, str):
-        return f", got {_short(value)!r}"
-    return f", got {_short(json.dumps(value, ensure_ascii=False))}"
+    # Half a surrogate pair could not be written into a dead letter.
+    return f", got {shown.encode(errors='backslashreplace').decode()}"
 
 
 def _short(text: str) -> str:

@@ -8,7 +8,14 @@ from rater.core.credit import refund
 from rater.core.entities import Account, LiveCall, Share
 from rater.core.instants import parse_period, period_of
 from rater.core.mediation import Mediated, Refusal, clock_ahead, emergency_call, former_contents, refusal
-from rater.core.money import BALANCE_MICROS_MAX, LEDGER_MICROS_MAX, format_micros, parse_amount, parse_ledger
+from rater.core.money import (
+    BALANCE_MICROS_MAX,
+    CHARGE_MICROS_MAX,
+    LEDGER_MICROS_MAX,
+    format_micros,
+    parse_amount,
+    parse_ledger,
+)
 from rater.core.outputs import LotShare, RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
@@ -102,14 +109,14 @@ def _is_again(call: Mediated, live: LiveCall) -> bool:
 
 def _owes_too_much(account: Account) -> Refusal | None:
     """No debt is so large that a sum of it with anything else overflows 64 bits."""
-    if account.balance >= -BALANCE_MICROS_MAX and account.debts.incurred <= LEDGER_MICROS_MAX - BALANCE_MICROS_MAX:
+    if account.balance >= -BALANCE_MICROS_MAX and account.debts.incurred <= LEDGER_MICROS_MAX - CHARGE_MICROS_MAX:
         return None
     least, balance = format_micros(-BALANCE_MICROS_MAX), format_micros(account.balance)
     message = f"expected a tenant with a balance of at least {least} (BALANCE_MICROS_MAX), got {balance}"
     if account.balance >= -BALANCE_MICROS_MAX:
-        most = format_micros(LEDGER_MICROS_MAX - BALANCE_MICROS_MAX)
+        most = format_micros(LEDGER_MICROS_MAX - CHARGE_MICROS_MAX)
         message = (
-            f"expected a tenant that never owed more than {most} in all (LEDGER_MICROS_MAX - BALANCE_MICROS_MAX)"
+            f"expected a tenant that never owed more than {most} in all (LEDGER_MICROS_MAX - CHARGE_MICROS_MAX)"
         )
     return Refusal(Reason.BAD_AMOUNT, "tenant", f"{message}; look for a wrong price in its rate deck")
 

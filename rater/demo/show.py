@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rater.contracts.call_control import CallCommand
+from rater.core.currencies import exponent_of
 from rater.core.money import format_micros, round_to_cents
 from rater.core.outputs import RatedCall
 from rater.demo.findings import Findings
@@ -62,5 +63,5 @@ def _money(found: Findings) -> str:
     holds = "=" if found.balance_by_hand == found.account.balance else "[red]is not[/red]"
     return (
         f"money: {format_micros(found.credited)} credited{debits} {holds} {format_micros(found.account.balance)}"
-        f" {currency} (shown as {round_to_cents(found.account.balance)})"
+        f" {currency} (shown as {round_to_cents(found.account.balance, exponent_of(currency))})"
     )

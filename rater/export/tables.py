@@ -1,8 +1,8 @@
 """The tables that can be exported: their columns and their rows, one at a time.
 
 Usage has the 20 columns of the PSTN usage export (rating-rules 2.1), pools those of the minute-pool report
-(2.5); money has two decimals, half up, in usage (A18) and all its decimals elsewhere.  Usage of several tenants
-has the tenant before the 20 columns.
+(2.5); money has the decimals of its currency, half up, in usage (A18) and all its decimals elsewhere.  Usage of
+several tenants has the tenant before the 20 columns.
 Refuses to know file formats.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from rater.core.classify import DIRECT_INBOUND, INBOUND
+from rater.core.currencies import exponent_of
 from rater.core.entities import LiveCall
 from rater.core.geography import pool_country_name
 from rater.core.identity import normal_usage_id
@@ -76,6 +77,7 @@ def usage_row(call: RatedCall) -> Row:
     near, far = (call.called, call.calling) if inbound else (call.calling, call.called)
     money = parse_ledger(call.charge)
     fee = parse_ledger(call.connection_fee) if money else 0
+    decimals = exponent_of(call.currency)
     return (
         call.usage_id,
         call.call_id,
@@ -93,8 +95,8 @@ def usage_row(call: RatedCall) -> Row:
         call.answered_at,
         call.answered_at + timedelta(seconds=call.duration_s),
         call.duration_s,
-        Decimal(round_to_cents(fee)),
-        Decimal(round_to_cents(money)),
+        Decimal(round_to_cents(fee, decimals)),
+        Decimal(round_to_cents(money, decimals)),
         call.currency,
         call.capability,
     )

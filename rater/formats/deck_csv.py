@@ -9,10 +9,13 @@ from pathlib import Path
 
 import msgspec
 
+from rater.contracts.fractions import without_seventh
+from rater.contracts.limits import PRICES, UNWRITABLE, outside_calendar
 from rater.contracts.words import in_words
 from rater.core.country_names import ISO_COUNTRIES
+from rater.core.currencies import no_currency
 from rater.core.inputs import Currency, RateDeck, RateRow
-from rater.core.money import MoneyError, parse_micros
+from rater.core.money import MoneyError, parse_price
 from rater.errors import RaterError
 from rater.formats.csv_rows import read_rows
 
@@ -29,6 +32,8 @@ COLUMNS = (
     "valid_from",
     "valid_to",
 )
+#: More digits are no number of seconds; Python reads no number of more than 4,300.
+_DIGITS_MAX = 9
 _WHOLE_NUMBERS = ("increment_first_s", "increment_next_s")
 
 
@@ -39,6 +44,8 @@ def read_deck(path: Path, version: str | None = None, currency: str = "USD") -> 
     """
     check_currency(currency)
     rows = tuple(_row(path, number, cells) for number, cells in read_rows(path, COLUMNS))
+    if version is not None and UNWRITABLE.search(version):
+        raise RaterError(f"version of the rate deck: expected text without control characters, got {version!r}")
     if not rows:
         raise RaterError(f"{path}: expected at least one rate, got none")
     return RateDeck(version=version or _version(rows, currency), currency=currency, rows=rows)
@@ -58,6 +65,8 @@ def check_currency(currency: str) -> None:
         raise RaterError(
             f"currency of the rate deck: expected three capital letters of ISO 4217 such as USD, got {currency!r}"
         ) from wrong
+    if refused := no_currency(currency):
+        raise RaterError(f"currency of the rate deck: {refused.message}")
 
 
 def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
@@ -65,7 +74,10 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
     for column in _WHOLE_NUMBERS:
         if column in given:
             given[column] = _whole(path, number, column, cells[column])
-    for column in ("price_per_minute", "connection_fee"):
+    for column in ("valid_from", "valid_to"):
+        if column in given:
+            given[column] = without_seventh(cells[column])
+    for column in PRICES:
         if cells[column]:
             _check_price(path, number, column, cells[column])
     try:
@@ -75,6 +87,8 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
         raise RaterError(f"{path}:{number}: {field}: {message}") from wrong
     if row.country is not None and row.country not in ISO_COUNTRIES:
         raise RaterError(f"{path}:{number}: country: expected an ISO 3166-1 alpha-2 code, got {row.country!r}")
+    if wrong_time := outside_calendar(row):
+        raise RaterError(f"{path}:{number}: {wrong_time[0]}: {wrong_time[1]}")
     if row.valid_from and row.valid_to and row.valid_from >= row.valid_to:
         raise RaterError(f"{path}:{number}: valid_to: expected a time after valid_from")
     if row.valid_from and row.valid_from.tzinfo is not UTC:
@@ -83,15 +97,13 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
 
 
 def _whole(path: Path, number: int, column: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise RaterError(f"{path}:{number}: {column}: expected whole seconds, got {text!r}")
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS_MAX:
+        raise RaterError(f"{path}:{number}: {column}: expected whole seconds, got {text[:40]!r}")
     return int(text)
 
 
 def _check_price(path: Path, number: int, column: str, text: str) -> None:
     try:
-        micros = parse_micros(text)
+        parse_price(text)
     except MoneyError as wrong:
         raise RaterError(f"{path}:{number}: {column}: {wrong}") from wrong
-    if micros < 0:
-        raise RaterError(f"{path}:{number}: {column}: expected 0 or more, got {text!r}")

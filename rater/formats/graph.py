@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 import msgspec
 import orjson
 
-from rater.contracts.codec import RECORD_BYTES_MAX, not_a_call_record, repeated_key
+from rater.contracts.codec import RECORD_BYTES_MAX, not_a_call_record
+from rater.contracts.repeated_keys import repeated_key
 from rater.core.inputs import CallRecord
 from rater.core.mediation import Refusal
 from rater.core.reasons import Reason
@@ -78,10 +79,17 @@ def wrong_type(row: dict[str, Any]) -> Refusal | None:
     for field in (*_COLUMN_OF, *_NUMBERS):
         value = row.get(field)
         if field == "duration" and type(value) not in {int, float, type(None)}:
-            return Refusal(Reason.MALFORMED, field, f"expected a number of seconds, got {value!r:.80}")
+            return Refusal(Reason.MALFORMED, field, f"expected a number of seconds, got {_shown(value)}")
         if field != "duration" and not isinstance(value, str | None):
-            return Refusal(Reason.MALFORMED, field, f"expected text, got {value!r:.80}")
+            return Refusal(Reason.MALFORMED, field, f"expected text, got {_shown(value)}")
     return None
+
+
+def _shown(value: object) -> str:
+    """A value in a message; of lists and objects, which may be nested deeply, only what they are."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    return f"{value!r:.80}"
 
 
 def cells_of(row: dict[str, Any]) -> dict[str, str]:
@@ -112,7 +120,7 @@ def page_of(path: str, document: bytes) -> Page:
             found = _document.decode(document)
         except msgspec.ValidationError:
             return _one_row(path, document)
-    except (msgspec.DecodeError, orjson.JSONDecodeError, RecursionError) as wrong:
+    except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise RaterError(
             f"{path}: expected a page of pstnCallLogRow, or one JSON object a line, got broken JSON: {wrong}"
         ) from wrong

@@ -156,7 +156,15 @@ def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
         "user_display_name": given.get("User Display Name"),
         "reported_capability": given.get("Capability"),
     }
-    return decode_cdr(orjson.dumps({name: value for name, value in fields.items() if value is not None}))
+    return _decoded({name: value for name, value in fields.items() if value is not None})
+
+
+def _decoded(fields: Mapping[str, object]) -> CallRecord | Refusal:
+    try:
+        raw = orjson.dumps(fields)
+    except TypeError:  # half a surrogate pair, as in a name from the command line that is no UTF-8
+        return Refusal(Reason.MALFORMED, "", "expected text that can be written as UTF-8")
+    return decode_cdr(raw)
 
 
 def _unknown_type(type: str) -> Refusal:

@@ -8,7 +8,6 @@ from datetime import timedelta
 import msgspec
 
 from rater.core.inputs import PaymentFailed, PaymentSucceeded
-from rater.core.instants import as_utc
 from rater.core.money import parse_micros
 from rater.core.outputs import RechargeRequest
 from rater.core.reasons import ClosedList
@@ -86,7 +85,7 @@ def answer_of(
 def _took(payment: Payment, request: RechargeRequest) -> timedelta:
     if payment.settled_at is None:
         return ANSWERED_AFTER
-    return min(max(as_utc(payment.settled_at) - request.at, timedelta(0)), SETTLED_WITHIN_MAX)
+    return min(max(payment.settled_at - request.at, timedelta(0)), SETTLED_WITHIN_MAX)
 
 
 def _mismatch(payment: Payment, request: RechargeRequest) -> Mismatched | None:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rater.contracts.codec import repeated_key
+from rater.contracts.repeated_keys import repeated_key
 from rater.core.inputs import IDENTIFIER_LENGTH_MAX
 from rater.core.money import parse_micros
 
@@ -87,13 +87,12 @@ def read_body(model: type[_Body], raw: bytes) -> _Body:
     """The body as a model; raises BodyError, never anything else."""
     try:
         body = model.model_validate_json(raw)
-        twice = repeated_key(raw)
     except ValidationError as wrong:
         first = wrong.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "body"
         raise BodyError(f"{where}: {first['msg']}") from wrong
     except (ValueError, RecursionError) as wrong:
         raise BodyError(f"body: {wrong}") from wrong
-    if twice is not None:
-        raise BodyError(f"{twice[:80]}: expected every field once")
+    if twice := repeated_key(raw):
+        raise BodyError(f"{twice}: expected every field once")
     return body

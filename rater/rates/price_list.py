@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rater.core.inputs import RateDeck, RateRow
-from rater.core.money import MoneyError, parse_micros
+from rater.core.money import MoneyError, parse_price
 from rater.errors import RaterError
 from rater.formats.csv_rows import encoding_of, read_rows
 from rater.formats.deck_csv import COLUMNS, check_currency, read_deck
@@ -78,9 +78,6 @@ def _rows(path: Path) -> Iterator[RateRow]:
 
 def _check_price(path: Path, number: int, price: str) -> None:
     try:
-        if parse_micros(price) >= 0:
-            return
-        problem = f"expected 0 or more, got {price!r}"
+        parse_price(price)
     except MoneyError as wrong:
-        problem = str(wrong)
-    raise RaterError(f"{path}:{number}: Price / min: {problem}")
+        raise RaterError(f"{path}:{number}: Price / min: {wrong}") from wrong

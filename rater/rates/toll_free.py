@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from rater.core.inputs import RateRow
-from rater.core.money import MoneyError, parse_micros
+from rater.core.money import MoneyError, parse_price
 from rater.errors import RaterError
 
 #: Countries with a calling code of their own, with their prices per minute in USD.
@@ -50,8 +50,7 @@ def published_toll_free(rows: Iterable[RateRow]) -> tuple[RateRow, ...]:
 def toll_free_elsewhere(price: str) -> RateRow:
     """The row for callers of every other country, and for withheld numbers; RaterError if it is no price."""
     try:
-        if parse_micros(price) < 0:
-            raise RaterError(f"--toll-free-elsewhere: expected 0 or more, got {price!r}")
+        parse_price(price)
     except MoneyError as wrong:
         raise RaterError(f"--toll-free-elsewhere: {wrong}") from wrong
     return _row("*", None, price)

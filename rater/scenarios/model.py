@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from rater.core.country_names import ISO_COUNTRIES
+from rater.core.currencies import EXPONENTS
 from rater.core.money import parse_micros
 from rater.core.policies import POLICIES
 from rater.core.reasons import EventKind, Outcome, Pocket
@@ -17,6 +18,9 @@ from rater.core.reasons import EventKind, Outcome, Pocket
 EXPECTED_EVENTS = tuple(
     kind.value for kind in list(EventKind)[: list(EventKind).index(EventKind.TENANT_CONFIGURED)]
 )
+
+#: Stands between the parts of the ids that the rater gives to a scenario's steps; no name may have it.
+OWN_ID_SEPARATOR = "\N{SYMBOL FOR RECORD SEPARATOR}"
 
 
 def _amount(value: Any) -> Any:
@@ -34,6 +38,12 @@ def _identifier(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _without_separator(value: str) -> str:
+    if OWN_ID_SEPARATOR in value:
+        raise ValueError(f"expected a name without {OWN_ID_SEPARATOR}, which the rater uses in ids of its own")
+    return value
+
+
 def _country(value: Any) -> Any:
     if value is False:
         raise ValueError('expected a country; YAML reads an unquoted NO as "false": write "NO"')
@@ -43,7 +53,7 @@ def _country(value: Any) -> Any:
 
 
 def _currency(value: Any) -> Any:
-    if not (isinstance(value, str) and len(value) == 3 and value.isascii() and value.isupper()):
+    if not isinstance(value, str) or value not in EXPONENTS:
         raise ValueError(f"expected an ISO 4217 code such as USD, got {value!r}")
     return value
 
@@ -61,7 +71,7 @@ def _known_event(value: str) -> str:
 
 
 Money = Annotated[str, BeforeValidator(_amount), AfterValidator(_checked_amount)]
-Name = Annotated[str, BeforeValidator(_identifier), Field(min_length=1)]
+Name = Annotated[str, BeforeValidator(_identifier), AfterValidator(_without_separator), Field(min_length=1)]
 Country = Annotated[str, BeforeValidator(_country)]
 Currency = Annotated[str, BeforeValidator(_currency)]
 Policy = Annotated[str, AfterValidator(_policy)]

@@ -31,6 +31,7 @@ from rater.core.settings import RatingSettings
 from rater.scenarios.compare import Caused, differences
 from rater.scenarios.engine import Engine
 from rater.scenarios.model import (
+    OWN_ID_SEPARATOR,
     Accept,
     Action,
     Cdr,
@@ -165,7 +166,7 @@ def provisioning(scenario: Scenario) -> Iterator[AnyCommand]:
 
 def _own_id(*parts: object) -> str:
     """An id that no purchase of the scenario has: theirs are the ids of lots, and both are ids of commands."""
-    return "\n".join(map(str, ("scenario", *parts)))
+    return OWN_ID_SEPARATOR.join(map(str, ("scenario", *parts)))
 
 
 def _record(

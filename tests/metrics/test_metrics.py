@@ -306,10 +306,10 @@ def test_series_of_a_partition_end_with_it() -> None:
 
 
 def test_an_unknown_currency_makes_no_series_of_its_own() -> None:
-    """A currency is any three letters on the wire; the label's closed list has XXX for what is none."""
+    """A currency that ended may still be rated; the label's closed list has XXX for what it does not hold."""
     seen = metrics()
     first, *others = history()
-    wire = first.raw.replace(b'"USD"', b'"ZZZ"')
+    wire = first.raw.replace(b'"USD"', b'"HRK"')
     rated(seen, Memory(), [msgspec.structs.replace(first, raw=wire), *others[1:2]])
     assert 'rater_credited_micros_total{currency="XXX",source="funds"}' in shown(seen)
 

@@ -62,8 +62,10 @@ def rated_before_a41(world: World, **fields: Any) -> bytes:
     raw = json.dumps(record(**fields)).encode()
     decoded = decode_call(raw)
     assert not isinstance(decoded, Refusal)
-    cdr, canonical = decoded
-    live = LiveCall(cdr.version, content_hash(canonical), parse_period("2025-03"))
+    cdr, canonical, formerly = decoded
+    live = LiveCall(
+        cdr.version, content_hash(encode_input(formerly) if formerly else canonical), parse_period("2025-03")
+    )
     world.engine.memory.entities["call"][(T, cdr.usage_id)] = live
     return raw
 
@@ -372,6 +374,15 @@ def test_a_file_that_was_rated_with_names_in_lower_case_is_a_duplicate() -> None
     world = ada("MCOPSTN1", name="ada")
     rated_before_a41(world, usage_id="{" + GUID + "}", user="ada")
     assert world.raw(json.dumps(record(usage_id="{" + GUID + "}", user="ADA")).encode()) == "duplicate"
+
+
+def test_a_call_with_a_seventh_digit_that_was_rated_rounded_is_a_duplicate() -> None:
+    """A51, A42: 0.3.0 rounded half a millionth of a second up, and rated the call under that content."""
+    world = ada("MCOPSTN1", name="ada")
+    raw = rated_before_a41(world, usage_id="f7", answered_at="2025-03-10T10:00:00.1234567Z")
+    assert world.raw(raw) == "duplicate"
+    other = raw.replace(b"1234567Z", b"1234587Z")
+    assert world.raw(other) == "conflicting_duplicate"
 
 
 def test_a_correction_of_what_was_rated_before_is_kept_under_the_normal_id() -> None:

@@ -1,0 +1,1 @@
+"""Every decoder gives a value or a refusal, whatever the bytes are."""

@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from rater.contracts.codec import decode_command
 from rater.core.catalogue import SKUS, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
-from rater.core.decisions import digest
-from rater.core.identity import name_key
+from rater.core.identity import digest, name_key
 from rater.core.inputs import LicenseAssigned
 from rater.errors import RaterError
 from rater.formats.csv_rows import read_rows

@@ -1,6 +1,6 @@
 """The clock of the agents: publishes each tick that is due once, and again if nothing came of it.
 
-Refuses to know when a tick is due (see `ticks`) and what it does.
+When a tick is due and what it does is the core's (see `rater.core.due`).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import structlog
 
 from rater.agents.payments import Ours
 from rater.agents.tenants import Tenants
-from rater.agents.ticks import due_instants, ticks_due
+from rater.core.due import due_instants, standing_in, ticks_due
 from rater.core.inputs import Tick
 from rater.core.settings import RatingSettings
 from rater.kafka.publisher import NotStored
@@ -85,7 +85,7 @@ class Ticking:
         """When time next changes something for each tenant whose balance has changed."""
         for tenant in self._tenants.take_touched():
             balance = self._tenants.balance(tenant)
-            instants = due_instants(balance, self._rating) if balance is not None else []
+            instants = due_instants(standing_in(balance), self._rating) if balance is not None else []
             if instants:
                 self._next[tenant] = min(instants)
             else:
@@ -98,7 +98,8 @@ class Ticking:
             balance = self._tenants.balance(tenant)
             if balance is None:
                 continue
-            for tick in ticks_due(balance, self._tenants.restricted_since(tenant), now, self._rating):
+            restricted_since = self._tenants.restricted_since(tenant)
+            for tick in ticks_due(standing_in(balance), restricted_since, now, self._rating):
                 key = (tenant, tick.at)
                 noticed = still_due[key] = self._noticed.get(key) or _Noticed(self._clock())
                 late = self._clock() - noticed.since_s >= self._others_after_s

@@ -16,7 +16,7 @@ from rater.core.instants import as_utc
 from rater.core.letters import former_letter_id, letter_id, rejected
 from rater.core.mediation import Mediated, Refusal, ahead_of_arrival
 from rater.core.outputs import Output
-from rater.core.passing_time import open_account
+from rater.core.passing_time import open_account, switch_service
 from rater.core.rating import named, payer
 from rater.core.reasons import EventKind, Outcome, Reason
 from rater.core.state import State
@@ -41,7 +41,14 @@ def apply_call(state: State, rules: Rules, call: Mediated, source: Source, raw: 
     outcome = call_arrived(step, call)
     if isinstance(outcome, Refusal):
         return _refuse_call(step, named(call, payer(step, cdr)[0]), raw, outcome)
-    return Applied(outcome, step.finish())
+    return Applied(outcome, _all_outputs(step))
+
+
+def _all_outputs(step: Step) -> list[Output]:
+    """What the step caused: events after what they are about, then whether credit-funded calls may start."""
+    step.emit_events()
+    switch_service(step)
+    return step.outputs
 
 
 def _refuse_call(step: Step, call: Mediated, raw: bytes, refused: Refusal) -> Applied:
@@ -53,7 +60,7 @@ def _refuse_call(step: Step, call: Mediated, raw: bytes, refused: Refusal) -> Ap
     if conflict and letter.outputs:
         step.tell(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
     outcome = Outcome.CONFLICTING_DUPLICATE if conflict else Outcome.REJECTED
-    return Applied(outcome, [*step.finish(), *letter.outputs])
+    return Applied(outcome, [*_all_outputs(step), *letter.outputs])
 
 
 def apply_command(
@@ -80,7 +87,7 @@ def apply_command(
         letter = reject(state, source, raw, outcome, command.tenant)
         conflict = outcome.reason is Reason.CONFLICTING_DUPLICATE
         return Applied(Outcome.CONFLICTING_DUPLICATE, letter.outputs) if conflict else letter
-    return Applied(outcome, step.finish())
+    return Applied(outcome, _all_outputs(step))
 
 
 def reject(
@@ -136,4 +143,4 @@ def _first_configuration(
     step = Step(state, rules, open_account(state, command.tenant, command.currency, at), source, at)
     configure_tenant(step, command, first=True)
     command_seen(step, command)
-    return Applied(Outcome.RATED, step.finish())
+    return Applied(Outcome.RATED, _all_outputs(step))

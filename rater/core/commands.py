@@ -4,7 +4,6 @@ Sources: rating-rules 10, 14, 31, 58 to 67, A6 to A8, A10; conformance README "S
 Refuses to know who sent a command, and minimum amounts (those are checks of what people type).
 """
 
-from datetime import timedelta
 from typing import assert_never
 
 import msgspec
@@ -37,7 +36,6 @@ from rater.core.money import BALANCE_MICROS_MAX, MoneyError, format_micros, pars
 from rater.core.numbers import is_domain, normal_domain
 from rater.core.passing_time import (
     advance,
-    ask_if_due,
     balance_moved,
     expect_relief,
     set_alarm,
@@ -46,6 +44,7 @@ from rater.core.passing_time import (
 )
 from rater.core.policies import POLICIES
 from rater.core.reasons import EventKind, Outcome, Reason
+from rater.core.recharge import RechargeEvent, advance_recharge, set_terms
 from rater.core.state import name_alias, object_alias
 from rater.core.step import NO_TENANT, Step
 
@@ -54,7 +53,7 @@ def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:
     """Apply one command of a known tenant; a Refusal changed nothing."""
     if isinstance(command, Tick):
         advance(step, as_utc(command.at))
-        _retry(step)
+        advance_recharge(step, RechargeEvent.TIME)
         return Outcome.RATED
     before = step.state.seen((step.account.tenant, f"command/{command.id}"))
     if before is not None:
@@ -212,41 +211,18 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
         since = None if first else as_utc(command.at)
         purchased = (*account.conferencing_licenses, (since, command.audio_conferencing_licenses))
         account.conferencing_licenses = tuple(sorted(purchased, key=_by_since))
-    terms = account.recharge
     if command.recharge is not None:
-        _set_recharge(account, command.recharge)
+        set_terms(account, command.recharge)
     if command.call_duration_max_s is not None:
         account.call_duration_max_s = command.call_duration_max_s
-    if command.recharge is not None or command.payment_method == "replaced":
-        terms.failures, terms.retry_at = 0, None
     step.tell(EventKind.TENANT_CONFIGURED, command_id=command.id)
     step.balance_changed()
-    if not first and (command.recharge or command.payment_method or command.credits):
-        _start_crossing(account)
-        ask_if_due(step)
-
-
-def _set_recharge(account: Account, changed: RechargeSettings) -> None:
-    terms = account.recharge
-    if changed.enabled is not None:
-        terms.enabled = changed.enabled
-    if changed.trigger is not None:
-        terms.trigger = parse_micros(changed.trigger)
-    if changed.amount is not None:
-        terms.amount = parse_micros(changed.amount)
-
-
-def _start_crossing(account: Account) -> None:
-    """New settings are looked at afresh: below the trigger now counts as having just fallen below it.
-
-    It is a crossing of its own, so it has a revision of its own: the recharge id is made from that.
-    """
-    terms = account.recharge
-    if account.balance >= terms.trigger:
-        terms.low_since = None
-    elif terms.low_since is None:
-        account.revision += 1
-        terms.low_since, terms.attempt = account.revision, 0
+    if first:
+        return
+    if command.recharge is not None or command.payment_method is not None:
+        advance_recharge(step, RechargeEvent.CHANGED)
+    elif command.credits is not None:
+        advance_recharge(step, RechargeEvent.ENABLED)
 
 
 def _configure_user(step: Step, command: UserConfigured) -> None:
@@ -344,10 +320,9 @@ def _credit(step: Step, lot: str, amount: int) -> None:
 
 
 def _payment_succeeded(step: Step, command: PaymentSucceeded) -> None:
-    terms = step.account.recharge
-    paid = terms.in_flight
+    paid = step.account.recharge.in_flight
     assert paid is not None
-    terms.in_flight, terms.failures, terms.retry_at = None, 0, None
+    advance_recharge(step, RechargeEvent.PAID)
     step.tell(
         EventKind.RECHARGE_SUCCEEDED,
         recharge_id=paid.recharge,
@@ -358,14 +333,9 @@ def _payment_succeeded(step: Step, command: PaymentSucceeded) -> None:
 
 
 def _payment_failed(step: Step, command: PaymentFailed) -> None:
-    """Tell it, and wait 1, 6, 24 hours; then it is off until the method or the settings change (A8)."""
-    terms = step.account.recharge
-    failed = terms.in_flight
+    failed = step.account.recharge.in_flight
     assert failed is not None
-    waits = step.rules.settings.recharge_retry_hours
-    terms.in_flight = None
-    terms.retry_at = step.at + timedelta(hours=waits[terms.failures]) if terms.failures < len(waits) else None
-    terms.failures += 1
+    advance_recharge(step, RechargeEvent.FAILED)
     step.tell(
         EventKind.RECHARGE_FAILED,
         recharge_id=failed.recharge,
@@ -374,13 +344,6 @@ def _payment_failed(step: Step, command: PaymentFailed) -> None:
         command_id=command.id,
     )
     step.balance_changed()
-
-
-def _retry(step: Step) -> None:
-    """A tick asks again after a failure's wait, and after a limit's window has passed (A7, A8)."""
-    terms = step.account.recharge
-    if terms.failures or terms.suppressed:
-        ask_if_due(step)
 
 
 def _activate(step: Step, command: DeckActivated) -> None:

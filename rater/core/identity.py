@@ -6,6 +6,7 @@ first spelling, of a usage id the normal form.
 """
 
 import re
+from hashlib import blake2b
 
 #: No text that is shorter spells a GUID.
 _GUID_DIGITS = 32
@@ -49,3 +50,8 @@ def normal_object_id(text: str) -> str:
     """An object id of a directory in the form in which it is compared."""
     stripped = text.strip()
     return normal_usage_id(stripped).casefold()
+
+
+def digest(*parts: object) -> str:
+    """A deterministic id of 32 hexadecimal digits."""
+    return blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()

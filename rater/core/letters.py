@@ -9,8 +9,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from rater.core.decisions import digest
 from rater.core.entities import Account
+from rater.core.identity import digest
 from rater.core.inputs import Source
 from rater.core.mediation import Refusal
 from rater.core.outputs import RejectedCdr

@@ -1,23 +1,24 @@
-"""Passing time, crossings of the balance, and the recharge that follows: what every input may cause.
+"""Passing time, crossings of the balance, and who may call on it: what every input may cause.
 
 Sources: rating-rules 53, 54, 58 to 60, 63, A5 to A8, A19; conformance README "Settled details".
 Refuses to know calls.
 """
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
 from rater.core.credit import expire, next_expiry
-from rater.core.decisions import Ask, Suppress, decide_recharge, digest
 from rater.core.entities import Account, User
 from rater.core.entitlements import next_help
-from rater.core.identity import name_key
+from rater.core.identity import digest, name_key
 from rater.core.instants import month_index, month_start
 from rater.core.money import format_micros
 from rater.core.reasons import DebitKind, EventKind
+from rater.core.recharge import RechargeEvent, advance_recharge
 from rater.core.state import State
-from rater.core.step import Step, balance_record
+from rater.core.step import Step
 
 
 def advance(step: Step, at: datetime) -> None:
@@ -48,10 +49,7 @@ def set_alarm(account: Account) -> None:
 
 
 def balance_moved(step: Step, before: int, *, credited: bool = False) -> None:
-    """Tell the crossings between two balances and ask for a recharge if one is due.
-
-    A credit that leaves the balance below the trigger starts a new crossing.
-    """
+    """Emit the crossings of zero between two balances, and let the recharge follow."""
     account = step.account
     after = account.balance
     if after == before:
@@ -65,30 +63,26 @@ def balance_moved(step: Step, before: int, *, credited: bool = False) -> None:
         step.tell(EventKind.CREDITS_RESUMED)
     recharge = account.recharge
     if after >= recharge.trigger:
-        recharge.low_since, recharge.suppressed = None, False
-        return
-    if credited or recharge.low_since is None:
-        recharge.low_since, recharge.attempt = account.revision, 0
-    if not recharge.failures:
-        ask_if_due(step)
+        if recharge.low_since is not None or recharge.suppressed:
+            advance_recharge(step, RechargeEvent.ROSE)
+    elif credited:
+        advance_recharge(step, RechargeEvent.CREDITED)
+    else:
+        advance_recharge(step, RechargeEvent.FELL if recharge.low_since is None else RechargeEvent.MOVED)
 
 
-def ask_if_due(step: Step) -> None:
-    """Ask for a recharge if the balance record says so; tell once when a limit holds it back."""
-    account, recharge = step.account, step.account.recharge
-    if not recharge.enabled or recharge.in_flight is not None or account.balance >= recharge.trigger:
-        return
-    record = balance_record(account, step.source, step.at, account.sequences.balances)
-    match decide_recharge(record, step.rules.settings):
-        case Ask(recharge=id, attempt=attempt):
-            step.request_recharge(id, attempt)
-        case Suppress(limit=limit):
-            if not recharge.suppressed:
-                recharge.suppressed = True
-                step.tell(EventKind.RECHARGE_SUPPRESSED, reason=limit)
-                step.balance_changed()
-        case None:
-            pass
+def switch_service(step: Step) -> None:
+    """Emit the tenant's service state where it has changed."""
+    account = step.account
+    service = service_of(account.credits, account.balance)
+    if service != account.service:
+        account.service = service
+        step.service_state("tenant", service, "balance")
+
+
+def service_of(credits: bool, balance: int) -> Literal["active", "suspended"]:
+    """Credit-funded calls may start only while credits are set up and the balance is above zero (rule 50, A5)."""
+    return "active" if credits and balance > 0 else "suspended"
 
 
 def restrict(step: Step, user: User, reason: str) -> None:

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import msgspec
 
-from rater.core.decisions import service_of
 from rater.core.entities import Account, InFlight, Share
 from rater.core.inputs import Source
 from rater.core.lots import lots_with_money, shown_lots
@@ -122,29 +121,26 @@ class Step:
         """The batch owes a balance record for this tenant."""
         self.state.balances_due[self.account.tenant] = (self.source, self.at)
 
-    def request_recharge(self, recharge: str, attempt: int) -> None:
-        """Ask for a payment, in the same commit as what caused it."""
-        account, terms = self.account, self.account.recharge
-        terms.attempt, terms.suppressed = attempt, False
-        terms.in_flight = InFlight(recharge, terms.amount, attempt, self.at)
-        terms.requested = (*terms.requested, self.at)[-self.rules.settings.recharges_per_month_max :]
+    def request_recharge(self, asked: InFlight, low_since: int) -> None:
+        """Emit the request for a payment."""
+        account, amount = self.account, format_micros(asked.amount)
         account.sequences.recharges += 1
         self.outputs.append(
             RechargeRequest(
                 tenant=account.tenant,
-                id=recharge,
+                id=asked.recharge,
                 sequence=account.sequences.recharges,
                 source=self.source,
                 at=self.at,
-                amount=format_micros(terms.amount),
+                amount=amount,
                 currency=account.currency,
-                attempt=attempt,
-                low_since=terms.low_since or 0,
+                attempt=asked.attempt,
+                low_since=low_since,
                 balance=format_micros(account.balance),
             )
         )
         self.state.asked_for_payment = True
-        self.tell(EventKind.RECHARGE_REQUESTED, recharge_id=recharge, amount=format_micros(terms.amount))
+        self.tell(EventKind.RECHARGE_REQUESTED, recharge_id=asked.recharge, amount=amount)
         self.balance_changed()
 
     def service_state(self, scope: str, state: str, reason: str, user: str | None = None) -> None:
@@ -166,18 +162,10 @@ class Step:
             )
         )
 
-    def finish(self, service_reason: str = "balance") -> list[Output]:
-        """Emit the events in their order and the tenant's service state if it changed; all outputs of the step."""
-        account = self.account
-        if self._news:
-            self._emit_events()
-        service = service_of(account.credits, account.balance)
-        if service != account.service:
-            account.service = service
-            self.service_state("tenant", service, service_reason)
-        return self.outputs
-
-    def _emit_events(self) -> None:
+    def emit_events(self) -> None:
+        """Emit the events of the step, in their order, once all of it is done."""
+        if not self._news:
+            return
         account, balance = self.account, format_micros(self.account.balance)
         self._news.sort(key=_event_order)
         for kind, facts in self._news:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from rater.contracts.call_control import CallEvent
 from rater.contracts.codec import encode_input
+from rater.core.due import expiring, standing_of, ticks_due
 from rater.core.entities import Account
 from rater.core.inputs import AnyCommand, DeckActivated, RateDeck, Source, Tick
 from rater.core.outputs import AccountEvent, RechargeRequest, RejectedCdr
@@ -27,7 +28,6 @@ from rater.embedded.summary import Summary
 from rater.formats.source import CALL_EVENTS, InputFile
 from rater.metrics.labels import CallEventResult, CommitResult
 from rater.metrics.meter import Metrics
-from rater.notify.expiring import expiring_of
 from rater.task import Batch, Record, run_batch
 
 BATCH_RECORDS = 10_000
@@ -67,7 +67,7 @@ class EmbeddedRater:
         self._expiring: set[str] = set()
         self._tell((), self._accounts())
         self._settle(unanswered(store))
-        self._retry(self._accounts())
+        self._tick_due(self.store.tenants())
 
     def publish(self, deck: RateDeck) -> None:
         """Keep a version of a rate deck for ever."""
@@ -183,7 +183,7 @@ class EmbeddedRater:
         self._keep(batch, positions, replayed)
         requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
         self._settle(requests)
-        self._retry(batch.state.accounts.values())
+        self._tick_due(batch.state.accounts)
 
     def _rate(self, records: Iterable[Record], *, until_payment: bool = False) -> Batch:
         began = time.perf_counter()
@@ -216,7 +216,10 @@ class EmbeddedRater:
         if self._note is None:
             return
         soon = [
-            notice for account in accounts for notice in expiring_of(account) if notice.id not in self._expiring
+            notice
+            for account in accounts
+            for notice in expiring(standing_of(account), account.clock)
+            if notice.id not in self._expiring
         ]
         self._expiring.update(notice.id for notice in soon)
         if news := [*events, *soon]:
@@ -229,18 +232,21 @@ class EmbeddedRater:
             self._keep(batch)
             requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
 
-    def _retry(self, accounts: Iterable[Account]) -> None:
-        """A tick for each tenant whose clock has passed the time at which a failed recharge is tried again."""
+    def _tick_due(self, tenants: Iterable[str]) -> None:
+        """Let time pass where it is due by each tenant's own clock, until it changes nothing any more."""
         ticks: list[AnyCommand] = []
-        for touched in sorted(accounts, key=lambda account: account.tenant):
-            account = self.store.account(touched.tenant)
-            if account and account.recharge.retry_at and account.recharge.retry_at <= account.clock:
-                at = account.clock
-                ticks.append(Tick(tenant=account.tenant, id=f"tick-{at.isoformat()}", at=at))
-        if ticks:
+        while (due := self._ticks_due(tenants)) and due != ticks:
+            ticks = due
             batch = self._rate(_records_of(ticks, "clock"))
             self._keep(batch)
             self._settle([output for output in batch.outputs if isinstance(output, RechargeRequest)])
+
+    def _ticks_due(self, tenants: Iterable[str]) -> list[AnyCommand]:
+        accounts = [account for tenant in sorted(tenants) if (account := self.store.account(tenant))]
+        settings = self._rules.settings
+        return [
+            tick for account in accounts for tick in ticks_due(standing_of(account), None, account.clock, settings)
+        ]
 
     def _accounts(self) -> list[Account]:
         """Every tenant as it was committed."""

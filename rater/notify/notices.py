@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rater.core.decisions import digest
+from rater.core.identity import digest
 from rater.core.outputs import AccountEvent
 from rater.core.reasons import ClosedList
 from rater.masking import mask_texts

@@ -17,8 +17,7 @@ from heapq import heappop, heappush
 import msgspec
 
 from rater.contracts.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
-from rater.core.decisions import digest
-from rater.core.identity import normal_usage_id
+from rater.core.identity import digest, normal_usage_id
 from rater.core.mediation import Refusal
 from rater.switching.funding import AUTHORIZED_S_MAX, Funding, Question, Reserved
 

@@ -1,0 +1,158 @@
+"""What time alone makes due: ticks that a tenant needs, and notices of money that expires soon.
+
+A tick or a notice bears the instant that made it due and not the time at which somebody noticed, so that every
+process, and the same process after a restart, makes the same ones.
+Sources: rating-rules 53, 63, A7, A8, A19.
+"""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from rater.core.entities import Account, InFlight, Recharge
+from rater.core.inputs import Source, Tick
+from rater.core.instants import month_index, month_start
+from rater.core.lots import shown_lots
+from rater.core.money import format_micros, parse_ledger
+from rater.core.outputs import AccountEvent, Balance
+from rater.core.reasons import EventKind
+from rater.core.recharge import LIMITS, is_wanted, limit_reached, may_retry
+from rater.core.settings import RatingSettings
+
+#: How long before it expires money is notified of.
+EXPIRING = timedelta(days=30)
+_CLOCK = Source("clock", 0, 0)
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """What is left of a lot, in micro-units, and when it expires."""
+
+    lot: str
+    remaining: int
+    expires_at: datetime
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What time can change of a tenant's money; amounts in micro-units.
+
+    `sequence` and `source` are those of the balance that it was read from.
+    """
+
+    tenant: str
+    currency: str
+    credits: bool
+    balance: int
+    recharge: Recharge
+    purchases: tuple[Purchase, ...]
+    sequence: int
+    source: Source
+
+
+def standing_of(account: Account) -> Standing:
+    """How an account stands."""
+    purchases = tuple([Purchase(lot.lot, lot.remaining, lot.expires_at) for lot in shown_lots(account)])
+    return Standing(
+        account.tenant,
+        account.currency,
+        account.credits,
+        account.balance,
+        account.recharge,
+        purchases,
+        account.sequences.balances,
+        _CLOCK,
+    )
+
+
+def standing_in(balance: Balance) -> Standing:
+    """How a tenant stands by its balance record."""
+    amount, requested, asked = parse_ledger(balance.recharge_amount), balance.recharge_requests, None
+    if balance.recharge_in_flight is not None:
+        asked_at = requested[-1] if requested else balance.at
+        asked = InFlight(balance.recharge_in_flight, amount, balance.recharge_attempt, asked_at)
+    recharge = Recharge(
+        enabled=balance.recharge_enabled,
+        trigger=parse_ledger(balance.recharge_trigger),
+        amount=amount,
+        low_since=balance.low_since,
+        in_flight=asked,
+        attempt=balance.recharge_attempt,
+        failures=balance.recharge_failures,
+        retry_at=balance.recharge_retry_at,
+        suppressed=balance.recharge_suppressed,
+        requested=requested,
+    )
+    return Standing(
+        balance.tenant,
+        balance.currency,
+        balance.credits == "enabled",
+        parse_ledger(balance.balance),
+        recharge,
+        tuple([Purchase(lot.lot, parse_ledger(lot.remaining), lot.expires_at) for lot in balance.lots]),
+        balance.sequence,
+        balance.source,
+    )
+
+
+def ticks_due(
+    standing: Standing, restricted_since: datetime | None, now: datetime, settings: RatingSettings
+) -> tuple[Tick, ...]:
+    """The ticks that a tenant needs now, oldest first; `restricted_since`: of its longest restricted user."""
+    instants = {instant for instant in due_instants(standing, settings) if instant <= now}
+    month = month_start(month_index(now))
+    if restricted_since is not None and restricted_since < month:
+        instants.add(month)
+    return tuple([Tick(tenant=standing.tenant, id=f"tick-{at.isoformat()}", at=at) for at in sorted(instants)])
+
+
+def due_instants(standing: Standing, settings: RatingSettings) -> list[datetime]:
+    """Every instant, past or to come, from which on time changes something about the tenant's money."""
+    instants = [purchase.expires_at for purchase in standing.purchases]
+    recharge = recharge_due(standing, settings)
+    return instants if recharge is None else [*instants, recharge]
+
+
+def recharge_due(standing: Standing, settings: RatingSettings) -> datetime | None:
+    """When a recharge that failed or was held back is to be asked for; None when no tick can bring it about."""
+    recharge = standing.recharge
+    if not recharge.failures and not recharge.suppressed:
+        return None
+    due = [] if recharge.retry_at is None else [recharge.retry_at]
+    if recharge.suppressed:
+        due.extend(_windows(recharge, settings))
+    if not due or not is_wanted(recharge, standing.credits, standing.balance):
+        return None
+    at = max(due)
+    if not may_retry(recharge, at):
+        return None
+    # That a limit holds it back is notified of once: then the instant moves on to the end of the window.
+    return None if recharge.suppressed and limit_reached(recharge, at, settings) else at
+
+
+def _windows(recharge: Recharge, settings: RatingSettings) -> list[datetime]:
+    """For each limit that is reached, when its oldest request that counts leaves the window."""
+    ends = []
+    for limit, hours in LIMITS:
+        allowed = getattr(settings, limit)
+        if 0 < allowed <= len(recharge.requested):
+            ends.append(recharge.requested[-allowed] + timedelta(hours=hours))
+    return ends
+
+
+def expiring(standing: Standing, now: datetime) -> list[AccountEvent]:
+    """A notice for each purchase with money left that expires within 30 days (rule 63); `at` is when those began."""
+    return [
+        AccountEvent(
+            tenant=standing.tenant,
+            id=f"{standing.tenant}:expiring:{purchase.lot}",
+            sequence=standing.sequence,
+            source=standing.source,
+            event=EventKind.FUNDS_EXPIRING,
+            at=purchase.expires_at - EXPIRING,
+            balance=format_micros(standing.balance),
+            amount=format_micros(purchase.remaining),
+            currency=standing.currency,
+            lot=purchase.lot,
+        )
+        for purchase in standing.purchases
+        if now < purchase.expires_at <= now + EXPIRING and purchase.remaining > 0
+    ]

@@ -30,13 +30,12 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from rater.contracts.call_control import CallCommand, CallEvent, CallProgress
 from rater.contracts.codec import encode_input
 from rater.contracts.topics import load_topics
-from rater.core.inputs import CallRecord, DeckActivated, FundsAdded, LicenseAssigned, TenantConfigured
+from rater.core.call_control import CallCommand, CallEvent, CallProgress
+from rater.core.inputs import EVERY_TENANT, CallRecord, DeckActivated, FundsAdded, LicenseAssigned, TenantConfigured
 from rater.core.outputs import ServiceState
 from rater.core.reasons import CallType
-from rater.core.step import EVERY_TENANT
 from rater.demo.rates import bundled_deck
 from rater.generate import Spec, generate_calls, generate_commands
 from rater.kafka.client import committed_reader

@@ -28,9 +28,8 @@ from prometheus_client import CollectorRegistry
 from rater.collector import expect_long_lives
 from rater.contracts.codec import encode_input
 from rater.contracts.topics import load_topics
-from rater.core.inputs import CallRecord, DeckActivated
+from rater.core.inputs import EVERY_TENANT, CallRecord, DeckActivated
 from rater.core.settings import RatingSettings
-from rater.core.step import EVERY_TENANT
 from rater.demo.rates import bundled_deck
 from rater.generate import Spec, generate_calls, generate_commands
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, pack

@@ -14,9 +14,9 @@ import msgspec
 from rater.contracts.codec import claimed_tenant, decode_call, decode_command, encode_input
 from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.inputs import AnyCommand, CallRecord, Source
-from rater.core.mediation import Mediated, Refusal, mediate
+from rater.core.mediation import Mediated, mediate
 from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
-from rater.core.reasons import Outcome, Reason
+from rater.core.reasons import Outcome, Reason, Refusal
 from rater.core.state import Committed, State
 from rater.core.step import Rules, close_batch
 

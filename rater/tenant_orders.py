@@ -14,6 +14,7 @@ from rater.core.catalogue import SKUS, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.inputs import (
     IDENTIFIER_LENGTH_MAX,
+    RESERVED_TENANTS,
     FundsAdded,
     LicenseAssigned,
     LicenseRemoved,
@@ -21,7 +22,6 @@ from rater.core.inputs import (
     TenantConfigured,
 )
 from rater.core.money import MICROS_PER_UNIT, MoneyError, parse_micros
-from rater.core.step import RESERVED_TENANTS
 from rater.errors import RaterError
 from rater.metrics import labels
 from rater.near import did_you_mean

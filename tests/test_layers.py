@@ -18,7 +18,6 @@ LEVELS = {
     "metrics": 3,
     "notify": 4,
     "payments": 4,
-    "switching": 4,
     "embedded": 5,
     "kafka": 5,
     "agents": 6,
@@ -30,7 +29,7 @@ ANYBODY = {
     "bearer", "certificates", "drift", "errors", "exits", "instants", "logs", "masking", "secret_source", "signed_webhooks", "written_settings", "__init__",
 }  # fmt: skip
 CORE_MAY_IMPORT = {
-    "base64", "bisect", "collections", "copy", "datetime", "enum", "functools", "hashlib", "msgspec", "re", "typing", "rater",
+    "base64", "bisect", "collections", "copy", "datetime", "enum", "functools", "hashlib", "heapq", "msgspec", "re", "typing", "rater",
 }  # fmt: skip
 
 

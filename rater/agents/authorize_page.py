@@ -14,14 +14,12 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rater.core.authorize import Answer
 from rater.core.inputs import IDENTIFIER_LENGTH_MAX
-from rater.core.mediation import Refusal
-from rater.core.reasons import CallType, NumberType
+from rater.core.quote import AUTHORIZED_S_MAX, Question
+from rater.core.reasons import CallType, NumberType, Refusal, Why
 from rater.metrics.labels import AuthorizationAnswer
 from rater.metrics.meter import Metrics
-from rater.switching.authorize import Answer
-from rater.switching.funding import AUTHORIZED_S_MAX, Question
-from rater.switching.reasons import Why
 
 PATH = "/v1/authorize"
 _NUMBER_LENGTH_MAX = 64

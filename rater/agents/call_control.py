@@ -13,16 +13,16 @@ import msgspec
 import structlog
 
 from rater.agents.replica import Replica
-from rater.contracts.call_control import CallCommand
 from rater.contracts.codec import decode_call_event
-from rater.core.mediation import Refusal
+from rater.core.call_control import CallCommand
+from rater.core.quote import Question, Quote, Reserved, quote
+from rater.core.reasons import Refusal
+from rater.core.running_calls import SILENCE_S, RunningCalls
 from rater.core.step import Rules
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import NotStored
 from rater.metrics.labels import CallEventResult
 from rater.metrics.meter import Metrics
-from rater.switching.funding import Funding, Question, Reserved, fund
-from rater.switching.running_calls import SILENCE_S, RunningCalls
 
 #: How often calls whose time is used up are looked for: an order is at most so late.
 LOOK_S = 0.05
@@ -48,7 +48,7 @@ class CallControl:
         metrics: Metrics,
         now: Callable[[], datetime] = _now,
     ) -> None:
-        self.running = RunningCalls(self._fund)
+        self.running = RunningCalls(self._quote)
         self._replica, self._rules = replica, rules
         self._order, self._metrics, self._now = order, metrics, now
         replica.account_changed = self.account_changed
@@ -84,10 +84,8 @@ class CallControl:
             self._metrics.running_calls(len(self.running))
             await asyncio.sleep(LOOK_S)
 
-    def _fund(
-        self, question: Question, started_at: datetime, at: datetime, reserved: Reserved
-    ) -> Funding | Refusal:
-        return fund(self._replica.of(question.tenant), self._rules, question, started_at, at, reserved)
+    def _quote(self, question: Question, started_at: datetime, at: datetime, reserved: Reserved) -> Quote | Refusal:
+        return quote(self._replica.of(question.tenant), self._rules, question, started_at, at, reserved)
 
     def _give(self, orders: Sequence[CallCommand]) -> None:
         if orders:

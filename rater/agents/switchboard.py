@@ -17,7 +17,9 @@ from rater.agents.authorize_page import PATH, AuthorizePage
 from rater.agents.call_control import CallControl, OrderSender
 from rater.agents.follower import Follower
 from rater.agents.replica import Replica
-from rater.core.mediation import Refusal
+from rater.core.authorize import Answer, authorize
+from rater.core.quote import Question
+from rater.core.reasons import Refusal, Why
 from rater.core.settings import RatingSettings
 from rater.core.step import Rules
 from rater.kafka.decks import DeckReader
@@ -26,9 +28,6 @@ from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
 from rater.metrics.meter import Metrics
 from rater.secret_source import SecretSource
-from rater.switching.authorize import Answer, authorize
-from rater.switching.funding import Question
-from rater.switching.reasons import Why
 
 #: How often versions of the rate deck are looked for; until then a call that needs one is not answered.
 _DECKS_S = 1.0

@@ -15,7 +15,7 @@ import structlog
 from rater.agents.payments import Ours
 from rater.agents.tenants import Tenants, unreadable
 from rater.agents.ticking import utc_now
-from rater.core.due import expiring, standing_in
+from rater.core.due import expiring, funds_in
 from rater.core.outputs import AccountEvent
 from rater.errors import RaterError
 from rater.metrics.meter import Metrics
@@ -67,7 +67,7 @@ class Telling:
                 await asyncio.sleep(0)
             if not balance.lots or not ours(balance.tenant):
                 continue
-            for notice in expiring(standing_in(balance), now):
+            for notice in expiring(funds_in(balance), now):
                 if notice.id not in self._expiring:
                     await self._note(notice)
                     self._expiring.add(notice.id)

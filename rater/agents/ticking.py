@@ -12,7 +12,7 @@ import structlog
 
 from rater.agents.payments import Ours
 from rater.agents.tenants import Tenants
-from rater.core.due import due_instants, standing_in, ticks_due
+from rater.core.due import due_instants, funds_in, ticks_due
 from rater.core.inputs import Tick
 from rater.core.settings import RatingSettings
 from rater.kafka.publisher import NotStored
@@ -85,7 +85,7 @@ class Ticking:
         """When time next changes something for each tenant whose balance has changed."""
         for tenant in self._tenants.take_touched():
             balance = self._tenants.balance(tenant)
-            instants = due_instants(standing_in(balance), self._rating) if balance is not None else []
+            instants = due_instants(funds_in(balance), self._rating) if balance is not None else []
             if instants:
                 self._next[tenant] = min(instants)
             else:
@@ -99,7 +99,7 @@ class Ticking:
             if balance is None:
                 continue
             restricted_since = self._tenants.restricted_since(tenant)
-            for tick in ticks_due(standing_in(balance), restricted_since, now, self._rating):
+            for tick in ticks_due(funds_in(balance), restricted_since, now, self._rating):
                 key = (tenant, tick.at)
                 noticed = still_due[key] = self._noticed.get(key) or _Noticed(self._clock())
                 late = self._clock() - noticed.since_s >= self._others_after_s

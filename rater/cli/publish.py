@@ -11,11 +11,10 @@ import typer
 
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.contracts.call_control import CallEvent
 from rater.contracts.codec import claimed_tenant, decode_cdr, decode_command, encode_input
-from rater.core.inputs import DeckActivated
-from rater.core.mediation import Refusal
-from rater.core.step import EVERY_TENANT
+from rater.core.call_control import CallEvent
+from rater.core.inputs import EVERY_TENANT, DeckActivated
+from rater.core.reasons import Refusal
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.formats.deck_csv import read_deck

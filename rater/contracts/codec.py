@@ -12,17 +12,17 @@ from typing import TypeVar
 
 import msgspec
 
-from rater.contracts.call_control import CallEvent
 from rater.contracts.fractions import cut_fractions, instants_of, may_have_seventh
 from rater.contracts.limits import UNWRITABLE, control_character, unusable_rate
 from rater.contracts.repeated_keys import repeated_key
 from rater.contracts.words import in_words
+from rater.core.call_control import CallEvent
 from rater.core.currencies import no_currency
 from rater.core.inputs import IDENTIFIER_LENGTH_MAX, AnyCommand, CallRecord, RateDeck, RateRow, TenantConfigured
 from rater.core.instants import as_utc
-from rater.core.mediation import Refusal, impossible_time, in_utc
+from rater.core.mediation import impossible_time, in_utc
 from rater.core.outputs import Output
-from rater.core.reasons import Reason
+from rater.core.reasons import Reason, Refusal
 
 #: No record of a call is larger; what is, is a broken file or an attack.
 RECORD_BYTES_MAX = 1_000_000

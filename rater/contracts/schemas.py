@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from rater.contracts.call_control import CallCommand, CallEvent
 from rater.contracts.commits import Commit
 from rater.contracts.dead_letters import DlqAudit
 from rater.contracts.topics import FOLDER as TOPICS
+from rater.core.call_control import CallCommand, CallEvent
 from rater.core.inputs import AnyCommand, CallRecord, RateDeck
 from rater.core.outputs import TOPIC_OF
 from rater.drift import write_or_check

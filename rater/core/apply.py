@@ -11,16 +11,24 @@ import msgspec
 from rater.core.calls import call_arrived, held_as
 from rater.core.commands import command_arrived, command_seen, configure_tenant, unreadable
 from rater.core.entities import Account, Seen
-from rater.core.inputs import AnyCommand, DeckActivated, Source, TenantConfigured
+from rater.core.inputs import (
+    EVERY_TENANT,
+    NO_TENANT,
+    RESERVED_TENANTS,
+    AnyCommand,
+    DeckActivated,
+    Source,
+    TenantConfigured,
+)
 from rater.core.instants import as_utc
 from rater.core.letters import former_letter_id, letter_id, rejected
-from rater.core.mediation import Mediated, Refusal, ahead_of_arrival
+from rater.core.mediation import Mediated, ahead_of_arrival
 from rater.core.outputs import Output
 from rater.core.passing_time import open_account, switch_service
 from rater.core.rating import named, payer
-from rater.core.reasons import EventKind, Outcome, Reason
+from rater.core.reasons import EventKind, Outcome, Reason, Refusal
 from rater.core.state import State
-from rater.core.step import EVERY_TENANT, NO_TENANT, RESERVED_TENANTS, Rules, Step
+from rater.core.step import Rules, Step
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):

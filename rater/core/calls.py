@@ -7,7 +7,7 @@ Refuses to know prices: see `rating`.
 from rater.core.credit import refund
 from rater.core.entities import Account, LiveCall, Share
 from rater.core.instants import parse_period, period_of
-from rater.core.mediation import Mediated, Refusal, clock_ahead, emergency_call, former_contents, refusal
+from rater.core.mediation import Mediated, clock_ahead, emergency_call, former_contents, refusal
 from rater.core.money import (
     BALANCE_MICROS_MAX,
     CHARGE_MICROS_MAX,
@@ -20,7 +20,7 @@ from rater.core.outputs import LotShare, RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
 from rater.core.rating import countries_of_help, named, payer, rate_call
-from rater.core.reasons import DebitKind, Outcome, Reason
+from rater.core.reasons import DebitKind, Outcome, Reason, Refusal
 from rater.core.step import Step
 
 

@@ -17,6 +17,7 @@ from rater.core.entitlements import moved_to, new_user, store_user, with_license
 from rater.core.geography import NO_CREDITS
 from rater.core.identity import name_key
 from rater.core.inputs import (
+    NO_TENANT,
     AnyCommand,
     CallAccepted,
     DeckActivated,
@@ -31,7 +32,6 @@ from rater.core.inputs import (
     UserConfigured,
 )
 from rater.core.instants import as_utc
-from rater.core.mediation import Refusal
 from rater.core.money import BALANCE_MICROS_MAX, MoneyError, format_micros, parse_micros
 from rater.core.numbers import is_domain, normal_domain
 from rater.core.passing_time import (
@@ -43,10 +43,10 @@ from rater.core.passing_time import (
     unrestrict_all,
 )
 from rater.core.policies import POLICIES
-from rater.core.reasons import EventKind, Outcome, Reason
+from rater.core.reasons import EventKind, Outcome, Reason, Refusal
 from rater.core.recharge import RechargeEvent, advance_recharge, set_terms
 from rater.core.state import name_alias, object_alias
-from rater.core.step import NO_TENANT, Step
+from rater.core.step import Step
 
 
 def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:

@@ -6,8 +6,7 @@ still be rated and shown.  Metals, bond units, XTS (tests) and XXX (none) are le
 
 from collections.abc import Mapping
 
-from rater.core.mediation import Refusal
-from rater.core.reasons import Reason
+from rater.core.reasons import Reason, Refusal
 
 _TWO_DECIMALS = """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF

@@ -32,7 +32,7 @@ class Purchase(msgspec.Struct, frozen=True):
     expires_at: datetime
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Funds(msgspec.Struct, frozen=True):
     """What time can change of a tenant's money; amounts in micro-units.
 
     `sequence` and `source` are those of the balance that it was read from.
@@ -48,10 +48,10 @@ class Standing(msgspec.Struct, frozen=True):
     source: Source
 
 
-def standing_of(account: Account) -> Standing:
+def funds_of(account: Account) -> Funds:
     """How an account stands."""
     purchases = tuple([Purchase(lot.lot, lot.remaining, lot.expires_at) for lot in shown_lots(account)])
-    return Standing(
+    return Funds(
         account.tenant,
         account.currency,
         account.credits,
@@ -63,7 +63,7 @@ def standing_of(account: Account) -> Standing:
     )
 
 
-def standing_in(balance: Balance) -> Standing:
+def funds_in(balance: Balance) -> Funds:
     """How a tenant stands by its balance record."""
     amount, requested, asked = parse_ledger(balance.recharge_amount), balance.recharge_requests, None
     if balance.recharge_in_flight is not None:
@@ -81,7 +81,7 @@ def standing_in(balance: Balance) -> Standing:
         suppressed=balance.recharge_suppressed,
         requested=requested,
     )
-    return Standing(
+    return Funds(
         balance.tenant,
         balance.currency,
         balance.credits == "enabled",
@@ -94,32 +94,32 @@ def standing_in(balance: Balance) -> Standing:
 
 
 def ticks_due(
-    standing: Standing, restricted_since: datetime | None, now: datetime, settings: RatingSettings
+    funds: Funds, restricted_since: datetime | None, now: datetime, settings: RatingSettings
 ) -> tuple[Tick, ...]:
     """The ticks that a tenant needs now, oldest first; `restricted_since`: of its longest restricted user."""
-    instants = {instant for instant in due_instants(standing, settings) if instant <= now}
+    instants = {instant for instant in due_instants(funds, settings) if instant <= now}
     month = month_start(month_index(now))
     if restricted_since is not None and restricted_since < month:
         instants.add(month)
-    return tuple([Tick(tenant=standing.tenant, id=f"tick-{at.isoformat()}", at=at) for at in sorted(instants)])
+    return tuple([Tick(tenant=funds.tenant, id=f"tick-{at.isoformat()}", at=at) for at in sorted(instants)])
 
 
-def due_instants(standing: Standing, settings: RatingSettings) -> list[datetime]:
+def due_instants(funds: Funds, settings: RatingSettings) -> list[datetime]:
     """Every instant, past or to come, from which on time changes something about the tenant's money."""
-    instants = [purchase.expires_at for purchase in standing.purchases]
-    recharge = recharge_due(standing, settings)
+    instants = [purchase.expires_at for purchase in funds.purchases]
+    recharge = recharge_due(funds, settings)
     return instants if recharge is None else [*instants, recharge]
 
 
-def recharge_due(standing: Standing, settings: RatingSettings) -> datetime | None:
+def recharge_due(funds: Funds, settings: RatingSettings) -> datetime | None:
     """When a recharge that failed or was held back is to be asked for; None when no tick can bring it about."""
-    recharge = standing.recharge
+    recharge = funds.recharge
     if not recharge.failures and not recharge.suppressed:
         return None
     due = [] if recharge.retry_at is None else [recharge.retry_at]
     if recharge.suppressed:
         due.extend(_windows(recharge, settings))
-    if not due or not is_wanted(recharge, standing.credits, standing.balance):
+    if not due or not is_wanted(recharge, funds.credits, funds.balance):
         return None
     at = max(due)
     if not may_retry(recharge, at):
@@ -138,21 +138,21 @@ def _windows(recharge: Recharge, settings: RatingSettings) -> list[datetime]:
     return ends
 
 
-def expiring(standing: Standing, now: datetime) -> list[AccountEvent]:
-    """A notice for each purchase with money left that expires within 30 days (rule 63); `at` is when those began."""
+def expiring(funds: Funds, now: datetime) -> list[AccountEvent]:
+    """A notice for each purchase with money left that expires within 30 days (rule 63); `at` is when they began."""
     return [
         AccountEvent(
-            tenant=standing.tenant,
-            id=f"{standing.tenant}:expiring:{purchase.lot}",
-            sequence=standing.sequence,
-            source=standing.source,
+            tenant=funds.tenant,
+            id=f"{funds.tenant}:expiring:{purchase.lot}",
+            sequence=funds.sequence,
+            source=funds.source,
             event=EventKind.FUNDS_EXPIRING,
             at=purchase.expires_at - EXPIRING,
-            balance=format_micros(standing.balance),
+            balance=format_micros(funds.balance),
             amount=format_micros(purchase.remaining),
-            currency=standing.currency,
+            currency=funds.currency,
             lot=purchase.lot,
         )
-        for purchase in standing.purchases
+        for purchase in funds.purchases
         if now < purchase.expires_at <= now + EXPIRING and purchase.remaining > 0
     ]

@@ -41,6 +41,13 @@ Currency = Annotated[str, Meta(pattern=rf"^[A-Z]{{3}}{_END}", description="ISO 4
 Country = Annotated[str, Meta(pattern=rf"^[A-Z]{{2}}{_END}", description="ISO 3166-1 alpha-2")]
 
 
+#: The tenant under which outputs are kept that no known tenant caused.
+NO_TENANT = "-"
+#: The tenant of a command for all of them, also for those that are configured later.
+EVERY_TENANT = "*"
+RESERVED_TENANTS = frozenset({NO_TENANT, EVERY_TENANT})
+
+
 class Source(msgspec.Struct, frozen=True, gc=False):
     """Where an input was read: topic (or file), partition, offset (or row)."""
 

@@ -12,9 +12,8 @@ import msgspec
 from rater.core.entities import Account
 from rater.core.identity import digest
 from rater.core.inputs import Source
-from rater.core.mediation import Refusal
 from rater.core.outputs import RejectedCdr
-from rater.core.reasons import Reason
+from rater.core.reasons import Reason, Refusal
 
 #: A letter keeps at most so many bytes of what was refused, counted as they are written in its JSON.
 RAW_KEPT_BYTES_MAX = 100_000

@@ -25,7 +25,7 @@ from rater.core.numbers import (
     normal_destination,
     normal_number,
 )
-from rater.core.reasons import CallType, Reason
+from rater.core.reasons import CallType, Reason, Refusal
 
 #: Switches round start, end and duration apart; more than this is not rounding.
 CLOCK_TOLERANCE = timedelta(seconds=2)
@@ -33,16 +33,9 @@ CLOCK_TOLERANCE = timedelta(seconds=2)
 YEARS = range(1900, 2200)
 #: Durations recur.
 _seconds = lru_cache(maxsize=16384)(lambda seconds: timedelta(seconds=seconds))
-_encode = msgspec.json.Encoder().encode
+#: A record as its canonical JSON.
+canonical_json = msgspec.json.Encoder().encode
 _USERLESS = frozenset({CallType.UCAP_IN, CallType.UCAP_OUT, CallType.INTERNAL})
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a record is refused: the reason, the field, and one sentence with what was expected."""
-
-    reason: Reason
-    field: str
-    message: str
 
 
 class Mediated(msgspec.Struct, frozen=True, gc=False):
@@ -123,7 +116,7 @@ def mediate(
     if usage_id != cdr.usage_id or user != cdr.user or calling != cdr.calling or called != cdr.called:
         shown = cdr.user.strip() if cdr.user and user else None
         cdr = _with(cdr, usage_id=usage_id, user=shown, calling=calling, called=called)
-        canonical = _encode(cdr if user == shown else _with(cdr, user=user))
+        canonical = canonical_json(cdr if user == shown else _with(cdr, user=user))
     hung_up_at = cdr.answered_at + _seconds(cdr.duration_s)
     received_at, ended_at = cdr.received_at, cdr.ended_at
     arrival = _earlier(received_at, arrived_at)
@@ -195,7 +188,7 @@ def former_contents(call: Mediated) -> tuple[str, ...]:
     if given is None:
         return ()
     lowered = given if given.user is None else _with(given, user=given.user.casefold())
-    return content_hash(_encode(given)), content_hash(_encode(lowered))
+    return content_hash(canonical_json(given)), content_hash(canonical_json(lowered))
 
 
 def call_id(cdr: CallRecord) -> str:

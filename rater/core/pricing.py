@@ -10,7 +10,7 @@ import msgspec
 
 from rater.core.classify import OUTBOUND, Draws, Route, classify
 from rater.core.entities import Account, Stretch, User
-from rater.core.inputs import CallRecord
+from rater.core.inputs import NO_TENANT, CallRecord
 from rater.core.instants import MonthIndex
 from rater.core.mediation import Mediated, is_internal
 from rater.core.money import ceil_div, format_amount
@@ -19,7 +19,7 @@ from rater.core.outputs import Segment
 from rater.core.policies import policy_allows
 from rater.core.pools import available, take
 from rater.core.reasons import Anomaly, CallType, EventKind, NumberType, Pocket
-from rater.core.step import NO_TENANT, Step
+from rater.core.step import Step
 from rater.core.tariff import Rate, Tariff, Tariffs, charge
 
 #: Answers of the decision table; they depend on nothing but their key.

@@ -37,11 +37,6 @@ _AS_THEY_HAPPENED = (
 _RANK = {kind: rank for rank, kind in enumerate(EventKind)} | {
     kind: tuple(EventKind).index(kinds[0]) for kinds in _AS_THEY_HAPPENED for kind in kinds
 }
-#: The tenant under which outputs are kept that no known tenant caused.
-NO_TENANT = "-"
-#: The tenant of a command for all of them, also for those that are configured later.
-EVERY_TENANT = "*"
-RESERVED_TENANTS = frozenset({NO_TENANT, EVERY_TENANT})
 
 
 class Rules(msgspec.Struct, frozen=True):

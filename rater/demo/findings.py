@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from rater.contracts.call_control import CallCommand
+from rater.core.call_control import CallCommand
 from rater.core.entities import Account
 from rater.core.money import parse_ledger
 from rater.core.outputs import AccountEvent, Debit, RatedCall

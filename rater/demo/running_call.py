@@ -6,7 +6,7 @@ Refuses to know rules, and when the credit runs out.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from rater.contracts.call_control import CallCommand, CallEvent, CallProgress
+from rater.core.call_control import CallCommand, CallEvent, CallProgress
 from rater.core.inputs import CallRecord
 from rater.core.reasons import CallType
 

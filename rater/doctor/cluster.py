@@ -13,10 +13,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from rater.contracts.codec import decode_deck
 from rater.contracts.dead_letters import DlqAudit, LetterAction
 from rater.contracts.topics import load_topics
-from rater.core.mediation import Refusal
+from rater.core.inputs import NO_TENANT
 from rater.core.outputs import AccountEvent
-from rater.core.reasons import EventKind
-from rater.core.step import NO_TENANT
+from rater.core.reasons import EventKind, Refusal
 from rater.deploy.held import lacking
 from rater.deploy.services import Service
 from rater.doctor.check import Check, State

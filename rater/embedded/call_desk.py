@@ -10,16 +10,16 @@ Refuses to know what carries a call, when one must end, and tables.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from rater.contracts.call_control import CallCommand, CallEvent
+from rater.core.call_control import CallCommand, CallEvent
 from rater.core.entities import Entity
 from rater.core.inputs import CallRecord
-from rater.core.mediation import Refusal
+from rater.core.quote import Question, Quote, Reserved, quote
+from rater.core.reasons import Refusal
+from rater.core.running_calls import RunningCalls
 from rater.core.state import Committed, Key, State
 from rater.core.step import Rules
 from rater.embedded.call_tables import CallChanges, KnownCalls
 from rater.embedded.store import Store
-from rater.switching.funding import Funding, Question, Reserved, fund
-from rater.switching.running_calls import RunningCalls
 
 
 class _Tenant:
@@ -87,12 +87,10 @@ class CallDesk:
         return tenant in self._tenants and tenant in self._tenants[tenant].running
 
     def _tenant(self, known: KnownCalls) -> _Tenant:
-        return _Tenant(known, RunningCalls(self._fund, known.standing))
+        return _Tenant(known, RunningCalls(self._quote, known.standing))
 
-    def _fund(
-        self, question: Question, started_at: datetime, at: datetime, reserved: Reserved
-    ) -> Funding | Refusal:
-        return fund(self._committed, self._rules, question, started_at, at, reserved)
+    def _quote(self, question: Question, started_at: datetime, at: datetime, reserved: Reserved) -> Quote | Refusal:
+        return quote(self._committed, self._rules, question, started_at, at, reserved)
 
     def _order(self, orders: Iterable[CallCommand]) -> None:
         """The first order to end a call is the one that counts; it is repeated while the call goes on."""

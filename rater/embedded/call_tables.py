@@ -9,8 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from rater.contracts.call_control import CallCommand
-from rater.switching.running_calls import Standing
+from rater.core.call_control import CallCommand
+from rater.core.running_calls import Standing
 
 _pack = msgspec.msgpack.Encoder().encode
 _encode = msgspec.json.Encoder().encode

@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
-from rater.contracts.call_control import CallEvent
 from rater.contracts.codec import encode_input
-from rater.core.due import expiring, standing_of, ticks_due
+from rater.core.call_control import CallEvent
+from rater.core.due import expiring, funds_of, ticks_due
 from rater.core.entities import Account
-from rater.core.inputs import AnyCommand, DeckActivated, RateDeck, Source, Tick
+from rater.core.inputs import EVERY_TENANT, NO_TENANT, AnyCommand, DeckActivated, RateDeck, Source, Tick
 from rater.core.outputs import AccountEvent, RechargeRequest, RejectedCdr
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
-from rater.core.step import EVERY_TENANT, NO_TENANT, Rules
+from rater.core.step import Rules
 from rater.core.tariff import Tariffs
 from rater.embedded.call_desk import CallDesk
 from rater.embedded.gateway import PaymentGateway
@@ -218,7 +218,7 @@ class EmbeddedRater:
         soon = [
             notice
             for account in accounts
-            for notice in expiring(standing_of(account), account.clock)
+            for notice in expiring(funds_of(account), account.clock)
             if notice.id not in self._expiring
         ]
         self._expiring.update(notice.id for notice in soon)
@@ -245,7 +245,7 @@ class EmbeddedRater:
         accounts = [account for tenant in sorted(tenants) if (account := self.store.account(tenant))]
         settings = self._rules.settings
         return [
-            tick for account in accounts for tick in ticks_due(standing_of(account), None, account.clock, settings)
+            tick for account in accounts for tick in ticks_due(funds_of(account), None, account.clock, settings)
         ]
 
     def _accounts(self) -> list[Account]:

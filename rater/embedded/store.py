@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from rater.contracts.call_control import CallCommand
 from rater.contracts.codec import encode
 from rater.contracts.dead_letters import DlqAudit
+from rater.core.call_control import CallCommand
 from rater.core.entities import Account
 from rater.core.identity import normal_usage_id
 from rater.core.inputs import RateDeck

@@ -6,7 +6,7 @@ Refuses to know where it is shown.
 from collections import Counter
 from collections.abc import Iterable
 
-from rater.contracts.call_control import CallCommand
+from rater.core.call_control import CallCommand
 from rater.core.money import parse_ledger
 from rater.core.outputs import AccountEvent, Debit, Output, RejectedCdr
 from rater.core.reasons import Outcome

@@ -12,8 +12,7 @@ import orjson
 from rater.contracts.codec import RECORD_BYTES_MAX, not_a_call_record
 from rater.contracts.repeated_keys import repeated_key
 from rater.core.inputs import CallRecord
-from rater.core.mediation import Refusal
-from rater.core.reasons import Reason
+from rater.core.reasons import Reason, Refusal
 from rater.errors import RaterError
 from rater.formats.pstn_csv import is_inbound, record_of
 

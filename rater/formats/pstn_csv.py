@@ -16,8 +16,7 @@ import orjson
 from rater.contracts.codec import RECORD_BYTES_MAX, decode_cdr
 from rater.core.classify import DIRECT_INBOUND, INBOUND
 from rater.core.inputs import CallRecord
-from rater.core.mediation import Refusal
-from rater.core.reasons import CallType, Reason
+from rater.core.reasons import CallType, Reason, Refusal
 from rater.errors import RaterError
 
 COLUMNS = (

@@ -14,11 +14,10 @@ from typing import BinaryIO, Literal, NamedTuple
 import orjson
 from msgspec import json
 
-from rater.contracts.call_control import CallEvent
 from rater.contracts.codec import RECORD_BYTES_MAX, decode_call_event
+from rater.core.call_control import CallEvent
 from rater.core.inputs import AnyCommand, CallRecord, Source
-from rater.core.mediation import Refusal
-from rater.core.reasons import Reason
+from rater.core.reasons import Reason, Refusal
 from rater.errors import RaterError
 from rater.formats.compressed import Ending
 from rater.formats.graph import GraphRows, page_of, whole_document

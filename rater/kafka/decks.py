@@ -10,7 +10,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from rater.contracts.codec import decode_deck
-from rater.core.mediation import Refusal
+from rater.core.reasons import Refusal
 from rater.core.tariff import Tariffs
 from rater.kafka.client import committed_reader, doubted, unread
 from rater.kafka.connect import started

@@ -5,9 +5,8 @@ from functools import lru_cache
 
 from aiokafka.partitioner import murmur2
 
-from rater.core.mediation import Refusal
-from rater.core.reasons import Reason
-from rater.core.step import RESERVED_TENANTS
+from rater.core.inputs import RESERVED_TENANTS
+from rater.core.reasons import Reason, Refusal
 
 
 @lru_cache(maxsize=65_536)

@@ -14,9 +14,8 @@ from rater.contracts.codec import decode_command, encode
 from rater.contracts.commits import Commit
 from rater.core.identity import name_key
 from rater.core.inputs import Source
-from rater.core.mediation import Refusal
 from rater.core.outputs import Output, ServiceState
-from rater.core.reasons import Reason
+from rater.core.reasons import Reason, Refusal
 from rater.kafka.changelog import META_KEY, Meta, changes_of, pack
 from rater.kafka.port import Consumed
 from rater.kafka.topics import MESSAGE_BYTES_MAX

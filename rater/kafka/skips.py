@@ -11,8 +11,7 @@ from typing import Protocol
 import msgspec
 
 from rater.contracts.dead_letters import DlqAudit, LetterAction
-from rater.core.inputs import Source
-from rater.core.step import NO_TENANT
+from rater.core.inputs import NO_TENANT, Source
 from rater.kafka.port import Consumed
 
 TOPIC = "dlq-audit"

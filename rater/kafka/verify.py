@@ -19,14 +19,14 @@ from rater.contracts.codec import decode_cdr, encode
 from rater.contracts.commits import Commit
 from rater.core.entities import Account, Entity
 from rater.core.identity import normal_usage_id
-from rater.core.inputs import CallRecord
+from rater.core.inputs import RESERVED_TENANTS, CallRecord
 from rater.core.migration import RULES
 from rater.core.money import format_micros, parse_ledger
 from rater.core.outputs import AccountEvent, Balance, Debit, Output, RatedCall, RejectedCdr
 from rater.core.reasons import EventKind, Outcome
 from rater.core.settings import RatingSettings
 from rater.core.state import Memory
-from rater.core.step import RESERVED_TENANTS, Rules
+from rater.core.step import Rules
 from rater.core.tariff import Tariffs
 from rater.kafka.changelog import META_KEY, entity_of, pack, read_meta, state_key
 from rater.kafka.client import read_partition

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import msgspec
 
 from rater.core.entities import Account, Sequences
+from rater.core.inputs import NO_TENANT
 from rater.core.lots import money_in
 from rater.core.outputs import OUTPUT_TOPICS
-from rater.core.step import NO_TENANT
 from rater.metrics.tally import Tally
 
 #: Tenants of a partition whose last figures are kept; beyond it they are learnt anew.

@@ -5,22 +5,15 @@ Refuses to know metrics.  A tenant, a user or a number is never a label: who it 
 
 import msgspec
 
-from rater.contracts.call_control import DisconnectReason
+from rater.core.call_control import DisconnectReason
 from rater.core.catalogue import SKUS
 from rater.core.country_names import ISO_COUNTRIES
+from rater.core.currencies import EXPONENTS
 from rater.core.entitlements import DIAL_OUT_FAMILY
 from rater.core.outputs import OUTPUT_TOPICS
 from rater.core.reasons import Anomaly, ClosedList, DebitKind, Outcome, Pocket, Reason
 
-#: ISO 4217: the currencies in use; XXX, "no currency", stands for a code that is not one of them.
-_CURRENCIES = """
-AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
-CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD
-HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD
-MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN
-PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY
-TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF XXX YER ZAR ZMW ZWG
-"""
+#: ISO 4217's "no currency" stands for a code that an older release accepted and that is none.
 NO_CURRENCY = "XXX"
 #: ISO 3166-1 keeps ZZ free: here the destination of a call that no row of a deck matched.
 NO_COUNTRY = "ZZ"
@@ -175,7 +168,7 @@ NOTIFICATION_RESULT = _of("result", NotificationResult)
 CERTIFICATE_USE = Label("use", tuple(use.value for use in CertificateUse), listed=False)
 INPUT = _of("input", Input)
 TOPIC = Label("topic", OUTPUT_TOPICS)
-CURRENCY = Label("currency", tuple(_CURRENCIES.split()), listed=False)
+CURRENCY = Label("currency", (*sorted(EXPONENTS), NO_CURRENCY), listed=False)
 COUNTRY = Label("country", (*sorted(ISO_COUNTRIES), NO_COUNTRY), listed=False)
 PLAN = Label(
     "plan",

@@ -12,7 +12,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase, disable_created_metrics
 
-from rater.contracts.call_control import DisconnectReason
+from rater.core.call_control import DisconnectReason
 from rater.core.entities import Account
 from rater.core.reasons import Outcome
 from rater.metrics import listed

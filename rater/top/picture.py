@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import msgspec
 
 from rater.contracts.commits import Commit
+from rater.core.inputs import RESERVED_TENANTS
 from rater.core.money import parse_ledger
 from rater.core.outputs import Balance
-from rater.core.step import RESERVED_TENANTS
 
 #: The rate is that of so many seconds.
 RATE_WINDOW_S = 10.0

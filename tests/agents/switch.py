@@ -3,12 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from rater.contracts.call_control import CallCommand, CallEvent, CallProgress
-from rater.core.mediation import Refusal
-from rater.core.reasons import CallType, NumberType
-from rater.switching.authorize import Answer, authorize
-from rater.switching.funding import Funding, Question, Reserved, fund
-from rater.switching.running_calls import RunningCalls
+from rater.core.authorize import Answer, authorize
+from rater.core.call_control import CallCommand, CallEvent, CallProgress
+from rater.core.quote import Question, Quote, Reserved, quote
+from rater.core.reasons import CallType, NumberType, Refusal
+from rater.core.running_calls import RunningCalls
 from tests.world import T, World, at
 
 NOON = "2025-03-10 12:00"
@@ -56,10 +55,10 @@ class Switch:
     def __init__(self, world: World, when: str = NOON) -> None:
         self.world = world
         self.now = at(when)
-        self.running = RunningCalls(self.fund)
+        self.running = RunningCalls(self.quote)
 
-    def fund(self, asked: Question, began: datetime, now: datetime, reserved: Reserved) -> Funding | Refusal:
-        return fund(self.world.engine.memory, self.world.engine.rules, asked, began, now, reserved)
+    def quote(self, asked: Question, began: datetime, now: datetime, reserved: Reserved) -> Quote | Refusal:
+        return quote(self.world.engine.memory, self.world.engine.rules, asked, began, now, reserved)
 
     def start(self, id: str, called: str, **call: Any) -> list[CallCommand]:
         """A call is answered."""

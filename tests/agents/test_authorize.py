@@ -9,13 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rater.core.inputs import DeckActivated
-from rater.core.mediation import Refusal
-from rater.core.step import EVERY_TENANT
+from rater.core.authorize import authorize
+from rater.core.inputs import EVERY_TENANT, DeckActivated
+from rater.core.quote import Reserved
+from rater.core.reasons import ALLOWS, Refusal, Why
 from rater.formats.deck_csv import read_deck
-from rater.switching.authorize import authorize
-from rater.switching.funding import Reserved
-from rater.switching.reasons import ALLOWS, Why
 from tests.agents.switch import A_DAY, LONGEST, NOON, may, question
 from tests.world import (
     BEGINNING,

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from rater.agents.telling import Telling
 from rater.agents.tenants import Tenants
-from rater.core.due import expiring, standing_in
+from rater.core.due import expiring, funds_in
 from rater.core.outputs import LotState
 from rater.metrics.meter import Metrics
 from rater.notify.notifier import Notifier
@@ -33,16 +33,16 @@ from tests.world import at
 )
 def test_what_expires_within_thirty_days_of_noon(lots: tuple[LotState, ...], told: list[str]) -> None:
     """Rule 63: one notice for each purchase with money left."""
-    assert [notice.lot for notice in expiring(standing_in(balance(lots=lots)), NOW)] == told
+    assert [notice.lot for notice in expiring(funds_in(balance(lots=lots)), NOW)] == told
 
 
 def test_a_notice_is_made_of_its_purchase() -> None:
     """The same bytes tomorrow: id and time are those of the purchase, so that nobody is told twice."""
     near = balance(lots=(lot("funds-1", "2025-04-01", "12.5"),))
-    (notice,) = expiring(standing_in(near), NOW)
+    (notice,) = expiring(funds_in(near), NOW)
     assert (notice.id, notice.at) == ("contoso:expiring:funds-1", at("2025-03-02"))
     assert (notice.amount, notice.currency) == ("12.5", "USD")
-    assert [notice] == expiring(standing_in(near), NOW + timedelta(days=10))
+    assert [notice] == expiring(funds_in(near), NOW + timedelta(days=10))
 
 
 async def _subjects(folder: Path) -> list[str]:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rater.contracts.call_control import CallCommand
+from rater.core.call_control import CallCommand
 from rater.core.money import format_micros
+from rater.core.quote import Reserved
 from rater.core.reasons import Outcome
+from rater.core.running_calls import RunningCalls, Standing
 from rater.core.tariff import Rate, affordable_seconds, charge
-from rater.switching.funding import Reserved
-from rater.switching.running_calls import RunningCalls, Standing
 from tests.agents.switch import A_DAY, LONGEST, Switch, may
 from tests.world import GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, TOKYO, US, T, World
 
@@ -125,7 +125,7 @@ class Exchange:
     def restart(self) -> None:
         """Another process goes on from what the first wrote down."""
         written = msgspec.msgpack.encode(self.switch.running.standing())
-        self.switch.running = RunningCalls(self.switch.fund, msgspec.msgpack.decode(written, type=Standing))
+        self.switch.running = RunningCalls(self.switch.quote, msgspec.msgpack.decode(written, type=Standing))
 
     def dial(self, id: str, user: str, called: str) -> None:
         """Start a call if it may."""

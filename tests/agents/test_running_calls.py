@@ -5,8 +5,8 @@ A minute to Harare costs 0.2, to London 0.05, within the United States 0.01.
 
 from datetime import timedelta
 
-from rater.switching.funding import Reserved
-from rater.switching.running_calls import SETTLING_S, SILENCE_S
+from rater.core.quote import Reserved
+from rater.core.running_calls import SETTLING_S, SILENCE_S
 from tests.agents.switch import Switch, told
 from tests.world import HARARE, LONDON, US, T, World, at
 

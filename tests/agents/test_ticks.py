@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from rater.agents.tenants import Tenants
 from rater.agents.ticking import AGAIN_INITIAL_S, Ticking
-from rater.core.due import due_instants, recharge_due, standing_in, ticks_due
+from rater.core.due import due_instants, funds_in, recharge_due, ticks_due
 from rater.core.inputs import Tick
 from rater.core.outputs import Balance
 from rater.core.recharge import is_wanted, limit_reached, may_retry
@@ -54,13 +54,13 @@ FIVE = tuple(at(f"2025-03-10 11:{minute:02d}:00") for minute in (10, 20, 30, 40,
 )  # fmt: skip
 def test_what_is_due_at_noon(changes: dict[str, Any], restricted: str | None, due: list[str]) -> None:
     """A6 to A8, rules 53 and 63: retries, windows of limits, expiry, the month's start; oldest first."""
-    ticks = ticks_due(standing_in(balance(**changes)), at(restricted) if restricted else None, NOW, SETTINGS)
+    ticks = ticks_due(funds_in(balance(**changes)), at(restricted) if restricted else None, NOW, SETTINGS)
     assert [tick.at for tick in ticks] == [at(text) for text in due]
 
 
 def test_a_tick_is_made_of_its_instant() -> None:
     """Whoever notices, and whenever: the same tick with the same id."""
-    due = standing_in(balance(**FAILED))
+    due = funds_in(balance(**FAILED))
     first = ticks_due(due, None, NOW, SETTINGS)
     assert first == ticks_due(due, None, NOW + timedelta(days=3), SETTINGS)
     assert [tick.id for tick in first] == ["tick-2025-03-10T10:00:00+00:00"]
@@ -70,9 +70,9 @@ def test_a_retry_that_meets_a_limit_is_due_twice() -> None:
     """First it is told that a limit holds it back; once that is noted, the end of the window is due."""
     requests = tuple(at(f"2025-03-10 09:{minute:02d}:00") for minute in (30, 40, 45, 50, 55))
     waiting = balance(**FAILED, recharge_requests=requests)
-    assert recharge_due(standing_in(waiting), SETTINGS) == at("2025-03-10 10:00:00")
+    assert recharge_due(funds_in(waiting), SETTINGS) == at("2025-03-10 10:00:00")
     noted = msgspec.structs.replace(waiting, recharge_suppressed=True)
-    assert recharge_due(standing_in(noted), SETTINGS) == at(
+    assert recharge_due(funds_in(noted), SETTINGS) == at(
         "2025-03-10 10:30:00"
     )  # 09:30, the first of five, and an hour
 
@@ -80,7 +80,7 @@ def test_a_retry_that_meets_a_limit_is_due_twice() -> None:
 def test_a_limit_of_none_is_never_due() -> None:
     """With no recharge allowed at all there is no end of the window to wait for."""
     none = RatingSettings(recharges_per_hour_max=0)
-    assert recharge_due(standing_in(balance(recharge_suppressed=True)), none) is None
+    assert recharge_due(funds_in(balance(recharge_suppressed=True)), none) is None
 
 
 instants = st.integers(0, 40 * 24 * 60).map(lambda minutes: at("2025-02-01") + timedelta(minutes=minutes))
@@ -102,9 +102,9 @@ waiting_balances = st.builds(
 
 def _asks(waiting: Balance, now: datetime, limits: RatingSettings) -> bool:
     """Whether a recharge is asked for when time reaches an instant."""
-    standing = standing_in(waiting)
-    recharge = standing.recharge
-    wanted = is_wanted(recharge, standing.credits, standing.balance) and may_retry(recharge, now)
+    funds = funds_in(waiting)
+    recharge = funds.recharge
+    wanted = is_wanted(recharge, funds.credits, funds.balance) and may_retry(recharge, now)
     return wanted and limit_reached(recharge, now, limits) is None
 
 
@@ -115,7 +115,7 @@ def test_a_recharge_is_asked_for_at_the_instant_and_not_before(
     """The law: what was held back is asked for at the instant that was found, and at none before it."""
     limits = RatingSettings(recharges_per_hour_max=hourly, recharges_per_day_max=daily, recharges_per_month_max=9)
     waiting = msgspec.structs.replace(waiting, recharge_suppressed=True)
-    due = recharge_due(standing_in(waiting), limits)
+    due = recharge_due(funds_in(waiting), limits)
     if due is None:
         return
     assert _asks(waiting, due, limits)
@@ -128,11 +128,11 @@ def test_a_recharge_is_asked_for_at_the_instant_and_not_before(
 @given(waiting_balances)
 def test_what_is_due_is_found_beforehand(waiting: Balance) -> None:
     """A balance is looked at again only from its first instant on: no tick of its money can be due before."""
-    standing = standing_in(waiting)
-    first = min(due_instants(standing, SETTINGS), default=None)
+    funds = funds_in(waiting)
+    first = min(due_instants(funds, SETTINGS), default=None)
     if first is not None:
-        assert ticks_due(standing, None, first - timedelta(seconds=1), SETTINGS) == ()
-        assert ticks_due(standing, None, first, SETTINGS) != ()
+        assert ticks_due(funds, None, first - timedelta(seconds=1), SETTINGS) == ()
+        assert ticks_due(funds, None, first, SETTINGS) != ()
 
 
 class _Looking:

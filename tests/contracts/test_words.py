@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rater.contracts.codec import decode_cdr, decode_command, decode_deck
-from rater.core.mediation import Refusal
+from rater.core.reasons import Refusal
 
 CALL = {
     "tenant": "contoso",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rater.contracts.codec import RECORD_BYTES_MAX
-from rater.core.mediation import Refusal
+from rater.core.reasons import Refusal
 from rater.core.settings import RatingSettings
 from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import BATCH_BYTES_MAX, EmbeddedRater

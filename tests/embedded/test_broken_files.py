@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rater.core.mediation import Refusal
+from rater.core.reasons import Refusal
 from rater.embedded.store import open_reader
 from rater.errors import RaterError
 from rater.exits import Exit

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from rater.contracts.call_control import CallCommand
+from rater.core.call_control import CallCommand
 from rater.core.settings import RatingSettings
 from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater

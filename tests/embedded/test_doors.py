@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from rater.contracts.codec import decode_call_event, decode_cdr, decode_command
-from rater.core.mediation import Refusal
-from rater.core.reasons import Reason
+from rater.core.reasons import Reason, Refusal
 from rater.embedded.store import open_reader
 from rater.exits import Exit
 from rater.formats.source import InputFile

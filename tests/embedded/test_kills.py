@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from rater.contracts.call_control import CallEvent, CallProgress
 from rater.contracts.codec import encode_input
+from rater.core.call_control import CallEvent, CallProgress
 from rater.core.inputs import CallRecord
 from rater.core.outputs import OUTPUT_TOPICS
 from rater.core.settings import RatingSettings

@@ -9,8 +9,7 @@ import pytest
 from rater.contracts.codec import decode_cdr
 from rater.core.classify import DIRECT_INBOUND, DIRECT_ROUTING
 from rater.core.inputs import CallRecord
-from rater.core.mediation import Refusal
-from rater.core.reasons import CallType
+from rater.core.reasons import CallType, Refusal
 from rater.embedded.store import open_reader
 from rater.exits import Exit
 from rater.formats.graph import GraphRows

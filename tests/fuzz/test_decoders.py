@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rater.contracts.codec import claimed_tenant, decode_call, decode_call_event, decode_command, decode_deck
 from rater.contracts.repeated_keys import repeated_key, tokens
 from rater.core.inputs import CallRecord, TenantConfigured
-from rater.core.mediation import Refusal
 from rater.core.money import PRICE_MICROS_MAX, MoneyError, parse_price, round_to_cents
+from rater.core.reasons import Refusal
 from rater.errors import RaterError
 from rater.formats.graph import GraphRows, page_of
 from rater.formats.pstn_csv import COLUMNS, PstnCsv, reader_for

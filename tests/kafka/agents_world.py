@@ -17,6 +17,7 @@ from aiosmtpd.controller import Controller
 
 from rater.contracts.codec import encode_input
 from rater.core.inputs import (
+    EVERY_TENANT,
     AnyCommand,
     CallRecord,
     DeckActivated,
@@ -29,7 +30,6 @@ from rater.core.inputs import (
 )
 from rater.core.outputs import AccountEvent, Balance, RechargeRequest
 from rater.core.reasons import CallType
-from rater.core.step import EVERY_TENANT
 from rater.kafka.local import free_ports
 from rater.kafka.publish import Message
 from rater.notify.notices import message_key, notice_of

@@ -22,9 +22,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from rater.contracts.codec import encode_input
 from rater.contracts.commits import Commit
 from rater.contracts.topics import load_topics
-from rater.core.inputs import CallRecord, DeckActivated
+from rater.core.inputs import EVERY_TENANT, CallRecord, DeckActivated
 from rater.core.settings import RatingSettings
-from rater.core.step import EVERY_TENANT
 from rater.demo.rates import bundled_deck
 from rater.errors import RaterError
 from rater.generate import Spec, generate_calls, generate_commands

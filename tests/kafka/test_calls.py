@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from rater.contracts.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.contracts.codec import encode_input
+from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.core.inputs import AnyCommand, CallRecord, DeckActivated, FundsAdded, LicenseAssigned, TenantConfigured
 from rater.core.outputs import RatedCall
 from rater.core.reasons import CallType

@@ -17,8 +17,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
 from rater.contracts.codec import encode_input
-from rater.core.inputs import DeckActivated, TenantConfigured
-from rater.core.step import EVERY_TENANT
+from rater.core.inputs import EVERY_TENANT, DeckActivated, TenantConfigured
 from rater.demo.rates import bundled_deck
 from rater.doctor.check import State
 from rater.doctor.cluster import skew

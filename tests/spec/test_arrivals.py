@@ -2,11 +2,11 @@
 
 import pytest
 
+from rater.core.authorize import authorize
 from rater.core.inputs import CallAccepted, FundsAdded, Tick
-from rater.core.mediation import Refusal
+from rater.core.quote import Question
+from rater.core.reasons import Refusal
 from rater.core.state import Memory
-from rater.switching.authorize import authorize
-from rater.switching.funding import Question
 from tests.world import HARARE, US, T, World, at, pockets
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from rater.core.entities import Seen
 from rater.core.inputs import (
+    EVERY_TENANT,
     DeckActivated,
     FundsAdded,
     LicenseAssigned,
@@ -17,7 +18,6 @@ from rater.core.inputs import (
 )
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import Outcome
-from rater.core.step import EVERY_TENANT
 from rater.formats.deck_csv import read_deck
 from tests.world import BEGINNING, DECK, HARARE, T, World, at, pockets
 

@@ -19,9 +19,8 @@ from rater.core.letters import (
     kept_of,
     letter_id,
 )
-from rater.core.mediation import Refusal
 from rater.core.outputs import RejectedCdr
-from rater.core.reasons import Reason
+from rater.core.reasons import Reason, Refusal
 from rater.core.settings import RatingSettings
 from rater.core.state import Memory, State
 from rater.core.step import Rules

@@ -12,8 +12,9 @@ from rater.core.entitlements import merge_users, new_user, stretch_at, with_lice
 from rater.core.identity import name_key, normal_usage_id, same_user
 from rater.core.inputs import CallRecord, LicenseAssigned, LicenseRemoved, UserConfigured
 from rater.core.instants import parse_period
-from rater.core.mediation import Refusal, content_hash, former_contents, mediate
+from rater.core.mediation import content_hash, former_contents, mediate
 from rater.core.outputs import AccountEvent, Debit, RatedCall, ServiceState
+from rater.core.reasons import Refusal
 from rater.formats.pstn_csv import record_of
 from tests.agents.switch import may
 from tests.world import HARARE, LONDON, US, T, World, at, pockets

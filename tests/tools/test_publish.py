@@ -6,8 +6,7 @@ import pytest
 
 from rater.cli.publish import deck_messages
 from rater.contracts.codec import decode_deck
-from rater.core.inputs import RateDeck
-from rater.core.step import EVERY_TENANT
+from rater.core.inputs import EVERY_TENANT, RateDeck
 from rater.errors import RaterError
 from tests.world import DECK, HARARE, World
 

@@ -16,10 +16,10 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from rater.contracts.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
+from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.core.identity import digest, normal_usage_id
-from rater.core.mediation import Refusal
-from rater.switching.funding import AUTHORIZED_S_MAX, Funding, Question, Reserved
+from rater.core.quote import AUTHORIZED_S_MAX, Question, Quote, Reserved
+from rater.core.reasons import Refusal
 
 #: A call of which nothing was heard for so long counts as gone: three heartbeats of 30 seconds.
 SILENCE_S = 90
@@ -27,7 +27,7 @@ SILENCE_S = 90
 SETTLING_S = 60
 
 #: What carries a call that started at an instant, as things stand at another, beside what is reserved.
-Fund = Callable[[Question, datetime, datetime, Reserved], Funding | Refusal]
+Quoting = Callable[[Question, datetime, datetime, Reserved], Quote | Refusal]
 
 
 class RunningCall(msgspec.Struct, kw_only=True, eq=False):
@@ -38,7 +38,7 @@ class RunningCall(msgspec.Struct, kw_only=True, eq=False):
     call_id: str | None
     started_at: datetime
     heard_at: datetime
-    funding: Funding | None = None
+    quote: Quote | None = msgspec.field(default=None, name="funding")
     reserved: Reserved = msgspec.field(default_factory=Reserved)
     ordered: CallCommand | None = None
     ended: bool = False
@@ -52,13 +52,13 @@ class RunningCall(msgspec.Struct, kw_only=True, eq=False):
     @property
     def authorized_s(self) -> int:
         """How long it may last."""
-        return self.funding.seconds if self.funding else 0
+        return self.quote.seconds if self.quote else 0
 
     @property
     def may_run_out(self) -> bool:
         """Whether credit carries it, at least at its end."""
-        funding = self.funding
-        return funding is not None and funding.rate is not None and funding.seconds < AUTHORIZED_S_MAX
+        quote = self.quote
+        return quote is not None and quote.rate is not None and quote.seconds < AUTHORIZED_S_MAX
 
     def lasted_s(self, at: datetime) -> int:
         """Whole seconds since its start."""
@@ -84,8 +84,8 @@ class Standing(msgspec.Struct, frozen=True):
 class RunningCalls:
     """Every running call that was told of.  Each method returns the orders that follow, most pressing first."""
 
-    def __init__(self, fund: Fund, standing: Standing | None = None) -> None:
-        self._fund = fund
+    def __init__(self, quote: Quoting, standing: Standing | None = None) -> None:
+        self._quote = quote
         self._calls: dict[str, dict[str, RunningCall]] = {}
         self._reserved: dict[str, Reserved] = {}
         #: Tenants with running calls whose credit ran out, and whose calls were looked at since.
@@ -193,24 +193,24 @@ class RunningCalls:
     def _look(self, call: RunningCall, at: datetime) -> list[CallCommand]:
         """Ask anew what carries the call beside all others; reserve it, or order the end if nothing does."""
         self._reserve(call, Reserved())
-        funding = self._fund(call.question, call.started_at, at, self.reserved(call.tenant))
-        if isinstance(funding, Refusal):
+        quote = self._quote(call.question, call.started_at, at, self.reserved(call.tenant))
+        if isinstance(quote, Refusal):
             self._watch_for(call)
             return []
-        before, call.funding = call.funding, funding
+        before, call.quote = call.quote, quote
         lasted_s = call.lasted_s(at)
-        if call.may_run_out and lasted_s >= funding.seconds:
-            authorized_s = max(funding.seconds, min(lasted_s, before.seconds if before else lasted_s))
+        if call.may_run_out and lasted_s >= quote.seconds:
+            authorized_s = max(quote.seconds, min(lasted_s, before.seconds if before else lasted_s))
             call.ordered = self._order(call, authorized_s, at)
-            self._reserve(call, (before or funding).reservation(authorized_s))
-        elif funding.seconds:
+            self._reserve(call, (before or quote).reservation(authorized_s))
+        elif quote.seconds:
             ahead_s = call.lasted_s(call.heard_at) + SILENCE_S
-            self._reserve(call, funding.reservation(min(funding.seconds, ahead_s)))
+            self._reserve(call, quote.reservation(min(quote.seconds, ahead_s)))
         self._watch_for(call)
         return [call.ordered] if call.ordered else []
 
     def _order(self, call: RunningCall, authorized_s: int, at: datetime) -> CallCommand:
-        suspended = call.funding is not None and call.funding.suspended
+        suspended = call.quote is not None and call.quote.suspended
         return CallCommand(
             tenant=call.tenant,
             id=digest(call.tenant, "disconnect", call.usage_id),
@@ -219,15 +219,15 @@ class RunningCalls:
             at=at,
             reason=DisconnectReason.CREDITS_SUSPENDED if suspended else DisconnectReason.CREDIT_USED_UP,
             authorized_s=authorized_s,
-            user=(call.funding and call.funding.user) or call.question.user,
+            user=(call.quote and call.quote.user) or call.question.user,
             call_id=call.call_id,
         )
 
     def _end(self, call: RunningCall, at: datetime) -> None:
         """It is over: what it used stays reserved until its record has had time to be rated."""
         call.ended, call.heard_at = True, at
-        if call.funding is not None and call.ordered is None:
-            self._reserve(call, call.funding.reservation(min(call.lasted_s(at), call.authorized_s)))
+        if call.quote is not None and call.ordered is None:
+            self._reserve(call, call.quote.reservation(min(call.lasted_s(at), call.authorized_s)))
         self._watch_for(call)
 
     def _reserve(self, call: RunningCall, reserved: Reserved) -> None:

@@ -8,22 +8,20 @@ from datetime import datetime
 
 import msgspec
 
-from rater.contracts.codec import encode_input
 from rater.core.calls import call_duration_max_s
 from rater.core.entities import Account
-from rater.core.inputs import CallRecord, Source
+from rater.core.inputs import RESERVED_TENANTS, CallRecord, Source
 from rater.core.instants import as_utc
-from rater.core.mediation import Mediated, Refusal, emergency_call, mediate, refusal
+from rater.core.mediation import Mediated, canonical_json, emergency_call, mediate, refusal
 from rater.core.money import ceil_div
 from rater.core.numbering import EVERY_COUNTRY
 from rater.core.passing_time import advance
 from rater.core.pricing import EMERGENCY_RULE, Priced, deck_in_force, price_call
 from rater.core.rating import countries_of_help, payer
-from rater.core.reasons import Anomaly, CallType, NumberType, Pocket
+from rater.core.reasons import Anomaly, CallType, NumberType, Pocket, Refusal, Why
 from rater.core.state import Committed, State
-from rater.core.step import RESERVED_TENANTS, Rules, Step
+from rater.core.step import Rules, Step
 from rater.core.tariff import Rate, affordable_seconds, charge
-from rater.switching.reasons import Why
 
 #: The longest that a call is authorised for, whatever carries it; who wants to go on asks again.
 AUTHORIZED_S_MAX = 86_400
@@ -59,7 +57,7 @@ class Reserved(msgspec.Struct):
                 self.pools.pop(name, None)
 
 
-class Funding(msgspec.Struct, frozen=True, kw_only=True):
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """What carries a call: minutes of pools in their order, then money at a rate, for so many seconds in all.
 
     `rate` is there when the subject may spend credits, even if nothing is left; `whole` says that a call longer
@@ -100,9 +98,9 @@ class Funding(msgspec.Struct, frozen=True, kw_only=True):
         return reserved
 
 
-def fund(
+def quote(
     committed: Committed, rules: Rules, question: Question, started_at: datetime, at: datetime, reserved: Reserved
-) -> Funding | Refusal:
+) -> Quote | Refusal:
     """What carries a call that starts (or started) at an instant, as things stand `at`; Refusal: no such call."""
     cdr = CallRecord(
         tenant=question.tenant,
@@ -117,7 +115,7 @@ def fund(
         emergency=question.emergency,
         received_at=as_utc(at),
     )
-    call = mediate(cdr, encode_input(cdr))
+    call = mediate(cdr, canonical_json(cdr))
     added = rules.settings.emergency_numbers
     state = State(committed)
     account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
@@ -126,12 +124,12 @@ def fund(
         if (refused := refusal(call, "", (), emergency)) is not None:
             return refused
         if emergency:
-            return Funding(why=Why.EMERGENCY, seconds=AUTHORIZED_S_MAX)
-        return Funding(why=Why.UNKNOWN_TENANT)
+            return Quote(why=Why.EMERGENCY, seconds=AUTHORIZED_S_MAX)
+        return Quote(why=Why.UNKNOWN_TENANT)
     step = Step(state, rules, account, _NOWHERE, as_utc(at))
     advance(step, step.at)
     _reserve(state, account, reserved)
-    return _fund(step, call, reserved)
+    return _quote(step, call, reserved)
 
 
 def _reserve(state: State, account: Account, reserved: Reserved) -> None:
@@ -141,7 +139,7 @@ def _reserve(state: State, account: Account, reserved: Reserved) -> None:
         state.pool(account.tenant, name).used += minutes
 
 
-def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
+def _quote(step: Step, call: Mediated, reserved: Reserved) -> Quote | Refusal:
     user, held = payer(step, call.cdr)
     countries = countries_of_help(step.account, held.country)
     emergency = emergency_call(call.cdr, countries, step.rules.settings.emergency_numbers)
@@ -150,14 +148,14 @@ def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
         return refused
     deck = deck_in_force(step, call.cdr.answered_at)
     if not emergency and deck is not None and deck not in step.rules.tariffs:
-        return Funding(why=Why.NOT_READY)
+        return Quote(why=Why.NOT_READY)
     whole = step.rules.settings.straddle == "whole_to_credits"
     if whole:  # what pools would carry of a shorter call is asked for all the same
         settings = msgspec.structs.replace(step.rules.settings, straddle="split")
         step = Step(step.state, Rules(settings, step.rules.tariffs), step.account, step.source, step.at)
     priced = price_call(step, call, user, held, emergency)
     return msgspec.structs.replace(
-        _funding(step.account, priced, whole, reserved),
+        _from_segments(step.account, priced, whole, reserved),
         longest_s=AUTHORIZED_S_MAX if emergency else call_duration_max_s(step),
         user=None if user is None else user.user,
         restricted=user is not None and user.restricted_since is not None,
@@ -165,36 +163,36 @@ def _fund(step: Step, call: Mediated, reserved: Reserved) -> Funding | Refusal:
     )
 
 
-def _funding(account: Account, priced: Priced, whole: bool, reserved: Reserved) -> Funding:
+def _from_segments(account: Account, priced: Priced, whole: bool, reserved: Reserved) -> Quote:
     """What the segments of the longest call say."""
     last = priced.segments[-1]
     pools = tuple([(part.pool, part.minutes) for part in priced.segments if part.pool is not None])
     match last.pocket:
         case Pocket.FREE:
-            return Funding(why=_free(priced), seconds=AUTHORIZED_S_MAX)
+            return Quote(why=_free(priced), seconds=AUTHORIZED_S_MAX)
         case Pocket.INCLUDED:
-            return Funding(why=Why.INCLUDED, seconds=AUTHORIZED_S_MAX)
+            return Quote(why=Why.INCLUDED, seconds=AUTHORIZED_S_MAX)
         case Pocket.POOL:
-            return Funding(why=Why.POOL, seconds=AUTHORIZED_S_MAX, pools=pools)
+            return Quote(why=Why.POOL, seconds=AUTHORIZED_S_MAX, pools=pools)
         case Pocket.UNFUNDED:
-            minutes = Funding(why=Why.POOL, pools=pools)
+            minutes = Quote(why=Why.POOL, pools=pools)
             if pools:
                 return msgspec.structs.replace(minutes, seconds=minutes.pool_s)
-            return Funding(why=_unfunded(account, priced))
+            return Quote(why=_unfunded(account, priced))
         case Pocket.CREDIT:
             return _with_credit(account, priced, pools, whole, reserved)
 
 
 def _with_credit(
     account: Account, priced: Priced, pools: tuple[tuple[str, int], ...], whole: bool, reserved: Reserved
-) -> Funding:
+) -> Quote:
     """Pools, then balance divided by rate; service needs a balance above zero (A5)."""
     rate = priced.rate
     assert rate is not None, "a segment of credit has a price"
     money = account.balance
     paid_s = affordable_seconds(rate, money, AUTHORIZED_S_MAX) if money > 0 else 0
     suspended = money + reserved.money <= 0
-    carried = Funding(why=Why.POOL, pools=pools, rate=rate, whole=whole, suspended=suspended)
+    carried = Quote(why=Why.POOL, pools=pools, rate=rate, whole=whole, suspended=suspended)
     seconds = max(carried.pool_s, paid_s) if whole else min(carried.pool_s + paid_s, AUTHORIZED_S_MAX)
     if paid_s:
         why = Why.POOL_THEN_CREDIT if pools else Why.CREDIT

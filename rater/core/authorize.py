@@ -10,12 +10,10 @@ from datetime import datetime
 import msgspec
 
 from rater.core.classify import OUTBOUND
-from rater.core.mediation import Refusal
-from rater.core.reasons import Anomaly
+from rater.core.quote import Question, Quote, Reserved, quote
+from rater.core.reasons import ALLOWS, Anomaly, Refusal, Why
 from rater.core.state import Committed
 from rater.core.step import Rules
-from rater.switching.funding import Funding, Question, Reserved, fund
-from rater.switching.reasons import ALLOWS, Why
 
 #: What the rating core flags and does not refuse, because the call was made; here it has not begun.
 _REFUSED_FOR = {
@@ -40,17 +38,17 @@ def authorize(
 
     A Refusal says which field of the question no call can have.
     """
-    funding = fund(committed, rules, question, at, at, reserved or Reserved())
-    if isinstance(funding, Refusal):
-        return funding
-    why = _refused(question, funding) or funding.why
-    return Answer(True, why, min(funding.seconds, funding.longest_s)) if why in ALLOWS else Answer(False, why, 0)
+    quoted = quote(committed, rules, question, at, at, reserved or Reserved())
+    if isinstance(quoted, Refusal):
+        return quoted
+    why = _refused(question, quoted) or quoted.why
+    return Answer(True, why, min(quoted.seconds, quoted.longest_s)) if why in ALLOWS else Answer(False, why, 0)
 
 
-def _refused(question: Question, funding: Funding) -> Why | None:
+def _refused(question: Question, quoted: Quote) -> Why | None:
     """Why a call that could be carried may not start all the same."""
-    if funding.why in (Why.EMERGENCY, Why.FREE):
+    if quoted.why in (Why.EMERGENCY, Why.FREE):
         return None
-    if funding.restricted and question.type in OUTBOUND:
+    if quoted.restricted and question.type in OUTBOUND:
         return Why.USER_RESTRICTED
-    return next((why for anomaly, why in _REFUSED_FOR.items() if anomaly in funding.anomalies), None)
+    return next((why for anomaly, why in _REFUSED_FOR.items() if anomaly in quoted.anomalies), None)

@@ -1,6 +1,6 @@
 """Calls in progress: what switches tell while a call runs, and what they are told to do with it.
 
-Refuses to know which calls are ended and why: that is decided in `rater.switching.running_calls`.
+Refuses to know which calls are ended and why: that is decided in `rater.core.running_calls`.
 """
 
 from datetime import datetime

@@ -29,8 +29,8 @@ from rater.core.outputs import AccountEvent, Debit, Output, RatedCall, RejectedC
 from rater.core.reasons import CallType, NumberType, Outcome
 from rater.core.settings import RatingSettings
 from rater.formats.deck_csv import read_deck
-from rater.scenarios.engine import EmbeddedEngine
 from rater.scenarios.model import EXPECTED_EVENTS
+from tests.engines import new_engine
 
 DECK = Path(__file__).parent / "fixtures" / "deck.csv"
 T = "contoso"
@@ -68,7 +68,7 @@ class World:
         deck: bool = True,
         **settings: Any,
     ) -> None:
-        self.engine = EmbeddedEngine(RatingSettings(**settings))
+        self.engine = new_engine(RatingSettings(**settings))
         self.engine.publish(read_deck(DECK, version="deck-1"))
         self.outputs: list[Output] = []
         self.outcome = Outcome.RATED

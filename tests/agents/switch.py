@@ -43,7 +43,7 @@ def may(
 ) -> tuple[str, int]:
     """Why a call may start or not, and for how many seconds."""
     rules, asked = world.engine.rules, question(called, **call)
-    answer = authorize(world.engine.memory, rules, asked, at(when), reserved or Reserved())
+    answer = authorize(world.engine.committed(), rules, asked, at(when), reserved or Reserved())
     assert isinstance(answer, Answer), answer
     assert answer.allowed == bool(answer.seconds)
     return answer.reason.value, answer.seconds
@@ -58,7 +58,7 @@ class Switch:
         self.running = RunningCalls(self.quote)
 
     def quote(self, asked: Question, began: datetime, now: datetime, reserved: Reserved) -> Quote | Refusal:
-        return quote(self.world.engine.memory, self.world.engine.rules, asked, began, now, reserved)
+        return quote(self.world.engine.committed(), self.world.engine.rules, asked, began, now, reserved)
 
     def start(self, id: str, called: str, **call: Any) -> list[CallCommand]:
         """A call is answered."""

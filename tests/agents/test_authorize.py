@@ -270,7 +270,7 @@ def test_no_call_at_all(call: dict[str, str | None], field: str) -> None:
     """Rule 72: what no record could say is no question either."""
     world = ada("MCOPSTN5")
     asked = question(**call)  # type: ignore[arg-type]
-    refused = authorize(world.engine.memory, world.engine.rules, asked, at(NOON))
+    refused = authorize(world.engine.committed(), world.engine.rules, asked, at(NOON))
     assert isinstance(refused, Refusal)
     assert refused.field == field
 

@@ -6,7 +6,6 @@ from rater.core.authorize import authorize
 from rater.core.inputs import CallAccepted, FundsAdded, Tick
 from rater.core.quote import Question
 from rater.core.reasons import Refusal
-from rater.core.state import Memory
 from tests.world import HARARE, US, T, World, at, pockets
 
 
@@ -217,7 +216,7 @@ def test_no_call_is_authorised_for_longer() -> None:
     """A44: authorisation grants no more seconds than a call may last."""
     world = ada("MCOPSTN1", call_duration_max_s=600)
     question = Question(tenant=T, user="ada", called=US)
-    memory: Memory = world.engine.memory
+    memory = world.engine.committed()
     answer = authorize(memory, world.engine.rules, question, at("2025-03-10"))
     assert not isinstance(answer, Refusal)
     assert (answer.allowed, answer.seconds) == (True, 600)

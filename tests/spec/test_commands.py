@@ -103,6 +103,7 @@ def test_funds_under_the_id_of_another_command_are_refused(id: str, kind: str) -
     )
 
 
+@pytest.mark.in_memory
 def test_funds_that_an_older_rater_took() -> None:
     """It did not remember what a command said: the same id again is a duplicate, as it was then."""
     world = World()

@@ -9,6 +9,9 @@ from rater.cli import build_app
 from rater.errors import RaterError
 from rater.scenarios.read import read_scenario
 
+#: It has no world.
+pytestmark = pytest.mark.in_memory
+
 DECK = Path(__file__).parent.parent / "fixtures" / "deck.csv"
 SCENARIO = """\
 scenario: one call of a minute

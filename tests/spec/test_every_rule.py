@@ -3,6 +3,11 @@
 import re
 from pathlib import Path
 
+import pytest
+
+#: It has no world.
+pytestmark = pytest.mark.in_memory
+
 RULES = {str(number) for number in range(1, 74)} | {"43b"}
 DECISIONS = {f"A{number}" for number in range(1, 25)}
 

@@ -356,12 +356,14 @@ def test_content_that_is_normal_already_is_hashed_as_before() -> None:
 @pytest.mark.parametrize(
     "fields", [{"usage_id": spelling} for spelling in SPELLINGS] + [{"user": "Ada"}, {"user": " ADA "}]
 )
+@pytest.mark.in_memory
 def test_a_call_sent_again_after_the_upgrade_is_a_duplicate(fields: dict[str, str]) -> None:
     """A51: usage ids are also found as they were spelled, and old content compares as before."""
     world = ada("MCOPSTN1", name="ada")
     assert world.raw(rated_before_a41(world, **fields)) == "duplicate"
 
 
+@pytest.mark.in_memory
 def test_two_spellings_that_were_two_calls_are_both_duplicates() -> None:
     """A51: 0.3.0 rated a GUID in two spellings as two calls; neither is rated again."""
     world = ada("MCOPSTN1", name="ada")
@@ -370,6 +372,7 @@ def test_two_spellings_that_were_two_calls_are_both_duplicates() -> None:
     assert [world.raw(one), world.raw(two)] == ["duplicate", "duplicate"]
 
 
+@pytest.mark.in_memory
 def test_a_file_that_was_rated_with_names_in_lower_case_is_a_duplicate() -> None:
     """A51: 0.3.0 read names in usage exports in lower case; ids in braces make no difference."""
     world = ada("MCOPSTN1", name="ada")
@@ -377,6 +380,7 @@ def test_a_file_that_was_rated_with_names_in_lower_case_is_a_duplicate() -> None
     assert world.raw(json.dumps(record(usage_id="{" + GUID + "}", user="ADA")).encode()) == "duplicate"
 
 
+@pytest.mark.in_memory
 def test_a_call_with_a_seventh_digit_that_was_rated_rounded_is_a_duplicate() -> None:
     """A51, A42: 0.3.0 rounded half a millionth of a second up, and rated the call under that content."""
     world = ada("MCOPSTN1", name="ada")
@@ -386,6 +390,7 @@ def test_a_call_with_a_seventh_digit_that_was_rated_rounded_is_a_duplicate() -> 
     assert world.raw(other) == "conflicting_duplicate"
 
 
+@pytest.mark.in_memory
 def test_a_correction_of_what_was_rated_before_is_kept_under_the_normal_id() -> None:
     """A51, A41: version 2 replaces version 1, and from then on every spelling finds it."""
     world = ada("MCOPSTN1", name="ada")
@@ -415,6 +420,7 @@ def test_a_start_that_was_rounded_before_is_compared_as_it_was_read_then() -> No
 @pytest.mark.parametrize(
     "called", ["tel:+1-206-555-0100", "sip:+12065550100@sbc.example;user=phone", "+1 (206) 555-0100"]
 )
+@pytest.mark.in_memory
 def test_the_same_call_with_another_spelling_of_a_number_is_a_duplicate(called: str) -> None:
     """A41: content is compared after A39; what was rated with this spelling before is a duplicate, too (A51)."""
     world = ada("MCOPSTN1", name="ada")

@@ -52,6 +52,7 @@ def bytes_of(account: Account) -> int:
 
 
 @pytest.mark.parametrize("batch", [2_000, 100])
+@pytest.mark.in_memory
 def test_twenty_thousand_purchases_are_applied_in_six_seconds(batch: int) -> None:
     """And the account's record stays small, though each of them still has its money."""
     world = World(funds=None)
@@ -90,6 +91,7 @@ def test_a_correction_finds_a_purchase_that_was_used_up() -> None:
     assert world.lots == [("second", "5"), ("third", "5.2")]
 
 
+@pytest.mark.in_memory
 def test_a_balance_record_shows_a_hundred_purchases_and_their_number() -> None:
     """Those that are used next; where all are shown there is no number."""
     world = World(funds=None)
@@ -102,6 +104,7 @@ def test_a_balance_record_shows_a_hundred_purchases_and_their_number() -> None:
     assert record.lots_total == LOTS_SHOWN_MAX + 1
 
 
+@pytest.mark.in_memory
 def test_the_next_hundred_are_shown_however_many_there_are() -> None:
     """Also after some of them were used up."""
     world = ada(funds=None)
@@ -113,6 +116,7 @@ def test_the_next_hundred_are_shown_however_many_there_are() -> None:
     assert balance_of(world).lots_total == 870
 
 
+@pytest.mark.in_memory
 def test_money_of_thousands_of_purchases_expires_in_their_order() -> None:
     """Rule 63, A19: each of them on its day, also those that no balance record showed."""
     world = World(funds=None)
@@ -123,6 +127,7 @@ def test_money_of_thousands_of_purchases_expires_in_their_order() -> None:
     assert (len(world.debits), world.balance, world.account.lots) == (1_560, "0", ())
 
 
+@pytest.mark.in_memory
 def test_a_purchase_beyond_the_largest_balance_is_refused_with_the_limit() -> None:
     """A thousand of the largest fit; one more changes nothing."""
     world = ada(funds=None)
@@ -134,6 +139,7 @@ def test_a_purchase_beyond_the_largest_balance_is_refused_with_the_limit() -> No
     assert world.call(HARARE, 60, "2025-03-20 10:00").balance == "999999999999.8"
 
 
+@pytest.mark.in_memory
 def test_a_recharge_beyond_the_largest_balance_is_refused() -> None:
     """It stays in flight, with a dead letter that can be applied when there is room."""
     world = ada(funds=None, recharge=("1", LARGEST))
@@ -146,6 +152,7 @@ def test_a_recharge_beyond_the_largest_balance_is_refused() -> None:
 
 
 @pytest.mark.parametrize("field", ["balance", "incurred"])
+@pytest.mark.in_memory
 def test_who_owes_more_than_the_largest_balance_makes_no_more_calls(field: str) -> None:
     """Each of its records is a dead letter, and nothing overflows."""
     world = ada()
@@ -161,6 +168,7 @@ def test_who_owes_more_than_the_largest_balance_makes_no_more_calls(field: str) 
     assert world.call("911", 60).balance == format_micros(account.balance)
 
 
+@pytest.mark.in_memory
 def test_an_account_of_version_0_3_0_is_brought_into_order() -> None:
     """It had every purchase in its record, used up or not: none is lost, and the same are used next."""
     world = ada(funds=None)

@@ -224,7 +224,7 @@ class OnSimulatedBroker(_Stored):
             if part_of(found.key or b"") is None
         ]
         (outcome,) = commit.outcomes
-        outputs = [
+        outputs: list[Output] = [
             msgspec.json.decode(found.value or b"", type=type)
             for topic, type in _TYPE_OF.items()
             for found in self._new(topic)

@@ -28,9 +28,10 @@ from rater.core.money import format_micros
 from rater.core.outputs import AccountEvent, Debit, Output, RatedCall, RejectedCdr
 from rater.core.reasons import CallType, NumberType, Outcome
 from rater.core.settings import RatingSettings
+from rater.core.state import Memory
 from rater.formats.deck_csv import read_deck
 from rater.scenarios.model import EXPECTED_EVENTS
-from tests.engines import new_engine
+from tests.engines import InMemory, new_engine
 
 DECK = Path(__file__).parent / "fixtures" / "deck.csv"
 T = "contoso"
@@ -224,6 +225,12 @@ class World:
     def _submit(self, kind: str, raw: bytes, arrived: str | None = None) -> list[str]:
         self.outcome, self.outputs = self.engine.submit(kind, raw, at(arrived) if arrived else None)
         return self.events
+
+    @property
+    def memory(self) -> Memory:
+        """What is committed, to look into or to change; the test is marked `in_memory`."""
+        assert isinstance(self.engine, InMemory), "mark the test in_memory"
+        return self.engine.memory
 
     @property
     def events(self) -> list[str]:

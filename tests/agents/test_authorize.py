@@ -223,10 +223,10 @@ def test_time_passes_before_the_answer() -> None:
 def test_asking_changes_nothing() -> None:
     """The overlay is dropped: whatever is asked, the committed state is as it was."""
     world = ada("MCOPSTNPP", "MCOPSTN5", funds="1", recharge=("50", "100"))
-    before = repr(world.engine.memory.entities)
+    before = repr(world.memory.entities)
     may(world, US, "2027-01-01")
     may(world, HARARE, reserved=Reserved(300_000, {"MCOPSTN5/US-PR/2025-03": 5}))
-    assert repr(world.engine.memory.entities) == before
+    assert repr(world.memory.entities) == before
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_what_is_authorised_is_carried(
 @given(worlds(), st.sampled_from(["911", "933"]), st.sampled_from(["ada", "zoe", None]), money)
 def test_emergency_is_always_allowed(world: World, called: str, user: str | None, reserved: int) -> None:
     """Rule 23: whatever happened, whoever calls, whatever runs."""
-    if user == "ada" and world.engine.memory.load("user", (T, "ada")).timeline[-1].country == "GB":
+    if user == "ada" and world.memory.load("user", (T, "ada")).timeline[-1].country == "GB":
         called = "999"
     assert may(world, called, user=user, reserved=Reserved(reserved)) == ("emergency", A_DAY)
 

@@ -164,11 +164,11 @@ def test_twice_is_once(history: list[CallRecord | AnyCommand]) -> None:
     told = History()
     for value in history:
         outcome = told.take(value)
-        before = msgspec.msgpack.encode(told.world.engine.memory.entities)
+        before = msgspec.msgpack.encode(told.world.memory.entities)
         again, outputs = told.world.engine.submit(_kind(value), encode_input(value))
         applied = outcome in (Outcome.RATED, Outcome.CORRECTED) and not isinstance(value, Tick)
         assert (again, outputs) == (Outcome.DUPLICATE if applied else outcome, [])
-        assert msgspec.msgpack.encode(told.world.engine.memory.entities) == before
+        assert msgspec.msgpack.encode(told.world.memory.entities) == before
 
 
 def _kind(value: CallRecord | AnyCommand) -> str:
@@ -256,7 +256,7 @@ def test_the_engine_reads_its_own_state() -> None:
     """Every entity survives being written and read, which is how a batch gets its own copy."""
     world = World(funds="5").user("ada", "US", "MCOPSTN8", "MCOPSTNPP")
     world.call(US, 121 * 60)
-    memory = world.engine.memory
+    memory = world.memory
     for kind, entities in memory.entities.items():
         for entity in entities.values():
             assert msgspec.msgpack.decode(msgspec.msgpack.encode(entity), type=type(entity)) == entity, kind

@@ -107,7 +107,7 @@ def test_funds_under_the_id_of_another_command_are_refused(id: str, kind: str) -
 def test_funds_that_an_older_rater_took() -> None:
     """It did not remember what a command said: the same id again is a duplicate, as it was then."""
     world = World()
-    world.engine.memory.entities["seen"][(T, "command/f")] = Seen(at("2025-03-02"))
+    world.memory.entities["seen"][(T, "command/f")] = Seen(at("2025-03-02"))
     world.tell(funds("f", "70"))
     assert (world.outcome, world.refusals) == (Outcome.DUPLICATE, [])
 

@@ -67,7 +67,7 @@ def rated_before_a41(world: World, **fields: Any) -> bytes:
     live = LiveCall(
         cdr.version, content_hash(encode_input(formerly) if formerly else canonical), parse_period("2025-03")
     )
-    world.engine.memory.entities["call"][(T, cdr.usage_id)] = live
+    world.memory.entities["call"][(T, cdr.usage_id)] = live
     return raw
 
 

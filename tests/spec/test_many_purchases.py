@@ -40,9 +40,9 @@ def purchases(world: World, count: int, amount: str, batch: int) -> float:
     ]
     began = time.perf_counter()
     for first in range(0, count, batch):
-        taken = run_batch(world.engine.memory, world.engine.rules, records[first : first + batch])
+        taken = run_batch(world.memory, world.engine.rules, records[first : first + batch])
         world.outputs = taken.outputs
-        world.engine.memory.merge(taken.state)
+        world.memory.merge(taken.state)
     return time.perf_counter() - began
 
 
@@ -161,7 +161,7 @@ def test_who_owes_more_than_the_largest_balance_makes_no_more_calls(field: str) 
         account.balance, account.debt = -BALANCE_MICROS_MAX - 1, BALANCE_MICROS_MAX + 1
     else:
         account.debts = msgspec.structs.replace(account.debts, incurred=LEDGER_MICROS_MAX)
-    world.engine.memory.entities["account"][(T, "")] = account
+    world.memory.entities["account"][(T, "")] = account
     world.cdr(HARARE, 60)
     assert world.refusals == ["bad_amount"]
     assert "_MICROS_MAX" in letter_of(world).message
@@ -172,7 +172,7 @@ def test_who_owes_more_than_the_largest_balance_makes_no_more_calls(field: str) 
 def test_an_account_of_version_0_3_0_is_brought_into_order() -> None:
     """It had every purchase in its record, used up or not: none is lost, and the same are used next."""
     world = ada(funds=None)
-    account, state = world.account, State(world.engine.memory)
+    account, state = world.account, State(world.memory)
     bought = [at("2025-03-01") + timedelta(minutes=number // 2) for number in range(500)]
     lots = [Lot(f"old-{number}", number % 3, when, expiry_of(when)) for number, when in enumerate(bought)]
     account.lots = tuple(lots)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rater.core.call_control import CallCommand
+from rater.core.entities import User
 from rater.core.money import format_micros
 from rater.core.quote import Reserved
 from rater.core.reasons import Outcome
@@ -66,8 +67,10 @@ def test_what_is_authorised_is_carried(
 
 @given(worlds(), st.sampled_from(["911", "933"]), st.sampled_from(["ada", "zoe", None]), money)
 def test_emergency_is_always_allowed(world: World, called: str, user: str | None, reserved: int) -> None:
-    """Rule 23: whatever happened, whoever calls, whatever runs."""
-    if user == "ada" and world.memory.load("user", (T, "ada")).timeline[-1].country == "GB":
+    """Rule 23, A36: whatever happened, whoever calls, whatever runs; 933 is American (A38)."""
+    ada = world.memory.load("user", (T, "ada"))
+    assert isinstance(ada, User)
+    if ada.timeline[-1].country == "GB":
         called = "999"
     assert may(world, called, user=user, reserved=Reserved(reserved)) == ("emergency", A_DAY)
 

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo picture test lint bench chaos lock clean install
+.PHONY: help demo picture test lint spec bench chaos lock clean install
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -35,6 +35,9 @@ lint: $(INSTALLED) ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+spec: $(INSTALLED) ## the whole specification on real Kafka, too: about 20 minutes
+	$(BIN)/python -m pytest tests/spec -m on_kafka
 
 bench: $(INSTALLED) ## the figures, as JSON
 	$(BIN)/python benchmarks/core.py --json

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from rater.contracts.commits import Commit, part_of
+from rater.contracts.topics import Topic
 from rater.core.entities import Account, Entity
 from rater.core.inputs import CallRecord, RateDeck, Source
 from rater.core.outputs import TOPIC_OF, Output
@@ -27,6 +28,7 @@ from rater.kafka.index import MemoryIndex
 from rater.kafka.port import Consumed
 from rater.kafka.rating_task import RatingTask
 from rater.scenarios.engine import EmbeddedEngine
+from rater.scenarios.kafka_engine import KafkaEngine
 from rater.task import Record, run_batch
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import Decks, ModelLog, Process
@@ -248,10 +250,46 @@ class OnSimulatedBroker(_Stored):
         self._run.close()
 
 
+class OnKafka(KafkaEngine):
+    """Real Kafka; records bear the stamp that the test gives, so that March 2025 is not a year ago."""
+
+    bootstrap = ""
+
+    def __init__(self, settings: RatingSettings) -> None:
+        self.rules = Rules(settings, Tariffs())
+        self._stamp_ms = 0
+        super().__init__(settings, self.bootstrap)
+
+    def _topics(self) -> dict[str, Topic]:
+        return {
+            name: topic.model_copy(update={"timestamps": "writer"}) for name, topic in super()._topics().items()
+        }
+
+    def publish(self, deck: RateDeck) -> None:
+        """See Engine."""
+        self.rules.tariffs.publish(deck)
+        super().publish(deck)
+
+    def submit(self, kind: str, raw: bytes, arrived_at: datetime | None = None) -> tuple[Outcome, list[Output]]:
+        """See Engine."""
+        self._stamp_ms = int(arrived_at.timestamp() * 1000) if arrived_at is not None else 0
+        return super().submit(kind, raw)
+
+    async def _produce(self, topic: str, key: str, value: bytes) -> None:
+        await self._producer.send_and_wait(
+            self._kafka.topic(topic), value, key.encode(), partition=0, timestamp_ms=self._stamp_ms
+        )
+
+    def committed(self) -> Committed:
+        """See Engine."""
+        return self._wait(self._replica())
+
+
 ENGINES: dict[str, Callable[[RatingSettings], Engine]] = {
     "memory": InMemory,
     "sqlite": OnSqlite,
     "simulated": OnSimulatedBroker,
+    "kafka": OnKafka,
 }
 
 _playing = ["memory"]

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from rater.contracts.codec import encode_input
 from rater.contracts.commits import Commit, part_of
-from rater.contracts.topics import load_topics
+from rater.contracts.topics import Topic, load_topics
 from rater.core.entities import Account, Entity
 from rater.core.inputs import CallRecord, RateDeck
 from rater.core.outputs import TOPIC_OF, Output
@@ -98,11 +98,14 @@ class KafkaEngine:
         state = State(self._wait(self._replica()))
         return pool_use(state, self._rating, self.account(tenant), name)
 
+    def _topics(self) -> dict[str, Topic]:
+        return load_topics()
+
     def _wait(self, coroutine: Coroutine[Any, Any, _Result]) -> _Result:
         return self._loop.run_until_complete(coroutine)
 
     async def _start(self) -> None:
-        await apply(self._kafka, load_topics(), partitions=1)
+        await apply(self._kafka, self._topics(), partitions=1)
         worker = WorkerSettings(index_folder=self._index, batch_wait_ms=5)
         self._worker = Worker(self._kafka, worker, self._rating, Watch(Metrics(CollectorRegistry())))
         self._running = asyncio.create_task(self._worker.run())

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from rater.bounded_yaml import load_yaml, problem_of
 from rater.errors import RaterError
 from rater.secret_source import SecretSource
 
@@ -70,7 +71,7 @@ def _read(
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as wrong:
         raise RaterError(f"{path}: settings cannot be read: {wrong}") from wrong
     except yaml.YAMLError as wrong:
@@ -105,16 +106,14 @@ def variable_of(place: tuple[str, ...]) -> str:
 
 def _parsed(place: tuple[str, ...], text: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return load_yaml(text)
     except yaml.YAMLError as wrong:
         raise RaterError(f"{variable_of(place)}: expected a value as in YAML: {_yaml_problem(wrong)}") from wrong
 
 
 def _yaml_problem(wrong: yaml.YAMLError) -> str:
-    """Where and what, without the text that stands there: it may be a secret."""
-    mark = getattr(wrong, "problem_mark", None)
-    where = f"line {mark.line + 1}: " if mark is not None else ""
-    return f"{where}{getattr(wrong, 'problem', None) or 'not readable'}"
+    line, problem = problem_of(wrong)
+    return f"line {line}: {problem}"
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

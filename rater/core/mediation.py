@@ -143,7 +143,8 @@ def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def ahead_of_arrival(field: str, instant: datetime, arrival: datetime | None, hours: int) -> Refusal | None:
     """Why an instant cannot be: it lies further ahead of the arrival than clocks differ (A43); None if it can."""
-    if arrival is None or instant <= arrival + timedelta(hours=hours):
+    # A difference: what lies hours after the last day of year 9999 has no instant.
+    if arrival is None or instant - arrival <= timedelta(hours=hours):
         return None
     message = (
         f"expected a time at most {hours} hours (clock_ahead_max_h) after the arrival at {arrival.isoformat()},"

@@ -5,6 +5,7 @@ So a compressed file is read twice.  Refuses to know what is in it.
 """
 
 import shutil
+import struct
 import zlib
 from enum import Enum, auto
 from io import DEFAULT_BUFFER_SIZE, SEEK_END, RawIOBase
@@ -144,7 +145,7 @@ def open_zip(path: str, packed: BinaryIO) -> IO[bytes]:
         if len(tables) == 1:
             _look_through(path, packed, archive, tables[0])
             return archive.open(tables[0])
-    except (BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as wrong:
+    except (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, struct.error) as wrong:
         raise RaterError(f"{path}: expected a whole zip file: {wrong}; get it again or unzip it first") from wrong
     shown = ", ".join(tables[:3]) + (", ..." if len(tables) > 3 else "")
     raise RaterError(f"{path}: expected a zip with one CSV, got {len(tables)} files: {shown}; unzip it first")
@@ -163,7 +164,7 @@ def _look_through(path: str, packed: BinaryIO, archive: ZipFile, name: str) -> N
         with archive.open(name) as table:
             while unpacked := table.read(_LOOK_BYTES):
                 room.take(unpacked)
-    except (BadZipFile, zlib.error) as wrong:
+    except (BadZipFile, zlib.error, EOFError) as wrong:
         raise RaterError(
             f"{path}: the zip file is damaged in {name}; nothing of it was rated. Get it again"
         ) from wrong

@@ -23,6 +23,8 @@ from rater.task import Batch, Record
 
 #: What a record may have, key and value, so that it and its frame are a message that the topic takes.
 WRITTEN_BYTES_MAX = MESSAGE_BYTES_MAX - 10_000
+#: The last second that a calendar has.
+_STAMP_MAX_MS = 253_402_300_799_000
 _SKIPPED = Refusal(
     Reason.SKIPPED, "", "applying it raised an error of the rater; the topic dlq-audit says who went on without it"
 )
@@ -50,8 +52,11 @@ def _record(kind: Literal["cdr", "command"], record: Consumed, skipped: Collecti
 
 @lru_cache(maxsize=4096)
 def arrival_of(published_ms: int) -> datetime | None:
-    """When the broker stored a record, by its stamp in Unix milliseconds (A43); None where there is no stamp."""
-    return datetime.fromtimestamp(published_ms / 1000, UTC) if published_ms > 0 else None
+    """When the broker stored a record, by its stamp in Unix milliseconds (A43); None where there is no stamp.
+
+    A producer may stamp its records itself where the topic has CreateTime: a year after 9999 is no stamp either.
+    """
+    return datetime.fromtimestamp(published_ms / 1000, UTC) if 0 < published_ms <= _STAMP_MAX_MS else None
 
 
 def in_order(records: Sequence[Consumed]) -> list[Consumed]:

@@ -117,5 +117,5 @@ def _records(path: Path, content: bytes) -> Iterable[Charge | Told]:
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             yield _decoder.decode(line)
-        except msgspec.DecodeError as wrong:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
             raise RaterError(f"{path}:{number}: expected a charge as JSON: {wrong}") from wrong

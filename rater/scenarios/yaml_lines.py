@@ -7,14 +7,15 @@ from typing import Any
 
 import yaml
 
+from rater.bounded_yaml import BoundedLoader, problem_of
 from rater.errors import RaterError
 
 #: Where a value stands: the keys and indices that lead to it -> line, counted from 1.
 Lines = dict[tuple[str | int, ...], int]
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader, with times left as the text that was written."""
+class _Loader(BoundedLoader):
+    """The loader with limits, with times left as the text that was written."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -25,24 +26,17 @@ _Loader.yaml_implicit_resolvers = {
 
 def load(text: str, name: str) -> tuple[Any, Lines]:
     """The document and the line of every value; RaterError names file and line when it is not YAML."""
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             raise RaterError(f"{name}:1: expected a mapping, got an empty file")
         lines: Lines = {}
         _note(node, (), lines, name)
         return loader.construct_document(node), lines
-    except yaml.MarkedYAMLError as wrong:
-        mark = wrong.problem_mark or wrong.context_mark
-        line = mark.line + 1 if mark else 1
-        raise RaterError(f"{name}:{line}: not YAML: {wrong.problem or wrong.context}") from wrong
-    except RecursionError as wrong:
-        raise RaterError(f"{name}:1: expected a scenario, got lists or mappings nested too deeply") from wrong
-    except (yaml.YAMLError, ValueError) as wrong:
-        raise RaterError(f"{name}:1: not YAML: {wrong}") from wrong
-    finally:
-        loader.dispose()
+    except yaml.YAMLError as wrong:
+        line, problem = problem_of(wrong)
+        raise RaterError(f"{name}:{line}: not YAML: {problem}") from wrong
 
 
 def line_of(lines: Lines, path: tuple[str | int, ...]) -> int:

@@ -6,6 +6,7 @@ from rater.core.authorize import authorize
 from rater.core.inputs import CallAccepted, FundsAdded, Tick
 from rater.core.quote import Question
 from rater.core.reasons import Refusal
+from rater.kafka.records import arrival_of
 from tests.world import HARARE, US, T, World, at, pockets
 
 
@@ -220,3 +221,18 @@ def test_no_call_is_authorised_for_longer() -> None:
     answer = authorize(memory, world.engine.rules, question, at("2025-03-10"))
     assert not isinstance(answer, Refusal)
     assert (answer.allowed, answer.seconds) == (True, 600)
+
+
+def test_a_stamp_on_the_last_day_of_the_calendar_stops_nothing() -> None:
+    """A43: 36 hours after 31 December 9999 there is no instant; calls and commands of before are accepted."""
+    world, last = ada("MCOPSTN1"), "9999-12-31 23:00"
+    assert world.cdr(US, 60, "2025-03-10", arrived=last) == "rated"
+    world.tell(FundsAdded(tenant=T, id="f2", at=at("2025-03-11"), amount="5"), arrived=last)
+    assert world.balance == "105"
+
+
+@pytest.mark.parametrize("stamp_ms", [0, -1, 253_402_300_800_000, (1 << 63) - 1])
+def test_a_stamp_that_is_no_instant_is_no_arrival(stamp_ms: int) -> None:
+    """A43: where a topic has CreateTime, producers stamp their own records with any number."""
+    assert arrival_of(stamp_ms) is None
+    assert arrival_of(1_741_600_000_000) == at("2025-03-10 09:46:40")

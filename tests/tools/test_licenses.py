@@ -81,3 +81,11 @@ def test_bad_rows(tmp_path: Path, row: str, said: str) -> None:
     with pytest.raises(RaterError) as error:
         Licenses(path)
     assert str(error.value).startswith(f"{path}:{said}")
+
+
+@pytest.mark.parametrize("count", ["²", "9" * 4301, "-1", ""])
+def test_a_count_of_purchases_is_written_with_digits(tmp_path: Path, count: str) -> None:
+    """The file, the row, what was expected and the beginning of what stands there."""
+    licenses = Licenses(file(tmp_path, USERS))
+    with pytest.raises(RaterError, match=r"few.csv:2: Purchased: expected a count, got '.{0,40}'$"):
+        licenses.check_purchased(file(tmp_path, f"SKU,Purchased\nX9,{count}\n", "few.csv"))

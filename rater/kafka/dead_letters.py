@@ -24,6 +24,7 @@ from rater.contracts.dead_letters import (
     LetterAction,
     acceptances,
     audit_of,
+    may_be_replayed,
     raw_bytes,
     with_history,
 )
@@ -125,7 +126,8 @@ async def _replay(
 
     A held record is published once its acceptance was committed, so that it cannot come before it.
     """
-    found = [(letter, await _whole(settings, letter.letter)) for letter in letters]
+    allowed = [letter for letter in letters if may_be_replayed(letter.letter)]
+    found = [(letter, await _whole(settings, letter.letter)) for letter in allowed]
     whole = [(letter, raw) for letter, raw in found if raw is not None]
     if not whole:
         return []

@@ -20,6 +20,8 @@ from rater.kafka.partitioning import partition_of
 from tests.conftest import ROOT
 from tests.embedded.usage import rater
 from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, until
+from tests.kafka.test_commands import at
+from tests.kafka.test_commands import rater as kafka_rater
 from tests.world import DECK, HARARE, LONDON
 
 RELEASE = "39a21a7"
@@ -59,11 +61,11 @@ def commands(tenant: str) -> list[AnyCommand]:
 
 
 def calls(first: int, last: int) -> list[CallRecord]:
-    """Calls of every tenant, to two destinations."""
+    """Calls of every tenant, to two destinations; the first is by a user who has nothing to pay it with."""
     return [
         CallRecord(
             tenant=tenant, usage_id=f"c-{number}", type=CallType.USER_OUT, answered_at=f"2025-03-03T10:{number:02d}:00Z",
-            duration_s=61 + number, user="ada", calling="+14255550100", called=(LONDON, HARARE)[number % 2],
+            duration_s=61 + number, user="ada" if number else "Bob@Example", calling="+14255550100", called=(LONDON, HARARE)[number % 2],
         )
         for number in range(first, last)
         for tenant in TENANTS
@@ -134,3 +136,8 @@ def test_a_new_worker_takes_over_from_release_0_3_0(
     rated = [msgspec.json.decode(value, type=RatedCall) for value in deployment.values("rated-calls")]
     assert len({(call.tenant, call.usage_id) for call in rated}) == len(rated) == 30 * PARTITIONS
     assert balances(deployment) == embedded(tmp_path)
+    states = deployment.values("service-states")
+    assert states.count(b"") == PARTITIONS, "the keys with Bob@Example went"
+    again = [state for state in states if b"key_of_user_changed" in state]
+    assert len(again) == PARTITIONS
+    assert kafka_rater("consume", "service-states", *at(deployment)).exit_code == 0

@@ -27,7 +27,7 @@ _OF_TOPIC = 1
 _VISIBLE_TRIES, _VISIBLE_WAIT_S = 50, 0.1
 _HOUR_MS = 3_600_000
 _STAMPS = "message.timestamp.type"
-#: A dead letter holds the raw bytes of a record of the greatest size, escaped.
+#: Rate decks are as large as they need to be; a record of a partition is far smaller (see `letters`).
 MESSAGE_BYTES_MAX = 4_000_000
 
 

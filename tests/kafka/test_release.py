@@ -60,6 +60,9 @@ def commands(tenant: str) -> list[AnyCommand]:
     ]
 
 
+STRANGER = "stranger"
+
+
 def calls(first: int, last: int) -> list[CallRecord]:
     """Calls of every tenant, to two destinations; the first is by a user who has nothing to pay it with."""
     return [
@@ -108,6 +111,7 @@ def test_a_new_worker_takes_over_from_release_0_3_0(
     deck = read_deck(DECK, version="deck-1")
     deployment.publish([("rate-decks", deck.version, encode_input(deck))])
     deployment.publish([("commands", t, encode_input(command)) for t in TENANTS for command in commands(t)])
+    deployment.publish([("commands", STRANGER, encode_input(command)) for command in commands(STRANGER)[2:3]])
     published(deployment, calls(0, 15))
     before = deployment.start("old", old)
     until(lambda: len(deployment.values("rated-calls")) == 15 * PARTITIONS, "the old release to rate")
@@ -140,4 +144,10 @@ def test_a_new_worker_takes_over_from_release_0_3_0(
     assert states.count(b"") == PARTITIONS, "the keys with Bob@Example went"
     again = [state for state in states if b"key_of_user_changed" in state]
     assert len(again) == PARTITIONS
+    # a command that the old release refused is not applied by a replay (A48)
+    deployment.publish([("commands", STRANGER, encode_input(command)) for command in commands(STRANGER)[:1]])
+    deployment.wait_until_rated()
+    replayed = kafka_rater("dlq", "replay", "--reason", "unknown_tenant", *at(deployment))
+    assert (replayed.exit_code, "give it to `rater run` or `rater publish`" in replayed.stderr) == (3, True)
+    assert balances(deployment).get(STRANGER, "0") == "0"
     assert kafka_rater("consume", "service-states", *at(deployment)).exit_code == 0

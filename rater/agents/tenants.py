@@ -133,6 +133,8 @@ class Tenants:
                 self._requests[oldest] = request
 
     def _take_service(self, record: Consumed) -> None:
+        if record.value is None:
+            return  # a former key of a user, who has another now
         state = self._read(record, _decode_service)
         if state is None or state.user is None:
             return

@@ -48,9 +48,9 @@ async def _print(settings: KafkaSettings, topic: str, tenant: str | None, follow
             if finding:
                 wrong += 1
                 typer.echo(finding, err=True)
-            if key is None or record.key == key:
+            if record.value is not None and (key is None or record.key == key):
                 printed += 1
-                sys.stdout.buffer.write((record.value or b"") + b"\n")
+                sys.stdout.buffer.write(record.value + b"\n")
         sys.stdout.flush()
     typer.echo(f"{printed} records, {wrong} findings", err=True)
     return wrong

@@ -24,7 +24,7 @@ from rater.contracts.dead_letters import (
     LetterState,
     place_of,
     raw_bytes,
-    why_not_whole,
+    why_not_replayed,
 )
 from rater.core.reasons import Reason
 from rater.core.settings import RatingSettings
@@ -270,11 +270,11 @@ def _say_dry(what: str, letters: list[Letter], json: bool) -> None:
 
 
 def _say_not_tried(letters: list[Letter], audits: list[DlqAudit]) -> None:
-    """Say of which letters the bytes are not there any more."""
+    """Say why letters were not tried."""
     tried = {audit.id for audit in audits}
     for letter in letters:
         if letter.letter.id not in tried:
-            print(why_not_whole(letter.letter), file=sys.stderr)
+            print(why_not_replayed(letter.letter), file=sys.stderr)
 
 
 def _report(audits: list[DlqAudit], json: bool) -> None:

@@ -11,7 +11,7 @@ from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.core.inputs import Source
 from rater.errors import RaterError
 from rater.exits import Exit
-from rater.kafka.client import read_partition
+from rater.kafka.client import record_at
 from rater.kafka.publish import publish_to
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.kafka.skips import TOPIC, skip_order
@@ -53,10 +53,8 @@ def skip(
 
 
 async def _record(settings: KafkaSettings, place: Source) -> bytes:
-    async for records in read_partition(settings, place.topic, place.partition, place.offset):
-        if records[0].offset == place.offset:
-            return records[0].value or b""
-        break
+    if (record := await record_at(settings, place.topic, place.partition, place.offset)) is not None:
+        return record.value or b""
     raise RaterError(
         f"{place.topic}[{place.partition}]:{place.offset}: no such record; the worker's log and"
         " /healthz?verbose name topic, partition and offset",

@@ -11,7 +11,7 @@ from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.contracts.topics import load_topics
 from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
-from rater.kafka.topics import TopicState, apply, compare
+from rater.kafka.topics import TopicState, apply, compare, let_broker_stamp
 
 Partitions = Annotated[int | None, typer.Option(min=1, help="In place of the number in topics/*.yaml.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
@@ -34,14 +34,22 @@ def apply_topics(
 ) -> None:
     """Create the topics that are missing; exit 1 if one that exists has other partitions or cleanup policy.
 
+    Topics whose records the broker should stamp are changed to that; release 0.3.0 let the writers do it.
+
     Example: rater topics apply --partitions 4
     """
     settings = kafka_settings(bootstrap, prefix)
     created, states = talk(settings, "topics", apply(settings, load_topics(), partitions))
+    changed = talk(settings, "topics", let_broker_stamp(settings, states))
+    if changed:
+        states = talk(settings, "topics", compare(settings, load_topics(), partitions))
     if json:
-        typer.echo(orjson.dumps({"created": created, "topics": [_plain(state) for state in states]}))
+        plain = [_plain(state) for state in states]
+        typer.echo(orjson.dumps({"created": created, "changed": changed, "topics": plain}))
     else:
         typer.echo(f"created {', '.join(created)}" if created else "nothing was missing", err=True)
+        if changed:
+            typer.echo(f"the broker stamps the records of {', '.join(changed)} from now on", err=True)
         _print(states)
     if any(state.fatal for state in states):
         raise typer.Exit(Exit.FAILED)

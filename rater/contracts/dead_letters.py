@@ -10,9 +10,15 @@ from typing import Protocol
 
 import msgspec
 
+from rater.contracts.codec import not_a_call_record
 from rater.core.inputs import CallAccepted, Source
+from rater.core.letters import letter_id
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import ClosedList, Reason
+from rater.core.step import NO_TENANT
+
+#: The topic of commands, and the format of a file that was given as one of commands.
+_COMMANDS = "commands"
 
 
 class LetterAction(ClosedList):
@@ -139,7 +145,8 @@ class LetterBox(Protocol):
         """Give their bytes to the rater again, and note it; what was noted.
 
         With `accept`, held records among them are let through first (A44).
-        Nothing is noted of letters whose bytes were cut and whose original cannot be read any more.
+        Nothing is noted of letters whose bytes were cut and whose original cannot be read any more, and of commands
+        of which it is not proven that they came in by a door for commands (A48).
         """
 
     def drop(self, letters: Sequence[Letter], by: str, at: datetime, note: str) -> list[DlqAudit]:
@@ -158,8 +165,33 @@ def place_of(letter: RejectedCdr) -> str:
     return f"{source.topic}{partition}:{source.offset}"
 
 
-def why_not_whole(letter: RejectedCdr) -> str:
-    """What a person reads who wants to replay a letter whose original is not within reach."""
+def may_be_replayed(letter: RejectedCdr) -> bool:
+    """Whether a replay applies nothing that came in by a door for call records only (A48).
+
+    Release 0.3.0 took commands in files of calls, too, and its letters do not say by which door a command came;
+    a letter of this release that has the format or the topic of commands came in by a door for commands.
+    """
+    if _COMMANDS in (letter.format, letter.source.topic):
+        return _written_by_this_release(letter)
+    return not_a_call_record(raw_bytes(letter)) is None
+
+
+def _written_by_this_release(letter: RejectedCdr) -> bool:
+    """Whether the id is made as this release makes it; 0.3.0 left out the tenant, and cut no letter."""
+    owners = {letter.tenant, letter.claimed_tenant or letter.tenant, NO_TENANT}
+    raw = raw_bytes(letter)
+    return letter.raw_cut or letter.id in {letter_id(owner, raw, letter.reason) for owner in owners}
+
+
+def why_not_replayed(letter: RejectedCdr) -> str:
+    """What a person reads who wanted to replay a letter that was not tried."""
+    if not may_be_replayed(letter):
+        id = letter.id[:12]
+        return (
+            f"{id}: not replayed: a command, and nothing proves that it came in by a door for commands (A48);"
+            f" to apply it all the same: rater dlq show {id} --raw > command.jsonl, read it, then give it to"
+            f" `rater run` or `rater publish` with --commands command.jsonl, and drop the letter"
+        )
     return (
         f"{letter.id[:12]}: not replayed: only the first {len(raw_bytes(letter))} of its {letter.raw_length} bytes"
         f" were kept; the whole record was read at {place_of(letter)}: correct it there and send it again"

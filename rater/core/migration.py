@@ -6,6 +6,7 @@ know the countries of their users (A36).
 """
 
 from collections import defaultdict
+from datetime import datetime
 from functools import reduce
 
 import msgspec
@@ -118,10 +119,11 @@ def _restricted(before: Memory, state: State) -> None:
     """Restricted users are kept by the key of their name, since the earlier instant."""
     for tenant, _ in before.entities["restricted"]:
         restricted = state.restricted_of(tenant)
+        earliest: dict[str, datetime] = {}
         for name, since in sorted(restricted.users.items()):
-            del restricted.users[name]
             key = name_key(name)
-            restricted.users[key] = min(since, restricted.users.get(key, since))
+            earliest[key] = min(since, earliest.get(key, since))
+        restricted.users = earliest
 
 
 def _lots(before: Memory, state: State) -> None:

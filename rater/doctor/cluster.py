@@ -25,7 +25,7 @@ from rater.kafka.consume import read_topic
 from rater.kafka.refused import user_of
 from rater.kafka.rights import coordinator_answers
 from rater.kafka.settings import KafkaSettings
-from rater.kafka.topics import compare, partitions_of, partitions_of_task
+from rater.kafka.topics import compare, partitions_of, partitions_of_task, stamped_by_writers
 
 #: Clocks that differ by more than this make latencies and expiry times wrong; NTP keeps them within milliseconds.
 SKEW_WARN_S = 1.0
@@ -64,6 +64,10 @@ async def topics(settings: KafkaSettings) -> Check:
     if missing:
         return Check("topics", State.FAIL, f"missing: {', '.join(missing)}", "rater topics apply")
     differs = [f"{state.name}: {text}" for state in found for text in state.differences if "partitions" not in text]
+    stamped = [state.name for state in found if stamped_by_writers(state)]
+    if stamped:
+        cause = f"writers stamp the records of {', '.join(stamped)}, so their clocks vouch for themselves"
+        return Check("topics", State.WARN, "; ".join([cause, *differs]), "rater topics apply")
     if differs:
         return Check("topics", State.WARN, "; ".join(differs), "rater topics diff")
     return Check("topics", State.OK, f"{len(found)} topics are there and set as they should be")

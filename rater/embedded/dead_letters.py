@@ -13,6 +13,7 @@ from rater.contracts.dead_letters import (
     LetterAction,
     acceptances,
     audit_of,
+    may_be_replayed,
     raw_bytes,
     with_history,
 )
@@ -48,7 +49,7 @@ class StoreLetters:
         """See LetterBox."""
         store = Store(self._path)
         try:
-            letters = [letter for letter in letters if not letter.letter.raw_cut]
+            letters = [one for one in letters if not one.letter.raw_cut and may_be_replayed(one.letter)]
             rater = self._rater_of(store)
             for command in acceptances(letters, by, at) if accept else ():
                 rater.tell(command)

@@ -8,7 +8,7 @@ Refuses to know rating.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
@@ -263,9 +263,18 @@ def consumed(topic: str, records: Iterable[ConsumerRecord]) -> list[Consumed]:
     return [Consumed(topic, r.partition, r.offset, r.key, r.value, r.timestamp) for r in records]
 
 
+async def record_at(settings: KafkaSettings, topic: str, partition: int, offset: int) -> Consumed | None:
+    """The committed record that stands at an offset; None if there is none, or it is not kept any more."""
+    # a reader that is left early is closed here: its consumer would outlive the loop
+    async with contextlib.aclosing(read_partition(settings, topic, partition, offset)) as read:
+        async for records in read:
+            return records[0] if records[0].offset == offset else None
+    return None
+
+
 async def read_partition(
     settings: KafkaSettings, topic: str, partition: int, start: int | None
-) -> AsyncIterator[Sequence[Consumed]]:
+) -> AsyncGenerator[Sequence[Consumed], None]:
     """Committed records of a partition from `start` (None, or one that is gone: the first) to its end as of now."""
     consumer = await started(settings, committed_reader(settings))
     try:

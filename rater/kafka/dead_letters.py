@@ -24,6 +24,7 @@ from rater.contracts.dead_letters import (
     LetterAction,
     acceptances,
     audit_of,
+    may_be_replayed,
     raw_bytes,
     with_history,
 )
@@ -31,7 +32,7 @@ from rater.core.inputs import Source
 from rater.core.letters import hash_of
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import Outcome
-from rater.kafka.client import RETRY_BACKOFF_MS, read_partition
+from rater.kafka.client import RETRY_BACKOFF_MS, read_partition, record_at
 from rater.kafka.connect import WRITE, connection, reachable
 from rater.kafka.consume import ends_of, read_topic
 from rater.kafka.partitioning import partition_of
@@ -125,7 +126,8 @@ async def _replay(
 
     A held record is published once its acceptance was committed, so that it cannot come before it.
     """
-    found = [(letter, await _whole(settings, letter.letter)) for letter in letters]
+    allowed = [letter for letter in letters if may_be_replayed(letter.letter)]
+    found = [(letter, await _whole(settings, letter.letter)) for letter in allowed]
     whole = [(letter, raw) for letter, raw in found if raw is not None]
     if not whole:
         return []
@@ -162,10 +164,9 @@ async def _whole(settings: KafkaSettings, letter: RejectedCdr) -> bytes | None:
     if not letter.raw_cut:
         return raw_bytes(letter)
     place = letter.source
-    async for records in read_partition(settings, place.topic, place.partition, place.offset):
-        raw = records[0].value or b""
-        return raw if records[0].offset == place.offset and hash_of(raw) == letter.raw_hash else None
-    return None
+    record = await record_at(settings, place.topic, place.partition, place.offset)
+    raw = record.value if record is not None else None
+    return raw if raw is not None and hash_of(raw) == letter.raw_hash else None
 
 
 async def _publish(settings: KafkaSettings, given: Sequence[_Given]) -> list[Source]:

@@ -1,6 +1,7 @@
 """Topics on a cluster: create what is missing, and say what differs from `topics/*.yaml`.
 
-A difference in partitions or cleanup policy is never changed silently: it would move tenants or lose records.
+A difference in partitions or cleanup policy is never changed: it would move tenants or lose records.  Who stamps
+records is changed, since arrival is the broker's stamp (A43) and the topics of release 0.3.0 have the writers'.
 Refuses to know records.
 """
 
@@ -20,10 +21,13 @@ from rater.kafka.refused import TOPIC_DENIED, DeniedError
 from rater.kafka.settings import KafkaSettings
 
 RATING_TASK = "rating task"
+#: Kafka's code for a setting that a topic has of its own.
+_OF_TOPIC = 1
 #: What was created is seen by every broker a little later.
 _VISIBLE_TRIES, _VISIBLE_WAIT_S = 50, 0.1
 _HOUR_MS = 3_600_000
-#: A dead letter holds the raw bytes of a record of the greatest size, escaped.
+_STAMPS = "message.timestamp.type"
+#: Rate decks are as large as they need to be; a record of a partition is far smaller (see `letters`).
 MESSAGE_BYTES_MAX = 4_000_000
 
 
@@ -45,7 +49,7 @@ def config_of(topic: Topic, brokers: int) -> dict[str, str]:
         "max.message.bytes": str(MESSAGE_BYTES_MAX),
     }
     if topic.timestamps == "broker":
-        config["message.timestamp.type"] = "LogAppendTime"
+        config[_STAMPS] = "LogAppendTime"
     if topic.cleanup_policy == "delete":
         config["retention.ms"] = str(topic.retention_hours * _HOUR_MS if topic.retention_hours else -1)
     return config
@@ -90,6 +94,37 @@ async def apply(
         await asyncio.sleep(_VISIBLE_WAIT_S)
         states = await compare(settings, topics, partitions)
     return [topic.name for topic in missing], states
+
+
+def stamped_by_writers(state: TopicState) -> bool:
+    """Whether records of the topic have the time that their writers say, and should have the broker's (A43)."""
+    return any(_STAMPS in difference for difference in state.differences)
+
+
+async def let_broker_stamp(settings: KafkaSettings, states: list[TopicState]) -> list[str]:
+    """Make the broker stamp the records of topics where it should; the names of those that were changed.
+
+    Every setting that the topic has of its own is written again, because the request resets those that it lacks.
+    """
+    changed = [state.name for state in states if stamped_by_writers(state)]
+    if not changed:
+        return []
+    async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
+        for name in changed:
+            own = await _actual_config(admin, settings, settings.topic(name), own=True)
+            config = own | {_STAMPS: "LogAppendTime"}
+            resource = ConfigResource(ConfigResourceType.TOPIC, settings.topic(name), config)
+            for answer in await admin.alter_configs([resource]):
+                for code, message, *_ in answer.resources:
+                    if code == TOPIC_DENIED:
+                        raise DeniedError(settings, f"AlterConfigs topic {settings.topic(name)}")
+                    if code:
+                        raise RaterError(f"topic {settings.topic(name)}: {_STAMPS} was not changed: {message}")
+            for _ in range(_VISIBLE_TRIES):
+                if (await _actual_config(admin, settings, settings.topic(name)))[_STAMPS] == config[_STAMPS]:
+                    break
+                await asyncio.sleep(_VISIBLE_WAIT_S)
+    return changed
 
 
 async def partitions_of(settings: KafkaSettings, topic: str, right: str = READ) -> int:
@@ -154,9 +189,12 @@ async def _compare_one(
     return TopicState(topic.name, "differs" if differences else "as expected", found, tuple(differences), fatal)
 
 
-async def _actual_config(admin: AIOKafkaAdminClient, settings: KafkaSettings, name: str) -> dict[str, str]:
+async def _actual_config(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, name: str, *, own: bool = False
+) -> dict[str, str]:
+    """The settings of a topic; only those that are its `own`, not the cluster's, if asked for."""
     answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
     code, _, _, _, entries = answers[0].resources[0]
     if code == TOPIC_DENIED:
         raise DeniedError(settings, f"DescribeConfigs topic {name}")
-    return {entry[0]: entry[1] for entry in entries}
+    return {entry[0]: entry[1] for entry in entries if not own or entry[3] == _OF_TOPIC}

@@ -4,7 +4,7 @@ The migrated state is written twice.  What changed goes to `state`, which is com
 of it goes to `commits`, in parts under the keys `PARTITION/state/N`, before the commit record with its digest: a
 snapshot that stays as long as the commits do, and from which `verify` replays them.  Parts are written in
 transactions of bounded size, the last with the state and the commit record: until then nothing has happened, and
-who begins again writes all parts again, from number 0.
+who begins again writes all parts again, from number 0.  In the last, `service-states` gets its present keys, too.
 """
 
 from collections.abc import Iterator
@@ -13,10 +13,12 @@ from hashlib import blake2b
 import msgspec
 
 from rater.contracts.commits import Commit, part_key, part_of
+from rater.core.inputs import Source
 from rater.core.migration import RULES, Migration, migrate
 from rater.core.state import Memory
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Entities, Meta, entity_of, pack, state_key
 from rater.kafka.port import Consumed, PartitionLog
+from rater.kafka.rekey import TOPIC, rekey
 
 #: A message is at most a megabyte.
 PART_BYTES_MAX = 200_000
@@ -28,9 +30,11 @@ _unpack_part = msgspec.msgpack.Decoder(_Pairs).decode
 
 async def upgrade(log: PartitionLog, entities: Entities, positions: dict[str, int]) -> tuple[Entities, Migration]:
     """Migrate what was restored and commit it; the entities as they are from now on."""
-    migration = migrate(entities.memory())
-    parts = parts_of(migration.after)
+    before = entities.memory()
+    migration = migrate(before)
     meta = Meta(STATE_VERSION, entities.meta.commits + 1, positions, RULES)
+    rekeyed = rekey(before, migration, Source("commits", log.partition, meta.commits))
+    parts = parts_of(migration.after)
     commit = Commit(
         partition=log.partition,
         sequence=meta.commits,
@@ -43,8 +47,8 @@ async def upgrade(log: PartitionLog, entities: Entities, positions: dict[str, in
         migrated=digest_of(parts),
     )
     keyed = [(part_key(log.partition, number), part) for number, part in enumerate(parts)]
-    *before, last = _portions(keyed)
-    for portion in before:
+    *first, last = _portions(keyed)
+    for portion in first:
         await log.begin()
         await log.send({"commits": portion})
         await log.commit()
@@ -52,7 +56,12 @@ async def upgrade(log: PartitionLog, entities: Entities, positions: dict[str, in
     state += [(state_key(*place), pack(entity)) for place, entity in migration.changed.items()]
     record = (str(log.partition).encode(), msgspec.json.encode(commit))
     await log.begin()
-    await log.send({"state": [*state, (META_KEY, pack(meta))], "commits": [*last, record]})
+    writes: dict[str, list[tuple[bytes, bytes | None]]] = {
+        "state": [*state, (META_KEY, pack(meta))],
+        "commits": [*last, record],
+        TOPIC: rekeyed,
+    }
+    await log.send({topic: records for topic, records in writes.items() if records})
     await log.commit()
     return Entities.standing(migration.after, meta), migration
 

@@ -44,13 +44,15 @@ SESSION_TIMEOUT_MS = 6_000
 class WorkerProcess:
     """`rater worker` as its own process."""
 
-    def __init__(self, deployment: "Deployment", name: str, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, deployment: "Deployment", name: str, settings: dict[str, str] | None = None, program: str = "rater"
+    ) -> None:
         self.name = name
         self.log = deployment.folder / f"{name}.log"
         self.web_port = free_ports(1)[0]
         environment = os.environ | {"RATER_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS)} | (settings or {})
         arguments = [
-            *(sys.executable, "-m", "rater", "worker"),
+            *(sys.executable, "-m", program, "worker"),
             f"--bootstrap={(settings or {}).get('RATER_BOOTSTRAP', deployment.settings.bootstrap)}",
             f"--prefix={deployment.settings.prefix}",
             f"--index={deployment.folder / name}",
@@ -117,9 +119,9 @@ class Deployment:
         if topics:
             asyncio.run(apply(self.settings, load_topics(), PARTITIONS))
 
-    def start(self, name: str, settings: dict[str, str] | None = None) -> WorkerProcess:
+    def start(self, name: str, settings: dict[str, str] | None = None, program: str = "rater") -> WorkerProcess:
         """Start a worker, with more settings in its environment; it owns partitions a little later."""
-        worker = WorkerProcess(self, name, settings)
+        worker = WorkerProcess(self, name, settings, program)
         self.workers.append(worker)
         return worker
 

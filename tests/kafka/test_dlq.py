@@ -111,7 +111,7 @@ def test_drop(refused: Deployment) -> None:
 def test_which_letters_are_meant(refused: Deployment) -> None:
     """Filters: tenant, reason, since, limit; bytes that are no text come out as they went in."""
     assert len(listed(refused, "--tenant", "stranger")) == 2
-    assert len(listed(refused, "--since", "2999-01-01T00:00:00Z")) == 0
+    assert len(listed(refused, "--since", "2199-01-01T00:00:00Z")) == 0
     assert len(listed(refused, "--since", "2020-01-01T00:00:00Z")) == 3
     assert len(listed(refused, "--limit", "2")) == 2
     assert "expected one of malformed" in rater(refused, "ls", "--reason", "odd", code=2).stderr

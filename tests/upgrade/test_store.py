@@ -90,6 +90,8 @@ def test_users_that_differ_in_case_are_one(folder: Path) -> None:
     restricted = found[("restricted", "northwind", "")]
     assert isinstance(restricted, Restricted)
     assert set(restricted.users) == {"dora@northwind.example", "emil@northwind.example"}
+    dora = users["dora@northwind.example"], restricted.users["dora@northwind.example"].isoformat()
+    assert dora == ("Dora@Northwind.example", "2025-03-02T12:02:00+00:00"), "the earlier of 12:02 and 15:05"
 
 
 @pytest.mark.parametrize("user", ["dora@northwind.example", "DORA@NORTHWIND.EXAMPLE"])

@@ -10,25 +10,30 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
+from rater.agents.tenants import Tenants
 from rater.cli.publish import _call_messages, _command_messages
+from rater.contracts.codec import encode_input
 from rater.contracts.commits import Commit, part_of
-from rater.core.inputs import RateDeck
-from rater.core.outputs import RatedCall
+from rater.core.inputs import LicenseAssigned, RateDeck
+from rater.core.outputs import RatedCall, ServiceState
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
 from rater.errors import RaterError
 from rater.kafka.changelog import META_KEY, Entities, pack, read_meta
+from rater.kafka.consume import SequenceCheck
 from rater.kafka.index import MemoryIndex
 from rater.kafka.port import Consumed, Doubt, Fenced
 from rater.kafka.rating_task import RatingTask
 from rater.kafka.verify import Report, verify_partition
+from rater.metrics.meter import Metrics
 from tests.simulation.broker import Broker, Entry
 from tests.simulation.cluster import Decks, ModelLog, Process
 from tests.upgrade.release import RELEASE
 
 TOPICS = gzip.decompress((RELEASE / "topics.jsonl.gz").read_bytes()).splitlines()
-OUTPUTS = ("rated-calls", "debits", "balances", "recharges", "rejected-cdrs", "service-states")
+OUTPUTS = ("rated-calls", "debits", "balances", "recharges", "rejected-cdrs")
 
 
 class Steady(random.Random):
@@ -144,6 +149,51 @@ def test_the_state_is_upgraded_once() -> None:
     assert len(cluster.commits()) == commits
     assert ("contoso", "ada@contoso.example") in own.entities["user"]
     assert ("contoso", "Ada@Contoso.example") not in own.entities["user"]
+
+
+def test_a_user_has_one_key_in_service_states_after_the_upgrade() -> None:
+    """A40: the keys of other spellings go; who was restricted is so under the present key, since the same instant."""
+    cluster = Cluster()
+    cluster.owner()
+    cluster.owner()  # once only
+    records = cluster.broker.read(("service-states", 0), 0)
+    latest = {record.key: record.value for record in records}
+    assert latest.pop(b"contoso/ADA@contoso.example") is None
+    users = {
+        key: msgspec.json.decode(value, type=ServiceState)
+        for key, value in latest.items()
+        if value is not None and b"/" in (key or b"")
+    }
+    assert {(key or b"").decode(): (state.user, state.state) for key, state in users.items()} == {
+        "contoso/ada@contoso.example": ("Ada@Contoso.example", "restricted"),
+        "contoso/bob@contoso.example": ("bob@contoso.example", "restricted"),
+        "northwind/dora@northwind.example": ("Dora@Northwind.example", "restricted"),
+        "northwind/emil@northwind.example": ("Emil@Northwind.example", "restricted"),
+    }
+    assert users[b"northwind/dora@northwind.example"].since.isoformat() == "2025-03-02T12:02:00+00:00"
+    check = SequenceCheck("service-states", compacted=True)
+    assert [finding for record in records if (finding := check.check(record))] == []
+    tenants = Tenants(Metrics(CollectorRegistry()))
+    for record in records:
+        tenants.take(record)
+    assert sorted(tenants.restricted_tenants()) == ["contoso", "northwind"]
+    assert cluster.verify().findings == []
+
+
+def test_a_user_who_is_allowed_again_after_the_upgrade_is_so_under_the_present_key() -> None:
+    """A licence that helps: the restricted state of the migration is replaced, and sequences go on."""
+    cluster = Cluster()
+    task = cluster.owner()
+    licensed = LicenseAssigned(
+        tenant="northwind", id="again", at="2025-03-20T00:00:00Z", user="DORA@northwind.example", sku="MCOPSTN5",
+        country="US",
+    )  # fmt: skip
+    cluster.broker.append(("commands", 0), b"northwind", encode_input(licensed))
+    finish(task.step())
+    last = cluster.broker.read(("service-states", 0), 0)[-1]
+    state = msgspec.json.decode(last.value or b"", type=ServiceState)
+    assert (last.key, state.state) == (b"northwind/dora@northwind.example", "allowed")
+    assert cluster.verify().findings == []
 
 
 def test_calls_sent_again_are_duplicates_and_verify_passes() -> None:

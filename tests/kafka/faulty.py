@@ -1,0 +1,28 @@
+"""`rater` with a bug: a record that holds the marker raises where it is decoded, as no record must."""
+
+from collections.abc import Callable
+from typing import Any
+
+import rater.kafka.records
+import rater.task
+from rater.cli import main
+from rater.contracts.codec import decode_call, decode_command
+
+MARKER = b"poison"
+
+
+def faulty(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """A decoder that raises at the marker."""
+
+    def raises(raw: bytes) -> Any:
+        if MARKER in raw:
+            raise OverflowError("a bug")
+        return decode(raw)
+
+    return raises
+
+
+if __name__ == "__main__":
+    rater.task.decode_call = faulty(decode_call)
+    rater.kafka.records.decode_command = faulty(decode_command)
+    main()

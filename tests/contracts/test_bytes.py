@@ -22,13 +22,17 @@ from rater.core.settings import RatingSettings
 from rater.core.state import KINDS, Memory
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
+from rater.formats.deck_csv import read_deck
 from rater.payments.charge_log import Charge
 from rater.task import Envelope, Record, run_batch
 from tests.conftest import ROOT
+from tests.upgrade.release import RELEASE
 from tests.world import GB_SPECIAL, HARARE, LONDON, NOWHERE, US, World
 
 #: For each story below a line `# its name`, then every output that it causes, one a line.
 FIXTURE = ROOT / "tests" / "fixtures" / "outputs-0.3.0.jsonl"
+#: Of the deck that 0.3.0 put in the store of its fixture.
+RELEASED_VERSION = "5d09aea35a09"
 
 
 class Recorded(World):
@@ -261,6 +265,14 @@ def test_inputs_are_written_as_they_were_given(given: bytes, kind: Any) -> None:
     for text in (given % b"", given % said[kind]):
         value = msgspec.json.decode(text, type=kind)
         assert msgspec.json.encode(value) == msgspec.json.encode(fresh(value)) == text
+
+
+def test_the_version_of_a_deck_does_not_depend_on_which_object_a_zero_is() -> None:
+    """0.3.0 gave the deck of its fixture this version: its fees of 0 were left out of the hash."""
+    deck = read_deck(RELEASE / "inputs" / "deck.csv")
+    assert deck.version == RELEASED_VERSION
+    assert read_deck(RELEASE / "inputs" / "deck.csv", currency="EUR").version != deck.version
+    assert [row.connection_fee for row in deck.rows if row.connection_fee == "0"] == []
 
 
 def test_every_story_is_pinned() -> None:

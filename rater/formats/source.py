@@ -199,7 +199,9 @@ class InputFile:
             check_commands(self.path, row, first)
         if format == PSTN_CSV:
             if isinstance(first, LongLine):
-                raise RaterError(f"{self.path}:{row}: expected a header of at most {RECORD_BYTES_MAX} bytes")
+                raise RaterError(
+                    f"{self.path}:{row}: expected a header of at most {RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX)"
+                )
             reader = reader_for(self.path, first, self.tenant)
             return _Reading(csv_records(lines, reader.delimiter, must_end=must_end), reader.decode, row)
         raws = chain([first], json_lines(lines, must_end=must_end))

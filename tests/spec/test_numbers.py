@@ -175,6 +175,8 @@ def test_emergency_numbers_in_other_clothes(called: str) -> None:
         ("DE", "+110", True),
         ("DE", "+49110", True),
         ("DE", "+44999", False),
+        ("DE", "+49911", True),
+        ("JP", "+81112", True),
         ("DE", "999", False),
         ("DE", "911", True),
         ("GB", "999", True),
@@ -216,6 +218,14 @@ def test_an_unknown_user_has_the_lists_of_the_tenants_countries() -> None:
     assert world.cdr("110", 60, user="nobody") == "rejected"
     assert World().cdr("999", 60, user="nobody") == "rejected"
     assert World().call("112", 60, user="nobody").rule == "23 emergency"
+
+
+def test_the_country_that_a_record_says_adds_to_the_lists_of_the_tenants_countries() -> None:
+    """A36: of an unknown user the record's country is no reason to leave out those in which the tenant has users."""
+    world = World(funds=None).user("gil", "GB")
+    for called in ("999", "110", "+49110"):
+        assert world.call(called, 60, user="nobody", user_country="DE").rule == "23 emergency"
+    assert world.cdr("110", 60, user="gil", user_country="DE") == "rejected"
 
 
 def test_a_running_call_for_help_is_never_ended() -> None:

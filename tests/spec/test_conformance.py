@@ -7,9 +7,12 @@ from typer.testing import CliRunner
 
 from rater.cli import build_app
 from rater.errors import RaterError
+from rater.scenarios.engine import EmbeddedEngine
 from rater.scenarios.read import read_scenario
+from rater.scenarios.runner import play
 
 DECK = Path(__file__).parent.parent / "fixtures" / "deck.csv"
+DECISIONS = sorted((DECK.parent / "scenarios").glob("*.yaml"))
 SCENARIO = """\
 scenario: one call of a minute
 rate_deck: deck.csv
@@ -38,6 +41,12 @@ def test_public_scenarios(shared: Path) -> None:
     """Conformance: every public scenario passes."""
     code, said = check(str(shared / "conformance"))
     assert (code, said.count("ok ")) == (0, 12), said
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_scenarios_of_the_decisions(path: Path) -> None:
+    """A25 to A44 and A49: each file says in its first line what it shows."""
+    assert play(read_scenario(path), EmbeddedEngine).differences == ()
 
 
 def test_a_scenario_that_passes(folder: Path) -> None:

@@ -20,8 +20,6 @@ from rater.core.reasons import Outcome, Reason
 from rater.core.state import Committed, State
 from rater.core.step import Rules, close_batch
 
-#: The format of records of a topic's own contract.  A dead letter leaves it out.
-OWN_FORMAT = "cdrs"
 #: What the bytes of a record say, or why they say nothing.
 Decoded = CallRecord | AnyCommand | Refusal
 #: What the rules are applied to.
@@ -125,7 +123,7 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
         return output
     return msgspec.structs.replace(
         output,
-        format=None if envelope.format == OWN_FORMAT else envelope.format,
+        format=envelope.format,
         header=envelope.header,
         claimed_tenant=output.claimed_tenant or envelope.tenant,
     )

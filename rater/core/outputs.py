@@ -221,8 +221,7 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A record or command that was refused, with the reason and the raw bytes, so that nothing is lost.
 
-    `format` and `header` say how to read the bytes again when they are replayed; without a format they are JSON of
-    their topic's own contract.  Of very long ones only the
+    `format` and `header` say how to read the bytes again when they are replayed.  Of very long ones only the
     beginning is in `raw` (`raw_cut`); `raw_length` and `raw_hash` (BLAKE2b, 128 bits) are those of the whole,
     which stands at `source`.
     """
@@ -238,7 +237,7 @@ class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     raw_cut: bool = False
     raw_length: int | None = None
     raw_hash: str | None = None
-    format: str | None = None
+    format: str = "cdrs"
     header: str | None = None
     field: str | None = None
     usage_id: str | None = None

@@ -22,7 +22,7 @@ from rater.core.reasons import Outcome
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store, open_reader
 from rater.formats.source import reader_of
-from rater.task import OWN_FORMAT, Envelope, Record
+from rater.task import Envelope, Record
 
 _letters = msgspec.json.Decoder(RejectedCdr)
 _ACCEPTED = (Outcome.RATED, Outcome.CORRECTED, Outcome.DUPLICATE)
@@ -87,6 +87,6 @@ def _letters_of(reader: Reader) -> list[Letter]:
 def _record(number: int, letter: RejectedCdr, at: datetime) -> Record:
     """The record of a letter; it arrives when it is replayed: clocks that run ahead stay rejected (A43)."""
     raw = raw_bytes(letter)
-    envelope = Envelope(letter.format or OWN_FORMAT, letter.claimed_tenant or letter.tenant, letter.header)
+    envelope = Envelope(letter.format, letter.claimed_tenant or letter.tenant, letter.header)
     kind, decode = reader_of(envelope)
     return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope, at)

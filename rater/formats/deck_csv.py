@@ -35,11 +35,6 @@ COLUMNS = (
 #: More digits are no number of seconds; Python reads no number of more than 4,300.
 _DIGITS_MAX = 9
 _WHOLE_NUMBERS = ("increment_first_s", "increment_next_s")
-#: Texts that are defaults.  A cell that says one is left out, so that the row has the default itself: msgspec would
-#: write another equal text, and the deck would have another version.
-_DEFAULTS = {
-    field.name: field.default for field in msgspec.structs.fields(RateRow) if isinstance(field.default, str)
-}
 
 
 def read_deck(path: Path, version: str | None = None, currency: str = "USD") -> RateDeck:
@@ -75,9 +70,7 @@ def check_currency(currency: str) -> None:
 
 
 def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
-    given: dict[str, object] = {
-        column: cells[column] for column in COLUMNS if cells[column] not in ("", _DEFAULTS.get(column))
-    }
+    given: dict[str, object] = {column: cells[column] for column in COLUMNS if cells[column] != ""}
     for column in _WHOLE_NUMBERS:
         if column in given:
             given[column] = _whole(path, number, column, cells[column])

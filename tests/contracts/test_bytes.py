@@ -5,18 +5,12 @@ write other bytes for the same outputs.
 """
 
 from collections.abc import Callable
-from enum import Enum
 
-import msgspec
 import pytest
-from msgspec.structs import fields
 
 from rater.contracts.codec import encode
-from rater.core.inputs import RateRow, Source
-from rater.core.outputs import TOPIC_OF, LotShare, Segment
-from rater.formats.deck_csv import read_deck
 from tests.conftest import ROOT
-from tests.world import DECK, GB_SPECIAL, HARARE, LONDON, NOWHERE, US, World
+from tests.world import GB_SPECIAL, HARARE, LONDON, NOWHERE, US, World
 
 #: For each story below a line `# its name`, then every output that it causes, one a line.
 FIXTURE = ROOT / "tests" / "fixtures" / "outputs-0.3.0.jsonl"
@@ -154,33 +148,6 @@ def written() -> dict[str, list[str]]:
 def test_every_output_has_the_bytes_that_version_0_3_0_wrote(story: Callable[[], Recorded]) -> None:
     """Field for field, in its order: what is written, and what is left out because it is the default."""
     assert story().lines == written()[story.__name__]
-
-
-def test_no_default_of_an_output_is_a_text() -> None:
-    """What is left out is one object in every Python: no text, no number that is made anew, no instant."""
-    kinds = [*TOPIC_OF, Segment, LotShare, Source]
-    defaults = {(kind.__name__, field.name): field.default for kind in kinds for field in fields(kind)}
-    left_out = {name: default for name, default in defaults.items() if default is not msgspec.NODEFAULT}
-    assert {name: default for name, default in left_out.items() if not one_object(default)} == {}
-
-
-def one_object(default: object) -> bool:
-    """Whether all equal values are this one: constants, members of enumerations, the empty tuple, zero."""
-    return (
-        default is None
-        or default is msgspec.UNSET
-        or default == ()
-        or isinstance(default, bool | Enum)
-        or (default == 0 and isinstance(default, int))
-    )
-
-
-def test_a_decks_version_does_not_depend_on_which_of_two_equal_texts_a_cell_is() -> None:
-    """A cell that says the default becomes the default itself; the version of this deck is pinned."""
-    (default,) = [field.default for field in fields(RateRow) if field.name == "connection_fee"]
-    deck = read_deck(DECK)
-    assert all(row.connection_fee is default for row in deck.rows if row.connection_fee == default)
-    assert deck.version == "5d09aea35a09"
 
 
 def test_every_story_is_pinned() -> None:

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from rater.contracts.codec import encode_input
 from rater.contracts.commits import Commit, part_of
-from rater.contracts.topics import Topic, load_topics
+from rater.contracts.topics import load_topics
 from rater.core.entities import Account, Entity
 from rater.core.inputs import CallRecord, RateDeck
 from rater.core.outputs import TOPIC_OF, Output
@@ -37,16 +37,8 @@ from rater.metrics.meter import Metrics
 
 ANSWER_TIMEOUT_S = 30.0
 _READ_WAIT_MS = 20
-#: A record without a stamp; its time would be that of the machine, not of the scenario.
-_NO_STAMP = 0
 _TYPE_OF = {topic: type for type, topic in TOPIC_OF.items()}
 _Result = TypeVar("_Result")
-
-
-def _topics() -> dict[str, Topic]:
-    """The topics of a scenario: its records say when they arrived, whatever the broker's clock says (A43)."""
-    own = {"timestamps": "writer", "retention_hours": None}
-    return {name: topic.model_copy(update=own) for name, topic in load_topics().items()}
 
 
 class _Replica:
@@ -110,7 +102,7 @@ class KafkaEngine:
         return self._loop.run_until_complete(coroutine)
 
     async def _start(self) -> None:
-        await apply(self._kafka, _topics(), partitions=1)
+        await apply(self._kafka, load_topics(), partitions=1)
         worker = WorkerSettings(index_folder=self._index, batch_wait_ms=5)
         self._worker = Worker(self._kafka, worker, self._rating, Watch(Metrics(CollectorRegistry())))
         self._running = asyncio.create_task(self._worker.run())
@@ -136,9 +128,7 @@ class KafkaEngine:
             await client.stop()
 
     async def _produce(self, topic: str, key: str, value: bytes) -> None:
-        await self._producer.send_and_wait(
-            self._kafka.topic(topic), value, key.encode(), partition=0, timestamp_ms=_NO_STAMP
-        )
+        await self._producer.send_and_wait(self._kafka.topic(topic), value, key.encode(), partition=0)
 
     async def _submit(self, topic: str, raw: bytes) -> tuple[Outcome, list[Output]]:
         await self._produce(topic, "", raw)

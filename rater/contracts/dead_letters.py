@@ -160,9 +160,13 @@ def place_of(letter: RejectedCdr) -> str:
 
 def why_not_whole(letter: RejectedCdr) -> str:
     """What a person reads who wants to replay a letter whose original is not within reach."""
+    if letter.raw_cut:
+        kept = f"the first {len(raw_bytes(letter))} of its {letter.raw_length} bytes were kept"
+    else:
+        kept = f"a part of the {letter.header_length} bytes of its file's header was kept"
     return (
-        f"{letter.id[:12]}: not replayed: only the first {len(raw_bytes(letter))} of its {letter.raw_length} bytes"
-        f" were kept; the whole record was read at {place_of(letter)}: correct it there and send it again"
+        f"{letter.id[:12]}: not replayed: only {kept};"
+        f" the whole record was read at {place_of(letter)}: correct it there and send it again"
     )
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import assert_never
 
 import msgspec
+from msgspec import UNSET
 
 from rater.core.calls import accepted_key
 from rater.core.catalogue import helps, sku
@@ -370,7 +371,7 @@ def _payment_failed(step: Step, command: PaymentFailed) -> None:
         EventKind.RECHARGE_FAILED,
         recharge_id=failed.recharge,
         amount=format_micros(failed.amount),
-        reason=command.reason,
+        reason="declined" if command.reason is UNSET else command.reason,
         command_id=command.id,
     )
     step.balance_changed()

@@ -2,6 +2,9 @@
 
 Money is a decimal string on the wire and becomes micro-units where it is applied.  Times must carry
 a zone.  Unknown fields are allowed and kept out of rating.
+
+As in `rater.core.outputs`, no text has a default other than None or UNSET: msgspec leaves out a field that *is* its
+default, and which of two equal texts it is may differ from one Python to the next.
 """
 
 import re
@@ -9,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from rater.core.reasons import CallType, NumberType
 
@@ -147,11 +150,11 @@ class LicenseRemoved(Command, frozen=True, kw_only=True, tag="license_removed", 
 
 
 class FundsAdded(Command, frozen=True, kw_only=True, tag="funds_added", omit_defaults=True):
-    """A purchase of credit: one lot that expires on its own (rules 60, 63, 64)."""
+    """A purchase of credit: one lot that expires on its own (rules 60, 63, 64); `source` is `manual` if absent."""
 
     amount: Amount
     currency: Currency | None = None
-    source: Literal["manual", "auto_recharge"] = "manual"
+    source: Literal["manual", "auto_recharge"] | UnsetType = UNSET
     purchase_order: Text | None = None
     agreement: Text | None = None
 
@@ -165,10 +168,10 @@ class PaymentSucceeded(Command, frozen=True, kw_only=True, tag="payment_succeede
 
 
 class PaymentFailed(Command, frozen=True, kw_only=True, tag="payment_failed", omit_defaults=True):
-    """The gateway declined the recharge (rule 62, A8)."""
+    """The gateway declined the recharge (rule 62, A8); `reason` is `declined` if absent."""
 
     recharge_id: Identifier | None = None
-    reason: Text = "declined"
+    reason: Text | UnsetType = UNSET
 
 
 class CallAccepted(Command, frozen=True, kw_only=True, tag="call_accepted", omit_defaults=True):
@@ -204,7 +207,10 @@ AnyCommand = (
 
 
 class RateRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row of a rate deck; a price is per minute, `direction` says which number is matched."""
+    """One row of a rate deck; a price is per minute, `direction` says which number is matched.
+
+    There is no connection fee if it is absent.
+    """
 
     direction: Literal["outbound", "toll_free_inbound"]
     prefix: Annotated[str, Meta(pattern=rf"^(\*|[0-9]{{1,15}}){_END}")]
@@ -212,7 +218,7 @@ class RateRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     country: Country | None = None
     type: Literal["landline", "mobile", "premium", "unsupported", "toll_free"]
     price_per_minute: Amount
-    connection_fee: Amount = "0"
+    connection_fee: Amount | UnsetType = UNSET
     increment_first_s: Annotated[int, Meta(ge=1, le=3600)] = 60
     increment_next_s: Annotated[int, Meta(ge=1, le=3600)] = 60
     valid_from: Instant | None = None

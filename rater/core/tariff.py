@@ -11,6 +11,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import UNSET
 
 from rater.core.country_names import country_of_name
 from rater.core.geography import PREMIUM_OVERLAY
@@ -209,7 +210,7 @@ def _rate(deck: RateDeck, row: RateRow) -> Rate:
         type=row.type,
         price=parse_micros(row.price_per_minute),
         price_text=format_micros(parse_micros(row.price_per_minute)),
-        fee=parse_micros(row.connection_fee),
+        fee=0 if row.connection_fee is UNSET else parse_micros(row.connection_fee),
         first_s=row.increment_first_s,
         next_s=row.increment_next_s,
         increments=f"{row.increment_first_s}/{row.increment_next_s}",

@@ -20,6 +20,7 @@ from rater.embedded.run import BATCH_BYTES_MAX, EmbeddedRater
 from rater.embedded.store import Store, open_reader
 from rater.errors import RaterError
 from rater.exits import Exit
+from rater.formats.compressed import UNPACKED_FREE_BYTES
 from rater.formats.graph import DOCUMENT_BYTES_MAX, DOCUMENT_ROWS_MAX
 from rater.formats.source import InputFile
 from rater.formats.stream import LONG_LINE_KEPT_BYTES
@@ -52,13 +53,15 @@ def test_what_unpacks_to_many_times_its_size_is_refused(
         read(tmp_path / "bomb")
 
 
-def test_logs_that_compress_well_pass(tmp_path: Path) -> None:
-    """Calls that differ in their ids only, compressed 20 times and more."""
-    content = b"".join(CALL % b"%d" % number for number in range(60_000))
-    packed = gzip.compress(content)
+@pytest.mark.parametrize("pack", [gzip.compress, zipped])
+def test_logs_that_compress_well_pass(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """Calls that differ in their ids only, compressed 20 times and more, and more than is free whatever the size."""
+    content = b"".join(CALL % b"%d" % number for number in range(100_000))
+    packed = pack(content)
+    assert len(content) > UNPACKED_FREE_BYTES
     assert len(content) > 20 * len(packed)
-    (tmp_path / "cdrs.jsonl.gz").write_bytes(packed)
-    assert len(read(tmp_path / "cdrs.jsonl.gz")) == 60_000
+    (tmp_path / "cdrs.packed").write_bytes(packed)
+    assert len(read(tmp_path / "cdrs.packed")) == 100_000
 
 
 def test_a_zip_that_is_not_deflated_is_refused(tmp_path: Path) -> None:

@@ -20,11 +20,12 @@ from rater.scenarios.engine import EmbeddedEngine, Engine
 from rater.scenarios.kafka_engine import KafkaEngine
 from rater.scenarios.read import read_scenario
 from rater.scenarios.runner import play
-from tests.conftest import SHARED
+from tests.conftest import ROOT, SHARED
 from tests.embedded.usage import rater
 from tests.payments.world import ask, sandbox
 from tests.world import DECK
 
+ARRIVALS = ROOT / "tests" / "fixtures" / "scenarios" / "arrivals.yaml"
 SCENARIOS = sorted((SHARED / "conformance").glob("*.yaml"))
 #: Of the project's own scenarios those in which records are refused, held, repeated or free.
 DECISIONS = [
@@ -55,10 +56,16 @@ class Recording(EmbeddedEngine):
 
 @pytest.mark.parametrize("path", [*SCENARIOS, *DECISIONS], ids=lambda path: path.stem)
 def test_the_same_bytes(path: Path, broker: LocalKafka) -> None:
-    """Conformance: nothing differs from what the scenario expects, nor between the two engines.
+    """Conformance: nothing differs from what the scenario expects, nor between the two engines."""
+    same_bytes(path, broker)
 
-    Those of the reference are beside the project; a plain clone does not have them.
-    """
+
+def test_steps_arrive_when_they_say(broker: LocalKafka) -> None:
+    """A43, A44: `received` is the arrival, not the broker's stamp; `accept` lets a held record through."""
+    same_bytes(ARRIVALS, broker)
+
+
+def same_bytes(path: Path, broker: LocalKafka) -> None:
     engines: list[Recording | KafkaEngine] = []
 
     def embedded(settings: RatingSettings) -> Recording:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from rater.core.catalogue import SKUS, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.inputs import (
+    DURATION_S_MAX,
     IDENTIFIER_LENGTH_MAX,
     RESERVED_TENANTS,
     FundsAdded,
@@ -91,6 +92,7 @@ class Settings(Order):
     recharge_amount: Amount | None = None
     payment_method_replaced: bool = False
     domains: tuple[Name, ...] | None = None
+    call_duration_max_s: int | None = Field(default=None, ge=1, le=DURATION_S_MAX)
 
     def command(self) -> TenantConfigured:
         """The command that says it."""
@@ -106,6 +108,7 @@ class Settings(Order):
             recharge=None if terms == RechargeSettings() else terms,
             payment_method="replaced" if self.payment_method_replaced else None,
             domains=self.domains,
+            call_duration_max_s=self.call_duration_max_s,
         )
 
 

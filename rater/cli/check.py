@@ -12,6 +12,7 @@ from rater.core.settings import RatingSettings
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
+from rater.logs import Style, log_to_stderr
 from rater.scenarios.engine import EmbeddedEngine, Engine
 from rater.scenarios.kafka_engine import KafkaEngine
 from rater.scenarios.read import ScenarioFile, read_scenario
@@ -52,6 +53,7 @@ def _engine(engine: str, broker: str) -> Callable[[RatingSettings], Engine]:
         case "embedded":
             return EmbeddedEngine
         case "kafka":
+            log_to_stderr(Style.CONSOLE, "WARNING")  # of the worker in this process
             return partial(KafkaEngine, bootstrap=broker)
         case _:
             raise RaterError(f"--engine: expected embedded or kafka, got {engine!r}")

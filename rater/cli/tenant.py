@@ -42,6 +42,13 @@ Domains = Annotated[
     typer.Option("--domain", help="A SIP domain of its own; give all of them: they replace the former."),
 ]
 
+Longest = Annotated[
+    int | None, typer.Option("--call-duration-max-s", help="Longer calls are held until a person accepts them.")
+]
+Replaced = Annotated[
+    bool, typer.Option("--payment-method-replaced", help="A failed recharge may be tried again at once.")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -63,6 +70,7 @@ def add(
     recharge_trigger: Trigger = None,
     recharge_amount: Amount = None,
     domain: Domains = None,
+    call_duration_max_s: Longest = None,
     id: Id = None,
     at: At = None,
     store: StoreOption = None,
@@ -89,6 +97,7 @@ def add(
         recharge_trigger=recharge_trigger,
         recharge_amount=recharge_amount,
         domains=domain or None,
+        call_duration_max_s=call_duration_max_s,
     )
     _tell(order.command(), store, bootstrap, prefix, gateway, json)
 
@@ -102,9 +111,8 @@ def configure(
     recharge_trigger: Trigger = None,
     recharge_amount: Amount = None,
     domain: Domains = None,
-    payment_method_replaced: Annotated[
-        bool, typer.Option("--payment-method-replaced", help="A failed recharge may be tried again at once.")
-    ] = False,
+    call_duration_max_s: Longest = None,
+    payment_method_replaced: Replaced = False,
     id: Id = None,
     at: At = None,
     store: StoreOption = None,
@@ -129,6 +137,7 @@ def configure(
         recharge_trigger=recharge_trigger,
         recharge_amount=recharge_amount,
         domains=domain or None,
+        call_duration_max_s=call_duration_max_s,
         payment_method_replaced=payment_method_replaced or None,
     )
     _tell(order.command(), store, bootstrap, prefix, gateway, json)

@@ -192,11 +192,11 @@ def why_not_replayed(letter: RejectedCdr) -> str:
             f" `rater run` or `rater publish` with --commands command.jsonl, and drop the letter"
         )
     if letter.raw_cut:
-        kept = f"the first {len(raw_bytes(letter))} of its {letter.raw_length} bytes"
+        kept = f"the first {len(raw_bytes(letter))} of its {letter.raw_length} bytes were kept"
     else:
-        kept = f"a part of the {letter.header_length} bytes of its file's header"
+        kept = f"a part of the {letter.header_length} bytes of its file's header was kept"
     return (
-        f"{letter.id[:12]}: not replayed: only {kept} were kept;"
+        f"{letter.id[:12]}: not replayed: only {kept};"
         f" the whole record was read at {place_of(letter)}: correct it there and send it again"
     )
 

@@ -60,7 +60,7 @@ def _spellings(countries: tuple[str, ...], added: tuple[str, ...]) -> frozenset[
     for country in countries:
         own = {entry.partition(":")[2] for entry in added if entry.startswith(f"{country}:")}
         code = CALLING_CODES.get(country)
-        for number in (*EMERGENCY.get(country, "").split(), *_TEST_NUMBER.get(country, ()), *own):
+        for number in (*EVERYWHERE, *EMERGENCY.get(country, "").split(), *_TEST_NUMBER.get(country, ()), *own):
             found |= {number, f"+{number}"} | ({f"+{code}{number}"} if code else set())
     return frozenset(found)
 

@@ -149,3 +149,16 @@ def test_an_event_of_50_mb_is_one_dead_letter(folder: Path) -> None:
     path.write_bytes(lines(EVENT % b"a", EVENT % LONG, EVENT % b"b"))
     _, letters = rated(folder, path)
     assert [(letter.reason.value, letter.format) for letter in letters] == [("too_large", "call-events")]
+
+
+def test_a_letter_with_a_part_of_its_header_is_not_replayed(folder: Path) -> None:
+    """Its row could not be read by it; who asks is referred to the file."""
+    header = HEADER + "," + "x" * 50_000
+    (folder / "usage.csv").write_text("\n".join([header, row("a", type="sms_out") + ",", row("b") + ","]) + "\n")
+    calls, (letter,) = rated(folder, folder / "usage.csv")
+    assert (calls, letter.header_cut, letter.header_length) == (["b"], True, len(header))
+    done = rater("dlq", "replay", cwd=folder)
+    assert (
+        f"not replayed: only a part of the {len(header)} bytes of its file's header was kept; the whole record was"
+        " read at usage.csv:2" in done.stderr.decode()
+    )

@@ -177,7 +177,7 @@ def test_the_header_in_a_letter_is_bounded() -> None:
     assert (letter.header_length, letter.header_hash) == (len(header.encode()), hash_of(header.encode()))
     assert len(encode(letter)) < 6 * HEADER_LENGTH_MAX
     assert not is_whole(letter)
-    assert "only a part of the 800008 bytes of its file's header were kept" in why_not_replayed(letter)
+    assert "only a part of the 800008 bytes of its file's header was kept" in why_not_replayed(letter)
 
 
 def test_a_usual_header_is_kept_whole() -> None:

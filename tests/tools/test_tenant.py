@@ -54,6 +54,17 @@ def test_a_tenants_own_domains(folder: Path) -> None:
     assert "domains: expected a SIP domain such as contoso.example, got 'sip:bob@contoso.example'" in refused.stderr
 
 
+def test_how_long_a_tenants_calls_may_last(folder: Path) -> None:
+    """A44: said when it is set up or later; more than a record can say is refused in one line."""
+    added = rater("tenant", "add", "contoso", "--currency", "USD", "--call-duration-max-s", "90000", "--json", cwd=folder)  # fmt: skip
+    assert json.loads(added.stdout)["call_duration_max_s"] == 90_000
+    changed = rater("tenant", "configure", "contoso", "--call-duration-max-s", "100000", "--json", cwd=folder)
+    assert json.loads(changed.stdout)["call_duration_max_s"] == 100_000
+    for wrong in ("0", "31622401", "9" * 30):
+        refused = rater("tenant", "configure", "contoso", "--call-duration-max-s", wrong, cwd=folder, code=2)
+        assert "call-duration-max-s" in refused.stderr
+
+
 def test_the_same_id_again_changes_nothing(folder: Path) -> None:
     """A command that may have been lost can be repeated: 500, not 1,000."""
     rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder)

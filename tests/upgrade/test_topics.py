@@ -107,7 +107,7 @@ class Cluster:
         inputs = RELEASE / "inputs"
         names = ("PSTN.calls.2025-03.csv", "graph.json", "calls.jsonl")
         messages = [
-            *command_messages([inputs / "setup.jsonl"]),
+            *command_messages([inputs / "setup.jsonl"], []),
             *_call_messages([str(inputs / name) for name in names], "contoso", None, []),
         ]
         for topic, key, value in messages:

@@ -5,6 +5,7 @@ does not know is accepted, named with its row and what may be meant, and gives n
 Refuses to know stores.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -26,6 +27,8 @@ from rater.near import did_you_mean
 from rater.task import Record
 
 COLUMNS = ("UPN", "SKU", "Usage country")
+#: `isdigit` also takes a raised ² and numbers of any length, which `int` does not read.
+_COUNT = re.compile("[0-9]{1,9}")
 PURCHASED_COLUMNS = ("SKU", "Purchased")
 
 
@@ -66,9 +69,11 @@ class Licenses:
         """Raise RaterError when more of a licence is assigned than the file of purchases says."""
         purchased: dict[str, int] = {}
         for number, cells in read_rows(path, PURCHASED_COLUMNS):
-            if not cells["Purchased"].isdigit():
-                raise RaterError(f"{path}:{number}: Purchased: expected a count, got {cells['Purchased']!r}")
-            purchased[_code(cells["SKU"])] = int(cells["Purchased"])
+            count = cells["Purchased"].strip()
+            if not _COUNT.fullmatch(count):
+                expected = "expected a count of 1 to 9 digits"
+                raise RaterError(f"{path}:{number}: Purchased: {expected}, got {count[:40]!r}")
+            purchased[_code(cells["SKU"])] = int(count)
         assigned = Counter(_code(assignment.sku) for assignment in self.assignments)
         over = [
             f"{code}: {count} assigned, {purchased.get(code, 0)} purchased"

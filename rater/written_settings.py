@@ -73,7 +73,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as wrong:
         raise RaterError(f"{path}: settings cannot be read: {wrong}") from wrong
-    except yaml.YAMLError as wrong:
+    except (yaml.YAMLError, ValueError, RecursionError) as wrong:
         raise RaterError(f"{path}: expected YAML: {_yaml_problem(wrong)}") from wrong
     if found is None:
         return {}
@@ -106,12 +106,16 @@ def variable_of(place: tuple[str, ...]) -> str:
 def _parsed(place: tuple[str, ...], text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as wrong:
+    except (yaml.YAMLError, ValueError, RecursionError) as wrong:
         raise RaterError(f"{variable_of(place)}: expected a value as in YAML: {_yaml_problem(wrong)}") from wrong
 
 
-def _yaml_problem(wrong: yaml.YAMLError) -> str:
+def _yaml_problem(wrong: Exception) -> str:
     """Where and what, without the text that stands there: it may be a secret."""
+    if isinstance(wrong, RecursionError):
+        return "nested too deeply"
+    if not isinstance(wrong, yaml.YAMLError):  # a number of thousands of digits, a date such as 2025-99-99
+        return "a number or a time that cannot be"
     mark = getattr(wrong, "problem_mark", None)
     where = f"line {mark.line + 1}: " if mark is not None else ""
     return f"{where}{getattr(wrong, 'problem', None) or 'not readable'}"

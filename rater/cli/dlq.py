@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_table, text_of
-from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for
+from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, settings_for
 from rater.contracts.dead_letters import (
     Choice,
     DlqAudit,
@@ -27,7 +27,6 @@ from rater.contracts.dead_letters import (
     why_not_whole,
 )
 from rater.core.reasons import Reason
-from rater.core.settings import RatingSettings
 from rater.embedded.dead_letters import StoreLetters
 from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
@@ -199,7 +198,8 @@ def _box(
         settings = kafka_settings(bootstrap, prefix)
         return KafkaLetters(settings, partial(talk, settings, "operators"), wait_s)
     return StoreLetters(
-        store or DEFAULT_STORE, lambda opened: EmbeddedRater(opened, RatingSettings(), gateway_for(opened, gateway))
+        store or DEFAULT_STORE,
+        lambda opened: EmbeddedRater(opened, settings_for(opened), gateway_for(opened, gateway)),
     )
 
 

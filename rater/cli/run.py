@@ -19,6 +19,7 @@ from rater.core.mediation import ahead_of_arrival
 from rater.core.settings import RatingSettings
 from rater.embedded.gateway import PaymentGateway
 from rater.embedded.payments import gateway_of, payments_of
+from rater.embedded.rating import rating_settings
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.errors import RaterError
@@ -41,6 +42,14 @@ GatewayOption = Annotated[
         help="Who collects recharges: the URL of an HTTP gateway"
         f" (its token in {GATEWAY_TOKEN_ENV}), or to pretend payments: pretend, pretend:decline,"
         " pretend:decline:TENANT,...; none: they wait.  The store keeps it."
+    ),
+]
+EmergencyNumbersOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RATER_EMERGENCY_NUMBERS",
+        help="National emergency numbers that the numbering plan lacks, such as IT:1530,CH:1414; none: no more."
+        "  The store keeps them.",
     ),
 ]
 StoreOption = Annotated[Path, typer.Option(help="The SQLite file that holds state and outputs.")]
@@ -71,6 +80,7 @@ def run(
         str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")
     ] = None,
     gateway: GatewayOption = None,
+    emergency_numbers: EmergencyNumbersOption = None,
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
     ] = None,
@@ -109,7 +119,11 @@ def run(
     say_upgraded(opened)
     try:
         rater = EmbeddedRater(
-            opened, RatingSettings(), gateway_for(opened, gateway), _served(metrics_port), notices.note
+            opened,
+            settings_for(opened, emergency_numbers),
+            gateway_for(opened, gateway),
+            _served(metrics_port),
+            notices.note,
         )
         versions = [read_deck(path, currency=currency) for path in deck or ()]
         for version in versions:
@@ -160,6 +174,11 @@ def say_upgraded(store: Store) -> None:
 def gateway_for(store: Store, given: str | None) -> PaymentGateway | None:
     """The gateway of a store, or the given one, which the store keeps from now on."""
     return gateway_of(store, given, _http_gateway, lambda line: print(f"rater: {line}", file=sys.stderr))
+
+
+def settings_for(store: Store, emergency_numbers: str | None = None) -> RatingSettings:
+    """The rules' settings of a store, which keeps those that are given."""
+    return rating_settings(store, emergency_numbers, lambda line: print(f"rater: {line}", file=sys.stderr))
 
 
 def _http_gateway(url: str) -> PaymentGateway:

@@ -8,11 +8,10 @@ from typing import Annotated, Literal
 import typer
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
-from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, say_upgraded
+from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, say_upgraded, settings_for
 from rater.contracts.codec import encode_input
 from rater.core.inputs import AnyCommand
 from rater.core.reasons import Outcome
-from rater.core.settings import RatingSettings
 from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
@@ -223,7 +222,7 @@ def _tell(
     opened = Store(store or DEFAULT_STORE)
     say_upgraded(opened)
     try:
-        rater = EmbeddedRater(opened, RatingSettings(), gateway_for(opened, gateway))
+        rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, gateway))
         outcome, refused = rater.tell(command, datetime.now(UTC))
         tenants, payments = opened.tenants(), payments_of(opened)
     finally:

@@ -95,7 +95,11 @@ def run(
     ] = False,
     metrics_port: Annotated[
         int | None,
-        typer.Option(help="Show metrics on this port of 127.0.0.1 (0: a free one), as long as the run lasts."),
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Show metrics on this port of 127.0.0.1 (0: a free one), as long as the run lasts.",
+        ),
     ] = None,
     notify: Annotated[
         Path | None, typer.Option(help="Tell people by e-mail and webhooks: settings in YAML (deploy/README.md).")

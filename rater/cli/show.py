@@ -93,7 +93,7 @@ def balance(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: Js
 def calls(
     tenant: TenantArgument,
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
-    last: Annotated[int, typer.Option(help="How many, counted from the newest.", min=1)] = 20,
+    last: Annotated[int, typer.Option(help="How many, counted from the newest.", min=1, max=1_000_000)] = 20,
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
 ) -> None:

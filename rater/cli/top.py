@@ -29,7 +29,7 @@ def top(
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     prefix: Prefix = "",
     once: Annotated[bool, typer.Option("--once", help="One picture, and the end.")] = False,
-    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two pictures.")] = 1.0,
+    every: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between two pictures.")] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="Each picture one JSON object a line.")] = False,
 ) -> None:
     """Show rate, lag and latency of each partition, tenants near zero, recharges in flight; Ctrl-C ends it.

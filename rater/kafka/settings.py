@@ -1,6 +1,7 @@
 """Where Kafka is and how the worker uses it.  What people write, so pydantic; every limit has a name."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,12 @@ from rater.core.settings import RatingSettings, read_emergency_numbers
 from rater.errors import RaterError
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
+DEFAULT_PORT = 9092
+PORT_MAX = 65_535
+#: A name or an IPv4 address, an IPv6 address in brackets, or one alone; the first two with a port or without.
+_ADDRESS = re.compile(
+    r"(?:[^\s:\[\]]+|\[[0-9A-Fa-f:.%\w]+\])(?::([0-9]{1,5}))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*"
+)
 #: So that 2,000 records of a megabyte are no transaction of gigabytes.
 BATCH_BYTES_MAX = 16_000_000
 
@@ -30,6 +37,17 @@ class KafkaSettings(BaseModel):
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _addresses(cls, text: str) -> str:
+        for address in text.split(","):
+            found = _ADDRESS.fullmatch(address.strip())
+            if found is None or not 0 < int(found[1] or DEFAULT_PORT) <= PORT_MAX:
+                raise ValueError(
+                    f"expected addresses such as 127.0.0.1:9092, with commas between, got {text[:80]!r}"
+                )
+        return text
 
     def topic(self, name: str) -> str:
         """The topic's name on this cluster."""
@@ -95,7 +113,7 @@ class WebVariables(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    web_port: int = Field(default=6066, ge=1, le=65_535)
+    web_port: int = Field(default=6066, ge=1, le=PORT_MAX)
 
 
 def rating_of_environment() -> RatingSettings:

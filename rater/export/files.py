@@ -7,6 +7,7 @@ import csv
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,8 @@ import pyarrow.parquet as pq
 import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
 
+from rater.core.currencies import exponent_of
+from rater.core.money import DECIMALS_MAX
 from rater.errors import RaterError
 from rater.export.tables import Row, Table, text_of
 from rater.whole_file import replacing
@@ -32,7 +35,9 @@ _ARROW = {
     "percent": pa.float64(),
 }
 #: How Excel shows a kind of cell; a time is a number there, its letters make it read as in the other formats.
-_SHOWN = {"money": "0.00####", "integer": "0", "percent": "0.0", "time": 'yyyy-mm-dd"T"hh:mm:ss"Z"'}
+_SHOWN = {"integer": "0", "percent": "0.0", "time": 'yyyy-mm-dd"T"hh:mm:ss"Z"'}
+#: Money has at least the decimals of its currency, and as many as the amount has.
+_MONEY_SHOWN = {decimals: "0." + "0" * decimals if decimals else "0" for decimals in range(DECIMALS_MAX + 1)}
 _TIME_WIDTH = 21
 #: Excel has no more rows on a sheet.
 _SHEET_ROWS_MAX = 1_048_576
@@ -107,7 +112,12 @@ def _xlsx(table: Table, rows: Iterable[Row], target: Path) -> None:
         }
         book = xlsxwriter.Workbook(whole, settings)
         sheet = book.add_worksheet(table.name)
-        formats = {kind: book.add_format({"num_format": shown}) for kind, shown in _SHOWN.items()}
+        shown: dict[object, Any] = {
+            key: book.add_format({"num_format": text}) for key, text in (*_SHOWN.items(), *_MONEY_SHOWN.items())
+        }
+        currency = next(
+            (place for place, (name, _) in enumerate(table.columns) if name.casefold() == "currency"), None
+        )
         for column, (_, kind) in enumerate(table.columns):
             if kind == "time":
                 sheet.set_column(column, column, _TIME_WIDTH)
@@ -118,11 +128,19 @@ def _xlsx(table: Table, rows: Iterable[Row], target: Path) -> None:
                 raise RaterError(
                     f"an Excel sheet has at most {_SHEET_ROWS_MAX} rows; name one --period, or use csv"
                 )
+            exponent = 0 if currency is None else exponent_of(str(row[currency]))
             for column, ((_, kind), value) in enumerate(zip(table.columns, row, strict=True)):
                 if value is not None:
-                    _write_cell(sheet, number, column, value, formats.get(kind))
+                    key = _decimals(value, exponent) if isinstance(value, Decimal) else kind
+                    _write_cell(sheet, number, column, value, shown.get(key))
         _close(book)
     target.write_bytes(whole.getbuffer())
+
+
+def _decimals(amount: Decimal, exponent: int) -> int:
+    """How many decimals an amount is shown with in a currency that has so many."""
+    own = amount.normalize().as_tuple().exponent
+    return max(exponent, -own if isinstance(own, int) else 0)
 
 
 def _close(book: Any) -> None:

@@ -35,6 +35,7 @@ from rater.errors import RaterError
 from rater.exits import Exit
 from rater.instants import read_instant
 from rater.kafka.dead_letters import KafkaLetters
+from rater.visible import visible, visible_lines
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of letters, or their beginnings.", metavar="ID...")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]
@@ -87,7 +88,7 @@ def ls(
         about = letter.letter
         message = f"{about.field}: {about.message}" if about.field else about.message
         cells = (about.id[:12], place_of(about), letter.owner, about.reason.value, message, letter.state.value)
-        table.add_row(*map(escape, cells))
+        table.add_row(*[escape(visible(cell)) for cell in cells])
     show_table(table)
     typer.echo(f"{len(letters)} dead letters; rater dlq show ID shows one", err=True)
 
@@ -259,7 +260,7 @@ def _print(letter: Letter) -> None:
         for audit in letter.history
     ]
     show_facts({name: value for name, value in facts.items() if name != "raw" and value not in (None, [])}, False)
-    typer.echo(letter.letter.raw)
+    typer.echo(visible_lines(letter.letter.raw))
     if letter.state is LetterState.WAITING:
         typer.echo(f"again, after a fix: rater dlq replay {letter.letter.id[:12]}", err=True)
 
@@ -275,7 +276,7 @@ def _say_not_tried(letters: list[Letter], audits: list[DlqAudit]) -> None:
     tried = {audit.id for audit in audits}
     for letter in letters:
         if letter.letter.id not in tried:
-            print(why_not_whole(letter.letter), file=sys.stderr)
+            print(visible(why_not_whole(letter.letter)), file=sys.stderr)
 
 
 def _report(audits: list[DlqAudit], json: bool) -> None:

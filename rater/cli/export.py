@@ -38,6 +38,9 @@ def export(
     half up, call by call: their sum is not what was debited.
     Exact amounts, all six decimals: rater export debits
 
+    In CSV a text that a spreadsheet would compute, such as =1+1, stands behind an apostrophe; the other formats
+    have it as it is.
+
     Balances: lots counts those that have money left, as rater show balance lists them.
 
     Example: rater export usage --format xlsx --out usage.xlsx --tenant contoso --period 2025-03

@@ -14,6 +14,7 @@ from rich.table import Table
 from rater.core.money import format_micros
 from rater.embedded.payments import Payments
 from rater.embedded.summary import Summary
+from rater.visible import visible
 
 
 def report(
@@ -24,7 +25,7 @@ def report(
     `store` is the store if it is not the one that every command takes by itself.
     """
     for notice in chain(summary.incomplete.values(), *summary.remarks.values()):
-        print(f"rater: {notice}", file=sys.stderr)
+        print(f"rater: {visible(notice)}", file=sys.stderr)
     facts = {
         "records": summary.records,
         "outcomes": {outcome.value: count for outcome, count in sorted(summary.outcomes.items())},
@@ -60,7 +61,7 @@ def _say_refused(summary: Summary, store: Path | None) -> None:
     if not (refused := summary.rejected.total()):
         return
     for line in summary.refused:
-        print(line, file=sys.stderr)
+        print(visible(line), file=sys.stderr)
     where = "" if store is None else f" --store {shlex.quote(str(store))}"
     what = "1 record was" if refused == 1 else f"{refused} records were"
     print(f"{what} refused: rater dlq ls{where}", file=sys.stderr)

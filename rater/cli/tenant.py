@@ -20,6 +20,7 @@ from rater.instants import read_instant
 from rater.kafka.publish import publish
 from rater.near import did_you_mean
 from rater.tenant_orders import AMOUNT_MIN, Change, Funding, Licence, NewTenant, checked
+from rater.visible import visible
 
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 Id = Annotated[str | None, typer.Option("--id", help="The command's id: the same one again changes nothing.")]
@@ -233,7 +234,7 @@ def _tell(
     if outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):
         why = f"{refused.field}: {refused.message}" if refused else "as before, see rater dlq ls"
         meant = "" if command.tenant in tenants else did_you_mean(command.tenant, tenants)
-        print(f"rater: {command.tenant}: refused: {why}{meant}", file=sys.stderr)
+        print(visible(f"rater: {command.tenant}: refused: {why}{meant}"), file=sys.stderr)
         raise typer.Exit(Exit.REFUSED)
     print("nothing changed: this id was taken before" if outcome is Outcome.DUPLICATE else "done", file=sys.stderr)
 

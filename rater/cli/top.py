@@ -15,6 +15,7 @@ from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.top.board import Board
 from rater.top.picture import Picture
+from rater.visible import visible
 
 #: More is red: as the alerts RaterLagHigh and RaterLatencyBurnFast have it.
 _WAITING_S_MAX, _LATENCY_S_MAX = 60.0, 0.2
@@ -87,11 +88,15 @@ def drawn(picture: Picture) -> Group:
         )
     tenants = Table("tenant near zero", "balance", "currency", "trigger")
     for tenant in picture.near_zero:
-        tenants.add_row(escape(tenant.tenant), tenant.balance, tenant.currency, tenant.trigger)
+        tenants.add_row(escape(visible(tenant.tenant)), tenant.balance, tenant.currency, tenant.trigger)
     recharges = Table("recharge in flight", "tenant", "amount", "currency", "asked at")
     for recharge in picture.recharges:
         recharges.add_row(
-            recharge.recharge_id, escape(recharge.tenant), recharge.amount, recharge.currency, recharge.asked_at
+            recharge.recharge_id,
+            escape(visible(recharge.tenant)),
+            recharge.amount,
+            recharge.currency,
+            recharge.asked_at,
         )
     return Group(head, partitions, tenants, recharges)
 

@@ -4,6 +4,7 @@ Refuses to know what the rows mean.
 """
 
 import csv
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -39,6 +40,9 @@ _SHOWN = {"integer": "0", "percent": "0.0", "time": 'yyyy-mm-dd"T"hh:mm:ss"Z"'}
 #: Money has at least the decimals of its currency, and as many as the amount has.
 _MONEY_SHOWN = {decimals: "0." + "0" * decimals if decimals else "0" for decimals in range(DECIMALS_MAX + 1)}
 _TIME_WIDTH = 21
+#: With these a spreadsheet begins to compute, unless it is a number, such as +14255550100.
+_FORMULA = frozenset("=+-@\t\r")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?\**", re.ASCII)
 #: Excel has no more rows on a sheet.
 _SHEET_ROWS_MAX = 1_048_576
 
@@ -75,7 +79,14 @@ class _Counted:
 def _csv(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([name for name, _ in table.columns])
-    writer.writerows([text_of(value) for value in row] for row in rows)
+    ways = [_no_formula if kind == "text" else text_of for _, kind in table.columns]
+    writer.writerows([way(value) for way, value in zip(ways, row, strict=True)] for row in rows)
+
+
+def _no_formula(value: Any) -> str:
+    """A text that a spreadsheet would compute stands behind an apostrophe; numbers to dial stay as they are."""
+    text = text_of(value)
+    return f"'{text}" if text[:1] in _FORMULA and not _NUMBER.fullmatch(text) else text
 
 
 def _jsonl(table: Table, rows: Iterable[Row], out: IO[str]) -> None:

@@ -27,7 +27,7 @@ LEVELS = {
 ABOVE_SHELLS = 7
 #: Leaf modules that everybody may use.
 ANYBODY = {
-    "bearer", "certificates", "drift", "errors", "exits", "instants", "logs", "masking", "secret_source", "signed_webhooks", "written_settings", "__init__",
+    "bearer", "certificates", "drift", "errors", "exits", "instants", "logs", "lookalike_letters", "lookalikes", "masking", "secret_source", "signed_webhooks", "written_settings", "__init__",
 }  # fmt: skip
 CORE_MAY_IMPORT = {
     "base64", "bisect", "collections", "copy", "datetime", "enum", "functools", "hashlib", "msgspec", "re", "typing", "rater",

@@ -83,6 +83,7 @@ async def _cluster(kafka: KafkaSettings, service: Service) -> list[Check]:
         "clock": (partial(cluster.clock, kafka), "rater topics apply"),
         "switches' clocks": (partial(cluster.switch_clocks, kafka), "rater topics apply"),
         "decks": (partial(cluster.decks, kafka), "rater topics apply"),
+        "tenants": (partial(cluster.tenants, kafka), "rater topics apply"),
     }
     if first.state is not State.OK:
         return [first, *(Check(name, State.SKIPPED, "the broker does not answer") for name in looks)]

@@ -27,6 +27,7 @@ from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
 from rater.formats.recognise import FORMATS, check_format
 from rater.instants import read_instant
+from rater.lookalikes import Lookalikes
 from rater.metrics.meter import Metrics
 from rater.metrics.serve import serve
 
@@ -148,12 +149,13 @@ def run(
             rater.tick(_until(until))
         notices.send()
         payments = payments_of(opened)
+        alike = [*Lookalikes(opened.tenants()).remarks(rater.summary.appeared)]
     finally:
         opened.close()
         notices.close()
     own_store = store if store != DEFAULT_STORE else None
     unread = list(intake.unread.values())
-    report(rater.summary, payments, unread, own_store, time.monotonic() - started, json=json)
+    report(rater.summary, payments, unread, alike, own_store, time.monotonic() - started, json=json)
     if intake.unread:
         raise typer.Exit(Exit.USAGE)
     if rater.summary.rejected or rater.summary.incomplete:

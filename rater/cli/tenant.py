@@ -18,6 +18,7 @@ from rater.embedded.store import Store
 from rater.exits import Exit
 from rater.instants import read_instant
 from rater.kafka.publish import publish
+from rater.lookalikes import Lookalikes
 from rater.near import did_you_mean
 from rater.tenant_orders import AMOUNT_MIN, Change, Funding, Licence, NewTenant, checked
 from rater.visible import visible
@@ -229,6 +230,8 @@ def _tell(
     finally:
         opened.close()
     _print(command, json)
+    for remark in Lookalikes(tenants).remarks([command.tenant]):
+        print(f"rater: {remark}", file=sys.stderr)
     if payments.note:
         print(f"rater: {payments.note}", file=sys.stderr)
     if outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):

@@ -130,7 +130,7 @@ def test_what_is_missing_is_named_with_what_to_type(deployment: Deployment, tmp_
 
 def test_tenants_that_look_alike_are_said(deployment: Deployment) -> None:
     """A remark: two tenants whose names differ in a digit that looks like a letter, in any partitions."""
-    worker = deployment.worker(0)
+    worker = deployment.start("worker-0")
     deployment.publish(
         [
             ("commands", name, encode_input(TenantConfigured(tenant=name, id="1", at=AT, currency="USD")))

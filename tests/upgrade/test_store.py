@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -160,5 +161,5 @@ def test_an_upgrade_that_is_broken_off_leaves_the_store_as_it_was(
 
 def test_going_back_is_refused(folder: Path) -> None:
     """Release 0.3.0 knows stores up to version 2 and says of a higher one: written by a newer rater, exit 5."""
-    with sqlite3.connect(upgraded(folder)) as connection:
+    with closing(sqlite3.connect(upgraded(folder))) as connection, connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION > 2

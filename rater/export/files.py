@@ -145,7 +145,7 @@ def _xlsx(table: Table, rows: Iterable[Row], target: Path) -> None:
                     key = _decimals(value, exponent) if isinstance(value, Decimal) else kind
                     _write_cell(sheet, number, column, value, shown.get(key))
         _close(book)
-    target.write_bytes(whole.getbuffer())
+    target.write_bytes(whole.getvalue())  # a view of the buffer would outlive a write that fails
 
 
 def _decimals(amount: Decimal, exponent: int) -> int:

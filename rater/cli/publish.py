@@ -52,7 +52,7 @@ Currency = Annotated[
     str, typer.Option(help="The currency of the decks, ISO 4217: the tenants' whose calls they price.")
 ]
 Tenant = Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")]
-Rate = Annotated[int | None, typer.Option(min=1, help="Publish at most so many records a second.")]
+Rate = Annotated[int | None, typer.Option(min=1, max=10_000_000, help="Publish at most so many records a second.")]
 Format = Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")]
 
 

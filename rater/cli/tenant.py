@@ -8,19 +8,20 @@ from typing import Annotated, Literal
 import typer
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
-from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, say_upgraded
+from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, say_upgraded, settings_for
 from rater.contracts.codec import encode_input
 from rater.core.inputs import AnyCommand
 from rater.core.reasons import Outcome
-from rater.core.settings import RatingSettings
 from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.exits import Exit
 from rater.instants import read_instant
 from rater.kafka.publish import publish
+from rater.lookalikes import Lookalikes
 from rater.near import did_you_mean
 from rater.tenant_orders import AMOUNT_MIN, Change, Funding, Licence, NewTenant, checked
+from rater.visible import visible
 
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 Id = Annotated[str | None, typer.Option("--id", help="The command's id: the same one again changes nothing.")]
@@ -232,18 +233,20 @@ def _tell(
     opened = Store(store or DEFAULT_STORE)
     say_upgraded(opened)
     try:
-        rater = EmbeddedRater(opened, RatingSettings(), gateway_for(opened, gateway))
+        rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, gateway))
         outcome, refused = rater.tell(command, datetime.now(UTC))
         tenants, payments = opened.tenants(), payments_of(opened)
     finally:
         opened.close()
     _print(command, json)
+    for remark in Lookalikes(tenants).remarks([command.tenant]):
+        print(f"rater: {remark}", file=sys.stderr)
     if payments.note:
         print(f"rater: {payments.note}", file=sys.stderr)
     if outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):
         why = f"{refused.field}: {refused.message}" if refused else "as before, see rater dlq ls"
         meant = "" if command.tenant in tenants else did_you_mean(command.tenant, tenants)
-        print(f"rater: {command.tenant}: refused: {why}{meant}", file=sys.stderr)
+        print(visible(f"rater: {command.tenant}: refused: {why}{meant}"), file=sys.stderr)
         raise typer.Exit(Exit.REFUSED)
     print("nothing changed: this id was taken before" if outcome is Outcome.DUPLICATE else "done", file=sys.stderr)
 

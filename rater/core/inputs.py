@@ -21,7 +21,7 @@ DURATION_S_MAX = 366 * 86_400
 IDENTIFIER_LENGTH_MAX = 128
 
 #: The very end of a text, in Python and in ECMAScript: `$` lets a line feed pass in Python.
-_END = r"(?![\s\S])"
+END = r"(?![\s\S])"
 #: C0, DEL and C1.  In an identifier they would make two tenants share ids, which join parts with NUL.
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -31,7 +31,7 @@ Identifier = Annotated[
     Meta(
         min_length=1,
         max_length=IDENTIFIER_LENGTH_MAX,
-        extra_json_schema={"pattern": rf"^[^\u0000-\u001f\u007f-\u009f]*{_END}"},
+        extra_json_schema={"pattern": rf"^[^\u0000-\u001f\u007f-\u009f]*{END}"},
     ),
 ]
 Number = Annotated[str, Meta(max_length=64)]
@@ -40,8 +40,8 @@ Text = Annotated[str, Meta(max_length=256)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Seconds = Annotated[int, Meta(ge=-(2**31), le=DURATION_S_MAX)]
 Amount = Annotated[str, Meta(max_length=40, description="decimal string in major units, at most six decimals")]
-Currency = Annotated[str, Meta(pattern=rf"^[A-Z]{{3}}{_END}", description="ISO 4217")]
-Country = Annotated[str, Meta(pattern=rf"^[A-Z]{{2}}{_END}", description="ISO 3166-1 alpha-2")]
+Currency = Annotated[str, Meta(pattern=rf"^[A-Z]{{3}}{END}", description="ISO 4217")]
+Country = Annotated[str, Meta(pattern=rf"^[A-Z]{{2}}{END}", description="ISO 3166-1 alpha-2")]
 
 
 #: The tenant under which outputs are kept that no known tenant caused.
@@ -220,7 +220,7 @@ class RateRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     direction: Literal["outbound", "toll_free_inbound"]
-    prefix: Annotated[str, Meta(pattern=rf"^(\*|[0-9]{{1,15}}){_END}")]
+    prefix: Annotated[str, Meta(pattern=rf"^(\*|[0-9]{{1,15}}){END}")]
     destination: Text
     country: Country | None = None
     type: Literal["landline", "mobile", "premium", "unsupported", "toll_free"]

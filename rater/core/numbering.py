@@ -30,7 +30,7 @@ def region_of(number: str) -> str | None:
     for code in _CODES.get(number[1:2], ()):
         if number.startswith(code, 1):
             digits = number[1 + len(code) :]
-            found = _REGIONS[code](digits) if digits.isdigit() else None
+            found = _REGIONS[code](digits) if digits.isascii() and digits.isdigit() else None
             return found.lastgroup if found else None
     return None
 
@@ -63,6 +63,12 @@ def _spellings(countries: tuple[str, ...], added: tuple[str, ...]) -> frozenset[
         for number in (*EVERYWHERE, *EMERGENCY.get(country, "").split(), *_TEST_NUMBER.get(country, ()), *own):
             found |= {number, f"+{number}"} | ({f"+{code}{number}"} if code else set())
     return frozenset(found)
+
+
+@lru_cache(maxsize=16)
+def every_country(added: tuple[str, ...]) -> tuple[str, ...]:
+    """All countries with emergency numbers of their own, of the plan or added."""
+    return tuple(dict.fromkeys([*EVERY_COUNTRY, *(entry.partition(":")[0] for entry in added)]))
 
 
 def calls_for_help(dialled: str | None, countries: tuple[str, ...], added: tuple[str, ...] = ()) -> bool:

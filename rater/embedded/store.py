@@ -4,6 +4,7 @@ Refuses to know rules and file formats.
 """
 
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
@@ -65,6 +66,8 @@ class Reader(StoredEntities):
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         super().__init__(connection)
         self.path = path
+        # A command that ends does not close what it read: from Python 3.13 on a file left open is a warning.
+        weakref.finalize(self, connection.close)
 
     def close(self) -> None:
         """Let go of the file."""

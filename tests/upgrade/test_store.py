@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -209,5 +210,5 @@ def test_a_file_of_which_0_3_0_rated_nothing_is_read_again(folder: Path) -> None
 
 def test_going_back_is_refused(folder: Path) -> None:
     """Release 0.3.0 knows stores up to version 2 and says of a higher one: written by a newer rater, exit 5."""
-    with sqlite3.connect(upgraded(folder)) as connection:
+    with closing(sqlite3.connect(upgraded(folder))) as connection, connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION > 2

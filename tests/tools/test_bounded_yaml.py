@@ -19,7 +19,7 @@ WRONG = {
     "more digits than Python reads": ("a: " + "9" * 4301, "line 1: expected a value of the type int"),
     "a tag that the value does not fit": ("a: !!bool x", "line 1: expected a value of the type bool"),
     "an empty number": ("\n\na: !!int ''", "line 3: expected a value of the type int"),
-    "nested too deeply": ("[" * 1000, f"line 1: expected at most {DEPTH_MAX} lists and mappings within another"),
+    "nested too deeply": ("[" * 1000, f"line 1: nested too deeply: expected at most {DEPTH_MAX} levels"),
     "aliases for millions of values": (
         NINE_LINES_OF_ALIASES,
         f"expected at most {VALUES_MAX} values, aliases incl",

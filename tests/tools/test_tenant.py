@@ -112,7 +112,7 @@ def test_the_nearest_tenant_is_suggested(folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_typed_wrong_is_one_clear_line(folder: Path, words: list[str], said: str) -> None:
-    """Which option, what was expected, what was given; nothing is written."""
+    """Rule 61 and others: which option, what was expected, what was given; nothing is written."""
     refused = rater("tenant", *words, cwd=folder, code=2)
     assert refused.stderr.startswith(f"rater: {said}")
     assert len(refused.stderr.splitlines()) == 1

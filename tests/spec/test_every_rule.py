@@ -126,6 +126,6 @@ def test_citations_are_read() -> None:
 
 
 def test_the_rules_ship() -> None:
-    """The wheel has the page beside the modules."""
+    """The wheel has the page beside the modules, and the format of the scenario files."""
     shipped = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
-    assert {"rater/core/RULES.md", "rater/core/apply.py"} <= shipped
+    assert {"rater/core/RULES.md", "rater/core/apply.py", "rater/scenarios/FORMAT.md"} <= shipped

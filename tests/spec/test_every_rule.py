@@ -129,3 +129,13 @@ def test_the_rules_ship() -> None:
     """The wheel has the page beside the modules, and the format of the scenario files."""
     shipped = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
     assert {"rater/core/RULES.md", "rater/core/apply.py", "rater/scenarios/FORMAT.md"} <= shipped
+
+
+def test_no_text_points_outside_of_the_clone() -> None:
+    """Rules and formats are described here: no text sends its reader to a page that a clone does not have."""
+    texts = [path for path in ROOT.glob("rater/**/*") if path.suffix in {".py", ".md", ".j2", ".yaml"}]
+    texts += [*ROOT.glob("schemas/*"), *ROOT.glob("deploy/**/*.md"), *SCENARIOS.glob("*"), ROOT / "README.md"]
+    elsewhere = re.compile(r"rating-rules|\.\./shared|[Cc]onformance README|\b[Ii]ssue \d+\b")
+    a_price_list_that_may_be_there = ROOT / "rater" / "demo" / "story.py"
+    found = {path.relative_to(ROOT) for path in texts if path.is_file() and elsewhere.search(path.read_text())}
+    assert found - {a_price_list_that_may_be_there.relative_to(ROOT)} == set()

@@ -1,7 +1,7 @@
 """What people type about a tenant: checked, and turned into the commands of `rater.core.inputs`.
 
 Stricter than the rules are with machines: known currencies and countries, whole amounts from a minimum on
-(rating-rules 61).  Refuses to know where commands go.
+(rule 61).  Refuses to know where commands go.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def _amount(text: str) -> str:
     if micros % MICROS_PER_UNIT or micros < AMOUNT_MIN * MICROS_PER_UNIT:
         raise ValueError(
             f"expected a whole amount of at least {AMOUNT_MIN}, got {text}; that is the minimum of what people type"
-            " (rating rule 61), a file for rater run --commands may say any amount"
+            " (rule 61), a file for rater run --commands may say any amount"
         )
     return text
 

@@ -34,7 +34,7 @@ def check(
 ) -> None:
     """Play scenario files; exit 1 if any differs from what it expects, 2 if a file is not a scenario.
 
-    Example: rater check my-tariff/ ../shared/conformance
+    Example: rater check my-tariff/ other/one.yaml
     """
     files, unreadable = _read(paths)
     results = [play(file, _engine(engine, broker)) for file in files]

@@ -147,7 +147,7 @@ def configure(
 def fund(
     tenant: Tenant,
     amount: Annotated[
-        str, typer.Argument(help=f"In the tenant's currency, whole, at least {AMOUNT_MIN} (rating rule 61).")
+        str, typer.Argument(help=f"In the tenant's currency, whole, at least {AMOUNT_MIN} (rule 61).")
     ],
     currency: Currency = None,
     purchase_order: Annotated[str | None, typer.Option(help="The purchase order that pays.")] = None,

@@ -1,6 +1,6 @@
 """A call-detail record arrives: duplicate, conflict, correction or new call.
 
-Sources: rating-rules 68, 71, A12; conformance README "Settled details".
+Rules 68, 71, A12.
 Refuses to know prices: see `rating`.
 """
 

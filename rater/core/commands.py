@@ -1,6 +1,6 @@
 """Commands: provisioning, money, payments, ticks, decks.  Each is idempotent by its id.
 
-Sources: rating-rules 10, 14, 31, 58 to 67, A6 to A8, A10; conformance README "Steps".
+Rules 10, 14, 31, 58 to 67, A6 to A8, A10.
 Refuses to know who sent a command, and minimum amounts (those are checks of what people type).
 """
 

@@ -60,7 +60,7 @@ class Source(msgspec.Struct, frozen=True, gc=False):
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A call-detail record of the `cdrs` topic (rating-rules 2.1 to 2.3), keyed by tenant.
+    """A call-detail record of the `cdrs` topic, keyed by tenant.
 
     `usage_id` is the idempotency key (rule 68).  `answered_at` decides the month (rule 69).  Without a duration the
     call was not connected (rule 73).  `authorized_s` is there when the rater itself ordered the disconnect (A22).

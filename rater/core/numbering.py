@@ -1,6 +1,6 @@
 """The numbering plan: which country a number under a shared calling code is in, and which numbers call for help.
 
-Sources: A36, A38, A49; the table is numbering_plan, generated from the metadata of phonenumbers.
+A36, A38, A49; the table is numbering_plan, generated from the metadata of phonenumbers.
 """
 
 import re

@@ -1,7 +1,6 @@
 """Every choice that a deployment may make about rating: one frozen value, one name each.
 
-The names are those that scenario files use under `settings:`.  The defaults are the decisions of
-rating-rules section 4.
+The names are those that scenario files use under `settings:`.  The defaults are the decisions in RULES.md.
 """
 
 import re

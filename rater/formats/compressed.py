@@ -137,7 +137,7 @@ def gzip_ending(path: str, packed: BinaryIO) -> Ending:
 
 
 def open_zip(path: str, packed: BinaryIO) -> IO[bytes]:
-    """The one CSV in a zip, or its one file (rating-rules 2.1); RaterError: damaged, others in it, or too much."""
+    """The one CSV in a zip, or its one file; RaterError: damaged, others in it, or too much."""
     try:
         archive = ZipFile(packed)
         files = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]

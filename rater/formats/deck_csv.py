@@ -1,4 +1,4 @@
-"""Rate decks as CSV, with the columns of the conformance README.
+"""Rate decks as CSV, with the columns that rater/scenarios/FORMAT.md describes.
 
 Refuses to know which deck is in force.
 """

@@ -1,4 +1,4 @@
-"""Graph `pstnCallLogRow` JSON: a page with `value`, an array, or one row a line (rating-rules 2.2).
+"""Graph `pstnCallLogRow` JSON: a page with `value`, an array, or one row a line.
 
 Seconds have seven decimals, capabilities may be unknown: both are accepted.
 Refuses to know which tenant a page belongs to: the caller says.

@@ -1,4 +1,4 @@
-"""The scenario file: exactly the format of the conformance README.
+"""The scenario file: exactly the format that FORMAT.md describes.
 
 Refuses to know how a file is read and how a scenario is played.
 """

@@ -53,7 +53,7 @@ def letters(folder: Path) -> list[dict[str, Any]]:
 )
 @pytest.mark.parametrize("way", ["file", "standard input", "folder"])
 def test_a_command_among_call_records_is_a_dead_letter(folder: Path, name: str, content: str, way: str) -> None:
-    """It moves no money, wherever it stands and however the records come; the other records go on."""
+    """A48: it moves no money, wherever it stands and however the records come; the other records go on."""
     (folder / "in").mkdir()
     (folder / "in" / name).write_text(content)
     given, stdin = {

@@ -20,17 +20,19 @@ from rater.scenarios.engine import EmbeddedEngine, Engine
 from rater.scenarios.kafka_engine import KafkaEngine
 from rater.scenarios.read import read_scenario
 from rater.scenarios.runner import play
-from tests.conftest import ROOT, SHARED
 from tests.embedded.usage import rater
 from tests.payments.world import ask, sandbox
 from tests.world import DECK
 
-ARRIVALS = ROOT / "tests" / "fixtures" / "scenarios" / "arrivals.yaml"
-SCENARIOS = sorted((SHARED / "conformance").glob("*.yaml"))
-#: Of the project's own scenarios those in which records are refused, held, repeated or free.
+FOLDER = Path(__file__).parent.parent / "spec" / "scenarios"
+#: The public scenarios, and of the others one for each kind of step and of refusal; all are played elsewhere.
+NUMBERS = [*(f"{number:02}" for number in range(1, 13)), "28", "43", "55", "58", "61", "64"]
+SCENARIOS = [next(FOLDER.glob(f"{number}-*.yaml")) for number in NUMBERS]
+#: `received` is the arrival, not the broker's stamp (A43); records are refused, held, repeated or free.
 DECISIONS = [
-    DECK.parent / "scenarios" / f"{name}.yaml"
+    FOLDER / "decisions" / f"{name}.yaml"
     for name in (
+        "arrivals",
         "order-of-checks",
         "clocks",
         "calls-for-help-of-every-type",
@@ -56,16 +58,7 @@ class Recording(EmbeddedEngine):
 
 @pytest.mark.parametrize("path", [*SCENARIOS, *DECISIONS], ids=lambda path: path.stem)
 def test_the_same_bytes(path: Path, broker: LocalKafka) -> None:
-    """Conformance: nothing differs from what the scenario expects, nor between the two engines."""
-    same_bytes(path, broker)
-
-
-def test_steps_arrive_when_they_say(broker: LocalKafka) -> None:
-    """A43, A44: `received` is the arrival, not the broker's stamp; `accept` lets a held record through."""
-    same_bytes(ARRIVALS, broker)
-
-
-def same_bytes(path: Path, broker: LocalKafka) -> None:
+    """Nothing differs from what the scenario expects, nor between the two engines."""
     engines: list[Recording | KafkaEngine] = []
 
     def embedded(settings: RatingSettings) -> Recording:
@@ -137,10 +130,9 @@ class Paying:
         return getattr(self._engine, name)
 
 
-@pytest.mark.skipif(not SCENARIOS, reason="../shared is not here: this test plays the reference scenarios")
 @pytest.mark.parametrize("number", ["04", "05", "07", "08"])
 def test_paid_at_the_gateway(number: str, broker: LocalKafka, tmp_path: Path) -> None:
-    """Issue 4: the sandbox gateway, over HTTP, answers what the scenario says; two engines that ask are charged once."""
+    """The sandbox gateway, over HTTP, answers what the scenario says; two engines that ask are charged once."""
     file = read_scenario(next(path for path in SCENARIOS if path.name.startswith(number)))
     payments = [step.payment for step in file.scenario.steps if step.payment]
     script = ",".join(payment.reason if payment.result == "failed" else "approve" for payment in payments)

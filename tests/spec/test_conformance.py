@@ -7,16 +7,12 @@ from typer.testing import CliRunner
 
 from rater.cli import build_app
 from rater.errors import RaterError
-from rater.scenarios.engine import EmbeddedEngine
 from rater.scenarios.read import read_scenario
-from rater.scenarios.runner import play
 
 #: It has no world.
 pytestmark = pytest.mark.in_memory
 
 DECK = Path(__file__).parent.parent / "fixtures" / "deck.csv"
-DECISIONS = sorted((DECK.parent / "scenarios").glob("*.yaml"))
-ARRIVALS = DECK.parent / "scenarios" / "arrivals.yaml"
 SCENARIO = """\
 scenario: one call of a minute
 rate_deck: deck.csv
@@ -45,28 +41,6 @@ def test_public_scenarios(shared: Path) -> None:
     """Conformance: every public scenario passes."""
     code, said = check(str(shared / "conformance"))
     assert (code, said.count("ok ")) == (0, 12), said
-
-
-@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
-def test_scenarios_of_the_decisions(path: Path) -> None:
-    """A25 to A44 and A49: each file says in its first line what it shows."""
-    assert play(read_scenario(path), EmbeddedEngine).differences == ()
-
-
-def test_steps_arrive_when_they_say_and_held_records_are_accepted() -> None:
-    """A43, A44: `received` is the arrival of a record; `accept` lets a held one through, once."""
-    code, said = check(str(ARRIVALS))
-    assert (code, said.count("ok ")) == (0, 1), said
-
-
-def test_balances_beyond_any_purchase_can_be_expected(folder: Path) -> None:
-    """A balance may be larger than the largest amount that comes in: three purchases of a thousand million."""
-    fund = '  - fund: {{id: big{0}, amount: "1000000000", at: 2025-03-02T00:00:00Z}}\n'
-    funds = "".join(map(fund.format, range(3))) + '    expect: {balance: "3000000010"}\n'
-    scenario = SCENARIO.replace("  - cdr:", f"{funds}  - cdr:").replace('"10", pools', '"3000000010", pools')
-    (folder / "one.yaml").write_text(scenario)
-    code, said = check(str(folder))
-    assert code == 0, said
 
 
 def test_a_scenario_that_passes(folder: Path) -> None:

@@ -198,6 +198,7 @@ def letter_of(world: World) -> RejectedCdr:
     return next(output for output in world.outputs if isinstance(output, RejectedCdr))
 
 
+@pytest.mark.in_memory
 def test_what_a_used_up_purchase_leaves_is_small() -> None:
     """One entity of at most 64 bytes beside the command's id; pages of lots and debts are used again, not added."""
     world = World(funds=None).user("ada", "US", "MCOPSTNPP")

@@ -429,7 +429,7 @@ def test_a_premium_prefix_without_a_premium_row() -> None:
     "name", ["Slovenia", "Slovakia", "Serbia", "South Sudan", "Netherlands Antilles", "Vatican City"]
 )
 def test_slovenia_is_a_destination_of_the_international_plan(name: str) -> None:
-    """Rule 20, table 3.4: a call there takes minutes of the international pool."""
+    """Rule 20: a call there takes minutes of the international pool."""
     assert country_of_name(name) in INTERNATIONAL_PLAN
 
 

@@ -103,7 +103,7 @@ def test_the_nearest_tenant_is_suggested(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["fund", "c", "49"], "amount: expected a whole amount of at least 50, got 49; that is the minimum of what people type (rating rule 61), a file for rater run --commands may say any amount"),
+        (["fund", "c", "49"], "amount: expected a whole amount of at least 50, got 49; that is the minimum of what people type (rule 61), a file for rater run --commands may say any amount"),
         (["fund", "c", "50.5"], "amount: expected a whole amount of at least 50, got 50.5"),
         (["fund", "c", "1e3"], "amount: expected a decimal amount such as 74.948, got '1e3'"),
         (["fund", "c", "ten"], "amount: expected a decimal amount such as 74.948, got 'ten'"),
@@ -123,7 +123,7 @@ def test_the_nearest_tenant_is_suggested(folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_typed_wrong_is_one_clear_line(folder: Path, words: list[str], said: str) -> None:
-    """Which option, what was expected, what was given; nothing is written."""
+    """Rule 61 and others: which option, what was expected, what was given; nothing is written."""
     refused = rater("tenant", *words, cwd=folder, code=2)
     assert refused.stderr.startswith(f"rater: {said}")
     assert len(refused.stderr.splitlines()) == 1

@@ -10,15 +10,15 @@ import json
 import resource
 import time
 
-from rater.contracts.codec import decode_cdr, encode, encode_input
 from rater.core.inputs import CallRecord, Source
 from rater.core.settings import RatingSettings
 from rater.core.state import Memory
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
-from rater.demo.rates import bundled_deck
-from rater.generate import Spec, generate_calls, generate_commands
-from rater.task import Record, run_batch
+from rater.dev.demo.rates import bundled_deck
+from rater.dev.generate import Spec, generate_calls, generate_commands
+from rater.engine.batch import Record, run_batch
+from rater.wire.codec import decode_cdr, encode, encode_input
 
 BATCH = 2_000
 

@@ -30,21 +30,21 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from rater.contracts.codec import encode_input
-from rater.contracts.topics import load_topics
 from rater.core.call_control import CallCommand, CallEvent, CallProgress
 from rater.core.inputs import EVERY_TENANT, CallRecord, DeckActivated, FundsAdded, LicenseAssigned, TenantConfigured
 from rater.core.outputs import ServiceState
 from rater.core.reasons import CallType
-from rater.demo.rates import bundled_deck
-from rater.generate import Spec, generate_calls, generate_commands
+from rater.dev.demo.rates import bundled_deck
+from rater.dev.generate import Spec, generate_calls, generate_commands
+from rater.dev.local_kafka import LocalKafka, free_ports
+from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.client import committed_reader
 from rater.kafka.connect import connection
-from rater.kafka.local import LocalKafka, free_ports
-from rater.kafka.partitioning import partition_of
-from rater.kafka.publish import Message, publish
+from rater.kafka.publisher import partition_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply
+from rater.wire.codec import encode_input
+from rater.wire.topics import load_topics
 
 PARTITIONS = 4
 TOKEN = "of-the-benchmark"

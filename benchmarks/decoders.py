@@ -13,8 +13,8 @@ import statistics
 import tempfile
 import time
 
-from rater.contracts.codec import RECORD_BYTES_MAX
-from rater.formats.source import InputFile
+from rater.files.source import InputFile
+from rater.wire.codec import RECORD_BYTES_MAX
 from tests.fuzz.decoders import CALL, DECODERS, Decode
 from tests.fuzz.families import FILES, VALUES
 

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from rater.cli.generate import write_month
-from rater.demo.rates import BUNDLED
-from rater.generate import Spec
+from rater.dev.demo.rates import BUNDLED
+from rater.dev.generate import Spec
 
 MEASURE = (
     "import resource, sys\n"

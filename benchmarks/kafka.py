@@ -25,27 +25,27 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from rater.collector import expect_long_lives
-from rater.contracts.codec import encode_input
-from rater.contracts.topics import load_topics
 from rater.core.inputs import EVERY_TENANT, CallRecord, DeckActivated
 from rater.core.settings import RatingSettings
-from rater.demo.rates import bundled_deck
-from rater.generate import Spec, generate_calls, generate_commands
+from rater.dev.demo.rates import bundled_deck
+from rater.dev.generate import Spec, generate_calls, generate_commands
+from rater.dev.local_kafka import LocalKafka, free_ports
+from rater.kafka.batch_publisher import publish
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, pack
 from rater.kafka.client import AiokafkaLog, committed_reader
 from rater.kafka.connect import connection
 from rater.kafka.decks import DeckReader
 from rater.kafka.index import DiskIndex
-from rater.kafka.local import LocalKafka, free_ports
 from rater.kafka.observe import Watch
-from rater.kafka.partitioning import partition_of
-from rater.kafka.publish import publish
+from rater.kafka.publisher import partition_of
 from rater.kafka.rating_task import RatingTask
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import apply
 from rater.kafka.worker import Worker
-from rater.metrics.meter import Metrics
+from rater.ops.garbage_collection import expect_long_lives
+from rater.ops.metrics.meter import Metrics
+from rater.wire.codec import encode_input
+from rater.wire.topics import load_topics
 
 PARTITIONS = 4
 WAIT_S = 1_200.0

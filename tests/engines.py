@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rater.contracts.commits import Commit, part_of
 from rater.core.entities import Account, Entity
 from rater.core.inputs import CallRecord, RateDeck, Source
 from rater.core.outputs import TOPIC_OF, Output
@@ -21,14 +20,15 @@ from rater.core.settings import RatingSettings
 from rater.core.state import Committed, Key, State
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
+from rater.dev.scenarios.engine import EmbeddedEngine
+from rater.dev.scenarios.kafka_engine import KafkaEngine
 from rater.embedded.store import Store
+from rater.engine.batch import Record, run_batch
 from rater.kafka.changelog import Entities
 from rater.kafka.index import MemoryIndex
 from rater.kafka.port import Consumed
 from rater.kafka.rating_task import RatingTask
-from rater.scenarios.engine import EmbeddedEngine
-from rater.scenarios.kafka_engine import KafkaEngine
-from rater.task import Record, run_batch
+from rater.wire.commits import Commit, part_of
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import Decks, ModelLog, Process
 

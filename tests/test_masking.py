@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rater.masking import mask_log_entry, mask_numbers
+from rater.ops.masking import mask_log_entry, mask_numbers
 
 E164 = st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True)
 #: Text in which numbers stand: words, digits, signs.

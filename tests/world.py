@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from rater.contracts.codec import encode_input
 from rater.core.entities import Account
 from rater.core.inputs import (
     AnyCommand,
@@ -29,8 +28,9 @@ from rater.core.outputs import AccountEvent, Debit, Output, RatedCall, RejectedC
 from rater.core.reasons import CallType, NumberType, Outcome
 from rater.core.settings import RatingSettings
 from rater.core.state import Memory
-from rater.formats.deck_csv import read_deck
-from rater.scenarios.model import EXPECTED_EVENTS
+from rater.dev.scenarios.model import EXPECTED_EVENTS
+from rater.files.deck_csv import read_deck
+from rater.wire.codec import encode_input
 from tests.engines import InMemory, new_engine
 
 DECK = Path(__file__).parent / "fixtures" / "deck.csv"

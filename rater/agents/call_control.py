@@ -13,7 +13,6 @@ import msgspec
 import structlog
 
 from rater.agents.replica import Replica
-from rater.contracts.codec import decode_call_event
 from rater.core.call_control import CallCommand
 from rater.core.quote import Question, Quote, Reserved, quote
 from rater.core.reasons import Refusal
@@ -21,8 +20,9 @@ from rater.core.running_calls import SILENCE_S, RunningCalls
 from rater.core.step import Rules
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import NotStored
-from rater.metrics.labels import CallEventResult
-from rater.metrics.meter import Metrics
+from rater.ops.metrics.labels import CallEventResult
+from rater.ops.metrics.meter import Metrics
+from rater.wire.codec import decode_call_event
 
 #: How often calls whose time is used up are looked for: an order is at most so late.
 LOOK_S = 0.05

@@ -10,8 +10,8 @@ from rater.core.entities import Account, Entity
 from rater.core.inputs import CallRecord
 from rater.core.state import Key
 from rater.kafka.changelog import META_KEY, entity_of, read_meta, state_key
-from rater.kafka.partitioning import partition_of
 from rater.kafka.port import Consumed
+from rater.kafka.publisher import partition_of
 
 #: Decoded entities of a partition that are kept; then they are decoded anew.
 DECODED_MAX = 65_536

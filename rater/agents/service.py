@@ -10,26 +10,25 @@ import structlog
 from mode import Service
 from prometheus_client import CollectorRegistry
 
+from rater.agents.account_events import Telling
+from rater.agents.clock import Ticking
 from rater.agents.follower import Follower
-from rater.agents.payments import Payments
+from rater.agents.notices.notifier import Notifier
+from rater.agents.notices.outbox import Outbox
+from rater.agents.payments.http_gateway import HttpGateway
+from rater.agents.payments.webhooks import PaymentCommand, WebhookReceiver
+from rater.agents.recharges import Payments
 from rater.agents.settings import AgentsSettings
 from rater.agents.switchboard import Switchboard
-from rater.agents.telling import Telling
 from rater.agents.tenants import TOPICS, Tenants
-from rater.agents.ticking import Ticking
-from rater.contracts.codec import encode_input
 from rater.core.inputs import PaymentFailed, PaymentSucceeded, Tick
 from rater.core.outputs import RechargeRequest
 from rater.core.settings import RatingSettings
-from rater.kafka.partitioning import partition_of
-from rater.kafka.publisher import Publisher
+from rater.kafka.publisher import Publisher, partition_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
-from rater.metrics.meter import Metrics
-from rater.notify.notifier import Notifier
-from rater.notify.outbox import Outbox
-from rater.payments.http_gateway import HttpGateway
-from rater.payments.webhooks import PaymentCommand, WebhookReceiver
+from rater.ops.metrics.meter import Metrics
+from rater.wire.codec import encode_input
 
 log = structlog.get_logger("rater.agents")
 

@@ -6,9 +6,9 @@ answered: an operator may run each in a deployment of its own.  Refuses to know 
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rater.agents.notices.settings import NotifySettings
+from rater.agents.payments.settings import GatewaySettings
 from rater.agents.switchboard import SwitchSettings
-from rater.notify.settings import NotifySettings
-from rater.payments.settings import GatewaySettings
 
 
 class AgentsSettings(BaseModel):

@@ -8,8 +8,8 @@ from typing import Any
 import faust
 from faust.types import StreamT
 
+from rater.agents.account_events import Telling
 from rater.agents.service import Agents
-from rater.agents.telling import Telling
 from rater.agents.transport import CarefulConsumer
 
 

@@ -13,7 +13,6 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-from rater.agents.authorize_page import PATH, AuthorizePage
 from rater.agents.call_control import CallControl, OrderSender
 from rater.agents.follower import Follower
 from rater.agents.replica import Replica
@@ -26,8 +25,9 @@ from rater.kafka.decks import DeckReader
 from rater.kafka.port import Doubt
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
-from rater.metrics.meter import Metrics
-from rater.secret_source import SecretSource
+from rater.ops.metrics.meter import Metrics
+from rater.ops.secrets import SecretSource
+from rater.serve.authorize_page import PATH, AuthorizePage
 
 #: How often versions of the rate deck are looked for; until then a call that needs one is not answered.
 _DECKS_S = 1.0

@@ -15,7 +15,7 @@ import structlog
 from rater.core.identity import name_key
 from rater.core.outputs import Balance, RechargeRequest, ServiceState
 from rater.kafka.port import Consumed
-from rater.metrics.meter import Metrics
+from rater.ops.metrics.meter import Metrics
 
 TOPICS = ("balances", "recharges", "service-states")
 #: Requests that are kept although they were answered, so that a webhook that comes late finds its own.

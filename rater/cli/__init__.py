@@ -1,6 +1,6 @@
 """The command line: typer and rich; each command is one function elsewhere.
 
-Data goes to standard output, all else to standard error.  `rater.exits` lists the exit codes.
+Data goes to standard output, all else to standard error.  `rater.wire.errors` lists the exit codes.
 """
 
 import importlib
@@ -11,10 +11,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from rater import __version__
-from rater.errors import RaterError
-from rater.exits import NO_ROOM, Exit
 from rater.kafka.port import Doubt
-from rater.visible import visible_lines
+from rater.wire.errors import NO_ROOM, Exit, RaterError
+from rater.wire.visible import visible_lines
 
 #: Command -> the module that adds it with `register(app)`; only what is asked for is imported.
 COMMANDS = {

@@ -6,12 +6,12 @@ import orjson
 import typer
 
 from rater.cli.kafka_options import Prefix
-from rater.contracts.topics import load_topics
-from rater.deploy.acls import Grant, commands, grants, of_service
-from rater.deploy.generated import yaml_text
-from rater.deploy.held import service_named
-from rater.deploy.services import SERVICES
-from rater.deploy.strimzi import kafka_users
+from rater.ops.doctor.rights import service_named
+from rater.ops.manifests.acls import Grant, commands, grants, of_service
+from rater.ops.manifests.generated import yaml_text
+from rater.ops.manifests.services import SERVICES
+from rater.ops.manifests.strimzi import kafka_users
+from rater.wire.topics import load_topics
 
 
 def register(app: typer.Typer) -> None:

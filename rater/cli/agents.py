@@ -10,12 +10,12 @@ import typer
 from rater.agents.app import make_app
 from rater.agents.settings import AgentsSettings
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.deploy.held import must_hold, service_named
-from rater.errors import RaterError
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, rating_of_environment
 from rater.kafka.topics import partitions_of
-from rater.logs import Style, log_to_stderr
-from rater.written_settings import read_settings
+from rater.ops.doctor.rights import must_hold, service_named
+from rater.ops.logs import Style, log_to_stderr
+from rater.ops.written_settings import read_settings
+from rater.wire.errors import RaterError
 
 WEB_PORT = 6066
 #: Faust's own names of levels.

@@ -9,14 +9,13 @@ import orjson
 import typer
 
 from rater.core.settings import RatingSettings
-from rater.errors import RaterError
-from rater.exits import Exit
+from rater.dev.scenarios.engine import EmbeddedEngine, Engine
+from rater.dev.scenarios.kafka_engine import KafkaEngine
+from rater.dev.scenarios.read import ScenarioFile, read_scenario
+from rater.dev.scenarios.runner import Result, play
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
-from rater.logs import Style, log_to_stderr
-from rater.scenarios.engine import EmbeddedEngine, Engine
-from rater.scenarios.kafka_engine import KafkaEngine
-from rater.scenarios.read import ScenarioFile, read_scenario
-from rater.scenarios.runner import Result, play
+from rater.ops.logs import Style, log_to_stderr
+from rater.wire.errors import Exit, RaterError
 
 
 def register(app: typer.Typer) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 import orjson
 import typer
 
-from rater.configuration import in_force, wrong_in
-from rater.exits import Exit
+from rater.ops.configuration import in_force, wrong_in
+from rater.wire.errors import Exit
 
 
 def register(app: typer.Typer) -> None:

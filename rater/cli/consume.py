@@ -6,12 +6,11 @@ from typing import Annotated
 import typer
 
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.contracts.topics import load_topics
 from rater.core.outputs import OUTPUT_TOPICS
-from rater.errors import RaterError
-from rater.exits import Exit
 from rater.kafka.consume import SequenceCheck, read_topic
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
+from rater.wire.errors import Exit, RaterError
+from rater.wire.topics import load_topics
 
 
 def register(app: typer.Typer) -> None:

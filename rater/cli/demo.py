@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from rater.demo import story
-from rater.demo.chart import Curve, draw
-from rater.demo.findings import Findings, find
-from rater.demo.show import show_tenant
+from rater.dev.demo import story
+from rater.dev.demo.chart import Curve, draw
+from rater.dev.demo.findings import Findings, find
+from rater.dev.demo.show import show_tenant
 from rater.embedded.payments import PRETENDED
 from rater.embedded.store import Reader, open_reader
-from rater.export.files import write
-from rater.export.tables import table_of
+from rater.files.export import write
+from rater.files.export_tables import table_of
 
 _EXPORTS = (("usage", "csv"), ("usage", "xlsx"), ("pools", "csv"), ("debits", "parquet"), ("balances", "jsonl"))
 

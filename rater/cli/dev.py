@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rater.cli.dev_gateway import gateway
-from rater.kafka.local import LocalKafka, status_json, status_text
+from rater.dev.local_kafka import LocalKafka, status_json, status_text
 
 Folder = Annotated[Path, typer.Option(help="Where jars, data and logs lie.")]
 KAFKA_FOLDER = Path(".kafka")

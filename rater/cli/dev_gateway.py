@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from rater.errors import RaterError
-from rater.logs import log_to_stderr
-from rater.payments.charge_log import ChargeLog
-from rater.payments.sandbox import Sandbox, WebhookTarget, serve
-from rater.payments.sandbox_rules import Rules, read_behaviour, read_rule
-from rater.secret_source import SecretSource
-from rater.signed_webhooks import signer_of
+from rater.agents.signed_webhooks import signer_of
+from rater.dev.charge_log import ChargeLog
+from rater.dev.sandbox_gateway import Sandbox, WebhookTarget, serve
+from rater.dev.sandbox_rules import Rules, read_behaviour, read_rule
+from rater.ops.logs import log_to_stderr
+from rater.ops.secrets import SecretSource
+from rater.wire.errors import RaterError
 
 WEBHOOK_SECRET_ENV = "RATER_WEBHOOK_SECRET"  # noqa: S105 - the name of a variable
 

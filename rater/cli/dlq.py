@@ -16,7 +16,13 @@ from rich.table import Column, Table
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_table, text_of
 from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, settings_for
-from rater.contracts.dead_letters import (
+from rater.core.reasons import Reason
+from rater.embedded.dead_letters import StoreLetters
+from rater.embedded.payments import payments_of
+from rater.embedded.run import EmbeddedRater
+from rater.embedded.store import open_reader
+from rater.kafka.dead_letters import KafkaLetters
+from rater.wire.dead_letters import (
     Choice,
     DlqAudit,
     Letter,
@@ -26,16 +32,9 @@ from rater.contracts.dead_letters import (
     raw_bytes,
     why_not_replayed,
 )
-from rater.core.reasons import Reason
-from rater.embedded.dead_letters import StoreLetters
-from rater.embedded.payments import payments_of
-from rater.embedded.run import EmbeddedRater
-from rater.embedded.store import open_reader
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.instants import read_instant
-from rater.kafka.dead_letters import KafkaLetters
-from rater.visible import visible, visible_lines
+from rater.wire.errors import Exit, RaterError
+from rater.wire.instants import read_instant
+from rater.wire.visible import visible, visible_lines
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of letters, or their beginnings.", metavar="ID...")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]

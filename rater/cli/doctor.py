@@ -17,14 +17,14 @@ from rich.table import Table
 
 from rater.agents.settings import AgentsSettings
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
-from rater.deploy.held import service_named
-from rater.deploy.services import SERVICES, Service
-from rater.doctor import cluster, outside
-from rater.doctor.check import Check, State, looked
-from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
-from rater.visible import visible
-from rater.written_settings import read_settings
+from rater.ops.doctor import cluster, outside
+from rater.ops.doctor.check import Check, State, looked
+from rater.ops.doctor.rights import service_named
+from rater.ops.manifests.services import SERVICES, Service
+from rater.ops.written_settings import read_settings
+from rater.wire.errors import Exit
+from rater.wire.visible import visible
 
 _COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.SKIPPED: "dim"}
 

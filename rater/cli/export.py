@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from rater.cli.asked import check_period, known_account
+from rater.cli.lookup import check_period, known_account
 from rater.cli.run import DEFAULT_STORE, StoreOption
 from rater.embedded.store import open_reader
-from rater.export.files import write
-from rater.export.tables import table_of
+from rater.files.export import write
+from rater.files.export_tables import table_of
 
 
 def register(app: typer.Typer) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from rater.cli.asked import check_period
-from rater.contracts.codec import encode_input
+from rater.cli.lookup import check_period
 from rater.core.mediation import YEARS
 from rater.core.money import MoneyError, parse_micros
-from rater.errors import RaterError
-from rater.generate import Spec, generate_calls, generate_commands
+from rater.dev.generate import Spec, generate_calls, generate_commands
+from rater.wire.codec import encode_input
+from rater.wire.errors import RaterError
 
 
 def register(app: typer.Typer) -> None:

@@ -7,11 +7,10 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from rater.errors import RaterError
-from rater.exits import Exit
+from rater.kafka.access_errors import DeniedError
 from rater.kafka.port import Doubt
-from rater.kafka.refused import DeniedError
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, from_environment
+from rater.wire.errors import Exit, RaterError
 
 Bootstrap = Annotated[str, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers, host:port,...")]
 Prefix = Annotated[str, typer.Option(envvar="RATER_PREFIX", help="Stands before every topic's name.")]
@@ -28,7 +27,7 @@ def kafka_settings(bootstrap: str = DEFAULT_BOOTSTRAP, prefix: str = "") -> Kafk
 def talk(settings: KafkaSettings, service: str, work: Coroutine[Any, Any, _Answer]) -> _Answer:
     """The answer of a cluster; what goes wrong is one line, and a right that is missing says who has it.
 
-    `service` is the one of rater.deploy.services whose rights the work needs.
+    `service` is the one of rater.ops.manifests.services whose rights the work needs.
     """
     library = logging.getLogger("aiokafka")
     before = library.level

@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rater.metrics.listed import METRICS
-from rater.metrics.tables import facts_of, markdown, row_of
+from rater.ops.metrics.listed import METRICS
+from rater.ops.metrics.tables import facts_of, markdown, row_of
 
 
 def register(app: typer.Typer) -> None:

@@ -9,12 +9,11 @@ import typer
 
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.core.inputs import Source
-from rater.errors import RaterError
-from rater.exits import Exit
+from rater.kafka.at_fault import TOPIC, skip_order
+from rater.kafka.batch_publisher import publish_to
 from rater.kafka.client import record_at
-from rater.kafka.publish import publish_to
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
-from rater.kafka.skips import TOPIC, skip_order
+from rater.wire.errors import Exit, RaterError
 
 _SHOWN_BYTES = 300
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from rater.visible import visible
+from rater.wire.visible import visible
 
 
 def show_facts(facts: dict[str, Any], json: bool) -> None:

@@ -11,20 +11,19 @@ import typer
 
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.contracts.codec import claimed_tenant, decode_cdr, decode_command, encode_input
 from rater.core.call_control import CallEvent
 from rater.core.inputs import EVERY_TENANT, DeckActivated, Source
 from rater.core.reasons import Refusal
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.formats.deck_csv import read_deck
-from rater.formats.recognise import FORMATS, check_format
-from rater.formats.source import InputFile
-from rater.instants import read_instant
-from rater.kafka.publish import Message, publish
+from rater.engine.batch import Record
+from rater.files.deck_csv import read_deck
+from rater.files.licenses import Licenses, unknown_in_commands
+from rater.files.recognise import FORMATS, check_format
+from rater.files.source import InputFile
+from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
-from rater.licenses import Licenses, unknown_in_commands
-from rater.task import Record
+from rater.wire.codec import claimed_tenant, decode_cdr, decode_command, encode_input
+from rater.wire.errors import Exit, RaterError
+from rater.wire.instants import read_instant
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 #: The key of bytes that do not say whose they are.

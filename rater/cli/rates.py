@@ -8,16 +8,16 @@ import msgspec
 import orjson
 import typer
 
-from rater.contracts.codec import encode_input
 from rater.core.inputs import RateDeck
-from rater.exits import Exit
-from rater.instants import read_instant
-from rater.licenses import Licenses
-from rater.rates.lint import Finding, lint
-from rater.rates.price_list import read_any_deck, write_deck
-from rater.rates.toll_free import PUBLISHED, published_toll_free, what_is_priced
-from rater.rates.toll_free import toll_free_elsewhere as elsewhere_row
-from rater.whole_file import whole_file
+from rater.files.atomic import whole_file
+from rater.files.deck_lint import Finding, lint
+from rater.files.licenses import Licenses
+from rater.files.price_list import read_any_deck, write_deck
+from rater.files.toll_free import PUBLISHED, published_toll_free, what_is_priced
+from rater.files.toll_free import toll_free_elsewhere as elsewhere_row
+from rater.wire.codec import encode_input
+from rater.wire.errors import Exit
+from rater.wire.instants import read_instant
 
 #: Of each kind of warning; a price list may have hundreds.
 FEW_WARNINGS = 3

@@ -14,25 +14,24 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from rater.cli.run_files import Intake
 from rater.cli.run_report import report
-from rater.collector import expect_long_lives
 from rater.core.mediation import ahead_of_arrival
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import PaymentGateway
 from rater.embedded.payments import gateway_of, payments_of
-from rater.embedded.rating import rating_settings
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.formats.deck_csv import read_deck
-from rater.formats.recognise import FORMATS, check_format
-from rater.instants import read_instant
-from rater.lookalikes import Lookalikes
-from rater.metrics.meter import Metrics
-from rater.metrics.serve import serve
+from rater.embedded.store_settings import rating_settings
+from rater.engine.gateway import PaymentGateway
+from rater.files.deck_csv import read_deck
+from rater.files.recognise import FORMATS, check_format
+from rater.ops.garbage_collection import expect_long_lives
+from rater.ops.metrics.meter import Metrics
+from rater.ops.metrics.serve import serve
+from rater.wire.errors import Exit, RaterError
+from rater.wire.instants import read_instant
+from rater.wire.lookalikes import Lookalikes
 
 if TYPE_CHECKING:
-    from rater.notify.waiting import WaitingNotifier
+    from rater.agents.notices.blocking import WaitingNotifier
 
 GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 
@@ -189,7 +188,7 @@ def settings_for(store: Store, emergency_numbers: str | None = None) -> RatingSe
 
 def _http_gateway(url: str) -> PaymentGateway:
     # Only who uses it waits for the import of an HTTP client.
-    return importlib.import_module("rater.payments.waiting").waiting_gateway(url, GATEWAY_TOKEN_ENV)  # type: ignore[no-any-return]
+    return importlib.import_module("rater.agents.payments.blocking").waiting_gateway(url, GATEWAY_TOKEN_ENV)  # type: ignore[no-any-return]
 
 
 class _NobodyTold:
@@ -206,7 +205,9 @@ class _NobodyTold:
 
 def _notices(path: Path | None) -> "WaitingNotifier | _NobodyTold":
     # Only who tells waits for the import of mail and HTTP clients.
-    return importlib.import_module("rater.notify.waiting").waiting_notifier(path) if path else _NobodyTold()
+    return (
+        importlib.import_module("rater.agents.notices.blocking").waiting_notifier(path) if path else _NobodyTold()
+    )
 
 
 def _served(port: int | None) -> Metrics | None:

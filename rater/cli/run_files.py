@@ -7,11 +7,10 @@ from pathlib import Path
 
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.watch import files_in, new_content
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.formats.source import InputFile
-from rater.licenses import unknown_in_commands
-from rater.visible import visible
+from rater.files.licenses import unknown_in_commands
+from rater.files.source import InputFile
+from rater.wire.errors import Exit, RaterError
+from rater.wire.visible import visible
 
 
 class Intake:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rater.core.money import format_micros
 from rater.embedded.payments import Payments
 from rater.embedded.summary import Summary
-from rater.visible import visible
+from rater.wire.visible import visible
 
 
 def report(

@@ -7,20 +7,19 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from rater.cli.asked import check_period, check_user, known_account
+from rater.cli.lookup import check_period, check_user, known_account
 from rater.cli.printing import show_facts, show_rows
 from rater.cli.run import DEFAULT_STORE, StoreOption
 from rater.core.entities import Account, Restricted, User
+from rater.core.explain import explain as explained
 from rater.core.identity import name_key, same_user
 from rater.core.lots import lots_with_money, shown_lots
 from rater.core.money import format_micros
 from rater.core.outputs import RatedCall
 from rater.embedded.store import Reader, open_reader
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.report.explain import explain as explained
-from rater.report.pools import pool_report
-from rater.visible import visible
+from rater.files.export_tables import pool_report
+from rater.wire.errors import Exit, RaterError
+from rater.wire.visible import visible
 
 TenantArgument = Annotated[str, typer.Argument(help="The tenant.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]

@@ -9,19 +9,19 @@ import typer
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, say_upgraded, settings_for
-from rater.contracts.codec import encode_input
-from rater.core.inputs import AnyCommand
+from rater.cli.tenant_commands import AMOUNT_MIN, Change, Funding, Licence, NewTenant, checked
+from rater.core.inputs import DURATION_S_MAX, AnyCommand
 from rater.core.reasons import Outcome
 from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.exits import Exit
-from rater.instants import read_instant
-from rater.kafka.publish import publish
-from rater.lookalikes import Lookalikes
-from rater.near import did_you_mean
-from rater.tenant_orders import AMOUNT_MIN, Change, Funding, Licence, NewTenant, checked
-from rater.visible import visible
+from rater.kafka.batch_publisher import publish
+from rater.wire.codec import encode_input
+from rater.wire.errors import Exit
+from rater.wire.instants import read_instant
+from rater.wire.lookalikes import Lookalikes
+from rater.wire.visible import visible
+from rater.wire.words import did_you_mean
 
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 Id = Annotated[str | None, typer.Option("--id", help="The command's id: the same one again changes nothing.")]
@@ -44,7 +44,13 @@ Domains = Annotated[
 ]
 
 Longest = Annotated[
-    int | None, typer.Option("--call-duration-max-s", help="Longer calls are held until a person accepts them.")
+    int | None,
+    typer.Option(
+        "--call-duration-max-s",
+        min=1,
+        max=DURATION_S_MAX,
+        help="Longer calls are held until a person accepts them.",
+    ),
 ]
 Replaced = Annotated[
     bool, typer.Option("--payment-method-replaced", help="A failed recharge may be tried again at once.")

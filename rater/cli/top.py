@@ -13,9 +13,9 @@ from rich.table import Table
 
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
-from rater.top.board import Board
-from rater.top.picture import Picture
-from rater.visible import visible
+from rater.ops.top.follower import Board
+from rater.ops.top.picture import Picture
+from rater.wire.visible import visible
 
 #: More is red: as the alerts RaterLagHigh and RaterLatencyBurnFast have it.
 _WAITING_S_MAX, _LATENCY_S_MAX = 60.0, 0.2

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.contracts.topics import load_topics
-from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
 from rater.kafka.topics import TopicState, apply, compare, let_broker_stamp
+from rater.wire.errors import Exit
+from rater.wire.topics import load_topics
 
 Partitions = Annotated[int | None, typer.Option(min=1, max=10_000, help="In place of the number in topics/*.yaml.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]

@@ -8,11 +8,11 @@ import typer
 
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.deploy.held import must_hold, service_named
-from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, rating_of_environment
 from rater.kafka.verify import Report, verify
-from rater.top.settled import settled
+from rater.ops.doctor.rights import must_hold, service_named
+from rater.ops.top.lag import settled
+from rater.wire.errors import Exit
 
 
 def register(app: typer.Typer) -> None:

@@ -7,10 +7,8 @@ from typing import Annotated
 import faust
 import typer
 
-from rater.app import WEB_PORT, make_app
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.collector import expect_long_lives
-from rater.deploy.held import must_hold, service_named
+from rater.kafka.app import WEB_PORT, make_app
 from rater.kafka.settings import (
     DEFAULT_BOOTSTRAP,
     KafkaSettings,
@@ -19,7 +17,9 @@ from rater.kafka.settings import (
     rating_of_environment,
 )
 from rater.kafka.topics import partitions_of_task
-from rater.logs import Style, log_to_stderr
+from rater.ops.doctor.rights import must_hold, service_named
+from rater.ops.garbage_collection import expect_long_lives
+from rater.ops.logs import Style, log_to_stderr
 
 
 def register(app: typer.Typer) -> None:

@@ -1,6 +1,6 @@
 """Emergency numbers, calling codes and regions of shared calling codes: the numbering plan as a table.
 
-Generated from the metadata of phonenumbers by rater.numbering_generator; do not edit.
+Generated from the metadata of phonenumbers by rater.dev.numbering_plan_generator; do not edit.
 A38, A49.
 """
 

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import msgspec
 
-from rater.contracts.dead_letters import (
+from rater.core.inputs import Source
+from rater.core.letters import is_whole
+from rater.core.outputs import RejectedCdr
+from rater.core.reasons import Outcome
+from rater.embedded.run import EmbeddedRater
+from rater.embedded.store import Reader, Store, open_reader
+from rater.engine.batch import Envelope, Record
+from rater.files.recognise import CDRS
+from rater.files.source import reader_of
+from rater.wire.dead_letters import (
     SETTLED,
     DlqAudit,
     Letter,
@@ -17,15 +26,6 @@ from rater.contracts.dead_letters import (
     raw_bytes,
     with_history,
 )
-from rater.core.inputs import Source
-from rater.core.letters import is_whole
-from rater.core.outputs import RejectedCdr
-from rater.core.reasons import Outcome
-from rater.embedded.run import EmbeddedRater
-from rater.embedded.store import Reader, Store, open_reader
-from rater.formats.recognise import CDRS
-from rater.formats.source import reader_of
-from rater.task import Envelope, Record
 
 _letters = msgspec.json.Decoder(RejectedCdr)
 _ACCEPTED = (Outcome.RATED, Outcome.CORRECTED, Outcome.DUPLICATE)

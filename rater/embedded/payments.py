@@ -9,12 +9,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from rater.contracts.codec import encode_input
 from rater.core.outputs import RechargeRequest
-from rater.embedded.gateway import LocalGateway, PaymentGateway
 from rater.embedded.store import Reader, Store
-from rater.errors import RaterError
-from rater.payments.results import succeeded
+from rater.engine.gateway import LocalGateway, PaymentGateway, succeeded
+from rater.wire.codec import encode_input
+from rater.wire.errors import RaterError
 
 #: The name of the setting, and its values that are no address.
 GATEWAY = "gateway"

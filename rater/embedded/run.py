@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from rater.contracts.codec import encode_input
 from rater.core.call_control import CallEvent
 from rater.core.due import expiring, funds_of, ticks_due
 from rater.core.entities import Account
@@ -23,14 +22,15 @@ from rater.core.settings import RatingSettings
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
 from rater.embedded.call_desk import CallDesk
-from rater.embedded.gateway import PaymentGateway
 from rater.embedded.payments import unanswered
 from rater.embedded.store import Position, Store
 from rater.embedded.summary import Summary
-from rater.formats.source import CALL_EVENTS, InputFile
-from rater.metrics.labels import CallEventResult, CommitResult
-from rater.metrics.meter import Metrics
-from rater.task import Batch, Record, run_batch
+from rater.engine.batch import Batch, Record, run_batch
+from rater.engine.gateway import PaymentGateway
+from rater.files.source import CALL_EVENTS, InputFile
+from rater.ops.metrics.labels import CallEventResult, CommitResult
+from rater.ops.metrics.meter import Metrics
+from rater.wire.codec import encode_input
 
 BATCH_RECORDS = 10_000
 #: A batch of large records ends earlier, so that memory stays bounded.

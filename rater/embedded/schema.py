@@ -12,8 +12,7 @@ from typing import IO
 from rater.core.migration import RULES
 from rater.core.outputs import OUTPUT_TOPICS
 from rater.embedded.upgrade import rules_of
-from rater.errors import RaterError
-from rater.exits import Exit
+from rater.wire.errors import Exit, RaterError
 
 #: Raised whenever an older program could misread what a newer one writes.
 SCHEMA_VERSION = 3

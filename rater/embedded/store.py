@@ -11,8 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from rater.contracts.codec import encode
-from rater.contracts.dead_letters import DlqAudit
 from rater.core.call_control import CallCommand
 from rater.core.entities import Account
 from rater.core.identity import normal_usage_id
@@ -30,9 +28,11 @@ from rater.embedded.call_tables import (
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
 from rater.embedded.upgrade import upgrade
-from rater.errors import RaterError
-from rater.formats.arrival import Arrival
-from rater.task import Batch
+from rater.engine.batch import Batch
+from rater.files.arrival import Arrival
+from rater.wire.codec import encode
+from rater.wire.dead_letters import DlqAudit
+from rater.wire.errors import RaterError
 
 _pack = msgspec.msgpack.Encoder().encode
 _deck_decoder = msgspec.json.Decoder(RateDeck)

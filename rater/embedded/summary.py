@@ -10,8 +10,8 @@ from rater.core.call_control import CallCommand
 from rater.core.money import parse_ledger
 from rater.core.outputs import AccountEvent, Debit, Output, RejectedCdr
 from rater.core.reasons import EventKind, Outcome
-from rater.formats.source import InputFile
-from rater.task import Batch
+from rater.engine.batch import Batch
+from rater.files.source import InputFile
 
 REFUSED_SHOWN_MAX = 5
 #: A file may name a million tenants that there are not.

@@ -13,7 +13,7 @@ from signal import SIGINT, SIGTERM, signal
 
 from watchfiles import watch
 
-from rater.errors import RaterError
+from rater.wire.errors import RaterError
 
 #: How long a change can go unnoticed where the system does not tell of it.
 _LOOK_AGAIN_MS = 1_000

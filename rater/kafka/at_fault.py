@@ -1,9 +1,18 @@
-"""Which record of a batch raises: a bug of ours stops its partition, and a person must know at which record."""
+"""Records at which a bug of ours stops a partition: which one it is, and those that an operator passes over.
 
-from collections.abc import Callable, Sequence
+The decision to pass over is a record of `dlq-audit` in the partition of the record that it is about.  The rating
+task reads it when it takes ownership, makes the record a dead letter unread, and says so in its commit.
+"""
 
-from rater.core.inputs import Source
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from rater.core.inputs import NO_TENANT, Source
 from rater.kafka.port import Consumed
+from rater.wire.dead_letters import DlqAudit, LetterAction
 
 
 class RecordAtFault(Exception):
@@ -45,3 +54,36 @@ def _raises(records: Sequence[Consumed], apply: Callable[[Sequence[Consumed]], o
     except Exception:  # whatever it is, it is the bug that is looked for
         return True
     return False
+
+
+TOPIC = "dlq-audit"
+_decoder = msgspec.json.Decoder(DlqAudit)
+
+
+class Reads(Protocol):
+    """Reads a topic of one partition; see PartitionLog."""
+
+    def read(self, topic: str, start: int | None) -> AsyncIterator[Sequence[Consumed]]:
+        """The committed records from `start` (None: the first) until the end as of now."""
+
+
+def skip_order(record: Source, by: str, at: datetime, note: str) -> DlqAudit:
+    """What an operator decided about one record."""
+    return DlqAudit(
+        tenant=NO_TENANT,
+        id=f"{record.topic}-{record.partition}-{record.offset}",
+        action=LetterAction.SKIPPED,
+        by=by,
+        at=at,
+        note=note,
+        source=record,
+    )
+
+
+async def skips_of(log: Reads) -> frozenset[Source]:
+    """Every record of the partition that somebody decided to pass over."""
+    found = set()
+    async for records in log.read(TOPIC, None):
+        audits = [_decoder.decode(record.value or b"") for record in records]
+        found |= {audit.source for audit in audits if audit.action is LetterAction.SKIPPED and audit.source}
+    return frozenset(found)

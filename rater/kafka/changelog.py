@@ -11,7 +11,7 @@ import msgspec
 from rater.core.entities import Account, Entity
 from rater.core.migration import RULES
 from rater.core.state import KINDS, Key, Memory, State
-from rater.errors import RaterError
+from rater.wire.errors import RaterError
 
 #: Raised whenever an older program could misread what a newer one writes.
 STATE_VERSION = 2

@@ -20,12 +20,12 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from rater.errors import RaterError
+from rater.kafka.access_errors import denied, refusal
 from rater.kafka.connect import READ, WRITE, UnreachableError, connection, started
 from rater.kafka.port import Consumed, Doubt, Fenced, Writes
-from rater.kafka.refused import denied, refusal
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import MESSAGE_BYTES_MAX
+from rater.wire.errors import RaterError
 
 RETRY_BACKOFF_MS = 20
 POSITIONS_TOLD_EVERY_S = 1.0

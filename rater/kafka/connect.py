@@ -16,11 +16,10 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.kafka.refused import refusal, user_of
+from rater.kafka.access_errors import refusal, user_of
 from rater.kafka.settings import KafkaSettings
-from rater.secret_source import SecretSource
+from rater.ops.secrets import SecretSource
+from rater.wire.errors import Exit, RaterError
 
 REQUEST_TIMEOUT_MS = 20_000
 _ASK_WHY_TIMEOUT_MS = 5_000

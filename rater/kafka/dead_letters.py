@@ -16,9 +16,20 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from rater.contracts.codec import claimed_tenant, encode_input
-from rater.contracts.commits import Commit, part_of
-from rater.contracts.dead_letters import (
+from rater.core.inputs import Source
+from rater.core.letters import hash_of
+from rater.core.outputs import RejectedCdr
+from rater.core.reasons import Outcome
+from rater.kafka.batch_publisher import publish
+from rater.kafka.client import RETRY_BACKOFF_MS, read_partition, record_at
+from rater.kafka.connect import WRITE, connection, reachable
+from rater.kafka.consume import ends_of, read_topic
+from rater.kafka.publisher import partition_of
+from rater.kafka.settings import KafkaSettings
+from rater.kafka.topics import MESSAGE_BYTES_MAX, partitions_of
+from rater.wire.codec import claimed_tenant, encode_input
+from rater.wire.commits import Commit, part_of
+from rater.wire.dead_letters import (
     DlqAudit,
     Letter,
     LetterAction,
@@ -28,17 +39,6 @@ from rater.contracts.dead_letters import (
     raw_bytes,
     with_history,
 )
-from rater.core.inputs import Source
-from rater.core.letters import hash_of
-from rater.core.outputs import RejectedCdr
-from rater.core.reasons import Outcome
-from rater.kafka.client import RETRY_BACKOFF_MS, read_partition, record_at
-from rater.kafka.connect import WRITE, connection, reachable
-from rater.kafka.consume import ends_of, read_topic
-from rater.kafka.partitioning import partition_of
-from rater.kafka.publish import publish
-from rater.kafka.settings import KafkaSettings
-from rater.kafka.topics import MESSAGE_BYTES_MAX, partitions_of
 
 #: Where an accepted record leaves its mark, by the topic that it came from.
 _MARKS = {"cdrs": "rated-calls", "commands": "account-events"}

@@ -9,13 +9,13 @@ import time
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from rater.contracts.codec import decode_deck
 from rater.core.reasons import Refusal
 from rater.core.tariff import Tariffs
 from rater.kafka.client import committed_reader, doubted, unread
 from rater.kafka.connect import started
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
+from rater.wire.codec import decode_deck
 
 _LOOK_AGAIN_S = 0.5
 

@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 
 import structlog
 
-from rater.contracts.commits import Commit
 from rater.core.outputs import AccountEvent, RejectedCdr
 from rater.core.reasons import EventKind
+from rater.engine.batch import Batch
 from rater.kafka.changelog import Entities
 from rater.kafka.port import Consumed, Doubt, Fenced
 from rater.kafka.rating_task import RatingTask
-from rater.lookalikes import Lookalikes
-from rater.metrics.labels import CommitResult
-from rater.metrics.meter import Metrics
-from rater.task import Batch
+from rater.ops.metrics.labels import CommitResult
+from rater.ops.metrics.meter import Metrics
+from rater.wire.commits import Commit
+from rater.wire.lookalikes import Lookalikes
 
 #: How often the progress of restoring a partition is told.
 PROGRESS_S = 2.0

@@ -6,18 +6,21 @@ Refuses to know what is published.
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
 
-from rater.errors import RaterError
-from rater.exits import Exit
+from rater.core.inputs import RESERVED_TENANTS
+from rater.core.reasons import Reason, Refusal
 from rater.kafka.client import RETRY_BACKOFF_MS
 from rater.kafka.connect import UnreachableError, connection, started
-from rater.kafka.partitioning import partition_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import MESSAGE_BYTES_MAX, partitions_of
+from rater.wire.errors import Exit, RaterError
 
 #: A record that is not stored by then counts as not stored; whoever publishes it again gives it the same id.
 STORED_WITHIN_S = 30.0
@@ -83,3 +86,25 @@ class Publisher:
         self._producer = None
         with contextlib.suppress(KafkaError, TimeoutError, OSError):
             await asyncio.wait_for(producer.stop(), _STOP_TIMEOUT_S)
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(tenant: str, partitions: int) -> int:
+    """The partition of a tenant among so many."""
+    return int((murmur2(tenant.encode()) & 0x7FFFFFFF) % partitions)
+
+
+def admission(partition: int, partitions: int) -> Callable[[str], Refusal | None]:
+    """Says why a tenant's record must not be rated in this partition: a tenant has one writer."""
+
+    def admit(tenant: str) -> Refusal | None:
+        right = partition_of(tenant, partitions)
+        if right == partition or tenant in RESERVED_TENANTS:
+            return None
+        message = (
+            f"expected tenant {tenant!r} in partition {right}, got partition {partition};"
+            " publish with the tenant as key and the murmur2 partitioner (kcat: -X topic.partitioner=murmur2)"
+        )
+        return Refusal(Reason.WRONG_PARTITION, "tenant", message)
+
+    return admit

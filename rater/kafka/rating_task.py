@@ -21,7 +21,6 @@ from typing import Protocol
 
 import msgspec
 
-from rater.contracts.commits import Commit
 from rater.core.calls import live_call
 from rater.core.entities import Entity, LiveCall
 from rater.core.identity import normal_usage_id
@@ -32,15 +31,15 @@ from rater.core.settings import RatingSettings
 from rater.core.state import Key
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
-from rater.kafka.at_fault import find_at_fault
+from rater.engine.batch import Batch, Record, run_batch
+from rater.kafka.at_fault import find_at_fault, skips_of
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex
-from rater.kafka.partitioning import admission
 from rater.kafka.port import Consumed, Doubt, PartitionLog
+from rater.kafka.publisher import admission
 from rater.kafka.records import in_order, portions, positions_after, records_of, writes_of
-from rater.kafka.skips import skips_of
 from rater.kafka.upgrade import upgrade
-from rater.task import Batch, Record, run_batch
+from rater.wire.commits import Commit
 
 INPUTS = ("commands", "cdrs")
 _RESTORED_CALLS = 10_000

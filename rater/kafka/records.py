@@ -10,16 +10,16 @@ from typing import Literal
 
 import msgspec
 
-from rater.contracts.codec import decode_command, encode
-from rater.contracts.commits import Commit
 from rater.core.identity import name_key
 from rater.core.inputs import Source
 from rater.core.outputs import Output, ServiceState
 from rater.core.reasons import Reason, Refusal
+from rater.engine.batch import Batch, Record
 from rater.kafka.changelog import META_KEY, Meta, changes_of, pack
 from rater.kafka.port import Consumed
 from rater.kafka.topics import MESSAGE_BYTES_MAX
-from rater.task import Batch, Record
+from rater.wire.codec import decode_command, encode
+from rater.wire.commits import Commit
 
 #: What a record may have, key and value, so that it and its frame are a message that the topic takes.
 WRITTEN_BYTES_MAX = MESSAGE_BYTES_MAX - 10_000

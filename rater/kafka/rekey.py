@@ -7,7 +7,6 @@ Does no I/O.
 
 from collections import defaultdict
 
-from rater.contracts.codec import encode
 from rater.core.entities import Account, Restricted, User
 from rater.core.identity import name_key
 from rater.core.inputs import Source
@@ -15,6 +14,7 @@ from rater.core.migration import Migration
 from rater.core.outputs import ServiceState
 from rater.core.state import Memory
 from rater.kafka.records import record_key
+from rater.wire.codec import encode
 
 TOPIC = "service-states"
 #: Why a record stands there again; the reason of the restriction is in the record that it replaces.

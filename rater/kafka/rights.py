@@ -20,8 +20,8 @@ from aiokafka.errors import (
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Bytes, Int16, Int32, Schema, String
 
+from rater.kafka.access_errors import DeniedError
 from rater.kafka.connect import WRITE, connection, reachable
-from rater.kafka.refused import DeniedError
 from rater.kafka.settings import KafkaSettings
 
 #: Kafka's codes of operations, by the names that access rules use.

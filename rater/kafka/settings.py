@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from rater.core.settings import RatingSettings, read_emergency_numbers
-from rater.errors import RaterError
+from rater.wire.errors import RaterError
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
 DEFAULT_PORT = 9092

@@ -14,11 +14,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NodeNotReadyError
 
-from rater.contracts.topics import Topic, load_topics
-from rater.errors import RaterError
+from rater.kafka.access_errors import TOPIC_DENIED, DeniedError
 from rater.kafka.connect import READ, connection, reachable, started
-from rater.kafka.refused import TOPIC_DENIED, DeniedError
 from rater.kafka.settings import KafkaSettings
+from rater.wire.errors import RaterError
+from rater.wire.topics import Topic, load_topics
 
 RATING_TASK = "rating task"
 #: Kafka's code for a setting that a topic has of its own.

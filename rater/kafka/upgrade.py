@@ -12,13 +12,13 @@ from hashlib import blake2b
 
 import msgspec
 
-from rater.contracts.commits import Commit, part_key, part_of
 from rater.core.inputs import Source
 from rater.core.migration import RULES, Migration, migrate
 from rater.core.state import Memory
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Entities, Meta, entity_of, pack, state_key
 from rater.kafka.port import Consumed, PartitionLog
 from rater.kafka.rekey import TOPIC, rekey
+from rater.wire.commits import Commit, part_key, part_of
 
 #: A message is at most a megabyte.
 PART_BYTES_MAX = 200_000

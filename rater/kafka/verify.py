@@ -15,8 +15,6 @@ from functools import partial
 
 import msgspec
 
-from rater.contracts.codec import decode_cdr, encode
-from rater.contracts.commits import Commit
 from rater.core.entities import Account, Entity
 from rater.core.identity import normal_usage_id
 from rater.core.inputs import RESERVED_TENANTS, CallRecord
@@ -28,20 +26,22 @@ from rater.core.settings import RatingSettings
 from rater.core.state import Memory
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
+from rater.engine.batch import run_batch
 from rater.kafka.changelog import META_KEY, entity_of, pack, read_meta, state_key
 from rater.kafka.client import read_partition
 from rater.kafka.consume import SequenceCheck
 from rater.kafka.decks import DeckReader
-from rater.kafka.former import FormerOutputs
-from rater.kafka.partitioning import admission
+from rater.kafka.former_commits import FormerOutputs
+from rater.kafka.partition_reader import Tape
 from rater.kafka.port import Consumed
+from rater.kafka.publisher import admission
 from rater.kafka.rating_task import indexed
 from rater.kafka.records import record_key, records_of, source_of
 from rater.kafka.settings import KafkaSettings
-from rater.kafka.tape import Tape
 from rater.kafka.topics import partitions_of
 from rater.kafka.upgrade import Snapshot
-from rater.task import run_batch
+from rater.wire.codec import decode_cdr, encode
+from rater.wire.commits import Commit
 
 #: Output topics that keep every record, in whose order they can be compared.
 HISTORY = ("rated-calls", "debits", "account-events", "recharges", "rejected-cdrs")

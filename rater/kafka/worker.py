@@ -26,7 +26,7 @@ from rater.kafka.observe import Watch
 from rater.kafka.rating_task import INPUTS, RatingTask
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import partitions_of_task
-from rater.metrics.labels import Input, PartitionState
+from rater.ops.metrics.labels import Input, PartitionState
 
 #: Tasks poll all the time; only restoring a very large partition keeps them from it.
 _POLL_INTERVAL_MAX_MS = 3_600_000

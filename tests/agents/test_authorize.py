@@ -13,7 +13,7 @@ from rater.core.authorize import authorize
 from rater.core.inputs import EVERY_TENANT, DeckActivated
 from rater.core.quote import Reserved
 from rater.core.reasons import ALLOWS, Refusal, Why
-from rater.formats.deck_csv import read_deck
+from rater.files.deck_csv import read_deck
 from tests.agents.switch import A_DAY, LONGEST, NOON, may, question
 from tests.world import (
     BEGINNING,

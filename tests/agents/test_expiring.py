@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from rater.agents.telling import Telling
+from rater.agents.account_events import Telling
+from rater.agents.notices.notifier import Notifier
 from rater.agents.tenants import Tenants
 from rater.core.due import expiring, funds_in
 from rater.core.outputs import LotState
-from rater.metrics.meter import Metrics
-from rater.notify.notifier import Notifier
+from rater.ops.metrics.meter import Metrics
 from tests.agents.world import NOW, balance, consumed, lot
 from tests.notify.world import Mailbox, email_settings, event, mail_server, notify_settings
 from tests.world import at

@@ -8,15 +8,15 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from rater.agents import tenants as tenants_module
-from rater.agents.payments import Payments
+from rater.agents.payments.answers import Cause, GatewayAnswer, Pending, Unknown
+from rater.agents.recharges import Payments
 from rater.agents.settings import AgentsSettings
 from rater.agents.tenants import Tenants
 from rater.core.inputs import PaymentFailed, PaymentSucceeded
 from rater.core.outputs import RechargeRequest
+from rater.engine.gateway import failed, succeeded
 from rater.kafka.publisher import NotStored
-from rater.metrics.meter import Metrics
-from rater.payments.answers import Cause, GatewayAnswer, Pending, Unknown
-from rater.payments.results import failed, succeeded
+from rater.ops.metrics.meter import Metrics
 from tests.agents.world import Clock, balance, consumed, request, service
 from tests.world import at
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rater.agents.settings import AgentsSettings
-from rater.errors import RaterError
-from rater.written_settings import read_settings
+from rater.ops.written_settings import read_settings
+from rater.wire.errors import RaterError
 
 FILE = """
 gateway:

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from rater.agents.clock import AGAIN_INITIAL_S, Ticking
 from rater.agents.tenants import Tenants
-from rater.agents.ticking import AGAIN_INITIAL_S, Ticking
 from rater.core.due import due_instants, funds_in, recharge_due, ticks_due
 from rater.core.inputs import Tick
 from rater.core.outputs import Balance
 from rater.core.recharge import is_wanted, limit_reached, may_retry
 from rater.core.settings import RatingSettings
 from rater.kafka.publisher import NotStored
-from rater.metrics.meter import Metrics
+from rater.ops.metrics.meter import Metrics
 from tests.agents.world import NOW, Clock, balance, consumed, lot, service
 from tests.world import at
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from rater.contracts.codec import encode
 from rater.core.inputs import Source
 from rater.core.outputs import Balance, LotState, Output, RechargeRequest, ServiceState
 from rater.kafka.port import Consumed
+from rater.wire.codec import encode
 from tests.world import at
 
 NOW = datetime(2025, 3, 10, 12, 0, tzinfo=UTC)

@@ -17,16 +17,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from rater.contracts.codec import encode_input
 from rater.core.inputs import DeckActivated
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
 from rater.embedded.store import open_reader
-from rater.formats.deck_csv import read_deck
+from rater.files.deck_csv import read_deck
 from rater.kafka.index import MemoryIndex
-from rater.kafka.partitioning import partition_of
 from rater.kafka.port import Consumed
+from rater.kafka.publisher import partition_of
 from rater.kafka.rating_task import RatingTask
+from rater.wire.codec import encode_input
 from tests.embedded.usage import rater
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import PARTITIONS, Decks, ModelLog, Process

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from rater.contracts.asyncapi import PATH, RATER_ROLES, texts
-from rater.contracts.schemas import FOLDER, RECORDS
-from rater.contracts.topics import load_topics
-from rater.drift import drifted
+from rater.wire.asyncapi import PATH, RATER_ROLES, texts
+from rater.wire.generated_files import drifted
+from rater.wire.schemas import FOLDER, RECORDS
+from rater.wire.topics import load_topics
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(PATH.read_text())
 OFFICIAL = Path(__file__).parent.parent / "fixtures/schemas/asyncapi-3.0.0.json"

@@ -12,8 +12,6 @@ import msgspec
 import pytest
 from msgspec.structs import fields as fields_of
 
-from rater.contracts.codec import encode
-from rater.contracts.schemas import RECORDS
 from rater.core.inputs import AnyCommand, FundsAdded, PaymentFailed, RateRow, RechargeSettings, Source
 from rater.core.outputs import TOPIC_OF, LotShare, LotState, Output, Segment
 from rater.core.reasons import Reason, Refusal
@@ -21,9 +19,11 @@ from rater.core.settings import RatingSettings
 from rater.core.state import KINDS, Memory
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
-from rater.formats.deck_csv import read_deck
-from rater.payments.charge_log import Charge
-from rater.task import Envelope, Record, run_batch
+from rater.dev.charge_log import Charge
+from rater.engine.batch import Envelope, Record, run_batch
+from rater.files.deck_csv import read_deck
+from rater.wire.codec import encode
+from rater.wire.schemas import RECORDS
 from tests.conftest import ROOT
 from tests.upgrade.release import RELEASE
 from tests.world import GB_SPECIAL, HARARE, LONDON, NOWHERE, US, World

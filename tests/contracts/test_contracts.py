@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from rater.contracts.codec import decode_cdr, encode_input
-from rater.contracts.schemas import FOLDER, RECORDS, breaks, schema_of, texts
-from rater.contracts.topics import load_topics
 from rater.core.outputs import OUTPUT_TOPICS
 from rater.core.reasons import Refusal
-from rater.drift import drifted
+from rater.wire.codec import decode_cdr, encode_input
+from rater.wire.generated_files import drifted
+from rater.wire.schemas import FOLDER, RECORDS, breaks, schema_of, texts
+from rater.wire.topics import load_topics
 
 EXAMPLES = sorted(FOLDER.glob("examples/*/*.json"))
 

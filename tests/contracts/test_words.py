@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from rater.contracts.codec import decode_cdr, decode_command, decode_deck
 from rater.core.reasons import Refusal
+from rater.wire.codec import decode_cdr, decode_command, decode_deck
 
 CALL = {
     "tenant": "contoso",

@@ -8,10 +8,10 @@ import sys
 import pytest
 import yaml
 
-from rater.contracts.topics import Topic, load_topics
-from rater.deploy.acls import commands, grants, of_service
-from rater.deploy.services import SERVICES, service_of
 from rater.kafka.settings import KafkaSettings
+from rater.ops.manifests.acls import commands, grants, of_service
+from rater.ops.manifests.services import SERVICES, service_of
+from rater.wire.topics import Topic, load_topics
 from tests.conftest import ROOT
 
 
@@ -51,7 +51,7 @@ def test_a_role_that_nobody_plays_is_found() -> None:
         produced_by=("stranger",),
         consumed_by=(),
     )
-    with pytest.raises(KeyError, match=r"stranger: no service of rater\.deploy\.services plays this role"):
+    with pytest.raises(KeyError, match=r"stranger: no service of rater\.ops\.manifests\.services plays this role"):
         grants({"x": topic})
 
 

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from rater.contracts.topics import load_topics
-from rater.deploy.generated import texts
-from rater.drift import drifted
+from rater.ops.manifests.generated import texts
+from rater.wire.generated_files import drifted
+from rater.wire.topics import load_topics
 from tests.commands import misunderstood
 from tests.conftest import ROOT
 

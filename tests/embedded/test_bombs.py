@@ -11,16 +11,15 @@ from subprocess import run as start
 
 import pytest
 
-from rater.contracts.codec import RECORD_BYTES_MAX
 from rater.core.reasons import Refusal
 from rater.embedded.store import open_reader
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.formats.compressed import UNPACKED_FREE_BYTES
-from rater.formats.graph import DOCUMENT_BYTES_MAX, DOCUMENT_ROWS_MAX
-from rater.formats.source import InputFile
-from rater.formats.stream import LONG_LINE_KEPT_BYTES
-from rater.task import Record
+from rater.engine.batch import Record
+from rater.files.compressed import UNPACKED_FREE_BYTES
+from rater.files.graph import DOCUMENT_BYTES_MAX, DOCUMENT_ROWS_MAX
+from rater.files.lines import LONG_LINE_KEPT_BYTES
+from rater.files.source import InputFile
+from rater.wire.codec import RECORD_BYTES_MAX
+from rater.wire.errors import Exit, RaterError
 from tests.embedded.usage import GRAPH_ROW, HEADER, row, run
 
 CALL = b'{"tenant":"contoso","usage_id":"%b","type":"user_in","answered_at":"2025-03-01T10:00:00Z","user":"ada"}\n'

@@ -20,10 +20,9 @@ from hypothesis import strategies as st
 
 from rater.core.reasons import Refusal
 from rater.embedded.store import open_reader
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.formats.source import InputFile
-from rater.task import Record
+from rater.engine.batch import Record
+from rater.files.source import InputFile
+from rater.wire.errors import Exit, RaterError
 from tests.embedded.usage import GRAPH_ROW, HEADER, SETUP, rater, row, run
 
 OWN_CALL = (

@@ -18,13 +18,13 @@ from prometheus_client import CollectorRegistry
 
 from rater.core.call_control import CallCommand
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store, open_reader
-from rater.exits import Exit
-from rater.formats.deck_csv import read_deck
-from rater.formats.source import InputFile
-from rater.metrics.meter import Metrics
+from rater.engine.gateway import LocalGateway
+from rater.files.deck_csv import read_deck
+from rater.files.source import InputFile
+from rater.ops.metrics.meter import Metrics
+from rater.wire.errors import Exit
 from tests.embedded.usage import rater, run
 from tests.world import DECK, HARARE, US
 

@@ -9,9 +9,8 @@ import pytest
 
 from rater.core.inputs import RateDeck, RateRow
 from rater.embedded.store import Store, open_reader
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.formats.deck_csv import read_deck
+from rater.files.deck_csv import read_deck
+from rater.wire.errors import Exit, RaterError
 from tests.world import DECK
 
 COLUMNS = DECK.read_text().splitlines()[0]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rater.core.reasons import Pocket
-from rater.demo import story
-from rater.demo.findings import find
+from rater.dev.demo import story
+from rater.dev.demo.findings import find
 from rater.embedded.store import open_reader
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from rater.contracts.codec import decode_call_event, decode_cdr, decode_command
 from rater.core.reasons import Reason, Refusal
 from rater.embedded.store import open_reader
-from rater.exits import Exit
-from rater.formats.source import InputFile
-from rater.task import Record
+from rater.engine.batch import Record
+from rater.files.source import InputFile
+from rater.wire.codec import decode_call_event, decode_cdr, decode_command
+from rater.wire.errors import Exit
 from tests.embedded.usage import GRAPH_ROW, HEADER, SETUP, rater, row, run
 
 MINTED = '{"command":"funds_added","tenant":"contoso","id":"minted","at":"2025-03-01T00:00:00Z","amount":"999"}'

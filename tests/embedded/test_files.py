@@ -14,17 +14,16 @@ from typing import Any
 
 import pytest
 
-from rater.contracts.codec import encode_input
 from rater.core.outputs import OUTPUT_TOPICS
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
+from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store, open_reader
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.formats.deck_csv import read_deck
-from rater.formats.source import InputFile
-from rater.generate import Spec, generate_calls, generate_commands
+from rater.engine.gateway import LocalGateway
+from rater.files.deck_csv import read_deck
+from rater.files.source import InputFile
+from rater.wire.codec import encode_input
+from rater.wire.errors import Exit, RaterError
 from tests.embedded.usage import GRAPH_ROW, HEADER, rater, row, run
 from tests.world import DECK
 

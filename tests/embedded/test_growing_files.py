@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.exits import Exit
-from rater.formats.source import InputFile
+from rater.engine.gateway import LocalGateway
+from rater.files.source import InputFile
+from rater.wire.errors import Exit
 from tests.embedded.test_broken_files import OWN_CALL, export
 from tests.embedded.usage import GRAPH_ROW, HEADER, row
 

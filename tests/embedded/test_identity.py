@@ -14,11 +14,11 @@ from rater.core.inputs import CallRecord
 from rater.core.mediation import content_hash
 from rater.core.outputs import RatedCall
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.formats.deck_csv import read_deck
-from rater.formats.source import InputFile
+from rater.engine.gateway import LocalGateway
+from rater.files.deck_csv import read_deck
+from rater.files.source import InputFile
 from tests.embedded.usage import GRAPH_ROW, HEADER, row
 from tests.world import DECK, HARARE
 

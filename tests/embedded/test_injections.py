@@ -10,8 +10,8 @@ from openpyxl import load_workbook
 from rich.console import Console
 
 from rater.cli.top import drawn
-from rater.top.picture import picture_of
-from rater.visible import visible, visible_lines
+from rater.ops.top.picture import picture_of
+from rater.wire.visible import visible, visible_lines
 from tests.agents.world import balance
 from tests.embedded.usage import HEADER, rater, row, run
 

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.formats.arrival import Arrival
-from rater.formats.source import InputFile
+from rater.engine.gateway import LocalGateway
+from rater.files.arrival import Arrival
+from rater.files.source import InputFile
 from tests.embedded.test_kills import Killed, MortalStore
 from tests.embedded.usage import SETUP, run
 

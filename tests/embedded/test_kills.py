@@ -8,17 +8,17 @@ from typing import Any
 
 import msgspec
 
-from rater.contracts.codec import encode_input
 from rater.core.call_control import CallEvent, CallProgress
 from rater.core.inputs import CallRecord
 from rater.core.outputs import OUTPUT_TOPICS
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
+from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.formats.deck_csv import read_deck
-from rater.formats.source import InputFile
-from rater.generate import Spec, generate_calls, generate_commands
+from rater.engine.gateway import LocalGateway
+from rater.files.deck_csv import read_deck
+from rater.files.source import InputFile
+from rater.wire.codec import encode_input
 from tests.world import DECK
 
 #: The second tenant's card is declined: its recharge is tried again after 1, 6 and 24 hours, then its credit runs out.

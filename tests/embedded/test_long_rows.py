@@ -11,16 +11,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rater.contracts.codec import RECORD_BYTES_MAX
 from rater.core.letters import hash_of
 from rater.core.outputs import RejectedCdr
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.formats.source import InputFile
+from rater.engine.gateway import LocalGateway
+from rater.files.source import InputFile
+from rater.wire.codec import RECORD_BYTES_MAX
+from rater.wire.errors import Exit, RaterError
 from tests.embedded.usage import GRAPH_ROW, HEADER, rater, row
 
 SIZE = 50_000_000

@@ -7,16 +7,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from rater.contracts.commits import Commit
 from rater.core.inputs import Source
 from rater.core.settings import RatingSettings
 from rater.core.state import Memory
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
+from rater.engine.batch import Record, run_batch
 from rater.kafka.observe import Watch
-from rater.lookalikes import SAID_MAX, Lookalikes
-from rater.metrics.meter import Metrics
-from rater.task import Record, run_batch
+from rater.ops.metrics.meter import Metrics
+from rater.wire.commits import Commit
+from rater.wire.lookalikes import SAID_MAX, Lookalikes
 from tests.embedded.usage import rater
 
 NEW = (

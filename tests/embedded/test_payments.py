@@ -10,7 +10,7 @@ import pytest
 
 from rater.embedded.payments import GATEWAY, PRETENDED
 from rater.embedded.store import open_reader
-from rater.exits import Exit
+from rater.wire.errors import Exit
 from tests.embedded.usage import rater
 from tests.payments.world import sandbox
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from rater.contracts.codec import decode_cdr
 from rater.core.classify import DIRECT_INBOUND, DIRECT_ROUTING
 from rater.core.inputs import CallRecord
 from rater.core.reasons import CallType, Refusal
 from rater.embedded.store import open_reader
-from rater.exits import Exit
-from rater.formats.graph import GraphRows
-from rater.formats.pstn_csv import COLUMNS, PstnCsv
+from rater.files.graph import GraphRows
+from rater.files.usage_csv import COLUMNS, PstnCsv
+from rater.wire.codec import decode_cdr
+from rater.wire.errors import Exit
 from tests.embedded.usage import GRAPH_ROW, HEADER, rater, row, run
 
 REAL = [

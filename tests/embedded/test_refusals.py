@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from rater.exits import Exit
+from rater.wire.errors import Exit
 from tests.embedded.test_broken_files import OWN_CALL, SETTING_UP, export, letters
 from tests.embedded.usage import rater, row, run
 

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from rater.contracts.codec import encode_input
 from rater.core.inputs import CallRecord, FundsAdded, LicenseAssigned, RechargeSettings, TenantConfigured
 from rater.core.reasons import CallType
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.formats.deck_csv import read_deck
-from rater.formats.source import InputFile
+from rater.engine.gateway import LocalGateway
+from rater.files.deck_csv import read_deck
+from rater.files.source import InputFile
+from rater.wire.codec import encode_input
 from tests.world import DECK, JAMAICA, at
 
 CONTOSO, ADA = "contoso", "ada@contoso.example"

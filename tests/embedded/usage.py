@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rater.exits import Exit
+from rater.wire.errors import Exit
 
 HEADER = (
     "UsageId,Call ID,Conference ID,User Location,AAD ObjectId,UPN,User Display Name,Caller ID,Call Type,Number Type,"

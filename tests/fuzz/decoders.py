@@ -15,10 +15,26 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from standardwebhooks import Webhook
 
-from rater.agents.authorize_page import Query
+from rater.agents.notices.settings import NotifySettings
+from rater.agents.payments.webhooks import verified_notice
+from rater.agents.payments.wire import BodyError, Payment, PaymentNotice, PaymentOrder, read_body
 from rater.agents.settings import AgentsSettings
-from rater.certificates import expires_at
-from rater.contracts.codec import (
+from rater.agents.signed_webhooks import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
+from rater.core.inputs import Source
+from rater.core.money import MoneyError, parse_micros, parse_price
+from rater.dev.charge_log import read_charges
+from rater.dev.scenarios.read import read_scenario
+from rater.engine.batch import Record, run_batch
+from rater.files.deck_csv import read_deck
+from rater.files.graph import GraphRows, page_of
+from rater.files.licenses import Licenses, unknown_in_commands
+from rater.files.price_list import read_any_deck
+from rater.files.source import InputFile
+from rater.files.usage_csv import COLUMNS, PstnCsv, reader_for
+from rater.ops.certificates import expires_at
+from rater.ops.written_settings import read_settings
+from rater.serve.authorize_page import Query
+from rater.wire.codec import (
     claimed_tenant,
     decode_call,
     decode_call_event,
@@ -26,25 +42,9 @@ from rater.contracts.codec import (
     decode_deck,
     encode,
 )
-from rater.contracts.repeated_keys import repeated_key
-from rater.core.inputs import Source
-from rater.core.money import MoneyError, parse_micros, parse_price
-from rater.errors import RaterError
-from rater.formats.deck_csv import read_deck
-from rater.formats.graph import GraphRows, page_of
-from rater.formats.pstn_csv import COLUMNS, PstnCsv, reader_for
-from rater.formats.source import InputFile
-from rater.instants import read_instant
-from rater.licenses import Licenses, unknown_in_commands
-from rater.notify.settings import NotifySettings
-from rater.payments.charge_log import read_charges
-from rater.payments.webhooks import verified_notice
-from rater.payments.wire import BodyError, Payment, PaymentNotice, PaymentOrder, read_body
-from rater.rates.price_list import read_any_deck
-from rater.scenarios.read import read_scenario
-from rater.signed_webhooks import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
-from rater.task import Record, run_batch
-from rater.written_settings import read_settings
+from rater.wire.errors import RaterError
+from rater.wire.instants import read_instant
+from rater.wire.repeated_keys import repeated_key
 from tests.world import World
 
 Decode = Callable[[bytes], object]

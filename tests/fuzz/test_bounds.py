@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rater.contracts.codec import RECORD_BYTES_MAX
-from rater.formats.source import InputFile
+from rater.files.source import InputFile
+from rater.wire.codec import RECORD_BYTES_MAX
 from tests.fuzz.decoders import DECODERS, Decode
 from tests.fuzz.families import FILES, VALUES
 

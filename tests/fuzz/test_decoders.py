@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rater.contracts.codec import decode_call, decode_command, decode_deck
-from rater.contracts.repeated_keys import repeated_key, tokens
 from rater.core.inputs import CallRecord, TenantConfigured
 from rater.core.money import PRICE_MICROS_MAX, MoneyError, parse_price, round_to_cents
 from rater.core.reasons import Refusal
-from rater.errors import RaterError
-from rater.instants import read_instant
+from rater.wire.codec import decode_call, decode_command, decode_deck
+from rater.wire.errors import RaterError
+from rater.wire.instants import read_instant
+from rater.wire.repeated_keys import repeated_key, tokens
 from tests.fuzz.decoders import CALL, COMMAND, CORPUS, DECK, DECODERS, kept_inputs
 
 #: Of all of the kept corpus, in bytes: it is read by people, too.

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiosmtpd.controller import Controller
 
-from rater.contracts.codec import encode_input
+from rater.agents.notices.facts import message_key, notice_of
 from rater.core.inputs import (
     EVERY_TENANT,
     AnyCommand,
@@ -30,9 +30,9 @@ from rater.core.inputs import (
 )
 from rater.core.outputs import AccountEvent, Balance, RechargeRequest
 from rater.core.reasons import CallType
-from rater.kafka.local import free_ports
-from rater.kafka.publish import Message
-from rater.notify.notices import message_key, notice_of
+from rater.dev.local_kafka import free_ports
+from rater.kafka.batch_publisher import Message
+from rater.wire.codec import encode_input
 from tests.kafka.deployment import Deployment
 from tests.notify.world import Mailbox
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rater.kafka.local import LocalKafka
-from rater.kafka.local_security import Guard
+from rater.dev.local_kafka import LocalKafka
+from rater.dev.local_security import Guard
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment
 

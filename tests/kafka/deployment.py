@@ -19,21 +19,21 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from rater.contracts.codec import encode_input
-from rater.contracts.commits import Commit
-from rater.contracts.topics import load_topics
 from rater.core.inputs import EVERY_TENANT, CallRecord, DeckActivated
 from rater.core.settings import RatingSettings
-from rater.demo.rates import bundled_deck
-from rater.errors import RaterError
-from rater.generate import Spec, generate_calls, generate_commands
+from rater.dev.demo.rates import bundled_deck
+from rater.dev.generate import Spec, generate_calls, generate_commands
+from rater.dev.local_kafka import free_ports
+from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.connect import connection, reachable
 from rater.kafka.consume import read_topic
-from rater.kafka.local import free_ports
-from rater.kafka.publish import Message, publish
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply
 from rater.kafka.verify import Report, verify
+from rater.wire.codec import encode_input
+from rater.wire.commits import Commit
+from rater.wire.errors import RaterError
+from rater.wire.topics import load_topics
 
 PARTITIONS = 4
 TENANTS = 24

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+import rater.engine.batch
 import rater.kafka.records
-import rater.task
 from rater.cli import main
-from rater.contracts.codec import decode_call, decode_command
+from rater.wire.codec import decode_call, decode_command
 
 MARKER = b"poison"
 
@@ -23,6 +23,6 @@ def faulty(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 
 if __name__ == "__main__":
-    rater.task.decode_call = faulty(decode_call)
+    rater.engine.batch.decode_call = faulty(decode_call)
     rater.kafka.records.decode_command = faulty(decode_command)
     main()

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rater.deploy.services import SERVICES
-from rater.kafka.local import LocalKafka
-from rater.kafka.local_security import Guard
+from rater.dev.local_kafka import LocalKafka
+from rater.dev.local_security import Guard
 from rater.kafka.settings import KafkaSettings
+from rater.ops.manifests.services import SERVICES
 from tests.conftest import ROOT
 from tests.kafka.authority import Authority
 from tests.kafka.rules import apply_rules

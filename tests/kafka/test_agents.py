@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import msgspec
 
+from rater.agents.signed_webhooks import signed_headers, signer_of
 from rater.core.inputs import AnyCommand, FundsAdded
 from rater.core.money import parse_micros
 from rater.core.outputs import AccountEvent, RechargeRequest
 from rater.core.reasons import EventKind
-from rater.payments.charge_log import read_charges
-from rater.signed_webhooks import signed_headers, signer_of
+from rater.dev.charge_log import read_charges
 from tests.kafka.agents_world import (
     SECRET,
     AgentsProcess,
@@ -82,7 +82,7 @@ def goes_on(done: Callable[[], bool], progress: Callable[[], int], what: str) ->
 def test_agents_are_killed(deployment: Deployment) -> None:
     """kill -9 of one of two agents at random while tenants run below: each crossing paid once, each e-mail once.
 
-    A message that was on its way at a kill may come again, under the same Message-ID (rater.notify.outbox).
+    A message that was on its way at a kill may come again, under the same Message-ID (rater.agents.notices.outbox).
     """
     chance = random.Random(20250310)
     begin = now() - timedelta(days=KILLS + 4)

@@ -12,14 +12,14 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from rater.contracts.codec import encode_input
 from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.core.inputs import AnyCommand, CallRecord, DeckActivated, FundsAdded, LicenseAssigned, TenantConfigured
 from rater.core.outputs import RatedCall
 from rater.core.reasons import CallType
-from rater.formats.deck_csv import read_deck
+from rater.dev.local_kafka import free_ports
+from rater.files.deck_csv import read_deck
 from rater.kafka.consume import read_topic
-from rater.kafka.local import free_ports
+from rater.wire.codec import encode_input
 from tests.kafka.agents_world import AgentsProcess
 from tests.kafka.deployment import Deployment, until
 from tests.world import DECK, HARARE, JAMAICA, LONDON

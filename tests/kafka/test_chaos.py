@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rater.generate import Spec
+from rater.dev.generate import Spec
 from tests.kafka.conftest import local_kafka
 from tests.kafka.deployment import PARTITIONS, Deployment, Message, WorkerProcess, calls, provisioning, story, until
 

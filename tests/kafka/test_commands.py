@@ -8,11 +8,11 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from rater.cli import build_app
-from rater.contracts.topics import load_topics
-from rater.errors import RaterError
-from rater.kafka.local import LocalKafka, free_ports
+from rater.dev.local_kafka import LocalKafka, free_ports
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply, compare
+from rater.wire.errors import RaterError
+from rater.wire.topics import load_topics
 from tests.kafka.deployment import PARTITIONS, Deployment, calls, provisioning, story, until
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rater.contracts.codec import encode_input
 from rater.core.inputs import TenantConfigured
+from rater.wire.codec import encode_input
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment
 

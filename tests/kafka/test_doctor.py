@@ -16,13 +16,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
-from rater.contracts.codec import encode_input
 from rater.core.inputs import EVERY_TENANT, DeckActivated, TenantConfigured
-from rater.demo.rates import bundled_deck
-from rater.doctor.check import State
-from rater.doctor.cluster import skew
+from rater.dev.demo.rates import bundled_deck
+from rater.dev.local_kafka import free_ports
 from rater.kafka.connect import connection, reachable
-from rater.kafka.local import free_ports
+from rater.ops.doctor.check import State
+from rater.ops.doctor.cluster import skew
+from rater.wire.codec import encode_input
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment, until
 

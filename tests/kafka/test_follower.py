@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 
 from rater.agents.follower import Follower
+from rater.kafka.batch_publisher import publish
 from rater.kafka.port import Consumed
-from rater.kafka.publish import publish
 from tests.kafka.deployment import PARTITIONS, Deployment
 
 TENANTS = [f"tenant-{number}" for number in range(20)]

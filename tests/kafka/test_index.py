@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from rocksdict import AccessType, Options, Rdict
 
-from rater.contracts.topics import load_topics
 from rater.core.entities import LiveCall, Share
 from rater.core.inputs import CallRecord
 from rater.core.reasons import CallType
 from rater.kafka.index import REMEMBERED, DiskIndex, MemoryIndex, StandsAt
 from rater.kafka.rating_task import PartitionState
+from rater.wire.topics import load_topics
 
 _KEY = ("contoso", "c1")
 _CALL = LiveCall(1, "0123456789abcdef", 24_302, 52_000, (("MCOPSTN1/US-PR/2025-03", 2),), (Share("f1", 52_000),))

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from rater.contracts.codec import encode_input
 from rater.core.inputs import CallRecord, TenantConfigured
 from rater.core.reasons import CallType
+from rater.wire.codec import encode_input
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment, calls, provisioning, story, until
 

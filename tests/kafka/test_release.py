@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rater.contracts.codec import encode_input
-from rater.contracts.commits import Commit
 from rater.core.inputs import AnyCommand, CallRecord, DeckActivated, FundsAdded, LicenseAssigned, TenantConfigured
 from rater.core.outputs import Balance, RatedCall
 from rater.core.reasons import CallType
 from rater.embedded.store import open_reader
-from rater.formats.deck_csv import read_deck
-from rater.kafka.partitioning import partition_of
+from rater.files.deck_csv import read_deck
+from rater.kafka.publisher import partition_of
+from rater.wire.codec import encode_input
+from rater.wire.commits import Commit
 from tests.conftest import ROOT
 from tests.embedded.usage import rater
 from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, until

@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from rater.contracts.codec import decode_command, encode, encode_input
 from rater.core.inputs import PaymentFailed, PaymentSucceeded
 from rater.core.outputs import TOPIC_OF, Output, RechargeRequest
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
-from rater.kafka.local import LocalKafka
-from rater.payments.charge_log import read_charges
-from rater.scenarios.engine import EmbeddedEngine, Engine
-from rater.scenarios.kafka_engine import KafkaEngine
-from rater.scenarios.read import read_scenario
-from rater.scenarios.runner import play
+from rater.dev.charge_log import read_charges
+from rater.dev.local_kafka import LocalKafka
+from rater.dev.scenarios.engine import EmbeddedEngine, Engine
+from rater.dev.scenarios.kafka_engine import KafkaEngine
+from rater.dev.scenarios.read import read_scenario
+from rater.dev.scenarios.runner import play
+from rater.wire.codec import decode_command, encode, encode_input
 from tests.embedded.usage import rater
 from tests.payments.world import ask, sandbox
 from tests.world import DECK

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from rater.cli.generate import write_month
-from rater.contracts.topics import load_topics
-from rater.generate import Spec
+from rater.dev.generate import Spec
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply
+from rater.wire.topics import load_topics
 from tests.conftest import ROOT
 from tests.kafka.agents_world import balances, call, charged, deck, now, prepaid, surroundings
 from tests.kafka.authority import Authority

@@ -6,14 +6,14 @@ import msgspec
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from rater.contracts.codec import RECORD_BYTES_MAX, encode_input
-from rater.contracts.dead_letters import raw_bytes
-from rater.contracts.topics import load_topics
 from rater.core.inputs import TenantConfigured
 from rater.core.letters import hash_of
 from rater.core.outputs import RatedCall, RejectedCdr
 from rater.kafka.connect import connection, reachable
 from rater.kafka.topics import compare, config_of
+from rater.wire.codec import RECORD_BYTES_MAX, encode_input
+from rater.wire.dead_letters import raw_bytes
+from rater.wire.topics import load_topics
 from tests.kafka.deployment import PARTITIONS, Deployment, until
 from tests.simulation.test_sizes import CALL, padded
 

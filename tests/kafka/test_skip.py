@@ -2,11 +2,11 @@
 
 import msgspec
 
-from rater.contracts.codec import encode_input
-from rater.contracts.commits import Commit
 from rater.core.inputs import FundsAdded, Source, TenantConfigured
 from rater.core.outputs import Balance, RatedCall, RejectedCdr
-from rater.kafka.partitioning import partition_of
+from rater.kafka.publisher import partition_of
+from rater.wire.codec import encode_input
+from rater.wire.commits import Commit
 from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, until
 from tests.kafka.test_commands import at, rater
 

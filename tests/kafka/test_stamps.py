@@ -10,15 +10,15 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from rater.contracts.codec import encode_input
-from rater.contracts.topics import load_topics
 from rater.core.inputs import FundsAdded, TenantConfigured
 from rater.core.outputs import Balance, RejectedCdr
-from rater.doctor.check import State
-from rater.doctor.cluster import topics as topics_check
 from rater.kafka.connect import connection, reachable
-from rater.kafka.partitioning import partition_of
+from rater.kafka.publisher import partition_of
 from rater.kafka.topics import config_of
+from rater.ops.doctor.check import State
+from rater.ops.doctor.cluster import topics as topics_check
+from rater.wire.codec import encode_input
+from rater.wire.topics import load_topics
 from tests.kafka.deployment import PARTITIONS, Deployment, until
 from tests.kafka.test_commands import at, rater
 

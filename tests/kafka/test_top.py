@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from rater.contracts.commits import Commit
 from rater.core.outputs import Balance
 from rater.core.reasons import Outcome
-from rater.top.picture import Progress, picture_of, row_of
+from rater.ops.top.picture import Progress, picture_of, row_of
+from rater.wire.commits import Commit
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment, calls, provisioning, story, until
 

@@ -7,7 +7,6 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rater.contracts.codec import encode, encode_input
 from rater.core.inputs import AnyCommand, CallRecord, FundsAdded, LicenseAssigned, LicenseRemoved, Source, Tick
 from rater.core.money import parse_micros
 from rater.core.outputs import AccountEvent, Debit, Output, RatedCall
@@ -16,8 +15,9 @@ from rater.core.settings import RatingSettings
 from rater.core.state import Memory, State
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
-from rater.formats.deck_csv import read_deck
-from rater.task import Record, run_batch
+from rater.engine.batch import Record, run_batch
+from rater.files.deck_csv import read_deck
+from rater.wire.codec import encode, encode_input
 from tests.world import DECK, HARARE, LONDON, PARIS, US, World, at
 
 START = at("2025-03-01")

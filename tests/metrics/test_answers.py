@@ -5,13 +5,13 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from rater.metrics import labels
-from rater.metrics.meter import Metrics
-from rater.notify.notifier import Notifier
-from rater.payments.answers import Cause, Pending, Unknown
-from rater.payments.http_gateway import label_of
-from rater.payments.results import failed, succeeded
-from rater.payments.webhooks import RESULT_OF, WebhookRefusal
+from rater.agents.notices.notifier import Notifier
+from rater.agents.payments.answers import Cause, Pending, Unknown
+from rater.agents.payments.http_gateway import label_of
+from rater.agents.payments.webhooks import RESULT_OF, WebhookRefusal
+from rater.engine.gateway import failed, succeeded
+from rater.ops.metrics import labels
+from rater.ops.metrics.meter import Metrics
 from tests.notify.world import Clock, Mailbox, email_settings, event, mail_server, notify_settings
 from tests.payments.world import REQUEST
 

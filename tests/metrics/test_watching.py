@@ -16,13 +16,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from rater.cli.generate import write_month
-from rater.drift import drifted
-from rater.generate import Spec
-from rater.metrics.dashboards import texts
-from rater.metrics.labels import Label
-from rater.metrics.listed import METRICS, Kind, Metric
-from rater.metrics.panels import BOARDS
-from rater.metrics.tables import markdown
+from rater.dev.generate import Spec
+from rater.ops.metrics.dashboards import texts
+from rater.ops.metrics.labels import Label
+from rater.ops.metrics.listed import METRICS, Kind, Metric
+from rater.ops.metrics.panels import BOARDS
+from rater.ops.metrics.tables import markdown
+from rater.wire.generated_files import drifted
 from tests.commands import misunderstood, shown_in
 from tests.conftest import ROOT
 from tests.world import DECK

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from rater.agents.notices.facts import Notice, message_key
+from rater.agents.notices.notifier import Notifier
+from rater.agents.notices.outbox import State
 from rater.core.outputs import AccountEvent
 from rater.core.reasons import EventKind
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.notify.notices import Notice, message_key
-from rater.notify.notifier import Notifier
-from rater.notify.outbox import State
+from rater.wire.errors import Exit, RaterError
 from tests.notify.world import (
     PASSWORD,
     USER,
@@ -294,7 +293,7 @@ def test_more_than_three_an_hour_become_one_digest(tmp_path: Path) -> None:
 SENDER = """
 import asyncio, sys
 from pathlib import Path
-from rater.notify.notifier import Notifier
+from rater.agents.notices.notifier import Notifier
 from tests.notify.world import Clock, email_settings, event, notify_settings
 
 async def main():

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from rater.contracts.codec import encode_input
 from rater.core.inputs import FundsAdded, RechargeSettings, TenantConfigured
+from rater.wire.codec import encode_input
 from tests.notify.world import Mailbox, email_settings, mail_server
 from tests.world import at
 

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from rater.agents.notices.channel import Message
+from rater.agents.notices.facts import Notice, facts_of, notice_of
+from rater.agents.notices.notifier import Notifier
+from rater.agents.notices.settings import NotifySettings
+from rater.agents.notices.texts import DIGEST_LINES_MAX, Texts
 from rater.core.reasons import EventKind
-from rater.errors import RaterError
-from rater.notify.channel import Message
-from rater.notify.notices import Notice, facts_of, notice_of
-from rater.notify.notifier import Notifier
-from rater.notify.settings import NotifySettings
-from rater.notify.texts import DIGEST_LINES_MAX, Texts
+from rater.wire.errors import RaterError
 from tests.notify.world import Clock, Mailbox, email_settings, event, mail_server, notify_settings
 
 TEXTS = Texts()
@@ -114,7 +114,7 @@ def test_facts_are_masked_before_a_template_sees_them() -> None:
 def test_every_notice_has_its_templates() -> None:
     """Also the one whose event comes later."""
     assert Notice.FUNDS_EXPIRING.template == "funds_expiring"
-    folder = Path(__file__).parent.parent.parent / "rater" / "notify" / "templates"
+    folder = Path(__file__).parent.parent.parent / "rater" / "agents" / "notices" / "templates"
     names = {notice.template for notice in Notice} | {"digest"}
     assert {path.name for path in folder.iterdir()} == {f"{n}.{end}" for n in names for end in ("txt", "html")} | {
         "layout.html"

@@ -11,12 +11,12 @@ from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook
 from structlog.testing import capture_logs
 
+from rater.agents.notices.facts import message_key
+from rater.agents.notices.notifier import Notifier
+from rater.agents.notices.outbox import State
+from rater.agents.notices.settings import NotifySettings
 from rater.core.reasons import EventKind
-from rater.errors import RaterError
-from rater.notify.notices import message_key
-from rater.notify.notifier import Notifier
-from rater.notify.outbox import State
-from rater.notify.settings import NotifySettings
+from rater.wire.errors import RaterError
 from tests.notify.world import Clock, Mailbox, email_settings, event, mail_server, notify_settings
 from tests.payments.world import SECRET
 

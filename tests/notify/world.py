@@ -14,10 +14,10 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from rater.agents.notices.settings import NotifySettings
 from rater.core.inputs import Source
 from rater.core.outputs import AccountEvent
 from rater.core.reasons import EventKind
-from rater.notify.settings import NotifySettings
 
 USER, PASSWORD = "rater", "correct horse"
 

@@ -9,15 +9,14 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
+from rater.agents.payments.answers import Cause, GatewayAnswer, Pending, Unknown
+from rater.agents.payments.blocking import WaitingGateway
+from rater.agents.payments.circuit import CircuitBreaker
+from rater.agents.payments.http_gateway import HttpGateway
+from rater.agents.payments.settings import GatewaySettings
 from rater.core.inputs import PaymentFailed, PaymentSucceeded
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.payments.answers import Cause, GatewayAnswer, Pending, Unknown
-from rater.payments.charge_log import read_charges
-from rater.payments.circuit import CircuitBreaker
-from rater.payments.http_gateway import HttpGateway
-from rater.payments.settings import GatewaySettings
-from rater.payments.waiting import WaitingGateway
+from rater.dev.charge_log import read_charges
+from rater.wire.errors import Exit, RaterError
 from tests.payments.world import (
     AT,
     REQUEST,

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from rater.core.inputs import PaymentFailed
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.payments.charge_log import ChargeLog, read_charges
-from rater.payments.sandbox_rules import read_rule
+from rater.dev.charge_log import ChargeLog, read_charges
+from rater.dev.sandbox_rules import read_rule
+from rater.wire.errors import Exit, RaterError
 from tests.embedded.test_files import tables
 from tests.payments.world import ask, request, sandbox
 

@@ -13,12 +13,12 @@ from aiohttp.test_utils import TestServer
 from multidict import CIMultiDict
 from structlog.testing import capture_logs
 
+from rater.agents.payments.settings import GatewaySettings
+from rater.agents.payments.webhooks import PaymentCommand, WebhookReceiver, WebhookRefusal
+from rater.agents.signed_webhooks import signed_headers, signer_of
 from rater.core.outputs import RechargeRequest
-from rater.errors import RaterError
-from rater.payments.charge_log import read_charges
-from rater.payments.settings import GatewaySettings
-from rater.payments.webhooks import PaymentCommand, WebhookReceiver, WebhookRefusal
-from rater.signed_webhooks import signed_headers, signer_of
+from rater.dev.charge_log import read_charges
+from rater.wire.errors import RaterError
 from tests.payments.test_gateway import DECLINED, PAID
 from tests.payments.world import AT, REQUEST, SECRET, ask, payment, sandbox, settings
 from tests.world import World

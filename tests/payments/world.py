@@ -13,11 +13,11 @@ from typing import Any
 
 import msgspec
 
+from rater.agents.payments.answers import GatewayAnswer
+from rater.agents.payments.http_gateway import HttpGateway
+from rater.agents.payments.settings import GatewaySettings
 from rater.core.inputs import Source
 from rater.core.outputs import RechargeRequest
-from rater.payments.answers import GatewayAnswer
-from rater.payments.http_gateway import HttpGateway
-from rater.payments.settings import GatewaySettings
 
 AT = datetime(2025, 3, 10, 10, 1, tzinfo=UTC)
 REQUEST = RechargeRequest(

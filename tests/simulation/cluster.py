@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequen
 from types import coroutine
 from typing import Any
 
-from rater.contracts.commits import Commit
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
+from rater.engine.batch import Batch
 from rater.kafka.changelog import Entities
 from rater.kafka.index import MemoryIndex
 from rater.kafka.port import Consumed, Doubt, Fenced, Writes
 from rater.kafka.rating_task import INPUTS, RatingTask
-from rater.task import Batch
+from rater.wire.commits import Commit
 from tests.simulation.broker import Broker, Transaction
 
 PARTITIONS = 4

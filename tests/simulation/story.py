@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from rater.contracts.codec import encode_input
 from rater.core.inputs import (
     AnyCommand,
     CallRecord,
@@ -19,8 +18,9 @@ from rater.core.inputs import (
 )
 from rater.core.reasons import CallType
 from rater.core.tariff import Tariffs
-from rater.formats.deck_csv import read_deck
-from rater.kafka.partitioning import partition_of
+from rater.files.deck_csv import read_deck
+from rater.kafka.publisher import partition_of
+from rater.wire.codec import encode_input
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import PARTITIONS
 

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from rater.contracts.codec import RECORD_BYTES_MAX
-from rater.contracts.commits import Commit
 from rater.core.outputs import RatedCall, RejectedCdr
 from rater.core.reasons import Reason
+from rater.wire.codec import RECORD_BYTES_MAX
+from rater.wire.commits import Commit
 from tests.simulation.play import audit
 from tests.simulation.test_task import HOME, TENANT, Desk, finish
 

@@ -8,19 +8,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from rater.contracts.codec import decode_call, encode_input
-from rater.contracts.commits import Commit
 from rater.core.inputs import DeckActivated, Source
 from rater.core.outputs import Debit, RatedCall, RejectedCdr
 from rater.core.settings import RatingSettings
-from rater.errors import RaterError
-from rater.kafka.at_fault import RecordAtFault
+from rater.kafka.at_fault import RecordAtFault, skip_order
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, entity_of, pack, state_key
 from rater.kafka.index import MemoryIndex, StandsAt
-from rater.kafka.partitioning import partition_of
 from rater.kafka.port import Doubt, Fenced
+from rater.kafka.publisher import partition_of
 from rater.kafka.rating_task import RatingTask
-from rater.kafka.skips import skip_order
+from rater.wire.codec import decode_call, encode_input
+from rater.wire.commits import Commit
+from rater.wire.errors import RaterError
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import PARTITIONS, Decks, ModelLog, Process
 from tests.simulation.play import audit
@@ -284,7 +283,7 @@ def test_a_bug_names_its_record_and_an_operator_goes_past_it(monkeypatch: pytest
             raise OverflowError("a bug")
         return decode_call(raw)
 
-    monkeypatch.setattr("rater.task.decode_call", raises)
+    monkeypatch.setattr("rater.engine.batch.decode_call", raises)
     monkeypatch.setattr("rater.kafka.verify.decode_cdr", raises)
     with pytest.raises(RecordAtFault, match=f"--partition {HOME} --topic cdrs --offset 2 --note WHY") as stopped:
         finish(task.step())

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rater.configuration import in_force, wrong_in
 from rater.core.settings import read_emergency_numbers
-from rater.errors import RaterError
 from rater.kafka.settings import rating_of_environment
+from rater.ops.configuration import in_force, wrong_in
+from rater.wire.errors import RaterError
 from tests.agents.switch import A_DAY, Switch, may, told
 from tests.conftest import ROOT
 from tests.world import HARARE, World

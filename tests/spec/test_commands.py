@@ -18,7 +18,7 @@ from rater.core.inputs import (
 )
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import Outcome
-from rater.formats.deck_csv import read_deck
+from rater.files.deck_csv import read_deck
 from tests.world import BEGINNING, DECK, HARARE, T, World, at, pockets
 
 

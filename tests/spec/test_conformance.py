@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rater.cli import build_app
-from rater.errors import RaterError
-from rater.scenarios.read import read_scenario
+from rater.dev.scenarios.read import read_scenario
+from rater.wire.errors import RaterError
 
 #: It has no world.
 pytestmark = pytest.mark.in_memory

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from rater.contracts.codec import encode
-from rater.contracts.dead_letters import raw_bytes, why_not_replayed
 from rater.core.apply import reject
 from rater.core.entities import Seen
 from rater.core.inputs import Source
@@ -28,7 +26,9 @@ from rater.core.settings import RatingSettings
 from rater.core.state import Memory, State
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
-from rater.task import Envelope, Record, run_batch
+from rater.engine.batch import Envelope, Record, run_batch
+from rater.wire.codec import encode
+from rater.wire.dead_letters import raw_bytes, why_not_replayed
 from tests.world import World
 
 RECORD_OF_NULS = bytes(994_000)

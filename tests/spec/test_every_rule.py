@@ -128,7 +128,7 @@ def test_citations_are_read() -> None:
 def test_the_rules_ship() -> None:
     """The wheel has the page beside the modules, and the format of the scenario files."""
     shipped = {file.distribution_path for file in WheelBuilder(str(ROOT)).recurse_included_files()}
-    assert {"rater/core/RULES.md", "rater/core/apply.py", "rater/scenarios/FORMAT.md"} <= shipped
+    assert {"rater/core/RULES.md", "rater/core/apply.py", "rater/dev/scenarios/FORMAT.md"} <= shipped
 
 
 def test_no_text_points_outside_of_the_clone() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from rater.contracts.codec import decode_call, encode_input
 from rater.core.entities import LiveCall, User
 from rater.core.entitlements import merge_users, new_user, stretch_at, with_license
 from rater.core.identity import name_key, normal_usage_id, same_user
@@ -15,7 +14,8 @@ from rater.core.instants import parse_period
 from rater.core.mediation import content_hash, former_contents, mediate
 from rater.core.outputs import AccountEvent, Debit, RatedCall, ServiceState
 from rater.core.reasons import Refusal
-from rater.formats.pstn_csv import record_of
+from rater.files.usage_csv import record_of
+from rater.wire.codec import decode_call, encode_input
 from tests.agents.switch import may
 from tests.world import HARARE, LONDON, US, T, World, at, pockets
 

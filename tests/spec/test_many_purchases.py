@@ -6,7 +6,6 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from rater.contracts.codec import encode_input
 from rater.core.entities import Account, Lot, Part
 from rater.core.inputs import FundsAdded, Source
 from rater.core.instants import expiry_of
@@ -14,7 +13,8 @@ from rater.core.lots import LOTS_SHOWN_MAX, lots_with_money, money_in, shown_lot
 from rater.core.money import BALANCE_MICROS_MAX, LEDGER_MICROS_MAX, format_micros
 from rater.core.outputs import Balance, LotState, RatedCall, RejectedCdr
 from rater.core.state import State
-from rater.task import Record, run_batch
+from rater.engine.batch import Record, run_batch
+from rater.wire.codec import encode_input
 from tests.world import HARARE, T, World, at
 
 LARGEST = "1000000000"

@@ -14,7 +14,7 @@ from rater.core.numbering_plan import EMERGENCY, REGIONS, VERSION
 from rater.core.numbers import domain_of, is_withheld, normal_number
 from rater.core.outputs import RatedCall
 from rater.core.tariff import Tariff
-from rater.numbering_generator import TABLE, table
+from rater.dev.numbering_plan_generator import TABLE, table
 from tests.agents.switch import A_DAY, Switch, may
 from tests.conftest import ROOT
 from tests.world import JAMAICA, LONDON, US, T, World, at, pockets

@@ -6,7 +6,7 @@ import msgspec
 import orjson
 import pytest
 
-from rater.contracts.codec import encode_input
+from rater.wire.codec import encode_input
 from tests.world import HARARE, LONDON, US, World, at, pockets
 
 

@@ -7,8 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rater.cli import build_app
-from rater.formats.deck_csv import COLUMNS
-from rater.scenarios.model import (
+from rater.dev.scenarios.model import (
     ACTIONS,
     Accept,
     Cdr,
@@ -22,8 +21,9 @@ from rater.scenarios.model import (
     Tenant,
     User,
 )
-from rater.scenarios.read import read_scenario
-from rater.scenarios.runner import play
+from rater.dev.scenarios.read import read_scenario
+from rater.dev.scenarios.runner import play
+from rater.files.deck_csv import COLUMNS
 from tests.conftest import ROOT
 from tests.engines import ENGINES
 

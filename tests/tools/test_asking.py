@@ -11,13 +11,12 @@ from typer.testing import CliRunner
 from rater.cli import build_app
 from rater.core.inputs import Source
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.formats.source import InputFile
-from rater.task import Record
+from rater.engine.batch import Record
+from rater.engine.gateway import LocalGateway
+from rater.files.source import InputFile
+from rater.wire.errors import Exit, RaterError
 
 CONFIGURED = (
     '{{"command":"tenant_configured","tenant":"{0}","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD"}}\n'

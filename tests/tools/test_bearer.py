@@ -7,9 +7,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from rater.bearer import OPEN_PATHS, Bearer, only_with_token
-from rater.errors import RaterError
-from rater.secret_source import SecretSource
+from rater.ops.secrets import SecretSource
+from rater.serve.bearer import OPEN_PATHS, Bearer, only_with_token
+from rater.wire.errors import RaterError
 
 TOKEN = "f5d3e0b4-a-long-enough-token"
 

@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from rater.agents.settings import AgentsSettings
-from rater.bounded_yaml import DEPTH_MAX, VALUES_MAX, load_yaml, problem_of
-from rater.errors import RaterError
-from rater.scenarios.read import read_scenario
-from rater.written_settings import read_settings
+from rater.dev.scenarios.read import read_scenario
+from rater.ops.written_settings import read_settings
+from rater.wire.bounded_yaml import DEPTH_MAX, VALUES_MAX, load_yaml, problem_of
+from rater.wire.errors import RaterError
 
 NINE_LINES_OF_ALIASES = "a: &a [x, x, x, x, x]\n" + "".join(
     f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 5)}]\n" for n in range(8)

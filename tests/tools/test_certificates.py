@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rater.certificates import expires_at
-from rater.errors import RaterError
+from rater.ops.certificates import expires_at
+from rater.wire.errors import RaterError
 
 needs_openssl = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="openssl makes the certificates of this test"

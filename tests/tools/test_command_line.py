@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from rater.cli import build_app
-from rater.exits import Exit
+from rater.wire.errors import Exit
 from tests.commands import misunderstood
 from tests.conftest import ROOT
 
@@ -86,6 +86,6 @@ def test_completion(words: str, wanted: set[str]) -> None:
 
 
 def test_the_readme_lists_the_exit_codes() -> None:
-    """The closed list of rater/exits.py."""
+    """The closed list of rater/wire/errors.py."""
     text = (ROOT / "README.md").read_text("utf-8").partition("Exit codes: ")[2].partition("\n\n")[0]
     assert [int(code) for code in re.findall(r"(?:^|· |·\n)(\d+) ", text)] == sorted(Exit)

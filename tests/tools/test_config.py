@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rater.configuration import in_force, known_variables, wrong_in
+from rater.ops.configuration import in_force, known_variables, wrong_in
 from tests.conftest import ROOT
 
 
@@ -23,9 +23,9 @@ from tests.conftest import ROOT
         ({"RATER_WEB_PORT": "²"}, ["RATER_WEB_PORT: expected a valid integer, unable to parse string as an integer, got '²'"]),
         ({"RATER_WEB_PORT": "65536"}, ["RATER_WEB_PORT: expected less than or equal to 65535, got '65536'"]),
         ({"RATER_DECK_WAIT_S": "1e300"}, ["RATER_DECK_WAIT_S: expected less than or equal to 86400, got '1e300'"]),
-        ({"RATER_TICK_S": "9" * 5000}, ["RATER_TICK_S: expected a value as in YAML: a number or a time that cannot be"]),
-        ({"RATER_TICK_S": "2025-99-99"}, ["RATER_TICK_S: expected a value as in YAML: a number or a time that cannot be"]),
-        ({"RATER_TICK_S": "[" * 5000}, ["RATER_TICK_S: expected a value as in YAML: nested too deeply"]),
+        ({"RATER_TICK_S": "9" * 5000}, ["RATER_TICK_S: expected a value as in YAML: line 1: expected a value of the type int, got another; quote it if it is text"]),
+        ({"RATER_TICK_S": "2025-99-99"}, ["RATER_TICK_S: expected a value as in YAML: line 1: expected a value of the type timestamp, got another; quote it if it is text"]),
+        ({"RATER_TICK_S": "[" * 5000}, ["RATER_TICK_S: expected a value as in YAML: line 1: nested too deeply: expected at most 50 levels (DEPTH_MAX)"]),
         ({"RATER_TICK_S": ".inf"}, ["RATER_TICK_S: tick_s: expected less than or equal to 3600, got inf"]),
         ({"RATER_TICK_S": ".nan"}, ["RATER_TICK_S: tick_s: expected less than or equal to 3600, got nan"]),
         ({"RATER_BOOTSTAP": "x:1"}, ["RATER_BOOTSTAP: nothing reads this variable; did you mean RATER_BOOTSTRAP?"]),

@@ -15,9 +15,9 @@ import pytest
 from openpyxl import load_workbook
 
 from rater.embedded.store import Reader, open_reader
-from rater.export.files import write
-from rater.export.tables import table_of
-from rater.top.picture import picture_of
+from rater.files.export import write
+from rater.files.export_tables import table_of
+from rater.ops.top.picture import picture_of
 from tests.agents.world import balance
 from tests.conftest import ROOT
 

@@ -11,8 +11,7 @@ import pytest
 
 from rater import __version__
 from rater.embedded.store import Store, open_reader
-from rater.errors import RaterError
-from rater.exits import Exit
+from rater.wire.errors import Exit, RaterError
 from tests.conftest import ROOT
 
 CONFIGURED = (

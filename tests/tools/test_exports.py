@@ -11,18 +11,17 @@ import pytest
 from openpyxl import load_workbook
 
 from rater.core.entitlements import new_user, with_license
+from rater.core.explain import explain
 from rater.core.settings import RatingSettings
-from rater.embedded.gateway import LocalGateway
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store, open_reader
-from rater.errors import RaterError
-from rater.exits import Exit
-from rater.export.files import write
-from rater.export.tables import TABLES, table_of
-from rater.formats.deck_csv import read_deck
-from rater.formats.pstn_csv import COLUMNS
-from rater.formats.source import InputFile
-from rater.report.explain import explain
+from rater.engine.gateway import LocalGateway
+from rater.files.deck_csv import read_deck
+from rater.files.export import write
+from rater.files.export_tables import TABLES, table_of
+from rater.files.source import InputFile
+from rater.files.usage_csv import COLUMNS
+from rater.wire.errors import Exit, RaterError
 from tests.world import DECK, GB_SPECIAL, HARARE, NOWHERE, US, World, at
 
 SETUP = """\

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from rater.contracts.codec import encode_input
 from rater.core.inputs import CallRecord
-from rater.generate import Spec, generate_calls, generate_commands
+from rater.dev.generate import Spec, generate_calls, generate_commands
+from rater.wire.codec import encode_input
 
 SPEC = Spec(seed=5, calls=5000, poison_share=0.01, conflict_share=0.002, late_share=0.01)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rater.errors import RaterError
-from rater.licenses import Licenses, unknown_in_commands
+from rater.files.licenses import Licenses, unknown_in_commands
+from rater.wire.errors import RaterError
 from tests.world import at
 
 USERS = "UPN,SKU,Usage country\nAda@contoso.example,MCOPSTN1,us\nada@contoso.example,MCOPSTNPP,US\nbob@c.example,X9,GB\n"
@@ -96,5 +96,7 @@ def test_bad_rows(tmp_path: Path, row: str, said: str) -> None:
 def test_a_count_of_purchases_is_written_with_digits(tmp_path: Path, count: str) -> None:
     """The file, the row, what was expected and the beginning of what stands there."""
     licenses = Licenses(file(tmp_path, USERS))
-    with pytest.raises(RaterError, match=r"few.csv:2: Purchased: expected a count, got '.{0,40}'$"):
+    with pytest.raises(
+        RaterError, match=r"few.csv:2: Purchased: expected a count of 1 to 9 digits, got '.{0,40}'$"
+    ):
         licenses.check_purchased(file(tmp_path, f"SKU,Purchased\nX9,{count}\n", "few.csv"))

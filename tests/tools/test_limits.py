@@ -19,10 +19,10 @@ from rater.cli import build_app
 from rater.core.call_control import CallCommand, CallEvent
 from rater.core.inputs import AnyCommand, CallRecord, RateDeck
 from rater.core.settings import RatingSettings
-from rater.errors import RaterError
-from rater.instants import read_instant
+from rater.dev.scenarios.read import read_scenario
 from rater.kafka.settings import KafkaSettings, RatingVariables, WebVariables, WorkerSettings
-from rater.scenarios.read import read_scenario
+from rater.wire.errors import RaterError
+from rater.wire.instants import read_instant
 from tests.conftest import ROOT
 from tests.world import DECK
 

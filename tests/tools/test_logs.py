@@ -12,7 +12,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rater.logs import HIDDEN, SECRET_FIELDS, Style, configure
+from rater.ops.logs import HIDDEN, SECRET_FIELDS, Style, configure
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from rater.cli.publish import command_messages, deck_messages
-from rater.contracts.codec import RECORD_BYTES_MAX, decode_deck
 from rater.core.inputs import EVERY_TENANT, RateDeck
-from rater.errors import RaterError
+from rater.wire.codec import RECORD_BYTES_MAX, decode_deck
+from rater.wire.errors import RaterError
 from tests.world import DECK, HARARE, World
 
 COLUMNS = DECK.read_text().splitlines()[0]

@@ -10,11 +10,11 @@ import pytest
 
 from rater.core.inputs import RateDeck, RateRow
 from rater.core.tariff import Tariff
-from rater.errors import RaterError
-from rater.formats.deck_csv import read_deck
-from rater.rates.lint import lint
-from rater.rates.price_list import read_any_deck, write_deck
-from rater.rates.toll_free import published_toll_free, toll_free_elsewhere, what_is_priced
+from rater.files.deck_csv import read_deck
+from rater.files.deck_lint import lint
+from rater.files.price_list import read_any_deck, write_deck
+from rater.files.toll_free import published_toll_free, toll_free_elsewhere, what_is_priced
+from rater.wire.errors import RaterError
 from tests.world import DECK, at
 
 PRICE_LIST = "Destination Name,Destination Type,Country,Prefix,Price / min\r\n"

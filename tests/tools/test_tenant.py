@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rater.contracts.codec import decode_command
 from rater.core.catalogue import SKUS
 from rater.core.inputs import FundsAdded
+from rater.wire.codec import decode_command
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rater.contracts.dead_letters import may_be_replayed, raw_bytes, why_not_replayed
 from rater.core.letters import former_letter_id, letter_id
 from rater.core.outputs import RejectedCdr
-from rater.exits import Exit
+from rater.wire.dead_letters import may_be_replayed, raw_bytes, why_not_replayed
+from rater.wire.errors import Exit
 from tests.embedded.usage import rater
 from tests.upgrade.release import RELEASE, money, records
 

@@ -12,7 +12,7 @@ from rater.core.entities import Holders, PoolMonth, Restricted, User
 from rater.core.outputs import OUTPUT_TOPICS
 from rater.embedded.schema import SCHEMA_VERSION
 from rater.embedded.store import Store, open_reader
-from rater.exits import Exit
+from rater.wire.errors import Exit
 from tests.embedded.usage import rater
 from tests.upgrade.release import money, records, stored
 

@@ -14,20 +14,20 @@ from prometheus_client import CollectorRegistry
 
 from rater.agents.tenants import Tenants
 from rater.cli.publish import _call_messages, command_messages
-from rater.contracts.codec import encode_input
-from rater.contracts.commits import Commit, part_of
 from rater.core.inputs import LicenseAssigned, RateDeck
 from rater.core.outputs import RatedCall, ServiceState
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
-from rater.errors import RaterError
 from rater.kafka.changelog import META_KEY, Entities, pack, read_meta
 from rater.kafka.consume import SequenceCheck
 from rater.kafka.index import MemoryIndex
 from rater.kafka.port import Consumed, Doubt, Fenced
 from rater.kafka.rating_task import RatingTask
 from rater.kafka.verify import Report, verify_partition
-from rater.metrics.meter import Metrics
+from rater.ops.metrics.meter import Metrics
+from rater.wire.codec import encode_input
+from rater.wire.commits import Commit, part_of
+from rater.wire.errors import RaterError
 from tests.simulation.broker import Broker, Entry
 from tests.simulation.cluster import Decks, ModelLog, Process
 from tests.upgrade.release import RELEASE

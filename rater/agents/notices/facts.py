@@ -1,0 +1,63 @@
+"""Which events are told, and the facts of each as texts may show them: phone numbers masked.
+
+Refuses to know channels and templates.
+"""
+
+from typing import Any
+
+import msgspec
+
+from rater.core.identity import digest
+from rater.core.outputs import AccountEvent
+from rater.core.reasons import ClosedList
+from rater.ops.masking import mask_texts
+
+
+class Notice(ClosedList):
+    """Events that are told; the value is that of EventKind."""
+
+    RECHARGE_SUCCEEDED = "recharge.succeeded"  # money was added by an automatic recharge
+    RECHARGE_FAILED = "recharge.failed"  # the payment method did not pay
+    RECHARGE_SUPPRESSED = "recharge.suppressed"  # a recharge is due but a limit holds it back
+    BALANCE_DEPLETED = "balance.depleted"  # nothing is left; calls that need credit stop
+    POOL_WARNING = "pool.warning"  # a minute pool is nearly used up
+    POOL_EXHAUSTED = "pool.exhausted"  # a minute pool is used up
+    FUNDS_EXPIRING = "funds.expiring"  # money that was not used is forfeited within 30 days
+    FUNDS_EXPIRED = "funds.expired"  # money that was not used was forfeited
+
+    @property
+    def template(self) -> str:
+        """The name of its templates, without their endings."""
+        return self.value.replace(".", "_")
+
+
+_NOTICES = {notice.value: notice for notice in Notice}
+#: Reasons in words, after "because"; others are shown as they are.
+REASONS = {
+    "card_expired": "the card has expired",
+    "insufficient_funds": "there was not enough money behind the payment method",
+    "declined": "the payment was declined",
+    "recharges_per_hour_max": "the limit of recharges in one hour was reached",
+    "recharges_per_day_max": "the limit of recharges in one day was reached",
+    "recharges_per_month_max": "the limit of recharges in 30 days was reached",
+}
+
+
+def notice_of(event: AccountEvent) -> Notice | None:
+    """What an event is told as; None for events that are not told."""
+    return _NOTICES.get(event.event.value)
+
+
+def facts_of(event: AccountEvent) -> dict[str, Any]:
+    """The fields of an event by their names, absent ones None, with `percent` and `because` added; all masked."""
+    facts: dict[str, Any] = dict.fromkeys(AccountEvent.__struct_fields__)
+    facts.update(msgspec.to_builtins(event))
+    facts["at"] = event.at.strftime("%Y-%m-%d %H:%M UTC")
+    facts["percent"] = event.used * 100 // event.total if event.used is not None and event.total else None
+    facts["because"] = REASONS.get(event.reason or "", (event.reason or "no reason was given").replace("_", " "))
+    return mask_texts(facts)
+
+
+def message_key(event_ids: tuple[str, ...]) -> str:
+    """The key of the message about these events: the same however often it is sent, in any order."""
+    return digest("notice", *sorted(event_ids))

@@ -1,0 +1,1 @@
+"""One batch of records, and the ports that shells implement."""

@@ -1,0 +1,172 @@
+"""One batch: records and committed state in; outputs, changed entities and counts out.
+
+The same step under every shell.  Refuses to know files, topics' transport, and where state is kept; the
+shell commits outputs and changes together, then merges, or drops the batch and leaves no trace.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET
+
+from rater.core.apply import Applied, apply_call, apply_command, reject
+from rater.core.inputs import AnyCommand, CallRecord, Source
+from rater.core.letters import NAME_LENGTH_MAX, Original, shortened, with_header
+from rater.core.mediation import Mediated, mediate
+from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
+from rater.core.reasons import Outcome, Reason, Refusal
+from rater.core.state import Committed, State
+from rater.core.step import Rules, close_batch
+from rater.wire.codec import claimed_tenant, decode_call, decode_command, encode_input
+
+#: What the bytes of a record say, or why they say nothing.
+Decoded = CallRecord | AnyCommand | Refusal
+#: The topic's own format, which letters do not name.
+_OWN_FORMAT = "cdrs"
+#: What the rules are applied to.
+Input = Mediated | AnyCommand
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """What a reader needs besides a record's bytes to read them again: format, tenant, the file's header."""
+
+    format: str
+    tenant: str | None = None
+    header: str | None = None
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One input as it was read: its topic's kind, where it stood, its bytes.
+
+    `decoded` is there when a file format other than the topic's own was mediated by its reader.  `arrived_at` is
+    the stamp of whoever received it: the broker's, or the clock of the run; with `arrival_given` (on Kafka, and
+    where a person said it) it also decides what is late (A43).  `original` is there where the record is too long to
+    be kept and `raw` is its beginning.
+    """
+
+    kind: Literal["cdr", "command"]
+    source: Source
+    raw: bytes
+    decoded: Decoded | None = None
+    envelope: Envelope | None = None
+    arrived_at: datetime | None = None
+    arrival_given: bool = False
+    original: Original | None = None
+
+
+class Batch:
+    """What a shell commits in one transaction."""
+
+    __slots__ = ("outcomes", "outputs", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.outputs: list[Output] = []
+        #: What became of each record, in order.
+        self.outcomes: list[Outcome] = []
+
+    @property
+    def taken(self) -> int:
+        """How many records were applied."""
+        return len(self.outcomes)
+
+    @property
+    def counts(self) -> Counter[Outcome]:
+        """How many records had each outcome."""
+        return Counter(self.outcomes)
+
+    def by_topic(self) -> dict[str, list[Output]]:
+        """The outputs of each topic, in order."""
+        topics: dict[str, list[Output]] = {}
+        for output in self.outputs:
+            topics.setdefault(TOPIC_OF[type(output)], []).append(output)
+        return topics
+
+
+def run_batch(
+    committed: Committed,
+    rules: Rules,
+    records: Iterable[Record],
+    *,
+    until_payment: bool = False,
+    admit: Callable[[str], Refusal | None] | None = None,
+) -> Batch:
+    """Apply records in order to a new overlay; with `until_payment` up to the one that asks for a payment.
+
+    `admit` says why this shell must not take records of a tenant, or None when it may.
+    An exception is a bug: the shell stops and nothing of the batch is kept.
+    """
+    decoded = [(record, _decode(record)) for record in records]
+    if admit is not None:
+        decoded = [(record, _admitted(value, admit)) for record, value in decoded]
+    committed.prepare([call.given or call.cdr for _, call in decoded if isinstance(call, Mediated)])
+    batch = Batch(State(committed))
+    state, outputs = batch.state, batch.outputs
+    for record, value in decoded:
+        applied = _apply(state, rules, record, value)
+        batch.outcomes.append(applied.outcome)
+        outputs.extend(
+            applied.outputs
+            if record.envelope is None
+            else [_enveloped(output, record.envelope) for output in applied.outputs]
+        )
+        if until_payment and state.asked_for_payment:
+            break
+    outputs.extend(close_batch(state))
+    return batch
+
+
+def _admitted(value: Input | Refusal, admit: Callable[[str], Refusal | None]) -> Input | Refusal:
+    return value if isinstance(value, Refusal) else admit(value.tenant) or value
+
+
+def _enveloped(output: Output, envelope: Envelope) -> Output:
+    """A dead letter that says how its bytes are read; other outputs as they are."""
+    if not isinstance(output, RejectedCdr):
+        return output
+    claimed = output.claimed_tenant or envelope.tenant
+    letter = msgspec.structs.replace(
+        output,
+        format=UNSET if envelope.format == _OWN_FORMAT else envelope.format,
+        claimed_tenant=claimed and shortened(claimed, NAME_LENGTH_MAX),
+    )
+    return with_header(letter, envelope.header)
+
+
+def _decode(record: Record) -> Input | Refusal:
+    """Bytes to an input; all that does not need the state is done here, before the first record is applied."""
+    value = record.decoded
+    if isinstance(value, CallRecord):
+        return mediate(value, encode_input(value), record.arrived_at, arrival_given=record.arrival_given)
+    if value is not None:
+        return value
+    if record.kind == "command":
+        return decode_command(record.raw)
+    decoded = decode_call(record.raw)
+    if isinstance(decoded, Refusal):
+        return decoded
+    cdr, canonical, formerly = decoded
+    return mediate(cdr, canonical, record.arrived_at, arrival_given=record.arrival_given, formerly=formerly)
+
+
+def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -> Applied:
+    """Apply one input, or keep its bytes with the reason."""
+    if isinstance(value, Mediated):
+        return apply_call(state, rules, value, record.source, record.raw)
+    if isinstance(value, Refusal):
+        # what an operator skips is not looked at: looking may be what raises
+        claimed = None if value.reason is Reason.SKIPPED else claimed_tenant(record.raw)
+        file_tenant = record.envelope.tenant if record.envelope else None
+        return reject(
+            state,
+            record.source,
+            record.raw,
+            value,
+            claimed,
+            file_tenant=file_tenant,
+            original=record.original,
+        )
+    return apply_command(state, rules, value, record.source, record.raw, record.arrived_at)

@@ -1,0 +1,29 @@
+"""What was committed, for those who show it or export it; a shell implements it."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from rater.core.call_control import CallCommand
+from rater.core.entities import Account
+from rater.core.state import Committed
+
+
+class Books(Committed, Protocol):
+    """The committed content of a store: the outputs in order, and the state by its keys."""
+
+    def tenants(self) -> list[str]:
+        """Every configured tenant, in order."""
+
+    def account(self, tenant: str) -> Account | None:
+        """A tenant as it stands."""
+
+    def names(self, kind: str, tenant: str) -> list[str]:
+        """The names of a tenant's entities of one kind, in order."""
+
+    def topic(
+        self, name: str, tenant: str | None = None, *, newest_first: bool = False
+    ) -> Iterator[tuple[int, bytes]]:
+        """The records of an output topic in order, as (offset, JSON)."""
+
+    def orders(self, tenant: str | None = None) -> list[CallCommand]:
+        """The orders to end calls, in order."""

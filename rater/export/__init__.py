@@ -1,1 +1,0 @@
-"""Exports: usage, pools, debits and balances as CSV, JSON Lines, Parquet and Excel."""

@@ -1,0 +1,1 @@
+"""What people and switches have, in and out: usage exports, price lists, licences; exports."""

@@ -1,0 +1,117 @@
+"""Rate decks as CSV, with the columns that rater/dev/scenarios/FORMAT.md describes.
+
+Refuses to know which deck is in force.
+"""
+
+from datetime import UTC
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from rater.core.country_names import ISO_COUNTRIES
+from rater.core.currencies import no_currency
+from rater.core.inputs import Currency, RateDeck, RateRow
+from rater.core.money import MoneyError, parse_price
+from rater.files.csv_rows import read_rows
+from rater.wire.errors import RaterError
+from rater.wire.fractions import without_seventh
+from rater.wire.limits import PRICES, UNWRITABLE, outside_calendar
+from rater.wire.words import in_words
+
+COLUMNS = (
+    "direction",
+    "prefix",
+    "destination",
+    "country",
+    "type",
+    "price_per_minute",
+    "connection_fee",
+    "increment_first_s",
+    "increment_next_s",
+    "valid_from",
+    "valid_to",
+)
+#: More digits are no number of seconds; Python reads no number of more than 4,300.
+_DIGITS_MAX = 9
+_WHOLE_NUMBERS = ("increment_first_s", "increment_next_s")
+
+
+def read_deck(path: Path, version: str | None = None, currency: str = "USD") -> RateDeck:
+    """The deck of a file; its version, where none is given, is a hash of its rows and, but for USD, its currency.
+
+    Raises RaterError naming file, row, column and what was expected, or that the currency is none.
+    """
+    check_currency(currency)
+    rows = tuple(_row(path, number, cells) for number, cells in read_rows(path, COLUMNS))
+    if version is not None and UNWRITABLE.search(version):
+        raise RaterError(f"version of the rate deck: expected text without control characters, got {version!r}")
+    if not rows:
+        raise RaterError(f"{path}: expected at least one rate, got none")
+    return RateDeck(version=version or _version(rows, currency), currency=currency, rows=rows)
+
+
+def _version(rows: tuple[RateRow, ...], currency: str) -> str:
+    """The same prices in two currencies are two decks; USD is left out, as it was before others were told apart."""
+    content = rows if currency == "USD" else (currency, rows)
+    return blake2b(msgspec.msgpack.encode(content), digest_size=6).hexdigest()
+
+
+def check_currency(currency: str) -> None:
+    """Raise RaterError unless this is a currency of the contract: a deck of another could not be read again."""
+    try:
+        msgspec.convert(currency, Currency)
+    except msgspec.ValidationError as wrong:
+        raise RaterError(
+            f"currency of the rate deck: expected three capital letters of ISO 4217 such as USD, got {currency!r}"
+        ) from wrong
+    if refused := no_currency(currency):
+        raise RaterError(f"currency of the rate deck: {refused.message}")
+
+
+def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
+    given = _given(cells)
+    for column in _WHOLE_NUMBERS:
+        if column in given:
+            given[column] = _whole(path, number, column, cells[column])
+    for column in ("valid_from", "valid_to"):
+        if column in given:
+            given[column] = without_seventh(cells[column])
+    for column in PRICES:
+        if cells[column]:
+            _check_price(path, number, column, cells[column])
+    try:
+        row = msgspec.convert(given, RateRow)
+    except msgspec.ValidationError as wrong:
+        field, message = in_words(wrong, RateRow, given)
+        raise RaterError(f"{path}:{number}: {field}: {message}") from wrong
+    if row.country is not None and row.country not in ISO_COUNTRIES:
+        raise RaterError(f"{path}:{number}: country: expected an ISO 3166-1 alpha-2 code, got {row.country!r}")
+    if wrong_time := outside_calendar(row):
+        raise RaterError(f"{path}:{number}: {wrong_time[0]}: {wrong_time[1]}")
+    if row.valid_from and row.valid_to and row.valid_from >= row.valid_to:
+        raise RaterError(f"{path}:{number}: valid_to: expected a time after valid_from")
+    if row.valid_from and row.valid_from.tzinfo is not UTC:
+        row = msgspec.structs.replace(row, valid_from=row.valid_from.astimezone(UTC))
+    return row
+
+
+def _given(cells: dict[str, str]) -> dict[str, object]:
+    """The cells that say something.  A fee of "0" does not: 0.3.0 left it out of what a version is the hash of."""
+    given: dict[str, object] = {column: cells[column] for column in COLUMNS if cells[column] != ""}
+    if cells["connection_fee"] == "0":
+        del given["connection_fee"]
+    return given
+
+
+def _whole(path: Path, number: int, column: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > _DIGITS_MAX:
+        raise RaterError(f"{path}:{number}: {column}: expected whole seconds, got {text[:40]!r}")
+    return int(text)
+
+
+def _check_price(path: Path, number: int, column: str, text: str) -> None:
+    try:
+        parse_price(text)
+    except MoneyError as wrong:
+        raise RaterError(f"{path}:{number}: {column}: {wrong}") from wrong

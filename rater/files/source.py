@@ -1,0 +1,265 @@
+"""A source of records: a file or standard input, its format recognised, read from where it was left.
+
+Refuses to know stores; the caller says how many records were consumed before.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from hashlib import blake2b
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple
+
+import orjson
+from msgspec import json
+
+from rater.core.call_control import CallEvent
+from rater.core.inputs import AnyCommand, CallRecord, Source
+from rater.core.letters import Original
+from rater.core.reasons import Reason, Refusal
+from rater.engine.batch import Envelope, Record
+from rater.files.arrival import Arrival, size_of
+from rater.files.compressed import Ending
+from rater.files.graph import GraphRows, page_of, whole_document
+from rater.files.lines import (
+    STANDARD_INPUT,
+    EndsEarly,
+    LongLine,
+    check_ended,
+    csv_records,
+    first_line,
+    is_json,
+    json_lines,
+    lines_of,
+    open_stream,
+    whole_line,
+)
+from rater.files.recognise import CALL_EVENTS, CDRS, COMMANDS, GRAPH, PSTN_CSV, check_commands, recognise
+from rater.files.usage_csv import reader_for
+from rater.wire.codec import RECORD_BYTES_MAX, decode_call_event
+from rater.wire.errors import RaterError
+
+__all__ = ["CALL_EVENTS", "InputFile", "reader_of"]
+
+Decode = Callable[[bytes], CallRecord | AnyCommand | Refusal]
+Read = Callable[[bytes], CallRecord | AnyCommand | CallEvent | Refusal]
+_CUT = "the compressed file ends early; every whole record before that was rated. Run again with the complete file"
+_FOLLOWED = "the compressed file is followed by bytes that are no gzip; they were left. Get it again"
+_UNFINISHED = "the last record is not ended; it waits for the rest. If this is all, end its line"
+
+
+class ContentChanged(Exception):
+    """What was consumed of this name before is not what the file begins with now."""
+
+
+class _Reading(NamedTuple):
+    """How a file is read: its records as bytes, what decodes them, and how many rows stand before the first."""
+
+    raws: Iterator[bytes]
+    decode: Read | None
+    rows_before: int
+    kind: Literal["cdr", "command"] = "cdr"
+
+
+class InputFile:
+    """One source.  While it is read, `taken`, `bytes_taken` and `digest` describe what was read of it so far, and
+    `arrival` when the record arrived that was read last; `ended` says that there is no more.
+
+    `incomplete` says why there may be more than could be read, what was read being whole; `remarks` are for
+    people, nothing is missing.  Of a `growing` file, a last record without line end is left until it has one.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        format: str | None = None,
+        tenant: str | None = None,
+        *,
+        growing: bool = False,
+        arrived: datetime | None = None,
+    ) -> None:
+        self.path = path
+        self.name = path if path == STANDARD_INPUT else str(Path(path).resolve())
+        self._format = format
+        self.tenant = tenant
+        self._growing = growing
+        self._arrived = arrived
+        self._kept: Arrival | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self.taken = 0
+        self.bytes_taken = 0
+        self.ended = False
+        self.incomplete: str | None = None
+        self.remarks: list[str] = []
+        self._hash = blake2b(digest_size=16)
+
+    @property
+    def key(self) -> str:
+        """What the position of this file is kept under: with another tenant or format it is another input."""
+        return json.encode([self.name, self.tenant, self._format]).decode()
+
+    @property
+    def digest(self) -> bytes:
+        """A hash of everything that was read so far, whatever its line ends are."""
+        return self._hash.digest()
+
+    @property
+    def arrival(self) -> Arrival:
+        """When the record that was read last arrived: what a broken-off run found arrived then (A43)."""
+        kept = self._kept
+        return kept if kept and kept.covers(self._now.size, self.bytes_taken) else self._now
+
+    def records(
+        self, skip: int = 0, digest: bytes = b"", kept: Arrival | None = None
+    ) -> Iterator[Record | CallEvent]:
+        """The records after the first `skip`; from the start when those do not have this digest.
+
+        A file of call events gives those, and a record for each line that is none.  `kept` is when the file arrived
+        for a run that was broken off.
+        """
+        self._kept = None if self._arrived else kept
+        try:
+            yield from self._read(skip, digest)
+        except ContentChanged:
+            self._start()
+            self._kept = None
+            yield from self._read(0, b"")
+        self.ended = True
+
+    def _read(self, skip: int, digest: bytes) -> Iterator[Record | CallEvent]:
+        # once a file: what is read together came together
+        self._now = Arrival(self._arrived or datetime.now(UTC), self._arrived is not None, size_of(self.path))
+        with open_stream(self.path) as (stream, ending):
+            if ending is not Ending.WHOLE:
+                self.incomplete = f"{self.path}: {_CUT if ending is Ending.CUT else _FOLLOWED}"
+            must_end = self._growing or ending is Ending.CUT
+            try:
+                yield from self._decoded(stream, skip, digest, must_end=must_end)
+            except EndsEarly:
+                self.incomplete = self.incomplete or f"{self.path}: {_UNFINISHED}"
+        if self.taken < skip:
+            raise ContentChanged
+
+    def _decoded(
+        self, stream: BinaryIO, skip: int, digest: bytes, *, must_end: bool
+    ) -> Iterator[Record | CallEvent]:
+        row, first = first_line(stream)
+        if must_end and len(first) <= RECORD_BYTES_MAX:
+            check_ended(first)
+        if not first:
+            self.remarks.append(f"{self.path}: the file is empty")
+            return
+        format = self._format or recognise(self.path, row, first)
+        raws, decode, rows_before, kind = self._reading(format, row, first, stream, must_end=must_end)
+        envelope = self._envelope(format, first)
+        topic = "commands" if kind == "command" else Path(self.path).name
+        for raw in raws:
+            text, refused, original = self._count(raw)
+            if self.taken <= skip:
+                if self.taken == skip and self.digest != digest:
+                    raise ContentChanged
+            elif text.strip():
+                source = Source(topic, 0, self.taken + rows_before)
+                value = refused or (decode(text) if decode else None)
+                if isinstance(value, CallEvent):
+                    yield value
+                    continue
+                at, given = self.arrival.at, self.arrival.given
+                yield Record(kind, source, text, value, envelope, at, given, original)
+
+    def _count(self, raw: bytes) -> tuple[bytes, Refusal | None, Original | None]:
+        """Note that a record was read; its text without line end, or its beginning and why it is too long."""
+        self.taken += 1
+        raw = raw if len(raw) <= RECORD_BYTES_MAX else whole_line(raw, BytesIO())
+        text = raw.rstrip(b"\r\n")  # no more: cells at the ends of a row may be empty
+        if not isinstance(raw, LongLine):
+            self.bytes_taken += len(raw)
+            self._hash.update(text + b"\n")
+            return text, None, None
+        self.bytes_taken += raw.size
+        self._hash.update(raw.digest.encode() + b"\n")
+        message = (
+            f"expected at most {RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX), got {raw.original.length} with the"
+            f" BLAKE2b hash {raw.original.hash}; only the beginning is kept"
+        )
+        return text, Refusal(Reason.TOO_LARGE, "", message), raw.original
+
+    def _reading(self, format: str, row: int, first: bytes, stream: BinaryIO, *, must_end: bool) -> _Reading:
+        if format == GRAPH and not _is_row(first):
+            rows = self._document(first, stream, must_end=must_end)
+            return _Reading(rows, self._graph_rows().decode, 0)
+        first, lines = whole_line(first, stream), lines_of(stream)
+        if must_end:
+            check_ended(first)
+        if format == COMMANDS:
+            check_commands(self.path, row, first)
+        if format == PSTN_CSV:
+            if isinstance(first, LongLine):
+                raise RaterError(
+                    f"{self.path}:{row}: expected a header of at most {RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX)"
+                )
+            reader = reader_for(self.path, first, self.tenant)
+            return _Reading(csv_records(lines, reader.delimiter, must_end=must_end), reader.decode, row)
+        raws = chain([first], json_lines(lines, must_end=must_end))
+        if format == GRAPH:
+            return _Reading(raws, self._graph_rows().decode, row - 1)
+        if format == CALL_EVENTS:
+            return _Reading(raws, decode_call_event, row - 1)
+        return _Reading(raws, None, row - 1, "command" if format == COMMANDS else "cdr")
+
+    def _envelope(self, format: str, first: bytes) -> Envelope | None:
+        if format == CDRS:
+            return None
+        header = first.decode().strip("\r\n") if format == PSTN_CSV else None
+        return Envelope(format, self.tenant, header)
+
+    def _graph_rows(self) -> GraphRows:
+        if self.tenant is None:
+            raise RaterError(f"{self.path}: Graph rows do not name their tenant; say it with --tenant")
+        return GraphRows(self.tenant)
+
+    def _document(self, first: bytes, stream: BinaryIO, *, must_end: bool) -> Iterator[bytes]:
+        """The rows of a page or an array, each as it was written."""
+        document = whole_document(self.path, first, stream)
+        if must_end and not is_json(document):
+            raise EndsEarly
+        page = page_of(self.path, document)
+        if page.next_link:
+            self.remarks.append(f"{self.path}: the page has an @odata.nextLink: there are more; rate them too")
+        return map(bytes, page.value)
+
+
+def _is_row(first: bytes) -> bool:
+    """Whether the first line of Graph JSON is a row by itself, and not a document or its beginning."""
+    if len(first) > RECORD_BYTES_MAX:  # as far as can be seen
+        return first.lstrip().startswith(b"{") and b'"value"' not in first
+    if not is_json(first):
+        return False
+    row = orjson.loads(first)
+    return isinstance(row, dict) and not isinstance(row.get("value"), list)
+
+
+def reader_of(envelope: Envelope) -> tuple[Literal["cdr", "command"], Decode | None]:
+    """What reads a record again: its kind, and the decoder of its format unless it is the topic's own."""
+    match envelope.format:
+        case "pstn-csv":
+            return "cdr", reader_for("dead letter", (envelope.header or "").encode(), envelope.tenant).decode
+        case "graph":
+            return "cdr", GraphRows(envelope.tenant or "").decode
+        case "commands":
+            return "command", None
+        case "call-events":
+            return "cdr", _history
+        case _:
+            return "cdr", None
+
+
+def _history(raw: bytes) -> Refusal:
+    """Why an event of a call is not taken later: orders are for calls that run."""
+    event = decode_call_event(raw)
+    if isinstance(event, Refusal):
+        return event
+    return Refusal(Reason.MALFORMED, "at", "expected an event of a call that runs; that time is over, drop it")

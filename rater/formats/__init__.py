@@ -1,1 +1,0 @@
-"""Files that people and switches have: readers that turn them into records, one at a time."""

@@ -1,6 +1,0 @@
-"""Synthetic but realistic months of calls, the same for the same seed: for demos, tests and benchmarks."""
-
-from rater.generate.spec import Spec
-from rater.generate.stream import generate_calls, generate_commands
-
-__all__ = ["Spec", "generate_calls", "generate_commands"]

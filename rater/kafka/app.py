@@ -1,0 +1,123 @@
+"""The worker as a Faust application: `rater worker`, or `faust -A rater.kafka.app worker`.
+
+Faust is supervisor and web server here; its own consumer and producer are off, because the money is moved by the
+rating task (README, decisions).  Settings come from the environment, `RATER_...`, and from `rater worker`.
+Refuses to know rating.
+"""
+
+import os
+
+import faust
+from faust.app.base import BootStrategy
+from faust.web import Request, Response, View
+from mode import Service
+from prometheus_client import CollectorRegistry
+
+from rater.core.settings import RatingSettings
+from rater.kafka import pages
+from rater.kafka.observe import Watch
+from rater.kafka.settings import (
+    KafkaSettings,
+    WebVariables,
+    WorkerSettings,
+    from_environment,
+    rating_of_environment,
+)
+from rater.kafka.worker import Worker
+from rater.ops.metrics.meter import Metrics
+
+#: Seconds without a turn of the loop after which the process counts as dead.
+LIVENESS_S = 30.0
+WEB_PORT = 6066
+
+
+class OnlySupervise(BootStrategy):
+    """Faust without its own consumer and producer."""
+
+    enable_kafka = False
+
+
+class RaterApp(faust.App):
+    """A Faust application that only supervises."""
+
+    BootStrategy = OnlySupervise
+    rating: "RatingService | None" = None
+
+
+class RatingService(Service):
+    """The rating worker under Faust's supervision."""
+
+    made_of: tuple[KafkaSettings, WorkerSettings, RatingSettings]
+    worker: Worker | None = None
+
+    async def on_start(self) -> None:
+        """Make the worker within the loop that runs it."""
+        self.worker = Worker(*self.made_of, Watch(Metrics(CollectorRegistry())))
+
+    @Service.task
+    async def _rate(self) -> None:
+        assert self.worker is not None, "started"
+        await self.worker.run()
+
+    async def on_stop(self) -> None:
+        """Finish the batch, commit, leave."""
+        if self.worker is not None:
+            self.worker.stop()
+
+
+def make_app(kafka: KafkaSettings, settings: WorkerSettings, rating: RatingSettings, web_port: int) -> RaterApp:
+    """The application; nothing is connected before it starts."""
+    app = RaterApp(
+        f"{kafka.group}-worker",
+        broker=f"kafka://{kafka.bootstrap}",
+        web_host=os.environ.get("RATER_WEB_HOST", "127.0.0.1"),
+        web_port=web_port,
+        datadir=settings.index_folder,
+    )
+
+    class OfThisApp(RatingService):
+        made_of = kafka, settings, rating
+
+        async def on_start(self) -> None:
+            await super().on_start()
+            app.rating = self
+
+    app.service(OfThisApp)
+    _add_pages(app)
+    return app
+
+
+def _add_pages(app: RaterApp) -> None:
+    def worker() -> Worker | None:
+        return app.rating.worker if app.rating else None
+
+    @app.page("/livez")
+    async def livez(view: View, _: Request) -> Response:
+        status, text = pages.livez(worker())
+        return view.text(text, status=status)
+
+    @app.page("/readyz")
+    async def readyz(view: View, _: Request) -> Response:
+        status, text = pages.readyz(worker())
+        return view.text(text, status=status)
+
+    @app.page("/healthz")
+    async def healthz(view: View, request: Request) -> Response:
+        status, text = (pages.healthz if "verbose" in request.query else pages.readyz)(worker())
+        return view.text(text, status=status)
+
+    @app.page("/metrics")
+    async def metrics(view: View, _: Request) -> Response:
+        running = worker()
+        if running is None or not running.running:
+            return view.text("not started\n", status=503)
+        body, content_type = pages.metrics(running)
+        return view.bytes(body, headers={"Content-Type": content_type})
+
+
+app = make_app(
+    from_environment(KafkaSettings),
+    from_environment(WorkerSettings),
+    rating_of_environment(),
+    from_environment(WebVariables).web_port,
+)

@@ -1,0 +1,1 @@
+"""What operators need: metrics, dashboards, alerts, logs, doctor, top, manifests, settings."""

@@ -1,0 +1,79 @@
+"""What lies outside Kafka: settings, certificates, the payment gateway, the mail server.
+
+Refuses to know what is paid and what is told.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+
+from rater.agents.notices.channel import Unreachable
+from rater.agents.notices.settings import NotifySettings
+from rater.agents.notices.smtp import EmailChannel
+from rater.agents.notices.texts import Texts
+from rater.agents.payments.settings import GatewaySettings
+from rater.kafka.settings import KafkaSettings
+from rater.ops.certificates import expires_at
+from rater.ops.configuration import wrong_in
+from rater.ops.doctor.check import Check, State
+
+#: As the alert RaterCertificateExpiring has it.
+CERTIFICATE_WARN = timedelta(days=14)
+_GATEWAY_TIMEOUT_S = 10
+
+
+def settings(path: Path | None, environment: Mapping[str, str]) -> Check:
+    """Whether everything that is set can be used."""
+    wrong = wrong_in(path, environment)
+    command = f"rater config check {path}" if path else "rater config check"
+    if wrong:
+        return Check("settings", State.FAIL, "; ".join(wrong), command)
+    return Check("settings", State.OK, "every value that is set can be used")
+
+
+def certificates(kafka: KafkaSettings) -> Check:
+    """Whether the certificates that we use go on for a while."""
+    files = [path for path in (kafka.ca_file, kafka.certificate_file) if path is not None]
+    if not files:
+        return Check("certificates", State.SKIPPED, "none is set")
+    first, path = min((expires_at(path), path) for path in files)
+    left = first - datetime.now(UTC)
+    said = f"{path} ends {first.isoformat()}"
+    if left < timedelta(0):
+        return Check("certificates", State.FAIL, said, f"openssl x509 -noout -dates -in {path}")
+    if left < CERTIFICATE_WARN:
+        return Check("certificates", State.WARN, said, f"openssl x509 -noout -dates -in {path}")
+    return Check("certificates", State.OK, said)
+
+
+async def gateway(given: GatewaySettings | None) -> Check:
+    """Whether something answers where the payment gateway is; no payment is asked for."""
+    if given is None:
+        return Check("gateway", State.SKIPPED, "none is set (RATER_GATEWAY_URL, or gateway.url in --config)")
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_GATEWAY_TIMEOUT_S)) as session,
+            session.get(given.url, allow_redirects=False) as answer,
+        ):
+            status = answer.status
+    except (TimeoutError, aiohttp.ClientError) as wrong:
+        return Check("gateway", State.FAIL, f"{given.url}: {wrong or 'no answer in time'}", f"curl -v {given.url}")
+    if status >= 500:
+        return Check("gateway", State.WARN, f"{given.url} answers {status}", f"curl -v {given.url}")
+    return Check("gateway", State.OK, f"{given.url} answers")
+
+
+async def smtp(notify: NotifySettings | None) -> Check:
+    """Whether the mail server takes our login; no mail is sent."""
+    if notify is None or notify.email is None:
+        return Check("smtp", State.SKIPPED, "none is set (notify.email in --config)")
+    email = notify.email
+    where = f"{email.host}:{email.port}"
+    try:
+        async with EmailChannel(email, Texts(notify.templates), lambda: datetime.now(UTC)).connected():
+            return Check("smtp", State.OK, f"{where} answers ({email.security})")
+    except Unreachable as wrong:
+        tls = "" if email.security == "tls" else " -starttls smtp"
+        return Check("smtp", State.FAIL, str(wrong), f"openssl s_client -connect {where}{tls}")

@@ -1,0 +1,43 @@
+"""Whether the user that a client connects as holds the rights of a service.
+
+Refuses to know where rights come from: the broker is asked what it would let this user do.
+"""
+
+from rater.kafka.access_errors import DeniedError
+from rater.kafka.rights import missing_rights
+from rater.kafka.settings import KafkaSettings
+from rater.ops.manifests.acls import Grant, Resource, grants, of_service
+from rater.ops.manifests.services import SERVICES, Service
+from rater.wire.errors import RaterError
+from rater.wire.topics import load_topics
+
+
+def service_named(name: str) -> Service:
+    """The service; RaterError says which there are."""
+    for service in SERVICES:
+        if service.name == name:
+            return service
+    raise RaterError(f"--service: expected one of {', '.join(known.name for known in SERVICES)}, got {name!r}")
+
+
+async def lacking(settings: KafkaSettings, service: Service) -> list[str]:
+    """The rights of a service that the connecting user lacks, such as "Write topic debits"."""
+    rows = of_service(grants(load_topics(), settings.prefix), service)
+    topics = {grant.name: grant.operations for grant in _about(rows, Resource.TOPIC)}
+    groups = {grant.name: grant.operations for grant in _about(rows, Resource.GROUP)}
+    ids = [f"{grant.name}0" if grant.prefixed else grant.name for grant in _about(rows, Resource.TRANSACTIONAL_ID)]
+    return await missing_rights(settings, topics, groups, ids)
+
+
+async def must_hold(settings: KafkaSettings, service: Service, *, reading: bool = False) -> None:
+    """DeniedError that names what is missing first; with `reading` only rights to read topics count."""
+    missing = await lacking(settings, service)
+    if reading:
+        missing = [right for right in missing if right.startswith("Read topic ")]
+    if missing:
+        more = f" (and lacks {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise DeniedError(settings, missing[0] + more)
+
+
+def _about(rows: list[Grant], resource: Resource) -> list[Grant]:
+    return [grant for grant in rows if grant.resource is resource]

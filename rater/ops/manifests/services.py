@@ -1,0 +1,80 @@
+"""The services of a deployment: which roles of `topics/*.yaml` each plays, and what it is called on Kafka.
+
+Refuses to know rights: they follow from the roles.
+"""
+
+import msgspec
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A Kafka user.  `roles` are words of `produced_by` and `consumed_by`; `group` is its consumer group.
+
+    `transactional_prefix` begins its transactional ids; `compares` says that it reads topics' settings and other
+    groups' positions, `creates` that it makes topics and changes their settings.
+    """
+
+    name: str
+    says: str
+    roles: frozenset[str]
+    group: str | None = None
+    transactional_prefix: str | None = None
+    compares: bool = False
+    creates: bool = False
+
+    @property
+    def user(self) -> str:
+        """Its name on Kafka."""
+        return f"rater-{self.name}"
+
+
+SERVICES = (
+    Service(
+        "worker",
+        "rates: `rater worker`",
+        frozenset({"rating task", "usage-id index"}),
+        group="rater",
+        transactional_prefix="rater.",
+    ),
+    Service(
+        "agents",
+        "recharges, suspends, answers switches, notifies: `rater agents`",
+        frozenset(
+            {
+                "authorisation replica",
+                "call control",
+                "clock",
+                "notification agent",
+                "payment gateway",
+                "recharge agent",
+                "service agent",
+            }
+        ),
+        group="rater-agents",
+    ),
+    Service(
+        "switches",
+        "publish call records and events, obey service states and call commands",
+        frozenset({"switches"}),
+        group="rater-switches",
+    ),
+    Service(
+        "publisher", "publishes records, commands, decks: `rater publish`", frozenset({"admins", "rater publish"})
+    ),
+    Service("billing", "consumes debits", frozenset({"billing"}), group="rater-billing"),
+    Service(
+        "operators",
+        "look, verify and replay: `rater consume`, `verify`, `doctor`, `top`, `dlq`",
+        frozenset({"exports", "operators", "verify"}),
+        group="rater-operators",
+        compares=True,
+    ),
+    Service("topics", "makes the topics: `rater topics apply`", frozenset(), creates=True),
+)
+
+
+def service_of(role: str) -> Service:
+    """Who plays a role; KeyError names a role that nobody plays."""
+    for service in SERVICES:
+        if role in service.roles:
+            return service
+    raise KeyError(f"{role}: no service of rater.ops.manifests.services plays this role of topics/*.yaml")

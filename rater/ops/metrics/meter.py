@@ -1,0 +1,268 @@
+"""What the rest of rater calls to count something: one method for each metric of the list, with typed labels.
+
+Refuses to know where the numbers are shown, and clocks: durations and instants come in.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import product
+from math import prod
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase, disable_created_metrics
+
+from rater.core.call_control import DisconnectReason
+from rater.core.entities import Account
+from rater.core.reasons import Outcome
+from rater.engine.batch import Batch
+from rater.ops.metrics import listed
+from rater.ops.metrics.books import Books, Findings
+from rater.ops.metrics.labels import (
+    COUNTRY,
+    CURRENCY,
+    NO_COUNTRY,
+    NO_CURRENCY,
+    NO_PLAN,
+    PARTITIONS_MAX,
+    PLAN,
+    AuthorizationAnswer,
+    CallEventResult,
+    CertificateUse,
+    Channel,
+    CommitResult,
+    GatewayAnswer,
+    Input,
+    NotificationResult,
+    PartitionState,
+    Standing,
+    WebhookResult,
+)
+from rater.ops.metrics.latency import BatchHistogram
+from rater.ops.metrics.listed import Kind, Metric
+from rater.ops.metrics.tally import Tally, tally
+
+#: Series that start at 0 with their process, so that the first event is an increase that an alert sees.
+_SERIES_AT_START_MAX = 64
+_CURRENCIES, _COUNTRIES, _PLANS = frozenset(CURRENCY.values), frozenset(COUNTRY.values), frozenset(PLAN.values)
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+_Instrument = TypeVar("_Instrument", Counter, Gauge, Histogram)
+
+# When a series was made is one more series for each, and no dashboard asks for it.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
+
+
+class Metrics:
+    """Every metric of the list, in one registry; a process has one, a test makes its own."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._books = Books()
+        self._latency = BatchHistogram(listed.LATENCY.name, listed.LATENCY.help, listed.LATENCY.buckets)
+        registry.register(self._latency)
+        self._made = {
+            metric.name: _make(metric, registry) for metric in listed.METRICS if metric is not listed.LATENCY
+        }
+
+    # ---- money and records: the rating task ----
+
+    def observe_batch(self, batch: Batch, partition: int = 0) -> Findings:
+        """Count a batch that was committed, and audit it against the partition's books."""
+        sums = tally(batch.outputs)
+        for outcome, records in batch.counts.items():
+            self.records(outcome, records)
+        self._add_sums(sums)
+        found = self._books.check(partition, batch.state.accounts.values(), sums)
+        if found.difference_micros:
+            self._gauge(listed.CONSERVATION_DIFFERENCE).inc(found.difference_micros)
+        for topic, breaks in found.breaks.items():
+            self.sequence_breaks(topic, breaks)
+        self._show_tenants()
+        return found
+
+    def records(self, outcome: Outcome, records: int = 1) -> None:
+        """Records that had this outcome."""
+        self._counter(listed.RECORDS, outcome).inc(records)
+
+    def sequence_breaks(self, topic: str, breaks: int = 1) -> None:
+        """Gaps or repetitions that a reader of an output topic found."""
+        self._counter(listed.SEQUENCE_BREAKS, topic).inc(breaks)
+
+    def batch_seconds(self, seconds: float) -> None:
+        """How long the rules took for one batch."""
+        self._histogram(listed.BATCH_SECONDS).observe(seconds)
+
+    def commit(self, result: CommitResult, seconds: float | None = None) -> None:
+        """How a batch ended, and how long making it durable took where it was."""
+        self._counter(listed.COMMITS, result).inc()
+        if seconds is not None:
+            self._histogram(listed.COMMIT_SECONDS).observe(seconds)
+
+    def latencies(self, seconds: Sequence[float], slowest: str | None = None) -> None:
+        """From publication to commit, for each record of a batch; `slowest` is the usage id of the longest."""
+        self._latency.observe(seconds, slowest)
+
+    # ---- partitions: the worker ----
+
+    def restored(self, partition: int, accounts: Iterable[Account], seconds: float, at: datetime) -> None:
+        """A partition is ours: its accounts as they stand, and how long it took to restore them."""
+        self._books.restore(partition, accounts)
+        self._histogram(listed.RESTORE_SECONDS).observe(seconds)
+        self.committed_at(partition, at)
+        self._show_tenants()
+
+    def open_books(self, accounts: Iterable[Account], partition: int = 0) -> None:
+        """Begin with these accounts, where there is nothing to restore (the embedded rater)."""
+        self._books.restore(partition, accounts)
+        self._show_tenants()
+
+    def forget_partition(self, partition: int) -> None:
+        """A partition is no longer ours: its series end here."""
+        self._books.forget(partition)
+        for metric in (listed.LAST_COMMIT, listed.USAGE_INDEX):
+            self._remove(metric, str(partition))
+        for metric, input in product((listed.LAG_RECORDS, listed.LAG_SECONDS), Input):
+            self._remove(metric, input, str(partition))
+        self._show_tenants()
+
+    def lag(self, input: Input, partition: int, records: int, seconds: float) -> None:
+        """Records that wait, and the age of the oldest (0 when none waits)."""
+        assert partition < PARTITIONS_MAX, partition
+        self._gauge(listed.LAG_RECORDS, input, str(partition)).set(records)
+        self._gauge(listed.LAG_SECONDS, input, str(partition)).set(seconds)
+
+    def committed_at(self, partition: int, at: datetime) -> None:
+        """When a partition's last batch was committed, or its rating began."""
+        self._gauge(listed.LAST_COMMIT, str(partition)).set(at.timestamp())
+
+    def partitions(self, states: Mapping[PartitionState, int]) -> None:
+        """How many partitions are in each state; a state that is not named has none."""
+        for state in PartitionState:
+            self._gauge(listed.PARTITIONS, state).set(states.get(state, 0))
+
+    def rebalance(self) -> None:
+        """The group gave this worker other partitions."""
+        self._counter(listed.REBALANCES).inc()
+
+    def usage_index(self, partition: int, entries: int) -> None:
+        """How many usage ids a partition remembers."""
+        self._gauge(listed.USAGE_INDEX, str(partition)).set(entries)
+
+    def certificate(self, use: CertificateUse, expires_at: datetime) -> None:
+        """When a certificate ends; see rater.ops.certificates."""
+        self._gauge(listed.CERTIFICATE_EXPIRY, use).set(expires_at.timestamp())
+
+    # ---- decisions: the agents ----
+
+    def gateway_answer(self, answer: GatewayAnswer) -> None:
+        """What the payment gateway answered to a request."""
+        self._counter(listed.GATEWAY_ANSWERS, answer).inc()
+
+    def payment_webhook(self, result: WebhookResult) -> None:
+        """What was done with a webhook of the payment gateway."""
+        self._counter(listed.PAYMENT_WEBHOOKS, result).inc()
+
+    def authorization(self, answer: AuthorizationAnswer, seconds: float) -> None:
+        """A switch was answered."""
+        self._counter(listed.AUTHORIZATIONS, answer).inc()
+        self._histogram(listed.AUTHORIZATION_SECONDS).observe(seconds)
+
+    def running_calls(self, calls: int) -> None:
+        """How many calls run now."""
+        self._gauge(listed.RUNNING_CALLS).set(calls)
+
+    def call_events(self, result: CallEventResult, events: int = 1) -> None:
+        """Switches told of running calls."""
+        self._counter(listed.CALL_EVENTS, result).inc(events)
+
+    def disconnect(self, reason: DisconnectReason) -> None:
+        """A switch is ordered to end a call."""
+        self._counter(listed.DISCONNECTS, reason).inc()
+
+    def notification(self, channel: Channel, result: NotificationResult) -> None:
+        """A message to people was sent, or not."""
+        self._counter(listed.NOTIFICATIONS, channel, result).inc()
+
+    def notifications_waiting(self, channel: Channel, messages: int) -> None:
+        """How many messages are still to be sent."""
+        self._gauge(listed.NOTIFICATIONS_WAITING, channel).set(messages)
+
+    def unreadable(self, topic: str) -> None:
+        """A record of one of our topics does not decode."""
+        self._counter(listed.UNREADABLE, topic).inc()
+
+    # ---- how it is done ----
+
+    def _add_sums(self, sums: Tally) -> None:
+        for kind, currency, micros in _flat(sums.debited):
+            self._counter(listed.DEBITED, kind, _known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
+        for source, currency, micros in _flat(sums.credited):
+            self._counter(listed.CREDITED, source, _known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
+        for country, currency, micros in _flat(sums.spend):
+            where = _known(country, _COUNTRIES, NO_COUNTRY)
+            self._counter(listed.SPEND, where, _known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
+        for pocket, plan, minutes in _flat(sums.minutes):
+            self._counter(listed.BILLED_MINUTES, pocket, _known(plan, _PLANS, NO_PLAN)).inc(minutes)
+        for metric, amounts in ((listed.OVERRUN, sums.overrun), (listed.UNFUNDED, sums.unfunded)):
+            for currency, micros in amounts.items():
+                self._counter(metric, _known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
+        for reason, records in sums.rejected.items():
+            self._counter(listed.REJECTED, reason).inc(records)
+        for anomaly, calls in sums.anomalies.items():
+            self._counter(listed.ANOMALIES, anomaly).inc(calls)
+        for result, recharges in sums.recharges.items():
+            self._counter(listed.RECHARGES, result).inc(recharges)
+
+    def _show_tenants(self) -> None:
+        self._gauge(listed.TENANTS, Standing.LOW).set(self._books.low)
+        self._gauge(listed.TENANTS, Standing.SUSPENDED).set(self._books.suspended)
+        self._gauge(listed.RECHARGES_IN_FLIGHT).set(self._books.waiting)
+
+    def _counter(self, metric: Metric, *labels: str) -> Counter:
+        return _series(self._made[metric.name], labels, Counter)
+
+    def _gauge(self, metric: Metric, *labels: str) -> Gauge:
+        return _series(self._made[metric.name], labels, Gauge)
+
+    def _histogram(self, metric: Metric) -> Histogram:
+        return _series(self._made[metric.name], (), Histogram)
+
+    def _remove(self, metric: Metric, *labels: str) -> None:
+        try:
+            self._made[metric.name].remove(*labels)
+        except KeyError:
+            pass  # the partition never had this series
+
+
+def _known(value: str, values: frozenset[str], other: str) -> str:
+    """The value, if the label's closed list has it."""
+    return value if value in values else other
+
+
+def _flat(sums: Mapping[tuple[_A, _B], int]) -> Iterable[tuple[_A, _B, int]]:
+    return ((first, second, sum) for (first, second), sum in sums.items())
+
+
+def _series(made: MetricWrapperBase, labels: tuple[str, ...], kind: type[_Instrument]) -> _Instrument:
+    found = made.labels(*map(str, labels)) if labels else made
+    assert isinstance(found, kind), made
+    return found
+
+
+def _make(metric: Metric, registry: CollectorRegistry) -> MetricWrapperBase:
+    names = [label.name for label in metric.labels]
+    made: MetricWrapperBase
+    match metric.kind:
+        case Kind.COUNTER:
+            made = Counter(metric.name, metric.help, names, registry=registry)
+        case Kind.GAUGE:
+            made = Gauge(metric.name, metric.help, names, registry=registry)
+        case Kind.HISTOGRAM:
+            made = Histogram(metric.name, metric.help, names, buckets=metric.buckets, registry=registry)
+    listed_series = prod(len(label.values) for label in metric.labels)
+    if names and listed_series <= _SERIES_AT_START_MAX and all(label.listed for label in metric.labels):
+        for values in product(*(label.values for label in metric.labels)):
+            made.labels(*values)
+    return made

@@ -1,0 +1,248 @@
+"""What the two dashboards show: one for the night shift, one for the business.
+
+Every expression is built from the list of metrics, so a name cannot be mistyped.  Refuses to know Grafana's JSON.
+"""
+
+from rater.ops.metrics import listed as m
+from rater.ops.metrics.boards import (
+    MAJOR,
+    RATE,
+    Board,
+    Panel,
+    Query,
+    Unit,
+    View,
+    increase,
+    panel,
+    quantiles,
+    rate,
+    stat,
+)
+
+_REJECTED = f'sum(rate({m.RECORDS.name}{{outcome="rejected"}}[10m])) / sum(rate({m.RECORDS.name}[10m]))'
+_AGE = f"time() - max by (partition) ({m.LAST_COMMIT.name})"
+_LAGGING = f"max by (partition) ({m.LAG_RECORDS.name}) > 0"
+
+_AT_A_GLANCE = (
+    stat("Rated", "Records taken, each second.", f"sum(rate({m.RECORDS.name}{RATE}))", unit=Unit.PER_SECOND),
+    stat(
+        "Behind", "Age of the oldest waiting record.", f"max({m.LAG_SECONDS.name})", unit=Unit.SECONDS, bad_from=60
+    ),
+    stat("Rejected", "Share of ten minutes; 0.1 % alerts.", _REJECTED, unit=Unit.RATIO, bad_from=0.001),
+    stat("Money amiss", "Micro-units that do not add up: 0.", f"sum({m.CONSERVATION_DIFFERENCE.name})", bad_from=1),
+    stat("Sequence breaks", "Must be 0.", f"sum({m.SEQUENCE_BREAKS.name})", bad_from=1),
+    stat(
+        "Stopped",
+        "Partitions that a person must look at.",
+        f'sum({m.PARTITIONS.name}{{state="stopped"}})',
+        bad_from=1,
+    ),
+)
+_FLOWING = (
+    panel("Records by outcome", "What became of records.", [rate(m.RECORDS, "outcome")], Unit.PER_SECOND),
+    panel(
+        "Debited each minute",
+        "Money that left balances, in major units; reversals came back.",
+        [rate(m.DEBITED, "kind", "currency", times="* 60 " + MAJOR)],
+        Unit.MONEY,
+    ),
+    panel(
+        "Credited each minute",
+        "Money that was added, in major units.",
+        [rate(m.CREDITED, "source", "currency", times="* 60 " + MAJOR)],
+        Unit.MONEY,
+    ),
+)
+_LATE = (
+    panel(
+        "Latency",
+        "From publication to commit; the objective is 99 % within 200 ms.  Diamonds are calls to look at.",
+        quantiles(m.LATENCY, "0.5", "0.95", "0.99", exemplars=True),
+        Unit.SECONDS,
+    ),
+    panel(
+        "Lag in records",
+        "Waiting, by input and partition.",
+        [Query(f"sum by (input, partition) ({m.LAG_RECORDS.name}) > 0", "{{input}} {{partition}}")],
+    ),
+    panel(
+        "Lag in seconds",
+        "Age of the oldest waiting record, by partition.",
+        [Query(f"max by (input, partition) ({m.LAG_SECONDS.name}) > 0", "{{input}} {{partition}}")],
+        Unit.SECONDS,
+    ),
+    panel(
+        "Batch and commit",
+        "Rules, then durability.",
+        [
+            *quantiles(m.BATCH_SECONDS, "0.5", "0.99", name="batch "),
+            *quantiles(m.COMMIT_SECONDS, "0.5", "0.99", name="commit "),
+        ],
+        Unit.SECONDS,
+    ),
+    panel(
+        "Since the last commit",
+        "Of partitions with records waiting.",
+        [Query(f"{_AGE} and {_LAGGING}", "{{partition}}")],
+        Unit.SECONDS,
+    ),
+    panel("Batches by end", "Aborted ones are tried again.", [rate(m.COMMITS, "result")], Unit.PER_SECOND),
+)
+_BROKEN = (
+    panel("Rejected by reason", "See `rater dlq ls`.", [rate(m.REJECTED, "reason")], Unit.PER_SECOND),
+    panel("Partitions", "By state.", [Query(f"sum by (state) ({m.PARTITIONS.name})", "{{state}}")]),
+    panel(
+        "Rebalances and restores",
+        "Changes in ten minutes; the slowest restores.",
+        [
+            Query(f"sum(increase({m.REBALANCES.name}[10m]))", "rebalances"),
+            Query(
+                f"histogram_quantile(0.99, sum by (le) (rate({m.RESTORE_SECONDS.name}_bucket[10m])))", "restore s"
+            ),
+        ],
+    ),
+    panel("Usage ids remembered", "To tell duplicates.", [Query(f"sum({m.USAGE_INDEX.name})", "entries")]),
+    panel("Recharges", "By result.", [rate(m.RECHARGES, "result", times="* 60")]),
+    panel("Payment gateway", "Its answers, each minute.", [rate(m.GATEWAY_ANSWERS, "answer", times="* 60")]),
+    panel("Payment webhooks", "What was done with them.", [rate(m.PAYMENT_WEBHOOKS, "result", times="* 60")]),
+    panel("Answers to switches", "May this call start?", [rate(m.AUTHORIZATIONS, "answer")], Unit.PER_SECOND),
+    panel(
+        "Time to answer a switch",
+        "The target is 10 ms.",
+        quantiles(m.AUTHORIZATION_SECONDS, "0.5", "0.99"),
+        Unit.SECONDS,
+    ),
+    panel(
+        "Running calls",
+        "Calls that switches told of, and orders to end one, each minute: credit ran out while it ran.",
+        [
+            Query(f"max({m.RUNNING_CALLS.name})", "running"),
+            rate(m.DISCONNECTS, "reason", times="* 60"),
+            rate(m.CALL_EVENTS, "result", times="* 60"),
+        ],
+    ),
+    panel(
+        "Messages to people",
+        "E-mails and webhooks, each minute.",
+        [
+            rate(m.NOTIFICATIONS, "channel", "result", times="* 60"),
+            Query(f"sum by (channel) ({m.NOTIFICATIONS_WAITING.name})", "{{channel}} waiting"),
+        ],
+    ),
+    panel(
+        "Unreadable records",
+        "Of our own topics, written by a newer rater; by topic.",
+        [Query(f"sum by (topic) (increase({m.UNREADABLE.name}[1h])) > 0", "{{topic}}")],
+    ),
+    panel(
+        "Below zero",
+        "Overrun each minute, in major units: suspensions that came late.",
+        [rate(m.OVERRUN, "currency", times="* 60 " + MAJOR)],
+        Unit.MONEY,
+    ),
+    panel(
+        "Certificates",
+        "Time left.",
+        [Query(f"min by (use) ({m.CERTIFICATE_EXPIRY.name} - time())", "{{use}}")],
+        Unit.SECONDS,
+    ),
+)
+
+_MONEY = (
+    stat("Tenants low", "Below the recharge trigger.", f'sum({m.TENANTS.name}{{standing="low"}})'),
+    stat("Tenants suspended", "Nothing left.", f'sum({m.TENANTS.name}{{standing="suspended"}})', bad_from=1),
+    stat("Recharges in flight", "Requested, not answered.", f"sum({m.RECHARGES_IN_FLIGHT.name})"),
+    Panel(
+        "Debited", "In the time shown.", (increase(m.DEBITED, "kind", "currency", times=MAJOR),), Unit.MONEY,
+        View.STAT, 6,
+    ),
+    Panel(
+        "Credited", "In the time shown.", (increase(m.CREDITED, "source", "currency", times=MAJOR),), Unit.MONEY,
+        View.STAT, 6,
+    ),
+)  # fmt: skip
+_WHERE = (
+    Panel(
+        "Minutes by pool",
+        "Bundled minutes that calls took in the time shown, by plan.",
+        (increase(m.BILLED_MINUTES, "plan", where='{pocket="pool"}'),),
+        view=View.BARS,
+        width=12,
+    ),
+    Panel(
+        "Spend by destination country",
+        "The fifteen largest in the time shown, in major units.",
+        (
+            Query(
+                f"topk(15, sum by (country, currency) (increase({m.SPEND.name}[$__range])) {MAJOR})",
+                "{{country}} {{currency}}",
+                instant=True,
+            ),
+        ),
+        Unit.MONEY,
+        View.BARS,
+        12,
+    ),
+    panel("Minutes by pocket", "Each minute.", [rate(m.BILLED_MINUTES, "pocket", times="* 60")], width=12),
+    panel(
+        "Spend by country over time",
+        "The ten largest, each minute, in major units.",
+        [
+            Query(
+                f"topk(10, sum by (country, currency) (rate({m.SPEND.name}{RATE})) * 60 {MAJOR})",
+                "{{country}} {{currency}}",
+            )
+        ],
+        Unit.MONEY,
+        12,
+    ),
+)
+_RECHARGES = (
+    panel(
+        "Recharges",
+        "By result, each hour.",
+        [Query(f"sum by (result) (increase({m.RECHARGES.name}[1h]))", "{{result}}")],
+    ),
+    panel(
+        "Tenants near zero", "Low and suspended.", [Query(f"sum by (standing) ({m.TENANTS.name})", "{{standing}}")]
+    ),
+    panel(
+        "Money not collected",
+        "Each hour, in major units: charged below zero, and priced with nobody to pay.",
+        [
+            Query(f"sum by (currency) (increase({m.OVERRUN.name}[1h])) {MAJOR}", "overrun {{currency}}"),
+            Query(f"sum by (currency) (increase({m.UNFUNDED.name}[1h])) {MAJOR}", "unfunded {{currency}}"),
+        ],
+        Unit.MONEY,
+    ),
+    panel(
+        "Calls to look at",
+        "Rated, but odd: each hour.",
+        [Query(f"sum by (anomaly) (increase({m.ANOMALIES.name}[1h]))", "{{anomaly}}")],
+        width=24,
+    ),
+)
+
+BOARDS = (
+    Board(
+        "rater-night-shift",
+        "rater: night shift",
+        "Is money flowing, how late is it, what is broken.  Every alert links to its runbook.",
+        (
+            ("At a glance", _AT_A_GLANCE),
+            ("Is money flowing?", _FLOWING),
+            ("How late is it?", _LATE),
+            ("What is broken?", _BROKEN),
+        ),
+        "10s",
+        "now-1h",
+    ),
+    Board(
+        "rater-business",
+        "rater: business",
+        "Minutes by pool, spend by destination country, recharges, tenants near zero.",
+        (("Money", _MONEY), ("Where minutes and money go", _WHERE), ("Recharges and tenants", _RECHARGES)),
+        "1m",
+        "now-24h",
+    ),
+)

@@ -1,0 +1,1 @@
+"""What answers over HTTP: authorisation of calls, and who may ask."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -99,7 +99,7 @@ class World:
         """Send a command, stamped by the broker where that is said; the events it caused."""
         return self._submit("command", encode_input(command), arrived)
 
-    def user(self, name: str, country: str | None, *skus: str) -> "World":
+    def user(self, name: str, country: str | None, *skus: str) -> Self:
         """A user who has held licences for ever."""
         self.tell(UserConfigured(tenant=T, id=f"user-{name}", at=BEGINNING, user=name, country=country))
         for sku in skus:

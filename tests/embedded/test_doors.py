@@ -162,6 +162,7 @@ def test_files_know_when_they_arrived(folder: Path) -> None:
     before = datetime.now(UTC)
     first, second = [record for record in InputFile(str(path)).records() if isinstance(record, Record)]
     assert first.arrived_at is not None
+    assert second.arrived_at is not None
     assert before <= first.arrived_at == second.arrived_at <= datetime.now(UTC)
     assert not first.arrival_given
     done = rater("run", "cdrs.jsonl", "--arrived", "yesterday", cwd=folder)

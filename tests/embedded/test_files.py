@@ -126,7 +126,7 @@ def test_a_folder(folder: Path) -> None:
 )
 def test_bad_rows(folder: Path, cells: dict[str, str], reason: str, field: str) -> None:
     """Bad input: the row is kept with its text, row number, reason and field; the run goes on."""
-    bad = row("bad", **cells)  # type: ignore[arg-type]
+    bad = row("bad", **cells)
     (folder / "usage.csv").write_text("\n".join([HEADER, bad, row("good")]) + "\n")
     summary = run(folder, "usage.csv", code=Exit.REFUSED)
     assert (summary["rejected"], summary["outcomes"]["rated"]) == ({reason: 1}, 5 + 1)

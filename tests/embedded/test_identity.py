@@ -2,12 +2,12 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from rater.cli import build_app
 from rater.core.inputs import CallRecord
@@ -59,7 +59,7 @@ def take(folder: Path, *files: str) -> dict[str, int]:
     return {outcome.value: count for outcome, count in counts.items()}
 
 
-def lines(folder: Path, name: str, *records: dict[str, object]) -> str:
+def lines(folder: Path, name: str, *records: Mapping[str, object]) -> str:
     (folder / name).write_text("".join(json.dumps(record) + "\n" for record in records))
     return name
 

@@ -11,6 +11,7 @@ from rater.contracts.codec import encode_input
 from rater.core.inputs import TenantConfigured
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment
+from tests.world import at
 
 AT = "2025-03-10T12:00:00Z"
 STRANGER = b'{"tenant":"stranger","usage_id":"s-1","type":"user_in","answered_at":"2025-03-10T12:00:00Z","duration_s":61,"user":"u"}'
@@ -32,7 +33,8 @@ def rater(deployment: Deployment, *words: str, code: int = 0) -> subprocess.Comp
 
 
 def listed(deployment: Deployment, *words: str) -> list[dict[str, Any]]:
-    return json.loads(rater(deployment, "ls", "--json", *words).stdout)
+    found: list[dict[str, Any]] = json.loads(rater(deployment, "ls", "--json", *words).stdout)
+    return found
 
 
 def states(deployment: Deployment, *words: str) -> dict[str, str]:
@@ -56,7 +58,7 @@ def test_replay_after_a_fix(refused: Deployment) -> None:
     assert dry.stderr == "1 records would be tried\n"
     assert rater(refused, "replay", "--reason", "unknown_tenant", code=3).stderr == "0 of 1 records accepted\n"
     assert states(refused)[STRANGER[:40].decode()] == "refused_again"
-    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
+    configured = TenantConfigured(tenant="stranger", id="1", at=at("2025-01-01"), currency="USD")
     refused.publish([("commands", "stranger", encode_input(configured))])
     refused.wait_until_rated()
     again = json.loads(rater(refused, "replay", "--by", "maria", "--json", code=3).stdout)
@@ -74,7 +76,7 @@ def test_replay_after_a_fix(refused: Deployment) -> None:
 
 def test_what_was_rated_before_counts_as_accepted(refused: Deployment) -> None:
     """The switch sent the record again after the fix: the replay is a duplicate, and the letter is settled."""
-    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
+    configured = TenantConfigured(tenant="stranger", id="1", at=at("2025-01-01"), currency="USD")
     refused.publish([("commands", "stranger", encode_input(configured))])
     refused.wait_until_rated()
     refused.publish([("cdrs", "stranger", STRANGER)])
@@ -128,7 +130,7 @@ def test_which_letters_are_meant(refused: Deployment) -> None:
 
 def test_a_held_record_is_let_through_by_a_person(refused: Deployment) -> None:
     """A44: the acceptance is committed before the record comes again; then it is rated, and replays are equal."""
-    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
+    configured = TenantConfigured(tenant="stranger", id="1", at=at("2025-01-01"), currency="USD")
     refused.publish([("commands", "stranger", encode_input(configured))])
     refused.wait_until_rated()
     refused.publish([("cdrs", "stranger", STRANGER.replace(b'"duration_s":61', b'"duration_s":50000'))])
@@ -143,8 +145,8 @@ def test_a_held_record_is_let_through_by_a_person(refused: Deployment) -> None:
 
 def test_the_brokers_stamp_says_which_clocks_run_ahead(refused: Deployment) -> None:
     """A43: a record and a command of the year 2199 are rejected; verify, which reads the same stamps, agrees."""
-    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
-    ahead = TenantConfigured(tenant="stranger", id="2", at="2199-01-01T00:00:00Z", credits="enabled")
+    configured = TenantConfigured(tenant="stranger", id="1", at=at("2025-01-01"), currency="USD")
+    ahead = TenantConfigured(tenant="stranger", id="2", at=at("2199-01-01"), credits="enabled")
     refused.publish([("commands", "stranger", encode_input(command)) for command in (configured, ahead)])
     refused.wait_until_rated()
     refused.publish([("cdrs", "stranger", STRANGER.replace(b"2025-03", b"2199-03"))])

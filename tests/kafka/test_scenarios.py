@@ -1,6 +1,8 @@
 """Every scenario comes out on Kafka as it does in process, byte for byte."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,8 +34,8 @@ class Recording(EmbeddedEngine):
         super().__init__(settings)
         self.raw: dict[str, list[bytes]] = {topic: [] for topic in TOPIC_OF.values()}
 
-    def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
-        outcome, outputs = super().submit(kind, raw)
+    def submit(self, kind: str, raw: bytes, arrived_at: datetime | None = None) -> tuple[Outcome, list[Output]]:
+        outcome, outputs = super().submit(kind, raw, arrived_at)
         for output in outputs:
             self.raw[TOPIC_OF[type(output)]].append(encode(output))
         return outcome, outputs
@@ -81,6 +83,11 @@ class Paying:
         return getattr(self._engine, name)
 
 
+def paying(engine: Callable[[RatingSettings], Engine], url: str) -> Callable[[RatingSettings], Engine]:
+    """The same engine, which pays at a gateway."""
+    return lambda settings: Paying(engine(settings), url)
+
+
 @pytest.mark.skipif(not SCENARIOS, reason="../shared is not here: this test plays the reference scenarios")
 @pytest.mark.parametrize("number", ["04", "05", "07", "08"])
 def test_paid_at_the_gateway(number: str, broker: LocalKafka, tmp_path: Path) -> None:
@@ -90,7 +97,7 @@ def test_paid_at_the_gateway(number: str, broker: LocalKafka, tmp_path: Path) ->
     script = ",".join(payment.reason if payment.result == "failed" else "approve" for payment in payments)
     with sandbox(tmp_path / "charges.jsonl", *(["--script", script] if script else [])) as gateway:
         for engine in (EmbeddedEngine, partial(KafkaEngine, bootstrap=broker.bootstrap)):
-            played = play(file, lambda settings, engine=engine: Paying(engine(settings), gateway.url))
+            played = play(file, paying(engine, gateway.url))
             assert played.differences == ()
         charges = read_charges(gateway.log) if payments else []
     assert [charge.status for charge in charges] == [payment.result for payment in payments]

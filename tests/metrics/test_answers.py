@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from rater.metrics import labels
 from rater.metrics.meter import Metrics
 from rater.notify.notifier import Notifier
-from rater.payments.answers import Cause, Pending, Unknown
+from rater.payments.answers import Cause, GatewayAnswer, Pending, Unknown
 from rater.payments.http_gateway import label_of
 from rater.payments.results import failed, succeeded
 from rater.payments.webhooks import RESULT_OF, WebhookRefusal
@@ -18,7 +18,7 @@ from tests.payments.world import REQUEST
 
 def test_every_answer_of_a_gateway_is_counted() -> None:
     """Each has a label, and each label an answer: none can be forgotten."""
-    answers = [
+    answers: list[GatewayAnswer] = [
         succeeded(REQUEST),
         failed(REQUEST, "card_expired"),
         Pending("contoso", REQUEST.id),

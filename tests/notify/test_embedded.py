@@ -10,12 +10,12 @@ import msgspec
 import yaml
 
 from rater.contracts.codec import encode_input
-from rater.core.inputs import FundsAdded, RechargeSettings, TenantConfigured
+from rater.core.inputs import AnyCommand, FundsAdded, RechargeSettings, TenantConfigured
 from tests.notify.world import Mailbox, email_settings, mail_server
 from tests.world import at
 
 WHEN = at("2025-03-10")
-SETUP = [
+SETUP: list[AnyCommand] = [
     TenantConfigured(
         tenant="contoso",
         id="1",

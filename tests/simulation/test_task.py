@@ -55,7 +55,7 @@ class Desk:
             partitions=PARTITIONS,
             batch_records_max=100,
             batch_bytes_max=self.batch_bytes_max,
-            observer=Quiet(),  # type: ignore[arg-type]  # answers to everything
+            observer=Quiet(),
         )
 
     def owner(self, index: MemoryIndex | None = None) -> RatingTask:
@@ -72,7 +72,9 @@ class Desk:
 
     def read(self, topic: str, type: type[Any]) -> list[Any]:
         """What readers of committed records see."""
-        return [msgspec.json.decode(r.value, type=type) for r in self.broker.read((topic, HOME), 0)]
+        values = [record.value for record in self.broker.read((topic, HOME), 0)]
+        assert None not in values, topic
+        return [msgspec.json.decode(value, type=type) for value in values if value is not None]
 
 
 def finish(coroutine: Coroutine[Any, Any, None]) -> None:

@@ -1,5 +1,7 @@
 """When a record arrived, which clocks run ahead, and calls that last too long: A37, A43, A44."""
 
+from typing import Any
+
 import pytest
 
 from rater.core.authorize import authorize
@@ -40,7 +42,8 @@ def test_an_end_and_a_receipt_ahead_of_the_arrival_are_rejected() -> None:
     """A43: `ended_at` and `received_at` are compared with the arrival, too."""
     for field in ("ended_at", "received_at"):
         world = ada("MCOPSTN1")
-        world.cdr(US, 60, "2025-03-10 09:00", arrived="2025-03-10 10:00", **{field: at("2199-01-01")})
+        ahead: dict[str, Any] = {field: at("2199-01-01")}
+        world.cdr(US, 60, "2025-03-10 09:00", arrived="2025-03-10 10:00", **ahead)
         assert world.refusals == ["impossible_time"], field
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from rater.core.inputs import FundsAdded, PaymentFailed, PaymentSucceeded, RechargeSettings
 from rater.core.instants import expiry_of
+from rater.core.outputs import RechargeRequest
 from tests.world import HARARE, US, T, World, at, pockets
 
 
@@ -206,10 +207,10 @@ def test_each_crossing_has_its_own_recharge_id() -> None:
     """A7: a trigger that is lowered and raised again starts a new crossing; its payment is not the old one's."""
     world = ada(funds="20", recharge=("5", "25"))
     world.paid("2025-03-01")
-    asked = []
+    asked: list[str] = []
     for trigger in ("600", "5", "600"):
         world.configure("2025-03-02", recharge=RechargeSettings(trigger=trigger))
-        asked.extend(output.id for output in world.outputs if type(output).__name__ == "RechargeRequest")
+        asked.extend(output.id for output in world.outputs if isinstance(output, RechargeRequest))
         if world.account.recharge.in_flight:
             world.declined("2025-03-02")
     assert len(asked) == len(set(asked)) == 2

@@ -1,6 +1,7 @@
 """Records and time: rating rules 68 to 73, A4, A10 to A13, A16 to A22."""
 
 import json
+from typing import Any
 
 import msgspec
 import orjson
@@ -337,7 +338,7 @@ def test_a_duplicate_tells_the_time() -> None:
     """README "Any step's time": what expires before a duplicate arrives is forfeited, and nothing else happens."""
     world = World(funds=None).user("ada", "US", "MCOPSTN1", "MCOPSTNPP")
     world.fund("7", "2024-03-20", id="old")
-    first = {"id": "c1", "when": "2025-03-10 10:00"}
+    first: dict[str, Any] = {"id": "c1", "when": "2025-03-10 10:00"}
     world.cdr(US, 60, **first, received_at=at("2025-03-10 10:02"))
     assert world.cdr(US, 60, **first, received_at=at("2025-03-21 10:02")).value == "duplicate"
     assert (world.events, world.balance) == (["funds.expired", "balance.depleted", "credits.suspended"], "0")

@@ -48,7 +48,7 @@ def test_the_real_price_list(shared: Path, tmp_path: Path) -> None:
 def from_toll_free(rows: tuple[RateRow, ...], calling: str | None) -> str | None:
     """What a minute of a toll-free call from a number costs."""
     rate = Tariff(RateDeck(version="v", currency="USD", rows=rows)).from_toll_free(calling, at("2025-10-15"))
-    return rate and rate.price_text
+    return rate.price_text if rate else None
 
 
 @pytest.mark.parametrize(

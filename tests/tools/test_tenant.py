@@ -30,7 +30,8 @@ def rater(*words: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[
 
 
 def shown(folder: Path, *words: str) -> dict[str, Any]:
-    return json.loads(rater("show", *words, "--json", cwd=folder).stdout)
+    found: dict[str, Any] = json.loads(rater("show", *words, "--json", cwd=folder).stdout)
+    return found
 
 
 def test_a_tenant_from_the_first_command_to_the_last(folder: Path) -> None:

@@ -77,7 +77,7 @@ class Cluster:
             partitions=1,
             batch_records_max=7,
             batch_bytes_max=1_000_000,
-            observer=Quiet(),  # type: ignore[arg-type]  # answers to everything
+            observer=Quiet(),
         )
 
     def owner(self) -> RatingTask:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -25,7 +26,8 @@ from tests.kafka.test_commands import rater as kafka_rater
 from tests.world import DECK, HARARE, LONDON
 
 RELEASE = "39a21a7"
-AT = "2025-01-01T00:00:00Z"
+AT = datetime(2025, 1, 1, tzinfo=UTC)
+TEN = datetime(2025, 3, 3, 10, tzinfo=UTC)
 #: One for each partition.
 TENANTS = {partition_of(f"tenant-{number}", PARTITIONS): f"tenant-{number}" for number in range(40)}.values()
 
@@ -67,7 +69,7 @@ def calls(first: int, last: int) -> list[CallRecord]:
     """Calls of every tenant, to two destinations; the first is by a user who has nothing to pay it with."""
     return [
         CallRecord(
-            tenant=tenant, usage_id=f"c-{number}", type=CallType.USER_OUT, answered_at=f"2025-03-03T10:{number:02d}:00Z",
+            tenant=tenant, usage_id=f"c-{number}", type=CallType.USER_OUT, answered_at=TEN + timedelta(minutes=number),
             duration_s=61 + number, user="ada" if number else "Bob@Example", calling="+14255550100", called=(LONDON, HARARE)[number % 2],
         )
         for number in range(first, last)

@@ -1,5 +1,7 @@
 """Past one record on a real broker: `rater partition skip`, in the topic of calls and in that of commands."""
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from rater.contracts.codec import encode_input
@@ -10,7 +12,7 @@ from rater.kafka.partitioning import partition_of
 from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, until
 from tests.kafka.test_commands import at, rater
 
-AT = "2025-01-01T00:00:00Z"
+AT = datetime(2025, 1, 1, tzinfo=UTC)
 #: One for each of three partitions.
 TENANTS = list({partition_of(f"tenant-{number}", PARTITIONS): f"tenant-{number}" for number in range(40)}.values())
 CALLING, COMMANDING, OTHER, _ = TENANTS

@@ -12,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from rater.contracts.codec import encode_input
 from rater.contracts.topics import load_topics
-from rater.core.inputs import FundsAdded, TenantConfigured
+from rater.core.inputs import AnyCommand, FundsAdded, TenantConfigured
 from rater.core.outputs import Balance, RejectedCdr
 from rater.doctor.check import State
 from rater.doctor.cluster import topics as topics_check
@@ -80,7 +80,7 @@ def topics_apply(deployment: Deployment) -> dict[str, list[str]]:
 
 def test_a_producer_cannot_vouch_for_its_own_clock(deployment: Deployment) -> None:
     """Records that claim to be created in 2199 are judged by the broker's stamp; no money moves by them."""
-    commands = [
+    commands: list[AnyCommand] = [
         TenantConfigured(tenant="contoso", id="s", at=AT, currency="USD", credits="enabled"),
         FundsAdded(tenant="contoso", id="f", at=AT, amount="10"),
         FundsAdded(tenant="contoso", id="ahead", at=FAR, amount="5"),

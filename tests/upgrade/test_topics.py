@@ -31,6 +31,7 @@ from rater.metrics.meter import Metrics
 from tests.simulation.broker import Broker, Entry
 from tests.simulation.cluster import Decks, ModelLog, Process
 from tests.upgrade.release import RELEASE
+from tests.world import at
 
 TOPICS = gzip.decompress((RELEASE / "topics.jsonl.gz").read_bytes()).splitlines()
 OUTPUTS = ("rated-calls", "debits", "balances", "recharges", "rejected-cdrs")
@@ -185,7 +186,7 @@ def test_a_user_who_is_allowed_again_after_the_upgrade_is_so_under_the_present_k
     cluster = Cluster()
     task = cluster.owner()
     licensed = LicenseAssigned(
-        tenant="northwind", id="again", at="2025-03-20T00:00:00Z", user="DORA@northwind.example", sku="MCOPSTN5",
+        tenant="northwind", id="again", at=at("2025-03-20"), user="DORA@northwind.example", sku="MCOPSTN5",
         country="US",
     )  # fmt: skip
     cluster.broker.append(("commands", 0), b"northwind", encode_input(licensed))

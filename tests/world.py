@@ -270,6 +270,11 @@ class World:
         return use.used, use.total
 
 
+def ada(*skus: str, country: str | None = "US", name: str = "ada", **world: Any) -> World:
+    """A world with one user, in a country, who holds licences of these kinds."""
+    return World(**world).user(name, country, *skus)
+
+
 def pockets(call: RatedCall) -> list[tuple[str, int]]:
     """Segments as (pocket, minutes)."""
     return [(segment.pocket.value, segment.minutes) for segment in call.segments]

@@ -28,15 +28,11 @@ from tests.world import (
     ROME,
     US,
     World,
+    ada,
     at,
 )
 
 BRIDGE = "+12065550199"
-
-
-def ada(*skus: str, **world: object) -> World:
-    """A world with one user in the United States."""
-    return World(**world).user("ada", "US", *skus)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

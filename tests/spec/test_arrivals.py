@@ -9,12 +9,7 @@ from rater.core.inputs import CallAccepted, FundsAdded, Tick
 from rater.core.quote import Question
 from rater.core.reasons import Refusal
 from rater.kafka.records import arrival_of
-from tests.world import HARARE, US, T, World, at, pockets
-
-
-def ada(*skus: str, **world: object) -> World:
-    """A world with one user."""
-    return World(**world).user("ada", "US", *skus)  # type: ignore[arg-type]
+from tests.world import HARARE, US, T, ada, at, pockets
 
 
 def test_a_call_dated_ahead_forfeits_nothing() -> None:

@@ -5,12 +5,7 @@ import pytest
 from rater.core.inputs import RateDeck, RateRow
 from rater.core.money import MoneyError, format_micros, half_up, parse_micros, round_to_cents
 from rater.core.tariff import Tariff, billed_seconds
-from tests.world import GB_SPECIAL, HARARE, JAMAICA, NOWHERE, ROME, TOKYO, US, World, at, pockets
-
-
-def ada(*skus: str, country: str = "US", **world: object) -> World:
-    """A world with one user."""
-    return World(**world).user("ada", country, *skus)  # type: ignore[arg-type]
+from tests.world import GB_SPECIAL, HARARE, JAMAICA, NOWHERE, ROME, TOKYO, US, ada, at, pockets
 
 
 @pytest.mark.parametrize("country", ["US", "GB", "DE"])

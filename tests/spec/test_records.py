@@ -8,12 +8,7 @@ import orjson
 import pytest
 
 from rater.contracts.codec import encode_input
-from tests.world import HARARE, LONDON, US, World, at, pockets
-
-
-def ada(*skus: str, **world: object) -> World:
-    """A world with one user."""
-    return World(**world).user("ada", "US", *skus)  # type: ignore[arg-type]
+from tests.world import HARARE, LONDON, US, World, ada, at, pockets
 
 
 def test_the_usage_id_is_the_key() -> None:

@@ -1,14 +1,21 @@
-"""Whether a command line that a document or a manifest shows is one that rater understands."""
+"""The command line: run as a process or within this one, and whether a line that a document shows is understood."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import typer.core
 import typer.main
+from typer.testing import CliRunner, Result
 
 from rater.cli import build_app
+from tests.conftest import ROOT
 
 Command = typer.core.TyperCommand | typer.core.TyperGroup
 
@@ -38,6 +45,37 @@ def misunderstood(line: str) -> str | None:
     known = {option for parameter in found.params for option in [*parameter.opts, *parameter.secondary_opts]}
     unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
     return f"{line}: no option {', '.join(unknown)}" if unknown else None
+
+
+def rater(
+    *words: object,
+    cwd: Path = ROOT,
+    code: int | None = None,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    **more: Any,
+) -> subprocess.CompletedProcess[str]:
+    """The command line as a process of its own, with no settings but these; `code` is how it must end."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RATER_")}
+    ran = subprocess.run(
+        [sys.executable, "-m", "rater", *map(str, words)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        check=False,
+        env={**clean, **(environment or {})},
+        timeout=300,
+        **more,
+    )
+    out, said = ran.stdout.decode(), ran.stderr.decode()
+    assert "Traceback" not in said, said
+    assert code is None or ran.returncode == code, said
+    return subprocess.CompletedProcess(ran.args, ran.returncode, out, said)
+
+
+def invoke(*words: str, **environment: str) -> Result:
+    """The command line within this process: what it prints, and the error that it ends with."""
+    return CliRunner().invoke(build_app(), list(words), env=environment)
 
 
 def shown_in(path: Path) -> list[str]:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from rater.cli import build_app
 from rater.core.inputs import CallRecord
 from rater.core.mediation import content_hash
 from rater.core.outputs import RatedCall
@@ -19,6 +18,7 @@ from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.formats.deck_csv import read_deck
 from rater.formats.source import InputFile
+from tests.commands import invoke
 from tests.embedded.usage import GRAPH_ROW, HEADER, row
 from tests.world import DECK, HARARE
 
@@ -73,7 +73,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def ask(folder: Path, line: str) -> Result:
-    return CliRunner().invoke(build_app(), [*line.split(), "--store", str(folder / "rater.db")])
+    return invoke(*line.split(), "--store", str(folder / "rater.db"))
 
 
 def calls(folder: Path) -> list[RatedCall]:

@@ -14,7 +14,8 @@ from rater.embedded.store import open_reader
 from rater.exits import Exit
 from rater.formats.graph import GraphRows
 from rater.formats.pstn_csv import COLUMNS, PstnCsv
-from tests.embedded.usage import GRAPH_ROW, HEADER, rater, row, run
+from tests.commands import rater
+from tests.embedded.usage import GRAPH_ROW, HEADER, row, run
 
 REAL = [
     *(

@@ -18,11 +18,10 @@ from rater.core.reasons import CallType
 from rater.embedded.store import open_reader
 from rater.formats.deck_csv import read_deck
 from rater.kafka.partitioning import partition_of
+from tests.commands import invoke, rater
 from tests.conftest import ROOT
-from tests.embedded.usage import rater
 from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, until
 from tests.kafka.test_commands import at
-from tests.kafka.test_commands import rater as kafka_rater
 from tests.world import DECK, HARARE, LONDON
 
 RELEASE = "39a21a7"
@@ -149,7 +148,7 @@ def test_a_new_worker_takes_over_from_release_0_3_0(
     # a command that the old release refused is not applied by a replay (A48)
     deployment.publish([("commands", STRANGER, encode_input(command)) for command in commands(STRANGER)[:1]])
     deployment.wait_until_rated()
-    replayed = kafka_rater("dlq", "replay", "--reason", "unknown_tenant", *at(deployment))
+    replayed = invoke("dlq", "replay", "--reason", "unknown_tenant", *at(deployment))
     assert (replayed.exit_code, "give it to `rater run` or `rater publish`" in replayed.stderr) == (3, True)
     assert balances(deployment).get(STRANGER, "0") == "0"
-    assert kafka_rater("consume", "service-states", *at(deployment)).exit_code == 0
+    assert invoke("consume", "service-states", *at(deployment)).exit_code == 0

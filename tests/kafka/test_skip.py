@@ -9,8 +9,9 @@ from rater.contracts.commits import Commit
 from rater.core.inputs import FundsAdded, Source, TenantConfigured
 from rater.core.outputs import Balance, RatedCall, RejectedCdr
 from rater.kafka.partitioning import partition_of
+from tests.commands import invoke
 from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, until
-from tests.kafka.test_commands import at, rater
+from tests.kafka.test_commands import at
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 #: One for each of three partitions.
@@ -51,7 +52,7 @@ def test_an_operator_goes_past_a_call_and_a_command_at_which_our_code_fails(depl
     assert (status, page.count("rater partition skip")) == (503, 2)
     assert worker.stop()[0] == 0
     for words in stopped(worker).values():
-        skipped = rater("partition", "skip", *words.split(" "), "--by", "grace", "--yes", *at(deployment))
+        skipped = invoke("partition", "skip", *words.split(" "), "--by", "grace", "--yes", *at(deployment))
         assert skipped.exit_code == 0, skipped.output
     deployment.start("worker-1", program="tests.kafka.faulty")  # the bug is still there
     deployment.wait_until_rated()

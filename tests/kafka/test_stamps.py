@@ -19,8 +19,9 @@ from rater.doctor.cluster import topics as topics_check
 from rater.kafka.connect import connection, reachable
 from rater.kafka.partitioning import partition_of
 from rater.kafka.topics import config_of
+from tests.commands import invoke
 from tests.kafka.deployment import PARTITIONS, Deployment, until
-from tests.kafka.test_commands import at, rater
+from tests.kafka.test_commands import at
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 FAR = datetime(2199, 1, 1, tzinfo=UTC)
@@ -72,7 +73,7 @@ async def setting(deployment: Deployment, name: str, key: str) -> str:
 
 def topics_apply(deployment: Deployment) -> dict[str, list[str]]:
     """`rater topics apply`."""
-    ran = rater("topics", "apply", *at(deployment), f"--partitions={PARTITIONS}", "--json")
+    ran = invoke("topics", "apply", *at(deployment), f"--partitions={PARTITIONS}", "--json")
     assert ran.exit_code == 0, ran.output
     found: dict[str, list[str]] = json.loads(ran.stdout)
     return found

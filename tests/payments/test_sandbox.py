@@ -1,7 +1,5 @@
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from rater.errors import RaterError
 from rater.exits import Exit
 from rater.payments.charge_log import ChargeLog, read_charges
 from rater.payments.sandbox_rules import read_rule
+from tests.commands import rater
 from tests.embedded.test_files import tables
 from tests.payments.world import ask, request, sandbox
 
@@ -19,12 +18,6 @@ SETUP = """\
 "credits":"enabled","recharge":{"enabled":true,"trigger":"250","amount":"100"}}
 {"command":"funds_added","tenant":"contoso","id":"2","at":"2025-01-01T00:00:00Z","amount":"10"}
 """
-
-
-def rater(*args: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rater", *map(str, args)], cwd=cwd, capture_output=True, text=True, check=False
-    )
 
 
 def test_rules_by_tenant_and_amount_after_a_script(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo picture test lint spec bench chaos lock clean install
+MINUTES ?= 10
+.PHONY: help demo picture test lint spec bench chaos fuzz lock clean install
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -41,12 +42,17 @@ spec: $(INSTALLED) ## the whole specification on real Kafka, too: about 20 minut
 
 bench: $(INSTALLED) ## the figures, as JSON
 	$(BIN)/python benchmarks/core.py --json
+	$(BIN)/python benchmarks/decoders.py --json
 	$(BIN)/python benchmarks/embedded.py --json
 	$(BIN)/python benchmarks/kafka.py --json
 
 chaos: $(INSTALLED) ## the long form of the tests that kill workers and brokers, and 100,000 simulated hours
 	RATER_CHAOS=long $(BIN)/python -m pytest tests/kafka/test_chaos.py
 	$(BIN)/python -m tests.simulation 0 100000
+
+fuzz: $(INSTALLED) ## look for inputs that a decoder cannot read: make fuzz MINUTES=10
+	$(BIN)/python -m pip install --quiet 'atheris>=3,<4' # not locked: there are wheels for some machines only
+	$(BIN)/python -m tests.fuzz.fuzz --minutes $(MINUTES)
 
 lock: ## lock the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet uv
@@ -56,4 +62,4 @@ lock: ## lock the newest versions that pyproject.toml allows
 		--no-emit-index-url -c requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean: ## forget the virtual environment and what was written by demo and tests
-	rm -rf $(VENV) .kafka demo-output picture rater-index .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .kafka demo-output picture rater-index tests/fuzz/found .pytest_cache .mypy_cache .ruff_cache

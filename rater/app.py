@@ -16,7 +16,13 @@ from prometheus_client import CollectorRegistry
 from rater.core.settings import RatingSettings
 from rater.kafka import pages
 from rater.kafka.observe import Watch
-from rater.kafka.settings import KafkaSettings, WorkerSettings, from_environment
+from rater.kafka.settings import (
+    KafkaSettings,
+    WebVariables,
+    WorkerSettings,
+    from_environment,
+    rating_of_environment,
+)
 from rater.kafka.worker import Worker
 from rater.metrics.meter import Metrics
 
@@ -112,6 +118,6 @@ def _add_pages(app: RaterApp) -> None:
 app = make_app(
     from_environment(KafkaSettings),
     from_environment(WorkerSettings),
-    RatingSettings(),
-    int(os.environ.get("RATER_WEB_PORT", WEB_PORT)),
+    rating_of_environment(),
+    from_environment(WebVariables).web_port,
 )

@@ -29,7 +29,7 @@ class BoundedLoader(yaml.SafeLoader):
         is_alias, before = self.check_event(yaml.AliasEvent), self._values
         self._depth += 1
         if self._depth > DEPTH_MAX:
-            raise _wrong(f"expected at most {DEPTH_MAX} lists and mappings within another (DEPTH_MAX)", mark)
+            raise _wrong(f"nested too deeply: expected at most {DEPTH_MAX} levels (DEPTH_MAX)", mark)
         node = super().compose_node(parent, index)
         if is_alias and id(node) not in self._standing:
             raise _wrong("expected no value that contains itself", mark)

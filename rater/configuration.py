@@ -13,16 +13,21 @@ from rater.agents.settings import AgentsSettings
 from rater.certificates import expires_at
 from rater.errors import RaterError
 from rater.kafka.connect import connection
-from rater.kafka.settings import KafkaSettings, WorkerSettings, variable_of, wrong_values
+from rater.kafka.settings import (
+    KafkaSettings,
+    RatingVariables,
+    WebVariables,
+    WorkerSettings,
+    variable_of,
+    wrong_values,
+)
 from rater.near import did_you_mean
 from rater.secret_source import SecretSource
 from rater.written_settings import read_settings, variables_of, wrong_settings
 
 #: Variables that belong to no model: options of commands, and where pages are served.
-OTHERS = frozenset(
-    {"RATER_GATEWAY_TOKEN", "RATER_OPERATOR", "RATER_WEBHOOK_SECRET", "RATER_WEB_HOST", "RATER_WEB_PORT"}
-)
-_FLAT: tuple[type[BaseModel], ...] = (KafkaSettings, WorkerSettings)
+OTHERS = frozenset({"RATER_GATEWAY_TOKEN", "RATER_OPERATOR", "RATER_WEBHOOK_SECRET", "RATER_WEB_HOST"})
+_FLAT: tuple[type[BaseModel], ...] = (KafkaSettings, WorkerSettings, RatingVariables, WebVariables)
 
 
 def known_variables() -> frozenset[str]:
@@ -41,11 +46,13 @@ def wrong_in(path: Path | None, environment: Mapping[str, str]) -> list[str]:
 
 def in_force(path: Path | None, environment: Mapping[str, str]) -> dict[str, Any]:
     """The settings as they hold, defaults included; of secrets only the places.  RaterError if one is wrong."""
-    kafka, worker = (model(**_given(model, environment)) for model in _FLAT)
+    kafka, worker, rating, web = (model(**_given(model, environment)) for model in _FLAT)
     agents = read_settings(AgentsSettings, path, environment)
     return {
         "kafka": kafka.model_dump(mode="json"),
         "worker": worker.model_dump(mode="json"),
+        "rating": rating.model_dump(mode="json"),
+        "web": web.model_dump(mode="json"),
         "agents": agents.model_dump(mode="json"),
     }
 

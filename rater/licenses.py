@@ -26,9 +26,9 @@ from rater.near import did_you_mean
 from rater.task import Record
 
 COLUMNS = ("UPN", "SKU", "Usage country")
+#: `isdigit` also takes a raised ² and numbers of any length, which `int` does not read.
+_COUNT = re.compile("[0-9]{1,9}")
 PURCHASED_COLUMNS = ("SKU", "Purchased")
-#: More digits are no number of licences; Python reads no number of more than 4,300.
-_COUNT = re.compile(r"[0-9]{1,9}")
 
 
 class Assignment(BaseModel):
@@ -68,8 +68,10 @@ class Licenses:
         """Raise RaterError when more of a licence is assigned than the file of purchases says."""
         purchased: dict[str, int] = {}
         for number, cells in read_rows(path, PURCHASED_COLUMNS):
-            if not _COUNT.fullmatch(count := cells["Purchased"]):
-                raise RaterError(f"{path}:{number}: Purchased: expected a count, got {count[:40]!r}")
+            count = cells["Purchased"].strip()
+            if not _COUNT.fullmatch(count):
+                expected = "expected a count of 1 to 9 digits"
+                raise RaterError(f"{path}:{number}: Purchased: {expected}, got {count[:40]!r}")
             purchased[_code(cells["SKU"])] = int(count)
         assigned = Counter(_code(assignment.sku) for assignment in self.assignments)
         over = [

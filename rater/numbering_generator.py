@@ -23,7 +23,7 @@ TABLE = Path(__file__).parent / "core" / "numbering_plan.py"
 _HEAD = '''"""Emergency numbers, calling codes and regions of shared calling codes: the numbering plan as a table.
 
 Generated from the metadata of phonenumbers by rater.numbering_generator; do not edit.
-Sources: A38, A49.
+A38, A49.
 """
 
 # fmt: off

@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET
 
 from rater.contracts.codec import claimed_tenant, decode_call, decode_command, encode_input
 from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.inputs import AnyCommand, CallRecord, Source
+from rater.core.letters import NAME_LENGTH_MAX, Original, shortened, with_header
 from rater.core.mediation import Mediated, mediate
 from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
 from rater.core.reasons import Outcome, Reason, Refusal
@@ -22,6 +24,8 @@ from rater.core.step import Rules, close_batch
 
 #: What the bytes of a record say, or why they say nothing.
 Decoded = CallRecord | AnyCommand | Refusal
+#: The topic's own format, which letters do not name.
+_OWN_FORMAT = "cdrs"
 #: What the rules are applied to.
 Input = Mediated | AnyCommand
 
@@ -39,7 +43,8 @@ class Record(msgspec.Struct, frozen=True):
 
     `decoded` is there when a file format other than the topic's own was mediated by its reader.  `arrived_at` is
     the stamp of whoever received it: the broker's, or the clock of the run; with `arrival_given` (on Kafka, and
-    where a person said it) it also decides what is late (A43).
+    where a person said it) it also decides what is late (A43).  `original` is there where the record is too long to
+    be kept and `raw` is its beginning.
     """
 
     kind: Literal["cdr", "command"]
@@ -49,6 +54,7 @@ class Record(msgspec.Struct, frozen=True):
     envelope: Envelope | None = None
     arrived_at: datetime | None = None
     arrival_given: bool = False
+    original: Original | None = None
 
 
 class Batch:
@@ -121,12 +127,13 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
     """A dead letter that says how its bytes are read; other outputs as they are."""
     if not isinstance(output, RejectedCdr):
         return output
-    return msgspec.structs.replace(
+    claimed = output.claimed_tenant or envelope.tenant
+    letter = msgspec.structs.replace(
         output,
-        format=envelope.format,
-        header=envelope.header,
-        claimed_tenant=output.claimed_tenant or envelope.tenant,
+        format=UNSET if envelope.format == _OWN_FORMAT else envelope.format,
+        claimed_tenant=claimed and shortened(claimed, NAME_LENGTH_MAX),
     )
+    return with_header(letter, envelope.header)
 
 
 def _decode(record: Record) -> Input | Refusal:
@@ -153,5 +160,13 @@ def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -
         # what an operator skips is not looked at: looking may be what raises
         claimed = None if value.reason is Reason.SKIPPED else claimed_tenant(record.raw)
         file_tenant = record.envelope.tenant if record.envelope else None
-        return reject(state, record.source, record.raw, value, claimed, file_tenant=file_tenant)
+        return reject(
+            state,
+            record.source,
+            record.raw,
+            value,
+            claimed,
+            file_tenant=file_tenant,
+            original=record.original,
+        )
     return apply_command(state, rules, value, record.source, record.raw, record.arrived_at)

@@ -1,7 +1,7 @@
 """What people type about a tenant: checked, and turned into the commands of `rater.core.inputs`.
 
 Stricter than the rules are with machines: known currencies and countries, whole amounts from a minimum on
-(rating-rules 61).  Refuses to know where commands go.
+(rule 61).  Refuses to know where commands go.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from rater.core.catalogue import SKUS, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.inputs import (
+    DURATION_S_MAX,
     IDENTIFIER_LENGTH_MAX,
     RESERVED_TENANTS,
     FundsAdded,
@@ -38,7 +39,7 @@ def _amount(text: str) -> str:
     if micros % MICROS_PER_UNIT or micros < AMOUNT_MIN * MICROS_PER_UNIT:
         raise ValueError(
             f"expected a whole amount of at least {AMOUNT_MIN}, got {text}; that is the minimum of what people type"
-            " (rating rule 61), a file for rater run --commands may say any amount"
+            " (rule 61), a file for rater run --commands may say any amount"
         )
     return text
 
@@ -91,6 +92,7 @@ class Settings(Order):
     recharge_amount: Amount | None = None
     payment_method_replaced: bool = False
     domains: tuple[Name, ...] | None = None
+    call_duration_max_s: int | None = Field(default=None, ge=1, le=DURATION_S_MAX)
 
     def command(self) -> TenantConfigured:
         """The command that says it."""
@@ -106,6 +108,7 @@ class Settings(Order):
             recharge=None if terms == RechargeSettings() else terms,
             payment_method="replaced" if self.payment_method_replaced else None,
             domains=self.domains,
+            call_duration_max_s=self.call_duration_max_s,
         )
 
 

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import msgspec
 
 from rater.contracts.commits import Commit, part_of
-from rater.contracts.topics import Topic
 from rater.core.entities import Account, Entity
 from rater.core.inputs import CallRecord, RateDeck, Source
 from rater.core.outputs import TOPIC_OF, Output
@@ -259,11 +258,6 @@ class OnKafka(KafkaEngine):
         self.rules = Rules(settings, Tariffs())
         self._stamp_ms = 0
         super().__init__(settings, self.bootstrap)
-
-    def _topics(self) -> dict[str, Topic]:
-        return {
-            name: topic.model_copy(update={"timestamps": "writer"}) for name, topic in super()._topics().items()
-        }
 
     def publish(self, deck: RateDeck) -> None:
         """See Engine."""

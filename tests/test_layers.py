@@ -26,7 +26,7 @@ LEVELS = {
 ABOVE_SHELLS = 7
 #: Leaf modules that everybody may use.
 ANYBODY = {
-    "bearer", "bounded_yaml", "certificates", "drift", "errors", "exits", "instants", "logs", "masking", "secret_source", "signed_webhooks", "written_settings", "__init__",
+    "bearer", "bounded_yaml", "certificates", "drift", "errors", "exits", "instants", "logs", "lookalike_letters", "lookalikes", "masking", "secret_source", "signed_webhooks", "visible", "written_settings", "__init__",
 }  # fmt: skip
 CORE_MAY_IMPORT = {
     "base64", "bisect", "collections", "copy", "datetime", "enum", "functools", "hashlib", "heapq", "msgspec", "re", "typing", "rater",

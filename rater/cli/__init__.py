@@ -14,6 +14,7 @@ from rater import __version__
 from rater.errors import RaterError
 from rater.exits import NO_ROOM, Exit
 from rater.kafka.port import Doubt
+from rater.visible import visible_lines
 
 #: Command -> the module that adds it with `register(app)`; only what is asked for is imported.
 COMMANDS = {
@@ -108,7 +109,7 @@ def _run(app: typer.Typer) -> None:
 
 
 def _end(code: Exit, message: str) -> NoReturn:
-    print(f"rater: {message}", file=sys.stderr)
+    print(f"rater: {visible_lines(message)}", file=sys.stderr)
     sys.exit(code)
 
 

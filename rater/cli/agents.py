@@ -10,10 +10,9 @@ import typer
 from rater.agents.app import make_app
 from rater.agents.settings import AgentsSettings
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.core.settings import RatingSettings
 from rater.deploy.held import must_hold, service_named
 from rater.errors import RaterError
-from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, rating_of_environment
 from rater.kafka.topics import partitions_of
 from rater.logs import Style, log_to_stderr
 from rater.written_settings import read_settings
@@ -57,7 +56,7 @@ def agents(
         logging.getLogger(library).setLevel(logging.WARNING)
     settings = read_settings(AgentsSettings, config)
     kafka = kafka_settings(bootstrap, prefix)
-    app = make_app(kafka, settings, RatingSettings(), web_port, instance)
+    app = make_app(kafka, settings, rating_of_environment(), web_port, instance)
     talk(kafka, "agents", _look_before(kafka))
     worker = faust.Worker(
         app, loglevel=_LEVELS[loglevel], redirect_stdouts=False, override_logging=False, quiet=True

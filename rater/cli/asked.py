@@ -13,10 +13,10 @@ _PERIOD = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 _NAMED_MAX = 10
 
 
-def check_period(text: str | None) -> None:
+def check_period(text: str | None, option: str = "--period") -> None:
     """Raise RaterError for what is no month of a year."""
     if text is not None and not _PERIOD.fullmatch(text):
-        raise RaterError(f"--period: expected a month as YYYY-MM such as 2025-03, got {text!r}")
+        raise RaterError(f"{option}: expected a month as YYYY-MM such as 2025-03, got {text!r}")
 
 
 def known_account(reader: Reader, tenant: str) -> Account:

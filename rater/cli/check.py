@@ -12,6 +12,7 @@ from rater.core.settings import RatingSettings
 from rater.errors import RaterError
 from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
+from rater.logs import Style, log_to_stderr
 from rater.scenarios.engine import EmbeddedEngine, Engine
 from rater.scenarios.kafka_engine import KafkaEngine
 from rater.scenarios.read import ScenarioFile, read_scenario
@@ -33,7 +34,7 @@ def check(
 ) -> None:
     """Play scenario files; exit 1 if any differs from what it expects, 2 if a file is not a scenario.
 
-    Example: rater check my-tariff/ ../shared/conformance
+    Example: rater check my-tariff/ other/one.yaml
     """
     files, unreadable = _read(paths)
     results = [play(file, _engine(engine, broker)) for file in files]
@@ -52,6 +53,7 @@ def _engine(engine: str, broker: str) -> Callable[[RatingSettings], Engine]:
         case "embedded":
             return EmbeddedEngine
         case "kafka":
+            log_to_stderr(Style.CONSOLE, "WARNING")  # of the worker in this process
             return partial(KafkaEngine, bootstrap=broker)
         case _:
             raise RaterError(f"--engine: expected embedded or kafka, got {engine!r}")

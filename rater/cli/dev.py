@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 def start(
     brokers: Annotated[int, typer.Option(min=1, max=5, help="How many.")] = 1,
-    port: Annotated[int, typer.Option(help="The first broker's.")] = 9092,
+    port: Annotated[int, typer.Option(min=1, max=65_531, help="The first broker's.")] = 9092,
     folder: Folder = KAFKA_FOLDER,
 ) -> None:
     """Fetch Kafka by Maven if it is not there, start it, and print its address.

@@ -35,7 +35,7 @@ def gateway(
     webhook_secret_file: Annotated[
         Path | None, typer.Option(help=f"File with the key of webhooks; else the variable {WEBHOOK_SECRET_ENV}.")
     ] = None,
-    webhook_after: Annotated[float, typer.Option(help="Seconds until a webhook is sent.", min=0)] = 1.0,
+    webhook_after: Annotated[float, typer.Option(help="Seconds until a webhook is sent.", min=0, max=3600)] = 1.0,
 ) -> None:
     """Run a sandbox payment gateway; its address is printed once it is ready.
 

@@ -15,7 +15,7 @@ from rich.table import Column, Table
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_table, text_of
-from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for
+from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, settings_for
 from rater.contracts.dead_letters import (
     Choice,
     DlqAudit,
@@ -27,7 +27,6 @@ from rater.contracts.dead_letters import (
     why_not_replayed,
 )
 from rater.core.reasons import Reason
-from rater.core.settings import RatingSettings
 from rater.embedded.dead_letters import StoreLetters
 from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
@@ -36,12 +35,14 @@ from rater.errors import RaterError
 from rater.exits import Exit
 from rater.instants import read_instant
 from rater.kafka.dead_letters import KafkaLetters
+from rater.visible import visible, visible_lines
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of letters, or their beginnings.", metavar="ID...")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]
 ReasonOption = Annotated[str | None, typer.Option("--reason", help="Only those refused for this reason.")]
 Since = Annotated[str | None, typer.Option(help="Only those refused from then on (RFC 3339); on Kafka.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest first.")]
+Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for what comes of it; on Kafka.")]
+Limit = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="At most so many, the oldest first.")]
 Store = Annotated[Path | None, typer.Option(help=f"The store ({DEFAULT_STORE}), if no broker is given.")]
 Bootstrap = Annotated[
     str | None, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers: the letters are on Kafka.")
@@ -87,7 +88,7 @@ def ls(
         about = letter.letter
         message = f"{about.field}: {about.message}" if about.field else about.message
         cells = (about.id[:12], place_of(about), letter.owner, about.reason.value, message, letter.state.value)
-        table.add_row(*map(escape, cells))
+        table.add_row(*[escape(visible(cell)) for cell in cells])
     show_table(table)
     typer.echo(f"{len(letters)} dead letters; rater dlq show ID shows one", err=True)
 
@@ -130,7 +131,7 @@ def replay(
     store: Store = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = "",
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes of it; on Kafka.")] = 30,
+    wait: Wait = 30,
     gateway: GatewayOption = None,
     json: Json = False,
 ) -> None:
@@ -199,7 +200,8 @@ def _box(
         settings = kafka_settings(bootstrap, prefix)
         return KafkaLetters(settings, partial(talk, settings, "operators"), wait_s)
     return StoreLetters(
-        store or DEFAULT_STORE, lambda opened: EmbeddedRater(opened, RatingSettings(), gateway_for(opened, gateway))
+        store or DEFAULT_STORE,
+        lambda opened: EmbeddedRater(opened, settings_for(opened), gateway_for(opened, gateway)),
     )
 
 
@@ -258,7 +260,7 @@ def _print(letter: Letter) -> None:
         for audit in letter.history
     ]
     show_facts({name: value for name, value in facts.items() if name != "raw" and value not in (None, [])}, False)
-    typer.echo(letter.letter.raw)
+    typer.echo(visible_lines(letter.letter.raw))
     if letter.state is LetterState.WAITING:
         typer.echo(f"again, after a fix: rater dlq replay {letter.letter.id[:12]}", err=True)
 
@@ -274,7 +276,7 @@ def _say_not_tried(letters: list[Letter], audits: list[DlqAudit]) -> None:
     tried = {audit.id for audit in audits}
     for letter in letters:
         if letter.letter.id not in tried:
-            print(why_not_replayed(letter.letter), file=sys.stderr)
+            print(visible(why_not_replayed(letter.letter)), file=sys.stderr)
 
 
 def _report(audits: list[DlqAudit], json: bool) -> None:

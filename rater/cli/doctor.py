@@ -23,6 +23,7 @@ from rater.doctor import cluster, outside
 from rater.doctor.check import Check, State, looked
 from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
+from rater.visible import visible
 from rater.written_settings import read_settings
 
 _COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.SKIPPED: "dim"}
@@ -82,6 +83,7 @@ async def _cluster(kafka: KafkaSettings, service: Service) -> list[Check]:
         "clock": (partial(cluster.clock, kafka), "rater topics apply"),
         "switches' clocks": (partial(cluster.switch_clocks, kafka), "rater topics apply"),
         "decks": (partial(cluster.decks, kafka), "rater topics apply"),
+        "tenants": (partial(cluster.tenants, kafka), "rater topics apply"),
     }
     if first.state is not State.OK:
         return [first, *(Check(name, State.SKIPPED, "the broker does not answer") for name in looks)]
@@ -100,7 +102,10 @@ def _print(checks: list[Check]) -> None:
     table = Table("state", "check", "cause", "what to type")
     for check in checks:
         table.add_row(
-            f"[{_COLOURS[check.state]}]{check.state.value}[/]", check.name, escape(check.cause), escape(check.fix)
+            f"[{_COLOURS[check.state]}]{check.state.value}[/]",
+            check.name,
+            escape(visible(check.cause)),
+            escape(check.fix),
         )
     Console().print(table)
     failed = sum(check.state is State.FAIL for check in checks)

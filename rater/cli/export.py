@@ -34,8 +34,12 @@ def export(
     the reversal of the old one and the debit of the new one are in the debits, which have every entry.
     Without --tenant, and if the store has several, a column Tenant stands before the 20 of a usage export.
 
-    Charges of usage are rounded to cents, half up, call by call: their sum is not what was debited.
+    Charges of usage are rounded to the decimals of their currency (cents; yen have none, Kuwaiti dinars three),
+    half up, call by call: their sum is not what was debited.
     Exact amounts, all six decimals: rater export debits
+
+    In CSV a text that a spreadsheet would compute, such as =1+1, stands behind an apostrophe; the other formats
+    have it as it is.
 
     Balances: lots counts those that have money left, as rater show balance lists them.
 

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from rater.cli.asked import check_period
 from rater.contracts.codec import encode_input
-from rater.core.instants import parse_period
+from rater.core.mediation import YEARS
 from rater.core.money import MoneyError, parse_micros
 from rater.errors import RaterError
 from rater.generate import Spec, generate_calls, generate_commands
@@ -18,12 +19,16 @@ def register(app: typer.Typer) -> None:
     app.command("generate")(generate)
 
 
+#: Calls begin a day before the month and may end after it: the calendar of rating has room for both.
+_YEARS = range(YEARS[0] + 1, YEARS[-1])
+
+
 def generate(
     out: Annotated[Path, typer.Option(help="The folder for commands.jsonl and cdrs.jsonl.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
-    tenants: Annotated[int, typer.Option(min=1)] = 3,
-    users: Annotated[int, typer.Option(min=1, help="Over all tenants.")] = 60,
-    calls: Annotated[int, typer.Option(min=0, help="Over all tenants.")] = 10_000,
+    tenants: Annotated[int, typer.Option(min=1, max=1_000_000)] = 3,
+    users: Annotated[int, typer.Option(min=1, max=10_000_000, help="Over all tenants.")] = 60,
+    calls: Annotated[int, typer.Option(min=0, max=1_000_000_000, help="Over all tenants.")] = 10_000,
     month: Annotated[str, typer.Option(help="YYYY-MM.")] = "2025-03",
     poison: Annotated[float, typer.Option(min=0, max=1, help="Share of records that do not decode.")] = 0.0,
     duplicates: Annotated[float, typer.Option(min=0, max=1, help="Share of records that come twice.")] = 0.01,
@@ -33,10 +38,10 @@ def generate(
 
     Example: rater generate --seed 7 --tenants 3 --users 60 --calls 10000 --out month/
     """
-    try:
-        parse_period(month)
-    except ValueError as wrong:
-        raise RaterError(f"--month: expected YYYY-MM, got {month!r}") from wrong
+    check_period(month, "--month")
+    if int(month[:4]) not in _YEARS:
+        expected = f"expected a month from {_YEARS[0]}-01 to {_YEARS[-1]}-12"
+        raise RaterError(f"--month: {expected}, got {month!r}")
     spec = Spec(
         seed=seed,
         tenants=tenants,

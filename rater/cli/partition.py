@@ -28,8 +28,10 @@ def register(app: typer.Typer) -> None:
 
 
 def skip(
-    partition: Annotated[int, typer.Option(min=0, help="The stopped partition.")],
-    offset: Annotated[int, typer.Option(min=0, help="The record at fault, as log and /healthz name it.")],
+    partition: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The stopped partition.")],
+    offset: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="The record at fault, as log and /healthz name it.")
+    ],
     note: Annotated[str, typer.Option(help="Why, for the audit.")],
     topic: Annotated[Literal["cdrs", "commands"], typer.Option(help="Its topic.")] = "cdrs",
     by: Annotated[str | None, typer.Option(envvar="RATER_OPERATOR", help="Who does it, for the audit.")] = None,

@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Column, Table
 
+from rater.visible import visible
+
 
 def show_facts(facts: dict[str, Any], json: bool) -> None:
     """Names with their values; a value that is a list has a line for each of its entries."""
@@ -61,4 +63,4 @@ def text_of(value: Any) -> str:
         case list() | tuple():
             return "\n".join(map(text_of, value))
         case _:
-            return str(value)
+            return visible(str(value))

@@ -13,7 +13,7 @@ from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.contracts.codec import claimed_tenant, decode_cdr, decode_command, encode_input
 from rater.core.call_control import CallEvent
-from rater.core.inputs import EVERY_TENANT, DeckActivated
+from rater.core.inputs import EVERY_TENANT, DeckActivated, Source
 from rater.core.reasons import Refusal
 from rater.errors import RaterError
 from rater.exits import Exit
@@ -52,7 +52,7 @@ Currency = Annotated[
     str, typer.Option(help="The currency of the decks, ISO 4217: the tenants' whose calls they price.")
 ]
 Tenant = Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")]
-Rate = Annotated[int | None, typer.Option(min=1, help="Publish at most so many records a second.")]
+Rate = Annotated[int | None, typer.Option(min=1, max=10_000_000, help="Publish at most so many records a second.")]
 Format = Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")]
 
 
@@ -88,7 +88,7 @@ def publish_files(
     refused: list[str] = []
     messages = chain(
         deck_messages(deck or [], activate or [EVERY_TENANT], currency, again),
-        _command_messages(commands or []),
+        command_messages(commands or [], refused),
         _license_messages(licenses or [], tenant, at),
         _call_messages(files or [], tenant, format, refused),
     )
@@ -114,12 +114,16 @@ def deck_messages(decks: list[Path], owners: list[str], currency: str, again: st
             yield "commands", owner, encode_input(command)
 
 
-def _command_messages(paths: list[Path]) -> Iterator[Message]:
+def command_messages(paths: list[Path], refused: list[str]) -> Iterator[Message]:
+    """The commands of files; those that are longer than any record become lines for people."""
     for path in paths:
         _warn(unknown_in_commands(path))
         for record in InputFile(str(path), "commands").records():
             assert isinstance(record, Record), "commands tell of no calls"
-            yield _message("commands", record)
+            if isinstance(record.decoded, Refusal):
+                refused.append(_not_published(str(path), record.source, record.decoded))
+            else:
+                yield _message("commands", record)
 
 
 def _license_messages(paths: list[Path], tenant: str | None, at: str | None) -> Iterator[Message]:
@@ -150,14 +154,18 @@ def _call_messages(
             if isinstance(record, CallEvent):
                 yield "call-events", record.tenant, msgspec.json.encode(record)
             elif isinstance(record.decoded, Refusal):
-                wrong = record.decoded
-                where = f"{name}:{record.source.offset}: {wrong.field}".removesuffix(": ")
-                refused.append(f"{where}: {wrong.message}")
+                refused.append(_not_published(name, record.source, record.decoded))
             else:
                 yield _message("cdrs" if record.kind == "cdr" else "commands", record)
         _warn(file.remarks)
         if file.incomplete:
             refused.append(file.incomplete)
+
+
+def _not_published(name: str, source: Source, wrong: Refusal) -> str:
+    """A row that cannot be read, or not as a whole, in a line for people."""
+    where = f"{name}:{source.offset}: {wrong.field}".removesuffix(": ")
+    return f"{where}: {wrong.message}"
 
 
 def _message(topic: str, record: Record) -> Message:

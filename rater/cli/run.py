@@ -19,6 +19,7 @@ from rater.core.mediation import ahead_of_arrival
 from rater.core.settings import RatingSettings
 from rater.embedded.gateway import PaymentGateway
 from rater.embedded.payments import gateway_of, payments_of
+from rater.embedded.rating import rating_settings
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.errors import RaterError
@@ -26,6 +27,7 @@ from rater.exits import Exit
 from rater.formats.deck_csv import read_deck
 from rater.formats.recognise import FORMATS, check_format
 from rater.instants import read_instant
+from rater.lookalikes import Lookalikes
 from rater.metrics.meter import Metrics
 from rater.metrics.serve import serve
 
@@ -41,6 +43,14 @@ GatewayOption = Annotated[
         help="Who collects recharges: the URL of an HTTP gateway"
         f" (its token in {GATEWAY_TOKEN_ENV}), or to pretend payments: pretend, pretend:decline,"
         " pretend:decline:TENANT,...; none: they wait.  The store keeps it."
+    ),
+]
+EmergencyNumbersOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RATER_EMERGENCY_NUMBERS",
+        help="National emergency numbers that the numbering plan lacks, such as IT:1530,CH:1414; none: no more."
+        "  The store keeps them.",
     ),
 ]
 StoreOption = Annotated[Path, typer.Option(help="The SQLite file that holds state and outputs.")]
@@ -71,6 +81,7 @@ def run(
         str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")
     ] = None,
     gateway: GatewayOption = None,
+    emergency_numbers: EmergencyNumbersOption = None,
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
     ] = None,
@@ -85,7 +96,11 @@ def run(
     ] = False,
     metrics_port: Annotated[
         int | None,
-        typer.Option(help="Show metrics on this port of 127.0.0.1 (0: a free one), as long as the run lasts."),
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Show metrics on this port of 127.0.0.1 (0: a free one), as long as the run lasts.",
+        ),
     ] = None,
     notify: Annotated[
         Path | None, typer.Option(help="Tell people by e-mail and webhooks: settings in YAML (deploy/README.md).")
@@ -109,7 +124,11 @@ def run(
     say_upgraded(opened)
     try:
         rater = EmbeddedRater(
-            opened, RatingSettings(), gateway_for(opened, gateway), _served(metrics_port), notices.note
+            opened,
+            settings_for(opened, emergency_numbers),
+            gateway_for(opened, gateway),
+            _served(metrics_port),
+            notices.note,
         )
         versions = [read_deck(path, currency=currency) for path in deck or ()]
         for version in versions:
@@ -130,12 +149,13 @@ def run(
             rater.tick(_until(until))
         notices.send()
         payments = payments_of(opened)
+        alike = [*Lookalikes(opened.tenants()).remarks(rater.summary.appeared)]
     finally:
         opened.close()
         notices.close()
     own_store = store if store != DEFAULT_STORE else None
     unread = list(intake.unread.values())
-    report(rater.summary, payments, unread, own_store, time.monotonic() - started, json=json)
+    report(rater.summary, payments, unread, alike, own_store, time.monotonic() - started, json=json)
     if intake.unread:
         raise typer.Exit(Exit.USAGE)
     if rater.summary.rejected or rater.summary.incomplete:
@@ -160,6 +180,11 @@ def say_upgraded(store: Store) -> None:
 def gateway_for(store: Store, given: str | None) -> PaymentGateway | None:
     """The gateway of a store, or the given one, which the store keeps from now on."""
     return gateway_of(store, given, _http_gateway, lambda line: print(f"rater: {line}", file=sys.stderr))
+
+
+def settings_for(store: Store, emergency_numbers: str | None = None) -> RatingSettings:
+    """The rules' settings of a store, which keeps those that are given."""
+    return rating_settings(store, emergency_numbers, lambda line: print(f"rater: {line}", file=sys.stderr))
 
 
 def _http_gateway(url: str) -> PaymentGateway:

@@ -11,6 +11,7 @@ from rater.errors import RaterError
 from rater.exits import Exit
 from rater.formats.source import InputFile
 from rater.licenses import unknown_in_commands
+from rater.visible import visible
 
 
 class Intake:
@@ -36,7 +37,7 @@ class Intake:
     def commands(self, path: Path) -> None:
         """Apply commands.  Raises RaterError: without them, calls would be refused that are right."""
         for line in unknown_in_commands(path):
-            print(f"rater: {line}", file=sys.stderr)
+            print(f"rater: {visible(line)}", file=sys.stderr)
         self._rater.take(InputFile(str(path), "commands", arrived=self._arrived), self._progress)
 
     def files(self, paths: list[str]) -> None:
@@ -68,15 +69,15 @@ class Intake:
         except RaterError as wrong:
             if wrong.exit is not Exit.USAGE:
                 raise  # not the file: the disk, the gateway
-            print(f"rater: {wrong}", file=sys.stderr)
+            print(f"rater: {visible(str(wrong))}", file=sys.stderr)
             self.unread[path] = str(wrong)
             return
         self.unread.pop(path, None)
         if growing and file.incomplete:
-            print(f"rater: {file.incomplete}", file=sys.stderr)
+            print(f"rater: {visible(file.incomplete)}", file=sys.stderr)
 
     def _unreadable(self, path: str, why: str) -> None:
         """Say that a folder cannot be read; once, however often it is looked at."""
         if self.unread.get(path) != why:
-            print(f"rater: {why}", file=sys.stderr)
+            print(f"rater: {visible(why)}", file=sys.stderr)
         self.unread[path] = why

@@ -4,6 +4,7 @@ import shlex
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import orjson
@@ -14,36 +15,32 @@ from rich.table import Table
 from rater.core.money import format_micros
 from rater.embedded.payments import Payments
 from rater.embedded.summary import Summary
+from rater.visible import visible
 
 
 def report(
-    summary: Summary, payments: Payments, unread: list[str], store: Path | None, seconds: float, *, json: bool
+    summary: Summary,
+    payments: Payments,
+    unread: list[str],
+    alike: list[str],
+    store: Path | None,
+    seconds: float,
+    *,
+    json: bool,
 ) -> None:
     """JSON on standard output; or a table, and below it which rows were refused and how to look at them.
 
     `store` is the store if it is not the one that every command takes by itself.
     """
-    for notice in chain(summary.incomplete.values(), *summary.remarks.values()):
-        print(f"rater: {notice}", file=sys.stderr)
-    facts = {
-        "records": summary.records,
-        "outcomes": {outcome.value: count for outcome, count in sorted(summary.outcomes.items())},
-        "debited": {currency: format_micros(sum) for currency, sum in sorted(summary.debited.items())},
-        "events": dict(sorted(summary.events.items())),
-        "rejected": dict(sorted(summary.rejected.items())),
-        "refused_rows": summary.refused,
-        "unread_files": unread,
-        "payments": msgspec.structs.asdict(payments),
-        "call_events": summary.call_events,
-        "disconnects": dict(sorted(summary.disconnects.items())),
-        "seconds": round(seconds, 3),
-    }
+    for notice in chain(summary.incomplete.values(), *summary.remarks.values(), alike):
+        print(f"rater: {visible(notice)}", file=sys.stderr)
+    facts = _facts(summary, payments, unread, alike, seconds)
     if json:
         typer.echo(orjson.dumps(facts))
         return
     table = Table("what", "count", title="this run")
     for name in ("outcomes", "debited", "events", "rejected", "disconnects"):
-        for key, value in facts[name].items():  # type: ignore[attr-defined]  # these five are mappings
+        for key, value in facts[name].items():
             table.add_row(f"{name}: {key}", str(value))
     if summary.call_events:
         table.add_row("call events", str(summary.call_events))
@@ -55,12 +52,32 @@ def report(
         print(f"{len(unread)} of the files could not be read: see above", file=sys.stderr)
 
 
+def _facts(
+    summary: Summary, payments: Payments, unread: list[str], alike: list[str], seconds: float
+) -> dict[str, Any]:
+    """The summary for programs."""
+    return {
+        "records": summary.records,
+        "outcomes": {outcome.value: count for outcome, count in sorted(summary.outcomes.items())},
+        "debited": {currency: format_micros(sum) for currency, sum in sorted(summary.debited.items())},
+        "events": dict(sorted(summary.events.items())),
+        "rejected": dict(sorted(summary.rejected.items())),
+        "refused_rows": summary.refused,
+        "unread_files": unread,
+        "lookalike_tenants": alike,
+        "payments": msgspec.structs.asdict(payments),
+        "call_events": summary.call_events,
+        "disconnects": dict(sorted(summary.disconnects.items())),
+        "seconds": round(seconds, 3),
+    }
+
+
 def _say_refused(summary: Summary, store: Path | None) -> None:
     """The first refused rows, and the command that shows all."""
     if not (refused := summary.rejected.total()):
         return
     for line in summary.refused:
-        print(line, file=sys.stderr)
+        print(visible(line), file=sys.stderr)
     where = "" if store is None else f" --store {shlex.quote(str(store))}"
     what = "1 record was" if refused == 1 else f"{refused} records were"
     print(f"{what} refused: rater dlq ls{where}", file=sys.stderr)

@@ -20,6 +20,7 @@ from rater.errors import RaterError
 from rater.exits import Exit
 from rater.report.explain import explain as explained
 from rater.report.pools import pool_report
+from rater.visible import visible
 
 TenantArgument = Annotated[str, typer.Argument(help="The tenant.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
@@ -93,7 +94,7 @@ def balance(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: Js
 def calls(
     tenant: TenantArgument,
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
-    last: Annotated[int, typer.Option(help="How many, counted from the newest.", min=1)] = 20,
+    last: Annotated[int, typer.Option(help="How many, counted from the newest.", min=1, max=1_000_000)] = 20,
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
 ) -> None:
@@ -136,7 +137,7 @@ def explain(
         raise RaterError(f"{usage_id}: no call with this usage id was rated; see `rater dlq ls`", Exit.FAILED)
     for value in found:
         call = _read_call(value)
-        typer.echo(value.strip() if json else "\n".join(explained(call, _user(reader, call))))
+        typer.echo(value.strip() if json else "\n".join(map(visible, explained(call, _user(reader, call)))))
 
 
 def _is_of(user: str | None, call: RatedCall) -> bool:

@@ -8,19 +8,20 @@ from typing import Annotated, Literal
 import typer
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
-from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, say_upgraded
+from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, say_upgraded, settings_for
 from rater.contracts.codec import encode_input
 from rater.core.inputs import AnyCommand
 from rater.core.reasons import Outcome
-from rater.core.settings import RatingSettings
 from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.exits import Exit
 from rater.instants import read_instant
 from rater.kafka.publish import publish
+from rater.lookalikes import Lookalikes
 from rater.near import did_you_mean
 from rater.tenant_orders import AMOUNT_MIN, Change, Funding, Licence, NewTenant, checked
+from rater.visible import visible
 
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 Id = Annotated[str | None, typer.Option("--id", help="The command's id: the same one again changes nothing.")]
@@ -40,6 +41,13 @@ Amount = Annotated[str | None, typer.Option(help="What a recharge adds.")]
 Domains = Annotated[
     list[str] | None,
     typer.Option("--domain", help="A SIP domain of its own; give all of them: they replace the former."),
+]
+
+Longest = Annotated[
+    int | None, typer.Option("--call-duration-max-s", help="Longer calls are held until a person accepts them.")
+]
+Replaced = Annotated[
+    bool, typer.Option("--payment-method-replaced", help="A failed recharge may be tried again at once.")
 ]
 
 
@@ -63,6 +71,7 @@ def add(
     recharge_trigger: Trigger = None,
     recharge_amount: Amount = None,
     domain: Domains = None,
+    call_duration_max_s: Longest = None,
     id: Id = None,
     at: At = None,
     store: StoreOption = None,
@@ -89,6 +98,7 @@ def add(
         recharge_trigger=recharge_trigger,
         recharge_amount=recharge_amount,
         domains=domain or None,
+        call_duration_max_s=call_duration_max_s,
     )
     _tell(order.command(), store, bootstrap, prefix, gateway, json)
 
@@ -102,9 +112,8 @@ def configure(
     recharge_trigger: Trigger = None,
     recharge_amount: Amount = None,
     domain: Domains = None,
-    payment_method_replaced: Annotated[
-        bool, typer.Option("--payment-method-replaced", help="A failed recharge may be tried again at once.")
-    ] = False,
+    call_duration_max_s: Longest = None,
+    payment_method_replaced: Replaced = False,
     id: Id = None,
     at: At = None,
     store: StoreOption = None,
@@ -129,6 +138,7 @@ def configure(
         recharge_trigger=recharge_trigger,
         recharge_amount=recharge_amount,
         domains=domain or None,
+        call_duration_max_s=call_duration_max_s,
         payment_method_replaced=payment_method_replaced or None,
     )
     _tell(order.command(), store, bootstrap, prefix, gateway, json)
@@ -137,7 +147,7 @@ def configure(
 def fund(
     tenant: Tenant,
     amount: Annotated[
-        str, typer.Argument(help=f"In the tenant's currency, whole, at least {AMOUNT_MIN} (rating rule 61).")
+        str, typer.Argument(help=f"In the tenant's currency, whole, at least {AMOUNT_MIN} (rule 61).")
     ],
     currency: Currency = None,
     purchase_order: Annotated[str | None, typer.Option(help="The purchase order that pays.")] = None,
@@ -223,18 +233,20 @@ def _tell(
     opened = Store(store or DEFAULT_STORE)
     say_upgraded(opened)
     try:
-        rater = EmbeddedRater(opened, RatingSettings(), gateway_for(opened, gateway))
+        rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, gateway))
         outcome, refused = rater.tell(command, datetime.now(UTC))
         tenants, payments = opened.tenants(), payments_of(opened)
     finally:
         opened.close()
     _print(command, json)
+    for remark in Lookalikes(tenants).remarks([command.tenant]):
+        print(f"rater: {remark}", file=sys.stderr)
     if payments.note:
         print(f"rater: {payments.note}", file=sys.stderr)
     if outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):
         why = f"{refused.field}: {refused.message}" if refused else "as before, see rater dlq ls"
         meant = "" if command.tenant in tenants else did_you_mean(command.tenant, tenants)
-        print(f"rater: {command.tenant}: refused: {why}{meant}", file=sys.stderr)
+        print(visible(f"rater: {command.tenant}: refused: {why}{meant}"), file=sys.stderr)
         raise typer.Exit(Exit.REFUSED)
     print("nothing changed: this id was taken before" if outcome is Outcome.DUPLICATE else "done", file=sys.stderr)
 

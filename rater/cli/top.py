@@ -15,6 +15,7 @@ from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.top.board import Board
 from rater.top.picture import Picture
+from rater.visible import visible
 
 #: More is red: as the alerts RaterLagHigh and RaterLatencyBurnFast have it.
 _WAITING_S_MAX, _LATENCY_S_MAX = 60.0, 0.2
@@ -29,7 +30,7 @@ def top(
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     prefix: Prefix = "",
     once: Annotated[bool, typer.Option("--once", help="One picture, and the end.")] = False,
-    every: Annotated[float, typer.Option(min=0.2, help="Seconds between two pictures.")] = 1.0,
+    every: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between two pictures.")] = 1.0,
     json: Annotated[bool, typer.Option("--json", help="Each picture one JSON object a line.")] = False,
 ) -> None:
     """Show rate, lag and latency of each partition, tenants near zero, recharges in flight; Ctrl-C ends it.
@@ -87,11 +88,15 @@ def drawn(picture: Picture) -> Group:
         )
     tenants = Table("tenant near zero", "balance", "currency", "trigger")
     for tenant in picture.near_zero:
-        tenants.add_row(escape(tenant.tenant), tenant.balance, tenant.currency, tenant.trigger)
+        tenants.add_row(escape(visible(tenant.tenant)), tenant.balance, tenant.currency, tenant.trigger)
     recharges = Table("recharge in flight", "tenant", "amount", "currency", "asked at")
     for recharge in picture.recharges:
         recharges.add_row(
-            recharge.recharge_id, escape(recharge.tenant), recharge.amount, recharge.currency, recharge.asked_at
+            recharge.recharge_id,
+            escape(visible(recharge.tenant)),
+            recharge.amount,
+            recharge.currency,
+            recharge.asked_at,
         )
     return Group(head, partitions, tenants, recharges)
 

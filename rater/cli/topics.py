@@ -13,7 +13,7 @@ from rater.exits import Exit
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
 from rater.kafka.topics import TopicState, apply, compare, let_broker_stamp
 
-Partitions = Annotated[int | None, typer.Option(min=1, help="In place of the number in topics/*.yaml.")]
+Partitions = Annotated[int | None, typer.Option(min=1, max=10_000, help="In place of the number in topics/*.yaml.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 

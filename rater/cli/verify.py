@@ -8,10 +8,9 @@ import typer
 
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.core.settings import RatingSettings
 from rater.deploy.held import must_hold, service_named
 from rater.exits import Exit
-from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, rating_of_environment
 from rater.kafka.verify import Report, verify
 from rater.top.settled import settled
 
@@ -51,7 +50,7 @@ async def _verify(settings: KafkaSettings, progress: Callable[[int], None]) -> R
     waiting = await settled(settings, lambda count: typer.echo(f"{count:,} records wait to be rated", err=True))
     if waiting:
         typer.echo(f"nobody rates the {waiting:,} records that wait; comparing what was rated", err=True)
-    return await verify(settings, RatingSettings(), progress)
+    return await verify(settings, rating_of_environment(), progress)
 
 
 def _print(report: Report) -> None:

@@ -10,9 +10,14 @@ import typer
 from rater.app import WEB_PORT, make_app
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.collector import expect_long_lives
-from rater.core.settings import RatingSettings
 from rater.deploy.held import must_hold, service_named
-from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, WorkerSettings, from_environment
+from rater.kafka.settings import (
+    DEFAULT_BOOTSTRAP,
+    KafkaSettings,
+    WorkerSettings,
+    from_environment,
+    rating_of_environment,
+)
 from rater.kafka.topics import partitions_of_task
 from rater.logs import Style, log_to_stderr
 
@@ -43,7 +48,7 @@ def worker(
     settings = from_environment(WorkerSettings, index_folder=index, instance=instance)
     index.mkdir(parents=True, exist_ok=True)
     expect_long_lives()
-    app = make_app(kafka, settings, RatingSettings(), web_port)
+    app = make_app(kafka, settings, rating_of_environment(), web_port)
     faust.Worker(app, loglevel=loglevel, redirect_stdouts=False, override_logging=False).execute_from_commandline()
 
 

@@ -31,6 +31,10 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     skipped: tuple[Source, ...] = ()
 
 
+#: Of the number of a part; Python reads no number of more than 4,300 digits.
+_DIGITS_MAX = 9
+
+
 def part_key(partition: int, number: int) -> bytes:
     """The key of a part of a migrated state, which stands among the commits."""
     return f"{partition}/state/{number}".encode()
@@ -39,4 +43,4 @@ def part_key(partition: int, number: int) -> bytes:
 def part_of(key: bytes | None) -> int | None:
     """The number of a part of a migrated state; None for a commit."""
     _, mark, number = (key or b"").partition(b"/state/")
-    return int(number) if mark and number.isdigit() else None
+    return int(number) if mark and number.isdigit() and len(number) <= _DIGITS_MAX else None

@@ -11,11 +11,10 @@ from typing import Protocol
 import msgspec
 
 from rater.contracts.codec import not_a_call_record
-from rater.core.inputs import CallAccepted, Source
+from rater.core.inputs import NO_TENANT, CallAccepted, Source
 from rater.core.letters import letter_id
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import ClosedList, Reason
-from rater.core.step import NO_TENANT
 
 #: The topic of commands, and the format of a file that was given as one of commands.
 _COMMANDS = "commands"
@@ -185,16 +184,20 @@ def _written_by_this_release(letter: RejectedCdr) -> bool:
 
 def why_not_replayed(letter: RejectedCdr) -> str:
     """What a person reads who wanted to replay a letter that was not tried."""
+    id = letter.id[:12]
     if not may_be_replayed(letter):
-        id = letter.id[:12]
         return (
             f"{id}: not replayed: a command, and nothing proves that it came in by a door for commands (A48);"
             f" to apply it all the same: rater dlq show {id} --raw > command.jsonl, read it, then give it to"
             f" `rater run` or `rater publish` with --commands command.jsonl, and drop the letter"
         )
+    if letter.raw_cut:
+        kept = f"the first {len(raw_bytes(letter))} of its {letter.raw_length} bytes were kept"
+    else:
+        kept = f"a part of the {letter.header_length} bytes of its file's header was kept"
     return (
-        f"{letter.id[:12]}: not replayed: only the first {len(raw_bytes(letter))} of its {letter.raw_length} bytes"
-        f" were kept; the whole record was read at {place_of(letter)}: correct it there and send it again"
+        f"{letter.id[:12]}: not replayed: only {kept};"
+        f" the whole record was read at {place_of(letter)}: correct it there and send it again"
     )
 
 

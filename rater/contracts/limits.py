@@ -7,6 +7,8 @@ import re
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
+from msgspec import UNSET
+
 from rater.core.inputs import CONTROL_CHARACTERS, Identifier, RateDeck, RateRow
 from rater.core.instants import as_utc
 from rater.core.money import MoneyError, parse_price
@@ -34,8 +36,9 @@ def unusable_rate(deck: RateDeck) -> Refusal | None:
     """The first price or instant of a deck that nothing can be reckoned with, or None."""
     for number, row in enumerate(deck.rows):
         for name in PRICES:
+            price = getattr(row, name)
             try:
-                parse_price(getattr(row, name))
+                parse_price("0" if price is UNSET else price)
             except MoneyError as wrong:
                 return Refusal(Reason.BAD_AMOUNT, f"rows[{number}].{name}", str(wrong))
         if wrong_time := outside_calendar(row):

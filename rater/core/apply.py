@@ -21,7 +21,7 @@ from rater.core.inputs import (
     TenantConfigured,
 )
 from rater.core.instants import as_utc
-from rater.core.letters import former_letter_id, letter_id, rejected
+from rater.core.letters import Original, former_letter_id, letter_id, rejected
 from rater.core.mediation import Mediated, ahead_of_arrival
 from rater.core.outputs import Output
 from rater.core.passing_time import open_account, switch_service
@@ -108,23 +108,27 @@ def reject(
     said: str | None = None,
     *,
     file_tenant: str | None = None,
+    original: Original | None = None,
 ) -> Applied:
     """Keep an input that cannot be applied as a dead letter; the same bytes of a tenant are one letter.
 
     `tenant` is the one that the input names; `file_tenant` that of the file it was in, where it names none.
-    `said` is what has to be remembered of the letter; see Seen.
+    `said` is what has to be remembered of the letter; see Seen.  `original` is there if `raw` is only a beginning.
     """
     account = state.account(tenant) if tenant and tenant not in RESERVED_TENANTS else None
     claimed = None if account else tenant
     if account is None:
         account = state.account(NO_TENANT) or _nobody(state)
-    id = letter_id(tenant or file_tenant or NO_TENANT, raw, refused.reason)
+    id = letter_id(tenant or file_tenant or NO_TENANT, raw, refused.reason, original)
     key = (account.tenant, f"rejected/{id}")
     former = (account.tenant, f"rejected/{former_letter_id(raw, refused.reason)}")
-    if state.seen(key) is not None or state.seen(former) is not None:
+    # 0.3.0 took rows that begin alike for one
+    if state.seen(key) is not None or (original is None and state.seen(former) is not None):
         return Applied(Outcome.REJECTED, [])
     state.seen_now[key] = Seen(account.clock, said)
-    letter = rejected(account, source, raw, refused, id=id, usage_id=usage_id, claimed_tenant=claimed)
+    letter = rejected(
+        account, source, raw, refused, id=id, usage_id=usage_id, claimed_tenant=claimed, original=original
+    )
     return Applied(Outcome.REJECTED, [letter])
 
 

@@ -1,7 +1,7 @@
 """May a call start now, why, and for how many seconds at most.
 
 Emergency calls always may; what costs nobody anything may; all else may for as long as pools and credit carry it.
-Sources: rating-rules 22 to 24, 43b, 50 to 54, A5, A17; the decision order of 1.8 is the rating core's own.
+Rules 22 to 24, 43b, 50 to 54, A5, A17.
 Refuses to know HTTP, Kafka and clocks.
 """
 

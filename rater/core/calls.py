@@ -1,6 +1,6 @@
 """A call-detail record arrives: duplicate, conflict, correction or new call.
 
-Sources: rating-rules 68, 71, A12; conformance README "Settled details".
+Rules 68, 71, A12.
 Refuses to know prices: see `rating`.
 """
 
@@ -30,7 +30,7 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     user, held = payer(step, cdr)
     call = named(call, user)
     cdr = call.cdr
-    countries = countries_of_help(account, held.country or cdr.user_country)
+    countries = countries_of_help(account, held.country, cdr.user_country)
     emergency = emergency_call(cdr, countries, step.rules.settings.emergency_numbers)
     refused = refusal(call, account.currency, account.domains, emergency)
     if refused is not None:

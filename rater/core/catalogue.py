@@ -1,6 +1,6 @@
 """Plans and licences with their effective dates: who gets which minutes, and what else a licence gives.
 
-Sources: rating-rules 1, 2, 6 to 8, 12, 13, 30 to 36, 49, 52, A9, A21 and tables 2.4, 3.1.
+Rules 1, 2, 6 to 8, 12, 13, 30 to 36, 49, 52, A9, A21.
 Refuses to know who holds a licence, and calls.
 """
 
@@ -68,7 +68,7 @@ _INTERNATIONAL_MINUTES = 600
 
 
 def allowance(plan: Plan, country: str, on: date) -> tuple[int, int]:
-    """Domestic and international minutes per user and calendar month (rule 1, table 3.1); 0 where not sold."""
+    """Domestic and international minutes per user and calendar month (rule 1); 0 where not sold."""
     minutes = _MINUTES.get(plan.code, {})
     domestic = minutes.get(country, minutes.get(None, 0))
     if country == "GB" and plan.code in ("MCOPSTN1", "MCOPSTN2") and on >= GB_3000_FROM:

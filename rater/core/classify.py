@@ -1,6 +1,6 @@
 """Classification: which pocket a call draws on.  One table, read from the top; the first row that fits decides.
 
-Sources: rating-rules 15 to 38, 39 to 43, 49 to 52 and the decision order of 1.8.
+Rules 15 to 43, 49 to 52, and the order of decisions in RULES.md.
 Refuses to know amounts: how many minutes are left, what the balance is, what the rate is.
 """
 

@@ -1,12 +1,13 @@
 """Commands: provisioning, money, payments, ticks, decks.  Each is idempotent by its id.
 
-Sources: rating-rules 10, 14, 31, 58 to 67, A6 to A8, A10; conformance README "Steps".
+Rules 10, 14, 31, 58 to 67, A6 to A8, A10.
 Refuses to know who sent a command, and minimum amounts (those are checks of what people type).
 """
 
 from typing import assert_never
 
 import msgspec
+from msgspec import UNSET
 
 from rater.core.calls import accepted_key
 from rater.core.catalogue import helps, sku
@@ -340,7 +341,7 @@ def _payment_failed(step: Step, command: PaymentFailed) -> None:
         EventKind.RECHARGE_FAILED,
         recharge_id=failed.recharge,
         amount=format_micros(failed.amount),
-        reason=command.reason,
+        reason="declined" if command.reason is UNSET else command.reason,
         command_id=command.id,
     )
     step.balance_changed()

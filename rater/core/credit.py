@@ -1,7 +1,7 @@
 """Prepaid credit: lots used first in first out, debt, refunds, expiry.
 
 The law: credits - debits - expiries = balance = sum of lots - debt, and debt is only there while
-every lot is empty.  Sources: rating-rules 55, 60, 63 to 65, A12, A19, A20.
+every lot is empty.  Rules 55, 60, 63 to 65, A12, A19, A20.
 Refuses to know calls and recharges.
 """
 

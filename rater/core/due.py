@@ -2,7 +2,7 @@
 
 A tick or a notice bears the instant that made it due and not the time at which somebody noticed, so that every
 process, and the same process after a restart, makes the same ones.
-Sources: rating-rules 53, 63, A7, A8, A19.
+Rules 53, 63, A7, A8, A19.
 """
 
 from datetime import datetime, timedelta

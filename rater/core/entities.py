@@ -46,7 +46,9 @@ class PageOfLots(msgspec.Struct, frozen=True, array_like=True):
 class ShelvedLot(msgspec.Struct, frozen=True, array_like=True):
     """Where a lot belongs that left the account, because it was used up or is not needed soon; see `lots`.
 
-    `shelved_at` is the account's clock when it left; kept for good, as the ids of commands are.
+    `shelved_at` is the account's clock when it left.  Kept for good, beside the purchase's id, which is kept as
+    that of every command is: 37 bytes against 59, below 1 kB a year with a purchase a month, and at most 90 kB with
+    the 200 recharges in 30 days of A32.  After the lot's time nothing asks for it any more.
     """
 
     number: int

@@ -1,7 +1,7 @@
 """Entitlements: which licences a user holds when, and how many users hold a plan in a month.
 
 A user is a time line of stretches; each change of it moves the counts of `Holders`, so that a pool's
-total is read without visiting users.  Sources: rating-rules 1 to 8, 10, 13, 14, A10.
+total is read without visiting users.  Rules 1 to 8, 10, 13, 14, A10.
 Refuses to know minutes, money and calls.
 """
 

@@ -1,6 +1,6 @@
 """Sets of countries that rules speak of, and numbers that are never bundled minutes.
 
-Sources: rating-rules 6, 21, 22, 27, 30, 67, 72, A49 and tables 3.3, 3.4.  Codes are ISO 3166-1 alpha-2.
+Rules 6, 21, 22, 27, 30, 67, 72, A49.  Codes are ISO 3166-1 alpha-2.
 Refuses to know plans, prices and people.
 """
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from rater.core.country_names import country_name
 
-#: Conference dial-out destinations that the Audio Conferencing pool covers (rule 27, table 3.3).
+#: Conference dial-out destinations that the Audio Conferencing pool covers (rule 27).
 ZONE_A = frozenset(
     [
         "AU",
@@ -91,7 +91,7 @@ EUROPEAN_UNION = frozenset(
     ]
 )
 
-#: Destinations of Domestic & International plans (rule 20, table 3.4); AN with the states that followed it.
+#: Destinations of Domestic & International plans (rule 20); AN with the states that followed it.
 INTERNATIONAL_PLAN = frozenset(
     [
         "AF",

@@ -2,6 +2,9 @@
 
 Money is a decimal string on the wire and becomes micro-units where it is applied.  Times must carry
 a zone.  Unknown fields are allowed and kept out of rating.
+
+As in `rater.core.outputs`, no text has a default other than None or UNSET: msgspec leaves out a field that *is* its
+default, and which of two equal texts it is may differ from one Python to the next.
 """
 
 import re
@@ -9,7 +12,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from rater.core.reasons import CallType, NumberType
 
@@ -18,7 +21,7 @@ DURATION_S_MAX = 366 * 86_400
 IDENTIFIER_LENGTH_MAX = 128
 
 #: The very end of a text, in Python and in ECMAScript: `$` lets a line feed pass in Python.
-_END = r"(?![\s\S])"
+END = r"(?![\s\S])"
 #: C0, DEL and C1.  In an identifier they would make two tenants share ids, which join parts with NUL.
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -28,7 +31,7 @@ Identifier = Annotated[
     Meta(
         min_length=1,
         max_length=IDENTIFIER_LENGTH_MAX,
-        extra_json_schema={"pattern": rf"^[^\u0000-\u001f\u007f-\u009f]*{_END}"},
+        extra_json_schema={"pattern": rf"^[^\u0000-\u001f\u007f-\u009f]*{END}"},
     ),
 ]
 Number = Annotated[str, Meta(max_length=64)]
@@ -37,8 +40,8 @@ Text = Annotated[str, Meta(max_length=256)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Seconds = Annotated[int, Meta(ge=-(2**31), le=DURATION_S_MAX)]
 Amount = Annotated[str, Meta(max_length=40, description="decimal string in major units, at most six decimals")]
-Currency = Annotated[str, Meta(pattern=rf"^[A-Z]{{3}}{_END}", description="ISO 4217")]
-Country = Annotated[str, Meta(pattern=rf"^[A-Z]{{2}}{_END}", description="ISO 3166-1 alpha-2")]
+Currency = Annotated[str, Meta(pattern=rf"^[A-Z]{{3}}{END}", description="ISO 4217")]
+Country = Annotated[str, Meta(pattern=rf"^[A-Z]{{2}}{END}", description="ISO 3166-1 alpha-2")]
 
 
 #: The tenant under which outputs are kept that no known tenant caused.
@@ -57,7 +60,7 @@ class Source(msgspec.Struct, frozen=True, gc=False):
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A call-detail record of the `cdrs` topic (rating-rules 2.1 to 2.3), keyed by tenant.
+    """A call-detail record of the `cdrs` topic, keyed by tenant.
 
     `usage_id` is the idempotency key (rule 68).  `answered_at` decides the month (rule 69).  Without a duration the
     call was not connected (rule 73).  `authorized_s` is there when the rater itself ordered the disconnect (A22).
@@ -154,11 +157,11 @@ class LicenseRemoved(Command, frozen=True, kw_only=True, tag="license_removed", 
 
 
 class FundsAdded(Command, frozen=True, kw_only=True, tag="funds_added", omit_defaults=True):
-    """A purchase of credit: one lot that expires on its own (rules 60, 63, 64)."""
+    """A purchase of credit: one lot that expires on its own (rules 60, 63, 64); `source` is `manual` if absent."""
 
     amount: Amount
     currency: Currency | None = None
-    source: Literal["manual", "auto_recharge"] = "manual"
+    source: Literal["manual", "auto_recharge"] | UnsetType = UNSET
     purchase_order: Text | None = None
     agreement: Text | None = None
 
@@ -172,10 +175,10 @@ class PaymentSucceeded(Command, frozen=True, kw_only=True, tag="payment_succeede
 
 
 class PaymentFailed(Command, frozen=True, kw_only=True, tag="payment_failed", omit_defaults=True):
-    """The gateway declined the recharge (rule 62, A8)."""
+    """The gateway declined the recharge (rule 62, A8); `reason` is `declined` if absent."""
 
     recharge_id: Identifier | None = None
-    reason: Text = "declined"
+    reason: Text | UnsetType = UNSET
 
 
 class CallAccepted(Command, frozen=True, kw_only=True, tag="call_accepted", omit_defaults=True):
@@ -211,15 +214,18 @@ AnyCommand = (
 
 
 class RateRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row of a rate deck; a price is per minute, `direction` says which number is matched."""
+    """One row of a rate deck; a price is per minute, `direction` says which number is matched.
+
+    There is no connection fee if it is absent.
+    """
 
     direction: Literal["outbound", "toll_free_inbound"]
-    prefix: Annotated[str, Meta(pattern=rf"^(\*|[0-9]{{1,15}}){_END}")]
+    prefix: Annotated[str, Meta(pattern=rf"^(\*|[0-9]{{1,15}}){END}")]
     destination: Text
     country: Country | None = None
     type: Literal["landline", "mobile", "premium", "unsupported", "toll_free"]
     price_per_minute: Amount
-    connection_fee: Amount = "0"
+    connection_fee: Amount | UnsetType = UNSET
     increment_first_s: Annotated[int, Meta(ge=1, le=3600)] = 60
     increment_next_s: Annotated[int, Meta(ge=1, le=3600)] = 60
     valid_from: Instant | None = None

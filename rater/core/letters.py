@@ -20,6 +20,8 @@ RAW_KEPT_BYTES_MAX = 100_000
 #: What a letter says about the bytes is shorter than this, in characters; a message may quote a value.
 MESSAGE_LENGTH_MAX = 1_000
 NAME_LENGTH_MAX = 256
+#: A header that is usual has 20 columns and 250 characters; each letter of the file repeats it.
+HEADER_LENGTH_MAX = 10_000
 #: JSON that is this many times longer than the bytes is full of escapes: base64 is shorter then.
 _ESCAPED_TIMES_MAX = 2
 _CUT_MARK = "..."
@@ -36,9 +38,19 @@ class Kept(msgspec.Struct, frozen=True):
     hash: str | None = None
 
 
-def letter_id(tenant: str, raw: bytes, reason: Reason) -> str:
-    """Bytes of one tenant refused again for the same reason are the same letter; another tenant's are not."""
-    return digest("letter", tenant, reason.value, hash_of(raw))
+class Original(msgspec.Struct, frozen=True):
+    """Length and hash of refused bytes of which the reader kept only the beginning."""
+
+    length: int
+    hash: str
+
+
+def letter_id(tenant: str, raw: bytes, reason: Reason, original: Original | None = None) -> str:
+    """Bytes of one tenant refused again for the same reason are the same letter; another tenant's are not.
+
+    Of `raw` that is only a beginning, the whole decides: rows that begin alike are distinct.
+    """
+    return digest("letter", tenant, reason.value, original.hash if original else hash_of(raw))
 
 
 def former_letter_id(raw: bytes, reason: Reason) -> str:
@@ -55,10 +67,11 @@ def rejected(
     id: str,
     usage_id: str | None,
     claimed_tenant: str | None,
+    original: Original | None = None,
 ) -> RejectedCdr:
-    """A letter with as much of the raw bytes as a letter keeps."""
+    """A letter with as much of the raw bytes as a letter keeps; `original` if they are only a beginning."""
     account.sequences.rejected_cdrs += 1
-    kept = kept_of(raw)
+    kept = kept_of(raw, original)
     return RejectedCdr(
         tenant=account.tenant,
         id=id,
@@ -77,15 +90,35 @@ def rejected(
     )
 
 
-def kept_of(raw: bytes) -> Kept:
-    """All of the bytes if they fit, else their beginning, with length and hash of the whole."""
-    if len(raw) <= RAW_KEPT_BYTES_MAX:
+def with_header(letter: RejectedCdr, header: str | None) -> RejectedCdr:
+    """The letter with its file's header, or the beginning of it with length and hash of the whole."""
+    if header is None or len(header) <= HEADER_LENGTH_MAX:
+        return msgspec.structs.replace(letter, header=header)
+    whole = header.encode()
+    return msgspec.structs.replace(
+        letter,
+        header=header[:HEADER_LENGTH_MAX],
+        header_cut=True,
+        header_length=len(whole),
+        header_hash=hash_of(whole),
+    )
+
+
+def is_whole(letter: RejectedCdr) -> bool:
+    """Whether the letter keeps all that is needed to read its bytes again."""
+    return not (letter.raw_cut or letter.header_cut)
+
+
+def kept_of(raw: bytes, original: Original | None = None) -> Kept:
+    """All of the bytes if they fit, else their beginning, with length and hash of the whole (of `original`)."""
+    if original is None and len(raw) <= RAW_KEPT_BYTES_MAX:
         text, encoding = _written(raw)
         if len(text) <= RAW_KEPT_BYTES_MAX and len(_quoted(text)) <= RAW_KEPT_BYTES_MAX:
             return Kept(text, encoding)
     # half, because quotes and line breaks of text take two bytes each
     text, encoding = _written(_whole_characters(raw[: RAW_KEPT_BYTES_MAX // 2 - 1]))
-    return Kept(text, encoding, True, len(raw), hash_of(raw))
+    whole = original or Original(len(raw), hash_of(raw))
+    return Kept(text, encoding, True, whole.length, whole.hash)
 
 
 def shortened(text: str, length_max: int) -> str:

@@ -1,6 +1,6 @@
 """Money as whole micro-units (1e-6) of one currency, and the only two ways to divide it.
 
-Sources: rating-rules A18 (integer micro-units in the ledger, two decimals half up in exports only)
+A18 (integer micro-units in the ledger, two decimals half up in exports only)
 and rule 45 / A1 (minutes round up).  Does not know exchange rates, nor anything that is
 not an integer or a decimal string; a currency's decimals are given by the caller.
 """

@@ -1,6 +1,6 @@
 """The numbering plan: which country a number under a shared calling code is in, and which numbers call for help.
 
-Sources: A36, A38, A49; the table is numbering_plan, generated from the metadata of phonenumbers.
+A36, A38, A49; the table is numbering_plan, generated from the metadata of phonenumbers.
 """
 
 import re
@@ -30,7 +30,7 @@ def region_of(number: str) -> str | None:
     for code in _CODES.get(number[1:2], ()):
         if number.startswith(code, 1):
             digits = number[1 + len(code) :]
-            found = _REGIONS[code](digits) if digits.isdigit() else None
+            found = _REGIONS[code](digits) if digits.isascii() and digits.isdigit() else None
             return found.lastgroup if found else None
     return None
 
@@ -60,9 +60,15 @@ def _spellings(countries: tuple[str, ...], added: tuple[str, ...]) -> frozenset[
     for country in countries:
         own = {entry.partition(":")[2] for entry in added if entry.startswith(f"{country}:")}
         code = CALLING_CODES.get(country)
-        for number in (*EMERGENCY.get(country, "").split(), *_TEST_NUMBER.get(country, ()), *own):
+        for number in (*EVERYWHERE, *EMERGENCY.get(country, "").split(), *_TEST_NUMBER.get(country, ()), *own):
             found |= {number, f"+{number}"} | ({f"+{code}{number}"} if code else set())
     return frozenset(found)
+
+
+@lru_cache(maxsize=16)
+def every_country(added: tuple[str, ...]) -> tuple[str, ...]:
+    """All countries with emergency numbers of their own, of the plan or added."""
+    return tuple(dict.fromkeys([*EVERY_COUNTRY, *(entry.partition(":")[0] for entry in added)]))
 
 
 def calls_for_help(dialled: str | None, countries: tuple[str, ...], added: tuple[str, ...] = ()) -> bool:

@@ -1,7 +1,7 @@
 """Emergency numbers, calling codes and regions of shared calling codes: the numbering plan as a table.
 
 Generated from the metadata of phonenumbers by rater.numbering_generator; do not edit.
-Sources: A38, A49.
+A38, A49.
 """
 
 # fmt: off

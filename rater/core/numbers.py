@@ -1,7 +1,7 @@
 """Telephone numbers in every spelling that switches write: plain, with separators, in SIP and tel URIs.
 
 A number is E.164 with a legal run of `*` at the end; what else a URI holds is an address.
-Sources: rating-rules 72 (obfuscated tails), rule 15 (internal calls), A35, A39.  Which country a number belongs
+Rules 72 (obfuscated tails), 15 (internal calls), A35, A39.  Which country a number belongs
 to is decided elsewhere (rater.core.numbering and the rate deck).
 """
 

@@ -221,9 +221,9 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A record or command that was refused, with the reason and the raw bytes, so that nothing is lost.
 
-    `format` and `header` say how to read the bytes again when they are replayed.  Of very long ones only the
-    beginning is in `raw` (`raw_cut`); `raw_length` and `raw_hash` (BLAKE2b, 128 bits) are those of the whole,
-    which stands at `source`.
+    `format` (absent: that of `cdrs`) and `header` say how to read the bytes again when they are replayed.  Of very
+    long ones only the beginning is in `raw` (`raw_cut`); `raw_length` and `raw_hash` (BLAKE2b, 128 bits) are those
+    of the whole, which stands at `source`; the same for the header.
     """
 
     tenant: str
@@ -237,8 +237,11 @@ class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     raw_cut: bool = False
     raw_length: int | None = None
     raw_hash: str | None = None
-    format: str = "cdrs"
+    format: str | UnsetType = UNSET
     header: str | None = None
+    header_cut: bool = False
+    header_length: int | None = None
+    header_hash: str | None = None
     field: str | None = None
     usage_id: str | None = None
     claimed_tenant: str | None = None

@@ -1,6 +1,6 @@
 """Passing time, crossings of the balance, and who may call on it: what every input may cause.
 
-Sources: rating-rules 53, 54, 58 to 60, 63, A5 to A8, A19; conformance README "Settled details".
+Rules 53, 54, 58 to 60, 63, A5 to A8, A19.
 Refuses to know calls.
 """
 

@@ -1,7 +1,7 @@
 """What a call comes to: classify it, take minutes, price what overflows.
 
-Sources: the decision order of rating-rules 1.8, rules 44 to 51, A1, A3, A17, A22, A23; the conformance README's
-settled details.  Refuses to know the balance: what may be debited is, and may leave it below zero.
+Rules 44 to 51, A1, A3, A17, A22, A23, and the order of decisions in RULES.md.
+Refuses to know the balance: what may be debited is, and may leave it below zero.
 """
 
 from datetime import datetime

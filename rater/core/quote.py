@@ -14,7 +14,7 @@ from rater.core.inputs import RESERVED_TENANTS, CallRecord, Source
 from rater.core.instants import as_utc
 from rater.core.mediation import Mediated, canonical_json, emergency_call, mediate, refusal
 from rater.core.money import ceil_div
-from rater.core.numbering import EVERY_COUNTRY
+from rater.core.numbering import every_country
 from rater.core.passing_time import advance
 from rater.core.pricing import EMERGENCY_RULE, Priced, deck_in_force, price_call
 from rater.core.rating import countries_of_help, payer
@@ -120,7 +120,7 @@ def quote(
     state = State(committed)
     account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
     if account is None:
-        emergency = emergency_call(call.cdr, EVERY_COUNTRY, added)
+        emergency = emergency_call(call.cdr, every_country(added), added)
         if (refused := refusal(call, "", (), emergency)) is not None:
             return refused
         if emergency:

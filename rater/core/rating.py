@@ -1,6 +1,6 @@
 """Rating one call: who pays, what it comes to, the debit, and all of it written down.
 
-Sources: rating-rules 14, 17, 18, 26, 36, 49, 50, A10 to A12, A18; the conformance README's settled details.
+Rules 14, 17, 18, 26, 36, 49, 50, A10 to A12, A18.
 Refuses to know bytes, time, prices and where state is kept.
 """
 
@@ -32,9 +32,16 @@ def payer(step: Step, cdr: CallRecord) -> tuple[User | None, Stretch]:
     return user, stretch_at(user, cdr.answered_at) if user else _NOBODY
 
 
-def countries_of_help(account: Account, country: str | None) -> tuple[str, ...]:
-    """Whose emergency numbers count: the user's country's, else those of all in which there are users (A36)."""
-    return account.user_countries if country is None else (country,)
+def countries_of_help(account: Account, country: str | None, said: str | None = None) -> tuple[str, ...]:
+    """Whose emergency numbers count: the user's country's, else those of all in which there are users (A36).
+
+    `said` is the country that the record says, where the user's is not known: its numbers count as well.
+    """
+    if country is not None:
+        return (country,)
+    if said is None or said in account.user_countries:
+        return account.user_countries
+    return (*account.user_countries, said)
 
 
 def named(call: Mediated, user: User | None) -> Mediated:

@@ -15,7 +15,7 @@ class ClosedList(StrEnum):
 
 
 class CallType(ClosedList):
-    """Call types of rating-rules 2.3; `pstn_in` and `pstn_out` are the legacy names."""
+    """Call types of the usage export; `pstn_in` and `pstn_out` are the legacy names."""
 
     USER_IN = "user_in"
     USER_OUT = "user_out"

@@ -1,6 +1,6 @@
 """Auto-recharge as a transition table: phase x event -> effects.
 
-Sources: rating-rules 54, 58, 59, A6 to A8.  A crossing is one fall of the balance below the trigger; the id of a
+Rules 54, 58, 59, A6 to A8.  A crossing is one fall of the balance below the trigger; the id of a
 recharge is made from it, so that the gateway sees the same id however often a step is repeated.
 Every change of `Account.recharge` is made here.
 """

@@ -6,7 +6,7 @@ second if that comes earlier; each heartbeat asks anew what carries the call bes
 are heard, running calls together cost no more than there is, and who asks for another call is told what is left.
 
 Only a call that may spend credits is ever ended, and only once pools and credit carry none of its seconds any more:
-never an emergency call, a call that the licence includes, or one that a pool carries.  Sources: rating-rules 23,
+never an emergency call, a call that the licence includes, or one that a pool carries.  Rules 23,
 40, 53, 54, A5, A22.  Refuses to know Kafka, clocks, and how a call is priced.
 """
 

@@ -2,7 +2,7 @@
 
 Longest prefix wins; at the same prefix a premium or unsupported row wins.  Known premium prefixes
 (rule 22) are consulted before the deck: an ordinary row never prices a premium number.
-Sources: rating-rules 22, 42, 44 to 48, 72, A1, A18; conformance README "Rate deck columns".
+Rules 22, 42, 44 to 48, 72, A1, A18; the columns of a deck are in rater/scenarios/FORMAT.md.
 Refuses to know who calls and who pays.
 """
 
@@ -11,6 +11,7 @@ from collections import defaultdict
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import UNSET
 
 from rater.core.country_names import country_of_name
 from rater.core.geography import PREMIUM_OVERLAY
@@ -209,7 +210,7 @@ def _rate(deck: RateDeck, row: RateRow) -> Rate:
         type=row.type,
         price=parse_micros(row.price_per_minute),
         price_text=format_micros(parse_micros(row.price_per_minute)),
-        fee=parse_micros(row.connection_fee),
+        fee=0 if row.connection_fee is UNSET else parse_micros(row.connection_fee),
         first_s=row.increment_first_s,
         next_s=row.increment_next_s,
         increments=f"{row.increment_first_s}/{row.increment_next_s}",

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from rater.contracts.codec import decode_deck
 from rater.contracts.dead_letters import DlqAudit, LetterAction
 from rater.contracts.topics import load_topics
-from rater.core.inputs import NO_TENANT
+from rater.core.inputs import NO_TENANT, RESERVED_TENANTS
 from rater.core.outputs import AccountEvent
 from rater.core.reasons import EventKind, Refusal
 from rater.deploy.held import lacking
@@ -26,6 +26,7 @@ from rater.kafka.refused import user_of
 from rater.kafka.rights import coordinator_answers
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import compare, partitions_of, partitions_of_task, stamped_by_writers
+from rater.lookalikes import Lookalikes
 
 #: Clocks that differ by more than this make latencies and expiry times wrong; NTP keeps them within milliseconds.
 SKEW_WARN_S = 1.0
@@ -161,6 +162,20 @@ async def decks(settings: KafkaSettings) -> Check:
     if missing:
         return Check("decks", State.FAIL, f"in force and not published: {', '.join(missing)}", _PUBLISH)
     return Check("decks", State.OK, f"{len(published)} published, {len(active)} in force")
+
+
+async def tenants(settings: KafkaSettings) -> Check:
+    """Whether names of tenants look alike: calls of one may be meant for the other."""
+    names = {
+        record.key.decode(errors="replace")
+        async for records in read_topic(settings, "balances")
+        for record in records
+        if record.key is not None
+    } - RESERVED_TENANTS
+    alike = [*Lookalikes(names).remarks(names)]
+    if alike:
+        return Check("tenants", State.WARN, "; ".join(alike), "rater consume balances --tenant NAME")
+    return Check("tenants", State.OK, f"{len(names)} tenants, no two with names that look alike")
 
 
 async def _activated(settings: KafkaSettings) -> set[str]:

@@ -18,10 +18,12 @@ from rater.contracts.dead_letters import (
     with_history,
 )
 from rater.core.inputs import Source
+from rater.core.letters import is_whole
 from rater.core.outputs import RejectedCdr
 from rater.core.reasons import Outcome
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store, open_reader
+from rater.formats.recognise import CDRS
 from rater.formats.source import reader_of
 from rater.task import Envelope, Record
 
@@ -49,7 +51,7 @@ class StoreLetters:
         """See LetterBox."""
         store = Store(self._path)
         try:
-            letters = [one for one in letters if not one.letter.raw_cut and may_be_replayed(one.letter)]
+            letters = [one for one in letters if is_whole(one.letter) and may_be_replayed(one.letter)]
             rater = self._rater_of(store)
             for command in acceptances(letters, by, at) if accept else ():
                 rater.tell(command)
@@ -88,6 +90,6 @@ def _letters_of(reader: Reader) -> list[Letter]:
 def _record(number: int, letter: RejectedCdr, at: datetime) -> Record:
     """The record of a letter; it arrives when it is replayed: clocks that run ahead stay rejected (A43)."""
     raw = raw_bytes(letter)
-    envelope = Envelope(letter.format, letter.claimed_tenant or letter.tenant, letter.header)
+    envelope = Envelope(letter.format or CDRS, letter.claimed_tenant or letter.tenant, letter.header)
     kind, decode = reader_of(envelope)
     return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope, at)

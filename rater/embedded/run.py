@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
+import msgspec
+
 from rater.contracts.codec import encode_input
 from rater.core.call_control import CallEvent
 from rater.core.due import expiring, funds_of, ticks_due
@@ -101,16 +103,16 @@ class EmbeddedRater:
 
     def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
         """Rate what is new in a source."""
-        before = self.store.position(file.key, file.name) if file.name != "-" else Position()
+        before = self._position(file) if file.name != "-" else Position()
         batch: list[Record | CallEvent] = []
         ends_after = (before.records // BATCH_RECORDS, before.size // BATCH_BYTES_MAX)
-        for record in file.records(before.records, before.digest):
+        for record in file.records(before.records, before.digest, before.arrival):
             batch.append(record)
             # Fixed places of the file, so that a run that was killed goes on with the same batches.
             if (place := _batch_place(file)) != ends_after:
                 self._commit_file(file, batch, progress)
                 batch, ends_after = [], place
-        if batch or (file.taken, file.digest) != (before.records, before.digest):
+        if batch or (file.taken, file.digest) != (before.records, before.digest) or before.arrival:
             self._commit_file(file, batch, progress)
         self.summary.add_file(file)
 
@@ -141,18 +143,26 @@ class EmbeddedRater:
     ) -> None:
         """Commit records with the position after them; where one asks for a payment, the answer comes first.
 
-        What is committed before that has no position yet: read again after a kill, it is all duplicates.
+        What is committed before that has no position yet: read again after a kill, it is all duplicates.  The rest
+        of the file keeps its arrival until it was read to its end (A43).
         """
-        position = Position(file.taken, file.bytes_taken, file.digest)
+        position = Position(file.taken, file.bytes_taken, file.digest, None if file.ended else file.arrival)
         left = self._hear(records)
         while True:
             batch = self._rate(left, until_payment=True)
             self.summary.add_refused(file.path, batch.outputs)
             left = left[batch.taken :]
-            self._commit(batch, {} if left else {file.key: position})
+            self._commit(batch, {file.key: self._begun(file) if left else position})
             progress(batch.taken)
             if not left:
                 break
+
+    def _position(self, file: InputFile) -> Position:
+        return self.store.position(file.key, file.name, file.tenant)
+
+    def _begun(self, file: InputFile) -> Position:
+        """The position before a batch of which a part is committed, with the arrival of the rest."""
+        return msgspec.structs.replace(self._position(file), arrival=file.arrival)
 
     def _hear(self, records: list[Record | CallEvent]) -> list[Record]:
         """Take what switches told of running calls, to be committed with the next batch; the other records."""

@@ -28,7 +28,10 @@ _TABLES = (
     ),
     "CREATE TABLE seen (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     "CREATE TABLE decks (version TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE inputs (name TEXT PRIMARY KEY, records INTEGER, bytes INTEGER, digest BLOB) WITHOUT ROWID",
+    (
+        "CREATE TABLE inputs (name TEXT PRIMARY KEY, records INTEGER, bytes INTEGER, digest BLOB, arrival TEXT)"
+        " WITHOUT ROWID"
+    ),
     "CREATE TABLE replayed (id TEXT PRIMARY KEY) WITHOUT ROWID",
     *(
         f'CREATE TABLE "{topic}" (offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT, value BLOB NOT NULL)'
@@ -73,6 +76,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
                 pass
         for table in _LATER:
             connection.execute(table)
+        _add_arrival(connection)
         # What this user may only read says so here, and not after the first batch.
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     except sqlite3.Error as wrong:
@@ -82,6 +86,13 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
         lock.close()
         raise
     return connection, lock
+
+
+def _add_arrival(connection: sqlite3.Connection) -> None:
+    """Positions did not know the arrival of their file at first."""
+    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(inputs)")}
+    if "arrival" not in columns:
+        connection.execute("ALTER TABLE inputs ADD COLUMN arrival TEXT")
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:

@@ -4,6 +4,7 @@ Refuses to know rules and file formats.
 """
 
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
@@ -30,11 +31,13 @@ from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
 from rater.embedded.upgrade import upgrade
 from rater.errors import RaterError
+from rater.formats.arrival import Arrival
 from rater.task import Batch
 
 _pack = msgspec.msgpack.Encoder().encode
 _deck_decoder = msgspec.json.Decoder(RateDeck)
 _audit_decoder = msgspec.json.Decoder(DlqAudit)
+_arrival_decoder = msgspec.json.Decoder(Arrival)
 #: What a record is looked up by within its topic; elsewhere its id.
 _KEY_OF: dict[str, Callable[[Output], str | None]] = {
     "rated-calls": attrgetter("usage_id"),
@@ -46,11 +49,15 @@ _ID = attrgetter("id")
 
 
 class Position(msgspec.Struct, frozen=True):
-    """How much of an input was consumed: records, bytes, and a digest of those bytes."""
+    """How much of an input was consumed: records, bytes, and a digest of those bytes.
+
+    `arrival` is there while a run is not through with the input: if it is killed, the rest has this arrival (A43).
+    """
 
     records: int = 0
     size: int = 0
     digest: bytes = b""
+    arrival: Arrival | None = None
 
 
 class Reader(StoredEntities):
@@ -59,6 +66,8 @@ class Reader(StoredEntities):
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         super().__init__(connection)
         self.path = path
+        # A command that ends does not close what it read: from Python 3.13 on a file left open is a warning.
+        weakref.finalize(self, connection.close)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -111,17 +120,29 @@ class Reader(StoredEntities):
         rows = self._connection.execute("SELECT value FROM decks ORDER BY version")
         return [_deck_decoder.decode(value) for (value,) in rows]
 
-    def position(self, key: str, name: str) -> Position:
-        """How much of an input was consumed.
+    def position(self, key: str, name: str, tenant: str | None = None) -> Position:
+        """How much of an input was consumed; `tenant` is the one that it was given for, if any.
 
-        Version 0.3.0 kept the name alone; that counts for every tenant and format, so that what it consumed is not
-        read again.
+        Version 0.3.0 kept the name alone.  That counts for every tenant with calls that were rated from this file,
+        so that what it consumed is not read again.  For another one the file is read: who mistyped a tenant can
+        give the file again, and calls that are known are duplicates.
         """
+        find = "SELECT records, bytes, digest, arrival FROM inputs WHERE name=?"
+        row = self._connection.execute(find, (key,)).fetchone()
+        if row is None and (tenant is None or self._rated_from(name, tenant)):
+            row = self._connection.execute(find, (name,)).fetchone()
+        if row is None:
+            return Position()
+        records, size, digest, arrival = row
+        return Position(records, size, digest, _arrival_decoder.decode(arrival) if arrival else None)
+
+    def _rated_from(self, path: str, tenant: str) -> bool:
+        """Whether a call of the tenant was rated from a file of this name."""
+        source = b'"source":{"topic":' + msgspec.json.encode(Path(path).name) + b","
         rows = self._connection.execute(
-            "SELECT records, bytes, digest FROM inputs WHERE name IN (?, ?) ORDER BY name=? DESC", (key, name, key)
+            'SELECT 1 FROM "rated-calls" WHERE tenant=? AND instr(value, ?) LIMIT 1', (tenant, source)
         )
-        row = rows.fetchone()
-        return Position(*row) if row else Position()
+        return rows.fetchone() is not None
 
     def replayed(self) -> set[str]:
         """Ids of dead letters whose record was accepted since."""
@@ -245,8 +266,11 @@ class Store(Reader):
                 [(kind, *key, _pack(entity)) for key, entity in changes[kind].items()],
             )
         many(
-            "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?)",
-            [(name, at.records, at.size, at.digest) for name, at in positions.items()],
+            "INSERT OR REPLACE INTO inputs (name, records, bytes, digest, arrival) VALUES (?, ?, ?, ?, ?)",
+            [
+                (name, at.records, at.size, at.digest, msgspec.json.encode(at.arrival) if at.arrival else None)
+                for name, at in positions.items()
+            ],
         )
         many("INSERT OR IGNORE INTO replayed VALUES (?)", [(id,) for id in replayed])
 

@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from rater.core.call_control import CallCommand
 from rater.core.money import parse_ledger
 from rater.core.outputs import AccountEvent, Debit, Output, RejectedCdr
-from rater.core.reasons import Outcome
+from rater.core.reasons import EventKind, Outcome
 from rater.formats.source import InputFile
 from rater.task import Batch
 
 REFUSED_SHOWN_MAX = 5
+#: A file may name a million tenants that there are not.
+APPEARED_MAX = 10_000
 
 
 class Summary:
@@ -27,6 +29,8 @@ class Summary:
         self.call_events = 0
         self.disconnects: Counter[str] = Counter()
         self.records = 0
+        #: Tenants that were configured or that nobody configured: names that may be a slip.
+        self.appeared: set[str] = set()
         #: By file: why there may be more of it than could be read; and what to know though nothing is missing.
         self.incomplete: dict[str, str] = {}
         self.remarks: dict[str, list[str]] = {}
@@ -57,5 +61,9 @@ class Summary:
                 self.debited[output.currency] += parse_ledger(output.amount)
             elif isinstance(output, AccountEvent):
                 self.events[output.event.value] += 1
+                if output.event is EventKind.TENANT_CONFIGURED:
+                    self.appeared.add(output.tenant)
             elif isinstance(output, RejectedCdr):
                 self.rejected[output.reason.value] += 1
+                if output.claimed_tenant is not None and len(self.appeared) < APPEARED_MAX:
+                    self.appeared.add(output.claimed_tenant)

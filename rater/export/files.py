@@ -4,9 +4,11 @@ Refuses to know what the rows mean.
 """
 
 import csv
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -19,6 +21,8 @@ import pyarrow.parquet as pq
 import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
 
+from rater.core.currencies import exponent_of
+from rater.core.money import DECIMALS_MAX
 from rater.errors import RaterError
 from rater.export.tables import Row, Table, text_of
 from rater.whole_file import replacing
@@ -32,8 +36,13 @@ _ARROW = {
     "percent": pa.float64(),
 }
 #: How Excel shows a kind of cell; a time is a number there, its letters make it read as in the other formats.
-_SHOWN = {"money": "0.00####", "integer": "0", "percent": "0.0", "time": 'yyyy-mm-dd"T"hh:mm:ss"Z"'}
+_SHOWN = {"integer": "0", "percent": "0.0", "time": 'yyyy-mm-dd"T"hh:mm:ss"Z"'}
+#: Money has at least the decimals of its currency, and as many as the amount has.
+_MONEY_SHOWN = {decimals: "0." + "0" * decimals if decimals else "0" for decimals in range(DECIMALS_MAX + 1)}
 _TIME_WIDTH = 21
+#: With these a spreadsheet begins to compute, unless it is a number, such as +14255550100.
+_FORMULA = frozenset("=+-@\t\r")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?\**", re.ASCII)
 #: Excel has no more rows on a sheet.
 _SHEET_ROWS_MAX = 1_048_576
 
@@ -70,7 +79,14 @@ class _Counted:
 def _csv(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([name for name, _ in table.columns])
-    writer.writerows([text_of(value) for value in row] for row in rows)
+    ways = [_no_formula if kind == "text" else text_of for _, kind in table.columns]
+    writer.writerows([way(value) for way, value in zip(ways, row, strict=True)] for row in rows)
+
+
+def _no_formula(value: Any) -> str:
+    """A text that a spreadsheet would compute stands behind an apostrophe; numbers to dial stay as they are."""
+    text = text_of(value)
+    return f"'{text}" if text[:1] in _FORMULA and not _NUMBER.fullmatch(text) else text
 
 
 def _jsonl(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
@@ -107,7 +123,12 @@ def _xlsx(table: Table, rows: Iterable[Row], target: Path) -> None:
         }
         book = xlsxwriter.Workbook(whole, settings)
         sheet = book.add_worksheet(table.name)
-        formats = {kind: book.add_format({"num_format": shown}) for kind, shown in _SHOWN.items()}
+        shown: dict[object, Any] = {
+            key: book.add_format({"num_format": text}) for key, text in (*_SHOWN.items(), *_MONEY_SHOWN.items())
+        }
+        currency = next(
+            (place for place, (name, _) in enumerate(table.columns) if name.casefold() == "currency"), None
+        )
         for column, (_, kind) in enumerate(table.columns):
             if kind == "time":
                 sheet.set_column(column, column, _TIME_WIDTH)
@@ -118,11 +139,19 @@ def _xlsx(table: Table, rows: Iterable[Row], target: Path) -> None:
                 raise RaterError(
                     f"an Excel sheet has at most {_SHEET_ROWS_MAX} rows; name one --period, or use csv"
                 )
+            exponent = 0 if currency is None else exponent_of(str(row[currency]))
             for column, ((_, kind), value) in enumerate(zip(table.columns, row, strict=True)):
                 if value is not None:
-                    _write_cell(sheet, number, column, value, formats.get(kind))
+                    key = _decimals(value, exponent) if isinstance(value, Decimal) else kind
+                    _write_cell(sheet, number, column, value, shown.get(key))
         _close(book)
-    target.write_bytes(whole.getbuffer())
+    target.write_bytes(whole.getvalue())  # a view of the buffer would outlive a write that fails
+
+
+def _decimals(amount: Decimal, exponent: int) -> int:
+    """How many decimals an amount is shown with in a currency that has so many."""
+    own = amount.normalize().as_tuple().exponent
+    return max(exponent, -own if isinstance(own, int) else 0)
 
 
 def _close(book: Any) -> None:

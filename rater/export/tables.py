@@ -1,7 +1,7 @@
 """The tables that can be exported: their columns and their rows, one at a time.
 
-Usage has the 20 columns of the PSTN usage export (rating-rules 2.1), pools those of the minute-pool report
-(2.5); money has the decimals of its currency, half up, in usage (A18) and all its decimals elsewhere.  Usage of
+Usage has the 20 columns of the PSTN usage export, pools those of the minute-pool report;
+money has the decimals of its currency, half up, in usage (A18) and all its decimals elsewhere.  Usage of
 several tenants has the tenant before the 20 columns.
 Refuses to know file formats.
 """

@@ -93,12 +93,12 @@ def rewindable(stream: BinaryIO) -> BinaryIO:
 
 
 class _Room:
-    """How much more may come out of a compressed file; RaterError when it is more than that."""
+    """How much more may come out of a file that is compressed from `start` on; RaterError when it is more."""
 
-    def __init__(self, path: str, packed: BinaryIO) -> None:
-        start = packed.tell()
+    def __init__(self, path: str, packed: BinaryIO, start: int) -> None:
+        at = packed.tell()
         size = packed.seek(0, SEEK_END) - start
-        packed.seek(start)
+        packed.seek(at)
         self._path = path
         self._left = max(UNPACKED_FREE_BYTES, size * UNPACKED_RATIO_MAX)
 
@@ -124,7 +124,7 @@ def gzip_ending(path: str, packed: BinaryIO) -> Ending:
     The stream stays where it was.
     """
     start = packed.tell()
-    room, look = _Room(path, packed), Gunzipped(packed)
+    room, look = _Room(path, packed, start), Gunzipped(packed)
     while unpacked := look.read(_LOOK_BYTES):
         room.take(unpacked)
     packed.seek(start)
@@ -137,7 +137,7 @@ def gzip_ending(path: str, packed: BinaryIO) -> Ending:
 
 
 def open_zip(path: str, packed: BinaryIO) -> IO[bytes]:
-    """The one CSV in a zip, or its one file (rating-rules 2.1); RaterError: damaged, others in it, or too much."""
+    """The one CSV in a zip, or its one file; RaterError: damaged, others in it, or too much."""
     try:
         archive = ZipFile(packed)
         files = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
@@ -156,7 +156,7 @@ def _look_through(path: str, packed: BinaryIO, archive: ZipFile, name: str) -> N
 
     Other ways to compress than zip's own may take any memory, and no export uses them.
     """
-    info, room = archive.getinfo(name), _Room(path, packed)
+    info, room = archive.getinfo(name), _Room(path, packed, 0)  # the directory, at the end, was read by now
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise NotImplementedError("expected it compressed by deflate")
     room.need(info.file_size)

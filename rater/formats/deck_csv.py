@@ -1,4 +1,4 @@
-"""Rate decks as CSV, with the columns of the conformance README.
+"""Rate decks as CSV, with the columns that rater/scenarios/FORMAT.md describes.
 
 Refuses to know which deck is in force.
 """
@@ -70,7 +70,7 @@ def check_currency(currency: str) -> None:
 
 
 def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
-    given: dict[str, object] = {column: cells[column] for column in COLUMNS if cells[column] != ""}
+    given = _given(cells)
     for column in _WHOLE_NUMBERS:
         if column in given:
             given[column] = _whole(path, number, column, cells[column])
@@ -94,6 +94,14 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
     if row.valid_from and row.valid_from.tzinfo is not UTC:
         row = msgspec.structs.replace(row, valid_from=row.valid_from.astimezone(UTC))
     return row
+
+
+def _given(cells: dict[str, str]) -> dict[str, object]:
+    """The cells that say something.  A fee of "0" does not: 0.3.0 left it out of what a version is the hash of."""
+    given: dict[str, object] = {column: cells[column] for column in COLUMNS if cells[column] != ""}
+    if cells["connection_fee"] == "0":
+        del given["connection_fee"]
+    return given
 
 
 def _whole(path: Path, number: int, column: str, text: str) -> int:

@@ -1,4 +1,4 @@
-"""Graph `pstnCallLogRow` JSON: a page with `value`, an array, or one row a line (rating-rules 2.2).
+"""Graph `pstnCallLogRow` JSON: a page with `value`, an array, or one row a line.
 
 Seconds have seven decimals, capabilities may be unknown: both are accepted.
 Refuses to know which tenant a page belongs to: the caller says.
@@ -77,8 +77,8 @@ def wrong_type(row: dict[str, Any]) -> Refusal | None:
     """A field that is there with another type than Graph documents, or None: no type is made of another."""
     for field in (*_COLUMN_OF, *_NUMBERS):
         value = row.get(field)
-        if field == "duration" and type(value) not in {int, float, type(None)}:
-            return Refusal(Reason.MALFORMED, field, f"expected a number of seconds, got {_shown(value)}")
+        if field == "duration" and type(value) not in {int, type(None)}:
+            return Refusal(Reason.MALFORMED, field, f"expected a whole number of seconds, got {_shown(value)}")
         if field != "duration" and not isinstance(value, str | None):
             return Refusal(Reason.MALFORMED, field, f"expected text, got {_shown(value)}")
     return None

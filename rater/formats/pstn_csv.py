@@ -1,4 +1,4 @@
-"""The PSTN usage export: 20 columns, comma or tab, `<No data>` for what does not apply (rating-rules 2.1).
+"""The PSTN usage export: 20 columns, comma or tab, `<No data>` for what does not apply.
 
 `Caller ID` is never a destination (A13): the number at the other end is `Destination Number`.  For inbound
 calls the export's own wording is "number that received the call", so there `Caller ID` is the called number

@@ -17,8 +17,10 @@ from msgspec import json
 from rater.contracts.codec import RECORD_BYTES_MAX, decode_call_event
 from rater.core.call_control import CallEvent
 from rater.core.inputs import AnyCommand, CallRecord, Source
+from rater.core.letters import Original
 from rater.core.reasons import Reason, Refusal
 from rater.errors import RaterError
+from rater.formats.arrival import Arrival, size_of
 from rater.formats.compressed import Ending
 from rater.formats.graph import GraphRows, page_of, whole_document
 from rater.formats.pstn_csv import reader_for
@@ -61,7 +63,8 @@ class _Reading(NamedTuple):
 
 
 class InputFile:
-    """One source.  While it is read, `taken`, `bytes_taken` and `digest` describe what was read of it so far.
+    """One source.  While it is read, `taken`, `bytes_taken` and `digest` describe what was read of it so far, and
+    `arrival` when the record arrived that was read last; `ended` says that there is no more.
 
     `incomplete` says why there may be more than could be read, what was read being whole; `remarks` are for
     people, nothing is missing.  Of a `growing` file, a last record without line end is left until it has one.
@@ -79,14 +82,16 @@ class InputFile:
         self.path = path
         self.name = path if path == STANDARD_INPUT else str(Path(path).resolve())
         self._format = format
-        self._tenant = tenant
+        self.tenant = tenant
         self._growing = growing
         self._arrived = arrived
+        self._kept: Arrival | None = None
         self._start()
 
     def _start(self) -> None:
         self.taken = 0
         self.bytes_taken = 0
+        self.ended = False
         self.incomplete: str | None = None
         self.remarks: list[str] = []
         self._hash = blake2b(digest_size=16)
@@ -94,26 +99,39 @@ class InputFile:
     @property
     def key(self) -> str:
         """What the position of this file is kept under: with another tenant or format it is another input."""
-        return json.encode([self.name, self._tenant, self._format]).decode()
+        return json.encode([self.name, self.tenant, self._format]).decode()
 
     @property
     def digest(self) -> bytes:
         """A hash of everything that was read so far, whatever its line ends are."""
         return self._hash.digest()
 
-    def records(self, skip: int = 0, digest: bytes = b"") -> Iterator[Record | CallEvent]:
+    @property
+    def arrival(self) -> Arrival:
+        """When the record that was read last arrived: what a broken-off run found arrived then (A43)."""
+        kept = self._kept
+        return kept if kept and kept.covers(self._now.size, self.bytes_taken) else self._now
+
+    def records(
+        self, skip: int = 0, digest: bytes = b"", kept: Arrival | None = None
+    ) -> Iterator[Record | CallEvent]:
         """The records after the first `skip`; from the start when those do not have this digest.
 
-        A file of call events gives those, and a record for each line that is none.
+        A file of call events gives those, and a record for each line that is none.  `kept` is when the file arrived
+        for a run that was broken off.
         """
+        self._kept = None if self._arrived else kept
         try:
             yield from self._read(skip, digest)
         except ContentChanged:
             self._start()
+            self._kept = None
             yield from self._read(0, b"")
+        self.ended = True
 
     def _read(self, skip: int, digest: bytes) -> Iterator[Record | CallEvent]:
-        self._arrived_at = self._arrived or datetime.now(UTC)  # once a file: what is read together came together
+        # once a file: what is read together came together
+        self._now = Arrival(self._arrived or datetime.now(UTC), self._arrived is not None, size_of(self.path))
         with open_stream(self.path) as (stream, ending):
             if ending is not Ending.WHOLE:
                 self.incomplete = f"{self.path}: {_CUT if ending is Ending.CUT else _FOLLOWED}"
@@ -139,16 +157,20 @@ class InputFile:
         envelope = self._envelope(format, first)
         topic = "commands" if kind == "command" else Path(self.path).name
         for raw in raws:
-            text, refused = self._count(raw)
+            text, refused, original = self._count(raw)
             if self.taken <= skip:
                 if self.taken == skip and self.digest != digest:
                     raise ContentChanged
             elif text.strip():
                 source = Source(topic, 0, self.taken + rows_before)
                 value = refused or (decode(text) if decode else None)
-                yield value if isinstance(value, CallEvent) else self._record(kind, source, text, value, envelope)
+                if isinstance(value, CallEvent):
+                    yield value
+                    continue
+                at, given = self.arrival.at, self.arrival.given
+                yield Record(kind, source, text, value, envelope, at, given, original)
 
-    def _count(self, raw: bytes) -> tuple[bytes, Refusal | None]:
+    def _count(self, raw: bytes) -> tuple[bytes, Refusal | None, Original | None]:
         """Note that a record was read; its text without line end, or its beginning and why it is too long."""
         self.taken += 1
         raw = raw if len(raw) <= RECORD_BYTES_MAX else whole_line(raw, BytesIO())
@@ -156,24 +178,14 @@ class InputFile:
         if not isinstance(raw, LongLine):
             self.bytes_taken += len(raw)
             self._hash.update(text + b"\n")
-            return text, None
+            return text, None, None
         self.bytes_taken += raw.size
         self._hash.update(raw.digest.encode() + b"\n")
         message = (
-            f"expected at most {RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX), got {raw.size} with the BLAKE2b hash"
-            f" {raw.digest}; the first {len(text)} are kept"
+            f"expected at most {RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX), got {raw.original.length} with the"
+            f" BLAKE2b hash {raw.original.hash}; only the beginning is kept"
         )
-        return text, Refusal(Reason.TOO_LARGE, "", message)
-
-    def _record(
-        self,
-        kind: Literal["cdr", "command"],
-        source: Source,
-        raw: bytes,
-        value: CallRecord | AnyCommand | Refusal | None,
-        envelope: Envelope | None,
-    ) -> Record:
-        return Record(kind, source, raw, value, envelope, self._arrived_at, self._arrived is not None)
+        return text, Refusal(Reason.TOO_LARGE, "", message), raw.original
 
     def _reading(self, format: str, row: int, first: bytes, stream: BinaryIO, *, must_end: bool) -> _Reading:
         if format == GRAPH and not _is_row(first):
@@ -186,8 +198,10 @@ class InputFile:
             check_commands(self.path, row, first)
         if format == PSTN_CSV:
             if isinstance(first, LongLine):
-                raise RaterError(f"{self.path}:{row}: expected a header of at most {RECORD_BYTES_MAX} bytes")
-            reader = reader_for(self.path, first, self._tenant)
+                raise RaterError(
+                    f"{self.path}:{row}: expected a header of at most {RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX)"
+                )
+            reader = reader_for(self.path, first, self.tenant)
             return _Reading(csv_records(lines, reader.delimiter, must_end=must_end), reader.decode, row)
         raws = chain([first], json_lines(lines, must_end=must_end))
         if format == GRAPH:
@@ -200,12 +214,12 @@ class InputFile:
         if format == CDRS:
             return None
         header = first.decode().strip("\r\n") if format == PSTN_CSV else None
-        return Envelope(format, self._tenant, header)
+        return Envelope(format, self.tenant, header)
 
     def _graph_rows(self) -> GraphRows:
-        if self._tenant is None:
+        if self.tenant is None:
             raise RaterError(f"{self.path}: Graph rows do not name their tenant; say it with --tenant")
-        return GraphRows(self._tenant)
+        return GraphRows(self.tenant)
 
     def _document(self, first: bytes, stream: BinaryIO, *, must_end: bool) -> Iterator[bytes]:
         """The rows of a page or an array, each as it was written."""

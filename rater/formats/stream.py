@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import orjson
 
 from rater.contracts.codec import RECORD_BYTES_MAX
+from rater.core.letters import Original
 from rater.errors import RaterError
 from rater.formats.compressed import GZIP, ZIP, Ending, Gunzipped, gzip_ending, open_zip, rewindable
 
@@ -34,11 +35,34 @@ STANDARD_INPUT = "-"
 class LongLine(bytes):
     """The beginning of a line that is longer than RECORD_BYTES_MAX, with its line end if it has one.
 
-    `size` and `digest` are of the whole line; the rest of it is not kept.
+    `size` and `digest` are of the whole line, `original` of its text without the line end; the rest is not kept.
     """
 
     size: int
     digest: str
+    original: Original
+
+
+class _TextHash:
+    """Length and hash of a line that comes in parts, without its line end."""
+
+    def __init__(self) -> None:
+        self._length = 0
+        self._hash = blake2b(digest_size=16)
+        #: A carriage return at the end of a part may be half of the line end.
+        self._held = b""
+
+    def add(self, part: bytes) -> None:
+        """The next part; only the last one ends with a line feed."""
+        text = self._held + part
+        end = 2 if text.endswith(b"\r\n") else 1 if text.endswith((b"\r", b"\n")) else 0
+        text, self._held = text[: len(text) - end], text[len(text) - end :]
+        self._length += len(text)
+        self._hash.update(text)
+
+    def original(self) -> Original:
+        """Of what was added."""
+        return Original(self._length, self._hash.hexdigest())
 
 
 class EndsEarly(Exception):
@@ -127,12 +151,14 @@ def whole_line(line: bytes, stream: BinaryIO) -> bytes:
     """A line whose beginning was read: a LongLine, the rest being read and not kept, if it is too long."""
     if len(line.rstrip(b"\r\n")) <= RECORD_BYTES_MAX:
         return line
-    size, digest, part = len(line), blake2b(line, digest_size=16), line
+    size, digest, part, text = len(line), blake2b(line, digest_size=16), line, _TextHash()
+    text.add(line)
     while not part.endswith(b"\n") and (part := beginning_of_line(stream)):
         size += len(part)
         digest.update(part)
+        text.add(part)
     long = LongLine(line[:LONG_LINE_KEPT_BYTES] + (b"\n" if part.endswith(b"\n") else b""))
-    long.size, long.digest = size, digest.hexdigest()
+    long.size, long.digest, long.original = size, digest.hexdigest(), text.original()
     return long
 
 

@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 import structlog
 
 from rater.contracts.commits import Commit
+from rater.core.outputs import AccountEvent, RejectedCdr
+from rater.core.reasons import EventKind
 from rater.kafka.changelog import Entities
 from rater.kafka.port import Consumed, Doubt, Fenced
 from rater.kafka.rating_task import RatingTask
+from rater.lookalikes import Lookalikes
 from rater.metrics.labels import CommitResult
 from rater.metrics.meter import Metrics
 from rater.task import Batch
@@ -34,6 +37,8 @@ class Watch:
         self._told_at: dict[int, float] = {}
         self._restored: dict[int, int] = {}
         self._since = 0.0
+        #: Of the partitions that this worker rated; `rater doctor` knows those of all.
+        self._tenants = Lookalikes()
 
     def owning(self, task: RatingTask) -> None:
         """See Observer."""
@@ -61,6 +66,8 @@ class Watch:
             calls_indexed=calls,
             seconds=round(seconds, 3),
         )
+        for account in entities.accounts():
+            self._tenants.add(account.tenant)
 
     def upgraded(self, task: RatingTask, report: Sequence[str]) -> None:
         """See Observer."""
@@ -92,7 +99,22 @@ class Watch:
                 difference_micros=found.difference_micros,
                 sequence_breaks=dict(found.breaks),
             )
+        self._say_lookalikes(batch)
         log.debug("committed", partition=commit.partition, commit=commit.sequence, records=batch.taken)
+
+    def _say_lookalikes(self, batch: Batch) -> None:
+        """One line for a tenant that was configured, or that nobody configured, and that looks like another one."""
+        outputs = batch.outputs
+        configured = [
+            output.tenant
+            for output in outputs
+            if isinstance(output, AccountEvent) and output.event is EventKind.TENANT_CONFIGURED
+        ]
+        for tenant in configured:
+            self._tenants.add(tenant)
+        unknown = [o.claimed_tenant for o in outputs if isinstance(o, RejectedCdr) and o.claimed_tenant is not None]
+        for remark in self._tenants.remarks([*configured, *unknown]):
+            log.warning("tenants look alike", remark=remark)
 
     def doubted(self, task: RatingTask, doubt: Doubt) -> None:
         """See Observer."""

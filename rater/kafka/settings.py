@@ -1,15 +1,23 @@
 """Where Kafka is and how the worker uses it.  What people write, so pydantic; every limit has a name."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from rater.core.settings import RatingSettings, read_emergency_numbers
 from rater.errors import RaterError
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
+DEFAULT_PORT = 9092
+PORT_MAX = 65_535
+#: A name or an IPv4 address, an IPv6 address in brackets, or one alone; the first two with a port or without.
+_ADDRESS = re.compile(
+    r"(?:[^\s:\[\]]+|\[[0-9A-Fa-f:.%\w]+\])(?::([0-9]{1,5}))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*"
+)
 #: So that 2,000 records of a megabyte are no transaction of gigabytes.
 BATCH_BYTES_MAX = 16_000_000
 
@@ -29,6 +37,17 @@ class KafkaSettings(BaseModel):
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _addresses(cls, text: str) -> str:
+        for address in text.split(","):
+            found = _ADDRESS.fullmatch(address.strip())
+            if found is None or not 0 < int(found[1] or DEFAULT_PORT) <= PORT_MAX:
+                raise ValueError(
+                    f"expected addresses such as 127.0.0.1:9092, with commas between, got {text[:80]!r}"
+                )
+        return text
 
     def topic(self, name: str) -> str:
         """The topic's name on this cluster."""
@@ -51,19 +70,60 @@ class WorkerSettings(BaseModel):
 
     batch_records_max: int = Field(default=2_000, ge=1, le=100_000)
     batch_bytes_max: int = Field(
-        default=BATCH_BYTES_MAX, ge=1, description="of input records in one commit; a larger record is alone"
+        default=BATCH_BYTES_MAX,
+        ge=1,
+        le=1_000_000_000,
+        description="of input records in one commit; a larger record is alone",
     )
     batch_wait_ms: int = Field(default=20, ge=1, le=10_000, description="how long a batch waits for a first record")
-    session_timeout_ms: int = Field(default=10_000, ge=1_000)
-    transaction_timeout_ms: int = Field(default=30_000, ge=1_000)
-    deck_wait_s: float = Field(default=30, ge=0, description="how long to wait for a deck that a command names")
-    release_timeout_s: float = Field(default=5, ge=0, description="to finish when a partition is taken away")
+    session_timeout_ms: int = Field(default=10_000, ge=1_000, le=1_800_000)
+    transaction_timeout_ms: int = Field(default=30_000, ge=1_000, le=900_000)
+    deck_wait_s: float = Field(
+        default=30, ge=0, le=86_400, description="how long to wait for a deck that a command names"
+    )
+    release_timeout_s: float = Field(
+        default=5, ge=0, le=600, description="to finish when a partition is taken away"
+    )
     index_folder: Path = Path("rater-index")
     instance: str | None = Field(default=None, description="static membership: the same name after a restart")
 
 
+class RatingVariables(BaseModel):
+    """What a deployment adds to the rules; the same for workers, agents and `rater verify`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    emergency_numbers: str = Field(
+        default="", description="A38: national numbers that the numbering plan lacks, such as IT:1530,CH:1414"
+    )
+
+    @field_validator("emergency_numbers")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        return ",".join(read_emergency_numbers(text))
+
+    @property
+    def settings(self) -> RatingSettings:
+        """The settings that the rules are applied with."""
+        return RatingSettings(emergency_numbers=read_emergency_numbers(self.emergency_numbers))
+
+
+class WebVariables(BaseModel):
+    """Where the pages of a worker are that Faust's own command line starts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    web_port: int = Field(default=6066, ge=1, le=PORT_MAX)
+
+
+def rating_of_environment() -> RatingSettings:
+    """The rules' settings of this deployment; RaterError names a variable with a wrong value."""
+    variables: RatingVariables = from_environment(RatingVariables)
+    return variables.settings
+
+
 def variable_of(field: str) -> str:
-    """The environment variable of a field of KafkaSettings or WorkerSettings."""
+    """The environment variable of a field of KafkaSettings, WorkerSettings, RatingVariables or WebVariables."""
     return f"RATER_{field.upper()}"
 
 

@@ -9,6 +9,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec import UNSET
+
 from rater.core.inputs import RateDeck, RateRow
 from rater.core.money import MoneyError, parse_price
 from rater.errors import RaterError
@@ -35,10 +37,13 @@ def write_deck(deck: RateDeck, path: Path) -> None:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in deck.rows:
-            writer.writerow(["" if (value := getattr(row, column)) is None else _text(value) for column in COLUMNS])
+            writer.writerow([_text(getattr(row, column)) for column in COLUMNS])
 
 
 def _text(value: object) -> str:
+    """A cell; without a connection fee it says 0."""
+    if value is None or value is UNSET:
+        return "0" if value is UNSET else ""
     return str(value).replace("+00:00", "Z").replace(" ", "T") if hasattr(value, "tzinfo") else str(value)
 
 

@@ -1,7 +1,7 @@
 """Inbound toll-free prices, which price lists do not have: the published ones, and one for callers from elsewhere.
 
-Sources: rating-rules 42 (by the country that the call comes from; +1 has many countries, each with its own rate)
-and 3.5 (the published prices).  Refuses to guess prices of other countries: calls from there have none and
+Rule 42: by the country that the call comes from; +1 has many countries, each with its own rate.
+Refuses to guess prices of other countries: calls from there have none and
 are rated free with an exception (rule 48), unless a price is given.
 """
 

@@ -1,4 +1,4 @@
-"""The scenario file: exactly the format of the conformance README.
+"""The scenario file: exactly the format that FORMAT.md describes.
 
 Refuses to know how a file is read and how a scenario is played.
 """
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from rater.core.country_names import ISO_COUNTRIES
 from rater.core.currencies import EXPONENTS
-from rater.core.money import parse_micros
+from rater.core.money import parse_ledger, parse_micros
 from rater.core.policies import POLICIES
 from rater.core.reasons import EventKind, Outcome, Pocket
 
@@ -31,6 +31,11 @@ def _amount(value: Any) -> Any:
 
 def _checked_amount(value: str) -> str:
     parse_micros(value)
+    return value
+
+
+def _checked_ledger(value: str) -> str:
+    parse_ledger(value)
     return value
 
 
@@ -71,6 +76,8 @@ def _known_event(value: str) -> str:
 
 
 Money = Annotated[str, BeforeValidator(_amount), AfterValidator(_checked_amount)]
+#: What the rater wrote: charges and balances may be larger than any amount that comes in.
+LedgerMoney = Annotated[str, BeforeValidator(_amount), AfterValidator(_checked_ledger)]
 Name = Annotated[str, BeforeValidator(_identifier), AfterValidator(_without_separator), Field(min_length=1)]
 Country = Annotated[str, BeforeValidator(_country)]
 Currency = Annotated[str, BeforeValidator(_currency)]
@@ -209,14 +216,14 @@ class ExpectedSegment(_Part):
 
     pocket: Pocket
     minutes: int | None = None
-    charge: Money | None = None
+    charge: LedgerMoney | None = None
 
 
 class ExpectedLot(_Part):
     """A lot with money left."""
 
     id: Name
-    remaining: Money
+    remaining: LedgerMoney
 
 
 class ExpectedPool(_Part):
@@ -229,7 +236,7 @@ class ExpectedPool(_Part):
 class ExpectedDebit(_Part):
     """A debit caused by the step."""
 
-    amount: Money
+    amount: LedgerMoney
     kind: Literal["call", "reversal", "expiry"]
 
 
@@ -240,12 +247,12 @@ class Expect(_Part):
     reason: str | None = None
     minutes: int | None = None
     segments: tuple[ExpectedSegment, ...] | None = None
-    charge: Money | None = None
-    unfunded_charge: Money | None = None
+    charge: LedgerMoney | None = None
+    unfunded_charge: LedgerMoney | None = None
     capability: str | None = None
     period: str | None = None
     late: bool | None = None
-    balance: Money | None = None
+    balance: LedgerMoney | None = None
     lots: tuple[ExpectedLot, ...] | None = None
     pools: dict[str, ExpectedPool] | None = None
     events: tuple[EventName, ...] | None = None

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from rater.contracts.words import in_words
 from rater.core.inputs import RateDeck
 from rater.core.settings import RatingSettings
 from rater.errors import RaterError
@@ -25,7 +26,7 @@ _SAID = {
     "dict_type": "expected a mapping",
 }
 #: The setting that msgspec's message names.
-_NAMED = re.compile(r"`(?:\$\.)?(\w+)`$")
+_NAMED = re.compile(r"`(?:\$\.)?(\w+)(?:\[.*\])?`$")
 
 
 class ScenarioFile(msgspec.Struct, frozen=True):
@@ -80,7 +81,9 @@ def _settings(path: Path, scenario: Scenario, lines: Lines) -> RatingSettings:
         named = _NAMED.search(str(wrong))
         line = line_of(lines, ("settings", named[1]) if named else ("settings",))
         known = ", ".join(RatingSettings.__struct_fields__)
-        raise RaterError(f"{path}:{line}: settings: {wrong}; the settings are {known}") from wrong
+        field, message = in_words(wrong, RatingSettings, scenario.settings)
+        said = f"{field}: {message}" if field else message
+        raise RaterError(f"{path}:{line}: settings: {said}; the settings are {known}") from wrong
 
 
 def _deck(path: Path, scenario: Scenario, lines: Lines) -> RateDeck:

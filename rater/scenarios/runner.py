@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from rater.contracts.codec import encode_input
+from rater.core.identity import normal_usage_id
 from rater.core.inputs import (
     AnyCommand,
     CallAccepted,
@@ -117,7 +118,7 @@ def _take_step(
             if isinstance(output, RejectedCdr) and output.reason is Reason.IMPLAUSIBLE_DURATION and output.usage_id:
                 held[output.usage_id] = _Held(output.id, raw)
         return outcome, outputs
-    found = held.get(action.id, _Held(action.id, b""))
+    found = held.get(normal_usage_id(action.id), _Held(action.id, b""))
     accept = CallAccepted(tenant=tenant, id=_own_id("step", index), at=action.at, letter=found.letter)
     outcome, outputs = engine.submit("command", encode_input(accept))
     if outcome is Outcome.REJECTED:

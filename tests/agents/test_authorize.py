@@ -54,7 +54,7 @@ BRIDGE = "+12065550199"
     ],
 )
 def test_credit_divided_by_the_rate(funds: str | None, called: str, why: str, seconds: int) -> None:
-    """Issue 4, A1, rules 46, 50: connection fee first, then as many increments as the balance pays for."""
+    """A1, rules 46, 50: connection fee first, then as many increments as the balance pays for."""
     assert may(ada("MCOPSTNPP", funds=funds), called) == (why, seconds)
 
 
@@ -239,7 +239,7 @@ def test_asking_changes_nothing() -> None:
     ],
 )
 def test_running_calls_count(money: int, minutes: int, called: str, why: str, seconds: int) -> None:
-    """Issue 4: of 120 minutes and 1.00, what running calls reserved is not authorised a second time."""
+    """Of 120 minutes and 1.00, what running calls reserved is not authorised a second time."""
     world = ada("MCOPSTNPP", "MCOPSTN5", funds="1")
     reserved = Reserved(money, {"MCOPSTN5/US-PR/2025-03": minutes})
     assert may(world, called, reserved=reserved) == (why, seconds)

@@ -1,4 +1,4 @@
-"""Calls in progress: what they reserve, and which are ended: issue 4, rules 40, 53, 54, A5, A22.
+"""Calls in progress: what they reserve, and which are ended: rules 40, 53, 54, A5, A22.
 
 A minute to Harare costs 0.2, to London 0.05, within the United States 0.01.
 """

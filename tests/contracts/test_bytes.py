@@ -5,15 +5,33 @@ write other bytes for the same outputs.
 """
 
 from collections.abc import Callable
+from enum import Enum
+from typing import Any, get_args
 
+import msgspec
 import pytest
+from msgspec.structs import fields as fields_of
 
 from rater.contracts.codec import encode
+from rater.contracts.schemas import RECORDS
+from rater.core.inputs import AnyCommand, FundsAdded, PaymentFailed, RateRow, RechargeSettings, Source
+from rater.core.outputs import TOPIC_OF, LotShare, LotState, Output, Segment
+from rater.core.reasons import Reason, Refusal
+from rater.core.settings import RatingSettings
+from rater.core.state import KINDS, Memory
+from rater.core.step import Rules
+from rater.core.tariff import Tariffs
+from rater.formats.deck_csv import read_deck
+from rater.payments.charge_log import Charge
+from rater.task import Envelope, Record, run_batch
 from tests.conftest import ROOT
+from tests.upgrade.release import RELEASE
 from tests.world import GB_SPECIAL, HARARE, LONDON, NOWHERE, US, World
 
 #: For each story below a line `# its name`, then every output that it causes, one a line.
 FIXTURE = ROOT / "tests" / "fixtures" / "outputs-0.3.0.jsonl"
+#: Of the deck that 0.3.0 put in the store of its fixture.
+RELEASED_VERSION = "5d09aea35a09"
 
 
 class Recorded(World):
@@ -148,6 +166,112 @@ def written() -> dict[str, list[str]]:
 def test_every_output_has_the_bytes_that_version_0_3_0_wrote(story: Callable[[], Recorded]) -> None:
     """Field for field, in its order: what is written, and what is left out because it is the default."""
     assert story().lines == written()[story.__name__]
+
+
+def refused_records() -> list[Output]:
+    """Letters of each kind: of our own records, of a file with a header, cut, and with a header that is cut."""
+    letters: list[Output] = []
+    for envelope, raw in (
+        (None, b"nonsense"),
+        (Envelope("cdrs", "contoso"), b"replayed"),
+        (Envelope("pstn-csv", "contoso", "UsageId,..."), b"a,b"),
+        (Envelope("pstn-csv", "contoso", "x" * 50_000), b"c" * 200_000),
+    ):
+        refused = Refusal(Reason.MALFORMED, "", "expected something else")
+        record = Record("cdr", Source("calls", 0, 1), raw, refused, envelope)
+        letters += run_batch(Memory(), Rules(RatingSettings(), Tariffs()), [record]).outputs
+    return letters
+
+
+def everything() -> list[Output]:
+    """Every output of every story, and refused records."""
+    found: list[Output] = []
+    for story in STORIES:
+        world = story()
+        for line in world.lines:
+            fields = set(msgspec.json.decode(line))
+            kind = next(
+                kind for kind in TOPIC_OF if {field.name for field in fields_of(kind) if field.required} <= fields
+            )
+            found.append(msgspec.json.decode(line, type=kind))
+            assert encode(found[-1]).decode() == line
+    return [*found, *refused_records()]
+
+
+def fresh(value: Any) -> Any:
+    """A copy of which every text is an object of its own."""
+    if type(value) is str:
+        return msgspec.json.decode(msgspec.json.encode(value))
+    if isinstance(value, tuple):
+        return tuple(map(fresh, value))
+    if isinstance(value, msgspec.Struct):
+        return type(value)(**{field.name: fresh(getattr(value, field.name)) for field in fields_of(type(value))})
+    return value
+
+
+def test_bytes_do_not_depend_on_which_object_a_text_is() -> None:
+    """Every kind of output: read and written again, and copied text by text, it has the same bytes."""
+    outputs = everything()
+    assert {type(output) for output in outputs} == set(TOPIC_OF)
+    for output in outputs:
+        once = encode(output)
+        assert encode(msgspec.json.decode(once, type=type(output))) == once
+        assert encode(fresh(output)) == once
+
+
+def test_no_text_is_left_out_for_being_the_default() -> None:
+    """Every record that is published or kept: a default is None, UNSET, a truth value, a small number or no items."""
+    kinds: list[type[msgspec.Struct]] = [kind for _, kind in RECORDS.values() if isinstance(kind, type)]
+    kinds += [
+        *get_args(AnyCommand),
+        *KINDS.values(),
+        Charge,
+        RechargeSettings,
+        RateRow,
+        LotShare,
+        LotState,
+        Segment,
+    ]
+    for kind in kinds:
+        if kind.__struct_config__.omit_defaults:
+            for field in fields_of(kind):
+                default = field.default
+                if isinstance(default, int):
+                    assert -5 <= default <= 256, (kind, field.name)
+                elif not isinstance(default, Enum):
+                    assert not isinstance(default, str | bytes | float), (kind, field.name)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (b'{"command":"funds_added","tenant":"t","id":"i","at":"2025-03-01T00:00:00Z","amount":"1"%b}', FundsAdded),
+        (b'{"command":"payment_failed","tenant":"t","id":"i","at":"2025-03-01T00:00:00Z"%b}', PaymentFailed),
+        (
+            b'{"direction":"outbound","prefix":"1","destination":"d","type":"mobile","price_per_minute":"0"%b}',
+            RateRow,
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_inputs_are_written_as_they_were_given(given: bytes, kind: Any) -> None:
+    """A text that says what its absence means is written, and nothing is where nothing was."""
+    said = {
+        FundsAdded: b',"source":"manual"',
+        PaymentFailed: b',"reason":"declined"',
+        RateRow: b',"connection_fee":"0"',
+    }
+    for text in (given % b"", given % said[kind]):
+        value = msgspec.json.decode(text, type=kind)
+        assert msgspec.json.encode(value) == msgspec.json.encode(fresh(value)) == text
+
+
+def test_the_version_of_a_deck_does_not_depend_on_which_object_a_zero_is() -> None:
+    """0.3.0 gave the deck of its fixture this version: its fees of 0 were left out of the hash."""
+    deck = read_deck(RELEASE / "inputs" / "deck.csv")
+    assert deck.version == RELEASED_VERSION
+    assert read_deck(RELEASE / "inputs" / "deck.csv", currency="EUR").version != deck.version
+    assert [row.connection_fee for row in deck.rows if row.connection_fee == "0"] == []
 
 
 def test_every_story_is_pinned() -> None:

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 
-from rater.contracts.codec import encode_input
+from rater.contracts.codec import decode_cdr, encode_input
 from rater.contracts.schemas import FOLDER, RECORDS, breaks, schema_of, texts
 from rater.contracts.topics import load_topics
 from rater.core.outputs import OUTPUT_TOPICS
+from rater.core.reasons import Refusal
 from rater.drift import drifted
 
 EXAMPLES = sorted(FOLDER.glob("examples/*/*.json"))
@@ -69,3 +70,24 @@ def test_compatibility_is_checked() -> None:
     retyped["$defs"]["Debit"]["properties"]["amount"] = {"type": "number"}
     del retyped["$defs"]["Debit"]["properties"]["balance"]
     assert breaks(debits, retyped, reads_old=False) == ["Debit.amount changed its type", "Debit.balance is gone"]
+
+
+def test_the_schema_of_calls_says_that_a_duration_may_be_null() -> None:
+    """Rule 73: null is a call that was not connected, to the decoder and to who checks with the schema."""
+    call = {"tenant": "contoso", "usage_id": "a", "type": "user_in", "answered_at": "2025-03-01T10:00:00Z"}
+    schema = Draft202012Validator(schema_of("cdrs"))
+    for duration, valid in ((None, True), (61, True), (-1, True), ("61", False), (61.5, False)):
+        record = call | {"duration_s": duration}
+        assert (schema.is_valid(record), not isinstance(decode_cdr(msgspec.json.encode(record)), Refusal)) == (
+            valid,
+            valid,
+        )
+
+
+def test_an_input_that_may_also_be_null_breaks_nobody() -> None:
+    """What was valid still is; an output that becomes null is a new type to its readers."""
+    new = schema_of("cdrs")
+    old = copy.deepcopy(new)
+    old["$defs"]["CallRecord"]["properties"]["duration_s"]["type"] = "integer"
+    assert breaks(old, new, reads_old=True) == []
+    assert breaks(old, new, reads_old=False) == ["CallRecord.duration_s changed its type"]

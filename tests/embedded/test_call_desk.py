@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -259,7 +260,7 @@ def test_orders_as_a_file(files: Path) -> None:
 def test_a_store_of_before(files: Path) -> None:
     """A store that has no tables for calls in progress has no orders, and gets the tables when it is next written."""
     run(files)
-    with sqlite3.connect(files / "rater.db") as connection:
+    with closing(sqlite3.connect(files / "rater.db")) as connection, connection:
         connection.executescript('DROP TABLE "call-commands"; DROP TABLE "running-calls"')
     connection.close()
     assert rater("export", "call-commands", "--format", "jsonl", cwd=files).stdout == ""

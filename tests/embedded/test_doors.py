@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def letters(folder: Path) -> list[dict[str, Any]]:
 )
 @pytest.mark.parametrize("way", ["file", "standard input", "folder"])
 def test_a_command_among_call_records_is_a_dead_letter(folder: Path, name: str, content: str, way: str) -> None:
-    """It moves no money, wherever it stands and however the records come; the other records go on."""
+    """A48: it moves no money, wherever it stands and however the records come; the other records go on."""
     (folder / "in").mkdir()
     (folder / "in" / name).write_text(content)
     given, stdin = {
@@ -146,7 +147,7 @@ def test_what_version_0_3_0_consumed_is_not_read_again(folder: Path) -> None:
     """It kept the name of a file alone."""
     (folder / "usage.csv").write_text(f"{HEADER}\n{row('a')}\n")
     run(folder, "usage.csv")
-    with sqlite3.connect(folder / "rater.db") as connection:
+    with closing(sqlite3.connect(folder / "rater.db")) as connection, connection:
         connection.execute("UPDATE inputs SET name=json_extract(name, '$[0]')")
     assert run(folder, "usage.csv")["records"] == 0
 

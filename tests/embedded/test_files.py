@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from tests.world import DECK
 
 def tables(path: Path) -> dict[str, list[Any]]:
     """Everything in a store that a run wrote."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         return {
             name: connection.execute(f'SELECT * FROM "{name}" ORDER BY 1, 2').fetchall()
             for name in (*OUTPUT_TOPICS, "entities", "seen")
@@ -262,7 +263,7 @@ def test_a_store_in_use(folder: Path) -> None:
 def test_a_store_of_a_newer_version(folder: Path) -> None:
     """Bad input: a newer store is left alone."""
     Store(folder / "rater.db").close()
-    with sqlite3.connect(folder / "rater.db") as connection:
+    with closing(sqlite3.connect(folder / "rater.db")) as connection, connection:
         connection.execute("PRAGMA user_version=99")
     connection.close()
     done = rater("run", "--json", cwd=folder)
@@ -351,7 +352,7 @@ def test_a_call_is_found_without_reading_the_others(folder: Path) -> None:
     """Architecture "The usage-id index": the topic of rated calls is the dedupe log, and has an index."""
     (folder / "usage.csv").write_text("\n".join([HEADER, row("a")]) + "\n")
     run(folder, "usage.csv")
-    with sqlite3.connect(folder / "rater.db") as connection:
+    with closing(sqlite3.connect(folder / "rater.db")) as connection, connection:
         plan = connection.execute(
             'EXPLAIN QUERY PLAN SELECT value FROM "rated-calls" WHERE key=? ORDER BY offset', ("a",)
         ).fetchall()
@@ -362,7 +363,7 @@ def test_a_store_of_an_older_version(folder: Path) -> None:
     """Embedded: a store of version 1, with its table of live calls and no index, is brought up to date."""
     (folder / "usage.csv").write_text("\n".join([HEADER, row("a"), row("b")]) + "\n")
     run(folder, "usage.csv")
-    with sqlite3.connect(folder / "rater.db") as connection:
+    with closing(sqlite3.connect(folder / "rater.db")) as connection, connection:
         connection.execute("DROP INDEX rated_calls_by_usage_id")
         connection.execute("CREATE TABLE calls (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
         connection.execute("PRAGMA user_version=1")

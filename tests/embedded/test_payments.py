@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _summary(folder: Path, *words: str) -> dict[str, Any]:
 
 def _forget_settings(folder: Path) -> None:
     """The store as 0.3.0 wrote it."""
-    with sqlite3.connect(folder / "rater.db") as connection:
+    with closing(sqlite3.connect(folder / "rater.db")) as connection, connection:
         connection.execute("DROP TABLE settings")
 
 

@@ -86,6 +86,51 @@ def test_an_unknown_type_in_our_own_records_is_named_in_a_short_line() -> None:
     assert len(refused.message) < 200
 
 
+OURS = {
+    "tenant": "contoso",
+    "usage_id": "b",
+    "type": "sms_out",
+    "answered_at": "2025-03-01T10:00:00Z",
+    "user": "ada",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("rows.json", [GRAPH_ROW | {"id": "b", "callType": "sms_out"}, GRAPH_ROW]),
+        ("rows.jsonl", [GRAPH_ROW | {"id": "b", "callType": "sms_out"}, GRAPH_ROW]),
+        ("cdrs.jsonl", [OURS, OURS | {"type": "user_in"}]),
+    ],
+    ids=["a page of Graph", "rows of Graph", "our own records"],
+)
+def test_an_unknown_type_in_json_is_one_dead_letter_that_names_it(
+    folder: Path, name: str, rows: list[dict[str, Any]]
+) -> None:
+    """The other records go on, also where it stands first."""
+    text = (
+        json.dumps({"value": rows}) if name.endswith(".json") else "".join(json.dumps(row) + "\n" for row in rows)
+    )
+    (folder / name).write_text(text)
+    summary = run(folder, name, code=Exit.REFUSED)
+    assert (summary["outcomes"], summary["rejected"]) == ({"rated": 5 + 1, "rejected": 1}, {"malformed": 1})
+    (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
+    assert (letter["field"], letter["raw"]) == ("type", json.dumps(rows[0]))
+    assert letter["message"].endswith("got 'sms_out'")
+
+
+def test_the_exports_that_operators_sent(folder: Path, shared: Path) -> None:
+    """Of the types only those that no operator has, and none, are refused; of the durations only what is no number."""
+    for name in ("call-types-of-real-exports.csv", "durations.csv"):
+        (folder / name).write_bytes((shared / "cases" / name).read_bytes())
+    run(folder, "call-types-of-real-exports.csv", "durations.csv", code=Exit.REFUSED)
+    letters = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
+    types = [letter["message"] for letter in letters if letter["source"]["topic"] != "durations.csv"]
+    assert [message.rpartition(", got ")[2] for message in types] == ["'emergency_out'", "'sms_out'", "none"]
+    refused = {letter["source"]["offset"] - 2 for letter in letters if letter["source"]["topic"] == "durations.csv"}
+    assert refused == {*range(19)} - {0, 6, 7, 9, 11}  # 61, empty, 0, -0 and 61 between blanks
+
+
 @pytest.mark.parametrize("seconds", ["", "<No data>", "0"])
 def test_without_a_duration_a_call_was_not_connected(folder: Path, seconds: str) -> None:
     """Rule 73: it is kept, with no minutes and no charge."""

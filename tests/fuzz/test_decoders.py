@@ -1,83 +1,37 @@
-"""Every decoder gives a value or a refusal, and takes memory and work that grow with the length of the bytes."""
+"""Every decoder gives a value or a refusal, whatever the bytes are, and takes work and memory that grow with them."""
 
 import itertools
+import random
 import tracemalloc
-from collections.abc import Callable
+from functools import cache
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rater.contracts.codec import claimed_tenant, decode_call, decode_call_event, decode_command, decode_deck
+from rater.contracts.codec import decode_call, decode_command, decode_deck
 from rater.contracts.repeated_keys import repeated_key, tokens
 from rater.core.inputs import CallRecord, TenantConfigured
 from rater.core.money import PRICE_MICROS_MAX, MoneyError, parse_price, round_to_cents
 from rater.core.reasons import Refusal
 from rater.errors import RaterError
-from rater.formats.graph import GraphRows, page_of
-from rater.formats.pstn_csv import COLUMNS, PstnCsv, reader_for
 from rater.instants import read_instant
-from rater.payments.wire import BodyError, Payment, PaymentNotice, read_body
+from tests.fuzz.decoders import CALL, COMMAND, CORPUS, DECK, DECODERS, kept_inputs
 
-CALL = (
-    b'{"tenant":"contoso","usage_id":"c1","type":"user_out","answered_at":"2025-03-31T23:59:59Z","duration_s":60,'
-    b'"user":"ada@contoso.example","called":"+14255550100"}'
-)
-COMMAND = b'{"command":"tenant_configured","tenant":"t","id":"1","at":"2025-01-01T00:00:00Z","currency":"USD"}'
-EVENT = b'{"tenant":"t","usage_id":"c","type":"user_out","event":"started","at":"2025-03-01T10:00:00Z"}'
-DECK = (
-    b'{"version":"v","currency":"USD","rows":[{"direction":"outbound","prefix":"34","destination":"ES",'
-    b'"type":"landline","price_per_minute":"0.02"}]}'
-)
-ROW = (
-    b'{"id":"g1","callType":"user_out","startDateTime":"2025-03-01T10:00:00.1234567Z","duration":60,'
-    b'"calleeNumber":"+14255550100"}'
-)
-PAYMENT = b'{"recharge_id":"r","tenant":"t","status":"succeeded","amount":"100","currency":"USD"}'
-NOTICE = b'{"type":"payment.succeeded","data":' + PAYMENT + b"}"
-CELLS = b"u1,,,US,,ada@x,Ada,+1425,user_out,Subscriber,,,+14255550100,2025-03-01T10:00:00Z,,60,0,0,USD,X"
-HEADER = ",".join(COLUMNS).encode()
-
-
-def _page(raw: bytes) -> None:
-    try:
-        page_of("page.json", raw)
-    except RaterError:
-        pass
-
-
-def _header(raw: bytes) -> None:
-    try:
-        reader_for("usage.csv", raw, "t")
-    except RaterError:
-        pass
-
-
-def _body(model: type[Payment] | type[PaymentNotice]) -> Callable[[bytes], object]:
-    def read(raw: bytes) -> None:
-        try:
-            read_body(model, raw)
-        except BodyError:
-            pass
-
-    return read
-
-
-DECODERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
-    "cdrs": (decode_call, CALL),
-    "commands": (decode_command, COMMAND),
-    "call-events": (decode_call_event, EVENT),
-    "decks": (decode_deck, DECK),
-    "graph-rows": (GraphRows("t").decode, ROW),
-    "graph-pages": (_page, b'{"value":[' + ROW + b"]}"),
-    "pstn-rows": (PstnCsv("t", ",", COLUMNS).decode, CELLS),
-    "pstn-headers": (_header, HEADER),
-    "gateway-answers": (_body(Payment), PAYMENT),
-    "webhooks": (_body(PaymentNotice), NOTICE),
-    "claims": (claimed_tenant, CALL),
-    "keys": (repeated_key, CALL),
-}
+#: Of all of the kept corpus, in bytes: it is read by people, too.
+CORPUS_BYTES_MAX = 300_000
+#: YAML is read by Python code, a hundred times slower than JSON.
+SLOW = {"scenarios", "notify-settings", "agents-settings", "variables"}
+#: How many changed inputs a test makes from one seed.
+CHANGES = 400
+#: What the changed inputs are made from besides each other.
+PIECES = (
+    b'"', b"\\", b'\\"', b"\\u0000", b"\\ud800", b"{", b"}", b"[", b"]", b",", b";", b"\t", b":", b"\n", b"\r\n", b"\0", b" ",
+    b"-", b"+", b".", b"e999", b"9" * 19, b"9" * 4301, b".9999999Z", b"9999-12-31T23:59:59-12:00", b"0001-01-01", b"null",
+    b"true", b"NaN", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xff\xfe", b"\xc2\xb2", b"\xe2\x80\xae", b"&a ", b"*a",
+    b"!!int ", b"sip:", b"tel:", b"%00", b"@", b"*", b"+911", b"\x1f\x8b\x08\0", b"PK\x03\x04", b"<No data>",
+)  # fmt: skip
 #: Kinds of JSON values that stopped a decoder once, as an unknown field.
 HOSTILE = {
     "integer-4301-digits": b"9" * 4301,
@@ -89,6 +43,45 @@ HOSTILE = {
 }
 
 
+@cache
+def kept(name: str) -> list[bytes]:
+    return list(kept_inputs(name))
+
+
+def changed(raw: bytes, other: bytes, chance: random.Random) -> bytes:
+    """An input with one to four changes: a piece put in, a part cut out, doubled, or taken from another input."""
+    for _ in range(chance.randint(1, 4)):
+        at, end = sorted((chance.randint(0, len(raw)), chance.randint(0, len(raw))))
+        match chance.randint(0, 5):
+            case 0:
+                raw = raw[:at] + chance.choice(PIECES) + raw[at:]
+            case 1:
+                raw = raw[:at] + chance.choice(PIECES) + raw[min(end, at + 20) :]
+            case 2:
+                raw = raw[:at] + raw[end:]
+            case 3:
+                raw = raw[:end] + raw[at:]
+            case 4:
+                raw = raw[:at] + bytes([chance.randint(0, 255)]) + raw[at + 1 :]
+            case _:
+                raw = raw[:at] + other[chance.randint(0, len(other)) :]
+    return raw
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_the_kept_corpus(name: str) -> None:
+    """What a fuzzer or a person once found to be of interest is a value or a refusal."""
+    assert len(kept(name)) > 1
+    for raw in kept(name):
+        DECODERS[name].decode(raw)
+
+
+def test_the_corpus_is_small_and_belongs_to_decoders() -> None:
+    """A folder for each decoder, and nothing that is too large to be kept with the code."""
+    assert {folder.name for folder in CORPUS.iterdir()} == set(DECODERS)
+    assert sum(path.stat().st_size for path in CORPUS.glob("*/*")) < CORPUS_BYTES_MAX
+
+
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("name", DECODERS)
 def test_hostile_unknown_fields(name: str, kind: str) -> None:
@@ -98,11 +91,11 @@ def test_hostile_unknown_fields(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(raw=st.binary(max_size=300))
 def test_any_bytes(name: str, raw: bytes) -> None:
     """Whatever the bytes are."""
-    DECODERS[name][0](raw)
+    DECODERS[name].decode(raw)
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -113,6 +106,20 @@ def test_changed_records(name: str, at: int, cut: int, put: bytes, times: int) -
     decode, real = DECODERS[name]
     at %= len(real)
     decode(real[:at] + put * times + real[at + cut :])
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 1 << 63))
+def test_changes_of_the_kept_corpus(name: str, seed: int) -> None:
+    """Thousands of inputs that are near to those that reached every branch of a decoder once."""
+    chance = random.Random(seed)
+    for _ in range(CHANGES // 10 if name in SLOW else CHANGES):
+        raw = changed(chance.choice(kept(name)), chance.choice(kept(name)), chance)
+        try:
+            DECODERS[name].decode(raw)
+        except Exception as wrong:
+            raise AssertionError(f"{name} raised on {raw!r}") from wrong
 
 
 @pytest.mark.parametrize("piece", [b'\\"', b'"', b"{", b'{"a":', b'"a":', b'"a" ', b"\\", b'"a\\u0061":1,'])

@@ -128,6 +128,22 @@ def test_what_is_missing_is_named_with_what_to_type(deployment: Deployment, tmp_
     assert "no topic nowhere-" in checks["partitions"]["cause"]
 
 
+def test_tenants_that_look_alike_are_said(deployment: Deployment) -> None:
+    """A remark: two tenants whose names differ in a digit that looks like a letter, in any partitions."""
+    worker = deployment.start("worker-0")
+    deployment.publish(
+        [
+            ("commands", name, encode_input(TenantConfigured(tenant=name, id="1", at=AT, currency="USD")))
+            for name in ("contoso", "c0ntoso", "fabrikam")
+        ]
+    )
+    until(lambda: len(worker.told("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
+    check = doctor(deployment.settings.bootstrap, deployment.settings.prefix, code=1)["tenants"]
+    assert check["state"] == "warn"
+    assert "tenant 'c0ntoso' looks like 'contoso': they are different tenants" in check["cause"]
+    assert "fabrikam" not in check["cause"]
+
+
 def test_topics_that_differ(deployment: Deployment) -> None:
     """One topic of the rating task has more partitions than the others: tenants would land in two places."""
     settings = deployment.settings

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -141,7 +142,7 @@ def start(deployment: Deployment) -> subprocess.Popen[bytes]:
 def booked(folder: Path) -> dict[str, Decimal]:
     """The sum of each tenant's debits in the books."""
     sums: dict[str, Decimal] = {}
-    with sqlite3.connect(folder / "billing.db") as books:
+    with closing(sqlite3.connect(folder / "billing.db")) as books, books:
         for tenant, amount in books.execute("SELECT tenant, amount FROM debits"):
             sums[tenant] = sums.get(tenant, Decimal(0)) + Decimal(amount)
     books.close()

@@ -1,6 +1,7 @@
 """Every scenario comes out on Kafka as it does in process, byte for byte."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -21,10 +22,26 @@ from rater.scenarios.engine import EmbeddedEngine, Engine
 from rater.scenarios.kafka_engine import KafkaEngine
 from rater.scenarios.read import read_scenario
 from rater.scenarios.runner import play
-from tests.conftest import SHARED
+from tests.commands import rater
 from tests.payments.world import ask, sandbox
+from tests.world import DECK
 
-SCENARIOS = sorted((SHARED / "conformance").glob("*.yaml"))
+FOLDER = Path(__file__).parent.parent / "spec" / "scenarios"
+#: The public scenarios, and of the others one for each kind of step and of refusal; all are played elsewhere.
+NUMBERS = [*(f"{number:02}" for number in range(1, 13)), "28", "43", "55", "58", "61", "64"]
+SCENARIOS = [next(FOLDER.glob(f"{number}-*.yaml")) for number in NUMBERS]
+#: `received` is the arrival, not the broker's stamp (A43); records are refused, held, repeated or free.
+DECISIONS = [
+    FOLDER / "decisions" / f"{name}.yaml"
+    for name in (
+        "arrivals",
+        "order-of-checks",
+        "clocks",
+        "calls-for-help-of-every-type",
+        "names-and-ids",
+        "conflicts-move-the-clock",
+    )
+]
 
 
 class Recording(EmbeddedEngine):
@@ -41,10 +58,9 @@ class Recording(EmbeddedEngine):
         return outcome, outputs
 
 
-@pytest.mark.skipif(not SCENARIOS, reason="../shared is not here: this test plays the reference scenarios")
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*SCENARIOS, *DECISIONS], ids=lambda path: path.stem)
 def test_the_same_bytes(path: Path, broker: LocalKafka) -> None:
-    """Conformance: nothing differs from what the scenario expects, nor between the two engines."""
+    """Nothing differs from what the scenario expects, nor between the two engines."""
     engines: list[Recording | KafkaEngine] = []
 
     def embedded(settings: RatingSettings) -> Recording:
@@ -60,6 +76,39 @@ def test_the_same_bytes(path: Path, broker: LocalKafka) -> None:
         assert play(file, engine).differences == ()
     assert engines[0].raw == engines[1].raw
     assert engines[0].raw["rated-calls"]
+
+
+TO_COME = """\
+scenario: credit bought in 2150 is forfeited in 2151
+rate_deck: deck.csv
+tenant: {id: contoso, currency: USD, credits: enabled, recharge: {enabled: false}}
+users:
+  - {id: ada, country: US, licenses: [MCOPSTNPP]}
+steps:
+  - fund: {id: f1, amount: "10", at: 2150-03-01T00:00:00Z}
+    expect: {balance: "10"}
+  - cdr: {id: c1, type: user_out, user: ada, called: "+12065550100", start: 2150-03-10T10:00:00Z, seconds: 61}
+    expect: {outcome: rated, balance: "9.98", late: false}
+  - cdr: {id: c2, type: user_out, user: ada, called: "+12065550100", start: 2150-03-10T10:00:00Z, seconds: 61,
+          received: 2150-03-08T21:00:00Z}
+    expect: {outcome: rejected, reason: impossible_time}
+  - tick: {at: 2151-03-01T00:00:00Z}
+    expect: {balance: "0", events: [funds.expired, balance.depleted, credits.suspended]}
+"""
+
+
+def test_a_scenario_of_a_year_to_come(broker: LocalKafka, tmp_path: Path) -> None:
+    """A43: a command arrives at its `at` and a call at its `received`; the clock of the broker is not asked.
+
+    What is printed is one JSON object: the worker's log does not stand in it.
+    """
+    (tmp_path / "deck.csv").write_bytes(DECK.read_bytes())
+    (tmp_path / "one.yaml").write_text(TO_COME)
+    for engine in ("embedded", "kafka"):
+        words = ("check", "one.yaml", "--engine", engine, "--broker", broker.bootstrap, "--json")
+        done = rater(*words, cwd=tmp_path)
+        (played,) = json.loads(done.stdout)["scenarios"]
+        assert (played["differences"], done.returncode) == ([], 0), done.stderr
 
 
 class Paying:
@@ -88,10 +137,9 @@ def paying(engine: Callable[[RatingSettings], Engine], url: str) -> Callable[[Ra
     return lambda settings: Paying(engine(settings), url)
 
 
-@pytest.mark.skipif(not SCENARIOS, reason="../shared is not here: this test plays the reference scenarios")
 @pytest.mark.parametrize("number", ["04", "05", "07", "08"])
 def test_paid_at_the_gateway(number: str, broker: LocalKafka, tmp_path: Path) -> None:
-    """Issue 4: the sandbox gateway, over HTTP, answers what the scenario says; two engines that ask are charged once."""
+    """The sandbox gateway, over HTTP, answers what the scenario says; two engines that ask are charged once."""
     file = read_scenario(next(path for path in SCENARIOS if path.name.startswith(number)))
     payments = [step.payment for step in file.scenario.steps if step.payment]
     script = ",".join(payment.reason if payment.result == "failed" else "approve" for payment in payments)

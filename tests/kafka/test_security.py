@@ -36,7 +36,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 @pytest.mark.parametrize("how", HOWS)
 def test_each_service_with_its_rights_only(guarded: Guarded, tmp_path: Path, how: str) -> None:
-    """Issue 5: topics are made, records published, rated, consumed and verified, each by its own user."""
+    """Topics are made, records published, rated, consumed and verified, each by its own user."""
     deployment = Deployment(guarded.kafka.bootstrap, tmp_path, topics=False)
     prefix = deployment.settings.prefix
     guarded.allow(prefix, how)
@@ -67,7 +67,7 @@ def test_each_service_with_its_rights_only(guarded: Guarded, tmp_path: Path, how
 
 @pytest.mark.parametrize("how", HOWS)
 def test_agents_with_their_rights_only(guarded: Guarded, tmp_path: Path, how: str) -> None:
-    """Issue 5: a recharge is paid, told and credited, and a switch is answered, by Faust's clients and by ours."""
+    """A recharge is paid, told and credited, and a switch is answered, by Faust's clients and by ours."""
     deployment = Deployment(guarded.kafka.bootstrap, tmp_path)
     guarded.allow(deployment.settings.prefix, how)
     rights = guarded.environment(how, "rater-agents")

@@ -65,6 +65,13 @@ def test_an_operator_goes_past_a_call_and_a_command_at_which_our_code_fails(depl
     taken = [msgspec.json.decode(value, type=Commit) for value in deployment.values("commits")]
     assert {place for commit in taken for place in commit.skipped} == places
     assert deployment.verify().findings == []
+    deployment.workers[-1].stop()
+    deployment.start("worker-2")  # the bug is repaired
+    replayed = invoke("dlq", "replay", "--reason", "skipped", *at(deployment))
+    assert (replayed.exit_code, replayed.stderr) == (0, "2 of 2 records accepted\n")
+    assert usage_ids(deployment) == {"o-1", "c-1", "c-2", "poison"}
+    assert funded(deployment) == "3"
+    assert deployment.verify().findings == []
 
 
 def usage_ids(deployment: Deployment) -> set[str]:

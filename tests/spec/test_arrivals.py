@@ -86,6 +86,15 @@ def test_a_duplicate_moves_the_clock() -> None:
     assert world.balance == "0"
 
 
+def test_a_conflicting_record_moves_the_clock() -> None:
+    """A37: nor are conflicting records of calls: the same lot expires; the call stays as it was rated."""
+    world = ada("MCOPSTN1", funds="100")
+    world.cdr(US, 60, id="x")
+    assert world.cdr(US, 61, id="x", received_at=at("2026-06-01")) == "conflicting_duplicate"
+    assert world.balance == "0"
+    assert world.pool("MCOPSTN1/US-PR/2025-03") == (1, 3000)
+
+
 def test_a_rejected_command_moves_no_clock() -> None:
     """A37: a command is judged as if the clock stood at its time; a rejected one moves nothing."""
     world = ada("MCOPSTNPP", funds="100")
@@ -121,6 +130,33 @@ def test_a_repeated_command_moves_no_clock() -> None:
 def test_the_stamp_decides_what_is_late(arrived: str, late: bool) -> None:
     """A43: on Kafka the broker's stamp says when a record arrived, although the switch says nothing of it."""
     assert ada("MCOPSTN1").call(US, 60, "2025-03-30", arrived=arrived).late is late
+
+
+@pytest.mark.parametrize(
+    ("received", "arrived", "late"),
+    [
+        ("2025-04-05", "2025-04-03 23:59:59", False),
+        ("2025-04-03 23:59:59", "2025-04-05", False),
+        ("2025-04-05", "2025-04-04", True),
+        ("2025-04-04", "2025-06-01", True),
+        ("2025-04-04", None, True),
+        ("2025-04-03 23:59:59", None, False),
+    ],
+)
+def test_the_earlier_of_receipt_and_stamp_decides_what_is_late(
+    received: str, arrived: str | None, late: bool
+) -> None:
+    """A43: March is open until 4 April; the clock is at `received_at` in each of them."""
+    world = ada("MCOPSTN1")
+    assert world.call(US, 60, "2025-03-30", received_at=at(received), arrived=arrived).late is late
+    assert world.account.clock == at(received)
+
+
+def test_when_a_licence_becomes_effective_may_be_far_ahead() -> None:
+    """A43: `effective_from` and `effective_to` are no times of a clock."""
+    world = ada()
+    world.assign("ada", "MCOPSTN1", "2025-03-02", until="2199-01-01", effective_from=at("2099-01-01"))
+    assert (world.outcome, world.account.clock) == ("rated", at("2025-03-02"))
 
 
 def test_the_stamp_does_not_move_the_clock() -> None:

@@ -72,6 +72,42 @@ def test_a_scenario_that_differs(folder: Path, old: str, new: str, said: str) ->
     assert "one.yaml:8: steps[1]" in output
 
 
+_CALL = '{id: "%s", type: user_out, user: ada, called: "+12065550100", start: %s, seconds: %d%s}'
+GUID = "8d344131-a97e-ea41-d7e9-d48a832febc2"
+
+
+@pytest.mark.parametrize("accepted", ["held", "HELD", GUID, GUID.upper(), "{" + GUID + "}", GUID.replace("-", "")])
+def test_the_step_accept_lets_a_held_record_through(folder: Path, accepted: str) -> None:
+    """A44, A41: `accept` names the held record by its id, a GUID in any spelling; other ids know case."""
+    id = "held" if accepted == "HELD" else accepted if accepted == "held" else GUID.upper()
+    held = _CALL % (id, "2025-03-10T10:00:00Z", 43_201, "")
+    steps = (
+        f"  - cdr: {held}\n    expect: {{outcome: rejected, reason: implausible_duration, events: []}}\n"
+        f'  - accept: {{id: "{accepted}", at: 2025-03-11T00:00:00Z}}\n    expect: {{outcome: rated, minutes: 721}}\n'
+        f"  - cdr: {held}\n    expect: {{outcome: duplicate}}\n"
+    )
+    (folder / "one.yaml").write_text(SCENARIO + steps)
+    code, said = check(str(folder))
+    assert (code, "unknown_letter" in said) == ((1, True) if accepted == "HELD" else (0, False)), said
+
+
+@pytest.mark.parametrize(
+    ("received", "expected"),
+    [
+        ("2025-04-04T00:00:00Z", "outcome: rated, late: true"),
+        ("2025-04-03T23:59:59Z", "outcome: rated, late: false"),
+        ("2025-03-28T22:00:00Z", "outcome: rated, late: false"),
+        ("2025-03-28T21:59:59Z", "outcome: rejected, reason: impossible_time"),
+    ],
+)
+def test_received_is_the_arrival(folder: Path, received: str, expected: str) -> None:
+    """A43: it decides what is late, and a start more than 36 hours after it is refused."""
+    call = _CALL % ("r", "2025-03-30T10:00:00Z", 0, f", received: {received}")
+    (folder / "one.yaml").write_text(SCENARIO + f"  - cdr: {call}\n    expect: {{{expected}}}\n")
+    code, said = check(str(folder))
+    assert code == 0, said
+
+
 def test_ids_that_look_like_those_of_the_runner(folder: Path) -> None:
     """A scenario may call its users and purchases what it likes: nothing of it gets lost for its name."""
     users = "  - {id: user, country: US}\n  - {id: deck, country: GB}\n  - {id: user-0, country: GB}\n"
@@ -148,7 +184,7 @@ def test_one_bad_file_among_others(folder: Path) -> None:
         ),
         ("users:", "users:\n  - {id: ada}", 1, "users: expected every user once, got 'ada' again"),
         ("from: 2025-03-01T00:00:00Z}", "from: 2025-03-01T00:00:00Z, to: 2025-02-01T00:00:00Z}", 5, "after `from`"),
-        ("scenario: one", f"scenario: {'[' * 5000}{']' * 5000}\nother: one", 1, "nested too deeply"),
+        ("scenario: one", f"scenario: {'[' * 5000}{']' * 5000}\nother: one", 1, "DEPTH_MAX"),
     ],
 )
 def test_a_file_that_is_no_scenario(folder: Path, old: str, new: str, line: int, said: str) -> None:

@@ -7,15 +7,18 @@ import msgspec
 import pytest
 
 from rater.contracts.codec import encode
-from rater.contracts.dead_letters import raw_bytes
+from rater.contracts.dead_letters import raw_bytes, why_not_replayed
 from rater.core.apply import reject
 from rater.core.entities import Seen
 from rater.core.inputs import Source
 from rater.core.letters import (
+    HEADER_LENGTH_MAX,
     MESSAGE_LENGTH_MAX,
     RAW_KEPT_BYTES_MAX,
+    Original,
     former_letter_id,
     hash_of,
+    is_whole,
     kept_of,
     letter_id,
 )
@@ -125,6 +128,67 @@ def test_a_letter_of_version_0_3_0_is_not_written_again() -> None:
     key = ("-", f"rejected/{former_letter_id(raw, refused.reason)}")
     state.seen_now[key] = Seen(datetime(2025, 3, 1, tzinfo=UTC))
     assert reject(state, Source("cdrs", 0, 1), raw, refused).outputs == []
+
+
+def long_row(end: bytes, kept: int = 100_000) -> Record:
+    """A row of which the reader kept the beginning; `end` is the rest."""
+    whole = b"x" * kept + end
+    original = Original(len(whole), hash_of(whole))
+    refused = Refusal(Reason.TOO_LARGE, "", "too long")
+    return Record("cdr", Source("u.csv", 0, 2), whole[:kept], refused, None, original=original)
+
+
+def test_long_rows_that_begin_alike_are_letters_of_their_own() -> None:
+    """The hash of the whole tells them apart; the same row again is counted on its letter."""
+    state, rules = Memory(), Rules(RatingSettings(), Tariffs())
+    rows = [long_row(b"a" * 1_000_000), long_row(b"b" * 1_000_000), long_row(b"a" * 1_000_000)]
+    batch = run_batch(state, rules, rows)
+    letters = [output for output in batch.outputs if isinstance(output, RejectedCdr)]
+    assert batch.counts == {"rejected": 3}
+    assert [letter.raw_hash for letter in letters] == [row.original and row.original.hash for row in rows[:2]]
+    assert [(letter.raw_cut, letter.raw_length) for letter in letters] == [(True, 1_100_000)] * 2
+    assert len({letter.id for letter in letters}) == 2
+
+
+def test_a_long_row_has_the_id_of_all_of_its_bytes() -> None:
+    """It is the letter that the whole row would be, where a topic had it."""
+    row = long_row(b"a" * 1_000_000)
+    assert letter_id("-", row.raw, Reason.TOO_LARGE, row.original) == letter_id(
+        "-", b"x" * 100_000 + b"a" * 1_000_000, Reason.TOO_LARGE
+    )
+
+
+def test_a_letter_of_a_short_beginning_is_cut_too() -> None:
+    """What is not all there is never taken for whole, however little was kept."""
+    (letter,) = run_batch(Memory(), Rules(RatingSettings(), Tariffs()), [long_row(b"a" * 1_000_000, 10)]).outputs
+    assert isinstance(letter, RejectedCdr)
+    assert (letter.raw, letter.raw_cut, letter.raw_length) == ("x" * 10, True, 1_000_010)
+    assert not is_whole(letter)
+
+
+def test_the_header_in_a_letter_is_bounded() -> None:
+    """Each letter of a file repeats its header: of a long one it keeps the beginning, with length and hash."""
+    header = "UsageId," + "\u00e9" * 400_000
+    refused = Refusal(Reason.MALFORMED, "", "no")
+    row = Record("cdr", Source("u.csv", 0, 2), b"a,b", refused, Envelope("pstn-csv", "contoso", header))
+    (letter,) = run_batch(Memory(), Rules(RatingSettings(), Tariffs()), [row]).outputs
+    assert isinstance(letter, RejectedCdr)
+    assert (letter.header, letter.header_cut) == (header[:HEADER_LENGTH_MAX], True)
+    assert (letter.header_length, letter.header_hash) == (len(header.encode()), hash_of(header.encode()))
+    assert len(encode(letter)) < 6 * HEADER_LENGTH_MAX
+    assert not is_whole(letter)
+    assert "only a part of the 800008 bytes of its file's header was kept" in why_not_replayed(letter)
+
+
+def test_a_usual_header_is_kept_whole() -> None:
+    """So that the row can be replayed."""
+    row = Record(
+        "cdr", Source("u.csv", 0, 2), b"a,b", Refusal(Reason.MALFORMED, "", "no"), Envelope("pstn-csv", "c", "A,B")
+    )
+    (letter,) = run_batch(Memory(), Rules(RatingSettings(), Tariffs()), [row]).outputs
+    assert isinstance(letter, RejectedCdr)
+    assert (letter.header, letter.header_cut, letter.header_hash) == ("A,B", False, None)
+    assert is_whole(letter)
 
 
 def test_ids_of_letters_are_pinned() -> None:

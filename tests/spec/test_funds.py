@@ -120,7 +120,7 @@ def test_expiry_forfeits_what_is_left() -> None:
 
 
 def test_a_record_also_moves_the_clock() -> None:
-    """Conformance README: expiry that a record's arrival passes is applied before the call."""
+    """Expiry that a record's arrival passes is applied before the call."""
     world = ada("MCOPSTNPP", funds=None)
     world.fund("1", "2024-03-15", id="a")
     world.fund("5", "2024-09-01", id="b")

@@ -191,3 +191,19 @@ def letter_of(world: World) -> RejectedCdr:
     """The last step's dead letter."""
     assert not any(isinstance(output, RatedCall) for output in world.outputs)
     return next(output for output in world.outputs if isinstance(output, RejectedCdr))
+
+
+@pytest.mark.in_memory
+def test_what_a_used_up_purchase_leaves_is_small() -> None:
+    """One entity of at most 64 bytes beside the command's id; pages of lots and debts are used again, not added."""
+    world = World(funds=None).user("ada", "US", "MCOPSTNPP")
+    for number in range(300):
+        world.fund("0.20", f"2025-03-{1 + number % 9:02}")
+        world.call(HARARE, 60)
+    kept = world.memory.entities
+    left = [
+        len(msgspec.msgpack.encode(lot)) + len(tenant) + len(name) for (tenant, name), lot in kept["lot"].items()
+    ]
+    assert len(left) == 299
+    assert max(left) <= 64
+    assert len(kept["lots"]) + len(kept["debts"]) <= 4

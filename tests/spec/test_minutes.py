@@ -33,7 +33,7 @@ from tests.world import BERLIN, CA, HARARE, LONDON, PARIS, US, World, pockets
     ],
 )
 def test_minutes_of_a_plan(plan: str, country: str, month: date, domestic: int, international: int) -> None:
-    """Rule 1, table 3.1: minutes come from the plan, per user and calendar month, and change on known dates."""
+    """Rule 1: minutes come from the plan, per user and calendar month, and change on known dates."""
     found = SKUS[plan].plan
     assert found is not None
     assert allowance(found, country, month) == (domestic, international)
@@ -267,7 +267,7 @@ def test_rules_change_at_the_start_of_a_month() -> None:
 
 
 def test_a_user_is_let_call_and_restricted_again() -> None:
-    """Conformance README, events: what one step undoes and does again is told as it happened."""
+    """What one step undoes and does again is told as it happened."""
     world = World(funds=None).user("ada", "US", "MCOPSTN1")
     world.call(HARARE, 60, "2025-03-10")
     assert world.events == ["user.restricted"]
@@ -276,7 +276,7 @@ def test_a_user_is_let_call_and_restricted_again() -> None:
 
 
 def test_a_user_moves_as_a_licence_is_taken_away() -> None:
-    """Conformance README, `license`: the country may come with either; the plan that is left pools there (rule 2)."""
+    """`license`: the country may come with either; the plan that is left pools there (rule 2)."""
     world = World().user("ada", "GB", "MCOPSTN1", "MCOPSTN5")
     world.remove("ada", "MCOPSTN5", "2025-03-09", country="FR")
     assert pockets(world.call(PARIS, 60, "2025-03-10")) == [("pool", 1)]

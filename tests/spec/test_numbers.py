@@ -8,7 +8,7 @@ import pytest
 
 from rater.core.country_names import country_of_name
 from rater.core.geography import INTERNATIONAL_PLAN
-from rater.core.inputs import RateDeck, RateRow
+from rater.core.inputs import DeckActivated, RateDeck, RateRow
 from rater.core.numbering import country_of, prefix_region, region_of
 from rater.core.numbering_plan import EMERGENCY, REGIONS, VERSION
 from rater.core.numbers import domain_of, is_withheld, normal_number
@@ -17,7 +17,7 @@ from rater.core.tariff import Tariff
 from rater.numbering_generator import TABLE, table
 from tests.agents.switch import A_DAY, Switch, may
 from tests.conftest import ROOT
-from tests.world import JAMAICA, LONDON, US, World, ada, at, pockets
+from tests.world import JAMAICA, LONDON, US, T, World, ada, at, pockets
 
 SEATTLE = "+12065550100"
 JERSEY, VATICAN, KAZAKHSTAN, ALAND, DOMINICAN = (
@@ -170,6 +170,8 @@ def test_emergency_numbers_in_other_clothes(called: str) -> None:
         ("DE", "+110", True),
         ("DE", "+49110", True),
         ("DE", "+44999", False),
+        ("DE", "+49911", True),
+        ("JP", "+81112", True),
         ("DE", "999", False),
         ("DE", "911", True),
         ("GB", "999", True),
@@ -211,6 +213,14 @@ def test_an_unknown_user_has_the_lists_of_the_tenants_countries() -> None:
     assert world.cdr("110", 60, user="nobody") == "rejected"
     assert World().cdr("999", 60, user="nobody") == "rejected"
     assert World().call("112", 60, user="nobody").rule == "23 emergency"
+
+
+def test_the_country_that_a_record_says_adds_to_the_lists_of_the_tenants_countries() -> None:
+    """A36: of an unknown user the record's country is no reason to leave out those in which the tenant has users."""
+    world = World(funds=None).user("gil", "GB")
+    for called in ("999", "110", "+49110"):
+        assert world.call(called, 60, user="nobody", user_country="DE").rule == "23 emergency"
+    assert world.cdr("110", 60, user="gil", user_country="DE") == "rejected"
 
 
 def test_a_running_call_for_help_is_never_ended() -> None:
@@ -262,6 +272,62 @@ def test_jersey_counts_as_britain_abroad() -> None:
     assert pockets(ada("MCOPSTN2", country="GB").call(JERSEY, 60)) == [("pool", 1)]
     world = World(conferencing_licenses=1).user("olga", "GB", "MCOMEETADV")
     assert pockets(world.call(JERSEY, 60, user="olga", type="conf_out")) == [("pool", 1)]
+
+
+ISLANDS = {"JE": JERSEY, "GG": "+441481256789", "IM": "+441624756789", "mobile": "+447797555012"}
+
+
+@pytest.mark.parametrize("called", ISLANDS.values(), ids=ISLANDS)
+def test_the_islands_are_abroad_for_british_users_and_britain_for_all_others(called: str) -> None:
+    """A49: JE, GG and IM are not domestic for GB users; the international list, Zone A and dial-out count them as GB."""
+    world = World(conferencing_licenses=1).user("olga", "GB", "MCOMEETADV")
+    world.user("one", "GB", "MCOPSTN1").user("two", "GB", "MCOPSTN2").user("us", "US", "MCOPSTN2")
+    assert pockets(world.call(called, user="one")) == [("unfunded", 1)]
+    for user, type in (("two", "user_out"), ("us", "user_out"), ("olga", "conf_out")):
+        assert pockets(world.call(called, user=user, type=type)) == [("pool", 1)], user
+    assert world.pool("MCOPSTN2/GB/international/2025-03")[0] == 1
+    assert world.call("+4415345550**", user="one").context == "domestic"
+
+
+@pytest.mark.parametrize(
+    ("country", "called", "row", "context"),
+    [
+        ("FI", "+35818123456", "FI", "domestic"),
+        ("AX", "+358401234567", "FI", "domestic"),
+        ("NO", "+4779021234", "NO", "domestic"),
+        ("SJ", "+4722123456", "NO", "domestic"),
+        ("AU", "+61891641234", "AU", "domestic"),
+        ("AU", "+61891621234", "AU", "domestic"),
+        ("CX", "+61891621234", "AU", "domestic"),
+        ("GP", "+590590271234", "GP", "domestic"),
+        ("MF", "+590590271234", "GP", "domestic"),
+        ("MA", "+212528812345", "EH", "domestic"),
+        ("MA", "+2125288*****", "EH", "domestic"),
+        ("EH", "+212522123456", "MA", "domestic"),
+        ("RU", "+77012345678", "RU", "international"),
+        ("KZ", "+77012345678", "RU", "domestic"),
+        ("RU", "+7701234****", "RU", "domestic"),
+        ("IT", VATICAN, "IT", "international"),
+        ("VA", VATICAN, "IT", "domestic"),
+        ("RE", "+262639012345", "RE", "international"),
+        ("CW", "+59994351234", "BQ", "domestic"),
+        ("BQ", "+59994351234", "BQ", "international"),
+    ],
+)  # fmt: skip
+def test_what_is_domestic_under_every_shared_calling_code(
+    country: str, called: str, row: str, context: str
+) -> None:
+    """A49, rule 21: the plan decides, also where the deck has one row for all; with `*` the row's country does."""
+    digits = called[1:4]
+    rows = [
+        RateRow(
+            direction="outbound", prefix=digits, destination=row, country=row, type="landline", price_per_minute="1"
+        )
+    ]
+    world = World(deck=False).user("ada", country)
+    world.engine.publish(RateDeck(version="one-row", currency="USD", rows=tuple(rows)))
+    world.tell(DeckActivated(tenant=T, id="one-row", at=at("1970-01-01"), version="one-row"))
+    assert world.call(called).context == context
 
 
 def test_jamaica_is_outside_zone_a_whatever_the_row_says() -> None:
@@ -358,7 +424,7 @@ def test_a_premium_prefix_without_a_premium_row() -> None:
     "name", ["Slovenia", "Slovakia", "Serbia", "South Sudan", "Netherlands Antilles", "Vatican City"]
 )
 def test_slovenia_is_a_destination_of_the_international_plan(name: str) -> None:
-    """Rule 20, table 3.4: a call there takes minutes of the international pool."""
+    """Rule 20: a call there takes minutes of the international pool."""
     assert country_of_name(name) in INTERNATIONAL_PLAN
 
 

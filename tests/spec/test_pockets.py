@@ -61,7 +61,7 @@ def test_what_a_plan_covers(plan: str, called: str, expected: str) -> None:
 
 
 def test_the_list_of_international_destinations() -> None:
-    """Rule 20, table 3.4: Cuba, the Cook Islands and North Korea are not on the list."""
+    """Rule 20: Cuba, the Cook Islands and North Korea are not on the list."""
     assert {"GB", "ZW", "MO", "BN", "VA", "NG"} <= INTERNATIONAL_PLAN
     assert not {"CU", "CK", "KP"} & INTERNATIONAL_PLAN
     assert len(ZONE_A) == 44
@@ -102,7 +102,7 @@ def test_unsupported_numbers_are_free_and_told() -> None:
 
 
 def test_a_premium_number_is_not_sold_at_an_ordinary_rate() -> None:
-    """Rules 22, 48, table 3.5: +44 844 matches the ordinary row 44; without a premium row it cannot be priced."""
+    """Rules 22, 48: +44 844 matches the ordinary row 44; without a premium row it cannot be priced."""
     world = World().user("ada", "GB", "MCOPSTN1", "MCOPSTNPP")
     call = world.call("+448441234567", 61)
     assert (pockets(call), call.charge, call.anomalies) == ([("free", 2)], "0", ("premium_without_rate",))

@@ -132,7 +132,7 @@ def test_what_lifts_a_restriction(cure: str) -> None:
 
 
 def test_minutes_that_cost_nothing_are_unfunded_too() -> None:
-    """Rules 50, 53; conformance README: what counts is that nobody carried the minutes, not their price."""
+    """Rules 50, 53: what counts is that nobody carried the minutes, not their price."""
     world = ada("MCOEV")
     call = world.call("+448001234567", 60)
     assert (pockets(call), call.unfunded_charge) == ([("unfunded", 1)], "0")
@@ -263,7 +263,7 @@ def test_increments(seconds: int, first: int, next: int, billed: int) -> None:
 
 
 def test_a_tariff_that_does_not_bill_whole_minutes() -> None:
-    """Conformance README: 30/6 for 61 s is 66 s at 0.06 plus a fee of 0.05: 0.066 + 0.05; 2 minutes are counted."""
+    """Increments of 30/6 for 61 s is 66 s at 0.06 plus a fee of 0.05: 0.066 + 0.05; 2 minutes are counted."""
     call = ada("MCOPSTNPP").call(ROME, 61)
     assert (call.charge, call.minutes, call.increments) == ("0.116", 2, "30/6")
 

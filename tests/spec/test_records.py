@@ -273,7 +273,7 @@ def test_unknown_fields_are_kept_out_of_rating() -> None:
 
 
 def test_a_user_nobody_knows() -> None:
-    """Conformance README: rated as a user without licences, and flagged."""
+    """Rated as a user without licences, and flagged."""
     call = World().call(US, 60, user="stranger")
     assert (pockets(call), call.anomalies) == ([("unfunded", 1)], ("unknown_user",))
 

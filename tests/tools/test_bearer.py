@@ -63,7 +63,7 @@ def test_a_token_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_health_and_metrics_are_open_all_else_is_not(bearer: Bearer) -> None:
-    """Issue 5, point 5, on a real server; a path that nobody serves is refused like one that somebody does."""
+    """On a real server; a path that nobody serves is refused like one that somebody does."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text="yes")

@@ -19,7 +19,7 @@ WRONG = {
     "more digits than Python reads": ("a: " + "9" * 4301, "line 1: expected a value of the type int"),
     "a tag that the value does not fit": ("a: !!bool x", "line 1: expected a value of the type bool"),
     "an empty number": ("\n\na: !!int ''", "line 3: expected a value of the type int"),
-    "nested too deeply": ("[" * 1000, f"line 1: expected at most {DEPTH_MAX} lists and mappings within another"),
+    "nested too deeply": ("[" * 1000, f"line 1: nested too deeply: expected at most {DEPTH_MAX} levels"),
     "aliases for millions of values": (
         NINE_LINES_OF_ALIASES,
         f"expected at most {VALUES_MAX} values, aliases incl",
@@ -41,7 +41,7 @@ def test_settings_that_are_no_yaml(tmp_path: Path, kind: str) -> None:
     assert "\n" not in str(wrong.value)
 
 
-@pytest.mark.parametrize("kind", WRONG.keys() - {"a date that no month has"})
+@pytest.mark.parametrize("kind", sorted(WRONG.keys() - {"a date that no month has"}))
 def test_scenarios_that_are_no_yaml(tmp_path: Path, kind: str) -> None:
     """The same of a scenario, where times stay the text that was written."""
     text, said = WRONG[kind]

@@ -34,7 +34,7 @@ ALL = dict(commands(command_line()))
 
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_every_command_has_an_example_that_works(name: str) -> None:
-    """Issue 5, point 6: the example in --help is one that the command understands."""
+    """The example in --help is one that the command understands."""
     paragraphs = (ALL[name].help or "").split("\n\n")
     examples = [" ".join(text.split()) for text in paragraphs if text.strip().startswith("Example: ")]
     assert examples, name
@@ -45,7 +45,7 @@ def test_every_command_has_an_example_that_works(name: str) -> None:
 
 @pytest.mark.parametrize("name", READING)
 def test_what_reads_has_json(name: str) -> None:
-    """Issue 5, point 6."""
+    """Machines read what people read."""
     assert any("--json" in parameter.opts for parameter in ALL[name].params)
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rater.cli.publish import deck_messages
-from rater.contracts.codec import decode_deck
+from rater.cli.publish import command_messages, deck_messages
+from rater.contracts.codec import RECORD_BYTES_MAX, decode_deck
 from rater.core.inputs import EVERY_TENANT, RateDeck
 from rater.errors import RaterError
 from tests.world import DECK, HARARE, World
@@ -42,3 +42,15 @@ def test_a_currency_that_is_none_publishes_nothing() -> None:
     """One clear line, before the first message."""
     with pytest.raises(RaterError, match="expected three capital letters of ISO 4217 such as USD, got 'usd'"):
         next(deck_messages([DECK], [EVERY_TENANT], "usd", None))
+
+
+def test_a_command_that_is_too_long_is_not_published(tmp_path: Path) -> None:
+    """Its beginning is no command; it is said, and the others are published."""
+    tick = '{"command":"tick","tenant":"contoso","id":"%s","at":"2025-03-01T00:00:00Z"}\n'
+    path = tmp_path / "commands.jsonl"
+    path.write_text(tick % "a" + tick % ("x" * RECORD_BYTES_MAX) + tick % "b")
+    refused: list[str] = []
+    published = [value.decode() + "\n" for _, _, value in command_messages([path], refused)]
+    assert published == [tick % "a", tick % "b"]
+    (said,) = refused
+    assert said.startswith(f"{path}:2: expected at most 1000000 bytes (RECORD_BYTES_MAX), got 10000")

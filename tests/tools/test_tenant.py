@@ -45,6 +45,17 @@ def test_a_tenants_own_domains(folder: Path) -> None:
     assert "domains: expected a SIP domain such as contoso.example, got 'sip:bob@contoso.example'" in refused.stderr
 
 
+def test_how_long_a_tenants_calls_may_last(folder: Path) -> None:
+    """A44: said when it is set up or later; more than a record can say is refused in one line."""
+    added = rater("tenant", "add", "contoso", "--currency", "USD", "--call-duration-max-s", "90000", "--json", cwd=folder)  # fmt: skip
+    assert json.loads(added.stdout)["call_duration_max_s"] == 90_000
+    changed = rater("tenant", "configure", "contoso", "--call-duration-max-s", "100000", "--json", cwd=folder)
+    assert json.loads(changed.stdout)["call_duration_max_s"] == 100_000
+    for wrong in ("0", "31622401", "9" * 30):
+        refused = rater("tenant", "configure", "contoso", "--call-duration-max-s", wrong, cwd=folder, code=2)
+        assert "call-duration-max-s" in refused.stderr
+
+
 def test_the_same_id_again_changes_nothing(folder: Path) -> None:
     """A command that may have been lost can be repeated: 500, not 1,000."""
     rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder, code=0)
@@ -83,7 +94,7 @@ def test_the_nearest_tenant_is_suggested(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["fund", "c", "49"], "amount: expected a whole amount of at least 50, got 49; that is the minimum of what people type (rating rule 61), a file for rater run --commands may say any amount"),
+        (["fund", "c", "49"], "amount: expected a whole amount of at least 50, got 49; that is the minimum of what people type (rule 61), a file for rater run --commands may say any amount"),
         (["fund", "c", "50.5"], "amount: expected a whole amount of at least 50, got 50.5"),
         (["fund", "c", "1e3"], "amount: expected a decimal amount such as 74.948, got '1e3'"),
         (["fund", "c", "ten"], "amount: expected a decimal amount such as 74.948, got 'ten'"),
@@ -103,7 +114,7 @@ def test_the_nearest_tenant_is_suggested(folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_typed_wrong_is_one_clear_line(folder: Path, words: list[str], said: str) -> None:
-    """Which option, what was expected, what was given; nothing is written."""
+    """Rule 61 and others: which option, what was expected, what was given; nothing is written."""
     refused = rater("tenant", *words, cwd=folder, code=2)
     assert refused.stderr.startswith(f"rater: {said}")
     assert len(refused.stderr.splitlines()) == 1

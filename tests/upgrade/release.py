@@ -1,6 +1,7 @@
 """Where the fixtures of release 0.3.0 are, and what a store holds."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ _TYPES = {"account": Account, "user": User, "holders": Holders, "pool": PoolMont
 
 def stored(path: Path) -> dict[tuple[str, str, str], object]:
     """Every entity of a store."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         rows = connection.execute("SELECT kind, tenant, name, value FROM entities").fetchall()
     return {
         (kind, tenant, name): msgspec.msgpack.decode(value, type=_TYPES[kind])
@@ -37,5 +38,5 @@ def money(path: Path) -> dict[str, tuple[int, tuple[tuple[str, int], ...], int]]
 
 def records(path: Path, topic: str) -> list[bytes]:
     """The values of an output topic of a store, in order."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         return [value for (value,) in connection.execute(f'SELECT value FROM "{topic}" ORDER BY offset')]

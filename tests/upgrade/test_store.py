@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,54 @@ def test_an_upgrade_that_is_broken_off_leaves_the_store_as_it_was(
     assert "state upgraded to rules 2" in run(folder)["said"]
 
 
+def moved(folder: Path) -> None:
+    """Positions of 0.3.0 as they would be had it run in this folder: it kept whole paths, and no tenant."""
+    with sqlite3.connect(folder / "rater.db") as connection:
+        for (name,) in connection.execute("SELECT name FROM inputs").fetchall():
+            here = str((folder / Path(name).name).resolve())
+            connection.execute("UPDATE inputs SET name=? WHERE name=?", (here, name))
+
+
+def records_read(folder: Path, tenant: str, *files: str) -> int:
+    done = rater("run", *files, "--tenant", tenant, "--gateway", "none", "--json", cwd=folder)
+    return int(json.loads(done.stdout)["records"])
+
+
+def test_files_that_0_3_0_consumed_are_not_read_again(folder: Path) -> None:
+    """For the tenant with calls of them; of files that name their tenants, for all."""
+    moved(folder)
+    assert records_read(folder, "contoso", *CALLS) == 0
+    done = rater("run", "calls.jsonl", "--gateway", "none", "--json", cwd=folder)
+    assert json.loads(done.stdout)["records"] == 0
+
+
+def test_a_file_that_0_3_0_took_for_another_tenant_is_read_for_the_right_one(folder: Path) -> None:
+    """Who mistyped `--tenant` gives the file again: its calls are rated for this tenant, once."""
+    moved(folder)
+    rows = len((folder / CALLS[0]).read_text().splitlines()) - 1
+    before = len(records(folder / "rater.db", "rated-calls"))
+    assert records_read(folder, "northwind", CALLS[0]) == rows
+    assert len(records(folder / "rater.db", "rated-calls")) > before
+    assert records_read(folder, "northwind", CALLS[0]) == 0
+    assert records_read(folder, "contoso", CALLS[0]) == 0
+
+
+def test_a_file_of_which_0_3_0_rated_nothing_is_read_again(folder: Path) -> None:
+    """All its rows were refused, since nobody had configured the mistyped tenant: now they are rated."""
+    moved(folder)
+    rows = (folder / CALLS[0]).read_text().splitlines()
+    again = folder / "mistyped.csv"
+    again.write_text("\n".join([rows[0], rows[1].replace(rows[1].split(",")[0], "other-call")]) + "\n")
+    assert records_read(folder, "cotnoso", again.name) == 1
+    with sqlite3.connect(folder / "rater.db") as connection:
+        connection.execute("UPDATE inputs SET name=? WHERE name LIKE '%mistyped.csv%'", (str(again.resolve()),))
+    assert records_read(folder, "contoso", again.name) == 1
+    reader = open_reader(folder / "rater.db")
+    assert len(reader.rated_calls("other-call", "contoso")) == 1
+    reader.close()
+
+
 def test_going_back_is_refused(folder: Path) -> None:
     """Release 0.3.0 knows stores up to version 2 and says of a higher one: written by a newer rater, exit 5."""
-    with sqlite3.connect(upgraded(folder)) as connection:
+    with closing(sqlite3.connect(upgraded(folder))) as connection, connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION > 2

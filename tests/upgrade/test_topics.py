@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from rater.agents.tenants import Tenants
-from rater.cli.publish import _call_messages, _command_messages
+from rater.cli.publish import _call_messages, command_messages
 from rater.contracts.codec import encode_input
 from rater.contracts.commits import Commit, part_of
 from rater.core.inputs import LicenseAssigned, RateDeck
@@ -108,7 +108,7 @@ class Cluster:
         inputs = RELEASE / "inputs"
         names = ("PSTN.calls.2025-03.csv", "graph.json", "calls.jsonl")
         messages = [
-            *_command_messages([inputs / "setup.jsonl"]),
+            *command_messages([inputs / "setup.jsonl"], []),
             *_call_messages([str(inputs / name) for name in names], "contoso", None, []),
         ]
         for topic, key, value in messages:

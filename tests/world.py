@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -61,7 +61,7 @@ class World:
     def __init__(
         self,
         *,
-        credits: str = "enabled",
+        credits: Literal["enabled", "not_set_up"] = "enabled",
         funds: str | None = "100",
         recharge: tuple[str, str] | None = None,
         conferencing_licenses: int = 0,
@@ -85,7 +85,7 @@ class World:
                 at=BEGINNING,
                 currency="USD",
                 country=country,
-                credits=credits,  # type: ignore[arg-type]
+                credits=credits,
                 audio_conferencing_licenses=conferencing_licenses,
                 recharge=RechargeSettings(enabled=enabled, trigger=trigger, amount=amount),
             )

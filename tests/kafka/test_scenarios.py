@@ -64,12 +64,14 @@ def test_the_same_bytes(path: Path, broker: LocalKafka) -> None:
     engines: list[Recording | KafkaEngine] = []
 
     def embedded(settings: RatingSettings) -> Recording:
-        engines.append(Recording(settings))
-        return engines[-1]  # type: ignore[return-value]  # just appended
+        made = Recording(settings)
+        engines.append(made)
+        return made
 
     def kafka(settings: RatingSettings) -> KafkaEngine:
-        engines.append(KafkaEngine(settings, broker.bootstrap))
-        return engines[-1]  # type: ignore[return-value]  # just appended
+        made = KafkaEngine(settings, broker.bootstrap)
+        engines.append(made)
+        return made
 
     file = read_scenario(path)
     for engine in (embedded, kafka):

@@ -220,7 +220,9 @@ def test_records_that_come_again_after_a_rebalance() -> None:
     task = desk.owner()
     desk.send(call(1))
     finish(task.step())
-    task._log._positions["cdrs"] = 0  # type: ignore[attr-defined]  # the model's consumer
+    log = task._log
+    assert isinstance(log, ModelLog)
+    log._positions["cdrs"] = 0
     desk.send(call(2))
     finish(task.step())
     assert [(c.cdrs_first, c.cdrs_next) for c in desk.read("commits", Commit)] == [(0, 0), (0, 1), (1, 2)]

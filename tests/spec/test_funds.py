@@ -1,6 +1,7 @@
 """Funding, recharge, expiry: rating rules 58 to 67, A5 to A8, A19, A20; Harare costs 0.2 a minute."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -257,8 +258,8 @@ def test_debt_is_paid_first() -> None:
         ({"amount": "1", "currency": "EUR"}, "currency_mismatch"),
     ],
 )
-def test_commands_that_are_refused(command: dict[str, str], reason: str) -> None:
+def test_commands_that_are_refused(command: dict[str, Any], reason: str) -> None:
     """Rule 60, A18: a negative amount, seven decimals, another currency change nothing."""
     world = ada("MCOPSTNPP", funds="7")
-    world.tell(FundsAdded(tenant=T, id="x", at=datetime(2025, 3, 2, tzinfo=UTC), **command))  # type: ignore[arg-type]
+    world.tell(FundsAdded(tenant=T, id="x", at=datetime(2025, 3, 2, tzinfo=UTC), **command))
     assert (world.refusals, world.balance) == ([reason], "7")

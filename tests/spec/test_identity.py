@@ -13,7 +13,7 @@ from rater.core.identity import name_key, normal_usage_id, same_user
 from rater.core.inputs import CallRecord, LicenseAssigned, LicenseRemoved, UserConfigured
 from rater.core.instants import parse_period
 from rater.core.mediation import content_hash, former_contents, mediate
-from rater.core.outputs import AccountEvent, Debit, RatedCall, ServiceState
+from rater.core.outputs import AccountEvent, Debit, RatedCall, RejectedCdr, ServiceState
 from rater.core.reasons import Refusal
 from rater.formats.pstn_csv import record_of
 from tests.agents.switch import may
@@ -325,7 +325,9 @@ def test_a_dead_letter_shows_the_normal_id() -> None:
     """A41: so that it can be found."""
     world = ada("MCOPSTN1", name=MIXED)
     world.cdr("123", id=GUID.upper())
-    assert [output.usage_id for output in world.outputs] == [GUID]  # type: ignore[union-attr]
+    (letter,) = world.outputs
+    assert isinstance(letter, RejectedCdr)
+    assert letter.usage_id == GUID
 
 
 # content

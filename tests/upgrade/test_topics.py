@@ -18,6 +18,7 @@ from rater.contracts.codec import encode_input
 from rater.contracts.commits import Commit, part_of
 from rater.core.inputs import LicenseAssigned, RateDeck
 from rater.core.outputs import RatedCall, ServiceState
+from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
 from rater.errors import RaterError
@@ -208,7 +209,7 @@ def test_calls_sent_again_are_duplicates_and_verify_passes() -> None:
         finish(task.step())
     assert (cluster.values("rated-calls"), cluster.values("debits")) == (calls, debits)
     new = [commit for commit in cluster.commits() if commit.rules == 2]
-    assert sum(commit.outcomes.get("duplicate", 0) for commit in new) == 44  # type: ignore[call-overload]
+    assert sum(commit.outcomes.get(Outcome.DUPLICATE, 0) for commit in new) == 44
     report = cluster.verify()
     assert report.findings == []
     assert dict(report.former) == {1: 10}

@@ -9,8 +9,10 @@ import gc
 import json
 import resource
 import time
+from typing import Literal
 
 from rater.core.inputs import CallRecord, Source
+from rater.core.outputs import Output
 from rater.core.settings import RatingSettings
 from rater.core.state import Memory
 from rater.core.step import Rules
@@ -33,7 +35,7 @@ def measure(spec: Spec) -> dict[str, object]:
     records = list(batches("cdr", raws))
     gc.collect()
     gc.freeze()
-    written: list[object] = []
+    written: list[Output] = []
     started = time.process_time()
     for batch in records:
         done = run_batch(memory, rules, batch)
@@ -53,14 +55,14 @@ def measure(spec: Spec) -> dict[str, object]:
     }
 
 
-def batches(kind: str, raws: list[bytes]) -> list[list[Record]]:
+def batches(kind: Literal["cdr", "command"], raws: list[bytes]) -> list[list[Record]]:
     return [
         [Record(kind, Source(kind + "s", 0, start + n), raw) for n, raw in enumerate(raws[start : start + BATCH])]
         for start in range(0, len(raws), BATCH)
     ]
 
 
-def codec_only(raws: list[bytes], outputs: list[object]) -> float:
+def codec_only(raws: list[bytes], outputs: list[Output]) -> float:
     """Microseconds to decode one record, and to encode as many outputs as one causes."""
     sample = raws[:BATCH]
     started = time.process_time()

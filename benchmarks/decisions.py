@@ -135,7 +135,8 @@ class Publisher:
         """Publish everything; the records a second that it came to."""
         producer = AIOKafkaProducer(**connection(self.settings), enable_idempotence=True)
         await producer.start()
-        began, sent, stored = time.monotonic(), 0, []
+        began, sent = time.monotonic(), 0
+        stored: list[asyncio.Future[object]] = []
         total = int(self.load.rate * self.load.seconds)
         while sent < total:
             now = time.monotonic() - began
@@ -157,7 +158,7 @@ class Publisher:
             await producer.send(topic, self.load.running(number), key.encode(), partition_of(key, PARTITIONS))
         self.told = max(self.told, until)
 
-    async def _publish(self, producer: AIOKafkaProducer, count: int, now: float) -> list[asyncio.Future]:
+    async def _publish(self, producer: AIOKafkaProducer, count: int, now: float) -> list[asyncio.Future[object]]:
         batches = {number: producer.create_batch() for number in range(PARTITIONS)}
         ending: dict[int, list[str]] = {number: [] for number in range(PARTITIONS)}
         poor_due = min(int(max(0.0, now - RUNNING_S) * self.load.rate * POOR_SHARE), self.load.poor)
@@ -186,7 +187,11 @@ class Publisher:
 
 
 async def note(
-    settings: KafkaSettings, topic: str, type: type, seen: dict[str, float], begun: asyncio.Event
+    settings: KafkaSettings,
+    topic: str,
+    type: type[ServiceState | CallCommand],
+    seen: dict[str, float],
+    begun: asyncio.Event,
 ) -> None:
     """When each tenant's record is seen by a consumer of committed records."""
     decode = msgspec.json.Decoder(type).decode
@@ -270,7 +275,8 @@ class Asker(asyncio.Protocol):
         self._free, self._took, self._refused = free, took, refused
         self._due = 0.0
 
-    def connection_made(self, transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._free.put_nowait(self)
 
@@ -347,7 +353,7 @@ class Processes:
         """SystemExit when one of them has ended."""
         for process in self.started:
             if process.poll() is not None:
-                raise SystemExit(f"{process.args} ended with {process.returncode}; logs are in {self.folder}")
+                raise SystemExit(f"{process.args!r} ended with {process.returncode}; logs are in {self.folder}")
 
     def end(self) -> None:
         for process in self.started:

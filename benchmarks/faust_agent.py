@@ -8,6 +8,7 @@ import os
 
 import faust
 import orjson
+from faust.types import StreamT
 
 PREFIX = os.environ.get("RATER_PREFIX", "")
 app = faust.App(
@@ -27,7 +28,7 @@ balances = app.Table(f"{PREFIX}agent-balances", default=int, schema=faust.Schema
 
 
 @app.agent(cdrs)
-async def rate(stream: faust.Stream) -> None:
+async def rate(stream: StreamT[bytes]) -> None:
     """Charge every minute the same."""
     async for key, raw in stream.items():
         call = orjson.loads(raw)

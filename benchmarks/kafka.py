@@ -16,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import orjson
 import structlog
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from rater.core.inputs import EVERY_TENANT, CallRecord, DeckActivated
@@ -30,13 +30,14 @@ from rater.core.settings import RatingSettings
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.dev.local_kafka import LocalKafka, free_ports
-from rater.kafka.batch_publisher import publish
+from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, pack
 from rater.kafka.client import AiokafkaLog, committed_reader
 from rater.kafka.connect import connection
 from rater.kafka.decks import DeckReader
 from rater.kafka.index import DiskIndex
 from rater.kafka.observe import Watch
+from rater.kafka.port import Writes
 from rater.kafka.publisher import partition_of
 from rater.kafka.rating_task import RatingTask
 from rater.kafka.settings import KafkaSettings, WorkerSettings
@@ -61,8 +62,8 @@ class CopyingTask(RatingTask):
             return
         after = self.positions | {record.topic: record.offset + 1 for record in records}
         meta = Meta(STATE_VERSION, self._state.entities.meta.commits + 1, after)
-        writes = {
-            "rated-calls": [(record.key, record.value) for record in records],
+        writes: Writes = {
+            "rated-calls": [(record.key, record.value) for record in records if record.key is not None],
             "state": [(META_KEY, pack(meta))],
         }
         await self._log.begin()
@@ -99,7 +100,7 @@ class Bench:
         asyncio.run(publish(settings, (("cdrs", call.tenant, encode_input(call)) for call in calls)))
         return settings
 
-    def _provisioning(self):
+    def _provisioning(self) -> Iterator[Message]:
         deck, commands = bundled_deck(), list(generate_commands(self.spec))
         yield "rate-decks", deck.version, encode_input(deck)
         everybody = DeckActivated(tenant=EVERY_TENANT, id="deck", at=commands[0].at, version=deck.version)
@@ -142,7 +143,7 @@ async def watch(
     began, first, taken, at_first = time.monotonic(), 0.0, 0, 0
     while taken < goal and time.monotonic() < began + WAIT_S:
         if process.poll() is not None:
-            raise SystemExit(f"{process.args} ended with {process.returncode}")
+            raise SystemExit(f"{process.args!r} ended with {process.returncode}")
         for records in (await reader.getmany(timeout_ms=50)).values():
             taken += sum(count(record.value) for record in records)
         if taken and not first:
@@ -171,7 +172,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def passthrough(bench: Bench) -> dict[str, object]:
+def passthrough(bench: Bench) -> dict[str, float]:
     settings = bench.fill("copy-", bench.calls)
     process = bench.run(settings, ["benchmarks/kafka.py", "--copy", str(bench.folder / "copy")])
     try:
@@ -181,7 +182,7 @@ def passthrough(bench: Bench) -> dict[str, object]:
     return {"passthrough_cdrs_per_s": round(rate)}
 
 
-def rater(bench: Bench) -> tuple[KafkaSettings, dict[str, object]]:
+def rater(bench: Bench) -> tuple[KafkaSettings, dict[str, float]]:
     settings = bench.fill("rater-", bench.calls)
     began = time.monotonic()
     process = bench.run(
@@ -334,7 +335,7 @@ async def _latency(
     }
 
 
-async def _note_debits(reader, seen: dict[str, float], stop: asyncio.Event) -> None:
+async def _note_debits(reader: AIOKafkaConsumer, seen: dict[str, float], stop: asyncio.Event) -> None:
     decoder = msgspec.json.Decoder(_Debited)
     while not stop.is_set():
         for records in (await reader.getmany(timeout_ms=20)).values():
@@ -371,15 +372,15 @@ def main() -> None:
         kafka.start()
         try:
             bench = Bench(kafka, folder, spec)
-            figures = passthrough(bench)
+            limit = passthrough(bench)
             settings, measured = rater(bench)
-            figures |= measured
-            figures["ratio"] = round(figures["rater_cdrs_per_s"] / figures["passthrough_cdrs_per_s"], 2)
+            figures: dict[str, object] = {**limit, **measured}
+            figures["ratio"] = round(measured["rater_cdrs_per_s"] / limit["passthrough_cdrs_per_s"], 2)
             print(figures, file=sys.stderr)
             figures |= faust_agent(bench, args.seconds)
             print(figures, file=sys.stderr)
             figures |= asyncio.run(restore(settings, folder / "restore"))
-            figures |= latency(bench, figures["rater_cdrs_per_s"] / 2, args.seconds)
+            figures |= latency(bench, measured["rater_cdrs_per_s"] / 2, args.seconds)
         finally:
             kafka.stop()
     print(json.dumps(figures | {"cdrs": len(bench.calls), "tenants": spec.tenants, "partitions": PARTITIONS}))

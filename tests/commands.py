@@ -1,37 +1,81 @@
-"""Whether a command line that a document or a manifest shows is one that rater understands."""
+"""The command line: run as a process or within this one, and whether a line that a document shows is understood."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import click
+import typer.core
 import typer.main
+from typer.testing import CliRunner, Result
 
 from rater.cli import build_app
+from tests.conftest import ROOT
+
+Command = typer.core.TyperCommand | typer.core.TyperGroup
 
 
 @cache
-def _rater() -> click.Command:
+def command_line() -> typer.core.TyperGroup:
     """The command line with every command."""
-    return typer.main.get_command(build_app())
+    found = typer.main.get_command(build_app())
+    assert isinstance(found, typer.core.TyperGroup)
+    return found
 
 
 def misunderstood(line: str) -> str | None:
     """What is wrong with a line that begins with `rater`, or None."""
     words = shlex.split(line.split("|", maxsplit=1)[0])
     assert words[0] == "rater", line
-    found = _rater()
+    found: Command = command_line()
     rest = words[1:]
-    while hasattr(found, "commands"):
+    while isinstance(found, typer.core.TyperGroup):
         if rest[0].startswith("--"):
             break  # an option of rater itself
         if rest[0] not in found.commands:
             return f"{line}: no command {rest[0]}"
-        found, rest = found.commands[rest[0]], rest[1:]
+        inner, rest = found.commands[rest[0]], rest[1:]
+        assert isinstance(inner, Command)
+        found = inner
     known = {option for parameter in found.params for option in [*parameter.opts, *parameter.secondary_opts]}
     unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
     return f"{line}: no option {', '.join(unknown)}" if unknown else None
+
+
+def rater(
+    *words: object,
+    cwd: Path = ROOT,
+    code: int | None = None,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    **more: Any,
+) -> subprocess.CompletedProcess[str]:
+    """The command line as a process of its own, with no settings but these; `code` is how it must end."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RATER_")}
+    ran = subprocess.run(
+        [sys.executable, "-m", "rater", *map(str, words)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        check=False,
+        env={**clean, **(environment or {})},
+        timeout=300,
+        **more,
+    )
+    out, said = ran.stdout.decode(), ran.stderr.decode()
+    assert "Traceback" not in said, said
+    assert code is None or ran.returncode == code, said
+    return subprocess.CompletedProcess(ran.args, ran.returncode, out, said)
+
+
+def invoke(*words: str, **environment: str) -> Result:
+    """The command line within this process: what it prints, and the error that it ends with."""
+    return CliRunner().invoke(build_app(), list(words), env=environment)
 
 
 def shown_in(path: Path) -> list[str]:

@@ -31,9 +31,9 @@ LONGER_FUNCTIONS = {
 RETIRED = re.compile(r"\b(helpers?|utils?|manager|misc|common)\b|^(process|handle|manage)_")
 
 
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
 
@@ -69,6 +69,7 @@ def test_tidy(path: Path) -> None:
         ("rater/utils.py", '"""x"""'),
         ("rater/x.py", '"""x"""\ndef handle_it():\n    pass'),
         ("rater/x.py", '"""x"""\ndef f():\n' + "    pass\n" * 41),
+        ("rater/x.py", '"""x"""\nasync def f():\n' + "    pass\n" * 41),
         ("rater/x.py", '"""x"""\n' + "x = 1\n" * 301),
     ],
 )

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import msgspec
 
@@ -61,7 +61,7 @@ class World:
     def __init__(
         self,
         *,
-        credits: str = "enabled",
+        credits: Literal["enabled", "not_set_up"] = "enabled",
         funds: str | None = "100",
         recharge: tuple[str, str] | None = None,
         conferencing_licenses: int = 0,
@@ -85,7 +85,7 @@ class World:
                 at=BEGINNING,
                 currency="USD",
                 country=country,
-                credits=credits,  # type: ignore[arg-type]
+                credits=credits,
                 audio_conferencing_licenses=conferencing_licenses,
                 recharge=RechargeSettings(enabled=enabled, trigger=trigger, amount=amount),
             )
@@ -99,7 +99,7 @@ class World:
         """Send a command, stamped by the broker where that is said; the events it caused."""
         return self._submit("command", encode_input(command), arrived)
 
-    def user(self, name: str, country: str | None, *skus: str) -> "World":
+    def user(self, name: str, country: str | None, *skus: str) -> Self:
         """A user who has held licences for ever."""
         self.tell(UserConfigured(tenant=T, id=f"user-{name}", at=BEGINNING, user=name, country=country))
         for sku in skus:
@@ -268,6 +268,11 @@ class World:
         use = self.engine.pool(T, name)
         assert use is not None, name
         return use.used, use.total
+
+
+def ada(*skus: str, country: str | None = "US", name: str = "ada", **world: Any) -> World:
+    """A world with one user, in a country, who holds licences of these kinds."""
+    return World(**world).user(name, country, *skus)
 
 
 def pockets(call: RatedCall) -> list[tuple[str, int]]:

@@ -5,6 +5,7 @@ In the deck of the fixtures a minute costs: US 0.01, London 0.05, Harare 0.2, Ja
 """
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,15 +29,11 @@ from tests.world import (
     ROME,
     US,
     World,
+    ada,
     at,
 )
 
 BRIDGE = "+12065550199"
-
-
-def ada(*skus: str, **world: object) -> World:
-    """A world with one user in the United States."""
-    return World(**world).user("ada", "US", *skus)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -266,10 +263,10 @@ def test_whole_to_credits(funds: str | None, seconds: int) -> None:
         ({"called": US, "user": None}, "user"),
     ],
 )
-def test_no_call_at_all(call: dict[str, str | None], field: str) -> None:
+def test_no_call_at_all(call: dict[str, Any], field: str) -> None:
     """Rule 72: what no record could say is no question either."""
     world = ada("MCOPSTN5")
-    asked = question(**call)  # type: ignore[arg-type]
+    asked = question(**call)
     refused = authorize(world.engine.committed(), world.engine.rules, asked, at(NOON))
     assert isinstance(refused, Refusal)
     assert refused.field == field

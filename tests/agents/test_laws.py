@@ -1,6 +1,7 @@
 """The laws of authorisation and of running calls: hypothesis looks for the history that breaks one."""
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from rater.core.reasons import Outcome
 from rater.core.running_calls import RunningCalls, Standing
 from rater.core.tariff import Rate, affordable_seconds, charge
 from tests.agents.switch import A_DAY, LONGEST, Switch, may
-from tests.world import GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, TOKYO, US, T, World
+from tests.world import GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, TOKYO, US, T, World, at
 
 CALLED = (US, US, LONDON, PARIS, HARARE, JAMAICA, ROME, TOKYO, GB_SPECIAL, NOWHERE)
 SKUS = ("MCOPSTN1", "MCOPSTN5", "MCOPSTN2", "MCOPSTN8", "MCOPSTNPP", "MCOMEETADV")
@@ -49,7 +50,7 @@ def test_what_is_authorised_is_carried(
     world: World, called: str, user: str, type: str, data: st.DataObject
 ) -> None:
     """A call of at most the authorised seconds never takes the balance below zero; one second more does not fit."""
-    call = {"user": user, "type": type, "toll_free": type == "ucap_in"}
+    call: dict[str, Any] = {"user": user, "type": type, "toll_free": type == "ucap_in"}
     _, seconds = may(world, called, **call)
     before = world.account.balance
     lasts = data.draw(st.sampled_from([seconds, seconds - 1, 1]) | st.integers(1, max(1, seconds)))
@@ -100,10 +101,11 @@ def test_affordable_seconds(price: int, fee: int, first_s: int, next_s: int, amo
 
 _ANY_RATE = Rate(
     deck="d", prefix="39", destination="Italy", country="IT", type="landline", price=1, price_text="", fee=0,
-    first_s=60, next_s=60, increments="", valid_from=None, valid_to=None,
+    first_s=60, next_s=60, increments="", valid_from=at("2025-01-01"), valid_to=at("2026-01-01"),
 )  # fmt: skip
 
 BEAT_S = 30
+Planned = tuple[int, int, tuple[str, str]]
 #: (starts at this beat, lasts so many beats, user, number); ada has 20 minutes and credits, bob only credits.
 planned_calls = st.lists(
     st.tuples(
@@ -136,7 +138,7 @@ class Exchange:
             self.began[id] = (user, called, self.beat)
             self.obey(self.switch.start(id, called, user=user))
 
-    def obey(self, orders: list) -> None:
+    def obey(self, orders: list[CallCommand]) -> None:
         """Hang up at once."""
         self.orders += orders
         for order in orders:
@@ -167,7 +169,7 @@ class Exchange:
 
 @settings(max_examples=200)
 @given(planned_calls, st.integers(10_000, 2_000_000))
-def test_running_calls_together_cost_no_more_than_there_is(calls: list, funds: int) -> None:
+def test_running_calls_together_cost_no_more_than_there_is(calls: list[Planned], funds: int) -> None:
     """Switches that ask, tell and obey never take a balance below zero, however many calls run at once."""
     exchange = Exchange(format_micros(funds))
     for beat in range(40):
@@ -186,7 +188,7 @@ def test_running_calls_together_cost_no_more_than_there_is(calls: list, funds: i
 
 
 @given(planned_calls, st.integers(10_000, 2_000_000), st.sets(st.integers(0, 39)))
-def test_going_on_from_what_was_written_down(calls: list, funds: int, restarts: set[int]) -> None:
+def test_going_on_from_what_was_written_down(calls: list[Planned], funds: int, restarts: set[int]) -> None:
     """The same orders at the same instants, and the same reserved, whenever another process takes over."""
     exchanges = Exchange(format_micros(funds)), Exchange(format_micros(funds))
     for beat in range(40):
@@ -202,9 +204,9 @@ def test_going_on_from_what_was_written_down(calls: list, funds: int, restarts: 
 
 
 @given(planned_calls, st.permutations(range(8)))
-def test_twice_is_once(calls: list, order: list[int]) -> None:
+def test_twice_is_once(calls: list[Planned], order: list[int]) -> None:
     """Events that come again, or after newer ones of their call, change nothing."""
-    once, twice = Switch(World(funds="5").user("bob", "US", "MCOPSTNPP")), None
+    once = Switch(World(funds="5").user("bob", "US", "MCOPSTNPP"))
     twice = Switch(once.world)
     events = []
     for number, (start, lasts, (_, called)) in enumerate(calls):
@@ -234,7 +236,7 @@ def test_who_is_never_ended(suspended: bool, calls: list[str]) -> None:
     world = World(funds=None).user("ada", "US", "MCOPSTN1", "MCOPSTNPP")
     world.configure("2025-03-02", domains=("contoso.example",))
     switch = Switch(world)
-    what: dict[str, dict] = {
+    what: dict[str, dict[str, Any]] = {
         "emergency": {"called": "911"},
         "internal": {"called": "bob@contoso.example"},
         "toll": {"called": "+12065550199", "type": "user_in", "calling": US},

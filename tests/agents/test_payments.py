@@ -13,7 +13,7 @@ from rater.agents.recharges import Payments
 from rater.agents.settings import AgentsSettings
 from rater.agents.tenants import Tenants
 from rater.core.inputs import PaymentFailed, PaymentSucceeded
-from rater.core.outputs import RechargeRequest
+from rater.core.outputs import Output, RechargeRequest
 from rater.engine.gateway import failed, succeeded
 from rater.kafka.publisher import NotStored
 from rater.ops.metrics.meter import Metrics
@@ -40,10 +40,10 @@ class Paying:
         self.stored = True
         self.payments = Payments(self.tenants, self._collect, self._publish, lambda _: ours, SETTINGS, self.clock)
 
-    def feed(self, *outputs: object) -> None:
+    def feed(self, *outputs: Output) -> None:
         for output in outputs:
             topic = "recharges" if isinstance(output, RechargeRequest) else "balances"
-            self.tenants.take(consumed(topic, output))  # type: ignore[arg-type]  # an output
+            self.tenants.take(consumed(topic, output))
 
     async def look(self, *after_s: float) -> None:
         """Sweep after each of these waits, and let what was begun end."""
@@ -114,7 +114,7 @@ def test_an_answer_that_was_not_stored_is_asked_for_again() -> None:
         (IN_FLIGHT, request(), balance()),
     ],
 )
-def test_what_is_not_in_flight_is_never_asked_for(outputs: tuple[object, ...]) -> None:
+def test_what_is_not_in_flight_is_never_asked_for(outputs: tuple[Output, ...]) -> None:
     """The balance is the truth, whatever event of `recharges` comes again."""
     paying = Paying()
     paying.feed(*outputs)

@@ -5,6 +5,7 @@ A minute to Harare costs 0.2, to London 0.05, within the United States 0.01.
 
 from datetime import timedelta
 
+from rater.core.call_control import CallCommand
 from rater.core.quote import Reserved
 from rater.core.running_calls import SETTLING_S, SILENCE_S
 from tests.agents.switch import Switch, told
@@ -174,7 +175,7 @@ def test_an_order_has_the_same_id_in_every_process() -> None:
     assert (one.tenant, one.user, one.command) == (T, "ada", "disconnect")
 
 
-def told_order(switch: Switch):
+def told_order(switch: Switch) -> CallCommand:
     (order,) = switch.start("a", HARARE)
     return order
 

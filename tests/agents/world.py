@@ -1,7 +1,7 @@
 """Balances, requests and events as agents meet them, and a clock that tests set."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -56,14 +56,16 @@ def request(id: str = "r1", tenant: str = "contoso") -> RechargeRequest:
     )
 
 
-def service(user: str, state: str, since: str, tenant: str = "contoso") -> ServiceState:
+def service(
+    user: str, state: Literal["allowed", "restricted"], since: str, tenant: str = "contoso"
+) -> ServiceState:
     return ServiceState(
         tenant=tenant,
         id="1",
         sequence=1,
         source=SOURCE,
         scope="user",
-        state=state,  # type: ignore[arg-type]  # one of the literals
+        state=state,
         since=at(since),
         reason="no_funds",
         user=user,

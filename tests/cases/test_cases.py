@@ -27,7 +27,7 @@ from rater.kafka.port import Consumed
 from rater.kafka.publisher import partition_of
 from rater.kafka.rating_task import RatingTask
 from rater.wire.codec import encode_input
-from tests.embedded.usage import rater
+from tests.commands import rater
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import PARTITIONS, Decks, ModelLog, Process
 from tests.simulation.test_task import Quiet, finish
@@ -131,7 +131,7 @@ def run(cases: Path, folder: Path, setup: str, *files: Path) -> dict[str, list[d
     deck = cases.parent / "conformance" / "reference.csv"
     options = ("--commands", cases / setup, "--deck", deck, "--arrived", ARRIVED.isoformat(), "--tenant", "contoso")
     done = rater("run", *files, *options, cwd=folder)
-    assert b"Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr
     store = open_reader(folder / "rater.db")
     return {topic: [json.loads(value) for _, value in store.topic(topic)] for topic in TOPICS}
 
@@ -175,7 +175,7 @@ def publish(cases: Path, case: Case) -> dict[str, list[dict[str, Any]]]:
             partitions=PARTITIONS,
             batch_records_max=100,
             batch_bytes_max=1_000_000,
-            observer=Quiet(),  # type: ignore[arg-type]  # answers to everything
+            observer=Quiet(),
         )
         finish(task.own())
         finish(task.step())
@@ -220,12 +220,12 @@ def without_places(calls: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("deck", "limit"),
     [
-        ("deck-1e9-per-minute.csv", b"PRICE_MICROS_MAX"),
-        ("deck-valid-to-9999-local.csv", b"9999-12-31T23:59:59Z"),
+        ("deck-1e9-per-minute.csv", "PRICE_MICROS_MAX"),
+        ("deck-valid-to-9999-local.csv", "9999-12-31T23:59:59Z"),
     ],
 )
 def test_a_deck_beyond_the_edges_is_refused_by_the_limit(
-    cases: Path, deck: str, limit: bytes, tmp_path: Path
+    cases: Path, deck: str, limit: str, tmp_path: Path
 ) -> None:
     """Nothing is rated with it."""
     done = rater("run", "--deck", cases / deck, "--commands", cases / "setup.jsonl", cwd=tmp_path)
@@ -237,7 +237,7 @@ def test_a_running_call_for_help_is_not_ended_for_five_cents(cases: Path, tmp_pa
     files = (cases / "plus911-running-call-events.jsonl", "--commands", cases / "setup-five-cents.jsonl")
     deck = cases.parent / "conformance" / "reference.csv"
     assert rater("run", *files, "--deck", deck, "--tenant", "contoso", cwd=tmp_path).returncode == 0
-    orders = rater("export", "call-commands", cwd=tmp_path).stdout.decode().splitlines()
+    orders = rater("export", "call-commands", cwd=tmp_path).stdout.splitlines()
     assert len(orders) == 1, orders  # the header
 
 

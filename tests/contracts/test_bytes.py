@@ -221,7 +221,7 @@ def test_bytes_do_not_depend_on_which_object_a_text_is() -> None:
 
 def test_no_text_is_left_out_for_being_the_default() -> None:
     """Every record that is published or kept: a default is None, UNSET, a truth value, a small number or no items."""
-    kinds = [kind for _, kind in RECORDS.values() if isinstance(kind, type)]
+    kinds: list[type[msgspec.Struct]] = [kind for _, kind in RECORDS.values() if isinstance(kind, type)]
     kinds += [
         *get_args(AnyCommand),
         *KINDS.values(),

@@ -2,8 +2,6 @@
 
 import json
 import shlex
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -12,13 +10,7 @@ from rater.kafka.settings import KafkaSettings
 from rater.ops.manifests.acls import commands, grants, of_service
 from rater.ops.manifests.services import SERVICES, service_of
 from rater.wire.topics import Topic, load_topics
-from tests.conftest import ROOT
-
-
-def rater(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rater", "acls", *words], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+from tests.commands import rater
 
 
 def rights(service: str) -> dict[str, set[str]]:
@@ -122,9 +114,9 @@ def test_names_are_those_of_the_worker() -> None:
 
 def test_the_command_in_three_forms() -> None:
     """Commands, KafkaUser resources and JSON say the same rights."""
-    rows = json.loads(rater("--json").stdout)
-    lines = [shlex.split(line) for line in rater().stdout.splitlines()]
-    users = list(yaml.safe_load_all(rater("--strimzi").stdout))
+    rows = json.loads(rater("acls", "--json").stdout)
+    lines = [shlex.split(line) for line in rater("acls").stdout.splitlines()]
+    users = list(yaml.safe_load_all(rater("acls", "--strimzi").stdout))
     options = {"--topic", "--group", "--transactional-id"}
     assert (
         len(rows)
@@ -133,14 +125,14 @@ def test_the_command_in_three_forms() -> None:
     )
     assert {line[line.index("--allow-principal") + 1] for line in lines} == {f"User:{row['user']}" for row in rows}
     assert {user["metadata"]["name"] for user in users} == {row["user"] for row in rows}
-    tls = rater("--service", "worker", "--mtls").stdout
+    tls = rater("acls", "--service", "worker", "--mtls").stdout
     assert "User:CN=rater-worker" in tls
     assert "rater-agents" not in tls
 
 
 def test_an_unknown_service_is_one_clear_line() -> None:
     """What was expected, what came."""
-    refused = rater("--service", "nobody")
+    refused = rater("acls", "--service", "nobody")
     assert refused.returncode == 2
     assert (
         refused.stderr

@@ -23,7 +23,8 @@ from rater.embedded.store import open_reader
 from rater.engine.batch import Record
 from rater.files.source import InputFile
 from rater.wire.errors import Exit, RaterError
-from tests.embedded.usage import GRAPH_ROW, HEADER, SETUP, rater, row, run
+from tests.commands import rater
+from tests.embedded.usage import GRAPH_ROW, HEADER, SETUP, row, run
 
 OWN_CALL = (
     '{"tenant":"contoso","usage_id":"a","type":"user_out","answered_at":"2025-03-01T10:00:00Z","duration_s":61,'
@@ -240,7 +241,7 @@ def test_how_a_gzip_ends(folder: Path, ending: str, rated: int, said: str) -> No
         "run", "usage.csv.gz", "--commands", "setup.jsonl", "--tenant", "contoso", "--deck", "deck.csv", "--json", cwd=folder
     )  # fmt: skip
     assert json.loads(done.stdout)["records"] == SETTING_UP + rated
-    assert said in done.stderr.decode()
+    assert said in done.stderr
     assert bool(said) == bool(done.stderr)
 
 
@@ -307,7 +308,7 @@ def test_a_folder_that_cannot_be_read(folder: Path, watch: list[str]) -> None:
     done = rater("run", "in", *watch, "--json", cwd=folder, preexec_fn=like_any_user)
     assert (done.returncode, done.stderr) == (
         Exit.USAGE,
-        b"rater: in: the folder cannot be read: Permission denied\n",
+        "rater: in: the folder cannot be read: Permission denied\n",
     )
 
 
@@ -317,15 +318,15 @@ def test_a_store_that_cannot_be_written(folder: Path) -> None:
     (folder / "rater.db").chmod(0o444)
     done = rater("run", "--deck", "deck.csv", "--json", cwd=folder, preexec_fn=like_any_user)
     assert done.returncode == Exit.USAGE
-    assert done.stderr.startswith(b"rater: rater.db: cannot be written")
-    assert done.stderr.count(b"\n") == 1
+    assert done.stderr.startswith("rater: rater.db: cannot be written")
+    assert done.stderr.count("\n") == 1
 
 
 def test_refused_rows_are_named(folder: Path) -> None:
     """The first five with file, row, field and reason, and the command that shows all."""
     (folder / "usage.csv").write_text(export(*(row(f"call-{n}", seconds=f"long-{n}") for n in range(7))))
     arguments = ["usage.csv", "--commands", "setup.jsonl", "--tenant", "contoso", "--store", "a b.db"]
-    *_, first, _, _, _, fifth, last = rater("run", *arguments, cwd=folder).stderr.decode().splitlines()
+    *_, first, _, _, _, fifth, last = rater("run", *arguments, cwd=folder).stderr.splitlines()
     assert first == "usage.csv:2: Duration Seconds: expected whole seconds, got 'long-0' (malformed)"
     assert fifth.startswith("usage.csv:6: ")
     assert last == "7 records were refused: rater dlq ls --store 'a b.db'"
@@ -351,7 +352,7 @@ def test_calls_are_no_commands(folder: Path, content: str, said: str) -> None:
     """Calls given to --commands: one line and nothing is done, instead of a dead letter for each."""
     (folder / "setup.jsonl").write_text(content)
     done = rater("run", "--commands", "setup.jsonl", cwd=folder)
-    assert (done.returncode, said in done.stderr.decode()) == (Exit.USAGE, True)
+    assert (done.returncode, said in done.stderr) == (Exit.USAGE, True)
     assert letters(folder) == []
 
 

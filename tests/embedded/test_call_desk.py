@@ -25,7 +25,8 @@ from rater.files.deck_csv import read_deck
 from rater.files.source import InputFile
 from rater.ops.metrics.meter import Metrics
 from rater.wire.errors import Exit
-from tests.embedded.usage import rater, run
+from tests.commands import rater
+from tests.embedded.usage import run
 from tests.world import DECK, HARARE, US
 
 MAY = "2025-05-05"
@@ -173,7 +174,7 @@ def test_calls_run_on_over_a_restart(files: Path) -> None:
         done = rater(
             "run", *name, "--store", "steps.db", "--commands", "setup.jsonl", "--deck", "deck.csv", cwd=files
         )
-        assert done.returncode == Exit.OK, done.stderr.decode()
+        assert done.returncode == Exit.OK, done.stderr
     assert orders(files, "steps.db") == orders(files)
 
 
@@ -233,7 +234,7 @@ def test_a_line_that_is_no_event(files: Path, line: bytes, reason: str, field: s
     (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=files).stdout)
     assert (letter["raw"].encode(), letter.get("field"), letter["format"]) == (line, field, "call-events")
     assert letter["source"] == {"topic": "running.jsonl", "partition": 0, "offset": 2}
-    assert b"0 of 1 records accepted" in rater("dlq", "replay", cwd=files).stderr
+    assert "0 of 1 records accepted" in rater("dlq", "replay", cwd=files).stderr
 
 
 def test_files_of_events(files: Path) -> None:
@@ -262,7 +263,7 @@ def test_a_store_of_before(files: Path) -> None:
     with closing(sqlite3.connect(files / "rater.db")) as connection, connection:
         connection.executescript('DROP TABLE "call-commands"; DROP TABLE "running-calls"')
     connection.close()
-    assert rater("export", "call-commands", "--format", "jsonl", cwd=files).stdout == b""
+    assert rater("export", "call-commands", "--format", "jsonl", cwd=files).stdout == ""
     run(files, "running.jsonl", "dear.jsonl")
     assert ended(files) == BOTH
 

@@ -1,8 +1,6 @@
 """Rate decks of the embedded rater: which one is in force, in whose currency, and how a wrong one is taken back."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,18 +9,15 @@ from rater.core.inputs import RateDeck, RateRow
 from rater.embedded.store import Store, open_reader
 from rater.files.deck_csv import read_deck
 from rater.wire.errors import Exit, RaterError
+from tests.commands import rater
 from tests.world import DECK
 
 COLUMNS = DECK.read_text().splitlines()[0]
 
 
-def rater(folder: Path, *words: str, code: int = Exit.OK) -> subprocess.CompletedProcess[str]:
-    ran = subprocess.run(
-        [sys.executable, "-m", "rater", *words], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == code, ran.stderr
-    assert "Traceback" not in ran.stderr
-    return ran
+def rate(folder: Path, *words: str, code: int = Exit.OK) -> str:
+    """`rater run` in a folder; what it said."""
+    return rater("run", *words, cwd=folder, code=code).stderr
 
 
 def deck(folder: Path, name: str, price: str) -> None:
@@ -44,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
         )
     ]
     (tmp_path / "setup.jsonl").write_text("".join(commands))
-    rater(tmp_path, "run", "--commands", "setup.jsonl")
+    rate(tmp_path, "--commands", "setup.jsonl")
     return tmp_path
 
 
@@ -55,7 +50,7 @@ def charged(folder: Path, id: str, tenant: str = "contoso") -> tuple[str, list[s
         '"duration_s":60,"user":"ada","calling":"+14255550100","called":"+263242700000"}\n'
     )
     (folder / f"{id}.jsonl").write_text(call)
-    rater(folder, "run", f"{id}.jsonl")
+    rate(folder, f"{id}.jsonl")
     store = open_reader(folder / "rater.db")
     try:
         (value,) = store.rated_calls(id)
@@ -78,12 +73,12 @@ def activations(folder: Path) -> list[str]:
 @pytest.mark.parametrize("currency", ["usd", "", "US D", "dollars", "US1"])
 def test_a_currency_that_is_none_is_refused_before_a_deck_is_kept(folder: Path, currency: str) -> None:
     """New-user trial: `--currency usd` is one clear line, and the store can be used as before."""
-    refused = rater(folder, "run", "--deck", "old", "--currency", currency, code=Exit.USAGE)
-    assert refused.stderr == (
+    refused = rate(folder, "--deck", "old", "--currency", currency, code=Exit.USAGE)
+    assert refused == (
         "rater: currency of the rate deck: expected three capital letters of ISO 4217 such as USD,"
         f" got {currency!r}\n"
     )
-    rater(folder, "run", "--deck", "old")
+    rate(folder, "--deck", "old")
     assert charged(folder, "a") == ("0.2", [])
 
 
@@ -101,13 +96,13 @@ def test_a_store_keeps_no_deck_that_it_could_not_read_again(tmp_path: Path) -> N
 
 def test_a_wrong_price_list_is_rolled_back(folder: Path) -> None:
     """`--deck old`, `--deck wrong`, `--deck old` again: calls cost the old price again."""
-    rater(folder, "run", "--deck", "old")
-    rater(folder, "run", "--deck", "wrong")
+    rate(folder, "--deck", "old")
+    rate(folder, "--deck", "wrong")
     assert charged(folder, "a") == ("2", [])
-    rater(folder, "run", "--deck", "old")
+    rate(folder, "--deck", "old")
     assert charged(folder, "b") == ("0.2", [])
-    rater(folder, "run", "--deck", "wrong")
-    rater(folder, "run", "--deck", "old")
+    rate(folder, "--deck", "wrong")
+    rate(folder, "--deck", "old")
     assert charged(folder, "c") == ("0.2", [])
     assert len(activations(folder)) == 1 + 1 + 1 + 2
 
@@ -116,37 +111,37 @@ def test_a_wrong_price_list_is_rolled_back(folder: Path) -> None:
 def test_the_same_decks_again_change_nothing(folder: Path, decks: list[str]) -> None:
     """A run that is repeated, after a kill or not, activates nothing: the last deck is in force as before."""
     words = [word for name in decks for word in ("--deck", name)]
-    rater(folder, "run", *words)
+    rate(folder, *words)
     before = activations(folder)
     for _ in range(2):
-        rater(folder, "run", *words)
+        rate(folder, *words)
     assert activations(folder) == before == [read_deck(folder / name).version for name in decks]
 
 
 def test_a_run_that_was_killed_between_two_decks(folder: Path) -> None:
     """The same command once more goes on where it was: the last deck is in force, and each was put in force once."""
     both = ("--deck", "old", "--deck", "wrong")
-    rater(folder, "run", "--deck", "wrong")
-    rater(folder, "run", "--deck", "old")  # all that the run with both decks came to
+    rate(folder, "--deck", "wrong")
+    rate(folder, "--deck", "old")  # all that the run with both decks came to
     for _ in range(2):
-        rater(folder, "run", *both)
+        rate(folder, *both)
     assert charged(folder, "a") == ("2", [])
     assert len(activations(folder)) == 1 + 2
 
 
 def test_a_deck_for_everybody_prices_tenants_of_its_currency(folder: Path) -> None:
     """One deck per currency: a tenant in euros never pays the price in dollars; without one the call is free."""
-    rater(folder, "run", "--deck", "old")
+    rate(folder, "--deck", "old")
     assert charged(folder, "a", "fabrikam") == ("0", ["no_rate"])
-    rater(folder, "run", "--deck", "euro", "--currency", "EUR")
+    rate(folder, "--deck", "euro", "--currency", "EUR")
     assert charged(folder, "b", "fabrikam") == ("0.18", [])
     assert charged(folder, "c") == ("0.2", [])
-    rater(folder, "run", "--deck", "old")
+    rate(folder, "--deck", "old")
     assert len(activations(folder)) == 2
 
 
 def test_the_same_prices_in_two_currencies_are_two_decks(folder: Path) -> None:
     """A file that was published in dollars by mistake can be published in euros."""
-    rater(folder, "run", "--deck", "old")
-    rater(folder, "run", "--deck", "old", "--currency", "EUR")
+    rate(folder, "--deck", "old")
+    rate(folder, "--deck", "old", "--currency", "EUR")
     assert charged(folder, "a", "fabrikam") == ("0.2", [])

@@ -15,7 +15,8 @@ from rater.engine.batch import Record
 from rater.files.source import InputFile
 from rater.wire.codec import decode_call_event, decode_cdr, decode_command
 from rater.wire.errors import Exit
-from tests.embedded.usage import GRAPH_ROW, HEADER, SETUP, rater, row, run
+from tests.commands import rater
+from tests.embedded.usage import GRAPH_ROW, HEADER, SETUP, row, run
 
 MINTED = '{"command":"funds_added","tenant":"contoso","id":"minted","at":"2025-03-01T00:00:00Z","amount":"999"}'
 CALL = (
@@ -93,7 +94,7 @@ def test_a_refused_command_is_replayed_as_the_command_that_it_is(folder: Path) -
     done = rater("run", "--commands", "early.jsonl", "--json", cwd=folder)
     assert json.loads(done.stdout)["rejected"] == {"unknown_tenant": 1}
     run(folder)
-    assert b"1 of 1 records accepted" in rater("dlq", "replay", cwd=folder).stderr
+    assert "1 of 1 records accepted" in rater("dlq", "replay", cwd=folder).stderr
     assert balance(folder) == "1009"
 
 
@@ -102,8 +103,8 @@ def test_files_cannot_be_said_to_be_commands(folder: Path, command: str) -> None
     """`--format commands` is one line that names the door."""
     done = rater(command, "setup.jsonl", "--format", "commands", cwd=folder)
     assert done.returncode == Exit.USAGE
-    assert done.stderr.decode().count("\n") == 1
-    assert "give a file of commands with --commands" in done.stderr.decode()
+    assert done.stderr.count("\n") == 1
+    assert "give a file of commands with --commands" in done.stderr
 
 
 def test_a_call_record_among_commands_is_refused_by_its_name(folder: Path) -> None:
@@ -163,7 +164,8 @@ def test_files_know_when_they_arrived(folder: Path) -> None:
     before = datetime.now(UTC)
     first, second = [record for record in InputFile(str(path)).records() if isinstance(record, Record)]
     assert first.arrived_at is not None
+    assert second.arrived_at is not None
     assert before <= first.arrived_at == second.arrived_at <= datetime.now(UTC)
     assert not first.arrival_given
     done = rater("run", "cdrs.jsonl", "--arrived", "yesterday", cwd=folder)
-    assert (done.returncode, b"--arrived: expected a time with zone" in done.stderr) == (Exit.USAGE, True)
+    assert (done.returncode, "--arrived: expected a time with zone" in done.stderr) == (Exit.USAGE, True)

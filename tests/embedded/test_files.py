@@ -24,7 +24,8 @@ from rater.files.deck_csv import read_deck
 from rater.files.source import InputFile
 from rater.wire.codec import encode_input
 from rater.wire.errors import Exit, RaterError
-from tests.embedded.usage import GRAPH_ROW, HEADER, rater, row, run
+from tests.commands import rater
+from tests.embedded.usage import GRAPH_ROW, HEADER, row, run
 from tests.world import DECK
 
 
@@ -126,7 +127,7 @@ def test_a_folder(folder: Path) -> None:
 )
 def test_bad_rows(folder: Path, cells: dict[str, str], reason: str, field: str) -> None:
     """Bad input: the row is kept with its text, row number, reason and field; the run goes on."""
-    bad = row("bad", **cells)  # type: ignore[arg-type]
+    bad = row("bad", **cells)
     (folder / "usage.csv").write_text("\n".join([HEADER, bad, row("good")]) + "\n")
     summary = run(folder, "usage.csv", code=Exit.REFUSED)
     assert (summary["rejected"], summary["outcomes"]["rated"]) == ({reason: 1}, 5 + 1)
@@ -149,7 +150,7 @@ def test_files_that_are_none(folder: Path, content: bytes, said: str) -> None:
     (folder / "usage.csv").write_bytes(content + b"\n")
     done = rater("run", "usage.csv", "--commands", "setup.jsonl", "--tenant", "contoso", cwd=folder)
     assert done.returncode == Exit.USAGE
-    lines = done.stderr.decode().splitlines()
+    lines = done.stderr.splitlines()
     assert [said in line for line in lines if line.startswith("rater: ")] == [True]
     assert lines[-1] == "1 of the files could not be read: see above"
 
@@ -186,12 +187,12 @@ def test_replay_after_a_fix(folder: Path) -> None:
     done = rater("run", "usage.csv", "--tenant", "contoso", "--json", cwd=folder)
     assert json.loads(done.stdout)["rejected"] == {"unknown_tenant": 1}
     assert run(folder)["outcomes"] == {"rated": 5}
-    assert b"1 records would be tried" in rater("dlq", "replay", "--dry-run", cwd=folder).stderr
-    assert b"1 of 1 records accepted" in rater("dlq", "replay", cwd=folder).stderr
+    assert "1 records would be tried" in rater("dlq", "replay", "--dry-run", cwd=folder).stderr
+    assert "1 of 1 records accepted" in rater("dlq", "replay", cwd=folder).stderr
     assert json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout) == []
     (letter,) = json.loads(rater("dlq", "ls", "--json", "--all", cwd=folder).stdout)
     assert (letter["state"], letter["history"][0]["accepted"]) == ("accepted", True)
-    assert b"2 minutes" in rater("explain", "a", cwd=folder).stdout
+    assert "2 minutes" in rater("explain", "a", cwd=folder).stdout
 
 
 def test_a_letter_is_dropped(folder: Path) -> None:
@@ -200,11 +201,11 @@ def test_a_letter_is_dropped(folder: Path) -> None:
     rater("run", "usage.csv", "--tenant", "contoso", cwd=folder)
     (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
     dropped = rater("dlq", "drop", letter["id"][:8], "--note", "a test", "--by", "maria", cwd=folder)
-    assert dropped.stderr == b"1 records dropped\n"
+    assert dropped.stderr == "1 records dropped\n"
     assert json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout) == []
     shown = rater("dlq", "show", letter["id"], cwd=folder).stdout
-    assert b"dropped by maria (a test)" in shown
-    assert b"no dead letter with this id" in rater("dlq", "show", "0", cwd=folder).stderr
+    assert "dropped by maria (a test)" in shown
+    assert "no dead letter with this id" in rater("dlq", "show", "0", cwd=folder).stderr
 
 
 def month(folder: Path, calls: int = 9000) -> None:
@@ -255,7 +256,7 @@ def test_a_store_in_use(folder: Path) -> None:
     finally:
         store.close()
     assert done.returncode == Exit.STORE_IN_USE
-    assert f"in use by process {os.getpid()}" in done.stderr.decode()
+    assert f"in use by process {os.getpid()}" in done.stderr
 
 
 def test_a_store_of_a_newer_version(folder: Path) -> None:
@@ -265,14 +266,14 @@ def test_a_store_of_a_newer_version(folder: Path) -> None:
         connection.execute("PRAGMA user_version=99")
     connection.close()
     done = rater("run", "--json", cwd=folder)
-    assert (done.returncode, b"newer rater" in done.stderr) == (Exit.STORE_TOO_NEW, True)
+    assert (done.returncode, "newer rater" in done.stderr) == (Exit.STORE_TOO_NEW, True)
 
 
 def test_a_file_that_is_no_store(folder: Path) -> None:
     """Bad input: a file of another program is left alone."""
     (folder / "rater.db").write_text("dear diary")
     done = rater("run", "--json", cwd=folder)
-    assert (done.returncode, done.stderr.count(b"\n")) == (Exit.USAGE, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (Exit.USAGE, 1)
 
 
 def test_a_full_disk(folder: Path) -> None:
@@ -285,8 +286,8 @@ def test_a_full_disk(folder: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
 
     full = rater(*arguments, cwd=folder, preexec_fn=small_files)
-    assert full.returncode == Exit.DISK_FULL, full.stderr.decode()
-    assert b"disk is full" in full.stderr
+    assert full.returncode == Exit.DISK_FULL, full.stderr
+    assert "disk is full" in full.stderr
     assert rater(*arguments, cwd=folder).returncode == Exit.REFUSED
     rater(*arguments, "--store", "whole.db", cwd=folder)
     assert tables(folder / "rater.db") == tables(folder / "whole.db")
@@ -341,7 +342,7 @@ def test_an_unknown_option_value_is_one_line(folder: Path) -> None:
         (["nowhere.csv"], "nowhere.csv: cannot be read"),
     ):
         done = rater("run", *arguments, cwd=folder)
-        assert (done.returncode, said in done.stderr.decode()) == (Exit.USAGE, True), done.stderr
+        assert (done.returncode, said in done.stderr) == (Exit.USAGE, True), done.stderr
     with pytest.raises(RaterError):
         open_reader(folder / "nothing.db")
 

@@ -2,14 +2,13 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import Result
 
-from rater.cli import build_app
 from rater.core.inputs import CallRecord
 from rater.core.mediation import content_hash
 from rater.core.outputs import RatedCall
@@ -19,6 +18,7 @@ from rater.embedded.store import Store
 from rater.engine.gateway import LocalGateway
 from rater.files.deck_csv import read_deck
 from rater.files.source import InputFile
+from tests.commands import invoke
 from tests.embedded.usage import GRAPH_ROW, HEADER, row
 from tests.world import DECK, HARARE
 
@@ -59,7 +59,7 @@ def take(folder: Path, *files: str) -> dict[str, int]:
     return {outcome.value: count for outcome, count in counts.items()}
 
 
-def lines(folder: Path, name: str, *records: dict[str, object]) -> str:
+def lines(folder: Path, name: str, *records: Mapping[str, object]) -> str:
     (folder / name).write_text("".join(json.dumps(record) + "\n" for record in records))
     return name
 
@@ -73,7 +73,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def ask(folder: Path, line: str) -> Result:
-    return CliRunner().invoke(build_app(), [*line.split(), "--store", str(folder / "rater.db")])
+    return invoke(*line.split(), "--store", str(folder / "rater.db"))
 
 
 def calls(folder: Path) -> list[RatedCall]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from rater.cli.top import drawn
 from rater.ops.top.picture import picture_of
 from rater.wire.visible import visible, visible_lines
 from tests.agents.world import balance
-from tests.embedded.usage import HEADER, rater, row, run
+from tests.commands import rater
+from tests.embedded.usage import HEADER, row, run
 
 CALL = {
     "tenant": "contoso",
@@ -36,8 +38,8 @@ ESCAPES = {
 }
 
 
-def calls(folder: Path, *records: dict[str, object]) -> None:
-    (folder / "cdrs.jsonl").write_text("".join(json.dumps(CALL | record) + "\n" for record in records))
+def calls(folder: Path, *records: Mapping[str, object]) -> None:
+    (folder / "cdrs.jsonl").write_text("".join(json.dumps({**CALL, **record}) + "\n" for record in records))
 
 
 def test_a_formula_is_text_in_csv_and_excel(folder: Path) -> None:
@@ -77,11 +79,11 @@ def test_no_terminal_obeys_a_record(folder: Path, words: tuple[str, ...]) -> Non
     refused = {"usage_id": "bad\x1b[2J", "called": "\x1b]0;PWNED\x07"}
     calls(folder, {"usage_id": "e"} | ESCAPES, refused)
     done = rater("run", "cdrs.jsonl", "--commands", "setup.jsonl", "--deck", "deck.csv", cwd=folder)
-    assert_harmless((done.stdout + done.stderr).decode())
+    assert_harmless(done.stdout + done.stderr)
     (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
     shown = rater(*[letter["id"] if word == "REFUSED" else word for word in words], cwd=folder)
     assert shown.returncode == 0
-    assert_harmless((shown.stdout + shown.stderr).decode())
+    assert_harmless(shown.stdout + shown.stderr)
 
 
 def test_rows_of_csv_that_are_refused_are_shown_harmless(folder: Path) -> None:
@@ -89,9 +91,9 @@ def test_rows_of_csv_that_are_refused_are_shown_harmless(folder: Path) -> None:
     refused = row("a\x1b[2Jb", number="\x1b]0;PWNED\x07")
     (folder / "usage.csv").write_text(f"{HEADER}\n{refused}\n")
     done = rater("run", "usage.csv", "--tenant", "contoso", cwd=folder)
-    assert_harmless((done.stdout + done.stderr).decode())
+    assert_harmless(done.stdout + done.stderr)
     (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
-    shown = rater("dlq", "show", letter["id"], cwd=folder).stdout.decode()
+    shown = rater("dlq", "show", letter["id"], cwd=folder).stdout
     assert_harmless(shown)
     assert r"a\x1b[2Jb" in shown
 

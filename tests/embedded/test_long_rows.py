@@ -20,7 +20,8 @@ from rater.engine.gateway import LocalGateway
 from rater.files.source import InputFile
 from rater.wire.codec import RECORD_BYTES_MAX
 from rater.wire.errors import Exit, RaterError
-from tests.embedded.usage import GRAPH_ROW, HEADER, rater, row
+from tests.commands import rater
+from tests.embedded.usage import GRAPH_ROW, HEADER, row
 
 SIZE = 50_000_000
 #: Bytes that compress little, as a file of real calls does.
@@ -111,7 +112,7 @@ def test_a_page_of_graph_with_a_row_of_50_mb_is_one_line(folder: Path) -> None:
     (folder / "page.json").write_bytes(b'{"value":[%b,%b]}' % (graph(b"a"), graph(LONG)))
     done = rater("run", "page.json", "--tenant", "contoso", cwd=folder)
     assert done.returncode == Exit.USAGE
-    assert (b"DOCUMENT_BYTES_MAX" in done.stderr, b"Traceback" in done.stderr) == (True, False)
+    assert ("DOCUMENT_BYTES_MAX" in done.stderr, "Traceback" in done.stderr) == (True, False)
 
 
 def test_a_page_of_graph_with_a_row_that_is_too_long(folder: Path) -> None:
@@ -159,5 +160,5 @@ def test_a_letter_with_a_part_of_its_header_is_not_replayed(folder: Path) -> Non
     done = rater("dlq", "replay", cwd=folder)
     assert (
         f"not replayed: only a part of the {len(header)} bytes of its file's header was kept; the whole record was"
-        " read at usage.csv:2" in done.stderr.decode()
+        " read at usage.csv:2" in done.stderr
     )

@@ -17,7 +17,7 @@ from rater.kafka.observe import Watch
 from rater.ops.metrics.meter import Metrics
 from rater.wire.commits import Commit
 from rater.wire.lookalikes import SAID_MAX, Lookalikes
-from tests.embedded.usage import rater
+from tests.commands import rater
 
 NEW = (
     '{{"command":"tenant_configured","tenant":{name},"id":"s","at":"2025-01-01T00:00:00Z","currency":"USD",'
@@ -94,7 +94,7 @@ def test_a_run_says_it(folder: Path) -> None:
     assert summary["events"]["tenant.configured"] == 2
     (said,) = summary["lookalike_tenants"]
     assert said.startswith("tenant 'Contoso' looks like 'contoso', 'c\\u043entoso': they are different tenants")
-    assert said in done.stderr.decode()
+    assert said in done.stderr
     (folder / "cdrs.jsonl").write_text(json.dumps(call | {"tenant": "contoso"}) + "\n")
     again = rater("run", "cdrs.jsonl", "--commands", "setup.jsonl", "--json", cwd=folder)
     assert json.loads(again.stdout)["lookalike_tenants"] == []
@@ -105,7 +105,7 @@ def test_the_door_of_commands_says_it(folder: Path) -> None:
     assert rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder).returncode == 0
     done = rater("tenant", "add", "c0ntoso", "--currency", "USD", cwd=folder)
     assert done.returncode == 0
-    assert b"rater: tenant 'c0ntoso' looks like 'contoso': they are different tenants" in done.stderr
+    assert "rater: tenant 'c0ntoso' looks like 'contoso': they are different tenants" in done.stderr
 
 
 def test_a_worker_logs_it_once() -> None:

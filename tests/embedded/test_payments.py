@@ -11,7 +11,7 @@ import pytest
 from rater.embedded.payments import GATEWAY, PRETENDED
 from rater.embedded.store import open_reader
 from rater.wire.errors import Exit
-from tests.embedded.usage import rater
+from tests.commands import rater
 from tests.payments.world import sandbox
 
 #: 40 is below the trigger of 50, so a recharge of 100 is requested at once.
@@ -35,7 +35,7 @@ def _run(folder: Path, *words: str) -> str:
     """What a command says to people; it ends well."""
     done = rater(*words, cwd=folder)
     assert done.returncode == Exit.OK, done.stderr
-    return done.stderr.decode()
+    return done.stderr
 
 
 def _balance(folder: Path) -> int:
@@ -115,7 +115,7 @@ def test_dead_letters_are_replayed_with_the_gateway_of_the_store(waiting: Path) 
     (waiting / "cdrs.jsonl").write_text('{"tenant":"contoso"}\n')
     rater("run", "cdrs.jsonl", "--commands", "setup.jsonl", "--gateway", "pretend", cwd=waiting)
     done = rater("dlq", "replay", "--by", "ada", cwd=waiting)
-    assert (done.returncode, PRETENDED in done.stderr.decode()) == (Exit.REFUSED, True)
+    assert (done.returncode, PRETENDED in done.stderr) == (Exit.REFUSED, True)
 
 
 def test_another_gateway_replaces_the_one_of_the_store(waiting: Path) -> None:
@@ -142,8 +142,8 @@ def test_what_is_no_gateway_is_one_line_and_is_not_kept(waiting: Path, gateway: 
     """Also the old spellings, with the new one; the secret of an address is not kept."""
     done = rater("run", "--gateway", gateway, cwd=waiting)
     assert done.returncode == Exit.USAGE
-    assert said in done.stderr.decode()
-    assert done.stderr.count(b"\n") == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
     assert _summary(waiting)["gateway"] is None
 
 

@@ -14,7 +14,8 @@ from rater.files.graph import GraphRows
 from rater.files.usage_csv import COLUMNS, PstnCsv
 from rater.wire.codec import decode_cdr
 from rater.wire.errors import Exit
-from tests.embedded.usage import GRAPH_ROW, HEADER, rater, row, run
+from tests.commands import rater
+from tests.embedded.usage import GRAPH_ROW, HEADER, row, run
 
 REAL = [
     *(

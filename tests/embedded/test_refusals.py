@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 from rater.wire.errors import Exit
+from tests.commands import rater
 from tests.embedded.test_broken_files import OWN_CALL, SETTING_UP, export, letters
-from tests.embedded.usage import rater, row, run
+from tests.embedded.usage import row, run
 
 
 def test_a_hole_of_nul_bytes_is_one_letter_that_says_where_the_whole_is(folder: Path) -> None:
@@ -18,8 +19,8 @@ def test_a_hole_of_nul_bytes_is_one_letter_that_says_where_the_whole_is(folder: 
     assert len(json.dumps(letter)) < 101_000
     done = rater("dlq", "replay", cwd=folder)
     assert done.returncode == Exit.REFUSED
-    assert b"of its 994" in done.stderr
-    assert b"read at nul.jsonl:2" in done.stderr
+    assert "of its 994" in done.stderr
+    assert "read at nul.jsonl:2" in done.stderr
 
 
 def test_a_file_in_which_1500_rows_in_a_row_are_refused_stops_nothing(folder: Path) -> None:

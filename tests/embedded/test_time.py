@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from rater.core.inputs import CallRecord, FundsAdded, LicenseAssigned, RechargeSettings, TenantConfigured
+from rater.core.inputs import (
+    AnyCommand,
+    CallRecord,
+    FundsAdded,
+    LicenseAssigned,
+    RechargeSettings,
+    TenantConfigured,
+)
 from rater.core.reasons import CallType
 from rater.core.settings import RatingSettings
 from rater.embedded.run import EmbeddedRater
@@ -15,7 +22,7 @@ from tests.world import DECK, JAMAICA, at
 
 CONTOSO, ADA = "contoso", "ada@contoso.example"
 #: Credit of 60, recharged with 1 whenever it is below 50.
-SETUP = [
+SETUP: list[AnyCommand | CallRecord] = [
     TenantConfigured(
         tenant=CONTOSO,
         id="1",
@@ -28,7 +35,7 @@ SETUP = [
     LicenseAssigned(tenant=CONTOSO, id="3", at=at("2025-03-01"), user=ADA, sku="MCOPSTNPP", country="US"),
 ]
 #: 30 minutes to Jamaica cost 12, 45 minutes 18; an internal call costs nothing and moves the clock.
-CALLS = [
+CALLS: list[AnyCommand | CallRecord] = [
     CallRecord(tenant=CONTOSO, usage_id="a", answered_at=at("2025-03-10 10:00"), duration_s=1800, user=ADA, type=CallType.USER_OUT, called=JAMAICA),
     CallRecord(tenant=CONTOSO, usage_id="b", answered_at=at("2025-03-10 10:31"), duration_s=2700, user=ADA, type=CallType.USER_OUT, called=JAMAICA),
     CallRecord(tenant=CONTOSO, usage_id="c", answered_at=at("2025-03-10 13:45"), duration_s=60, user=ADA, type=CallType.INTERNAL),

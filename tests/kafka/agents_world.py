@@ -227,7 +227,8 @@ def prepaid(tenant: str, at: datetime, funds: str = "100", **recharge: Any) -> l
         tenant=tenant, id="setup", at=at, currency="USD", credits="enabled", recharge=terms
     )
     funded = FundsAdded(tenant=tenant, id="funds", at=at, amount=funds)
-    return [command(value) for value in (configured, *licences, funded)]
+    commands: list[AnyCommand] = [configured, *licences, funded]
+    return [command(value) for value in commands]
 
 
 def call(tenant: str, number: int, at: datetime, minutes: int = 60) -> Message:

@@ -23,6 +23,6 @@ def faulty(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 
 
 if __name__ == "__main__":
-    rater.engine.batch.decode_call = faulty(decode_call)
-    rater.kafka.records.decode_command = faulty(decode_command)
+    vars(rater.engine.batch).update(decode_call=faulty(decode_call))
+    vars(rater.kafka.records).update(decode_command=faulty(decode_command))
     main()

@@ -1,9 +1,7 @@
 """A guarded cluster with its users, and `rater` run as one of them, by password or by certificate."""
 
 import asyncio
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from rater.dev.local_kafka import LocalKafka
 from rater.dev.local_security import Guard
 from rater.kafka.settings import KafkaSettings
 from rater.ops.manifests.services import SERVICES
-from tests.conftest import ROOT
+from tests.commands import rater
 from tests.kafka.authority import Authority
 from tests.kafka.rules import apply_rules
 
@@ -36,8 +34,7 @@ class Guarded:
     def allow(self, prefix: str, how: str) -> None:
         """Grant what `rater acls` prints for a deployment."""
         words = ["acls", f"--prefix={prefix}", *(["--mtls"] if how == "mtls" else [])]
-        printed = rater(words, {})
-        assert printed.returncode == 0, printed.stderr
+        printed = rater(*words, code=0)
         asyncio.run(apply_rules(self.kafka.bootstrap, printed.stdout))
 
     def environment(self, how: str, user: str) -> dict[str, str]:
@@ -68,18 +65,4 @@ class Guarded:
 
     def run(self, how: str, user: str, *words: str, prefix: str = "") -> Ran:
         """`rater ...` as a user."""
-        return rater(words, self.environment(how, user) | {"RATER_PREFIX": prefix})
-
-
-def rater(words: list[str] | tuple[str, ...], environment: dict[str, str]) -> Ran:
-    """The command line as a process of its own, with nothing of the caller's settings."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("RATER_")}
-    return subprocess.run(
-        [sys.executable, "-m", "rater", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=clean | environment,
-        cwd=ROOT,
-        timeout=120,
-    )
+        return rater(*words, environment=self.environment(how, user) | {"RATER_PREFIX": prefix})

@@ -18,7 +18,7 @@ _PATTERNS = {"literal": 3, "prefixed": 4}
 _ALLOW = 3
 
 
-class CreateAcls(Request[CreateAclsRequest_v1]):
+class CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]  # aiokafka ships no types
     """The rules to create: resource, name, pattern, principal, host, operation, permission."""
 
     API_KEY = 30
@@ -30,7 +30,7 @@ class CreateAcls(Request[CreateAclsRequest_v1]):
         return request_struct_class(self._rules)
 
 
-class Client(AIOKafkaClient):
+class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no types
     async def start(self) -> None:
         await self.bootstrap()
 

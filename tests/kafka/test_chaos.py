@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from rater.dev.generate import Spec
+from rater.kafka.batch_publisher import Message
 from tests.kafka.conftest import local_kafka
-from tests.kafka.deployment import PARTITIONS, Deployment, Message, WorkerProcess, calls, provisioning, story, until
+from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, calls, provisioning, story, until
 
 LONG = os.environ.get("RATER_CHAOS") == "long"
 RECORDS = 100_000 if LONG else 6_000

@@ -5,19 +5,13 @@ import gzip
 import json
 from pathlib import Path
 
-from typer.testing import CliRunner, Result
-
-from rater.cli import build_app
 from rater.dev.local_kafka import LocalKafka, free_ports
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply, compare
 from rater.wire.errors import RaterError
 from rater.wire.topics import load_topics
+from tests.commands import invoke
 from tests.kafka.deployment import PARTITIONS, Deployment, calls, provisioning, story, until
-
-
-def rater(*arguments: str) -> Result:
-    return CliRunner().invoke(build_app(), list(arguments))
 
 
 def at(deployment: Deployment) -> tuple[str, str]:
@@ -27,7 +21,7 @@ def at(deployment: Deployment) -> tuple[str, str]:
 def test_no_broker() -> None:
     """The error says the address, what was tried, and two ways to start one."""
     (port,) = free_ports(1)
-    result = rater("topics", "diff", f"--bootstrap=127.0.0.1:{port}")
+    result = invoke("topics", "diff", f"--bootstrap=127.0.0.1:{port}")
     assert isinstance(result.exception, RaterError)
     said = str(result.exception)
     for part in (f"127.0.0.1:{port}", "PLAINTEXT", "rater dev kafka start", "docker compose"):
@@ -40,14 +34,14 @@ def test_scenarios_on_no_broker(tmp_path: Path) -> None:
     scenario = "scenario: nothing happens\nrate_deck: deck.csv\ntenant: {id: contoso}\nsteps: []\n"
     (tmp_path / "one.yaml").write_text(scenario, encoding="utf-8")
     (port,) = free_ports(1)
-    result = rater("check", str(tmp_path), "--engine=kafka", f"--broker=127.0.0.1:{port}")
+    result = invoke("check", str(tmp_path), "--engine=kafka", f"--broker=127.0.0.1:{port}")
     assert isinstance(result.exception, RaterError)
     assert f"127.0.0.1:{port}" in str(result.exception)
 
 
 def test_topics_are_created_once(deployment: Deployment) -> None:
     """Creating again changes nothing; all stand as topics/*.yaml says."""
-    again = rater("topics", "apply", *at(deployment), f"--partitions={PARTITIONS}", "--json")
+    again = invoke("topics", "apply", *at(deployment), f"--partitions={PARTITIONS}", "--json")
     assert again.exit_code == 0
     told = json.loads(again.stdout)
     assert told["created"] == []
@@ -57,7 +51,7 @@ def test_topics_are_created_once(deployment: Deployment) -> None:
 
 def test_another_number_of_partitions(deployment: Deployment) -> None:
     """It is an error, not a silent change: it would move tenants."""
-    result = rater("topics", "apply", *at(deployment), "--partitions=6", "--json")
+    result = invoke("topics", "apply", *at(deployment), "--partitions=6", "--json")
     assert result.exit_code == 1
     told = json.loads(result.stdout)["topics"]
     assert {topic["differences"][0] for topic in told} == {f"expected 6 partitions, found {PARTITIONS}"}
@@ -68,11 +62,11 @@ def test_a_topic_that_is_missing(deployment: Deployment) -> None:
     other = deployment.settings.model_copy(update={"prefix": f"{deployment.settings.prefix}half-"})
     topics = load_topics()
     asyncio.run(apply(other, {name: topics[name] for name in topics if name != "commits"}, 2))
-    result = rater("worker", f"--bootstrap={other.bootstrap}", f"--prefix={other.prefix}")
+    result = invoke("worker", f"--bootstrap={other.bootstrap}", f"--prefix={other.prefix}")
     assert isinstance(result.exception, RaterError)
     assert f"no topic {other.prefix}commits" in str(result.exception)
     asyncio.run(apply(other, {"commits": topics["commits"]}, 3))
-    result = rater("worker", f"--bootstrap={other.bootstrap}", f"--prefix={other.prefix}")
+    result = invoke("worker", f"--bootstrap={other.bootstrap}", f"--prefix={other.prefix}")
     assert "expected 2 partitions as cdrs has, commits has 3" in str(result.exception)
 
 
@@ -94,18 +88,18 @@ def test_from_files_to_debits(deployment: Deployment, tmp_path: Path) -> None:
     lines = [value for _, _, value in calls(spec)]
     (tmp_path / "cdrs.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     for _ in range(2):
-        published = rater("publish", str(tmp_path / "cdrs.jsonl"), *at(deployment))
+        published = invoke("publish", str(tmp_path / "cdrs.jsonl"), *at(deployment))
         assert published.exit_code == 0, published.output
         deployment.published += len(lines)
     deployment.start("worker-0")
     deployment.wait_until_rated()
     for topic in ("rated-calls", "debits", "account-events", "rejected-cdrs", "balances", "service-states"):
-        consumed = rater("consume", topic, *at(deployment))
+        consumed = invoke("consume", topic, *at(deployment))
         assert consumed.exit_code == 0, consumed.output
         assert "0 findings" in consumed.stderr
-    rated = [json.loads(line) for line in rater("consume", "rated-calls", *at(deployment)).stdout.splitlines()]
+    rated = [json.loads(line) for line in invoke("consume", "rated-calls", *at(deployment)).stdout.splitlines()]
     assert len({call["usage_id"] for call in rated}) > 1_500
-    verified = rater("verify", *at(deployment), "--json")
+    verified = invoke("verify", *at(deployment), "--json")
     assert verified.exit_code == 0, verified.output
     report = json.loads(verified.stdout)
     assert (report["cdrs"], report["differences"]) == (2 * len(lines), 0)
@@ -118,12 +112,12 @@ def test_what_switches_told_of_running_calls(deployment: Deployment, tmp_path: P
     rows = [event | {"usage_id": "c1"}, event, event | {"usage_id": "c2"}]
     file = tmp_path / "events.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    published = rater("publish", str(file), *at(deployment))
+    published = invoke("publish", str(file), *at(deployment))
     assert published.exit_code == 3
     assert f"{file}:2: usage_id: expected a value, got none" in published.stderr
     assert [json.loads(value)["usage_id"] for value in deployment.values("call-events")] == ["c1", "c2"]
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(file.read_bytes())[:-4])
-    cut = rater("publish", str(tmp_path / "cut.jsonl.gz"), "--format=call-events", *at(deployment))
+    cut = invoke("publish", str(tmp_path / "cut.jsonl.gz"), "--format=call-events", *at(deployment))
     assert (cut.exit_code, "cut.jsonl.gz: " in cut.stderr) == (3, True)
 
 
@@ -134,10 +128,10 @@ def test_a_forged_debit_is_found(deployment: Deployment) -> None:
     deployment.start("worker-0")
     deployment.wait_until_rated()
     deployment.publish([("debits", "tenant-0000", b'{"tenant":"tenant-0000","id":"forged","sequence":99}')])
-    result = rater("verify", *at(deployment))
+    result = invoke("verify", *at(deployment))
     assert result.exit_code == 1
     assert "no commit says where it came from" in result.stdout
-    result = rater("consume", "debits", *at(deployment))
+    result = invoke("consume", "debits", *at(deployment))
     assert result.exit_code == 1
 
 

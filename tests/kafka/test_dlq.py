@@ -9,8 +9,10 @@ import pytest
 
 from rater.core.inputs import TenantConfigured
 from rater.wire.codec import encode_input
+from tests.commands import rater
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment
+from tests.world import at
 
 AT = "2025-03-10T12:00:00Z"
 STRANGER = b'{"tenant":"stranger","usage_id":"s-1","type":"user_in","answered_at":"2025-03-10T12:00:00Z","duration_s":61,"user":"u"}'
@@ -18,21 +20,15 @@ BROKEN = b'{"tenant":"stranger","usage_id":"s-2","type":"user_in"}'
 NO_JSON = b"\xff\xfe no JSON"
 
 
-def rater(deployment: Deployment, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def dlq(deployment: Deployment, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """`rater dlq` of a deployment."""
     options = [f"--bootstrap={deployment.settings.bootstrap}", f"--prefix={deployment.settings.prefix}"]
-    ran = subprocess.run(
-        [sys.executable, "-m", "rater", "dlq", *words, *options],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    assert ran.returncode == code, ran.stderr
-    return ran
+    return rater("dlq", *words, *options, code=code)
 
 
 def listed(deployment: Deployment, *words: str) -> list[dict[str, Any]]:
-    return json.loads(rater(deployment, "ls", "--json", *words).stdout)
+    found: list[dict[str, Any]] = json.loads(dlq(deployment, "ls", "--json", *words).stdout)
+    return found
 
 
 def states(deployment: Deployment, *words: str) -> dict[str, str]:
@@ -52,14 +48,14 @@ def refused(deployment: Deployment) -> Deployment:
 def test_replay_after_a_fix(refused: Deployment) -> None:
     """A tenant is configured afterwards: its record is rated, once; what is still broken stays listed."""
     assert {letter["reason"] for letter in listed(refused)} == {"unknown_tenant", "malformed"}
-    dry = rater(refused, "replay", "--dry-run", "--reason", "unknown_tenant")
+    dry = dlq(refused, "replay", "--dry-run", "--reason", "unknown_tenant")
     assert dry.stderr == "1 records would be tried\n"
-    assert rater(refused, "replay", "--reason", "unknown_tenant", code=3).stderr == "0 of 1 records accepted\n"
+    assert dlq(refused, "replay", "--reason", "unknown_tenant", code=3).stderr == "0 of 1 records accepted\n"
     assert states(refused)[STRANGER[:40].decode()] == "refused_again"
-    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
+    configured = TenantConfigured(tenant="stranger", id="1", at=at("2025-01-01"), currency="USD")
     refused.publish([("commands", "stranger", encode_input(configured))])
     refused.wait_until_rated()
-    again = json.loads(rater(refused, "replay", "--by", "maria", "--json", code=3).stdout)
+    again = json.loads(dlq(refused, "replay", "--by", "maria", "--json", code=3).stdout)
     assert [(audit["by"], audit["accepted"]) for audit in again].count(("maria", True)) == 1
     assert set(states(refused).values()) == {"refused_again"}
     assert len(listed(refused)) == 2
@@ -74,12 +70,12 @@ def test_replay_after_a_fix(refused: Deployment) -> None:
 
 def test_what_was_rated_before_counts_as_accepted(refused: Deployment) -> None:
     """The switch sent the record again after the fix: the replay is a duplicate, and the letter is settled."""
-    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
+    configured = TenantConfigured(tenant="stranger", id="1", at=at("2025-01-01"), currency="USD")
     refused.publish([("commands", "stranger", encode_input(configured))])
     refused.wait_until_rated()
     refused.publish([("cdrs", "stranger", STRANGER)])
     refused.wait_until_rated()
-    assert rater(refused, "replay", "--reason", "unknown_tenant").stderr == "1 of 1 records accepted\n"
+    assert dlq(refused, "replay", "--reason", "unknown_tenant").stderr == "1 of 1 records accepted\n"
     refused.published += 1
     assert refused.verify().outcomes["duplicate"] == 1
 
@@ -87,23 +83,23 @@ def test_what_was_rated_before_counts_as_accepted(refused: Deployment) -> None:
 def test_nobody_rates(refused: Deployment) -> None:
     """Without a worker a replay is published, and stays listed until somebody knows what came of it."""
     refused.workers[0].stop()
-    ran = rater(refused, "replay", "--reason", "unknown_tenant", "--wait", "0")
+    ran = dlq(refused, "replay", "--reason", "unknown_tenant", "--wait", "0")
     assert ran.stderr == "0 of 1 records accepted, 1 published and not taken yet: is a worker running?\n"
     assert states(refused)[STRANGER[:40].decode()] == "replayed"
 
 
 def test_drop(refused: Deployment) -> None:
     """Dropped letters are listed no more; who did it, when and why is kept."""
-    assert "expected ids, --reason" in rater(refused, "drop", code=2).stderr
+    assert "expected ids, --reason" in dlq(refused, "drop", code=2).stderr
     (broken,) = [letter for letter in listed(refused) if letter["raw"].encode() == BROKEN]
-    shown = rater(refused, "show", broken["id"][:10])
+    shown = dlq(refused, "show", broken["id"][:10])
     assert BROKEN.decode() in shown.stdout
     assert "expected a value, got none" in shown.stdout
-    assert "--note: expected why" in rater(refused, "drop", broken["id"], code=2).stderr
-    done = rater(refused, "drop", broken["id"], "--note", "a test", "--by", "maria")
+    assert "--note: expected why" in dlq(refused, "drop", broken["id"], code=2).stderr
+    done = dlq(refused, "drop", broken["id"], "--note", "a test", "--by", "maria")
     assert done.stderr == "1 records dropped\n"
     assert broken["id"] not in {letter["id"] for letter in listed(refused)}
-    kept = json.loads(rater(refused, "show", broken["id"], "--json").stdout)
+    kept = json.loads(dlq(refused, "show", broken["id"], "--json").stdout)
     assert kept["state"] == "dropped"
     assert [(audit["by"], audit["note"]) for audit in kept["history"]] == [("maria", "a test")]
 
@@ -114,7 +110,7 @@ def test_which_letters_are_meant(refused: Deployment) -> None:
     assert len(listed(refused, "--since", "2199-01-01T00:00:00Z")) == 0
     assert len(listed(refused, "--since", "2020-01-01T00:00:00Z")) == 3
     assert len(listed(refused, "--limit", "2")) == 2
-    assert "expected one of malformed" in rater(refused, "ls", "--reason", "odd", code=2).stderr
+    assert "expected one of malformed" in dlq(refused, "ls", "--reason", "odd", code=2).stderr
     (letter,) = [letter for letter in listed(refused) if letter["raw_encoding"] == "base64"]
     ran = subprocess.run(
         [sys.executable, "-m", "rater", "dlq", "show", letter["id"], "--raw"],
@@ -128,14 +124,14 @@ def test_which_letters_are_meant(refused: Deployment) -> None:
 
 def test_a_held_record_is_let_through_by_a_person(refused: Deployment) -> None:
     """A44: the acceptance is committed before the record comes again; then it is rated, and replays are equal."""
-    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
+    configured = TenantConfigured(tenant="stranger", id="1", at=at("2025-01-01"), currency="USD")
     refused.publish([("commands", "stranger", encode_input(configured))])
     refused.wait_until_rated()
     refused.publish([("cdrs", "stranger", STRANGER.replace(b'"duration_s":61', b'"duration_s":50000'))])
     refused.wait_until_rated()
     (letter,) = listed(refused, "--reason", "implausible_duration")
-    assert rater(refused, "replay", letter["id"], code=3).stderr == "0 of 1 records accepted\n"
-    assert rater(refused, "replay", letter["id"], "--accept").stderr == "1 of 1 records accepted\n"
+    assert dlq(refused, "replay", letter["id"], code=3).stderr == "0 of 1 records accepted\n"
+    assert dlq(refused, "replay", letter["id"], "--accept").stderr == "1 of 1 records accepted\n"
     refused.published += 3
     report = refused.verify()
     assert report.findings == []
@@ -143,8 +139,8 @@ def test_a_held_record_is_let_through_by_a_person(refused: Deployment) -> None:
 
 def test_the_brokers_stamp_says_which_clocks_run_ahead(refused: Deployment) -> None:
     """A43: a record and a command of the year 2199 are rejected; verify, which reads the same stamps, agrees."""
-    configured = TenantConfigured(tenant="stranger", id="1", at="2025-01-01T00:00:00Z", currency="USD")
-    ahead = TenantConfigured(tenant="stranger", id="2", at="2199-01-01T00:00:00Z", credits="enabled")
+    configured = TenantConfigured(tenant="stranger", id="1", at=at("2025-01-01"), currency="USD")
+    ahead = TenantConfigured(tenant="stranger", id="2", at=at("2199-01-01"), credits="enabled")
     refused.publish([("commands", "stranger", encode_input(command)) for command in (configured, ahead)])
     refused.wait_until_rated()
     refused.publish([("cdrs", "stranger", STRANGER.replace(b"2025-03", b"2199-03"))])

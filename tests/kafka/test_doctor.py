@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from rater.wire.codec import encode_input
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment, until
 
-AT = "2025-01-01T00:00:00Z"
+AT = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def doctor(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,14 @@ from rater.wire.codec import encode_input
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment, calls, provisioning, story, until
 
-AT = "2025-01-01T00:00:00Z"
+AT = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def example(language: str, holding: str) -> str:
     """The one block of a language that holds a text."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", (ROOT / "topics" / "README.md").read_text("utf-8"), re.DOTALL)
+    blocks: list[str] = re.findall(
+        rf"```{language}\n(.*?)```", (ROOT / "topics" / "README.md").read_text("utf-8"), re.DOTALL
+    )
     (found,) = [block for block in blocks if holding in block]
     return found
 
@@ -91,10 +94,10 @@ def test_publish_with_kcat(rating: Deployment) -> None:
     rating.publish([("commands", command.tenant, encode_input(command)) for command in configured])
     command = example("sh", "kcat -P")
     for name in ["contoso", *names]:
-        call = CallRecord(
+        record = CallRecord(
             tenant=name, usage_id=f"k-{name}", type=CallType.USER_IN, answered_at=AT, duration_s=60, user="u"
         )
-        (rating.folder / "calls.jsonl").write_bytes(encode_input(call) + b"\n")
+        (rating.folder / "calls.jsonl").write_bytes(encode_input(record) + b"\n")
         ran(rating, "sh", "-e", "-c", command.replace("-k contoso", f"-k {name}"))
         assert "murmur2_random" in command
         ran(

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -17,15 +18,15 @@ from rater.files.deck_csv import read_deck
 from rater.kafka.publisher import partition_of
 from rater.wire.codec import encode_input
 from rater.wire.commits import Commit
+from tests.commands import invoke, rater
 from tests.conftest import ROOT
-from tests.embedded.usage import rater
 from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, until
 from tests.kafka.test_commands import at
-from tests.kafka.test_commands import rater as kafka_rater
 from tests.world import DECK, HARARE, LONDON
 
 RELEASE = "39a21a7"
-AT = "2025-01-01T00:00:00Z"
+AT = datetime(2025, 1, 1, tzinfo=UTC)
+TEN = datetime(2025, 3, 3, 10, tzinfo=UTC)
 #: One for each partition.
 TENANTS = {partition_of(f"tenant-{number}", PARTITIONS): f"tenant-{number}" for number in range(40)}.values()
 
@@ -67,7 +68,7 @@ def calls(first: int, last: int) -> list[CallRecord]:
     """Calls of every tenant, to two destinations; the first is by a user who has nothing to pay it with."""
     return [
         CallRecord(
-            tenant=tenant, usage_id=f"c-{number}", type=CallType.USER_OUT, answered_at=f"2025-03-03T10:{number:02d}:00Z",
+            tenant=tenant, usage_id=f"c-{number}", type=CallType.USER_OUT, answered_at=TEN + timedelta(minutes=number),
             duration_s=61 + number, user="ada" if number else "Bob@Example", calling="+14255550100", called=(LONDON, HARARE)[number % 2],
         )
         for number in range(first, last)
@@ -147,7 +148,7 @@ def test_a_new_worker_takes_over_from_release_0_3_0(
     # a command that the old release refused is not applied by a replay (A48)
     deployment.publish([("commands", STRANGER, encode_input(command)) for command in commands(STRANGER)[:1]])
     deployment.wait_until_rated()
-    replayed = kafka_rater("dlq", "replay", "--reason", "unknown_tenant", *at(deployment))
+    replayed = invoke("dlq", "replay", "--reason", "unknown_tenant", *at(deployment))
     assert (replayed.exit_code, "give it to `rater run` or `rater publish`" in replayed.stderr) == (3, True)
     assert balances(deployment).get(STRANGER, "0") == "0"
-    assert kafka_rater("consume", "service-states", *at(deployment)).exit_code == 0
+    assert invoke("consume", "service-states", *at(deployment)).exit_code == 0

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from rater.dev.scenarios.kafka_engine import KafkaEngine
 from rater.dev.scenarios.read import read_scenario
 from rater.dev.scenarios.runner import play
 from rater.wire.codec import decode_command, encode, encode_input
-from tests.embedded.usage import rater
+from tests.commands import rater
 from tests.payments.world import ask, sandbox
 from tests.world import DECK
 
@@ -49,8 +51,8 @@ class Recording(EmbeddedEngine):
         super().__init__(settings)
         self.raw: dict[str, list[bytes]] = {topic: [] for topic in TOPIC_OF.values()}
 
-    def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
-        outcome, outputs = super().submit(kind, raw)
+    def submit(self, kind: str, raw: bytes, arrived_at: datetime | None = None) -> tuple[Outcome, list[Output]]:
+        outcome, outputs = super().submit(kind, raw, arrived_at)
         for output in outputs:
             self.raw[TOPIC_OF[type(output)]].append(encode(output))
         return outcome, outputs
@@ -62,12 +64,14 @@ def test_the_same_bytes(path: Path, broker: LocalKafka) -> None:
     engines: list[Recording | KafkaEngine] = []
 
     def embedded(settings: RatingSettings) -> Recording:
-        engines.append(Recording(settings))
-        return engines[-1]  # type: ignore[return-value]  # just appended
+        made = Recording(settings)
+        engines.append(made)
+        return made
 
     def kafka(settings: RatingSettings) -> KafkaEngine:
-        engines.append(KafkaEngine(settings, broker.bootstrap))
-        return engines[-1]  # type: ignore[return-value]  # just appended
+        made = KafkaEngine(settings, broker.bootstrap)
+        engines.append(made)
+        return made
 
     file = read_scenario(path)
     for engine in (embedded, kafka):
@@ -106,7 +110,7 @@ def test_a_scenario_of_a_year_to_come(broker: LocalKafka, tmp_path: Path) -> Non
         words = ("check", "one.yaml", "--engine", engine, "--broker", broker.bootstrap, "--json")
         done = rater(*words, cwd=tmp_path)
         (played,) = json.loads(done.stdout)["scenarios"]
-        assert (played["differences"], done.returncode) == ([], 0), done.stderr.decode()
+        assert (played["differences"], done.returncode) == ([], 0), done.stderr
 
 
 class Paying:
@@ -130,6 +134,11 @@ class Paying:
         return getattr(self._engine, name)
 
 
+def paying(engine: Callable[[RatingSettings], Engine], url: str) -> Callable[[RatingSettings], Engine]:
+    """The same engine, which pays at a gateway."""
+    return lambda settings: Paying(engine(settings), url)
+
+
 @pytest.mark.parametrize("number", ["04", "05", "07", "08"])
 def test_paid_at_the_gateway(number: str, broker: LocalKafka, tmp_path: Path) -> None:
     """The sandbox gateway, over HTTP, answers what the scenario says; two engines that ask are charged once."""
@@ -138,7 +147,7 @@ def test_paid_at_the_gateway(number: str, broker: LocalKafka, tmp_path: Path) ->
     script = ",".join(payment.reason if payment.result == "failed" else "approve" for payment in payments)
     with sandbox(tmp_path / "charges.jsonl", *(["--script", script] if script else [])) as gateway:
         for engine in (EmbeddedEngine, partial(KafkaEngine, bootstrap=broker.bootstrap)):
-            played = play(file, lambda settings, engine=engine: Paying(engine(settings), gateway.url))
+            played = play(file, paying(engine, gateway.url))
             assert played.differences == ()
         charges = read_charges(gateway.log) if payments else []
     assert [charge.status for charge in charges] == [payment.result for payment in payments]

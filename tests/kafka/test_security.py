@@ -14,12 +14,13 @@ from rater.dev.generate import Spec
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply
 from rater.wire.topics import load_topics
+from tests.commands import rater
 from tests.conftest import ROOT
 from tests.kafka.agents_world import balances, call, charged, deck, now, prepaid, surroundings
 from tests.kafka.authority import Authority
 from tests.kafka.conftest import local_kafka
 from tests.kafka.deployment import PARTITIONS, Deployment, until
-from tests.kafka.guarded import Guarded, rater
+from tests.kafka.guarded import Guarded
 
 DECK = ROOT / "rater" / "demo" / "demo-rates.csv"
 HOWS = ("scram", "mtls")
@@ -154,7 +155,7 @@ def test_who_is_not_believed(guarded: Guarded, tmp_path: Path) -> None:
         (mtls | {"RATER_SECURITY": "TLS"}, 2, "RATER_SECURITY: expected 'PLAINTEXT', 'SSL'"),
     ]  # fmt: skip
     for environment, code, said in table:
-        ran = rater(asked, environment)
+        ran = rater(*asked, environment=environment)
         assert (ran.returncode, said in ran.stderr) == (code, True), ran.stderr
         assert "Traceback" not in ran.stderr
         assert "secret of" not in ran.stderr

@@ -1,6 +1,7 @@
 """Through topics that take a megabyte, Kafka's default: what is too large, too deep or no text stops no worker."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ from tests.simulation.test_sizes import CALL, padded
 #: What a broker takes unless it is told otherwise, batch and all.
 DEFAULT_BYTES_MAX = 1_048_588
 TENANT = "contoso"
-AT = "2025-01-01T00:00:00Z"
+AT = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture

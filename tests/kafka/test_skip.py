@@ -1,5 +1,7 @@
 """Past one record on a real broker: `rater partition skip`, in the topic of calls and in that of commands."""
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from rater.core.inputs import FundsAdded, Source, TenantConfigured
@@ -7,10 +9,11 @@ from rater.core.outputs import Balance, RatedCall, RejectedCdr
 from rater.kafka.publisher import partition_of
 from rater.wire.codec import encode_input
 from rater.wire.commits import Commit
+from tests.commands import invoke
 from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, until
-from tests.kafka.test_commands import at, rater
+from tests.kafka.test_commands import at
 
-AT = "2025-01-01T00:00:00Z"
+AT = datetime(2025, 1, 1, tzinfo=UTC)
 #: One for each of three partitions.
 TENANTS = list({partition_of(f"tenant-{number}", PARTITIONS): f"tenant-{number}" for number in range(40)}.values())
 CALLING, COMMANDING, OTHER, _ = TENANTS
@@ -49,7 +52,7 @@ def test_an_operator_goes_past_a_call_and_a_command_at_which_our_code_fails(depl
     assert (status, page.count("rater partition skip")) == (503, 2)
     assert worker.stop()[0] == 0
     for words in stopped(worker).values():
-        skipped = rater("partition", "skip", *words.split(" "), "--by", "grace", "--yes", *at(deployment))
+        skipped = invoke("partition", "skip", *words.split(" "), "--by", "grace", "--yes", *at(deployment))
         assert skipped.exit_code == 0, skipped.output
     deployment.start("worker-1", program="tests.kafka.faulty")  # the bug is still there
     deployment.wait_until_rated()
@@ -64,7 +67,7 @@ def test_an_operator_goes_past_a_call_and_a_command_at_which_our_code_fails(depl
     assert deployment.verify().findings == []
     deployment.workers[-1].stop()
     deployment.start("worker-2")  # the bug is repaired
-    replayed = rater("dlq", "replay", "--reason", "skipped", *at(deployment))
+    replayed = invoke("dlq", "replay", "--reason", "skipped", *at(deployment))
     assert (replayed.exit_code, replayed.stderr) == (0, "2 of 2 records accepted\n")
     assert usage_ids(deployment) == {"o-1", "c-1", "c-2", "poison"}
     assert funded(deployment) == "3"

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from rater.core.inputs import FundsAdded, TenantConfigured
+from rater.core.inputs import AnyCommand, FundsAdded, TenantConfigured
 from rater.core.outputs import Balance, RejectedCdr
 from rater.kafka.connect import connection, reachable
 from rater.kafka.publisher import partition_of
@@ -19,8 +19,9 @@ from rater.ops.doctor.check import State
 from rater.ops.doctor.cluster import topics as topics_check
 from rater.wire.codec import encode_input
 from rater.wire.topics import load_topics
+from tests.commands import invoke
 from tests.kafka.deployment import PARTITIONS, Deployment, until
-from tests.kafka.test_commands import at, rater
+from tests.kafka.test_commands import at
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 FAR = datetime(2199, 1, 1, tzinfo=UTC)
@@ -72,7 +73,7 @@ async def setting(deployment: Deployment, name: str, key: str) -> str:
 
 def topics_apply(deployment: Deployment) -> dict[str, list[str]]:
     """`rater topics apply`."""
-    ran = rater("topics", "apply", *at(deployment), f"--partitions={PARTITIONS}", "--json")
+    ran = invoke("topics", "apply", *at(deployment), f"--partitions={PARTITIONS}", "--json")
     assert ran.exit_code == 0, ran.output
     found: dict[str, list[str]] = json.loads(ran.stdout)
     return found
@@ -80,7 +81,7 @@ def topics_apply(deployment: Deployment) -> dict[str, list[str]]:
 
 def test_a_producer_cannot_vouch_for_its_own_clock(deployment: Deployment) -> None:
     """Records that claim to be created in 2199 are judged by the broker's stamp; no money moves by them."""
-    commands = [
+    commands: list[AnyCommand] = [
         TenantConfigured(tenant="contoso", id="s", at=AT, currency="USD", credits="enabled"),
         FundsAdded(tenant="contoso", id="f", at=AT, amount="10"),
         FundsAdded(tenant="contoso", id="ahead", at=FAR, amount="5"),

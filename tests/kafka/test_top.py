@@ -4,10 +4,11 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from rater.core.inputs import Source
 from rater.core.outputs import Balance
 from rater.core.reasons import Outcome
 from rater.ops.top.picture import Progress, picture_of, row_of
@@ -73,11 +74,15 @@ def test_a_rate_is_that_of_the_last_ten_seconds() -> None:
 
 
 def balance(
-    tenant: str, amount: str, trigger: str = "50", credits: str = "enabled", in_flight: str | None = None
+    tenant: str,
+    amount: str,
+    trigger: str = "50",
+    credits: Literal["enabled", "not_set_up"] = "enabled",
+    in_flight: str | None = None,
 ) -> Balance:
     at = datetime(2025, 3, 1, tzinfo=UTC)
     return Balance(
-        tenant, tenant, 1, None, at, 1, "USD", amount, credits, True, trigger, "100", in_flight, recharge_requests=(at,)  # type: ignore[arg-type]
+        tenant, tenant, 1, Source("cdrs", 0, 1), at, 1, "USD", amount, credits, True, trigger, "100", in_flight, recharge_requests=(at,)
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def payers(state: State, account: Account) -> list[str | None]:
 
 
 @given(_steps)
-def test_who_paid_for_what(steps: list[tuple[str, int | str]]) -> None:
+def test_who_paid_for_what(steps: list[tuple[str, object] | tuple[str, object, object]]) -> None:
     """A12, A20: the oldest debt is paid first; a call takes back its own part, whoever paid it; no part is empty."""
     (state, account), line, calls = tenant(), list[str | None](), list[tuple[int, int]]()
     gone: set[str | None] = {GONE}

@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from rater.agents.notices.notifier import Notifier
-from rater.agents.payments.answers import Cause, Pending, Unknown
+from rater.agents.payments.answers import Cause, GatewayAnswer, Pending, Unknown
 from rater.agents.payments.http_gateway import label_of
 from rater.agents.payments.webhooks import RESULT_OF, WebhookRefusal
 from rater.engine.gateway import failed, succeeded
@@ -18,7 +18,7 @@ from tests.payments.world import REQUEST
 
 def test_every_answer_of_a_gateway_is_counted() -> None:
     """Each has a label, and each label an answer: none can be forgotten."""
-    answers = [
+    answers: list[GatewayAnswer] = [
         succeeded(REQUEST),
         failed(REQUEST, "card_expired"),
         Pending("contoso", REQUEST.id),

@@ -196,7 +196,7 @@ class Running:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             if found := re.search(pattern, line):
-                return found.group(1)
+                return str(found.group(1))
         raise AssertionError(f"{self.process.args!r} ended without {pattern}")
 
     def end(self) -> int:
@@ -225,7 +225,8 @@ def watching(tmp_path: Path) -> Any:
 
 def got(url: str) -> str:
     with urllib.request.urlopen(url, timeout=10) as answer:
-        return answer.read().decode()
+        text: str = answer.read().decode()
+    return text
 
 
 def test_the_embedded_rater_shows_its_metrics(watching: Any) -> None:

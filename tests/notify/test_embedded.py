@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from rater.core.inputs import FundsAdded, RechargeSettings, TenantConfigured
+from rater.core.inputs import AnyCommand, FundsAdded, RechargeSettings, TenantConfigured
 from rater.wire.codec import encode_input
 from tests.notify.world import Mailbox, email_settings, mail_server
 from tests.world import at
 
 WHEN = at("2025-03-10")
-SETUP = [
+SETUP: list[AnyCommand] = [
     TenantConfigured(
         tenant="contoso",
         id="1",

@@ -112,9 +112,9 @@ def test_one_call_asks_until_it_is_answered(tmp_path: Path) -> None:
 def test_asked_by_two_at_the_same_time(tmp_path: Path) -> None:
     """Two workers that hold the same request: one charge, the same command for both."""
 
-    async def both(url: str) -> list[Any]:
+    async def both(url: str) -> list[GatewayAnswer]:
         async with HttpGateway(settings(url)) as gateway:
-            return await asyncio.gather(gateway.collect(REQUEST), gateway.collect(REQUEST))
+            return list(await asyncio.gather(gateway.collect(REQUEST), gateway.collect(REQUEST)))
 
     with sandbox(tmp_path / "charges.jsonl") as gateway:
         assert asyncio.run(both(gateway.url)) == [PAID, PAID]
@@ -336,4 +336,6 @@ def test_the_key_with_another_order_is_refused(tmp_path: Path) -> None:
     with sandbox(tmp_path / "charges.jsonl") as gateway:
         assert asyncio.run(ask(gateway.url)) == [PAID]
         assert asyncio.run(other(gateway.url)) == 422
-        assert asyncio.run(ask(gateway.url, request(amount="5")))[0].cause is Cause.REFUSED
+        (refused,) = asyncio.run(ask(gateway.url, request(amount="5")))
+    assert isinstance(refused, Unknown)
+    assert refused.cause is Cause.REFUSED

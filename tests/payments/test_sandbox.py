@@ -1,7 +1,5 @@
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ from rater.core.inputs import PaymentFailed
 from rater.dev.charge_log import ChargeLog, read_charges
 from rater.dev.sandbox_rules import read_rule
 from rater.wire.errors import Exit, RaterError
+from tests.commands import rater
 from tests.embedded.test_files import tables
 from tests.payments.world import ask, request, sandbox
 
@@ -18,12 +17,6 @@ SETUP = """\
 "credits":"enabled","recharge":{"enabled":true,"trigger":"250","amount":"100"}}
 {"command":"funds_added","tenant":"contoso","id":"2","at":"2025-01-01T00:00:00Z","amount":"10"}
 """
-
-
-def rater(*args: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rater", *map(str, args)], cwd=cwd, capture_output=True, text=True, check=False
-    )
 
 
 def test_rules_by_tenant_and_amount_after_a_script(tmp_path: Path) -> None:

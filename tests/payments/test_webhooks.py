@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from rater.agents.payments.settings import GatewaySettings
 from rater.agents.payments.webhooks import PaymentCommand, WebhookReceiver, WebhookRefusal
 from rater.agents.signed_webhooks import signed_headers, signer_of
+from rater.core.inputs import PaymentFailed, PaymentSucceeded
 from rater.core.outputs import RechargeRequest
 from rater.dev.charge_log import read_charges
 from rater.wire.errors import RaterError
@@ -79,7 +80,7 @@ async def receiving(monkeypatch: pytest.MonkeyPatch, *secrets: str) -> AsyncIter
     ],
 )
 def test_a_webhook_is_the_same_command_as_the_answer(
-    monkeypatch: pytest.MonkeyPatch, body: bytes, command: object
+    monkeypatch: pytest.MonkeyPatch, body: bytes, command: PaymentSucceeded | PaymentFailed
 ) -> None:
     """Told twice, it is the same command with the same id: the second is a duplicate."""
 
@@ -87,7 +88,7 @@ def test_a_webhook_is_the_same_command_as_the_answer(
         async with receiving(monkeypatch) as receiver:
             headers = signed(body)
             answers = [await receiver.post(body, headers), await receiver.post(body, signed(body, id="msg_2"))]
-            assert answers == [(202, {"command": command.id})] * 2  # type: ignore[attr-defined]
+            assert answers == [(202, {"command": command.id})] * 2
             return receiver.published
 
     assert asyncio.run(told()) == [command, command]

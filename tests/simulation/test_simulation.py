@@ -1,10 +1,15 @@
 """Thousands of simulated hours, each with its own faults, and two designs that must not survive them."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
+from rater.engine.batch import Batch
+from rater.kafka.changelog import Meta
+from rater.kafka.port import Consumed
 from rater.kafka.rating_task import RatingTask
+from rater.wire.commits import Commit
 from tests.simulation.cluster import Cluster, ModelLog
 from tests.simulation.play import play
 
@@ -44,7 +49,9 @@ def test_whatever_dies(first: int) -> None:
 class RemembersBeforeTheCommit(RatingTask):
     """A broken design: the usage id is noted outside of the transaction that rates its call."""
 
-    def _rate(self, records, unknown):  # type: ignore[no-untyped-def]
+    def _rate(
+        self, records: Sequence[Consumed], unknown: set[str]
+    ) -> tuple[Batch, Meta, Commit, dict[str, list[tuple[bytes, bytes]]]]:
         rated = super()._rate(records, unknown)
         index = self._state.index
         index.put(rated[0].state.calls, index.stands_at)

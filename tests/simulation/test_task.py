@@ -54,7 +54,7 @@ class Desk:
             partitions=PARTITIONS,
             batch_records_max=100,
             batch_bytes_max=self.batch_bytes_max,
-            observer=Quiet(),  # type: ignore[arg-type]  # answers to everything
+            observer=Quiet(),
         )
 
     def owner(self, index: MemoryIndex | None = None) -> RatingTask:
@@ -71,7 +71,9 @@ class Desk:
 
     def read(self, topic: str, type: type[Any]) -> list[Any]:
         """What readers of committed records see."""
-        return [msgspec.json.decode(r.value, type=type) for r in self.broker.read((topic, HOME), 0)]
+        values = [record.value for record in self.broker.read((topic, HOME), 0)]
+        assert None not in values, topic
+        return [msgspec.json.decode(value, type=type) for value in values if value is not None]
 
 
 def finish(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -217,7 +219,9 @@ def test_records_that_come_again_after_a_rebalance() -> None:
     task = desk.owner()
     desk.send(call(1))
     finish(task.step())
-    task._log._positions["cdrs"] = 0  # type: ignore[attr-defined]  # the model's consumer
+    log = task._log
+    assert isinstance(log, ModelLog)
+    log._positions["cdrs"] = 0
     desk.send(call(2))
     finish(task.step())
     assert [(c.cdrs_first, c.cdrs_next) for c in desk.read("commits", Commit)] == [(0, 0), (0, 1), (1, 2)]

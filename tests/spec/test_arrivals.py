@@ -1,5 +1,7 @@
 """When a record arrived, which clocks run ahead, and calls that last too long: A37, A43, A44."""
 
+from typing import Any
+
 import pytest
 
 from rater.core.authorize import authorize
@@ -7,12 +9,7 @@ from rater.core.inputs import CallAccepted, FundsAdded, Tick
 from rater.core.quote import Question
 from rater.core.reasons import Refusal
 from rater.kafka.records import arrival_of
-from tests.world import HARARE, US, T, World, at, pockets
-
-
-def ada(*skus: str, **world: object) -> World:
-    """A world with one user."""
-    return World(**world).user("ada", "US", *skus)  # type: ignore[arg-type]
+from tests.world import HARARE, US, T, ada, at, pockets
 
 
 def test_a_call_dated_ahead_forfeits_nothing() -> None:
@@ -40,7 +37,8 @@ def test_an_end_and_a_receipt_ahead_of_the_arrival_are_rejected() -> None:
     """A43: `ended_at` and `received_at` are compared with the arrival, too."""
     for field in ("ended_at", "received_at"):
         world = ada("MCOPSTN1")
-        world.cdr(US, 60, "2025-03-10 09:00", arrived="2025-03-10 10:00", **{field: at("2199-01-01")})
+        ahead: dict[str, Any] = {field: at("2199-01-01")}
+        world.cdr(US, 60, "2025-03-10 09:00", arrived="2025-03-10 10:00", **ahead)
         assert world.refusals == ["impossible_time"], field
 
 

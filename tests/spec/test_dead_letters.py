@@ -108,15 +108,17 @@ def test_identical_bytes_of_one_tenant_are_one_letter_and_distinct_ones_each_kee
 def test_the_same_refused_bytes_of_two_tenants_are_two_letters() -> None:
     """A row of a file names no tenant: the file's tenant is whose letter it is."""
     state, rules = Memory(), Rules(RatingSettings(), Tariffs())
-    letters = []
+    letters: list[RejectedCdr] = []
     for tenant in ("contoso", "fabrikam", "contoso"):
         row = Record(
             "cdr", Source("u.csv", 0, 2), b"a,b", Refusal(Reason.MALFORMED, "", "no"), Envelope("usage_csv", tenant)
         )
         batch = run_batch(state, rules, [row])
         state.merge(batch.state)
-        letters += batch.outputs
-    assert [letter.claimed_tenant for letter in letters] == ["contoso", "fabrikam"]  # type: ignore[union-attr]
+        for output in batch.outputs:
+            assert isinstance(output, RejectedCdr)
+            letters.append(output)
+    assert [letter.claimed_tenant for letter in letters] == ["contoso", "fabrikam"]
     assert len({letter.id for letter in letters}) == 2
 
 

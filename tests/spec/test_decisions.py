@@ -1,5 +1,7 @@
 """Where two readers of the rules differed: decisions A25 to A35, each as a table."""
 
+from typing import Any
+
 import pytest
 
 from rater.core.geography import domestic_countries
@@ -113,7 +115,8 @@ def test_a_straddler_without_access_to_credits_is_split(
 )
 def test_the_windows_of_the_limits_of_recharges(setting: str, begin: str, before: str, after: str) -> None:
     """A32: with a limit of one, a second recharge waits until the window that ends now no longer has the first."""
-    world = World(funds=None, recharge=("50", "1"), **{setting: 1})
+    limits: dict[str, Any] = {setting: 1}
+    world = World(funds=None, recharge=("50", "1"), **limits)
     assert "recharge.requested" in world.fund("1", begin)
     assert world.paid(begin).count("recharge.suppressed") == 1
     assert "recharge.requested" not in world.tick(before)

@@ -1,4 +1,4 @@
-"""Tenants with very many purchases, or very much money: nothing grows with each, and nothing overflows."""
+"""Tenants with very many purchases, or very much money: nothing grows with each, nothing overflows; Harare costs 0.2."""
 
 import time
 from datetime import timedelta
@@ -15,16 +15,11 @@ from rater.core.outputs import Balance, LotState, RatedCall, RejectedCdr
 from rater.core.state import State
 from rater.engine.batch import Record, run_batch
 from rater.wire.codec import encode_input
-from tests.world import HARARE, T, World, at
+from tests.world import HARARE, T, World, ada, at
 
 LARGEST = "1000000000"
 #: Larger than any of these accounts is, and a hundredth of what fits a message.
 RECORD_BYTES_MAX = 40_000
-
-
-def ada(**world: object) -> World:
-    """A user who pays by the minute; Zimbabwe is 0.2 a minute."""
-    return World(**world).user("ada", "US", "MCOPSTNPP")  # type: ignore[arg-type]  # a world's own settings
 
 
 def purchases(world: World, count: int, amount: str, batch: int) -> float:
@@ -65,7 +60,7 @@ def test_twenty_thousand_purchases_are_applied_in_six_seconds(batch: int) -> Non
 
 def test_purchases_that_are_used_up_leave_the_account() -> None:
     """A thousand debts, each paid by the next purchase: neither the lots nor the debts pile up."""
-    world = ada(funds=None)
+    world = ada("MCOPSTNPP", funds=None)
     for number in range(1_000):
         world.call(HARARE, 60, "2025-03-10 10:00", id=f"call-{number}")
         world.fund("0.2", "2025-03-10 10:01", id=f"paid-{number}")
@@ -78,7 +73,7 @@ def test_purchases_that_are_used_up_leave_the_account() -> None:
 
 def test_a_correction_finds_a_purchase_that_was_used_up() -> None:
     """A12: the money goes back to the purchase that paid, in its place by date; once that has expired, to the newest."""
-    world = ada(funds="0.4")
+    world = ada("MCOPSTNPP", funds="0.4")
     world.call(HARARE, 120, "2025-03-10 10:00", id="long")
     world.fund("5", "2025-03-10 11:00", id="second")
     world.fund("5", "2025-03-10 11:01", id="third")
@@ -107,7 +102,7 @@ def test_a_balance_record_shows_a_hundred_purchases_and_their_number() -> None:
 @pytest.mark.in_memory
 def test_the_next_hundred_are_shown_however_many_there_are() -> None:
     """Also after some of them were used up."""
-    world = ada(funds=None)
+    world = ada("MCOPSTNPP", funds=None)
     purchases(world, 1_000, "0.2", 50)
     for number in range(130):
         world.call(HARARE, 60, "2025-03-10 10:00", id=f"call-{number}")
@@ -130,7 +125,7 @@ def test_money_of_thousands_of_purchases_expires_in_their_order() -> None:
 @pytest.mark.in_memory
 def test_a_purchase_beyond_the_largest_balance_is_refused_with_the_limit() -> None:
     """A thousand of the largest fit; one more changes nothing."""
-    world = ada(funds=None)
+    world = ada("MCOPSTNPP", funds=None)
     purchases(world, 1_000, LARGEST, 100)
     assert world.account.balance == BALANCE_MICROS_MAX
     world.fund("0.000001", "2025-03-20")
@@ -142,7 +137,7 @@ def test_a_purchase_beyond_the_largest_balance_is_refused_with_the_limit() -> No
 @pytest.mark.in_memory
 def test_a_recharge_beyond_the_largest_balance_is_refused() -> None:
     """It stays in flight, with a dead letter that can be applied when there is room."""
-    world = ada(funds=None, recharge=("1", LARGEST))
+    world = ada("MCOPSTNPP", funds=None, recharge=("1", LARGEST))
     world.configure("2025-03-01 10:00", payment_method="replaced")
     in_flight = world.account.recharge.in_flight
     purchases(world, 1_000, LARGEST, 100)
@@ -155,7 +150,7 @@ def test_a_recharge_beyond_the_largest_balance_is_refused() -> None:
 @pytest.mark.in_memory
 def test_who_owes_more_than_the_largest_balance_makes_no_more_calls(field: str) -> None:
     """Each of its records is a dead letter, and nothing overflows."""
-    world = ada()
+    world = ada("MCOPSTNPP")
     account = world.account
     if field == "balance":
         account.balance, account.debt = -BALANCE_MICROS_MAX - 1, BALANCE_MICROS_MAX + 1
@@ -171,7 +166,7 @@ def test_who_owes_more_than_the_largest_balance_makes_no_more_calls(field: str) 
 @pytest.mark.in_memory
 def test_an_account_of_version_0_3_0_is_brought_into_order() -> None:
     """It had every purchase in its record, used up or not: none is lost, and the same are used next."""
-    world = ada(funds=None)
+    world = ada("MCOPSTNPP", funds=None)
     account, state = world.account, State(world.memory)
     bought = [at("2025-03-01") + timedelta(minutes=number // 2) for number in range(500)]
     lots = [Lot(f"old-{number}", number % 3, when, expiry_of(when)) for number, when in enumerate(bought)]
@@ -205,7 +200,7 @@ def test_what_a_used_up_purchase_leaves_is_small() -> None:
     for number in range(300):
         world.fund("0.20", f"2025-03-{1 + number % 9:02}")
         world.call(HARARE, 60)
-    kept = world.engine.memory.entities
+    kept = world.memory.entities
     left = [
         len(msgspec.msgpack.encode(lot)) + len(tenant) + len(name) for (tenant, name), lot in kept["lot"].items()
     ]

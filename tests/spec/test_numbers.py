@@ -17,7 +17,7 @@ from rater.core.tariff import Tariff
 from rater.dev.numbering_plan_generator import TABLE, table
 from tests.agents.switch import A_DAY, Switch, may
 from tests.conftest import ROOT
-from tests.world import JAMAICA, LONDON, US, T, World, at, pockets
+from tests.world import JAMAICA, LONDON, US, T, World, ada, at, pockets
 
 SEATTLE = "+12065550100"
 JERSEY, VATICAN, KAZAKHSTAN, ALAND, DOMINICAN = (
@@ -28,11 +28,6 @@ JERSEY, VATICAN, KAZAKHSTAN, ALAND, DOMINICAN = (
     "+18095550123",
 )
 DESTINATIONS = ROOT.parent / "shared" / "data" / "international-plan-destinations-2021.txt"
-
-
-def ada(country: str | None = "US", *skus: str, **world: object) -> World:
-    """A world in which ada calls."""
-    return World(**world).user("ada", country, *skus)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +51,7 @@ def ada(country: str | None = "US", *skus: str, **world: object) -> World:
 )
 def test_a_number_in_a_uri_is_the_number(text: str) -> None:
     """A39: the user part is the number when it begins with `+`; plain numbers are read the same way."""
-    call = ada("US", "MCOPSTN1").call(text, 60, calling=text)
+    call = ada("MCOPSTN1").call(text, 60, calling=text)
     assert (normal_number(text), call.called, call.calling) == (SEATTLE, SEATTLE, SEATTLE)
     assert pockets(call) == [("pool", 1)]
 
@@ -79,7 +74,7 @@ def test_a_hidden_tail_is_legal_in_a_uri() -> None:
 )
 def test_digits_without_a_plus_sign_are_no_number(text: str) -> None:
     """A39: they are refused as the called number, and nobody guesses a country."""
-    world = ada("US", "MCOPSTN1")
+    world = ada("MCOPSTN1")
     if not text.startswith("("):
         assert normal_number(text) == text
         assert world.cdr(text, 60) == "rejected"
@@ -88,7 +83,7 @@ def test_digits_without_a_plus_sign_are_no_number(text: str) -> None:
 
 def test_digits_alone_are_never_internal() -> None:
     """A39: not even in one of the tenant's domains."""
-    world = ada("US", "MCOPSTN1")
+    world = ada("MCOPSTN1")
     world.configure("2025-03-02", domains=("contoso.example",))
     assert world.cdr("sip:442079460000@contoso.example", 60) == "rejected"
     assert world.refusals == ["not_e164"]
@@ -105,7 +100,7 @@ def test_digits_alone_are_never_internal() -> None:
 )
 def test_an_address_is_internal_in_the_tenants_own_domains_only(address: str) -> None:
     """A39, rule 15: domains are compared without port and case; elsewhere it is no number."""
-    world = ada("US", "MCOPSTN1")
+    world = ada("MCOPSTN1")
     assert world.cdr(address, 60) == "rejected"
     assert world.refusals == ["not_e164"]
     world.configure("2025-03-02", domains=("fabrikam.example", "Contoso.example:5060"))
@@ -130,7 +125,7 @@ def test_an_address_that_a_toll_free_number_was_called_from_counts_as_withheld()
 
 def test_the_same_number_in_another_spelling_is_the_same_content() -> None:
     """A39, A41: content is compared after numbers have their normal form."""
-    world = ada("US", "MCOPSTN1")
+    world = ada("MCOPSTN1")
     world.call(SEATTLE, 60, id="x")
     assert world.cdr("sip:+1-206-555-0100@sbc.example", 60, id="x") == "duplicate"
     assert domain_of("sip:bob@Contoso.example:5060;x=y") == "contoso.example"
@@ -157,7 +152,7 @@ def test_the_same_number_in_another_spelling_is_the_same_content() -> None:
 )
 def test_emergency_numbers_in_other_clothes(called: str) -> None:
     """A38: free, whatever the pool and the balance; also after the country's calling code."""
-    world = ada("US", funds=None, credits="not_set_up")
+    world = ada(funds=None, credits="not_set_up")
     call = world.call(called, 301, id="x")
     assert pockets(call) == [("free", 6)]
     assert call.called is not None
@@ -192,7 +187,7 @@ def test_emergency_numbers_in_other_clothes(called: str) -> None:
 )  # fmt: skip
 def test_the_lists_are_those_of_the_users_country(country: str, called: str, help: bool) -> None:
     """A38: exactly the digits of a number of the user's country, or 112 or 911."""
-    world = ada(country, funds=None)
+    world = ada(country=country, funds=None)
     outcome = world.cdr(called, 60)
     rules = [output.rule for output in world.outputs if isinstance(output, RatedCall)]
     assert (outcome == "rated" and rules == ["23 emergency"]) is help
@@ -200,14 +195,14 @@ def test_the_lists_are_those_of_the_users_country(country: str, called: str, hel
 
 def test_an_inbound_call_is_never_an_emergency_call() -> None:
     """A38: what was dialled counts, not who calls."""
-    assert ada("US", "MCOPSTN1").call("+911", 60, type="user_in").rule == "16 inbound, toll"
+    assert ada("MCOPSTN1").call("+911", 60, type="user_in").rule == "16 inbound, toll"
 
 
 def test_numbers_that_the_plan_lacks_may_be_added() -> None:
     """A38: `emergency_numbers` names country and number."""
-    assert ada("IT", emergency_numbers=("IT:1530",)).call("1530", 60).rule == "23 emergency"
-    assert ada("IT", emergency_numbers=("IT:1530",)).call("+391530", 60).rule == "23 emergency"
-    assert ada("FR", emergency_numbers=("IT:1530",)).cdr("1530", 60) == "rejected"
+    assert ada(country="IT", emergency_numbers=("IT:1530",)).call("1530", 60).rule == "23 emergency"
+    assert ada(country="IT", emergency_numbers=("IT:1530",)).call("+391530", 60).rule == "23 emergency"
+    assert ada(country="FR", emergency_numbers=("IT:1530",)).cdr("1530", 60) == "rejected"
 
 
 def test_an_unknown_user_has_the_lists_of_the_tenants_countries() -> None:
@@ -255,13 +250,13 @@ def test_the_numbering_plan_decides_what_is_domestic(
     country: str, called: str, side: str, pocket: str, shown: str
 ) -> None:
     """A49, rule 21: under a shared calling code the plan says the country, and the row the price."""
-    call = ada(country, "MCOPSTN1").call(called, 60)
+    call = ada("MCOPSTN1", country=country).call(called, 60)
     assert (call.context, pockets(call), call.country) == (side, [(pocket, 1)], shown)
 
 
 def test_the_row_decides_the_price() -> None:
     """A49: a Dominican number under the root row costs what the root row says."""
-    call = ada("US", "MCOPSTN_PAYG_1", "MCOPSTNPP").call(DOMINICAN, 60)
+    call = ada("MCOPSTN_PAYG_1", "MCOPSTNPP").call(DOMINICAN, 60)
     assert (call.prefix, call.charge, call.country) == ("1", "0.01", "DO")
 
 
@@ -269,12 +264,12 @@ def test_the_row_decides_the_price() -> None:
 def test_where_the_plan_knows_no_region_the_row_decides(called: str) -> None:
     """A49: a number with `*`, and one of a length that no plan has, take the row's country."""
     expected = "DO" if called != "+1809555****" else "US"
-    assert ada("US", "MCOPSTN1").call(called, 60).country == expected
+    assert ada("MCOPSTN1").call(called, 60).country == expected
 
 
 def test_jersey_counts_as_britain_abroad() -> None:
     """A49, rules 20, 27, 28: for the international list, Zone A and dial-out, not for what is domestic."""
-    assert pockets(ada("GB", "MCOPSTN2").call(JERSEY, 60)) == [("pool", 1)]
+    assert pockets(ada("MCOPSTN2", country="GB").call(JERSEY, 60)) == [("pool", 1)]
     world = World(conferencing_licenses=1).user("olga", "GB", "MCOMEETADV")
     assert pockets(world.call(JERSEY, 60, user="olga", type="conf_out")) == [("pool", 1)]
 
@@ -443,7 +438,7 @@ def test_every_destination_of_the_published_list_is_in_the_plan() -> None:
 
 def test_the_cases_of_calls_for_help_and_uris() -> None:
     """A38, A39: the called numbers of the case plus911-and-sip-uris, by a user in the United States."""
-    world = ada("US", "MCOPSTN_PAYG_1", "MCOPSTNPP")
+    world = ada("MCOPSTN_PAYG_1", "MCOPSTNPP")
     london = [
         "sip:+442079460000@sbc.example",
         "+442079460000@sbc.example",

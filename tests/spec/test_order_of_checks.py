@@ -6,17 +6,17 @@ Each record is wrong in the way that is named and in every way that is checked l
 import pytest
 
 from rater.core.inputs import CallAccepted
-from tests.world import LONDON, US, T, World, at
+from tests.world import LONDON, US, T, World, ada, at
 
 #: Rated by an earlier record, so that other content under it is a conflict.
 TAKEN = "taken"
 
 
-def ada(*skus: str, **world: object) -> World:
+def after_a_call() -> World:
     """A world with one user, one of whose calls was rated."""
-    made = World(**world).user("ada", "US", *(skus or ("MCOPSTN1",)))  # type: ignore[arg-type]
-    made.cdr(US, 60, id=TAKEN)
-    return made
+    world = ada("MCOPSTN1")
+    world.cdr(US, 60, id=TAKEN)
+    return world
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def ada(*skus: str, **world: object) -> World:
 )
 def test_the_first_check_that_fails_gives_the_reason(called: str, when: str, id: str, reason: str) -> None:
     """A39, A43, A44: all of these last 100,000 s and arrive on 11 March 2025."""
-    world = ada()
+    world = after_a_call()
     world.cdr(called, 100_000, when, id=id, arrived="2025-03-11")
     assert world.refusals == [reason]
 
@@ -45,7 +45,7 @@ def test_the_first_check_that_fails_gives_the_reason(called: str, when: str, id:
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_first(wrong: bytes, reason: str) -> None:
     """A39, A43, A44: no number, no time and no length is looked at in a record that is none."""
-    world = ada()
+    world = after_a_call()
     world.raw(b'{"tenant":"contoso","usage_id":"taken","type":"user_out","user":"ada",' + wrong + b"}")
     assert world.refusals == [reason]
 
@@ -53,7 +53,7 @@ def test_what_cannot_be_read_is_said_first(wrong: bytes, reason: str) -> None:
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_duplicate_whose_time_cannot_be_is_no_duplicate(version: int) -> None:
     """A43: the time is looked at before the look for duplicates, in a lower version, too."""
-    world = ada()
+    world = after_a_call()
     world.cdr(US, 60, id=TAKEN, version=2)
     world.cdr(US, 60, id=TAKEN, version=version, received_at=at("2025-03-08"))
     assert world.refusals == ["impossible_time"]
@@ -61,7 +61,7 @@ def test_a_duplicate_whose_time_cannot_be_is_no_duplicate(version: int) -> None:
 
 def test_a_lower_version_is_a_duplicate_however_long() -> None:
     """A44: the length is looked at last."""
-    world = ada()
+    world = after_a_call()
     world.cdr(LONDON, 60, id=TAKEN, version=3)
     assert world.cdr(US, 100_000, id=TAKEN, version=2) == "duplicate"
 
@@ -85,7 +85,7 @@ def test_a_lower_version_is_a_duplicate_however_long() -> None:
 )
 def test_calls_of_every_type_can_be_held(type: str, called: str | None, user: str | None) -> None:
     """A44: by their seconds; also those that would be free."""
-    world = ada()
+    world = after_a_call()
     assert world.cdr(called, 43_200, type=type, user=user) == "rated"
     world.cdr(called, 43_201, type=type, user=user)
     assert world.refusals == ["implausible_duration"]
@@ -104,20 +104,20 @@ def test_calls_of_every_type_can_be_held(type: str, called: str | None, user: st
 )
 def test_calls_for_help_are_never_held(called: str, type: str, said: bool | None) -> None:
     """A38, A44: whatever the number looks like, or because the record says that the call was one."""
-    call = ada().call(called, 100_000, type=type, emergency=said)
+    call = after_a_call().call(called, 100_000, type=type, emergency=said)
     assert (call.rule, call.minutes, call.charge) == ("23 emergency", 1667, "0")
 
 
 def test_a_call_for_help_whose_time_cannot_be_is_rejected() -> None:
     """A43: it is free, but it moves the tenant's clock as any other."""
-    world = ada()
+    world = after_a_call()
     world.cdr("911", 60, "2035-01-01", arrived="2025-03-11")
     assert (world.refusals, world.account.clock) == (["impossible_time"], at("2025-03-10 10:01"))
 
 
 def test_a_held_correction_is_let_through() -> None:
     """A44: version 1 stays until a person accepts version 2; then it is corrected, once."""
-    world = ada()
+    world = after_a_call()
     world.cdr(US, 100_000, id=TAKEN, version=2)
     assert world.pool("MCOPSTN1/US-PR/2025-03") == (1, 3000)
     world.accept("2025-03-11")
@@ -128,7 +128,7 @@ def test_a_held_correction_is_let_through() -> None:
 
 def test_an_acceptance_among_call_records_accepts_nothing() -> None:
     """A44, A48: commands enter by the doors for commands only, this one, too."""
-    world = ada()
+    world = after_a_call()
     world.cdr(US, 100_000)
     (letter,) = [output.id for output in world.outputs]
     held = world.sent
@@ -143,7 +143,7 @@ def test_an_acceptance_among_call_records_accepts_nothing() -> None:
 @pytest.mark.parametrize(("called", "arrived"), [("12065550100", "2025-03-11"), (US, "2025-03-01")])
 def test_what_was_refused_for_its_number_or_time_is_not_let_through(called: str, arrived: str) -> None:
     """A44: a person accepts a length; neither a number nor a time."""
-    world = ada()
+    world = after_a_call()
     world.cdr(called, 100_000, arrived=arrived)
     (letter,) = [output.id for output in world.outputs]
     world.tell(CallAccepted(tenant=T, id="x", at=at("2025-03-12"), letter=letter))

@@ -1,17 +1,19 @@
 """Which calls draw on what: rating rules 15 to 43."""
 
+from typing import Any
+
 import pytest
 
 from rater.core.geography import INTERNATIONAL_PLAN, ZONE_A
 from rater.core.policies import POLICIES, policy_allows
 from tests.world import BERLIN, CA, GB_PREMIUM, GB_SPECIAL, HARARE, LONDON, PARIS, US, World, at, pockets
 
-CONFERENCE = {"type": "conf_out", "user": "olga"}
+CONFERENCE: dict[str, Any] = {"type": "conf_out", "user": "olga"}
 
 
-def organizer(*skus: str, country: str = "GB", licences: int = 2, **settings: object) -> World:
+def organizer(*skus: str, country: str = "GB", licences: int = 2, **settings: Any) -> World:
     """A world in which olga organizes meetings."""
-    return World(conferencing_licenses=licences, **settings).user("olga", country, *skus)  # type: ignore[arg-type]
+    return World(conferencing_licenses=licences, **settings).user("olga", country, *skus)
 
 
 def test_internal_calls_are_free() -> None:
@@ -157,21 +159,21 @@ def test_dial_in_to_a_toll_bridge_is_included() -> None:
 def test_dial_out_is_the_organizers() -> None:
     """Rules 26, 27: dial-out to Zone A draws on the tenant's pool, wherever the organizer is."""
     world = organizer("MCOMEETADV", "MCOPSTNPP", country="ZW")
-    call = world.call(PARIS, 185, **CONFERENCE)  # type: ignore[arg-type]
+    call = world.call(PARIS, 185, **CONFERENCE)
     assert (pockets(call), call.user, call.capability) == ([("pool", 4)], "olga", "MCOMEETADD")
     assert world.pool("MCOMEETADV/zone-a/2025-03") == (4, 120)
 
 
 def test_dial_out_outside_zone_a_is_paid() -> None:
     """Rule 28: Zimbabwe is credits on all minutes, also for an organizer in Zimbabwe."""
-    call = organizer("MCOMEETADV", "MCOPSTNPP", country="ZW").call(HARARE, 185, **CONFERENCE)  # type: ignore[arg-type]
+    call = organizer("MCOMEETADV", "MCOPSTNPP", country="ZW").call(HARARE, 185, **CONFERENCE)
     assert (pockets(call), call.charge) == ([("credit", 4)], "0.8")
 
 
 def test_one_dial_out_pool_for_the_tenant() -> None:
     """Rule 29: organizers in two countries share it."""
     world = organizer("MCOMEETADV").user("pedro", "ES", "MCOMEETADV")
-    world.call(PARIS, 600, **CONFERENCE)  # type: ignore[arg-type]
+    world.call(PARIS, 600, **CONFERENCE)
     world.call(PARIS, 600, type="conf_out", user="pedro")
     assert world.pool("MCOMEETADV/zone-a/2025-03") == (20, 120)
 
@@ -188,16 +190,16 @@ def test_one_dial_out_pool_for_the_tenant() -> None:
 def test_what_the_dial_out_pool_counts(basis: str, when: str, total: int) -> None:
     """Rules 30, 31, A9: licences assigned before 2020-10-22, purchased from then on; a setting fixes it."""
     world = organizer("MCOMEETADV", licences=5, funds=None, dial_out_basis=basis)
-    call = world.call(PARIS, 60, when, **CONFERENCE)  # type: ignore[arg-type]
+    call = world.call(PARIS, 60, when, **CONFERENCE)
     assert call.segments[0].pool_total == total
 
 
 def test_unlimited_dial_out_to_north_america() -> None:
     """Rule 32: the licence covers the US and Canada without counting; the rest goes its usual way."""
     world = organizer("MCOMEETADV", "MCOMEETADD_DIALOUT_US", "MCOPSTNPP")
-    call = world.call(CA, 6000, **CONFERENCE)  # type: ignore[arg-type]
+    call = world.call(CA, 6000, **CONFERENCE)
     assert (pockets(call), call.capability) == ([("included", 100)], "MCOMEETADD_DIALOUT_US")
-    assert pockets(world.call(PARIS, 60, **CONFERENCE)) == [("pool", 1)]  # type: ignore[arg-type]
+    assert pockets(world.call(PARIS, 60, **CONFERENCE)) == [("pool", 1)]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_pay_per_minute_conferencing(type: str, called: str, calling: str, toll_
 
 def test_dial_out_without_conferencing_is_a_call_of_the_organizer() -> None:
     """Rule 34: it draws on the organizer's calling plan."""
-    call = organizer("MCOPSTN1").call(LONDON, 61, **CONFERENCE)  # type: ignore[arg-type]
+    call = organizer("MCOPSTN1").call(LONDON, 61, **CONFERENCE)
     assert [(s.pool, s.minutes) for s in call.segments] == [("MCOPSTN1/GB/2025-03", 2)]
 
 
@@ -297,4 +299,4 @@ def test_an_organizer_excluded_from_toll_free() -> None:
 def test_an_empty_dial_out_pool(fallback: bool, expected: str) -> None:
     """A15: it is followed by credits; a setting puts the organizer's calling plan between."""
     world = organizer("MCOMEETADV", "MCOPSTN1", "MCOPSTNPP", licences=0, conf_fallback_to_calling_plan=fallback)
-    assert pockets(world.call(LONDON, 60, **CONFERENCE)) == [(expected, 1)]  # type: ignore[arg-type]
+    assert pockets(world.call(LONDON, 60, **CONFERENCE)) == [(expected, 1)]

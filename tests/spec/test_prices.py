@@ -4,13 +4,9 @@ import pytest
 
 from rater.core.inputs import RateDeck, RateRow
 from rater.core.money import MoneyError, format_micros, half_up, parse_micros, round_to_cents
+from rater.core.outputs import ServiceState
 from rater.core.tariff import Tariff, billed_seconds
-from tests.world import GB_SPECIAL, HARARE, JAMAICA, NOWHERE, ROME, TOKYO, US, World, at, pockets
-
-
-def ada(*skus: str, country: str = "US", **world: object) -> World:
-    """A world with one user."""
-    return World(**world).user("ada", country, *skus)  # type: ignore[arg-type]
+from tests.world import GB_SPECIAL, HARARE, JAMAICA, NOWHERE, ROME, TOKYO, US, ada, at, pockets
 
 
 @pytest.mark.parametrize("country", ["US", "GB", "DE"])
@@ -210,8 +206,8 @@ def test_a_block_is_a_record() -> None:
     """Rule 57: user, time, state and reason, for the switch."""
     world = ada("MCOEV")
     world.call(US, 60)
-    states = [output for output in world.outputs if type(output).__name__ == "ServiceState"]
-    assert [(s.scope, s.user, s.state, s.reason) for s in states] == [  # type: ignore[union-attr]
+    states = [output for output in world.outputs if isinstance(output, ServiceState)]
+    assert [(s.scope, s.user, s.state, s.reason) for s in states] == [
         ("user", "ada", "restricted", "no_credits_license")
     ]
 

@@ -5,10 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import Result
 
-from rater.cli import build_app
 from rater.core.inputs import Source
 from rater.core.settings import RatingSettings
 from rater.embedded.run import EmbeddedRater
@@ -17,6 +15,7 @@ from rater.engine.batch import Record
 from rater.engine.gateway import LocalGateway
 from rater.files.source import InputFile
 from rater.wire.errors import Exit, RaterError
+from tests.commands import invoke
 
 CONFIGURED = (
     '{{"command":"tenant_configured","tenant":"{0}","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD"}}\n'
@@ -42,8 +41,8 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "rater.db"
 
 
-def rater(store: Path, line: str) -> Result:
-    return CliRunner().invoke(build_app(), [*line.split(), "--store", str(store)])
+def ask(store: Path, line: str) -> Result:
+    return invoke(*line.split(), "--store", str(store))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +58,7 @@ def rater(store: Path, line: str) -> Result:
 )
 def test_what_is_not_there_is_refused(store: Path, line: str, said: str, code: Exit) -> None:
     """An empty answer would look as if there were nothing to bill."""
-    wrong = rater(store, line).exception
+    wrong = ask(store, line).exception
     assert isinstance(wrong, RaterError)
     assert said in str(wrong)
     assert wrong.exit == code
@@ -67,40 +66,38 @@ def test_what_is_not_there_is_refused(store: Path, line: str, said: str, code: E
 
 def test_a_month_without_calls_is_empty(store: Path) -> None:
     """That is an answer, and no mistake."""
-    assert rater(store, "export debits --tenant contoso --period 2030-01").exit_code == 0
+    assert ask(store, "export debits --tenant contoso --period 2030-01").exit_code == 0
 
 
 def test_usage_of_several_tenants_says_whose_it_is(store: Path) -> None:
     """A column before the 20 of the report, but where one tenant was asked for."""
-    both = rater(store, "export usage").stdout.splitlines()
+    both = ask(store, "export usage").stdout.splitlines()
     assert both[0].startswith("Tenant,UsageId,Call ID,")
     assert [row.partition(",")[0] for row in both[1:]] == ["contoso", "fabrikam"]
-    assert rater(store, "export usage --tenant contoso").stdout.startswith("UsageId,Call ID,")
+    assert ask(store, "export usage --tenant contoso").stdout.startswith("UsageId,Call ID,")
 
 
 def test_an_id_is_never_cut(store: Path) -> None:
     """It can be pasted into `rater explain`, however narrow the screen."""
-    shown = CliRunner().invoke(
-        build_app(), ["show", "calls", "contoso", "--store", str(store)], env={"COLUMNS": "40"}
-    )
+    shown = invoke("show", "calls", "contoso", "--store", str(store), COLUMNS="40")
     assert "01234567-89ab-cdef-0123-456789abcdef" in shown.stdout
     assert "2025-03-10T10:00:00Z" in shown.stdout
 
 
 def test_a_balance_for_people(store: Path) -> None:
     """Times as RFC 3339; a lot a line."""
-    shown = rater(store, "show balance contoso").stdout
+    shown = ask(store, "show balance contoso").stdout
     assert "lot f, remaining 10, expires_at 2026-01-02T00:00:00Z" in shown
     assert "datetime" not in shown
 
 
 def test_a_dead_letter_names_file_and_row(store: Path) -> None:
     """`cdrs.jsonl:3` is where a clerk looks."""
-    listed = rater(store, "dlq ls").stdout
+    listed = ask(store, "dlq ls").stdout
     assert "cdrs.jsonl:3" in listed
     assert "answered_at: expected a value, got none" in listed
-    (letter,) = json.loads(rater(store, "dlq ls --json").stdout)
-    shown = rater(store, f"dlq show {letter['id'][:12]}").stdout
+    (letter,) = json.loads(ask(store, "dlq ls --json").stdout)
+    shown = ask(store, f"dlq show {letter['id'][:12]}").stdout
     assert "cdrs.jsonl:3" in shown
     assert "{'" not in shown
 
@@ -115,12 +112,12 @@ def test_a_held_record_is_let_through_by_a_person(store: Path, tmp_path: Path) -
     opened.close()
     (letter,) = [
         letter
-        for letter in json.loads(rater(store, "dlq ls --json").stdout)
+        for letter in json.loads(ask(store, "dlq ls --json").stdout)
         if letter["reason"] == "implausible_duration"
     ]
-    assert rater(store, f"dlq replay {letter['id']}").exit_code == Exit.REFUSED
-    assert rater(store, f"dlq replay {letter['id']} --accept").exit_code == 0
-    assert json.loads(rater(store, "explain long --json").stdout)["minutes"] == 834
+    assert ask(store, f"dlq replay {letter['id']}").exit_code == Exit.REFUSED
+    assert ask(store, f"dlq replay {letter['id']} --accept").exit_code == 0
+    assert json.loads(ask(store, "explain long --json").stdout)["minutes"] == 834
 
 
 def test_a_clock_that_runs_ahead_is_not_accepted_by_a_replay(store: Path, tmp_path: Path) -> None:
@@ -131,5 +128,5 @@ def test_a_clock_that_runs_ahead_is_not_accepted_by_a_replay(store: Path, tmp_pa
     record = Record("cdr", Source("cdrs.jsonl", 0, 1), ahead.encode(), arrived_at=datetime.now(UTC))
     embedded.replay([("", record)])
     opened.close()
-    assert rater(store, "dlq replay --reason impossible_time").exit_code == Exit.REFUSED
-    assert json.loads(rater(store, "show balance contoso --json").stdout)["balance"] == "10"
+    assert ask(store, "dlq replay --reason impossible_time").exit_code == Exit.REFUSED
+    assert json.loads(ask(store, "show balance contoso --json").stdout)["balance"] == "10"

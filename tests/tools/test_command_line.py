@@ -6,13 +6,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import click
 import pytest
-import typer.main
 
-from rater.cli import build_app
 from rater.wire.errors import Exit
-from tests.commands import misunderstood
+from tests.commands import Command, command_line, misunderstood
 from tests.conftest import ROOT
 
 #: Commands that show something; `consume` prints JSON Lines in any case, `export` has --format.
@@ -22,7 +19,7 @@ READING = (
 )  # fmt: skip
 
 
-def commands(found: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+def commands(found: Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Command]]:
     """Every command with the words that call it."""
     inner = getattr(found, "commands", None)
     if inner is None:
@@ -32,7 +29,7 @@ def commands(found: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple
             yield from commands(command, (*path, name))
 
 
-ALL = dict(commands(typer.main.get_command(build_app())))
+ALL = dict(commands(command_line()))
 
 
 @pytest.mark.parametrize("name", sorted(ALL))

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -19,7 +17,7 @@ from rater.files.export import write
 from rater.files.export_tables import table_of
 from rater.ops.top.picture import picture_of
 from tests.agents.world import balance
-from tests.conftest import ROOT
+from tests.commands import rater
 
 HEADER = (
     "direction,prefix,destination,country,type,price_per_minute,connection_fee,increment_first_s,increment_next_s,"
@@ -46,12 +44,8 @@ EXPECTED = {
 }
 
 
-def rater(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "rater", *words],
-        cwd=folder, env={"PYTHONPATH": str(ROOT), "COLUMNS": "200"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+def said_by(folder: Path, *words: str) -> str:
+    done = rater(*words, cwd=folder, code=0, environment={"COLUMNS": "200"})
     return done.stdout + done.stderr
 
 
@@ -63,7 +57,7 @@ def rated(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, st
     (tmp_path / "setup.jsonl").write_text(SETUP.format(currency=currency))
     (tmp_path / "cdrs.jsonl").write_text(CALL)
     words = ("--commands", "setup.jsonl", "--deck", "deck.csv", "--currency", currency)
-    return currency, tmp_path, rater(tmp_path, "run", "cdrs.jsonl", *words)
+    return currency, tmp_path, said_by(tmp_path, "run", "cdrs.jsonl", *words)
 
 
 @contextmanager
@@ -133,11 +127,11 @@ def test_what_people_read_is_exact_and_names_the_currency(rated: tuple[str, Path
     assert f"debited: {currency}" in said
     assert "12.845" in said
     for words in (("show", "balance", "contoso"), ("show", "tenant", "contoso")):
-        shown = rater(folder, *words)
+        shown = said_by(folder, *words)
         assert currency in shown
         assert "87.155" in shown
-    assert "12.845" in rater(folder, "show", "calls", "contoso")
-    assert f"1 x 12.345 + connection fee 0.5 = 12.845 {currency}" in rater(folder, "explain", "a")
+    assert "12.845" in said_by(folder, "show", "calls", "contoso")
+    assert f"1 x 12.345 + connection fee 0.5 = 12.845 {currency}" in said_by(folder, "explain", "a")
 
 
 @pytest.mark.parametrize("currency", EXPECTED)

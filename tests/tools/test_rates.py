@@ -15,6 +15,7 @@ from rater.files.deck_lint import lint
 from rater.files.price_list import read_any_deck, write_deck
 from rater.files.toll_free import published_toll_free, toll_free_elsewhere, what_is_priced
 from rater.wire.errors import RaterError
+from tests.commands import rater
 from tests.world import DECK, at
 
 PRICE_LIST = "Destination Name,Destination Type,Country,Prefix,Price / min\r\n"
@@ -48,7 +49,7 @@ def test_the_real_price_list(shared: Path, tmp_path: Path) -> None:
 def from_toll_free(rows: tuple[RateRow, ...], calling: str | None) -> str | None:
     """What a minute of a toll-free call from a number costs."""
     rate = Tariff(RateDeck(version="v", currency="USD", rows=rows)).from_toll_free(calling, at("2025-10-15"))
-    return rate and rate.price_text
+    return rate.price_text if rate else None
 
 
 @pytest.mark.parametrize(
@@ -89,15 +90,6 @@ def test_a_price_for_elsewhere_that_is_none(price: str) -> None:
     """Which option, and what was expected."""
     with pytest.raises(RaterError, match="--toll-free-elsewhere: expected"):
         toll_free_elsewhere(price)
-
-
-def rater(*words: object, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    ran = subprocess.run(
-        [sys.executable, "-m", "rater", *map(str, words)], capture_output=True, text=True, check=False, cwd=cwd
-    )
-    assert ran.returncode == code, ran.stderr
-    assert "Traceback" not in ran.stderr
-    return ran
 
 
 USERS = "UPN,SKU,Usage country\nada@contoso.example,MCOPSTN1,US\n"

@@ -1,9 +1,6 @@
 """`rater tenant`: what people type is checked, told once, and answered with the command's id."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +9,7 @@ import pytest
 from rater.core.catalogue import SKUS
 from rater.core.inputs import FundsAdded
 from rater.wire.codec import decode_command
+from tests.commands import rater
 
 
 @pytest.fixture
@@ -19,27 +17,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def rater(*words: str, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("RATER_")}
-    ran = subprocess.run(
-        [sys.executable, "-m", "rater", *words], capture_output=True, text=True, check=False, cwd=cwd, env=clean
-    )
-    assert ran.returncode == code, ran.stderr
-    assert "Traceback" not in ran.stderr
-    return ran
-
-
 def shown(folder: Path, *words: str) -> dict[str, Any]:
-    return json.loads(rater("show", *words, "--json", cwd=folder).stdout)
+    found: dict[str, Any] = json.loads(rater("show", *words, "--json", cwd=folder, code=0).stdout)
+    return found
 
 
 def test_a_tenant_from_the_first_command_to_the_last(folder: Path) -> None:
     """Set up, funded, given licences, changed: each command says its id, and the store shows it."""
-    added = rater("tenant", "add", "contoso", "--currency", "usd", "--country", "de", "--credits", "enabled", "--id", "1", cwd=folder)  # fmt: skip
+    added = rater("tenant", "add", "contoso", "--currency", "usd", "--country", "de", "--credits", "enabled", "--id", "1", cwd=folder, code=0)  # fmt: skip
     assert (added.stdout, added.stderr) == ("1\n", "done\n")
-    rater("tenant", "fund", "contoso", "500", "--purchase-order", "PO 7", cwd=folder)
-    rater("tenant", "license", "contoso", "maria@contoso.example", "MCOPSTN1", "--country", "DE", cwd=folder)
-    rater("tenant", "configure", "contoso", "--recharge", "--recharge-trigger", "100", "--recharge-amount", "200", cwd=folder)  # fmt: skip
+    rater("tenant", "fund", "contoso", "500", "--purchase-order", "PO 7", cwd=folder, code=0)
+    rater(
+        "tenant", "license", "contoso", "maria@contoso.example", "MCOPSTN1", "--country", "DE", cwd=folder, code=0
+    )
+    rater("tenant", "configure", "contoso", "--recharge", "--recharge-trigger", "100", "--recharge-amount", "200", cwd=folder, code=0)  # fmt: skip
     tenant = shown(folder, "tenant", "contoso")
     assert {name: tenant[name] for name in ("currency", "country", "balance", "recharge", "recharge_trigger", "recharge_amount")} == {
         "currency": "USD", "country": "DE", "balance": "500", "recharge": "on", "recharge_trigger": "100", "recharge_amount": "200",
@@ -48,7 +39,7 @@ def test_a_tenant_from_the_first_command_to_the_last(folder: Path) -> None:
 
 def test_a_tenants_own_domains(folder: Path) -> None:
     """A39: given when it is set up or later; what is no domain is refused by its name."""
-    added = rater("tenant", "add", "contoso", "--currency", "USD", "--domain", "contoso.example", "--domain", "fabrikam.example:5060", "--json", cwd=folder)  # fmt: skip
+    added = rater("tenant", "add", "contoso", "--currency", "USD", "--domain", "contoso.example", "--domain", "fabrikam.example:5060", "--json", cwd=folder, code=0)  # fmt: skip
     assert json.loads(added.stdout)["domains"] == ["contoso.example", "fabrikam.example:5060"]
     refused = rater("tenant", "configure", "contoso", "--domain", "sip:bob@contoso.example", cwd=folder, code=3)
     assert "domains: expected a SIP domain such as contoso.example, got 'sip:bob@contoso.example'" in refused.stderr
@@ -67,19 +58,19 @@ def test_how_long_a_tenants_calls_may_last(folder: Path) -> None:
 
 def test_the_same_id_again_changes_nothing(folder: Path) -> None:
     """A command that may have been lost can be repeated: 500, not 1,000."""
-    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder)
+    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder, code=0)
     for said in ("done\n", "nothing changed: this id was taken before\n"):
-        assert rater("tenant", "fund", "contoso", "500", "--id", "invoice-1", cwd=folder).stderr == said
+        assert rater("tenant", "fund", "contoso", "500", "--id", "invoice-1", cwd=folder, code=0).stderr == said
     assert shown(folder, "balance", "contoso")["balance"] == "500"
-    first, second = (rater("tenant", "fund", "contoso", "50", cwd=folder).stdout for _ in range(2))
+    first, second = (rater("tenant", "fund", "contoso", "50", cwd=folder, code=0).stdout for _ in range(2))
     assert first != second
     assert shown(folder, "balance", "contoso")["balance"] == "600"
 
 
 def test_other_money_under_an_id_that_was_taken(folder: Path) -> None:
     """70 under the id of 500 is not added, and that is said: which id, what took it, what to do."""
-    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder)
-    rater("tenant", "fund", "contoso", "500", "--id", "used", cwd=folder)
+    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder, code=0)
+    rater("tenant", "fund", "contoso", "500", "--id", "used", cwd=folder, code=0)
     for _ in range(2):
         refused = rater("tenant", "fund", "contoso", "70", "--id", "used", cwd=folder, code=3)
         assert refused.stderr.startswith(
@@ -87,7 +78,7 @@ def test_other_money_under_an_id_that_was_taken(folder: Path) -> None:
             " 'used' was taken by 'funds_added 500 USD' at "
         )
     assert shown(folder, "balance", "contoso")["balance"] == "500"
-    assert {letter["reason"] for letter in json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)} == {
+    assert {letter["reason"] for letter in json.loads(rater("dlq", "ls", "--json", cwd=folder, code=0).stdout)} == {
         "conflicting_duplicate"
     }
 
@@ -95,7 +86,7 @@ def test_other_money_under_an_id_that_was_taken(folder: Path) -> None:
 def test_the_nearest_tenant_is_suggested(folder: Path) -> None:
     """contso is not known; contoso is, and fabrikam is not meant."""
     for tenant in ("contoso", "fabrikam"):
-        rater("tenant", "add", tenant, "--currency", "USD", cwd=folder)
+        rater("tenant", "add", tenant, "--currency", "USD", cwd=folder, code=0)
     assert rater("tenant", "fund", "contso", "50", cwd=folder, code=3).stderr.endswith("; did you mean contoso?\n")
     assert "did you mean" not in rater("tenant", "fund", "northwind", "50", cwd=folder, code=3).stderr
 
@@ -134,16 +125,16 @@ def test_what_the_rules_refuse(folder: Path) -> None:
     """An unknown tenant, another currency: exit 3, with the reason, and a dead letter."""
     refused = rater("tenant", "fund", "nobody", "50", cwd=folder, code=3)
     assert "refused: tenant: expected a tenant that was configured" in refused.stderr
-    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder)
+    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder, code=0)
     refused = rater("tenant", "fund", "contoso", "50", "--currency", "EUR", "--id", "7", cwd=folder, code=3)
     assert "refused: currency: expected the tenant's currency USD, got EUR" in refused.stderr
-    assert len(json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)) == 2
+    assert len(json.loads(rater("dlq", "ls", "--json", cwd=folder, code=0).stdout)) == 2
 
 
 def test_the_command_as_json(folder: Path) -> None:
     """What is printed with --json is the command as the topic has it."""
-    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder)
-    printed = rater("tenant", "fund", "contoso", "50", "--id", "x", "--json", cwd=folder).stdout
+    rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder, code=0)
+    printed = rater("tenant", "fund", "contoso", "50", "--id", "x", "--json", cwd=folder, code=0).stdout
     command = decode_command(printed.encode())
     assert isinstance(command, FundsAdded)
     assert (command.id, command.amount) == ("x", "50")

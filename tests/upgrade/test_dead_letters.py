@@ -15,7 +15,7 @@ from rater.core.letters import former_letter_id, letter_id
 from rater.core.outputs import RejectedCdr
 from rater.wire.dead_letters import may_be_replayed, raw_bytes, why_not_replayed
 from rater.wire.errors import Exit
-from tests.embedded.usage import rater
+from tests.commands import rater
 from tests.upgrade.release import RELEASE, money, records
 
 NOBODY = '{"command":"tenant_configured","tenant":"nobody","id":"s","at":"2024-01-01T00:00:00Z","currency":"USD"}'
@@ -80,12 +80,12 @@ def test_a_replay_does_not_add_the_money_of_an_old_letter(folder: Path) -> None:
     (letter,) = [letter for letter in of_store(folder / "rater.db") if not may_be_replayed(letter)]
     done = rater("dlq", "replay", letter.id, cwd=folder)
     assert done.returncode == Exit.REFUSED
-    said = done.stderr.decode().splitlines()
+    said = done.stderr.splitlines()
     assert (said[0], said[-1]) == (why_not_replayed(letter), "0 of 1 records accepted")
     assert "--commands" in why_not_replayed(letter)
     assert money(folder / "rater.db") == before
     assert balance(folder, "nobody") == "0"
-    (folder / "command.jsonl").write_bytes(rater("dlq", "show", letter.id[:12], "--raw", cwd=folder).stdout)
+    (folder / "command.jsonl").write_text(rater("dlq", "show", letter.id[:12], "--raw", cwd=folder).stdout)
     rater("run", "--commands", "command.jsonl", "--gateway", "pretend:decline", cwd=folder)
     assert balance(folder, "nobody") == "1"
 

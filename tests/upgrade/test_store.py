@@ -13,7 +13,7 @@ from rater.core.outputs import OUTPUT_TOPICS
 from rater.embedded.schema import SCHEMA_VERSION
 from rater.embedded.store import Store, open_reader
 from rater.wire.errors import Exit
-from tests.embedded.usage import rater
+from tests.commands import rater
 from tests.upgrade.release import money, records, stored
 
 CALLS = ("PSTN.calls.2025-03.csv", "graph.json", "calls.jsonl")
@@ -22,9 +22,9 @@ CALLS = ("PSTN.calls.2025-03.csv", "graph.json", "calls.jsonl")
 def run(folder: Path, *args: str) -> dict[str, Any]:
     """`rater run` on the store of 0.3.0; the summary and what was said."""
     done = rater("run", *args, "--tenant", "contoso", "--gateway", "pretend:decline", "--json", cwd=folder)
-    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    assert "Traceback" not in done.stderr, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout)
-    return summary | {"said": done.stderr.decode()}
+    return summary | {"said": done.stderr}
 
 
 def upgraded(folder: Path) -> Path:
@@ -129,7 +129,7 @@ def test_the_store_can_be_shown_and_exported(folder: Path) -> None:
         ("export", "debits"),
     ):
         done = rater(*args, cwd=folder)
-        assert (done.returncode, done.stderr) == (Exit.OK, b""), args
+        assert (done.returncode, done.stderr) == (Exit.OK, ""), args
 
 
 def test_who_only_reads_is_told_how_to_upgrade(folder: Path) -> None:
@@ -137,7 +137,7 @@ def test_who_only_reads_is_told_how_to_upgrade(folder: Path) -> None:
     before = (folder / "rater.db").read_bytes()
     done = rater("show", "tenant", "contoso", cwd=folder)
     assert done.returncode == Exit.USAGE
-    assert done.stderr.decode() == (
+    assert done.stderr == (
         "rater: rater.db: written by an older rater (rules 1, this one has 2); `rater run --store rater.db` upgrades"
         " it; nothing was changed\n"
     )

@@ -16,6 +16,7 @@ from rater.agents.tenants import Tenants
 from rater.cli.publish import _call_messages, command_messages
 from rater.core.inputs import LicenseAssigned, RateDeck
 from rater.core.outputs import RatedCall, ServiceState
+from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
 from rater.kafka.changelog import META_KEY, Entities, pack, read_meta
@@ -31,6 +32,7 @@ from rater.wire.errors import RaterError
 from tests.simulation.broker import Broker, Entry
 from tests.simulation.cluster import Decks, ModelLog, Process
 from tests.upgrade.release import RELEASE
+from tests.world import at
 
 TOPICS = gzip.decompress((RELEASE / "topics.jsonl.gz").read_bytes()).splitlines()
 OUTPUTS = ("rated-calls", "debits", "balances", "recharges", "rejected-cdrs")
@@ -77,7 +79,7 @@ class Cluster:
             partitions=1,
             batch_records_max=7,
             batch_bytes_max=1_000_000,
-            observer=Quiet(),  # type: ignore[arg-type]  # answers to everything
+            observer=Quiet(),
         )
 
     def owner(self) -> RatingTask:
@@ -185,7 +187,7 @@ def test_a_user_who_is_allowed_again_after_the_upgrade_is_so_under_the_present_k
     cluster = Cluster()
     task = cluster.owner()
     licensed = LicenseAssigned(
-        tenant="northwind", id="again", at="2025-03-20T00:00:00Z", user="DORA@northwind.example", sku="MCOPSTN5",
+        tenant="northwind", id="again", at=at("2025-03-20"), user="DORA@northwind.example", sku="MCOPSTN5",
         country="US",
     )  # fmt: skip
     cluster.broker.append(("commands", 0), b"northwind", encode_input(licensed))
@@ -207,7 +209,7 @@ def test_calls_sent_again_are_duplicates_and_verify_passes() -> None:
         finish(task.step())
     assert (cluster.values("rated-calls"), cluster.values("debits")) == (calls, debits)
     new = [commit for commit in cluster.commits() if commit.rules == 2]
-    assert sum(commit.outcomes.get("duplicate", 0) for commit in new) == 44  # type: ignore[call-overload]
+    assert sum(commit.outcomes.get(Outcome.DUPLICATE, 0) for commit in new) == 44
     report = cluster.verify()
     assert report.findings == []
     assert dict(report.former) == {1: 10}

@@ -11,12 +11,7 @@ import resource
 import time
 from typing import Literal
 
-from rater.core.inputs import CallRecord, Source
-from rater.core.outputs import Output
-from rater.core.settings import RatingSettings
-from rater.core.state import Memory
-from rater.core.step import Rules
-from rater.core.tariff import Tariffs
+from rater.core import CallRecord, Memory, Output, RatingSettings, Rules, Source, Tariffs
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.engine.batch import Record, run_batch

@@ -30,10 +30,19 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from rater.core.call_control import CallCommand, CallEvent, CallProgress
-from rater.core.inputs import EVERY_TENANT, CallRecord, DeckActivated, FundsAdded, LicenseAssigned, TenantConfigured
-from rater.core.outputs import ServiceState
-from rater.core.reasons import CallType
+from rater.core import (
+    EVERY_TENANT,
+    CallCommand,
+    CallEvent,
+    CallProgress,
+    CallRecord,
+    CallType,
+    DeckActivated,
+    FundsAdded,
+    LicenseAssigned,
+    ServiceState,
+    TenantConfigured,
+)
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.dev.local_kafka import LocalKafka, free_ports

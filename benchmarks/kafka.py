@@ -25,8 +25,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from rater.core.inputs import EVERY_TENANT, CallRecord, DeckActivated
-from rater.core.settings import RatingSettings
+from rater.core import EVERY_TENANT, CallRecord, DeckActivated, RatingSettings
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.dev.local_kafka import LocalKafka, free_ports

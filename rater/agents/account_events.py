@@ -16,8 +16,7 @@ from rater.agents.clock import utc_now
 from rater.agents.notices.notifier import Notifier
 from rater.agents.recharges import Ours
 from rater.agents.tenants import Tenants, unreadable
-from rater.core.due import expiring, funds_in
-from rater.core.outputs import AccountEvent
+from rater.core import AccountEvent, expiring, funds_in
 from rater.ops.metrics.meter import Metrics
 from rater.wire.errors import RaterError
 

@@ -16,7 +16,7 @@ from rater.agents import pages, streams
 from rater.agents.service import Agents
 from rater.agents.settings import AgentsSettings
 from rater.agents.transport import CarefulTransport
-from rater.core.settings import RatingSettings
+from rater.core import RatingSettings
 from rater.kafka.connect import connection
 from rater.kafka.settings import KafkaSettings
 

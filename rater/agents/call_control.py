@@ -13,11 +13,7 @@ import msgspec
 import structlog
 
 from rater.agents.replica import Replica
-from rater.core.call_control import CallCommand
-from rater.core.quote import Question, Quote, Reserved, quote
-from rater.core.reasons import Refusal
-from rater.core.running_calls import SILENCE_S, RunningCalls
-from rater.core.step import Rules
+from rater.core import SILENCE_S, CallCommand, Question, Quote, Refusal, Reserved, Rules, RunningCalls, quote
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import NotStored
 from rater.ops.metrics.labels import CallEventResult

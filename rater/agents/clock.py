@@ -12,9 +12,7 @@ import structlog
 
 from rater.agents.recharges import Ours
 from rater.agents.tenants import Tenants
-from rater.core.due import due_instants, funds_in, ticks_due
-from rater.core.inputs import Tick
-from rater.core.settings import RatingSettings
+from rater.core import RatingSettings, Tick, due_instants, funds_in, ticks_due
 from rater.kafka.publisher import NotStored
 
 #: Seconds until a tick that changed nothing is published again, doubled each time up to the second.

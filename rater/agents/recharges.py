@@ -16,8 +16,7 @@ import structlog
 from rater.agents.payments.answers import GatewayAnswer
 from rater.agents.settings import AgentsSettings
 from rater.agents.tenants import Tenants
-from rater.core.inputs import PaymentFailed, PaymentSucceeded
-from rater.core.outputs import RechargeRequest
+from rater.core import PaymentFailed, PaymentSucceeded, RechargeRequest
 from rater.kafka.publisher import NotStored
 
 #: Asks a gateway for a payment; the same request asked again is never paid twice.

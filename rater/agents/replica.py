@@ -6,9 +6,7 @@ Refuses to know Kafka and rules.
 
 from collections.abc import Callable, Sequence
 
-from rater.core.entities import Account, Entity
-from rater.core.inputs import CallRecord
-from rater.core.state import Key
+from rater.core import Account, CallRecord, Entity, Key
 from rater.kafka.changelog import META_KEY, entity_of, read_meta, state_key
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import partition_of

@@ -21,9 +21,7 @@ from rater.agents.recharges import Payments
 from rater.agents.settings import AgentsSettings
 from rater.agents.switchboard import Switchboard
 from rater.agents.tenants import TOPICS, Tenants
-from rater.core.inputs import PaymentFailed, PaymentSucceeded, Tick
-from rater.core.outputs import RechargeRequest
-from rater.core.settings import RatingSettings
+from rater.core import PaymentFailed, PaymentSucceeded, RatingSettings, RechargeRequest, Tick
 from rater.kafka.publisher import Publisher, partition_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of

@@ -16,11 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from rater.agents.call_control import CallControl, OrderSender
 from rater.agents.follower import Follower
 from rater.agents.replica import Replica
-from rater.core.authorize import Answer, authorize
-from rater.core.quote import Question
-from rater.core.reasons import Refusal, Why
-from rater.core.settings import RatingSettings
-from rater.core.step import Rules
+from rater.core import Answer, Question, RatingSettings, Refusal, Rules, Why, authorize
 from rater.kafka.decks import DeckReader
 from rater.kafka.port import Doubt
 from rater.kafka.settings import KafkaSettings

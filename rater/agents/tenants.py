@@ -12,8 +12,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from rater.core.identity import name_key
-from rater.core.outputs import Balance, RechargeRequest, ServiceState
+from rater.core import Balance, RechargeRequest, ServiceState, name_key
 from rater.kafka.port import Consumed
 from rater.ops.metrics.meter import Metrics
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from rater.core.settings import RatingSettings
+from rater.core import RatingSettings
 from rater.dev.scenarios.engine import EmbeddedEngine, Engine
 from rater.dev.scenarios.kafka_engine import KafkaEngine
 from rater.dev.scenarios.read import ScenarioFile, read_scenario

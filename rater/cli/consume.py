@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.core.outputs import OUTPUT_TOPICS
+from rater.core import OUTPUT_TOPICS
 from rater.kafka.consume import SequenceCheck, read_topic
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.wire.errors import Exit, RaterError

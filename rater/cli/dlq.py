@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_table, text_of
 from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, settings_for
-from rater.core.reasons import Reason
+from rater.core import Reason
 from rater.embedded.dead_letters import StoreLetters
 from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater

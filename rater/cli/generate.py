@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from rater.cli.lookup import check_period
-from rater.core.mediation import YEARS
-from rater.core.money import MoneyError, parse_micros
+from rater.core import YEARS, MoneyError, parse_micros
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.wire.codec import encode_input
 from rater.wire.errors import RaterError

@@ -2,8 +2,7 @@
 
 import re
 
-from rater.core.entities import Account
-from rater.core.identity import name_key
+from rater.core import Account, name_key
 from rater.embedded.store import Reader
 from rater.wire.errors import Exit, RaterError
 from rater.wire.words import did_you_mean

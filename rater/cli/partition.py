@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.core.inputs import Source
+from rater.core import Source
 from rater.kafka.at_fault import TOPIC, skip_order
 from rater.kafka.batch_publisher import publish_to
 from rater.kafka.client import record_at

@@ -11,9 +11,7 @@ import typer
 
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.core.call_control import CallEvent
-from rater.core.inputs import EVERY_TENANT, DeckActivated, Source
-from rater.core.reasons import Refusal
+from rater.core import EVERY_TENANT, CallEvent, DeckActivated, Refusal, Source
 from rater.engine.batch import Record
 from rater.files.deck_csv import read_deck
 from rater.files.licenses import Licenses, unknown_in_commands

@@ -8,7 +8,7 @@ import msgspec
 import orjson
 import typer
 
-from rater.core.inputs import RateDeck
+from rater.core import RateDeck
 from rater.files.atomic import whole_file
 from rater.files.deck_lint import Finding, lint
 from rater.files.licenses import Licenses

@@ -14,8 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from rater.cli.run_files import Intake
 from rater.cli.run_report import report
-from rater.core.mediation import ahead_of_arrival
-from rater.core.settings import RatingSettings
+from rater.core import RatingSettings, ahead_of_arrival
 from rater.embedded.payments import gateway_of, payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store

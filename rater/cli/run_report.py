@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rater.core.money import format_micros
+from rater.core import format_micros
 from rater.embedded.payments import Payments
 from rater.embedded.summary import Summary
 from rater.wire.visible import visible

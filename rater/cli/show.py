@@ -10,12 +10,18 @@ import typer
 from rater.cli.lookup import check_period, check_user, known_account
 from rater.cli.printing import show_facts, show_rows
 from rater.cli.run import DEFAULT_STORE, StoreOption
-from rater.core.entities import Account, Restricted, User
-from rater.core.explain import explain as explained
-from rater.core.identity import name_key, same_user
-from rater.core.lots import lots_with_money, shown_lots
-from rater.core.money import format_micros
-from rater.core.outputs import RatedCall
+from rater.core import (
+    Account,
+    RatedCall,
+    Restricted,
+    User,
+    format_micros,
+    lots_with_money,
+    name_key,
+    same_user,
+    shown_lots,
+)
+from rater.core import explain as explained
 from rater.embedded.store import Reader, open_reader
 from rater.files.export_tables import pool_report
 from rater.wire.errors import Exit, RaterError

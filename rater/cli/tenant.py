@@ -10,8 +10,7 @@ import typer
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, say_upgraded, settings_for
 from rater.cli.tenant_commands import AMOUNT_MIN, Change, Funding, Licence, NewTenant, checked
-from rater.core.inputs import DURATION_S_MAX, AnyCommand
-from rater.core.reasons import Outcome
+from rater.core import DURATION_S_MAX, AnyCommand, Outcome
 from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store

@@ -10,19 +10,23 @@ from uuid import uuid4
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rater.core.catalogue import SKUS, sku
-from rater.core.country_names import ISO_COUNTRIES, meant_country
-from rater.core.inputs import (
+from rater.core import (
     DURATION_S_MAX,
     IDENTIFIER_LENGTH_MAX,
+    ISO_COUNTRIES,
+    MICROS_PER_UNIT,
     RESERVED_TENANTS,
+    SKUS,
     FundsAdded,
     LicenseAssigned,
     LicenseRemoved,
+    MoneyError,
     RechargeSettings,
     TenantConfigured,
+    meant_country,
+    parse_micros,
+    sku,
 )
-from rater.core.money import MICROS_PER_UNIT, MoneyError, parse_micros
 from rater.ops.metrics import labels
 from rater.wire.errors import RaterError
 from rater.wire.words import did_you_mean

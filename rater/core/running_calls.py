@@ -18,7 +18,7 @@ import msgspec
 
 from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.core.identity import digest, normal_usage_id
-from rater.core.quote import AUTHORIZED_S_MAX, Question, Quote, Reserved
+from rater.core.quoting import AUTHORIZED_S_MAX, Question, Quote, Reserved
 from rater.core.reasons import Refusal
 
 #: A call of which nothing was heard for so long counts as gone: three heartbeats of 30 seconds.

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from rater.agents.payments.wire import PaymentOrder
-from rater.core.money import MoneyError, parse_micros
-from rater.core.reasons import ClosedList
+from rater.core import ClosedList, MoneyError, parse_micros
 from rater.wire.errors import RaterError
 
 

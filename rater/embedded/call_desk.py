@@ -10,14 +10,22 @@ Refuses to know what carries a call, when one must end, and tables.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from rater.core.call_control import CallCommand, CallEvent
-from rater.core.entities import Entity
-from rater.core.inputs import CallRecord
-from rater.core.quote import Question, Quote, Reserved, quote
-from rater.core.reasons import Refusal
-from rater.core.running_calls import RunningCalls
-from rater.core.state import Committed, Key, State
-from rater.core.step import Rules
+from rater.core import (
+    CallCommand,
+    CallEvent,
+    CallRecord,
+    Committed,
+    Entity,
+    Key,
+    Question,
+    Quote,
+    Refusal,
+    Reserved,
+    Rules,
+    RunningCalls,
+    State,
+    quote,
+)
 from rater.embedded.call_tables import CallChanges, KnownCalls
 from rater.embedded.store import Store
 

@@ -9,8 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from rater.core.call_control import CallCommand
-from rater.core.running_calls import Standing
+from rater.core import CallCommand, Standing
 
 _pack = msgspec.msgpack.Encoder().encode
 _encode = msgspec.json.Encoder().encode

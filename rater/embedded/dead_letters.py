@@ -6,10 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from rater.core.inputs import Source
-from rater.core.letters import is_whole
-from rater.core.outputs import RejectedCdr
-from rater.core.reasons import Outcome
+from rater.core import Outcome, RejectedCdr, Source, is_whole
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store, open_reader
 from rater.engine.batch import Envelope, Record

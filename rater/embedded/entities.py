@@ -10,12 +10,18 @@ from typing import TypeVar
 
 import msgspec
 
-from rater.core.calls import live_call
-from rater.core.entities import Entity, LiveCall, Seen
-from rater.core.identity import name_key, normal_usage_id
-from rater.core.inputs import CallRecord
-from rater.core.outputs import RatedCall
-from rater.core.state import KINDS, Key
+from rater.core import (
+    KINDS,
+    CallRecord,
+    Entity,
+    Key,
+    LiveCall,
+    RatedCall,
+    Seen,
+    live_call,
+    name_key,
+    normal_usage_id,
+)
 
 #: Decoded entities kept in memory; beyond this many the cache starts anew.
 CACHE_ENTITIES_MAX = 300_000

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from rater.core.outputs import RechargeRequest
+from rater.core import RechargeRequest
 from rater.embedded.store import Reader, Store
 from rater.engine.gateway import LocalGateway, PaymentGateway, succeeded
 from rater.wire.codec import encode_input

@@ -12,15 +12,27 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from rater.core.call_control import CallEvent
-from rater.core.due import expiring, funds_of, ticks_due
-from rater.core.entities import Account
-from rater.core.inputs import EVERY_TENANT, NO_TENANT, AnyCommand, DeckActivated, RateDeck, Source, Tick
-from rater.core.outputs import AccountEvent, RechargeRequest, RejectedCdr
-from rater.core.reasons import Outcome
-from rater.core.settings import RatingSettings
-from rater.core.step import Rules
-from rater.core.tariff import Tariffs
+from rater.core import (
+    EVERY_TENANT,
+    NO_TENANT,
+    Account,
+    AccountEvent,
+    AnyCommand,
+    CallEvent,
+    DeckActivated,
+    Outcome,
+    RateDeck,
+    RatingSettings,
+    RechargeRequest,
+    RejectedCdr,
+    Rules,
+    Source,
+    Tariffs,
+    Tick,
+    expiring,
+    funds_of,
+    ticks_due,
+)
 from rater.embedded.call_desk import CallDesk
 from rater.embedded.payments import unanswered
 from rater.embedded.store import Position, Store

@@ -9,8 +9,7 @@ import sqlite3
 from pathlib import Path
 from typing import IO
 
-from rater.core.migration import RULES
-from rater.core.outputs import OUTPUT_TOPICS
+from rater.core import OUTPUT_TOPICS, RULES
 from rater.embedded.upgrade import rules_of
 from rater.wire.errors import Exit, RaterError
 

@@ -11,11 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from rater.core.call_control import CallCommand
-from rater.core.entities import Account
-from rater.core.identity import normal_usage_id
-from rater.core.inputs import RateDeck
-from rater.core.outputs import Output
+from rater.core import Account, CallCommand, Output, RateDeck, normal_usage_id
 from rater.embedded.call_tables import (
     NO_CHANGES,
     CallChanges,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from rater.core.settings import RatingSettings, read_emergency_numbers
+from rater.core import RatingSettings, read_emergency_numbers
 from rater.embedded.store import Store
 from rater.wire.errors import RaterError
 

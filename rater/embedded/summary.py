@@ -6,10 +6,7 @@ Refuses to know where it is shown.
 from collections import Counter
 from collections.abc import Iterable
 
-from rater.core.call_control import CallCommand
-from rater.core.money import parse_ledger
-from rater.core.outputs import AccountEvent, Debit, Output, RejectedCdr
-from rater.core.reasons import EventKind, Outcome
+from rater.core import AccountEvent, CallCommand, Debit, EventKind, Outcome, Output, RejectedCdr, parse_ledger
 from rater.engine.batch import Batch
 from rater.files.source import InputFile
 

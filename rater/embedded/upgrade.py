@@ -4,9 +4,7 @@ import sqlite3
 
 import msgspec
 
-from rater.core.identity import normal_usage_id
-from rater.core.migration import RULES, migrate
-from rater.core.state import KINDS, Memory
+from rater.core import KINDS, RULES, Memory, migrate, normal_usage_id
 
 _pack = msgspec.msgpack.Encoder().encode
 #: Commands and dead letters are kept under hashes, which no rule changes; live calls are in the topic.

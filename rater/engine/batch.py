@@ -12,14 +12,31 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET
 
-from rater.core.apply import Applied, apply_call, apply_command, reject
-from rater.core.inputs import AnyCommand, CallRecord, Source
-from rater.core.letters import NAME_LENGTH_MAX, Original, shortened, with_header
-from rater.core.mediation import Mediated, mediate
-from rater.core.outputs import TOPIC_OF, Output, RejectedCdr
-from rater.core.reasons import Outcome, Reason, Refusal
-from rater.core.state import Committed, State
-from rater.core.step import Rules, close_batch
+from rater.core import (
+    NAME_LENGTH_MAX,
+    TOPIC_OF,
+    AnyCommand,
+    Applied,
+    CallRecord,
+    Committed,
+    Mediated,
+    Original,
+    Outcome,
+    Output,
+    Reason,
+    Refusal,
+    RejectedCdr,
+    Rules,
+    Source,
+    State,
+    apply_call,
+    apply_command,
+    close_batch,
+    mediate,
+    reject,
+    shortened,
+    with_header,
+)
 from rater.wire.codec import claimed_tenant, decode_call, decode_command, encode_input
 
 #: What the bytes of a record say, or why they say nothing.

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from rater.core.call_control import CallCommand
-from rater.core.entities import Account
-from rater.core.state import Committed
+from rater.core import Account, CallCommand, Committed
 
 
 class Books(Committed, Protocol):

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Protocol
 
-from rater.core.inputs import PaymentFailed, PaymentSucceeded
-from rater.core.outputs import RechargeRequest
+from rater.core import PaymentFailed, PaymentSucceeded, RechargeRequest
 
 #: When a payment counts as answered if the gateway does not say; fixed, so that a run can be repeated.
 ANSWERED_AFTER = timedelta(seconds=5)

@@ -9,10 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from rater.core.country_names import ISO_COUNTRIES
-from rater.core.currencies import no_currency
-from rater.core.inputs import Currency, RateDeck, RateRow
-from rater.core.money import MoneyError, parse_price
+from rater.core import ISO_COUNTRIES, Currency, MoneyError, RateDeck, RateRow, no_currency, parse_price
 from rater.files.csv_rows import read_rows
 from rater.wire.errors import RaterError
 from rater.wire.fractions import without_seventh

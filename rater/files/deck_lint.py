@@ -11,11 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from rater.core.geography import PREMIUM_OVERLAY, counted_country
-from rater.core.inputs import RateDeck, RateRow
-from rater.core.money import parse_micros
-from rater.core.numbering import prefix_region
-from rater.core.tariff import SPECIAL
+from rater.core import PREMIUM_OVERLAY, SPECIAL, RateDeck, RateRow, counted_country, parse_micros, prefix_region
 
 #: A longer prefix this many times dearer or cheaper than the one around it is worth a look.
 PARENT_JUMP = 10

@@ -21,8 +21,7 @@ import pyarrow.parquet as pq
 import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
 
-from rater.core.currencies import exponent_of
-from rater.core.money import DECIMALS_MAX
+from rater.core import DECIMALS_MAX, exponent_of
 from rater.files.atomic import replacing
 from rater.files.export_tables import Row, Table, text_of
 from rater.wire.errors import RaterError

@@ -13,17 +13,24 @@ from typing import Any, Literal
 
 import msgspec
 
-from rater.core.classify import DIRECT_INBOUND, INBOUND
-from rater.core.currencies import exponent_of
-from rater.core.entities import Account, LiveCall
-from rater.core.geography import pool_country_name
-from rater.core.identity import normal_usage_id
-from rater.core.lots import lots_with_money
-from rater.core.money import parse_ledger, round_to_cents
-from rater.core.outputs import Debit, RatedCall
-from rater.core.pools import PoolUse, pool_use
-from rater.core.settings import RatingSettings
-from rater.core.state import State
+from rater.core import (
+    DIRECT_INBOUND,
+    INBOUND,
+    Account,
+    Debit,
+    LiveCall,
+    PoolUse,
+    RatedCall,
+    RatingSettings,
+    State,
+    exponent_of,
+    lots_with_money,
+    normal_usage_id,
+    parse_ledger,
+    pool_country_name,
+    pool_use,
+    round_to_cents,
+)
 from rater.engine.books import Books
 from rater.files.usage_csv import COLUMNS
 

@@ -9,8 +9,7 @@ from typing import Any, BinaryIO
 import msgspec
 import orjson
 
-from rater.core.inputs import CallRecord
-from rater.core.reasons import Reason, Refusal
+from rater.core import CallRecord, Reason, Refusal
 from rater.files.usage_csv import is_inbound, record_of
 from rater.wire.codec import RECORD_BYTES_MAX, not_a_call_record
 from rater.wire.errors import RaterError

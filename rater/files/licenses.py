@@ -13,10 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from rater.core.catalogue import SKUS, sku
-from rater.core.country_names import ISO_COUNTRIES, meant_country
-from rater.core.identity import digest, name_key
-from rater.core.inputs import LicenseAssigned
+from rater.core import ISO_COUNTRIES, SKUS, LicenseAssigned, digest, meant_country, name_key, sku
 from rater.engine.batch import Record
 from rater.files.csv_rows import read_rows
 from rater.files.lines import STANDARD_INPUT

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 import orjson
 
-from rater.core.letters import Original
+from rater.core import Original
 from rater.files.compressed import GZIP, ZIP, Ending, Gunzipped, gzip_ending, open_zip, rewindable
 from rater.wire.codec import RECORD_BYTES_MAX
 from rater.wire.errors import RaterError

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from msgspec import UNSET
 
-from rater.core.inputs import RateDeck, RateRow
-from rater.core.money import MoneyError, parse_price
+from rater.core import MoneyError, RateDeck, RateRow, parse_price
 from rater.files.atomic import whole_file
 from rater.files.csv_rows import encoding_of, read_rows
 from rater.files.deck_csv import COLUMNS, check_currency, read_deck

@@ -14,10 +14,7 @@ from typing import BinaryIO, Literal, NamedTuple
 import orjson
 from msgspec import json
 
-from rater.core.call_control import CallEvent
-from rater.core.inputs import AnyCommand, CallRecord, Source
-from rater.core.letters import Original
-from rater.core.reasons import Reason, Refusal
+from rater.core import AnyCommand, CallEvent, CallRecord, Original, Reason, Refusal, Source
 from rater.engine.batch import Envelope, Record
 from rater.files.arrival import Arrival, size_of
 from rater.files.compressed import Ending

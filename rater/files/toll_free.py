@@ -8,8 +8,7 @@ are rated free with an exception (rule 48), unless a price is given.
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from rater.core.inputs import RateRow
-from rater.core.money import MoneyError, parse_price
+from rater.core import MoneyError, RateRow, parse_price
 from rater.wire.errors import RaterError
 
 #: Countries with a calling code of their own, with their prices per minute in USD.

@@ -13,9 +13,7 @@ from collections.abc import Mapping
 import msgspec
 import orjson
 
-from rater.core.classify import DIRECT_INBOUND, INBOUND
-from rater.core.inputs import CallRecord
-from rater.core.reasons import CallType, Reason, Refusal
+from rater.core import DIRECT_INBOUND, INBOUND, CallRecord, CallType, Reason, Refusal
 from rater.wire.codec import RECORD_BYTES_MAX, decode_cdr
 from rater.wire.errors import RaterError
 

@@ -13,7 +13,7 @@ from faust.web import Request, Response, View
 from mode import Service
 from prometheus_client import CollectorRegistry
 
-from rater.core.settings import RatingSettings
+from rater.core import RatingSettings
 from rater.kafka import pages
 from rater.kafka.observe import Watch
 from rater.kafka.settings import (

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from rater.core.inputs import NO_TENANT, Source
+from rater.core import NO_TENANT, Source
 from rater.kafka.port import Consumed
 from rater.wire.dead_letters import DlqAudit, LetterAction
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from rater.core.inputs import EVERY_TENANT
+from rater.core import EVERY_TENANT
 from rater.kafka.client import RETRY_BACKOFF_MS
 from rater.kafka.connect import WRITE, connection, reachable
 from rater.kafka.publisher import partition_of

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rater.core.entities import Account, Entity
-from rater.core.migration import RULES
-from rater.core.state import KINDS, Key, Memory, State
+from rater.core import KINDS, RULES, Account, Entity, Key, Memory, State
 from rater.wire.errors import RaterError
 
 #: Raised whenever an older program could misread what a newer one writes.

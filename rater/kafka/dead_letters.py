@@ -16,10 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from rater.core.inputs import Source
-from rater.core.letters import hash_of
-from rater.core.outputs import RejectedCdr
-from rater.core.reasons import Outcome
+from rater.core import Outcome, RejectedCdr, Source, hash_of
 from rater.kafka.batch_publisher import publish
 from rater.kafka.client import RETRY_BACKOFF_MS, read_partition, record_at
 from rater.kafka.connect import WRITE, connection, reachable

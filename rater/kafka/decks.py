@@ -9,8 +9,7 @@ import time
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from rater.core.reasons import Refusal
-from rater.core.tariff import Tariffs
+from rater.core import Refusal, Tariffs
 from rater.kafka.client import committed_reader, doubted, unread
 from rater.kafka.connect import started
 from rater.kafka.settings import KafkaSettings

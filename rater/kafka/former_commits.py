@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 
-from rater.core.inputs import Source
+from rater.core import Source
 from rater.kafka.partition_reader import Tape
 from rater.kafka.port import Consumed
 from rater.wire.commits import Commit

@@ -17,8 +17,7 @@ import msgspec
 import structlog
 from rocksdict import AccessType, BlockBasedOptions, Options, Rdict, WriteBatch
 
-from rater.core.entities import LiveCall
-from rater.core.state import Key
+from rater.core import CallRecord, Key, LiveCall, RatedCall, live_call, normal_usage_id
 
 #: A call is remembered at least as long as `rated-calls` keeps it; then RocksDB drops it when it next compacts.
 REMEMBERED = timedelta(hours=9_600)
@@ -55,6 +54,19 @@ class UsageIndex(Protocol):
 
     def close(self) -> None:
         """Let go of files."""
+
+
+def keys_of(calls: Sequence[CallRecord]) -> list[Key]:
+    """Under which the live versions of calls may be: the normal id, and as it is spelled, if it was before A41."""
+    keys = [(call.tenant, call.usage_id) for call in calls]
+    normal = [(tenant, normal_usage_id(usage_id)) for tenant, usage_id in keys]
+    return normal if normal == keys else list(dict.fromkeys(normal + keys))
+
+
+def indexed(call: RatedCall) -> dict[Key, LiveCall]:
+    """What the index keeps of a rated call: by its normal id, and as it was spelled when it was rated."""
+    live = live_call(call)
+    return {(call.tenant, call.usage_id): live, (call.tenant, normal_usage_id(call.usage_id)): live}
 
 
 class MemoryIndex:

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from rater.core.outputs import AccountEvent, RejectedCdr
-from rater.core.reasons import EventKind
+from rater.core import AccountEvent, EventKind, RejectedCdr
 from rater.engine.batch import Batch
 from rater.kafka.changelog import Entities
 from rater.kafka.port import Consumed, Doubt, Fenced

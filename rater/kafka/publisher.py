@@ -14,8 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from rater.core.inputs import RESERVED_TENANTS
-from rater.core.reasons import Reason, Refusal
+from rater.core import RESERVED_TENANTS, Reason, Refusal
 from rater.kafka.client import RETRY_BACKOFF_MS
 from rater.kafka.connect import UnreachableError, connection, started
 from rater.kafka.settings import KafkaSettings

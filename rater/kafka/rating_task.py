@@ -21,20 +21,23 @@ from typing import Protocol
 
 import msgspec
 
-from rater.core.calls import live_call
-from rater.core.entities import Entity, LiveCall
-from rater.core.identity import normal_usage_id
-from rater.core.inputs import CallRecord, DeckActivated, Source
-from rater.core.migration import RULES
-from rater.core.outputs import RatedCall
-from rater.core.settings import RatingSettings
-from rater.core.state import Key
-from rater.core.step import Rules
-from rater.core.tariff import Tariffs
+from rater.core import (
+    RULES,
+    CallRecord,
+    DeckActivated,
+    Entity,
+    Key,
+    LiveCall,
+    RatedCall,
+    RatingSettings,
+    Rules,
+    Source,
+    Tariffs,
+)
 from rater.engine.batch import Batch, Record, run_batch
 from rater.kafka.at_fault import find_at_fault, skips_of
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
-from rater.kafka.index import StandsAt, UsageIndex
+from rater.kafka.index import StandsAt, UsageIndex, indexed, keys_of
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
 from rater.kafka.records import in_order, portions, positions_after, records_of, writes_of
@@ -101,19 +104,6 @@ class PartitionState:
     def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See rater.core.state.Committed: their live versions are looked up at once."""
         self._fetched = dict(self.index.fetch(keys_of(calls)))
-
-
-def keys_of(calls: Sequence[CallRecord]) -> list[Key]:
-    """Under which the live versions of calls may be: the normal id, and as it is spelled, if it was before A41."""
-    keys = [(call.tenant, call.usage_id) for call in calls]
-    normal = [(tenant, normal_usage_id(usage_id)) for tenant, usage_id in keys]
-    return normal if normal == keys else list(dict.fromkeys(normal + keys))
-
-
-def indexed(call: RatedCall) -> dict[Key, LiveCall]:
-    """What the index keeps of a rated call: by its normal id, and as it was spelled when it was rated."""
-    live = live_call(call)
-    return {(call.tenant, call.usage_id): live, (call.tenant, normal_usage_id(call.usage_id)): live}
 
 
 class RatingTask:

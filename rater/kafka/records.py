@@ -10,10 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from rater.core.identity import name_key
-from rater.core.inputs import Source
-from rater.core.outputs import Output, ServiceState
-from rater.core.reasons import Reason, Refusal
+from rater.core import Output, Reason, Refusal, ServiceState, Source, name_key
 from rater.engine.batch import Batch, Record
 from rater.kafka.changelog import META_KEY, Meta, changes_of, pack
 from rater.kafka.port import Consumed

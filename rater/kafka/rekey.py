@@ -7,12 +7,7 @@ Does no I/O.
 
 from collections import defaultdict
 
-from rater.core.entities import Account, Restricted, User
-from rater.core.identity import name_key
-from rater.core.inputs import Source
-from rater.core.migration import Migration
-from rater.core.outputs import ServiceState
-from rater.core.state import Memory
+from rater.core import Account, Memory, Migration, Restricted, ServiceState, Source, User, name_key
 from rater.kafka.records import record_key
 from rater.wire.codec import encode
 

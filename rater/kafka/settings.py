@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from rater.core.settings import RatingSettings, read_emergency_numbers
+from rater.core import RatingSettings, read_emergency_numbers
 from rater.wire.errors import RaterError
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"

@@ -12,9 +12,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from rater.core.inputs import Source
-from rater.core.migration import RULES, Migration, migrate
-from rater.core.state import Memory
+from rater.core import RULES, Memory, Migration, Source, migrate
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Entities, Meta, entity_of, pack, state_key
 from rater.kafka.port import Consumed, PartitionLog
 from rater.kafka.rekey import TOPIC, rekey

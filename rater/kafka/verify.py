@@ -15,27 +15,38 @@ from functools import partial
 
 import msgspec
 
-from rater.core.entities import Account, Entity
-from rater.core.identity import normal_usage_id
-from rater.core.inputs import RESERVED_TENANTS, CallRecord
-from rater.core.migration import RULES
-from rater.core.money import format_micros, parse_ledger
-from rater.core.outputs import AccountEvent, Balance, Debit, Output, RatedCall, RejectedCdr
-from rater.core.reasons import EventKind, Outcome
-from rater.core.settings import RatingSettings
-from rater.core.state import Memory
-from rater.core.step import Rules
-from rater.core.tariff import Tariffs
+from rater.core import (
+    RESERVED_TENANTS,
+    RULES,
+    Account,
+    AccountEvent,
+    Balance,
+    CallRecord,
+    Debit,
+    Entity,
+    EventKind,
+    Memory,
+    Outcome,
+    Output,
+    RatedCall,
+    RatingSettings,
+    RejectedCdr,
+    Rules,
+    Tariffs,
+    format_micros,
+    normal_usage_id,
+    parse_ledger,
+)
 from rater.engine.batch import run_batch
 from rater.kafka.changelog import META_KEY, entity_of, pack, read_meta, state_key
 from rater.kafka.client import read_partition
 from rater.kafka.consume import SequenceCheck
 from rater.kafka.decks import DeckReader
 from rater.kafka.former_commits import FormerOutputs
+from rater.kafka.index import indexed
 from rater.kafka.partition_reader import Tape
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import admission
-from rater.kafka.rating_task import indexed
 from rater.kafka.records import record_key, records_of, source_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from prometheus_client import CollectorRegistry
 
-from rater.core.settings import RatingSettings
+from rater.core import RatingSettings
 from rater.kafka.at_fault import RecordAtFault
 from rater.kafka.client import FETCH_WAIT_MS, RETRY_BACKOFF_MS, AiokafkaLog
 from rater.kafka.connect import connection, started

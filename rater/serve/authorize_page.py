@@ -14,10 +14,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rater.core.authorize import Answer
-from rater.core.inputs import IDENTIFIER_LENGTH_MAX
-from rater.core.quote import AUTHORIZED_S_MAX, Question
-from rater.core.reasons import CallType, NumberType, Refusal, Why
+from rater.core import AUTHORIZED_S_MAX, IDENTIFIER_LENGTH_MAX, Answer, CallType, NumberType, Question, Refusal, Why
 from rater.ops.metrics.labels import AuthorizationAnswer
 from rater.ops.metrics.meter import Metrics
 

@@ -12,13 +12,22 @@ from typing import TypeVar
 
 import msgspec
 
-from rater.core.call_control import CallEvent
-from rater.core.currencies import no_currency
-from rater.core.inputs import IDENTIFIER_LENGTH_MAX, AnyCommand, CallRecord, RateDeck, RateRow, TenantConfigured
-from rater.core.instants import as_utc
-from rater.core.mediation import impossible_time, in_utc
-from rater.core.outputs import Output
-from rater.core.reasons import Reason, Refusal
+from rater.core import (
+    IDENTIFIER_LENGTH_MAX,
+    AnyCommand,
+    CallEvent,
+    CallRecord,
+    Output,
+    RateDeck,
+    RateRow,
+    Reason,
+    Refusal,
+    TenantConfigured,
+    as_utc,
+    impossible_time,
+    in_utc,
+    no_currency,
+)
 from rater.wire.fractions import cut_fractions, instants_of, may_have_seventh
 from rater.wire.limits import UNWRITABLE, control_character, unusable_rate
 from rater.wire.repeated_keys import repeated_key

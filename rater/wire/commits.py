@@ -5,8 +5,7 @@ With it the result can be computed again: commits in their order, in each the co
 
 import msgspec
 
-from rater.core.inputs import Source
-from rater.core.reasons import Outcome
+from rater.core import Outcome, Source
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,10 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from rater.core.inputs import NO_TENANT, CallAccepted, Source
-from rater.core.letters import letter_id
-from rater.core.outputs import RejectedCdr
-from rater.core.reasons import ClosedList, Reason
+from rater.core import NO_TENANT, CallAccepted, ClosedList, Reason, RejectedCdr, Source, letter_id
 from rater.wire.codec import not_a_call_record
 
 #: The topic of commands, and the format of a file that was given as one of commands.

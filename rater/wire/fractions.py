@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from rater.core.inputs import Instant
+from rater.core import Instant
 
 #: A seventh digit, or an escape that may stand for one.
 _MAYBE_SEVENTH = re.compile(rb"\.[0-9]{7}|\\u00")

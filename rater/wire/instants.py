@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from rater.core.mediation import impossible_time
+from rater.core import impossible_time
 from rater.wire.errors import RaterError
 
 

@@ -9,10 +9,17 @@ from typing import Any, get_args, get_type_hints
 
 from msgspec import UNSET
 
-from rater.core.inputs import CONTROL_CHARACTERS, Identifier, RateDeck, RateRow
-from rater.core.instants import as_utc
-from rater.core.money import MoneyError, parse_price
-from rater.core.reasons import Reason, Refusal
+from rater.core import (
+    CONTROL_CHARACTERS,
+    Identifier,
+    MoneyError,
+    RateDeck,
+    RateRow,
+    Reason,
+    Refusal,
+    as_utc,
+    parse_price,
+)
 
 PRICES = ("price_per_minute", "connection_fee")
 #: What cannot be part of a name: control characters, and half of a surrogate pair, which is no UTF-8.

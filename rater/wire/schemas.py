@@ -11,9 +11,7 @@ from typing import Any
 
 import msgspec
 
-from rater.core.call_control import CallCommand, CallEvent
-from rater.core.inputs import AnyCommand, CallRecord, RateDeck
-from rater.core.outputs import TOPIC_OF
+from rater.core import TOPIC_OF, AnyCommand, CallCommand, CallEvent, CallRecord, RateDeck
 from rater.wire.commits import Commit
 from rater.wire.dead_letters import DlqAudit
 from rater.wire.generated_files import write_or_check

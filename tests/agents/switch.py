@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from rater.core.authorize import Answer, authorize
+from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand, CallEvent, CallProgress
-from rater.core.quote import Question, Quote, Reserved, quote
+from rater.core.quoting import Question, Quote, Reserved, quote
 from rater.core.reasons import CallType, NumberType, Refusal
 from rater.core.running_calls import RunningCalls
 from tests.world import T, World, at

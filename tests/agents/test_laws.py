@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rater.core.call_control import CallCommand
 from rater.core.entities import User
 from rater.core.money import format_micros
-from rater.core.quote import Reserved
+from rater.core.quoting import Reserved
 from rater.core.reasons import Outcome
 from rater.core.running_calls import RunningCalls, Standing
 from rater.core.tariff import Rate, affordable_seconds, charge

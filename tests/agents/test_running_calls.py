@@ -6,7 +6,7 @@ A minute to Harare costs 0.2, to London 0.05, within the United States 0.01.
 from datetime import timedelta
 
 from rater.core.call_control import CallCommand
-from rater.core.quote import Reserved
+from rater.core.quoting import Reserved
 from rater.core.running_calls import SETTLING_S, SILENCE_S
 from tests.agents.switch import Switch, told
 from tests.world import HARARE, LONDON, US, T, World, at

@@ -11,7 +11,7 @@ import pytest
 from openpyxl import load_workbook
 
 from rater.core.entitlements import new_user, with_license
-from rater.core.explain import explain
+from rater.core.explanation import explain
 from rater.core.settings import RatingSettings
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store, open_reader

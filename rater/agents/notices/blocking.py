@@ -11,7 +11,7 @@ from pathlib import Path
 from rater.agents.notices.notifier import Notifier
 from rater.agents.notices.outbox import State
 from rater.agents.notices.settings import NotifySettings
-from rater.core.outputs import AccountEvent
+from rater.core import AccountEvent
 from rater.ops.logs import log_to_stderr
 from rater.ops.written_settings import read_settings
 

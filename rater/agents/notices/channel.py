@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from rater.agents.notices.facts import message_key
-from rater.core.outputs import AccountEvent
+from rater.core import AccountEvent
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -7,9 +7,7 @@ from typing import Any
 
 import msgspec
 
-from rater.core.identity import digest
-from rater.core.outputs import AccountEvent
-from rater.core.reasons import ClosedList
+from rater.core import AccountEvent, ClosedList, digest
 from rater.ops.masking import mask_texts
 
 

@@ -23,7 +23,7 @@ from rater.agents.notices.smtp import NAME as EMAIL
 from rater.agents.notices.smtp import EmailChannel
 from rater.agents.notices.texts import Texts
 from rater.agents.notices.webhook import WebhookChannel
-from rater.core.outputs import AccountEvent
+from rater.core import AccountEvent
 from rater.ops.metrics import labels
 from rater.ops.metrics.labels import NotificationResult
 from rater.ops.metrics.meter import Metrics

@@ -22,8 +22,7 @@ from pathlib import Path
 import msgspec
 
 from rater.agents.notices.channel import Channel, Message
-from rater.core.outputs import AccountEvent
-from rater.core.reasons import ClosedList
+from rater.core import AccountEvent, ClosedList
 from rater.wire.errors import Exit, RaterError
 
 SCHEMA_VERSION = 1

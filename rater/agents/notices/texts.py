@@ -22,9 +22,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from rater.agents.notices.channel import Message
 from rater.agents.notices.facts import Notice, facts_of, notice_of
-from rater.core.inputs import Source
-from rater.core.outputs import AccountEvent
-from rater.core.reasons import EventKind
+from rater.core import AccountEvent, EventKind, Source
 from rater.ops.masking import mask_numbers
 from rater.wire.errors import RaterError
 

@@ -15,7 +15,7 @@ from standardwebhooks import Webhook
 from rater.agents.notices.channel import Message, Refused, Unreachable
 from rater.agents.notices.settings import EVERYBODY, WebhookSettings
 from rater.agents.signed_webhooks import signed_headers, signer_of
-from rater.core.outputs import AccountEvent
+from rater.core import AccountEvent
 from rater.ops.masking import mask_texts
 
 #: Statuses after which nothing else will pass either for now.

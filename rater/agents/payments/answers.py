@@ -8,10 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from rater.agents.payments.wire import Payment
-from rater.core.inputs import PaymentFailed, PaymentSucceeded
-from rater.core.money import parse_micros
-from rater.core.outputs import RechargeRequest
-from rater.core.reasons import ClosedList
+from rater.core import ClosedList, PaymentFailed, PaymentSucceeded, RechargeRequest, parse_micros
 from rater.engine.gateway import ANSWERED_AFTER, failed, succeeded
 
 #: A gateway's clock moves a tenant's clock by no more than this: one that is years ahead would expire all funds.

@@ -14,8 +14,7 @@ from pydantic import ValidationError
 from rater.agents.payments.answers import GatewayAnswer, Pending, Unknown
 from rater.agents.payments.http_gateway import HttpGateway
 from rater.agents.payments.settings import GatewaySettings
-from rater.core.inputs import PaymentFailed, PaymentSucceeded
-from rater.core.outputs import RechargeRequest
+from rater.core import PaymentFailed, PaymentSucceeded, RechargeRequest
 from rater.engine.gateway import ANSWERED_AFTER
 from rater.ops.logs import log_to_stderr
 from rater.ops.secrets import SecretSource

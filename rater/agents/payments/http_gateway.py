@@ -27,8 +27,7 @@ from rater.agents.payments.wire import (
     PaymentOrder,
     read_body,
 )
-from rater.core.inputs import PaymentFailed, PaymentSucceeded
-from rater.core.outputs import RechargeRequest
+from rater.core import PaymentFailed, PaymentSucceeded, RechargeRequest
 from rater.ops.metrics import labels
 from rater.ops.metrics.meter import Metrics
 

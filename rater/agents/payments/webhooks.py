@@ -18,9 +18,7 @@ from rater.agents.payments.http_gateway import read_up_to
 from rater.agents.payments.settings import GatewaySettings
 from rater.agents.payments.wire import BODY_BYTES_MAX, BodyError, PaymentNotice, read_body
 from rater.agents.signed_webhooks import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, signer_of
-from rater.core.inputs import PaymentFailed, PaymentSucceeded
-from rater.core.outputs import RechargeRequest
-from rater.core.reasons import ClosedList
+from rater.core import ClosedList, PaymentFailed, PaymentSucceeded, RechargeRequest
 from rater.ops.metrics.labels import WebhookResult
 from rater.ops.metrics.meter import Metrics
 from rater.wire.errors import RaterError

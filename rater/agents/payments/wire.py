@@ -13,8 +13,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from rater.core.inputs import IDENTIFIER_LENGTH_MAX
-from rater.core.money import parse_micros
+from rater.core import IDENTIFIER_LENGTH_MAX, parse_micros
 from rater.wire.repeated_keys import repeated_key
 
 #: No body of this interface is larger; what is, comes from something else.

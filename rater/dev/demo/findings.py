@@ -8,12 +8,17 @@ from datetime import datetime
 
 import msgspec
 
-from rater.core.call_control import CallCommand
-from rater.core.entities import Account
-from rater.core.money import parse_ledger
-from rater.core.outputs import AccountEvent, Debit, RatedCall
-from rater.core.pools import PoolUse
-from rater.core.reasons import EventKind, Pocket
+from rater.core import (
+    Account,
+    AccountEvent,
+    CallCommand,
+    Debit,
+    EventKind,
+    Pocket,
+    PoolUse,
+    RatedCall,
+    parse_ledger,
+)
 from rater.embedded.store import Reader
 from rater.files.export_tables import pool_report
 

@@ -5,7 +5,7 @@ Refuses to know real price lists: those are imported.
 
 from pathlib import Path
 
-from rater.core.inputs import RateDeck
+from rater.core import RateDeck
 from rater.files.deck_csv import read_deck
 
 BUNDLED = Path(__file__).with_name("demo-rates.csv")

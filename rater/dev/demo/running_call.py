@@ -6,9 +6,7 @@ Refuses to know rules, and when the credit runs out.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from rater.core.call_control import CallCommand, CallEvent, CallProgress
-from rater.core.inputs import CallRecord
-from rater.core.reasons import CallType
+from rater.core import CallCommand, CallEvent, CallProgress, CallRecord, CallType
 
 TENANT = "tailspin"
 USAGE_ID = "demo-running-call"

@@ -6,11 +6,7 @@ Refuses to know rules and stores.
 from rich.console import Console
 from rich.table import Table
 
-from rater.core.call_control import CallCommand
-from rater.core.currencies import exponent_of
-from rater.core.explain import explain
-from rater.core.money import format_micros, round_to_cents
-from rater.core.outputs import RatedCall
+from rater.core import CallCommand, RatedCall, explain, exponent_of, format_micros, round_to_cents
 from rater.dev.demo.findings import Findings
 
 

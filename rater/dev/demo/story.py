@@ -10,10 +10,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from rater.core.inputs import AnyCommand, CallRecord
-from rater.core.outputs import AccountEvent
-from rater.core.reasons import EventKind
-from rater.core.settings import RatingSettings
+from rater.core import AccountEvent, AnyCommand, CallRecord, EventKind, RatingSettings
 from rater.dev.demo import running_call
 from rater.dev.demo.rates import BUNDLED
 from rater.dev.generate import Spec, generate_calls, generate_commands

@@ -13,17 +13,19 @@ from typing import TypeVar
 
 import msgspec
 
-from rater.core.inputs import (
+from rater.core import (
     AnyCommand,
     CallRecord,
+    CallType,
     DeckActivated,
     FundsAdded,
     LicenseAssigned,
+    NumberType,
     RechargeSettings,
     TenantConfigured,
+    month_start,
+    parse_period,
 )
-from rater.core.instants import month_start, parse_period
-from rater.core.reasons import CallType, NumberType
 from rater.dev.generate.spec import ABROAD, COUNTRIES, DAYS, HOURS, LICENSES, TYPES, Spec
 
 _Value = TypeVar("_Value")

@@ -8,12 +8,19 @@ from typing import Any
 
 import msgspec
 
-from rater.core.entities import Account
-from rater.core.lots import shown_lots
-from rater.core.money import format_micros, parse_ledger
-from rater.core.outputs import AccountEvent, Debit, Output, RatedCall, RejectedCdr
-from rater.core.passing_time import service_of
-from rater.core.reasons import Outcome
+from rater.core import (
+    Account,
+    AccountEvent,
+    Debit,
+    Outcome,
+    Output,
+    RatedCall,
+    RejectedCdr,
+    format_micros,
+    parse_ledger,
+    service_of,
+    shown_lots,
+)
 from rater.dev.scenarios.engine import Engine
 from rater.dev.scenarios.model import EXPECTED_EVENTS, Expect, ExpectedSegment
 

@@ -6,15 +6,20 @@ Refuses to know the scenario format.
 from datetime import datetime
 from typing import Protocol
 
-from rater.core.entities import Account
-from rater.core.inputs import RateDeck, Source
-from rater.core.outputs import Output
-from rater.core.pools import PoolUse, pool_use
-from rater.core.reasons import Outcome
-from rater.core.settings import RatingSettings
-from rater.core.state import Memory, State
-from rater.core.step import Rules
-from rater.core.tariff import Tariffs
+from rater.core import (
+    Account,
+    Memory,
+    Outcome,
+    Output,
+    PoolUse,
+    RateDeck,
+    RatingSettings,
+    Rules,
+    Source,
+    State,
+    Tariffs,
+    pool_use,
+)
 from rater.engine.batch import Record, run_batch
 
 

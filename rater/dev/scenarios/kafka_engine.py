@@ -15,13 +15,20 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from rater.core.entities import Account, Entity
-from rater.core.inputs import CallRecord, RateDeck
-from rater.core.outputs import TOPIC_OF, Output
-from rater.core.pools import PoolUse, pool_use
-from rater.core.reasons import Outcome
-from rater.core.settings import RatingSettings
-from rater.core.state import Key, State
+from rater.core import (
+    TOPIC_OF,
+    Account,
+    CallRecord,
+    Entity,
+    Key,
+    Outcome,
+    Output,
+    PoolUse,
+    RateDeck,
+    RatingSettings,
+    State,
+    pool_use,
+)
 from rater.kafka.changelog import Entities
 from rater.kafka.client import committed_reader, unread
 from rater.kafka.connect import connection, started

@@ -8,11 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from rater.core.country_names import ISO_COUNTRIES
-from rater.core.currencies import EXPONENTS
-from rater.core.money import parse_ledger, parse_micros
-from rater.core.policies import POLICIES
-from rater.core.reasons import EventKind, Outcome, Pocket
+from rater.core import EXPONENTS, ISO_COUNTRIES, POLICIES, EventKind, Outcome, Pocket, parse_ledger, parse_micros
 
 #: Events that a scenario may expect; others are told too, but are not part of the format.
 EXPECTED_EVENTS = tuple(

@@ -10,8 +10,7 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from rater.core.inputs import RateDeck
-from rater.core.settings import RatingSettings
+from rater.core import RateDeck, RatingSettings
 from rater.dev.scenarios.model import ACTIONS, Scenario
 from rater.dev.scenarios.yaml_lines import Lines, line_of, load
 from rater.files.deck_csv import read_deck

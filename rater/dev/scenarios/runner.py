@@ -10,24 +10,26 @@ from typing import Literal
 
 import msgspec
 
-from rater.core.identity import normal_usage_id
-from rater.core.inputs import (
+from rater.core import (
     AnyCommand,
     CallAccepted,
     DeckActivated,
     FundsAdded,
     LicenseAssigned,
     LicenseRemoved,
+    Outcome,
+    Output,
     PaymentFailed,
     PaymentSucceeded,
+    RatingSettings,
+    Reason,
     RechargeSettings,
+    RejectedCdr,
     TenantConfigured,
     UserConfigured,
+    normal_usage_id,
 )
-from rater.core.inputs import Tick as TickCommand
-from rater.core.outputs import Output, RejectedCdr
-from rater.core.reasons import Outcome, Reason
-from rater.core.settings import RatingSettings
+from rater.core import Tick as TickCommand
 from rater.dev.scenarios.compare import Caused, differences
 from rater.dev.scenarios.engine import Engine
 from rater.dev.scenarios.model import (

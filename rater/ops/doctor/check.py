@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from rater.core.reasons import ClosedList
+from rater.core import ClosedList
 from rater.kafka.access_errors import DeniedError
 from rater.kafka.port import Doubt
 from rater.wire.errors import RaterError

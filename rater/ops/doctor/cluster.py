@@ -10,9 +10,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from rater.core.inputs import NO_TENANT, RESERVED_TENANTS
-from rater.core.outputs import AccountEvent
-from rater.core.reasons import EventKind, Refusal
+from rater.core import NO_TENANT, RESERVED_TENANTS, AccountEvent, EventKind, Refusal
 from rater.kafka.access_errors import user_of
 from rater.kafka.client import committed_reader, unread
 from rater.kafka.connect import WRITE, connection, reachable

@@ -12,10 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from rater.core.entities import Account, Sequences
-from rater.core.inputs import NO_TENANT
-from rater.core.lots import money_in
-from rater.core.outputs import OUTPUT_TOPICS
+from rater.core import NO_TENANT, OUTPUT_TOPICS, Account, Sequences, money_in
 from rater.ops.metrics.tally import Tally
 
 #: Tenants of a partition whose last figures are kept; beyond it they are learnt anew.

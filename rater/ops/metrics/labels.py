@@ -5,13 +5,20 @@ Refuses to know metrics.  A tenant, a user or a number is never a label: who it 
 
 import msgspec
 
-from rater.core.call_control import DisconnectReason
-from rater.core.catalogue import SKUS
-from rater.core.country_names import ISO_COUNTRIES
-from rater.core.currencies import EXPONENTS
-from rater.core.entitlements import DIAL_OUT_FAMILY
-from rater.core.outputs import OUTPUT_TOPICS
-from rater.core.reasons import Anomaly, ClosedList, DebitKind, Outcome, Pocket, Reason
+from rater.core import (
+    DIAL_OUT_FAMILY,
+    EXPONENTS,
+    ISO_COUNTRIES,
+    OUTPUT_TOPICS,
+    SKUS,
+    Anomaly,
+    ClosedList,
+    DebitKind,
+    DisconnectReason,
+    Outcome,
+    Pocket,
+    Reason,
+)
 
 #: ISO 4217's "no currency" stands for a code that an older release accepted and that is none.
 NO_CURRENCY = "XXX"

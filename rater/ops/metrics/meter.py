@@ -12,9 +12,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase, disable_created_metrics
 
-from rater.core.call_control import DisconnectReason
-from rater.core.entities import Account
-from rater.core.reasons import Outcome
+from rater.core import Account, DisconnectReason, Outcome
 from rater.engine.batch import Batch
 from rater.ops.metrics import listed
 from rater.ops.metrics.books import Books, Findings

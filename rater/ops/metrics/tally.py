@@ -7,18 +7,22 @@ Refuses to know how the sums are shown, and rules.
 from collections import Counter
 from collections.abc import Iterable
 
-from rater.core.money import parse_amount
-from rater.core.outputs import (
+from rater.core import (
     TOPIC_OF,
     AccountEvent,
+    Anomaly,
     Balance,
     Debit,
+    DebitKind,
+    EventKind,
     Output,
+    Pocket,
     RatedCall,
+    Reason,
     RechargeRequest,
     RejectedCdr,
+    parse_amount,
 )
-from rater.core.reasons import Anomaly, DebitKind, EventKind, Pocket, Reason
 from rater.ops.metrics.labels import NO_COUNTRY, NO_PLAN, CreditSource, RechargeResult, plan_of_pool
 
 _CREDIT_SOURCES = {

@@ -11,7 +11,7 @@ from typing import Self
 import msgspec
 from aiokafka import TopicPartition
 
-from rater.core.outputs import Balance
+from rater.core import Balance
 from rater.kafka.client import committed_reader, doubted, unread
 from rater.kafka.connect import reachable
 from rater.kafka.settings import KafkaSettings

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rater.core.inputs import RESERVED_TENANTS
-from rater.core.money import parse_ledger
-from rater.core.outputs import Balance
+from rater.core import RESERVED_TENANTS, Balance, parse_ledger
 from rater.wire.commits import Commit
 
 #: The rate is that of so many seconds.

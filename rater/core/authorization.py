@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from rater.core.classify import OUTBOUND
-from rater.core.quote import Question, Quote, Reserved, quote
+from rater.core.quoting import Question, Quote, Reserved, quote
 from rater.core.reasons import ALLOWS, Anomaly, Refusal, Why
 from rater.core.state import Committed
 from rater.core.step import Rules

@@ -1,25 +1,21 @@
-"""The embedded rater's loop: batches of records, each one transaction, and the decisions that follow.
+"""The embedded rater's loop: batches of records, each one transaction, and what follows from each.
 
 A batch ends at fixed record numbers of its input and where a payment is asked for; the answer is a batch of its
 own, and is applied before the next record.  So a run that was killed and started again gives the same bytes as
 one that was not.
-Refuses to know rules, formats and tables.
+Decks, running calls, payments, notices and metrics are collaborators.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
 from rater.core import (
-    EVERY_TENANT,
-    NO_TENANT,
-    Account,
     AccountEvent,
     AnyCommand,
     CallEvent,
-    DeckActivated,
     Outcome,
     RateDeck,
     RatingSettings,
@@ -29,29 +25,29 @@ from rater.core import (
     Source,
     Tariffs,
     Tick,
-    expiring,
     funds_of,
     ticks_due,
 )
 from rater.embedded.call_desk import CallDesk
+from rater.embedded.decks import StoreDecks
+from rater.embedded.notices import Notices
+from rater.embedded.observed import Observed
 from rater.embedded.payments import unanswered
 from rater.embedded.store import Position, Store
 from rater.embedded.summary import Summary
 from rater.engine.batch import Batch, Record, run_batch
 from rater.engine.gateway import PaymentGateway
-from rater.files.source import CALL_EVENTS, InputFile
-from rater.ops.metrics.labels import CallEventResult, CommitResult
+from rater.files.source import InputFile
 from rater.ops.metrics.meter import Metrics
 from rater.wire.codec import encode_input
 
 BATCH_RECORDS = 10_000
 #: A batch of large records ends earlier, so that memory stays bounded.
 BATCH_BYTES_MAX = 16_000_000
-_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class EmbeddedRater:
-    """A store with the loop around it, and metrics and notices where somebody wants them.
+    """A store with the loop around it.
 
     Without a gateway recharges are requested and wait: a command or a later run with a gateway answers them.
     """
@@ -67,51 +63,24 @@ class EmbeddedRater:
         self.store = store
         self.summary = Summary()
         self._rules = Rules(settings, Tariffs())
-        #: Decks that were published by this process, in order.
-        self._given: list[str] = []
         self._gateway = gateway
-        self._metrics = metrics
-        self._note = note
-        if metrics:
-            metrics.open_books(self._accounts())
-        for deck in store.decks():
-            self._rules.tariffs.publish(deck)
+        accounts = [account for tenant in store.tenants() if (account := store.account(tenant))]
+        self._observed = Observed(metrics, accounts)
+        self._decks = StoreDecks(store, self._rules.tariffs)
         self._desk = CallDesk(store, self._rules)
-        #: Notices of money that expires soon, of which this process told.
-        self._expiring: set[str] = set()
-        self._tell((), self._accounts())
+        self._notices = Notices(note)
+        self._notices.of((), accounts)
         self._settle(unanswered(store))
-        self._tick_due(self.store.tenants())
+        self._tick_due(store.tenants())
 
     def publish(self, deck: RateDeck) -> None:
         """Keep a version of a rate deck for ever."""
-        self.store.publish(deck)
-        self._rules.tariffs.publish(deck)
-        self._given.append(deck.version)
+        self._decks.publish(deck)
 
     def activate(self, version: str) -> None:
-        """Price calls of every tenant of the deck's currency with it, unless a tenant has a deck of its own.
-
-        Nothing happens when it is in force already, so that a run can be repeated; a deck that another one has
-        replaced since is put in force again, under a new id.
-        """
-        everybody = self.store.account(NO_TENANT)
-        activated = [known for since, known in everybody.decks if since is None] if everybody else []
-        if self._stays(version, activated):
-            return
-        times = activated.count(version)
-        id = f"deck-{version}-{times + 1}" if times else f"deck-{version}"
-        command = DeckActivated(tenant=EVERY_TENANT, id=id, at=_ALWAYS, version=version)
-        self._batches(_records_of([command], "decks"))
-
-    def _stays(self, version: str, activated: list[str]) -> bool:
-        """Whether the deck that is in force for the currency of this one is this one, or is to replace it again."""
-        tariffs, given = self._rules.tariffs, self._given
-        currency = tariffs[version].currency
-        in_force = next((known for known in reversed(activated) if tariffs[known].currency == currency), None)
-        # Of several decks that a run is given the last stays in force when the run is repeated.
-        replaced = in_force in given and version in given[: given.index(in_force)]
-        return in_force == version or replaced
+        """Price calls with a deck that was published; see StoreDecks.activation."""
+        if (command := self._decks.activation(version)) is not None:
+            self._batches(_records_of([command], "decks"))
 
     def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
         """Rate what is new in a source."""
@@ -182,12 +151,7 @@ class EmbeddedRater:
         others = [record for record in records if not isinstance(record, CallEvent)]
         self._desk.take(events)
         self.summary.call_events += len(events)
-        if self._metrics:
-            self._metrics.call_events(CallEventResult.TAKEN, len(events))
-            unreadable = sum(
-                record.envelope is not None and record.envelope.format == CALL_EVENTS for record in others
-            )
-            self._metrics.call_events(CallEventResult.UNREADABLE, unreadable)
+        self._observed.call_events(len(events), others)
         return others
 
     def _batches(self, records: Iterator[Record]) -> None:
@@ -210,8 +174,7 @@ class EmbeddedRater:
     def _rate(self, records: Iterable[Record], *, until_payment: bool = False) -> Batch:
         began = time.perf_counter()
         batch = run_batch(self.store, self._rules, records, until_payment=until_payment)
-        if self._metrics:
-            self._metrics.batch_seconds(time.perf_counter() - began)
+        self._observed.rated(time.perf_counter() - began)
         return batch
 
     def _keep(
@@ -219,33 +182,14 @@ class EmbeddedRater:
     ) -> None:
         events = [output for output in batch.outputs if isinstance(output, AccountEvent)]
         # Before the commit: a run that is killed in between is run again, with the same events and ids.
-        self._tell(events, batch.state.accounts.values())
+        self._notices.of(events, batch.state.accounts.values())
         self._desk.accounts_changed(batch.state)
         calls = self._desk.changes()
         began = time.perf_counter()
         self.store.commit(batch, positions or {}, replayed, calls)
         self._desk.kept()
         self.summary.add(batch, calls.orders)
-        if self._metrics:
-            for order in calls.orders:
-                self._metrics.disconnect(order.reason)
-            self._metrics.running_calls(len(self._desk))
-            self._metrics.commit(CommitResult.COMMITTED, time.perf_counter() - began)
-            self._metrics.observe_batch(batch)
-
-    def _tell(self, events: Iterable[AccountEvent], accounts: Iterable[Account]) -> None:
-        """Tell what happened, and whose money expires soon, where somebody wants to know."""
-        if self._note is None:
-            return
-        soon = [
-            notice
-            for account in accounts
-            for notice in expiring(funds_of(account), account.clock)
-            if notice.id not in self._expiring
-        ]
-        self._expiring.update(notice.id for notice in soon)
-        if news := [*events, *soon]:
-            self._note(news)
+        self._observed.committed(batch, calls.orders, len(self._desk), time.perf_counter() - began)
 
     def _settle(self, requests: list[RechargeRequest]) -> None:
         while requests and self._gateway:
@@ -269,10 +213,6 @@ class EmbeddedRater:
         return [
             tick for account in accounts for tick in ticks_due(funds_of(account), None, account.clock, settings)
         ]
-
-    def _accounts(self) -> list[Account]:
-        """Every tenant as it was committed."""
-        return [account for tenant in self.store.tenants() if (account := self.store.account(tenant))]
 
 
 def _batch_place(file: InputFile) -> tuple[int, int]:

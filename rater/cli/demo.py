@@ -28,6 +28,9 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     out: Annotated[Path, typer.Option(help="A folder that the demo writes anew.")] = Path("demo-output"),
+    deck: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A price list instead of the bundled deck.")
+    ] = None,
 ) -> None:
     """Rate a generated month of three tenants and print what happened.
 
@@ -37,10 +40,10 @@ def demo(
     started = time.monotonic()
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    deck, origin = story.prepare_deck(out)
+    rates, origin = story.prepare_deck(out, deck)
     console.print(f"Rates: {origin}.")
-    inputs = story.write_inputs(out, deck)
-    summary = story.rate(out, deck, inputs)
+    inputs = story.write_inputs(out, rates)
+    summary = story.rate(out, rates, inputs)
     reader = open_reader(out / "rater.db")
     found: list[tuple[str, Findings]] = []
     for tenant, what, _ in story.TENANTS:

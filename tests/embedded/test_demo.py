@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-import pytest
-
 from rater.core.reasons import Pocket
 from rater.dev.demo import story
 from rater.dev.demo.findings import find
 from rater.embedded.store import open_reader
 
 
-def test_the_running_call_is_ended_when_the_credit_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_running_call_is_ended_when_the_credit_is_gone(tmp_path: Path) -> None:
     """Rules 54, A22: ended 300 s after its start, hung up at 304 s, so 5 minutes are billed: 5 x 0.015, not 6."""
-    monkeypatch.chdir(tmp_path)  # no price list lies beside it
     deck, _ = story.prepare_deck(tmp_path)
     summary = story.rate(tmp_path, deck, story.write_inputs(tmp_path, deck))
     reader = open_reader(tmp_path / "rater.db")

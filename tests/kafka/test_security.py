@@ -22,7 +22,7 @@ from tests.kafka.conftest import local_kafka
 from tests.kafka.deployment import PARTITIONS, Deployment, until
 from tests.kafka.guarded import Guarded
 
-DECK = ROOT / "rater" / "demo" / "demo-rates.csv"
+DECK = ROOT / "rater" / "dev" / "demo" / "demo-rates.csv"
 HOWS = ("scram", "mtls")
 CALLS = 300
 

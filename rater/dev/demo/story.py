@@ -25,8 +25,6 @@ from rater.files.toll_free import published_toll_free
 from rater.wire.codec import encode_input
 
 _events = msgspec.json.Decoder(AccountEvent)
-#: A real price list, used when it is there; a plain clone has the bundled deck.
-PRICE_LIST = Path("../shared/data/acs-pstn-rates-2025-10-15.csv")
 MONTH = "2025-03"
 AFTER_THE_MONTH = datetime(2025, 4, 14, tzinfo=UTC)
 #: Each tenant is generated on its own, so that it has its own size and its own money.
@@ -64,18 +62,18 @@ POISON = (
 )
 
 
-def prepare_deck(folder: Path) -> tuple[Path, str]:
-    """The deck that the demo rates with, written to the folder, and where it comes from."""
+def prepare_deck(folder: Path, price_list: Path | None = None) -> tuple[Path, str]:
+    """The deck that the demo rates with (the bundled one if none is given), as a file, and what it is."""
     deck_path = folder / "deck.csv"
     bundled = read_any_deck(BUNDLED)
-    if not PRICE_LIST.exists():
+    if price_list is None:
         write_deck(bundled, deck_path)
         return deck_path, f"the bundled demo deck, {len(bundled.rows)} invented prices"
-    deck = read_any_deck(PRICE_LIST)
+    deck = read_any_deck(price_list)
     special = tuple(row for row in bundled.rows if row.type in ("premium", "unsupported"))
     rows = (*deck.rows, *special, *published_toll_free(deck.rows))
     write_deck(msgspec.structs.replace(deck, rows=rows), deck_path)
-    return deck_path, f"a real price list of {len(deck.rows):,} prefixes, with premium and toll-free rows"
+    return deck_path, f"{price_list.name}: {len(deck.rows):,} prefixes, with premium and toll-free rows"
 
 
 class Inputs(msgspec.Struct, frozen=True):

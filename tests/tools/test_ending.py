@@ -79,6 +79,8 @@ def test_a_person_interrupts(tmp_path: Path) -> None:
         text=True,
         cwd=ROOT,
         start_new_session=True,
+        # Whoever runs the tests in the background has the signal ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - no threads here
     ) as run:
         assert run.stderr is not None
         while not (tmp_path / "rater.db").exists() and run.poll() is None:

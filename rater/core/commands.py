@@ -206,7 +206,7 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
         account.domains = tuple(sorted({normal_domain(domain) for domain in command.domains}))
     if command.credits is not None:
         account.credits = command.credits == "enabled" and account.country not in NO_CREDITS
-        if account.credits and account.restricted_users:
+        if account.credits and account.restrictions.users:
             unrestrict_all(step, "credits_set_up")
     if command.audio_conferencing_licenses is not None:
         since = None if first else as_utc(command.at)

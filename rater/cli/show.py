@@ -13,11 +13,12 @@ from rater.cli.run import DEFAULT_STORE, StoreOption
 from rater.core import (
     Account,
     RatedCall,
-    Restricted,
+    State,
     User,
     format_micros,
     lots_with_money,
     name_key,
+    restricted_users,
     same_user,
     shown_lots,
 )
@@ -56,7 +57,7 @@ def tenant(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: Jso
         "recharge_trigger": format_micros(account.recharge.trigger),
         "recharge_amount": format_micros(account.recharge.amount),
         "recharge_failures": account.recharge.failures,
-        "restricted_users": sorted(_restricted(reader, tenant)),
+        "restricted_users": sorted(_names(reader, tenant, restricted_users(State(reader), account))),
         "rated_calls": account.sequences.rated_calls,
         "dead_letters": account.sequences.rejected_cdrs,
     }
@@ -168,10 +169,8 @@ def _opened(store: Any, tenant: str) -> tuple[Reader, Account]:
     return reader, known_account(reader, tenant)
 
 
-def _restricted(reader: Reader, tenant: str) -> list[str]:
-    """The users who may not call out, by the spelling that is shown."""
-    found = reader.load("restricted", (tenant, ""))
-    keys = found.users if isinstance(found, Restricted) else {}
+def _names(reader: Reader, tenant: str, keys: list[str]) -> list[str]:
+    """Users by the spelling that is shown."""
     users = {key: reader.load("user", (tenant, key)) for key in keys}
     return [user.user if isinstance(user, User) else key for key, user in users.items()]
 

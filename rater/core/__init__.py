@@ -12,7 +12,7 @@ from rater.core.classify import DIRECT_INBOUND, INBOUND
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.currencies import EXPONENTS, exponent_of, no_currency
 from rater.core.due import due_instants, expiring, funds_in, funds_of, ticks_due
-from rater.core.entities import Account, Entity, LiveCall, Restricted, Seen, Sequences, User
+from rater.core.entities import Account, Entity, LiveCall, Seen, Sequences, User
 from rater.core.entitlements import DIAL_OUT_FAMILY
 from rater.core.explanation import explain
 from rater.core.geography import PREMIUM_OVERLAY, counted_country, pool_country_name
@@ -46,6 +46,7 @@ from rater.core.inputs import (
 )
 from rater.core.instants import as_utc, month_start, parse_period
 from rater.core.letters import NAME_LENGTH_MAX, Original, hash_of, is_whole, letter_id, shortened, with_header
+from rater.core.lists import Restricted
 from rater.core.lots import lots_with_money, money_in, shown_lots
 from rater.core.mediation import YEARS, Mediated, ahead_of_arrival, impossible_time, in_utc, mediate
 from rater.core.migration import RULES, Migration, migrate
@@ -90,6 +91,7 @@ from rater.core.reasons import (
     Refusal,
     Why,
 )
+from rater.core.restrictions import restricted_users
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing
 from rater.core.settings import RatingSettings, read_emergency_numbers
 from rater.core.state import KINDS, Committed, Key, Memory, State
@@ -231,6 +233,7 @@ __all__ = [
     "quote",
     "read_emergency_numbers",
     "reject",
+    "restricted_users",
     "round_to_cents",
     "same_user",
     "service_of",

@@ -5,8 +5,9 @@ Refuses to know prices: see `rating`.
 """
 
 from rater.core.credit import refund
-from rater.core.entities import Account, LiveCall, Share
+from rater.core.entities import Account, LiveCall, Share, Stretch, User
 from rater.core.instants import parse_period, period_of
+from rater.core.limits import too_many_lots
 from rater.core.mediation import Mediated, clock_ahead, emergency_call, former_contents, refusal
 from rater.core.money import (
     BALANCE_MICROS_MAX,
@@ -16,7 +17,7 @@ from rater.core.money import (
     parse_amount,
     parse_ledger,
 )
-from rater.core.outputs import LotShare, RatedCall
+from rater.core.outputs import Debit, LotShare, RatedCall
 from rater.core.passing_time import advance, balance_moved
 from rater.core.pools import give_back
 from rater.core.rating import countries_of_help, named, payer, rate_call
@@ -51,12 +52,27 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
         if cdr.version == live.version:
             message = f"version {cdr.version} of this usage id was rated with other content"
             return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
-    before = account.balance
+    if account.lot_pages or account.debts.pages:
+        attempt = step.attempt()
+        _rate(attempt, call, user, held, emergency, live)
+        lots = max([len(output.lots) for output in attempt.outputs if isinstance(output, Debit)], default=0)
+        refused = too_many_lots(lots)
+        if refused is None:
+            step.adopt(attempt)
+    else:
+        _rate(step, call, user, held, emergency, live)
+    return refused or (Outcome.CORRECTED if live else Outcome.RATED)
+
+
+def _rate(
+    step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool, live: LiveCall | None
+) -> None:
+    """Rate a call anew, or in the place of its live version."""
+    before = step.account.balance
     if live is not None:
         _reverse(step, call, live)
     rate_call(step, call, user, held, emergency, live.version if live else None)
     balance_moved(step, before)
-    return Outcome.CORRECTED if live else Outcome.RATED
 
 
 def held_as(call: Mediated) -> str:

@@ -4,6 +4,7 @@ Rules 10, 14, 31, 58 to 67, A6 to A8, A10.
 Refuses to know who sent a command, and minimum amounts (those are checks of what people type).
 """
 
+from datetime import datetime
 from typing import assert_never
 
 import msgspec
@@ -33,6 +34,7 @@ from rater.core.inputs import (
     UserConfigured,
 )
 from rater.core.instants import as_utc
+from rater.core.limits import too_long_history, too_many_dates, too_many_purchases
 from rater.core.money import BALANCE_MICROS_MAX, MoneyError, format_micros, parse_micros
 from rater.core.numbers import is_domain, normal_domain
 from rater.core.passing_time import (
@@ -172,12 +174,20 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
     """Why the command cannot be applied to this tenant, found before anything is changed."""
     account = step.account
     match command:
-        case TenantConfigured(currency=currency, recharge=terms):
-            return _other_currency(account, currency) or (
-                _bad_amount("recharge.amount", terms.amount) if terms else None
+        case TenantConfigured(currency=currency, recharge=terms, audio_conferencing_licenses=licenses):
+            return (
+                _other_currency(account, currency)
+                or (_bad_amount("recharge.amount", terms.amount) if terms else None)
+                or _too_many_counts(account, licenses)
             )
+        case UserConfigured() | LicenseAssigned() | LicenseRemoved():
+            return too_long_history(_changed(step, command)[1])
         case FundsAdded(amount=amount, currency=currency):
-            return _other_currency(account, currency) or _too_much(account, parse_micros(amount))
+            return (
+                _other_currency(account, currency)
+                or _too_much(account, parse_micros(amount))
+                or too_many_purchases(account)
+            )
         case PaymentSucceeded(recharge_id=recharge, amount=amount, currency=currency):
             return (
                 _other_currency(account, currency)
@@ -188,7 +198,7 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
         case PaymentFailed(recharge_id=recharge):
             return _no_such_recharge(account, recharge)
         case DeckActivated(version=version):
-            return _no_such_deck(step, version)
+            return _no_such_deck(step, version) or too_many_dates("decks", account.decks)
         case CallAccepted(letter=letter):
             return _no_held_record(step, letter)
         case _:
@@ -206,7 +216,7 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
         account.domains = tuple(sorted({normal_domain(domain) for domain in command.domains}))
     if command.credits is not None:
         account.credits = command.credits == "enabled" and account.country not in NO_CREDITS
-        if account.credits and account.restricted_users:
+        if account.credits and account.restrictions.users:
             unrestrict_all(step, "credits_set_up")
     if command.audio_conferencing_licenses is not None:
         since = None if first else as_utc(command.at)
@@ -226,16 +236,52 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
         advance_recharge(step, RechargeEvent.ENABLED)
 
 
-def _configure_user(step: Step, command: UserConfigured) -> None:
-    tenant = step.account.tenant
-    before, after = _to_configure(step, command, command.object_id)
+def _changed(step: Step, command: UserConfigured | LicenseAssigned | LicenseRemoved) -> tuple[User | None, User]:
+    """The user as it was configured, if it was, and as the command makes it; nothing is kept yet."""
+    match command:
+        case UserConfigured(object_id=object_id):
+            before, after = _to_configure(step, command, object_id)
+            since = as_utc(command.at) if before else None
+        case LicenseAssigned():
+            before, after = _to_configure(step, command)
+            since = _since(command) if before else None
+        case LicenseRemoved():
+            before = step.state.who(step.account.tenant, command.user)
+            if before is None or not before.configured:
+                return None, before or new_user(command.user, None)
+            after, since = before, as_utc(command.effective_from or command.at)
+        case _:
+            assert_never(command)
     if command.country is not None:
-        after = moved_to(after, command.country, as_utc(command.at) if before else None)
-    if command.outbound_policy is not None:
-        after = msgspec.structs.replace(after, outbound_policy=command.outbound_policy)
-    if command.toll_free_dial_in is not None:
-        after = msgspec.structs.replace(after, toll_free_dial_in=command.toll_free_dial_in)
-    store_user(step.state, tenant, before, after)
+        after = moved_to(after, command.country, since)
+    match command:
+        case LicenseAssigned(effective_to=until):
+            return before, with_license(after, _code(command), _since(command), until and as_utc(until))
+        case LicenseRemoved():
+            return before, without_license(after, _code(command), since)
+        case UserConfigured(outbound_policy=policy, toll_free_dial_in=toll_free):
+            if policy is not None:
+                after = msgspec.structs.replace(after, outbound_policy=policy)
+            if toll_free is not None:
+                after = msgspec.structs.replace(after, toll_free_dial_in=toll_free)
+            return before, after
+        case _:
+            assert_never(command)
+
+
+def _since(command: LicenseAssigned) -> datetime | None:
+    """From when the licence is held; None: ever."""
+    return None if command.since_ever else as_utc(command.effective_from or command.at)
+
+
+def _code(command: LicenseAssigned | LicenseRemoved) -> str:
+    """The licence as the catalogue names it, or as the command does."""
+    return known.code if (known := sku(command.sku)) else command.sku
+
+
+def _configure_user(step: Step, command: UserConfigured) -> None:
+    before, after = _changed(step, command)
+    store_user(step.state, step.account.tenant, before, after)
     if command.object_id is not None:
         _link(step, command.user, command.object_id, after)
     step.tell(EventKind.USER_CONFIGURED, user=after.user, command_id=command.id)
@@ -263,20 +309,16 @@ def _link(step: Step, name: str, object_id: str, user: User) -> None:
 
 
 def _assign(step: Step, command: LicenseAssigned) -> None:
-    tenant = step.account.tenant
-    since = None if command.since_ever else as_utc(command.effective_from or command.at)
+    since, code = _since(command), _code(command)
     until = as_utc(command.effective_to) if command.effective_to else None
-    before, after = _to_configure(step, command)
-    if command.country is not None:
-        after = moved_to(after, command.country, since if before else None)
-    code = known.code if (known := sku(command.sku)) else command.sku
-    store_user(step.state, tenant, before, with_license(after, code, since, until))
+    before, after = _changed(step, command)
+    store_user(step.state, step.account.tenant, before, after)
     step.tell(
         EventKind.LICENSE_ASSIGNED,
         user=after.user,
         sku=code,
         command_id=command.id,
-        reason=None if known else "unknown_sku",
+        reason=None if sku(command.sku) else "unknown_sku",
     )
     now = step.account.clock
     if after.restricted_since is None or not helps(code) or (until is not None and until <= now):
@@ -288,15 +330,10 @@ def _assign(step: Step, command: LicenseAssigned) -> None:
 
 
 def _remove(step: Step, command: LicenseRemoved) -> None:
-    tenant = step.account.tenant
-    before = step.state.who(tenant, command.user)
-    code = known.code if (known := sku(command.sku)) else command.sku
-    if before is not None and before.configured:
-        since = as_utc(command.effective_from or command.at)
-        after = moved_to(before, command.country, since) if command.country is not None else before
-        store_user(step.state, tenant, before, without_license(after, code, since))
-    name = before.user if before is not None else command.user.strip()
-    step.tell(EventKind.LICENSE_REMOVED, user=name, sku=code, command_id=command.id)
+    before, after = _changed(step, command)
+    if before is not None:
+        store_user(step.state, step.account.tenant, before, after)
+    step.tell(EventKind.LICENSE_REMOVED, user=after.user, sku=_code(command), command_id=command.id)
 
 
 def _fund(step: Step, command: FundsAdded) -> None:
@@ -421,6 +458,12 @@ def _no_policy(name: str | None) -> Refusal | None:
         return None
     message = f"expected one of {', '.join(sorted(POLICIES))}; got {name!r}"
     return Refusal(Reason.MALFORMED, "outbound_policy", message)
+
+
+def _too_many_counts(account: Account, licenses: int | None) -> Refusal | None:
+    if licenses is None:
+        return None
+    return too_many_dates("audio_conferencing_licenses", account.conferencing_licenses)
 
 
 def _no_such_deck(step: Step, version: str) -> Refusal | None:

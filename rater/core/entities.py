@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
+from rater.core.lists import Holders, JoinedPage, JoinsOfMonth, Restricted, RestrictedPage, Restrictions
+
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -159,7 +161,7 @@ class Account(msgspec.Struct, kw_only=True):
     conferencing_licenses: tuple[tuple[datetime | None, int], ...] = ()
     decks: tuple[tuple[datetime | None, str], ...] = ()
     licenses_revision: int = 0
-    restricted_users: bool = False
+    restrictions: Restrictions = Restrictions()
     #: When the next licence that helps a restricted user becomes effective.
     relief_at: datetime | None = None
     #: The longest call that is rated without a person's word (A44); None: what the settings say.
@@ -213,17 +215,6 @@ class Alias(msgspec.Struct, frozen=True):
     user: str
 
 
-class Holders(msgspec.Struct):
-    """How many distinct users hold a plan in each month (A10), without naming them.
-
-    `standing[m]` is the change of the number who hold it when month m begins; `joined[m]` the instants,
-    sorted, at which others first held it within month m.
-    """
-
-    standing: dict[int, int] = {}
-    joined: dict[int, list[datetime]] = {}
-
-
 class PoolMonth(msgspec.Struct):
     """What was used of one minute pool in one month, and what was told of it.
 
@@ -236,12 +227,6 @@ class PoolMonth(msgspec.Struct):
     used: int = 0
     warned: bool = False
     exhausted_at: int = 0
-
-
-class Restricted(msgspec.Struct):
-    """The users of a tenant who may not call out, by the key of the user, since when (rule 53)."""
-
-    users: dict[str, datetime] = {}
 
 
 class Share(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -276,5 +261,18 @@ class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 Entity = (
-    Account | User | Alias | Holders | PoolMonth | Restricted | LiveCall | Seen | LotPage | ShelvedLot | DebtPage
+    Account
+    | User
+    | Alias
+    | Holders
+    | JoinsOfMonth
+    | JoinedPage
+    | PoolMonth
+    | Restricted
+    | RestrictedPage
+    | LiveCall
+    | Seen
+    | LotPage
+    | ShelvedLot
+    | DebtPage
 )

@@ -5,7 +5,7 @@ total is read without visiting users.  Rules 1 to 8, 10, 13, 14, A10.
 Refuses to know minutes, money and calls.
 """
 
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -13,10 +13,12 @@ from functools import lru_cache
 import msgspec
 
 from rater.core.catalogue import Service, helps, sku
-from rater.core.entities import Account, Holders, Stretch, User
+from rater.core.entities import Account, Stretch, User
 from rater.core.geography import pool_country
 from rater.core.identity import name_key
 from rater.core.instants import MonthIndex, month_index, month_start
+from rater.core.joins import join, joined_until, leave
+from rater.core.lists import Holders
 from rater.core.state import State
 
 #: The pool of conference dial-out minutes: one per tenant (rule 29).
@@ -88,16 +90,15 @@ def store_user(state: State, tenant: str, before: User | None, after: User) -> N
         keep_countries(account, after)
         families = _families(before) | _families(after)
         for family in sorted(families):
-            holders = state.holders_to_change(tenant, family)
-            _count(holders, before, family, -1)
-            _count(holders, after, family, +1)
+            _count(state, tenant, before, family, -1)
+            _count(state, tenant, after, family, +1)
     state.users[(tenant, name_key(after.user))] = after
 
 
 def forget_holder(state: State, tenant: str, user: User) -> None:
     """Take a user's plans out of the counts of who holds them: it turned out to be another one (A40)."""
     for family in sorted(_families(user)):
-        _count(state.holders_to_change(tenant, family), user, family, -1)
+        _count(state, tenant, user, family, -1)
 
 
 def merge_users(first: User, other: User) -> User:
@@ -129,14 +130,15 @@ def _joined(first: User, other: User) -> tuple[Stretch, ...]:
     return tuple(joined)
 
 
-def holders_count(holders: Holders, month: MonthIndex, until: datetime) -> int:
+def holders_count(state: State, tenant: str, family: str, month: MonthIndex, until: datetime) -> int:
     """Distinct users who held the plan at any time of the month up to and including an instant (A10)."""
+    holders = state.holders_of(tenant, family)
     count = 0
     for first, change in holders.standing.items():
         if first <= month:
             count += change
-    if month in holders.joined:
-        count += bisect_right(holders.joined[month], until)
+    if month in holders.joins:
+        count += joined_until(state, tenant, family, month, until)
     return count
 
 
@@ -223,16 +225,17 @@ def _held(user: User, family: str) -> Iterator[tuple[datetime | None, datetime |
             yield start, stretch.since
 
 
-def _count(holders: Holders, user: User | None, family: str, by: int) -> None:
+def _count(state: State, tenant: str, user: User | None, family: str, by: int) -> None:
     """Add (+1) or take away (-1) one user's months of holding a plan; once a month however often it is held."""
     if user is None:
         return
+    holders = state.holders_to_change(tenant, family)
     counted_to: MonthIndex = -1
     for start, end in _held(user, family):
         first = 0 if start is None else month_index(start)
         if start is not None and start != month_start(first):
             if first > counted_to:
-                _join(holders, first, start, by)
+                (join if by > 0 else leave)(state, tenant, family, first, start)
             first += 1
         first = max(first, counted_to + 1)
         last = None if end is None else month_index(end - _INSTANT)
@@ -242,16 +245,6 @@ def _count(holders: Holders, user: User | None, family: str, by: int) -> None:
                 return
             _stand(holders, last + 1, -by)
         counted_to = max(counted_to, last)
-
-
-def _join(holders: Holders, month: MonthIndex, at: datetime, by: int) -> None:
-    joined = holders.joined.setdefault(month, [])
-    if by > 0:
-        insort(joined, at)
-    else:
-        joined.remove(at)
-        if not joined:
-            del holders.joined[month]
 
 
 def _stand(holders: Holders, month: MonthIndex, by: int) -> None:

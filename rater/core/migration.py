@@ -1,12 +1,12 @@
 """When rules change: the state that was made under older rules becomes what the present ones read (A51).
 
 Pure: entities in, entities out, with a report.  Rules 1 are those of release 0.3.0; rules 2 are A25 to A50.  From 1
-to 2 users whose names mean the same become one (A40), with their plans, pools and restrictions, and tenants
-know the countries of their users (A36).
+to 2 users whose names mean the same become one (A40), with their plans, pools and restrictions, tenants
+know the countries of their users (A36), and what one record listed is in pages (restricted users, instants at which
+users joined a plan).
 """
 
 from collections import defaultdict
-from datetime import datetime
 from functools import reduce
 
 import msgspec
@@ -14,8 +14,11 @@ import msgspec
 from rater.core.entities import Entity, User
 from rater.core.entitlements import forget_holder, keep_countries, merge_users, store_user
 from rater.core.identity import name_key
+from rater.core.joins import join
+from rater.core.lists import Restricted
 from rater.core.lots import tidy_lots
 from rater.core.pools import present_name
+from rater.core.restrictions import list_restricted
 from rater.core.state import Key, Memory, State
 
 #: The number of the rules of this program.
@@ -63,9 +66,10 @@ def migrate(before: Memory) -> Migration:
     """The state of rules 1 as rules 2 read it; live calls stay as they are."""
     state = State(before)
     gone: set[Place] = set()
+    _joins(before, state)
     merged = _users(before, state, gone)
     _pools(before, state, gone)
-    _restricted(before, state)
+    _restricted(before, state, gone)
     _lots(before, state)
     return Migration(before, state, gone, merged)
 
@@ -98,7 +102,7 @@ def _count_once(before: Memory, state: State, tenant: str, users: list[User], on
         forget_holder(state, tenant, user)
     store_user(state, tenant, None, one)
     for key, holders in state.holders.items():
-        if key[0] == tenant and not holders.standing and not holders.joined and key in before.entities["holders"]:
+        if key[0] == tenant and not holders.standing and not holders.joins and key in before.entities["holders"]:
             gone.add(("holders", key))
 
 
@@ -115,15 +119,23 @@ def _pools(before: Memory, state: State, gone: set[Place]) -> None:
             into.counted = -1
 
 
-def _restricted(before: Memory, state: State) -> None:
-    """Restricted users are kept by the key of their name, since the earlier instant."""
-    for tenant, _ in before.entities["restricted"]:
-        restricted = state.restricted_of(tenant)
-        earliest: dict[str, datetime] = {}
-        for name, since in sorted(restricted.users.items()):
-            key = name_key(name)
-            earliest[key] = min(since, earliest.get(key, since))
-        restricted.users = earliest
+def _restricted(before: Memory, state: State, gone: set[Place]) -> None:
+    """Restricted users are listed by the key of their name, in pages."""
+    for (tenant, name), restricted in before.entities["restricted"].items():
+        assert isinstance(restricted, Restricted)
+        gone.add(("restricted", (tenant, name)))
+        account = state.account(tenant)
+        if account is not None and restricted.users:
+            list_restricted(state, account, sorted({name_key(user) for user in restricted.users}))
+
+
+def _joins(before: Memory, state: State) -> None:
+    """The instants at which users joined a plan were in one record; they are in pages."""
+    for tenant, family in sorted(before.entities["holders"]):
+        holders = state.holders_to_change(tenant, family)
+        joined, holders.joined = holders.joined, {}
+        for month, instants in joined.items():
+            join(state, tenant, family, month, *instants)
 
 
 def _lots(before: Memory, state: State) -> None:

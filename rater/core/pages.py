@@ -29,20 +29,23 @@ def replaced(
     end: int,
     items: Sequence[_Item],
     save: Callable[[int, Sequence[_Item]], _Page],
+    most: int | None = None,
 ) -> tuple[_Page, ...]:
     """The entries when `items` take the place of pages `start` up to `end`; `save` keeps one page's items.
 
-    Numbers are used again, so that there are no more entities than the list ever had pages at once.
+    A page holds at `most` so many; PAGE_MAX, where nothing is said.  Numbers are used again, so that there are no
+    more entities than the list ever had pages at once.
     """
+    most = most or PAGE_MAX
     numbers = _free_numbers(pages, start, end)
-    size = PAGE_MAX if end == len(pages) else _even(len(items))
+    size = most if end == len(pages) else _even(len(items), most)
     new = [save(next(numbers), items[first : first + size]) for first in range(0, len(items), size)]
     return (*pages[:start], *new, *pages[end:])
 
 
-def _even(items: int) -> int:
+def _even(items: int, most: int) -> int:
     """How many go into each of as few pages as can be."""
-    pages = -(-items // PAGE_MAX) or 1
+    pages = -(-items // most) or 1
     return -(-items // pages) or 1
 
 

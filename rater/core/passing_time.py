@@ -7,16 +7,15 @@ Refuses to know calls.
 from datetime import datetime
 from typing import Literal
 
-import msgspec
-
 from rater.core.credit import expire, next_expiry
 from rater.core.entities import Account, User
 from rater.core.entitlements import next_help
-from rater.core.identity import digest, name_key
+from rater.core.identity import digest
 from rater.core.instants import month_index, month_start
 from rater.core.money import format_micros
 from rater.core.reasons import DebitKind, EventKind
 from rater.core.recharge import RechargeEvent, advance_recharge
+from rater.core.restrictions import add_restriction, remove_restriction, restricted_users
 from rater.core.state import State
 from rater.core.step import Step
 
@@ -34,7 +33,7 @@ def advance(step: Step, at: datetime) -> None:
     for share in expire(step.state, account, at):
         step.tell(EventKind.FUNDS_EXPIRED, lot=share.lot, amount=format_micros(share.amount))
         step.debit(DebitKind.EXPIRY, digest(account.tenant, "expiry", share.lot), share.amount, [share])
-    if account.restricted_users and month_index(at) > month_index(clock):
+    if account.restrictions.users and month_index(at) > month_index(clock):
         unrestrict_all(step, "month_start")
     elif account.relief_at is not None and at >= account.relief_at:
         _relieve(step, at)
@@ -87,11 +86,8 @@ def service_of(credits: bool, balance: int) -> Literal["active", "suspended"]:
 
 def restrict(step: Step, user: User, reason: str) -> None:
     """A call of this user had unfunded minutes: outbound is refused until something changes (rules 50, 53)."""
-    state, account = step.state, step.account
-    key = name_key(user.user)
-    state.users[(account.tenant, key)] = msgspec.structs.replace(user, restricted_since=step.at)
-    state.restricted_of(account.tenant).users[key] = step.at
-    account.restricted_users = True
+    account = step.account
+    add_restriction(step.state, account, user, step.at)
     if relief_at := next_help(user, step.at):
         expect_relief(account, relief_at)
     step.tell(EventKind.USER_RESTRICTED, user=user.user, reason=reason)
@@ -100,14 +96,9 @@ def restrict(step: Step, user: User, reason: str) -> None:
 
 def unrestrict(step: Step, user: str, reason: str) -> None:
     """The user of this key may call out again."""
-    state, account = step.state, step.account
-    restricted = state.restricted_of(account.tenant)
-    if restricted.users.pop(user, None) is None:
+    found = remove_restriction(step.state, step.account, user)
+    if found is None:
         return
-    found = state.user(account.tenant, user)
-    assert found is not None, user
-    state.users[(account.tenant, user)] = msgspec.structs.replace(found, restricted_since=None)
-    account.restricted_users = bool(restricted.users)
     step.tell(EventKind.USER_UNRESTRICTED, user=found.user, reason=reason)
     step.service_state("user", "allowed", reason, found.user)
 
@@ -115,7 +106,7 @@ def unrestrict(step: Step, user: str, reason: str) -> None:
 def unrestrict_all(step: Step, reason: str) -> None:
     """Every restricted user of the tenant may call out again."""
     step.account.relief_at = None
-    for user in sorted(step.state.restricted_of(step.account.tenant).users):
+    for user in restricted_users(step.state, step.account):
         unrestrict(step, user, reason)
 
 
@@ -129,9 +120,10 @@ def _relieve(step: Step, at: datetime) -> None:
     """The users whose licence has become effective may call out again; the others wait for theirs."""
     state, account = step.state, step.account
     account.relief_at = None
-    for name, since in sorted(state.restricted_of(account.tenant).users.items()):
+    for name in restricted_users(state, account):
         user = state.user(account.tenant, name)
-        helped_at = next_help(user, since) if user is not None else None
+        assert user is not None, name
+        helped_at = next_help(user, user.restricted_since) if user.restricted_since is not None else None
         if helped_at is None:
             continue
         if helped_at <= at:

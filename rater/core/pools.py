@@ -71,8 +71,7 @@ def total(state: State, account: Account, settings: RatingSettings, pool: Pool, 
     """Minutes of the pool, counting licences held up to an instant (A9, A10)."""
     if pool.plan is None:
         return _dial_out_total(state, account, settings, pool.month, at)
-    holders = state.holders_of(account.tenant, pool.family)
-    return pool.minutes * holders_count(holders, pool.month, at) if pool.minutes else 0
+    return pool.minutes * holders_count(state, account.tenant, pool.family, pool.month, at) if pool.minutes else 0
 
 
 def _total(
@@ -85,7 +84,7 @@ def _total(
 
 
 def _keep_total(state: State, account: Account, pool: Pool, total: int, month: PoolMonth) -> None:
-    if pool.plan is not None and pool.month not in state.holders_of(account.tenant, pool.family).joined:
+    if pool.plan is not None and pool.month not in state.holders_of(account.tenant, pool.family).joins:
         month.total, month.counted = total, account.licenses_revision
 
 
@@ -95,7 +94,7 @@ def _dial_out_total(
     minutes = dial_out_minutes(account.country, first_day(month))
     by_date = settings.dial_out_basis == "by_date"
     if settings.dial_out_basis == "assigned" or (by_date and at.date() < DIAL_OUT_BASIS_PURCHASED_FROM):
-        return minutes * holders_count(state.holders_of(account.tenant, DIAL_OUT_FAMILY), month, at)
+        return minutes * holders_count(state, account.tenant, DIAL_OUT_FAMILY, month, at)
     return minutes * purchased_at(account, at)
 
 

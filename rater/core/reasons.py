@@ -163,6 +163,7 @@ class Reason(ClosedList):
     UNKNOWN_LETTER = "unknown_letter"  # no held record has this dead letter
     TIME_WITHOUT_ZONE = "time_without_zone"  # a local time says nothing about which month it belongs to
     BAD_AMOUNT = "bad_amount"  # negative, zero, too large, or more than six decimals
+    TOO_MANY = "too_many"  # one more of something of which a record keeps only so many; the message names the limit
     NOT_CONFIGURED = "not_configured"  # the tenant's first command must say its currency
     NO_RECHARGE_IN_FLIGHT = "no_recharge_in_flight"  # a payment that answers no request of ours
     PAYMENT_MISMATCH = "payment_mismatch"  # the payment's amount is not the one that was asked for

@@ -15,13 +15,11 @@ from rater.core.entities import (
     Alias,
     DebtPage,
     Entity,
-    Holders,
     LiveCall,
     Lot,
     LotPage,
     Part,
     PoolMonth,
-    Restricted,
     Seen,
     ShelvedLot,
     User,
@@ -29,6 +27,7 @@ from rater.core.entities import (
 )
 from rater.core.identity import name_key, normal_object_id
 from rater.core.inputs import CallRecord, Source
+from rater.core.lists import Holders, JoinedPage, JoinsOfMonth, Restricted, RestrictedPage
 
 #: Kind of entity -> its type; the kind is part of the key under which a shell stores it.
 KINDS: dict[str, type[Entity]] = {
@@ -36,8 +35,11 @@ KINDS: dict[str, type[Entity]] = {
     "user": User,
     "alias": Alias,
     "holders": Holders,
+    "joins": JoinsOfMonth,
+    "joined": JoinedPage,
     "pool": PoolMonth,
     "restricted": Restricted,
+    "restrictions": RestrictedPage,
     "call": LiveCall,
     "seen": Seen,
     "lot": ShelvedLot,
@@ -68,6 +70,7 @@ class State:
 
     __slots__ = (
         "_committed",
+        "_staged",
         "accounts",
         "aliases",
         "asked_for_payment",
@@ -75,9 +78,11 @@ class State:
         "calls",
         "debt_pages",
         "holders",
+        "joined",
+        "joins",
         "lot_pages",
         "pools",
-        "restricted",
+        "restrictions",
         "seen_now",
         "shelved_lots",
         "users",
@@ -89,13 +94,30 @@ class State:
         self.users: dict[Key, User] = {}
         self.aliases: dict[Key, Alias] = {}
         self.holders: dict[Key, Holders] = {}
+        self.joins: dict[Key, JoinsOfMonth] = {}
+        self.joined: dict[Key, JoinedPage] = {}
         self.pools: dict[Key, PoolMonth] = {}
-        self.restricted: dict[Key, Restricted] = {}
+        self.restrictions: dict[Key, RestrictedPage] = {}
         self.calls: dict[Key, LiveCall] = {}
         self.seen_now: dict[Key, Seen] = {}
         self.shelved_lots: dict[Key, ShelvedLot] = {}
         self.lot_pages: dict[Key, LotPage] = {}
         self.debt_pages: dict[Key, DebtPage] = {}
+        self._staged: dict[str, Mapping[Key, Entity]] = {
+            "user": self.users,
+            "alias": self.aliases,
+            "holders": self.holders,
+            "joins": self.joins,
+            "joined": self.joined,
+            "pool": self.pools,
+            "restricted": {},
+            "restrictions": self.restrictions,
+            "call": self.calls,
+            "seen": self.seen_now,
+            "lot": self.shelved_lots,
+            "lots": self.lot_pages,
+            "debts": self.debt_pages,
+        }
         #: Whether this batch asked for a payment.
         self.asked_for_payment = False
         #: Tenants whose balance this batch touched, with the input that did so last.
@@ -167,14 +189,6 @@ class State:
             self.holders[key] = _copy(self.holders_of(tenant, family))
         return self.holders[key]
 
-    def restricted_of(self, tenant: str) -> Restricted:
-        """The tenant's restricted users, this batch's own copy."""
-        key = (tenant, "")
-        if key not in self.restricted:
-            committed = self._committed.load("restricted", key)
-            self.restricted[key] = Restricted() if committed is None else _copy(committed)  # type: ignore[assignment]  # kind decides the type
-        return self.restricted[key]
-
     def call(self, tenant: str, usage_id: str) -> LiveCall | None:
         """The live version of a usage id, or None."""
         key = (tenant, usage_id)
@@ -186,7 +200,7 @@ class State:
 
     def load(self, kind: str, key: Key) -> Entity | None:
         """See Committed: an overlay may lie over another."""
-        staged = self.changes()[kind].get(key)
+        staged = self.accounts.get(key[0]) if kind == "account" else self._staged[kind].get(key)
         return staged if staged is not None else self._committed.load(kind, key)
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
@@ -230,19 +244,7 @@ class State:
 
     def changes(self) -> dict[str, Mapping[Key, Entity]]:
         """Every entity that this batch may have changed, by kind: what a shell writes in its commit."""
-        return {
-            "account": {(tenant, ""): account for tenant, account in self.accounts.items()},
-            "user": self.users,
-            "alias": self.aliases,
-            "holders": self.holders,
-            "pool": self.pools,
-            "restricted": self.restricted,
-            "call": self.calls,
-            "seen": self.seen_now,
-            "lot": self.shelved_lots,
-            "lots": self.lot_pages,
-            "debts": self.debt_pages,
-        }
+        return {"account": {(tenant, ""): account for tenant, account in self.accounts.items()}, **self._staged}
 
 
 def name_alias(user: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 import orjson
 
-from rater.core import DIRECT_INBOUND, INBOUND, CallRecord, CallType, Reason, Refusal
+from rater.core import DIRECT_INBOUND, DURATION_S_MAX, INBOUND, CallRecord, CallType, Reason, Refusal
 from rater.wire.codec import RECORD_BYTES_MAX, decode_cdr
 from rater.wire.errors import RaterError
 
@@ -126,7 +126,9 @@ def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
         return _unknown_type(given["Call Type"])
     duration = given.get("Duration Seconds", "0")  # without one it was not connected (rule 73)
     if not re.fullmatch(r"-?[0-9]{1,18}", duration):
-        return Refusal(Reason.MALFORMED, "Duration Seconds", f"expected whole seconds, got {duration!r}")
+        most = f", at most {DURATION_S_MAX} (DURATION_S_MAX)" if duration.isdecimal() else ""
+        message = f"expected whole seconds{most}, got {duration!r:.80}"
+        return Refusal(Reason.MALFORMED, "Duration Seconds", message)
     for column in ("Start Time", "End Time"):
         if column in given and not _ZONE.search(given[column]):
             message = f"expected a time with zone such as 2025-03-01T10:00:00Z, got {given[column]!r}"

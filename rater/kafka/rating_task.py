@@ -16,7 +16,7 @@ A commit
 Any doubt on the way drops overlay, state and producer; ownership is taken again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -40,10 +40,12 @@ from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex, indexed, keys_of
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
-from rater.kafka.records import in_order, portions, positions_after, records_of, writes_of
+from rater.kafka.records import by_names, in_order, names_in, portions, positions_after, records_of, writes_of
 from rater.kafka.upgrade import upgrade
 from rater.wire.commits import Commit
 
+#: Names of unknown decks in one commit: each of at most 128 letters of four bytes.
+UNKNOWN_DECKS_MAX = 1_000
 INPUTS = ("commands", "cdrs")
 _RESTORED_CALLS = 10_000
 _rated_call_decoder = msgspec.json.Decoder(RatedCall)
@@ -193,9 +195,18 @@ class RatingTask:
             await self._take(portion)
 
     async def _take(self, records: Sequence[Consumed]) -> None:
+        """Rate records in as many commits as the names of unknown decks ask for."""
+        versions = self._versions(records)
+        missing = self._unknown(versions.values())
+        if missing:
+            await self._decks.wait_for(missing)
+        for portion in by_names(records, versions, UNKNOWN_DECKS_MAX) if missing else [records]:
+            await self._commit(portion, names_in(portion, versions))
+
+    async def _commit(self, records: Sequence[Consumed], versions: set[str]) -> None:
         """Rate and commit one batch; the steps are numbered in the module's docstring."""
         self._observer.took(records)
-        unknown = await self._unknown_decks(records)
+        unknown = self._unknown(versions)
         try:
             batch, meta, commit, writes = self._rate(records, unknown)  # 1
         except Exception as wrong:  # a bug of ours, whatever it is
@@ -239,19 +250,18 @@ class RatingTask:
         commands = [record for record in records if record.topic == "commands"]
         return records_of(commands, [record for record in records if record.topic == "cdrs"], self._skips)
 
-    async def _unknown_decks(self, records: Sequence[Consumed]) -> set[str]:
-        """Versions that the commands name and nobody published; ones that are on their way are waited for."""
+    def _versions(self, records: Sequence[Consumed]) -> dict[Source, str]:
+        """The versions of decks that commands name."""
         commands = [record for record in records if record.topic == "commands"]
         try:
             given = self._given(commands)
         except Exception as wrong:  # a bug of ours, whatever it is
             raise find_at_fault(commands, self._given, wrong) from wrong
-        named = {record.decoded.version for record in given if isinstance(record.decoded, DeckActivated)}
-        tariffs = self._rules.tariffs
-        missing = {version for version in named if version not in tariffs}
-        if missing:
-            await self._decks.wait_for(missing)
-        return {version for version in missing if version not in tariffs}
+        return {one.source: one.decoded.version for one in given if isinstance(one.decoded, DeckActivated)}
+
+    def _unknown(self, versions: Iterable[str]) -> set[str]:
+        """Those that nobody published, as far as the decks were read."""
+        return {version for version in versions if version not in self._rules.tariffs}
 
     async def _catch_up(self) -> int:
         """Bring the index to the end of `rated-calls`, or build it anew; how many calls were missing."""

@@ -3,7 +3,7 @@
 Refuses to know transactions.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
@@ -74,6 +74,27 @@ def portions(records: Sequence[Consumed], bytes_max: int) -> Iterator[list[Consu
         size += more
     if portion:
         yield portion
+
+
+def by_names(
+    records: Sequence[Consumed], names: Mapping[Source, str], names_max: int
+) -> Iterator[Sequence[Consumed]]:
+    """Records in their order, in batches in which at most so many different names stand."""
+    first, found = 0, set[str]()
+    for place, record in enumerate(records):
+        name = names.get(source_of(record))
+        if name is None or name in found:
+            continue
+        if len(found) == names_max:
+            yield records[first:place]
+            first, found = place, set()
+        found.add(name)
+    yield records[first:]
+
+
+def names_in(records: Sequence[Consumed], names: Mapping[Source, str]) -> set[str]:
+    """The names that stand in these records."""
+    return {names[source] for record in records if (source := source_of(record)) in names}
 
 
 def source_of(record: Consumed) -> Source:

@@ -6,6 +6,7 @@ Does no I/O.
 """
 
 from collections import defaultdict
+from datetime import datetime
 
 from rater.core import Account, Memory, Migration, Restricted, ServiceState, Source, User, name_key
 from rater.kafka.records import record_key
@@ -19,32 +20,37 @@ REASON = "key_of_user_changed"
 def rekey(before: Memory, migration: Migration, source: Source) -> list[tuple[bytes, bytes | None]]:
     """The records to write; the tenants' sequences in the migrated state go on accordingly."""
     former = {key for key in before.entities["user"] if name_key(key[1]) != key[1]}
-    again: dict[str, set[str]] = defaultdict(set)
+    again: dict[str, dict[str, datetime]] = defaultdict(dict)
     for (tenant, _), restricted in before.entities["restricted"].items():
         assert isinstance(restricted, Restricted)
         spelled = [name for name in restricted.users if name_key(name) != name]
         former.update((tenant, name) for name in spelled)
-        again[tenant].update(map(name_key, spelled))
+        earliest: dict[str, datetime] = {}
+        for name, since in restricted.users.items():
+            key = name_key(name)
+            earliest[key] = min(since, earliest.get(key, since))
+        again[tenant] = {key: earliest[key] for key in map(name_key, spelled)}
     writes: list[tuple[bytes, bytes | None]] = [
         (f"{tenant}/{name}".encode(), None) for tenant, name in sorted(former)
     ]
     for tenant, users in sorted(again.items()):
-        states = _restricted_again(migration, source, tenant, sorted(users))
+        states = _restricted_again(migration, source, tenant, users)
         writes += [(record_key(state), encode(state)) for state in states]
     return writes
 
 
-def _restricted_again(migration: Migration, source: Source, tenant: str, users: list[str]) -> list[ServiceState]:
+def _restricted_again(
+    migration: Migration, source: Source, tenant: str, users: dict[str, datetime]
+) -> list[ServiceState]:
     if not users:
         return []
     place = ("account", (tenant, ""))
     entities = migration.after.entities
-    account, restricted = entities["account"][place[1]], entities["restricted"][place[1]]
+    account = entities["account"][place[1]]
     assert isinstance(account, Account)
-    assert isinstance(restricted, Restricted)
     account = account.own_copy()
     states = []
-    for key in users:
+    for key, since in sorted(users.items()):
         user = entities["user"].get((tenant, key))
         account.sequences.service_states += 1
         sequence = account.sequences.service_states
@@ -56,7 +62,7 @@ def _restricted_again(migration: Migration, source: Source, tenant: str, users: 
                 source=source,
                 scope="user",
                 state="restricted",
-                since=restricted.users[key],
+                since=since,
                 reason=REASON,
                 user=user.user if isinstance(user, User) else key,
             )

@@ -8,7 +8,7 @@ Knows no rules: a record that decodes may still be refused by the core.
 
 import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import msgspec
 
@@ -50,12 +50,17 @@ _Decoded = TypeVar("_Decoded")
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    """The two fields by which a command and a record of a call are known apart (A48)."""
+    """The two fields by which a command and a record of a call are known apart (A48).
+
+    A record of a call may have a field `command` that nobody knows; it is a command if that is the name of one.
+    """
 
     command: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     usage_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+#: As they stand in JSON.
+_COMMAND_NAMES = frozenset(_encode(kind.__struct_config__.tag) for kind in get_args(AnyCommand))
 _kind_decoder = msgspec.json.Decoder(_Kind)
 _fields_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -92,7 +97,9 @@ def _call_of(raw: bytes) -> CallRecord:
 def not_a_call_record(raw: bytes) -> Refusal | None:
     """Why a command is refused where records of calls are expected (A48); None if it is no command."""
     kind = _kind_of(raw)
-    if kind is None or kind.command is msgspec.UNSET or kind.usage_id is not msgspec.UNSET:
+    if kind is None or kind.command is msgspec.UNSET:
+        return None
+    if kind.usage_id is not msgspec.UNSET and bytes(kind.command) not in _COMMAND_NAMES:
         return None
     message = "expected a record of a call, got a command; give commands with --commands or on their own topic"
     return Refusal(Reason.NOT_A_CALL_RECORD, "command", message)

@@ -13,6 +13,8 @@ from typing import Any
 
 from msgspec import inspect
 
+from rater.core import DURATION_S_MAX
+
 #: "... - at `$.field.name`" at the end of msgspec's message.
 _PATH = " - at `"
 _STEPS = re.compile(r"[^.\[\]]+")
@@ -42,6 +44,9 @@ _TYPES = {
 _LIMITS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 #: A file may have a million broken records of the same kind.
 _type_info = lru_cache(maxsize=16)(inspect.type_info)
+#: Fields that DURATION_S_MAX limits.
+_DURATIONS = frozenset({"duration_s", "authorized_s", "call_duration_max_s"})
+_LONGEST = "DURATION_S_MAX, 366 days"
 _Rule = tuple[re.Pattern[str], Callable[[re.Match[str], Any, str], str]]
 
 
@@ -75,8 +80,18 @@ def _typed(match: re.Match[str], _kind: Any, _field: str) -> str:
     return " or ".join(_TYPES.get(name, name) for name in names)
 
 
-def _limited(match: re.Match[str], _kind: Any, _field: str) -> str:
-    return f"a number of {_LIMITS[match[1]]} {match[2]}"
+def _limited(match: re.Match[str], _kind: Any, field: str) -> str:
+    named = f" ({_LONGEST})" if match[2] == str(DURATION_S_MAX) and field in _DURATIONS else ""
+    return f"a number of {_LIMITS[match[1]]} {match[2]}{named}"
+
+
+def _beyond(_match: re.Match[str], _kind: Any, field: str) -> str:
+    """A number that no integer type holds."""
+    return (
+        f"a number from 0 to {DURATION_S_MAX} ({_LONGEST})"
+        if field in _DURATIONS
+        else "a number of at most 64 bits"
+    )
 
 
 def _long(match: re.Match[str], _kind: Any, _field: str) -> str:
@@ -111,6 +126,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"Invalid RFC3339 encoded datetime|.*timezone.*"), _time),
     (re.compile(r"Expected `([^`]*)`(?:, got `.*`)?"), _typed),
     (re.compile(r"Expected `(?:int|float)(?: \| null)?` ([<>]=?) (.+)"), _limited),
+    (re.compile(r"Integer value out of range"), _beyond),
     (re.compile(r"Expected `str(?: \| null)?` of length ([<>]=?) (.+)"), _long),
     (re.compile(r"Expected `str(?: \| null)?` matching regex '(.*)'"), _patterned),
     (re.compile(r"Invalid (?:enum )?value .*", re.DOTALL), _one_of),

@@ -108,12 +108,15 @@ def test_the_largest_refused_records_are_bounded_letters(raw: bytes, topic: str)
     assert max(len(entry.value or b"") for entry in entries) < 110_000
 
 
-def test_decks_that_nobody_published_are_named_in_the_commit() -> None:
-    """As many as a batch has, each with a name of the greatest length."""
-    desk = Desk(batch_bytes_max=16_000_000)
-    for number in range(300):
+@pytest.mark.parametrize("count", [300, 4_000])
+def test_decks_that_nobody_published_are_named_in_the_commits(count: int) -> None:
+    """As many as a batch has, each with a name of the greatest length: in as many commits as they ask for."""
+    desk = Desk(batch_bytes_max=16_000_000, batch_records_max=count + 1)
+    for number in range(count):
         fields = {"command": "deck_activated", "tenant": TENANT, "id": f"d-{number}", "at": AT}
         desk.send(msgspec.json.encode(fields | {"version": f"{number:04d}" + WIDE * 124}), topic="commands")
+    desk.send(msgspec.json.encode(CALL))
     applied(desk)
     unknown = [version for commit in desk.read("commits", Commit) for version in commit.unknown_decks]
-    assert len(unknown) == 300
+    assert len(unknown) == count
+    assert [rated.usage_id for rated in desk.read("rated-calls", RatedCall)] == [CALL["usage_id"]]

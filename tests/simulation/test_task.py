@@ -39,8 +39,9 @@ class Quiet:
 class Desk:
     """One broker, and tasks for the tenant's partition."""
 
-    def __init__(self, *, batch_bytes_max: int = 1_000_000) -> None:
+    def __init__(self, *, batch_bytes_max: int = 1_000_000, batch_records_max: int = 100) -> None:
         self.broker = Broker()
+        self.batch_records_max = batch_records_max
         self.batch_bytes_max = batch_bytes_max
         provision(self.broker)
 
@@ -52,7 +53,7 @@ class Desk:
             Decks(tariffs()),
             RatingSettings(),
             partitions=PARTITIONS,
-            batch_records_max=100,
+            batch_records_max=self.batch_records_max,
             batch_bytes_max=self.batch_bytes_max,
             observer=Quiet(),
         )

@@ -3,9 +3,12 @@
 Each record is wrong in the way that is named and in every way that is checked later; the first one is said.
 """
 
+import json
+
 import pytest
 
 from rater.core.inputs import CallAccepted
+from rater.core.outputs import RejectedCdr
 from tests.world import LONDON, US, T, World, ada, at
 
 #: Rated by an earlier record, so that other content under it is a conflict.
@@ -138,6 +141,36 @@ def test_an_acceptance_among_call_records_accepts_nothing() -> None:
     world.raw(accept.encode())
     assert world.refusals == ["not_a_call_record"]
     assert world.raw(held) == "rejected"
+
+
+@pytest.mark.parametrize("name", ["funds_added", "tick", "call_accepted"])
+def test_a_command_with_a_usage_id_among_call_records_is_a_command(name: str) -> None:
+    """A48: it cannot pass for a broken record of a call, which would be replayed where commands are applied."""
+    world = after_a_call()
+    command = {"command": name, "tenant": "contoso", "id": "x", "usage_id": "x", "at": "2025-03-12T00:00:00Z"}
+    world.raw(json.dumps(command | {"amount": "999", "letter": "x"}).encode())
+    assert world.refusals == ["not_a_call_record"]
+
+
+def test_a_record_of_a_call_may_have_a_field_named_command() -> None:
+    """Nobody knows this field; where the record is broken, the reason says what is broken."""
+    world = after_a_call()
+    world.raw(b'{"command":"dial","tenant":"contoso","usage_id":"x","type":"user_out"}')
+    assert world.refusals == ["malformed"]
+    assert [output.field for output in world.outputs if isinstance(output, RejectedCdr)] == ["answered_at"]
+
+
+@pytest.mark.parametrize("seconds", [31_622_401, 10**18, 10**30])
+def test_a_duration_over_a_year_names_the_limit(seconds: int) -> None:
+    """DURATION_S_MAX is 366 days; what no integer holds is refused in the same way."""
+    world = after_a_call()
+    call = (
+        '{"tenant":"contoso","usage_id":"x","type":"user_out","answered_at":"2025-03-10T10:00:00Z","duration_s":%d}'
+    )
+    world.raw((call % seconds).encode())
+    assert world.refusals == ["malformed"]
+    (letter,) = [output for output in world.outputs if isinstance(output, RejectedCdr)]
+    assert (letter.field, "31622400 (DURATION_S_MAX, 366 days), got" in letter.message) == ("duration_s", True)
 
 
 @pytest.mark.parametrize(("called", "arrived"), [("12065550100", "2025-03-11"), (US, "2025-03-01")])

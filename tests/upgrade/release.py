@@ -6,12 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from rater.core.entities import Account, Holders, PoolMonth, Restricted, User
+from rater.core.entities import Account, PoolMonth, User
+from rater.core.lists import Holders, RestrictedPage
 from tests.conftest import ROOT
 
 RELEASE = ROOT / "tests" / "fixtures" / "release-0.3.0"
 TENANTS = ("contoso", "fabrikam", "northwind")
-_TYPES = {"account": Account, "user": User, "holders": Holders, "pool": PoolMonth, "restricted": Restricted}
+_TYPES = {"account": Account, "user": User, "holders": Holders, "pool": PoolMonth, "restrictions": RestrictedPage}
 
 
 def stored(path: Path) -> dict[tuple[str, str, str], object]:

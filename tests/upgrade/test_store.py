@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rater.core.entities import Holders, PoolMonth, Restricted, User
+from rater.core.entities import Account, PoolMonth, User
+from rater.core.lists import Holders, RestrictedPage, Restrictions
 from rater.core.outputs import OUTPUT_TOPICS
 from rater.embedded.schema import SCHEMA_VERSION
 from rater.embedded.store import Store, open_reader
@@ -82,17 +83,21 @@ def test_users_that_differ_in_case_are_one(folder: Path) -> None:
     assert all(name == name.casefold() for name in users)
     holders = found[("holders", "contoso", "MCOPSTN1/US-PR")]
     assert isinstance(holders, Holders)
-    assert (sum(holders.standing.values()), holders.joined) == (1, {})
+    assert (sum(holders.standing.values()), holders.joins, holders.joined) == (1, {}, {})
     own = found[("pool", "northwind", "MCOPSTN8/Dora@Northwind.example/2025-03")]
     assert isinstance(own, PoolMonth)
     assert own.used == 240
     assert ("pool", "northwind", "MCOPSTN8/dora@northwind.example/2025-03") not in found
     assert ("holders", "northwind", "MCOPSTN8/dora@northwind.example") not in found
-    restricted = found[("restricted", "northwind", "")]
-    assert isinstance(restricted, Restricted)
-    assert set(restricted.users) == {"dora@northwind.example", "emil@northwind.example"}
-    dora = users["dora@northwind.example"], restricted.users["dora@northwind.example"].isoformat()
-    assert dora == ("Dora@Northwind.example", "2025-03-02T12:02:00+00:00"), "the earlier of 12:02 and 15:05"
+    assert ("restricted", "northwind", "") not in found
+    restricted = found[("restrictions", "northwind", "0")]
+    assert restricted == RestrictedPage(("dora@northwind.example", "emil@northwind.example"))
+    northwind, dora = found[("account", "northwind", "")], found[("user", "northwind", "dora@northwind.example")]
+    assert isinstance(northwind, Account)
+    assert northwind.restrictions == Restrictions(users=2, listed=2)
+    assert isinstance(dora, User)
+    assert dora.user == "Dora@Northwind.example"
+    assert str(dora.restricted_since) == "2025-03-02 12:02:00+00:00", "the earlier of 12:02 and 15:05"
 
 
 @pytest.mark.parametrize("user", ["dora@northwind.example", "DORA@NORTHWIND.EXAMPLE"])

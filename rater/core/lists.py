@@ -1,0 +1,59 @@
+"""Lists of a tenant's users that are too long for one record, as they are kept: in pages.
+
+How a plan's months are counted is said in `joins`, who may not call out in `restrictions`.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+
+class Holders(msgspec.Struct):
+    """How many distinct users hold a plan in each month (A10), without naming them.
+
+    `standing[m]` is the change of the number who hold it when month m begins; `joins[m]` how many others first held
+    it within month m, whose instants are in pages (see `joins`).  Under rules 1 the instants were here: `joined`.
+    """
+
+    standing: dict[int, int] = {}
+    joins: dict[int, int] = {}
+    joined: dict[int, list[datetime]] = {}
+
+
+class JoinedPage(msgspec.Struct, frozen=True):
+    """Instants of one month at which users first held a plan, sorted."""
+
+    instants: tuple[datetime, ...]
+
+
+class PageOfJoins(msgspec.Struct, frozen=True, array_like=True):
+    """A JoinedPage as its month knows it: its first instant, and how many there are."""
+
+    number: int
+    first: datetime
+    count: int
+
+
+class JoinsOfMonth(msgspec.Struct, frozen=True):
+    """The pages of one plan and month, in order."""
+
+    pages: tuple[PageOfJoins, ...] = ()
+
+
+class Restricted(msgspec.Struct):
+    """Under rules 1: the users of a tenant who may not call out, by name, since when (rule 53)."""
+
+    users: dict[str, datetime] = {}
+
+
+class RestrictedPage(msgspec.Struct, frozen=True, array_like=True):
+    """Keys of users who came to be restricted, in order; whether one still is, its User says."""
+
+    users: tuple[str, ...]
+
+
+class Restrictions(msgspec.Struct, frozen=True, array_like=True):
+    """How many users may not call out now, and how many names are in their list; see `restrictions`."""
+
+    users: int = 0
+    listed: int = 0

@@ -56,7 +56,7 @@ def test_every_scenario_has_a_sentence_of_its_own() -> None:
 @pytest.mark.in_memory
 def test_the_format_is_written_down_whole() -> None:
     """FORMAT.md names every action, every field and every column of a rate deck."""
-    page = (ROOT / "rater" / "scenarios" / "FORMAT.md").read_text()
+    page = (ROOT / "rater" / "dev" / "scenarios" / "FORMAT.md").read_text()
     parts = (Scenario, Tenant, User, DatedLicense, Fund, Cdr, License, Configure, Payment, Accept, Expect)
     fields = {field.alias or name for part in parts for name, field in part.model_fields.items()}
     words = set(re.findall(r"[a-z_0-9]+", page))

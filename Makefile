@@ -7,7 +7,9 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 MINUTES ?= 10
-.PHONY: help demo picture test lint spec bench chaos fuzz lock clean install
+N ?= 70
+SEED ?= 1
+.PHONY: help demo picture test lint spec bench chaos fuzz mutants lock clean install
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -53,6 +55,9 @@ chaos: $(INSTALLED) ## the long form of the tests that kill workers and brokers,
 fuzz: $(INSTALLED) ## look for inputs that a decoder cannot read: make fuzz MINUTES=10
 	$(BIN)/python -m pip install --quiet 'atheris>=3,<4' # not locked: there are wheels for some machines only
 	$(BIN)/python -m tests.fuzz.fuzz --minutes $(MINUTES)
+
+mutants: $(INSTALLED) ## how many small faults in the rules the tests notice: make mutants N=70 SEED=1
+	$(BIN)/python -m tests.mutants --number $(N) --seed $(SEED)
 
 lock: ## lock the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet uv

@@ -15,8 +15,8 @@ from rich.table import Column, Table
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_table, text_of
-from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, settings_for
-from rater.core import Reason
+from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, not_ahead, settings_for
+from rater.core import RatingSettings, Reason
 from rater.embedded.dead_letters import StoreLetters
 from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
@@ -125,6 +125,13 @@ def replay(
     accept: Annotated[
         bool, typer.Option("--accept", help="Let held records through (implausible_duration): they are billed.")
     ] = False,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="When they are let through (RFC 3339), with --accept: time passes for their tenants up to then,"
+            " and money expires.  Else: on Kafka now; in a store its tenant's own time, so that none passes."
+        ),
+    ] = None,
     dry_run: DryRun = False,
     by: By = None,
     store: Store = None,
@@ -141,12 +148,16 @@ def replay(
 
     Example: rater dlq replay --reason unknown_tenant --dry-run
     """
+    if at is not None and not accept:
+        raise RaterError("--at: expected --accept, too: it says when held records are let through")
+    accept_at = not_ahead("--at", at, RatingSettings()) if at is not None else None
     box = _box(store, bootstrap, prefix, gateway, wait)
     letters = _choice(ids, tenant, reason, since, limit).of(box.letters())
     if dry_run:
         _say_dry("tried", letters, json)
         return
-    audits = box.replay(letters, _name(by), datetime.now(UTC), accept=accept) if letters else []
+    now = datetime.now(UTC)
+    audits = box.replay(letters, _name(by), now, accept=accept, accept_at=accept_at) if letters else []
     _say_not_tried(letters, audits)
     accepted = sum(audit.accepted is True for audit in audits)
     unknown = sum(audit.accepted is None for audit in audits)

@@ -14,11 +14,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from rater.cli.run_files import Intake
 from rater.cli.run_report import report
-from rater.core import RatingSettings, ahead_of_arrival
+from rater.core import DURATION_S_MAX, HOURS_MAX, RatingSettings, ahead_of_arrival
 from rater.embedded.payments import gateway_of, payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
-from rater.embedded.store_settings import rating_settings
+from rater.embedded.store_settings import GivenSettings, rating_settings
 from rater.engine.gateway import PaymentGateway
 from rater.files.deck_csv import read_deck
 from rater.files.recognise import FORMATS, check_format
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
 
 DEFAULT_STORE = Path("rater.db")
+_DEFAULTS = RatingSettings()
 GatewayOption = Annotated[
     str | None,
     typer.Option(
@@ -49,6 +50,26 @@ EmergencyNumbersOption = Annotated[
         envvar="RATER_EMERGENCY_NUMBERS",
         help="National emergency numbers that the numbering plan lacks, such as IT:1530,CH:1414; none: no more."
         "  The store keeps them.",
+    ),
+]
+ClockAheadOption = Annotated[
+    int | None,
+    typer.Option(
+        envvar="RATER_CLOCK_AHEAD_MAX_H",
+        min=0,
+        max=HOURS_MAX,
+        help="Hours that a time may lie after a record's arrival; one further ahead is a wrong clock, and refused"
+        f" (A43; {_DEFAULTS.clock_ahead_max_h} if never given).  The store keeps it.",
+    ),
+]
+DurationOption = Annotated[
+    int | None,
+    typer.Option(
+        envvar="RATER_CALL_DURATION_MAX_S",
+        min=1,
+        max=DURATION_S_MAX,
+        help="Seconds of the longest call that is rated without a person's word, for tenants that say nothing else"
+        f" (A44; {_DEFAULTS.call_duration_max_s} if never given).  The store keeps it.",
     ),
 ]
 StoreOption = Annotated[Path, typer.Option(help="The SQLite file that holds state and outputs.")]
@@ -80,6 +101,8 @@ def run(
     ] = None,
     gateway: GatewayOption = None,
     emergency_numbers: EmergencyNumbersOption = None,
+    clock_ahead_max_h: ClockAheadOption = None,
+    call_duration_max_s: DurationOption = None,
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
     ] = None,
@@ -121,9 +144,17 @@ def run(
     opened = Store(store)
     say_upgraded(opened)
     try:
+        settings = settings_for(
+            opened,
+            GivenSettings(
+                emergency_numbers=emergency_numbers,
+                clock_ahead_max_h=clock_ahead_max_h,
+                call_duration_max_s=call_duration_max_s,
+            ),
+        )
         rater = EmbeddedRater(
             opened,
-            settings_for(opened, emergency_numbers),
+            settings,
             gateway_for(opened, gateway),
             _served(metrics_port),
             notices.note,
@@ -144,7 +175,7 @@ def run(
             else:
                 intake.files(files or [])
         if until is not None:
-            rater.tick(_until(until))
+            rater.tick(not_ahead("--until", until, settings))
         notices.send()
         payments = payments_of(opened)
         alike = [*Lookalikes(opened.tenants()).remarks(rater.summary.appeared)]
@@ -160,13 +191,13 @@ def run(
         raise typer.Exit(Exit.REFUSED)
 
 
-def _until(text: str) -> datetime:
+def not_ahead(option: str, text: str, settings: RatingSettings) -> datetime:
     """Up to when time is to pass: not further ahead than clocks differ, for it forfeits money (A43)."""
-    until, now = read_instant("--until", text), datetime.now(UTC)
-    wrong = ahead_of_arrival("--until", until, now, RatingSettings().clock_ahead_max_h)
+    instant, now = read_instant(option, text), datetime.now(UTC)
+    wrong = ahead_of_arrival(option, instant, now, settings.clock_ahead_max_h)
     if wrong is not None:
         raise RaterError(f"{wrong.field}: {wrong.message}")
-    return until
+    return instant
 
 
 def say_upgraded(store: Store) -> None:
@@ -180,9 +211,9 @@ def gateway_for(store: Store, given: str | None) -> PaymentGateway | None:
     return gateway_of(store, given, _http_gateway, lambda line: print(f"rater: {line}", file=sys.stderr))
 
 
-def settings_for(store: Store, emergency_numbers: str | None = None) -> RatingSettings:
+def settings_for(store: Store, given: GivenSettings | None = None) -> RatingSettings:
     """The rules' settings of a store, which keeps those that are given."""
-    return rating_settings(store, emergency_numbers, lambda line: print(f"rater: {line}", file=sys.stderr))
+    return rating_settings(store, given, lambda line: print(f"rater: {line}", file=sys.stderr))
 
 
 def _http_gateway(url: str) -> PaymentGateway:

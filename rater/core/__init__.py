@@ -93,7 +93,7 @@ from rater.core.reasons import (
 )
 from rater.core.restrictions import restricted_users
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing
-from rater.core.settings import RatingSettings, read_emergency_numbers
+from rater.core.settings import HOURS_MAX, RatingSettings, read_emergency_numbers
 from rater.core.state import KINDS, Committed, Key, Memory, State
 from rater.core.step import Rules, close_batch
 from rater.core.tariff import SPECIAL, Tariffs
@@ -107,6 +107,7 @@ __all__ = [
     "DURATION_S_MAX",
     "EVERY_TENANT",
     "EXPONENTS",
+    "HOURS_MAX",
     "IDENTIFIER_LENGTH_MAX",
     "INBOUND",
     "ISO_COUNTRIES",

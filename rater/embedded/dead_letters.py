@@ -44,14 +44,27 @@ class StoreLetters:
         finally:
             reader.close()
 
-    def replay(self, letters: Sequence[Letter], by: str, at: datetime, *, accept: bool = False) -> list[DlqAudit]:
+    def replay(
+        self,
+        letters: Sequence[Letter],
+        by: str,
+        at: datetime,
+        *,
+        accept: bool = False,
+        accept_at: datetime | None = None,
+    ) -> list[DlqAudit]:
         """See LetterBox."""
         store = Store(self._path)
         try:
             letters = [one for one in letters if is_whole(one.letter) and may_be_replayed(one.letter)]
             rater = self._rater_of(store)
-            for command in acceptances(letters, by, at) if accept else ():
-                rater.tell(command)
+
+            def accepted_at(tenant: str) -> datetime:
+                account = store.account(tenant)
+                return accept_at or (account.clock if account is not None else at)
+
+            for command in acceptances(letters, by, accepted_at) if accept else ():
+                rater.tell(command, at if accept_at is not None else None)
             records = (
                 (letter.letter.id, _record(number, letter.letter, at)) for number, letter in enumerate(letters)
             )

@@ -77,9 +77,18 @@ class KafkaLetters:
         """See LetterBox."""
         return self._talk(_letters_of(self._settings))
 
-    def replay(self, letters: Sequence[Letter], by: str, at: datetime, *, accept: bool = False) -> list[DlqAudit]:
+    def replay(
+        self,
+        letters: Sequence[Letter],
+        by: str,
+        at: datetime,
+        *,
+        accept: bool = False,
+        accept_at: datetime | None = None,
+    ) -> list[DlqAudit]:
         """See LetterBox."""
-        return self._talk(_replay(self._settings, letters, by, at, self._wait_s, accept=accept))
+        accept_at = (accept_at or at) if accept else None
+        return self._talk(_replay(self._settings, letters, by, at, self._wait_s, accept_at))
 
     def drop(self, letters: Sequence[Letter], by: str, at: datetime, note: str) -> list[DlqAudit]:
         """See LetterBox."""
@@ -117,7 +126,12 @@ async def _note(settings: KafkaSettings, audits: Sequence[DlqAudit]) -> None:
 
 
 async def _replay(
-    settings: KafkaSettings, letters: Sequence[Letter], by: str, at: datetime, wait_s: float, *, accept: bool
+    settings: KafkaSettings,
+    letters: Sequence[Letter],
+    by: str,
+    at: datetime,
+    wait_s: float,
+    accept_at: datetime | None,
 ) -> list[DlqAudit]:
     """Publish first, note afterwards: what is interrupted between the two is replayed again, as a duplicate.
 
@@ -128,7 +142,8 @@ async def _replay(
     whole = [(letter, raw) for letter, raw in found if raw is not None]
     if not whole:
         return []
-    if accept and (commands := acceptances([letter for letter, _ in whole], by, at)):
+    held = [letter for letter, _ in whole] if accept_at is not None else []
+    if accept_at is not None and (commands := acceptances(held, by, lambda _: accept_at)):
         before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS.values())}
         given = [_Given("commands", command.tenant, encode_input(command)) for command in commands]
         await _Followed(settings, before, await _publish(settings, given)).outcomes(wait_s)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from rater.core import RatingSettings, read_emergency_numbers
+from rater.core import DURATION_S_MAX, HOURS_MAX, RatingSettings, read_emergency_numbers
 from rater.wire.errors import RaterError
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
@@ -18,6 +18,7 @@ PORT_MAX = 65_535
 _ADDRESS = re.compile(
     r"(?:[^\s:\[\]]+|\[[0-9A-Fa-f:.%\w]+\])(?::([0-9]{1,5}))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*"
 )
+_DEFAULTS = RatingSettings()
 #: So that 2,000 records of a megabyte are no transaction of gigabytes.
 BATCH_BYTES_MAX = 16_000_000
 
@@ -89,12 +90,25 @@ class WorkerSettings(BaseModel):
 
 
 class RatingVariables(BaseModel):
-    """What a deployment adds to the rules; the same for workers, agents and `rater verify`."""
+    """What a deployment says of the rules; the same for workers, agents and `rater verify`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     emergency_numbers: str = Field(
         default="", description="A38: national numbers that the numbering plan lacks, such as IT:1530,CH:1414"
+    )
+
+    clock_ahead_max_h: int = Field(
+        default=_DEFAULTS.clock_ahead_max_h,
+        ge=0,
+        le=HOURS_MAX,
+        description="A43: hours that a time may lie after a record's arrival",
+    )
+    call_duration_max_s: int = Field(
+        default=_DEFAULTS.call_duration_max_s,
+        ge=1,
+        le=DURATION_S_MAX,
+        description="A44: seconds of the longest call that is rated without a person's word; a tenant may say more",
     )
 
     @field_validator("emergency_numbers")
@@ -105,7 +119,11 @@ class RatingVariables(BaseModel):
     @property
     def settings(self) -> RatingSettings:
         """The settings that the rules are applied with."""
-        return RatingSettings(emergency_numbers=read_emergency_numbers(self.emergency_numbers))
+        return RatingSettings(
+            emergency_numbers=read_emergency_numbers(self.emergency_numbers),
+            clock_ahead_max_h=self.clock_ahead_max_h,
+            call_duration_max_s=self.call_duration_max_s,
+        )
 
 
 class WebVariables(BaseModel):

@@ -4,7 +4,7 @@
 """
 
 from base64 import b64decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -120,11 +120,15 @@ class Choice(msgspec.Struct, frozen=True):
         )
 
 
-def acceptances(letters: Iterable[Letter], by: str, at: datetime) -> list[CallAccepted]:
-    """The commands that let the held records among letters through (A44)."""
+def acceptances(letters: Iterable[Letter], by: str, at: Callable[[str], datetime]) -> list[CallAccepted]:
+    """The commands that let the held records among letters through (A44), each at a time of its tenant."""
     return [
         CallAccepted(
-            tenant=letter.letter.tenant, id=f"accept-{letter.letter.id}", at=at, letter=letter.letter.id, by=by
+            tenant=letter.letter.tenant,
+            id=f"accept-{letter.letter.id}",
+            at=at(letter.letter.tenant),
+            letter=letter.letter.id,
+            by=by,
         )
         for letter in letters
         if letter.letter.reason is Reason.IMPLAUSIBLE_DURATION
@@ -137,10 +141,20 @@ class LetterBox(Protocol):
     def letters(self) -> list[Letter]:
         """Every letter, oldest first."""
 
-    def replay(self, letters: Sequence[Letter], by: str, at: datetime, *, accept: bool = False) -> list[DlqAudit]:
+    def replay(
+        self,
+        letters: Sequence[Letter],
+        by: str,
+        at: datetime,
+        *,
+        accept: bool = False,
+        accept_at: datetime | None = None,
+    ) -> list[DlqAudit]:
         """Give their bytes to the rater again, and note it; what was noted.
 
-        With `accept`, held records among them are let through first (A44).
+        With `accept`, held records among them are let through first (A44).  That is a command, whose time moves the
+        tenant's clock up to it, so that money whose time is over by then expires: `accept_at`, else in a store the
+        tenant's clock as it is, and on Kafka `at`.
         Nothing is noted of letters whose bytes were cut and whose original cannot be read any more, and of commands
         of which it is not proven that they came in by a door for commands (A48).
         """

@@ -69,7 +69,7 @@ def test_workers_agents_and_verify_take_them_from_the_environment(monkeypatch: p
     """RATER_EMERGENCY_NUMBERS; `rater config check` names a wrong one and shows those in force."""
     monkeypatch.setenv("RATER_EMERGENCY_NUMBERS", "IT:1530,CH:1414")
     assert rating_of_environment().emergency_numbers == ("IT:1530", "CH:1414")
-    assert in_force(None, os.environ)["rating"] == {"emergency_numbers": "IT:1530,CH:1414"}
+    assert in_force(None, os.environ)["rating"]["emergency_numbers"] == "IT:1530,CH:1414"
     wrong = "RATER_EMERGENCY_NUMBERS: expected a country and 2 to 15 digits such as IT:1530, with commas between"
     monkeypatch.setenv("RATER_EMERGENCY_NUMBERS", "1530")
     assert [line.partition(", got")[0] for line in wrong_in(None, os.environ)] == [wrong]

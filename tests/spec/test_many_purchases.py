@@ -14,6 +14,7 @@ from rater.core.money import BALANCE_MICROS_MAX, LEDGER_MICROS_MAX, format_micro
 from rater.core.outputs import Balance, LotState, RatedCall, RejectedCdr
 from rater.core.state import State
 from rater.engine.batch import Record, run_batch
+from rater.kafka.changelog import state_key
 from rater.wire.codec import encode_input
 from tests.world import HARARE, T, World, ada, at
 
@@ -195,15 +196,13 @@ def letter_of(world: World) -> RejectedCdr:
 
 @pytest.mark.in_memory
 def test_what_a_used_up_purchase_leaves_is_small() -> None:
-    """One entity of at most 64 bytes beside the command's id; pages of lots and debts are used again, not added."""
+    """One entity of at most 70 bytes beside the command's id; pages of lots and debts are used again, not added."""
     world = World(funds=None).user("ada", "US", "MCOPSTNPP")
     for number in range(300):
-        world.fund("0.20", f"2025-03-{1 + number % 9:02}")
+        world.fund("0.20", f"2025-03-{1 + number % 9:02}", id=f"{number:032x}")
         world.call(HARARE, 60)
     kept = world.memory.entities
-    left = [
-        len(msgspec.msgpack.encode(lot)) + len(tenant) + len(name) for (tenant, name), lot in kept["lot"].items()
-    ]
+    left = [len(msgspec.msgpack.encode(lot)) + len(state_key("lot", key)) for key, lot in kept["lot"].items()]
     assert len(left) == 299
-    assert max(left) <= 64
+    assert max(left) <= 70
     assert len(kept["lots"]) + len(kept["debts"]) <= 4

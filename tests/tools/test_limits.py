@@ -113,7 +113,7 @@ def test_every_number_of_the_command_line_has_a_largest_value() -> None:
         ("clock_ahead_max_h: 8785", "clock_ahead_max_h: expected a number of at most 8784, got 8785"),
         (
             "call_duration_max_s: 31622401",
-            "call_duration_max_s: expected a number of at most 31622400, got 31622401",
+            "call_duration_max_s: expected a number of at most 31622400 (DURATION_S_MAX, 366 days), got 31622401",
         ),
         ("pool_warning_percent: 101", "pool_warning_percent: expected a number of at most 100, got 101"),
         ("recharge_retry_hours: [1, 9999]", "recharge_retry_hours[1]: expected a number of at most 8784, got 9999"),

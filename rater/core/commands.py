@@ -13,7 +13,7 @@ from rater.core.calls import accepted_key
 from rater.core.catalogue import helps, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.credit import credit
-from rater.core.entities import Account, Alias, Seen, User
+from rater.core.entities import Account, Alias, InFlight, Seen, User
 from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
 from rater.core.geography import NO_CREDITS
 from rater.core.identity import name_key
@@ -178,13 +178,8 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
             )
         case FundsAdded(amount=amount, currency=currency):
             return _other_currency(account, currency) or _too_much(account, parse_micros(amount))
-        case PaymentSucceeded(recharge_id=recharge, amount=amount, currency=currency):
-            return (
-                _other_currency(account, currency)
-                or _no_such_recharge(account, recharge)
-                or _other_amount(account, amount)
-                or _too_much(account, account.recharge.in_flight.amount if account.recharge.in_flight else 0)
-            )
+        case PaymentSucceeded():
+            return _wrong_payment(account, command)
         case PaymentFailed(recharge_id=recharge):
             return _no_such_recharge(account, recharge)
         case DeckActivated(version=version):
@@ -230,7 +225,7 @@ def _configure_user(step: Step, command: UserConfigured) -> None:
     tenant = step.account.tenant
     before, after = _to_configure(step, command, command.object_id)
     if command.country is not None:
-        after = moved_to(after, command.country, as_utc(command.at) if before else None)
+        after = moved_to(after, command.country, as_utc(command.at))
     if command.outbound_policy is not None:
         after = msgspec.structs.replace(after, outbound_policy=command.outbound_policy)
     if command.toll_free_dial_in is not None:
@@ -268,7 +263,7 @@ def _assign(step: Step, command: LicenseAssigned) -> None:
     until = as_utc(command.effective_to) if command.effective_to else None
     before, after = _to_configure(step, command)
     if command.country is not None:
-        after = moved_to(after, command.country, since if before else None)
+        after = moved_to(after, command.country, since)
     code = known.code if (known := sku(command.sku)) else command.sku
     store_user(step.state, tenant, before, with_license(after, code, since, until))
     step.tell(
@@ -462,12 +457,22 @@ def _too_much(account: Account, amount: int) -> Refusal | None:
     return Refusal(Reason.BAD_AMOUNT, "amount", message)
 
 
-def _other_amount(account: Account, amount: str | None) -> Refusal | None:
-    in_flight = account.recharge.in_flight
-    if amount is None or in_flight is None:
+def _wrong_payment(account: Account, command: PaymentSucceeded) -> Refusal | None:
+    wrong = _other_currency(account, command.currency) or _no_such_recharge(account, command.recharge_id)
+    if wrong is not None:
+        return wrong
+    asked = account.recharge.in_flight
+    assert asked is not None, "_no_such_recharge"
+    return _other_amount(asked, command.amount) or _too_much(account, asked.amount)
+
+
+def _other_amount(asked: InFlight, amount: str | None) -> Refusal | None:
+    if amount is None:
         return None
     bad = _bad_amount("amount", amount)
-    if bad is None and parse_micros(amount) != in_flight.amount:
-        asked = format_micros(in_flight.amount)
-        return Refusal(Reason.PAYMENT_MISMATCH, "amount", f"expected the {asked} that was asked for, got {amount}")
+    if bad is None and parse_micros(amount) != asked.amount:
+        expected = format_micros(asked.amount)
+        return Refusal(
+            Reason.PAYMENT_MISMATCH, "amount", f"expected the {expected} that was asked for, got {amount}"
+        )
     return bad

@@ -131,7 +131,8 @@ def _relieve(step: Step, at: datetime) -> None:
     account.relief_at = None
     for name, since in sorted(state.restricted_of(account.tenant).users.items()):
         user = state.user(account.tenant, name)
-        helped_at = next_help(user, since) if user is not None else None
+        assert user is not None, name
+        helped_at = next_help(user, since)
         if helped_at is None:
             continue
         if helped_at <= at:

@@ -190,7 +190,7 @@ def _of_statement(statement: ast.stmt, bound: set[str]) -> Iterator[tuple[ast.AS
             )
             if stored or names <= bound:  # a name that is not there at all would be noticed at once
                 yield statement, ast.Pass()
-        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+        case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant):  # `not True` is below
             yield value, ast.Constant(None)
         case ast.If(test=test):
             yield test, ast.Constant(True)

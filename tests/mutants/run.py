@@ -29,7 +29,13 @@ from tests.mutants.faults import Mutant, probe, sample
 #: The agents' tests of what the core says about running calls, authorisation and passing time are specification, too,
 #: and those of what becomes of an older release's state.
 AGENTS = ("authorize", "expiring", "laws", "running_calls", "ticks")
-PATHS = ("tests/laws", "tests/spec", "tests/simulation", "tests/upgrade", *[f"tests/agents/test_{name}.py" for name in AGENTS])
+PATHS = (
+    "tests/laws",
+    "tests/spec",
+    "tests/simulation",
+    "tests/upgrade",
+    *[f"tests/agents/test_{name}.py" for name in AGENTS],
+)
 #: In memory every rule is the same as elsewhere; of the simulation the first seeds are enough.
 CHOSEN = "not sqlite and not simulated and (not test_whatever_dies or test_whatever_dies[0]) and not broken_designs"
 #: What one fault may cost, and after how long a single test counts as hung, which is noticed as well.

@@ -14,7 +14,7 @@ from rater.core.calls import accepted_key
 from rater.core.catalogue import helps, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.credit import credit
-from rater.core.entities import Account, Alias, Seen, User
+from rater.core.entities import Account, Alias, InFlight, Seen, User
 from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
 from rater.core.geography import NO_CREDITS
 from rater.core.identity import name_key
@@ -188,13 +188,8 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
                 or _too_much(account, parse_micros(amount))
                 or too_many_purchases(account)
             )
-        case PaymentSucceeded(recharge_id=recharge, amount=amount, currency=currency):
-            return (
-                _other_currency(account, currency)
-                or _no_such_recharge(account, recharge)
-                or _other_amount(account, amount)
-                or _too_much(account, account.recharge.in_flight.amount if account.recharge.in_flight else 0)
-            )
+        case PaymentSucceeded():
+            return _wrong_payment(account, command)
         case PaymentFailed(recharge_id=recharge):
             return _no_such_recharge(account, recharge)
         case DeckActivated(version=version):
@@ -505,12 +500,22 @@ def _too_much(account: Account, amount: int) -> Refusal | None:
     return Refusal(Reason.BAD_AMOUNT, "amount", message)
 
 
-def _other_amount(account: Account, amount: str | None) -> Refusal | None:
-    in_flight = account.recharge.in_flight
-    if amount is None or in_flight is None:
+def _wrong_payment(account: Account, command: PaymentSucceeded) -> Refusal | None:
+    wrong = _other_currency(account, command.currency) or _no_such_recharge(account, command.recharge_id)
+    if wrong is not None:
+        return wrong
+    asked = account.recharge.in_flight
+    assert asked is not None, "_no_such_recharge"
+    return _other_amount(asked, command.amount) or _too_much(account, asked.amount)
+
+
+def _other_amount(asked: InFlight, amount: str | None) -> Refusal | None:
+    if amount is None:
         return None
     bad = _bad_amount("amount", amount)
-    if bad is None and parse_micros(amount) != in_flight.amount:
-        asked = format_micros(in_flight.amount)
-        return Refusal(Reason.PAYMENT_MISMATCH, "amount", f"expected the {asked} that was asked for, got {amount}")
+    if bad is None and parse_micros(amount) != asked.amount:
+        expected = format_micros(asked.amount)
+        return Refusal(
+            Reason.PAYMENT_MISMATCH, "amount", f"expected the {expected} that was asked for, got {amount}"
+        )
     return bad

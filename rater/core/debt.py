@@ -36,8 +36,7 @@ def pay(state: State, account: Account, amount: int, lot: Lot) -> None:
         parts = _paid(state.page_of_debts(account.tenant, page.number), given, lot)
         _replace_pages(state, account, place, place + 1, parts)
         amount -= given
-    if amount:
-        _keep(state, account, account.debts.incurred, _paid(account.debts.parts, amount, lot))
+    _keep(state, account, account.debts.incurred, _paid(account.debts.parts, amount, lot))
 
 
 def take_back(state: State, account: Account, owed_from: int, amount: int) -> tuple[Part, ...]:
@@ -61,8 +60,7 @@ def forget(account: Account, at: datetime) -> None:
     debts = account.debts
     parts = tuple([part for part in debts.parts if part.until is None or part.until > at])
     pages = tuple([page for page in debts.pages if page.until is None or page.until > at])
-    if (len(parts), len(pages)) != (len(debts.parts), len(debts.pages)):
-        account.debts = Debts(debts.incurred, parts, pages)
+    account.debts = Debts(debts.incurred, parts, pages)
 
 
 def _paid(parts: Iterable[Part], amount: int, lot: Lot) -> tuple[Part, ...]:

@@ -318,9 +318,17 @@ PREMIUM_OVERLAY: tuple[tuple[str, str], ...] = (
 )
 
 #: Territories that count as the country whose numbering plan they share (A49).
-_COUNTS_AS = {"AX": "FI", "SJ": "NO", "CX": "AU", "CC": "AU", "BL": "GP", "MF": "GP", "EH": "MA"}
+_COUNTS_AS: dict[str | None, str] = {
+    "AX": "FI",
+    "SJ": "NO",
+    "CX": "AU",
+    "CC": "AU",
+    "BL": "GP",
+    "MF": "GP",
+    "EH": "MA",
+}
 #: The same for the international list, Zone A and dial-out, but not for what is domestic (A49).
-_COUNTS_AS_ABROAD = dict.fromkeys(("JE", "GG", "IM"), "GB")
+_COUNTS_AS_ABROAD: dict[str | None, str] = {"JE": "GB", "GG": "GB", "IM": "GB"}
 
 #: The 2019-03 spreadsheet lists Canada as domestic for the United States already; the page only from here on.
 DOMESTIC_CANADA_FROM = date(2020, 5, 1)
@@ -331,12 +339,12 @@ _NORTH_AMERICA = frozenset({"US", "PR", "CA"})
 
 def counted_country(country: str | None) -> str | None:
     """The country as which a territory counts in every rule (A49)."""
-    return _COUNTS_AS.get(country, country) if country else country
+    return _COUNTS_AS.get(country, country)
 
 
 def destination_country(country: str | None) -> str | None:
     """The country as which a called one counts in rules 20, 27 and 28: the Channel Islands and Man are Britain."""
-    return _COUNTS_AS_ABROAD.get(country, country) if country else country
+    return _COUNTS_AS_ABROAD.get(country, country)
 
 
 def pool_country(country: str) -> str:

@@ -119,9 +119,8 @@ def remove_expired(state: State, account: Account, at: datetime) -> list[Lot]:
         over = [lot for lot in account.lots[:end] if lot.expires_at <= at]
         removed += over
         more = more and bool(over)
-        if over:
-            account.lots = (*[lot for lot in account.lots[:end] if lot.expires_at > at], *account.lots[end:])
-            _warm(state, account)
+        account.lots = (*[lot for lot in account.lots[:end] if lot.expires_at > at], *account.lots[end:])
+        _warm(state, account)
     return removed
 
 

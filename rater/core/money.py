@@ -39,10 +39,10 @@ def parse_micros(text: str, limit: int = AMOUNT_MICROS_MAX) -> int:
         raise MoneyError(f"expected a decimal amount such as 74.948, got {text[:40]!r}")
     sign, whole, fraction = match.group(1), match.group(2), (match.group(3) or "").rstrip("0")
     if len(fraction) > DECIMALS_MAX:
-        raise MoneyError(f"expected at most {DECIMALS_MAX} decimals, got {text[:40]!r}")
+        raise MoneyError(f"expected at most {DECIMALS_MAX} decimals, got {text!r}")
     micros = int(whole) * MICROS_PER_UNIT + int(fraction.ljust(DECIMALS_MAX, "0"))
     if micros > limit:
-        raise MoneyError(f"expected an amount up to {limit // MICROS_PER_UNIT}, got {text[:40]!r}{_named(limit)}")
+        raise MoneyError(f"expected an amount up to {limit // MICROS_PER_UNIT}, got {text!r}{_named(limit)}")
     return -micros if sign else micros
 
 
@@ -50,7 +50,7 @@ def parse_price(text: str) -> int:
     """A price per minute or a connection fee as micro-units: 0 or more, up to PRICE_MICROS_MAX; else MoneyError."""
     micros = parse_micros(text, PRICE_MICROS_MAX)
     if micros < 0:
-        raise MoneyError(f"expected 0 or more, got {text[:40]!r}")
+        raise MoneyError(f"expected 0 or more, got {text!r}")
     return micros
 
 

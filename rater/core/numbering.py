@@ -37,8 +37,7 @@ def region_of(number: str) -> str | None:
 
 def country_of(number: str | None, row_country: str | None) -> str | None:
     """The country that rules go by: the plan's under shared calling codes, else that of the deck's row (A49)."""
-    found = None if number is None or number[-1:] == "*" else region_of(number)
-    return counted_country(found or row_country)
+    return counted_country((number and region_of(number)) or row_country)
 
 
 def prefix_region(prefix: str) -> str | None:
@@ -49,7 +48,8 @@ def prefix_region(prefix: str) -> str | None:
 
 def _rests(prefix: str) -> list[str]:
     """Digits that make numbers of usual lengths of a prefix: enough to see which regions it reaches."""
-    starts = [f"{digits:02}" for digits in range(100)]
+    digits = "0123456789"
+    starts = [first + second for first in digits for second in digits]
     return [start + "2345678901"[: length - len(prefix) - 2] for start in starts for length in range(9, 14)]
 
 

@@ -69,10 +69,11 @@ def dialled(text: str) -> str | None:
 def user_part(text: str) -> str:
     """What stands before the domain in a URI: without display name, scheme, password and parameters."""
     uri = _uri(text)
-    bare = _SCHEME.sub("", uri, count=1) if _SCHEME.match(uri) else uri
+    scheme = _SCHEME.match(uri)
+    bare = uri[scheme.end() :] if scheme else uri
     user, at, _ = bare.rpartition("@")
     if not at:
-        return _unescaped(_without_parameters(bare)) if bare is not uri else _without_parameters(bare)
+        return _unescaped(_without_parameters(bare)) if scheme else _without_parameters(bare)
     return _unescaped(_without_parameters(user).partition(":")[0])
 
 

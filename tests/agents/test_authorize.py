@@ -51,6 +51,8 @@ BRIDGE = "+12065550199"
         ("0.091999", ROME, "credit", 36),  # 0.05 + 36 s for 0.036 = 0.086; 42 s would be 0.092
         ("0.079", ROME, "credit_too_low", 0),
         ("1000", US, "credit", LONGEST),  # 100,000 minutes: more than anything is authorised for
+        ("0.000001", HARARE, "credit_too_low", 0),
+        ("0.000001", "+448001111111", "credit", LONGEST),  # its price is 0, and there is credit
         (None, HARARE, "credits_suspended", 0),
     ],
 )

@@ -97,3 +97,20 @@ def test_many_calls_in_debt_are_one_part() -> None:
     for _ in range(1_000):
         owe(state, account, 7)
     assert line_of(state, account) == (Part(0, 7_000),)
+
+
+def test_a_short_line_has_no_pages() -> None:
+    """Up to twice as many parts as stay in the account; with one more its front goes into pages."""
+    state, account = tenant()
+    for _ in range(2 * debt.PARTS_HOT_MIN):
+        owe(state, account, 7)
+        pay(state, account, 3, LOTS["a"])
+        pay(state, account, 4, LOTS["b"])
+        if len(account.debts.parts) > 2 * debt.PARTS_HOT_MIN - 2:
+            break
+    assert account.debts.pages == ()
+    for _ in range(2):
+        owe(state, account, 7)
+        pay(state, account, 3, LOTS["a"])
+        pay(state, account, 4, LOTS["b"])
+    assert account.debts.pages != ()

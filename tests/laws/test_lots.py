@@ -170,3 +170,13 @@ def test_a_lot_bought_out_of_date_is_there_until_the_clock_moves() -> None:
     assert both.account.lots[0].remaining == 5
     both.step("pass", 1, 0)
     assert both.account.balance == 15
+
+
+def test_purchases_that_come_the_oldest_last() -> None:
+    """Each goes before all that there are, and pages before pages; then all is used, the oldest first."""
+    both = Both()
+    for days in range(20, -20, -1):
+        both.step("credit", 2, days)
+    for _ in range(27):
+        both.step("debit", 3, 0)
+    both.step("refund", 3, 0)

@@ -3,11 +3,13 @@
 import ast
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 
 from tests.conftest import ROOT
+from tests.mutants.same import SAME
 
 FILES = (*sorted((ROOT / "rater" / "core").glob("*.py")), ROOT / "rater" / "kafka" / "rating_task.py")
 #: A wrong row in them is noticed by comparing the table with its source, and not by playing calls.
@@ -60,8 +62,13 @@ class Mutant:
         change = _change(tree, self.place)
         return _compiled(_Replace(change.old, change.new).visit(tree), self)
 
+    @property
+    def said(self) -> str:
+        """What it is, wherever it is: without the line."""
+        return f"{self.file} {self.function}: {self.before}  ->  {self.after}"
+
     def __str__(self) -> str:
-        return f"{self.file}:{self.line} {self.function}: {self.before}  ->  {self.after}"
+        return self.said.replace(" ", f":{self.line} ", 1)
 
 
 @dataclass(frozen=True)
@@ -71,21 +78,32 @@ class _Change:
     new: ast.AST
 
 
-def sample(number: int, seed: int) -> list[Mutant]:
-    """So many faults; which ones depends on their text only, so that other edits leave the choice as it is."""
-    found: dict[str, Mutant] = {}
+def every() -> list[Mutant]:
+    """Each fault of the files, in their order."""
+    found = []
     for path in FILES:
         if path.name in TABLES:
             continue
         file = str(path.relative_to(ROOT))
+        same: Counter[str] = Counter()
         for place, (function, change) in enumerate(_changes(_parsed(file))):
             before, after = _shown(change.old), _shown(change.new)
+            text = f"{file}|{function}|{_shown(change.statement)}|{before}|{after}"
             line = getattr(change.old, "lineno", change.statement.lineno)
-            text, same = f"{seed}|{file}|{function}|{_shown(change.statement)}|{before}|{after}", 0
-            while (id := hashlib.sha256(f"{text}|{same}".encode()).hexdigest()) in found:
-                same += 1
-            found[id] = Mutant(id, file, function, place, line, before, after)
-    return [found[id] for id in sorted(found)[:number]]
+            found.append(Mutant(f"{text}|{same[text]}", file, function, place, line, before, after))
+            same[text] += 1
+    return found
+
+
+def sample(number: int, seed: int) -> list[Mutant]:
+    """So many faults; which ones depends on their text only, so that other edits leave the choice as it is."""
+    drawn = {hashlib.sha256(f"{seed}|{mutant.id}".encode()).digest(): mutant for mutant in every()}
+    return [drawn[key] for key in sorted(drawn) if drawn[key].said not in SAME][:number]
+
+
+def faults_of(tree: ast.Module) -> list[tuple[str, ast.AST, ast.AST]]:
+    """Each fault of a module: in which function, what stands there, and what stands there instead."""
+    return [(function, change.old, change.new) for function, change in _changes(tree)]
 
 
 def probe(mutants: Sequence[Mutant]) -> CodeType:
@@ -177,6 +195,7 @@ def _expressions(statement: ast.stmt) -> Iterator[ast.AST]:
             ):
                 inner = value if isinstance(value, list) else [value]
                 waiting += [n for n in inner if isinstance(n, ast.expr | ast.comprehension | ast.keyword)]
+                waiting += [case.guard for case in inner if isinstance(case, ast.match_case) and case.guard]
 
 
 def _of_statement(statement: ast.stmt, bound: set[str]) -> Iterator[tuple[ast.AST, ast.AST]]:
@@ -190,7 +209,7 @@ def _of_statement(statement: ast.stmt, bound: set[str]) -> Iterator[tuple[ast.AS
             )
             if stored or names <= bound:  # a name that is not there at all would be noticed at once
                 yield statement, ast.Pass()
-        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+        case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant):  # `not True` is below
             yield value, ast.Constant(None)
         case ast.If(test=test):
             yield test, ast.Constant(True)

@@ -5,12 +5,12 @@ which faults.  Then for each fault a child puts the code of one function in the 
 tests that reach it, the quickest first, until one fails.
 """
 
-import contextlib
 import functools
 import gc
 import importlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -29,12 +29,24 @@ from tests.mutants.faults import Mutant, probe, sample
 #: The agents' tests of what the core says about running calls, authorisation and passing time are specification, too,
 #: and those of what becomes of an older release's state.
 AGENTS = ("authorize", "expiring", "laws", "running_calls", "ticks")
-PATHS = ("tests/laws", "tests/spec", "tests/simulation", "tests/upgrade", *[f"tests/agents/test_{name}.py" for name in AGENTS])
+PATHS = (
+    "tests/laws",
+    "tests/spec",
+    "tests/simulation",
+    "tests/upgrade",
+    *[f"tests/agents/test_{name}.py" for name in AGENTS],
+)
 #: In memory every rule is the same as elsewhere; of the simulation the first seeds are enough.
 CHOSEN = "not sqlite and not simulated and (not test_whatever_dies or test_whatever_dies[0]) and not broken_designs"
-#: What one fault may cost, and after how long a single test counts as hung, which is noticed as well.
+#: The same without tests that take seconds: for a few faults in each run of all tests.
+QUICK = f"{CHOSEN} and not test_whatever_dies and not test_long_histories and not test_many_purchases"
+#: What one fault may cost, and after how long a single test counts as hung, which is noticed as well; of processor
+#: time, so that what else runs on this machine decides nothing.
 SECONDS_A_MUTANT = 60
 SECONDS_A_TEST = 30
+#: A fault may make a list grow for ever.
+MEMORY_BYTES_MAX = 4 * 2**30
+_HUNG = "ended by a signal"
 
 
 class Trial:
@@ -112,16 +124,17 @@ def _play(
 def _noticed(items: list[pytest.Item], function: FunctionType, code: CodeType) -> bool:
     def play(write: Callable[[str], None]) -> None:
         _put([(function, code)])
-        until = time.monotonic() + SECONDS_A_MUTANT
         for item, following in zip(items, [*items[1:], None], strict=True):
-            signal.alarm(SECONDS_A_TEST)  # the end of this process, which is no "survived"
+            signal.setitimer(signal.ITIMER_PROF, SECONDS_A_TEST)
             if not _passes(item, following):
-                return
-            if time.monotonic() > until:
+                return write("noticed")
+            if time.process_time() > SECONDS_A_MUTANT:
                 break
-        write("survived")
+        return write("survived")
 
-    return list(_in_a_child(play)) != ["survived"]
+    (answer,) = _in_a_child(play)
+    assert answer in ("noticed", "survived", _HUNG), answer
+    return answer != "survived"
 
 
 def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:
@@ -142,20 +155,30 @@ def _in_a_child(play: Callable[[Callable[[str], None]], object]) -> Iterator[str
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        with contextlib.suppress(BaseException):
-            os.close(read)
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            for stream in (1, 2):
-                os.dup2(nowhere, stream)
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            gc.unfreeze()
-            with os.fdopen(write, "w", buffering=1) as lines:
+        os.close(read)
+        with os.fdopen(write, "w", buffering=1) as lines:
+            try:
+                _alone()
                 play(lambda line: print(line, file=lines))
+            except BaseException as wrong:  # it must not go on as a second parent
+                print(f"raised {wrong!r}", file=lines)
         os._exit(0)
     os.close(write)
     with os.fdopen(read) as lines:
         yield from map(str.strip, lines)
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        yield _HUNG
+
+
+def _alone() -> None:
+    """What is set in a child only: it is silent, and neither runs nor grows for ever."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+    gc.unfreeze()
 
 
 def _function(mutant: Mutant) -> FunctionType:

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from rater.core.due import funds_in, funds_of
-from rater.core.inputs import RechargeSettings, Source
-from rater.core.outputs import AccountEvent, Balance, RechargeRequest
-from tests.world import HARARE, US, World, ada, at
+from rater.core.inputs import DeckActivated, RechargeSettings, Source
+from rater.core.outputs import AccountEvent, Balance, RechargeRequest, ServiceState
+from tests.world import HARARE, US, T, World, ada, at
 
 
 def balance(world: World) -> Balance:
@@ -156,3 +156,133 @@ def test_an_account_and_its_balance_record_say_the_same(steps: int) -> None:
     nowhere = Source("", 0, 0)
     read, kept = funds_in(balance(world)), funds_of(world.account)
     assert msgspec.structs.replace(read, source=nowhere) == msgspec.structs.replace(kept, source=nowhere)
+
+
+def test_what_passing_time_did_before_a_command_stays() -> None:
+    """Rule 53: in April ada may call again, whatever made the clock move; so she can be restricted again."""
+    world = ada("MCOPSTN5", funds=None)
+    world.call(HARARE)
+    assert world.events == ["user.restricted"]
+    assert world.fund("1", "2025-04-02") == ["user.unrestricted"]
+    world.call(HARARE, 60, "2025-04-03")
+    assert world.events == ["user.restricted"]
+
+
+def test_what_a_rejected_command_would_have_passed_is_not_done() -> None:
+    """A37: a deck that nobody published moves no clock; March's restriction stays."""
+    world = ada("MCOPSTN5", funds=None)
+    world.call(HARARE)
+    clock = world.account.clock
+    world.tell(DeckActivated(tenant=T, id="x", at=at("2025-04-02"), version="no such deck"))
+    assert (world.refusals, world.events, world.account.clock) == (["unknown_deck"], [], clock)
+    assert world.tick("2025-04-02") == ["user.unrestricted"]
+
+
+def test_a_credit_that_stays_below_the_trigger_is_a_crossing_of_its_own() -> None:
+    """A7: 49.9 + 0.05 is below 50; the gateway sees another id than that of the crossing before."""
+    world = asked()
+    before = request(world)
+    world.declined("2025-03-11")
+    world.fund("0.05", "2025-03-12")
+    assert balance(world).low_since == world.account.revision > before.low_since
+
+
+def test_one_micro_of_credit_is_credit() -> None:
+    """A5: the balance is above zero, so calls on credit may start; at zero they may not."""
+    world = ada("MCOPSTNPP", funds=None)
+    world.fund("0.000001", "2025-03-01")
+    assert [output.state for output in world.outputs if isinstance(output, ServiceState)] == ["active"]
+    world.call(US)
+    assert [output.state for output in world.outputs if isinstance(output, ServiceState)] == ["suspended"]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        RechargeSettings(amount="0"),
+        RechargeSettings(amount="-1"),
+        RechargeSettings(trigger="-1"),
+        RechargeSettings(amount="x"),
+    ],
+)
+def test_recharge_settings_that_are_refused(terms: RechargeSettings) -> None:
+    """Rule 58: nothing can be collected in steps of zero; a later command is looked at like the first."""
+    world = ada("MCOPSTNPP", recharge=("50", "100"))
+    world.configure("2025-03-11", recharge=terms)
+    assert world.refusals == ["bad_amount"]
+    world.configure("2025-03-11", recharge=RechargeSettings(trigger="0"))
+    assert (world.refusals, balance(world).recharge_trigger) == ([], "0")
+
+
+def test_purchases_are_numbered_as_they_come() -> None:
+    """Of two at the same instant the first is used first."""
+    world = ada("MCOPSTNPP", funds=None)
+    for id in ("b", "a", "c"):
+        world.fund("1", "2025-03-01", id=id)
+    assert [(lot.lot, lot.number) for lot in world.account.lots] == [("b", 1), ("a", 2), ("c", 3)]
+    world.call(HARARE)
+    assert world.lots == [("b", "0.8"), ("a", "1"), ("c", "1")]
+
+
+def test_money_goes_back_to_a_purchase_only_before_it_expires() -> None:
+    """A12: a correction at 00:00 of its last day finds it expired; the money goes to the newest."""
+    for corrected, lots in (
+        ("2025-03-14 23:59:59", [("a", "0.2"), ("b", "5")]),
+        ("2025-03-15", [("b", "5.2")]),
+    ):
+        world = ada("MCOPSTNPP", funds=None)
+        world.fund("0.2", "2024-03-15", id="a")
+        world.fund("5", "2025-03-01", id="b")
+        world.call(HARARE, id="c")
+        world.cdr(HARARE, 0, id="c", version=2, received_at=at(corrected))
+        assert world.lots == lots
+
+
+def test_what_expired_purchases_paid_is_forgotten() -> None:
+    """A20: they take nothing back, so nobody has to know that they paid for this debt."""
+    world = ada("MCOPSTNPP", funds=None)
+    world.fund("0.1", "2025-03-02")
+    world.call(HARARE)
+    world.fund("1", "2024-06-01", id="pays")
+    assert [part.lot for part in world.account.debts.parts] == ["pays"]
+    world.tick("2025-06-01")
+    assert world.account.debts.parts == ()
+
+
+def test_a_purchase_out_of_date_is_there_until_the_clock_moves() -> None:
+    """A19: the same instant again is no time that passes."""
+    world = ada("MCOPSTNPP", funds=None)
+    world.tick("2025-03-20")
+    world.fund("1", "2024-01-01", id="old")
+    assert world.tick("2025-03-20") == []
+    assert world.lots == [("old", "1")]
+    assert world.tick("2025-03-20 00:00:01") == ["funds.expired", "balance.depleted", "credits.suspended"]
+
+
+def test_a_trigger_at_the_balance_is_not_above_it() -> None:
+    """Rule 58: strictly below; a trigger of exactly the balance crosses nothing, one micro more does."""
+    world = ada("MCOPSTNPP", funds="50", recharge=("10", "100"))
+    revision = world.account.revision
+    assert world.configure("2025-03-11", recharge=RechargeSettings(trigger="50")) == []
+    assert (balance(world).low_since, balance(world).revision) == (None, revision)
+    assert world.configure("2025-03-11", recharge=RechargeSettings(trigger="50.000001")) == ["recharge.requested"]
+    assert balance(world).low_since == revision + 1
+
+
+def test_a_purchase_that_only_paid_debt_wakes_nobody() -> None:
+    """Nothing is left of it that could expire on the 20th."""
+    world = ada("MCOPSTNPP", funds=None)
+    world.fund("0.1", "2025-03-02")
+    world.call(HARARE)
+    world.fund("0.05", "2024-03-20")
+    assert (world.lots, world.balance, world.account.wake_at) == ([], "-0.05", at("2025-04-01"))
+
+
+def test_changes_of_licences_are_counted() -> None:
+    """A kept total of a pool is known to be of another state of the licences by this number."""
+    world = ada("MCOPSTN5")
+    before = world.account.licenses_revision
+    world.assign("ada", "MCOPSTNPP", "2025-03-02")
+    world.configure_user("ada", "2025-03-03", outbound_policy="DialoutCPCandPSTNDomestic")
+    world.remove("ada", "MCOPSTNPP", "2025-03-04")
+    assert world.account.licenses_revision == before + 2

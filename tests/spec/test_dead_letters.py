@@ -202,3 +202,27 @@ def test_a_letter_that_is_whole_says_nothing_of_cuts() -> None:
     """Letters of usual records look as they did."""
     fields = msgspec.json.decode(encode(letter_of(b"nonsense")))
     assert not {"raw_cut", "raw_length", "raw_hash"} & fields.keys()
+
+
+def test_a_record_of_exactly_the_limit_is_kept_whole() -> None:
+    """Two quotes stand around it; one byte more is cut, at half the limit."""
+    whole = b"x" * (RAW_KEPT_BYTES_MAX - 2)
+    assert (kept_of(whole).cut, kept_of(whole + b"x").cut) == (False, True)
+    assert len(kept_of(whole + b"x").text) == RAW_KEPT_BYTES_MAX // 2 - 1
+
+
+@pytest.mark.parametrize("character", ["\u00e9", "\u20ac", "\U0001f4de", "\U00010000", "\u0080", "\u0800"])
+@pytest.mark.parametrize("before", range(4))
+def test_a_cut_splits_no_character(character: str, before: int) -> None:
+    """Wherever the cut falls, whole characters are kept, and text stays text."""
+    text = "x" * before + character * RAW_KEPT_BYTES_MAX
+    kept = kept_of(text.encode())
+    assert (kept.encoding, kept.cut) == ("utf-8", True)
+    assert text.startswith(kept.text)
+    assert 0 <= RAW_KEPT_BYTES_MAX // 2 - 1 - len(kept.text.encode()) < len(character.encode())
+
+
+@pytest.mark.parametrize("raw", [b"\n" * 10, b'"' * 10, b"\\" * 10])
+def test_text_that_is_twice_as_long_in_json_is_legible(raw: bytes) -> None:
+    """More than twice as long is base64."""
+    assert (kept_of(raw).encoding, kept_of(raw + b"\x01").encoding) == ("utf-8", "base64")

@@ -6,6 +6,8 @@ import pytest
 
 from rater.core.inputs import (
     AnyCommand,
+    CallAccepted,
+    CallRecord,
     DeckActivated,
     FundsAdded,
     LicenseAssigned,
@@ -13,10 +15,14 @@ from rater.core.inputs import (
     PaymentFailed,
     PaymentSucceeded,
     RechargeSettings,
+    Source,
     TenantConfigured,
     UserConfigured,
 )
-from rater.core.outputs import AccountEvent, Balance
+from rater.core.outputs import AccountEvent, Balance, RejectedCdr
+from rater.core.reasons import CallType
+from rater.engine.batch import Record, run_batch
+from rater.wire.codec import encode_input
 from tests.world import HARARE, US, T, World, ada, at
 
 WHEN = at("2025-03-11")
@@ -55,6 +61,10 @@ def facts(world: World) -> list[dict[str, Any]]:
         (
             LicenseRemoved(tenant=T, id="x", at=WHEN, user="ada", sku="MCOPSTNPP"),
             {"event": "license.removed", "user": "ada", "sku": "MCOPSTNPP"},
+        ),
+        (
+            LicenseRemoved(tenant=T, id="x", at=WHEN, user="ADA", sku="MCOPSTN5"),
+            {"event": "license.removed", "user": "ada", "sku": "MCOPSTN5"},
         ),
         (
             LicenseRemoved(tenant=T, id="x", at=WHEN, user=" bob ", sku="MCOPSTNPP"),
@@ -155,3 +165,65 @@ def test_a_pools_events_name_the_pool_and_its_minutes() -> None:
     assert facts(world) == [{"event": "pool.warning", "used": 96, **pool}]
     world.call(US, 24 * 60)
     assert facts(world) == [{"event": "pool.exhausted", "used": 120, **pool}]
+
+
+def test_letting_a_held_call_through_is_an_event() -> None:
+    """A44: who did it, by which command."""
+    world = ada("MCOPSTNPP")
+    world.cdr(HARARE, 43_201)
+    (letter,) = [output.id for output in world.outputs if isinstance(output, RejectedCdr)]
+    world.tell(CallAccepted(tenant=T, id="x", at=WHEN, letter=letter, by="grace"))
+    assert facts(world) == [{"event": "call.accepted", "reason": "grace", "command_id": "x", "balance": "100"}]
+
+
+def test_a_tenant_may_have_longer_calls() -> None:
+    """A44: its own longest call, in seconds; the command says nothing of other tenants."""
+    world = ada("MCOPSTNPP")
+    world.configure("2025-03-02", call_duration_max_s=50_000)
+    assert world.cdr(US, 50_000).value == "rated"
+    assert world.cdr(US, 50_001).value == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("type", "called", "reasons"),
+    [
+        ("user_out", "anonymous", ["not_e164"]),
+        ("user_in", "anonymous", []),
+        ("user_in", "12345", ["not_e164"]),
+        ("user_in", None, []),
+        ("user_out", None, ["not_e164"]),
+    ],
+)
+def test_which_called_numbers_are_needed(type: str, called: str | None, reasons: list[str]) -> None:
+    """A39: a call to somebody needs a number; who was called from outside may be withheld, but not illegible."""
+    world = ada("MCOPSTNPP")
+    world.cdr(called, 60, type=type)
+    assert world.refusals == reasons
+
+
+def test_a_hidden_number_is_priced_by_the_name_of_its_destination() -> None:
+    """Rule 72: 447 is the row of this name; of a country's name alone it is the ordinary row."""
+    world = ada("MCOPSTNPP")
+    for name, charge in (("united kingdom - MOBILE", "0.06"), ("United Kingdom", "0.05"), ("Nowhere", "0")):
+        assert world.call("+4****", 60, destination=name).charge == charge
+    assert world.call("+4421", 60, destination="United Kingdom - mobile").charge == "0.05"
+
+
+@pytest.mark.in_memory
+def test_a_batch_ends_with_the_record_that_asks_for_a_payment() -> None:
+    """So that a gateway that answers at once is heard before the next call; without it all records are one batch."""
+    world = ada("MCOPSTNPP", funds="50.3", recharge=("50", "100"))
+    calls = [
+        Record("cdr", Source("cdrs", 0, number), encode_input(call_record(f"c{number}"))) for number in range(4)
+    ]
+    for until_payment, applied in ((True, 2), (False, 4)):
+        batch = run_batch(world.memory, world.engine.rules, calls, until_payment=until_payment)
+        assert len(batch.outcomes) == applied
+
+
+def call_record(id: str) -> CallRecord:
+    """A minute to Harare."""
+    when = at("2025-03-10 10:00")
+    return CallRecord(
+        tenant=T, usage_id=id, type=CallType.USER_OUT, answered_at=when, duration_s=60, user="ada", called=HARARE
+    )

@@ -12,6 +12,7 @@ from rater.core.identity import name_key, normal_usage_id, same_user
 from rater.core.inputs import CallRecord, LicenseAssigned, LicenseRemoved, UserConfigured
 from rater.core.instants import parse_period
 from rater.core.mediation import content_hash, former_contents, mediate
+from rater.core.numbers import dialled
 from rater.core.outputs import AccountEvent, Debit, RatedCall, RejectedCdr, ServiceState
 from rater.core.reasons import Refusal
 from rater.files.usage_csv import record_of
@@ -425,3 +426,28 @@ def test_the_same_call_with_another_spelling_of_a_number_is_a_duplicate(called: 
     world.call(US, 60, id="x", user="ada")
     assert world.cdr(called, 60, id="x", user="ADA") == "duplicate"
     assert world.raw(rated_before_a41(world, usage_id=GUID.upper(), user="Ada", called=called)) == "duplicate"
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_the_policy_of_either_spelling_is_that_of_the_one_user(first: bool) -> None:
+    """A40: only one of the two was given a policy; toll-free is off if it was off for either."""
+    policy = "DialoutCPCandPSTNDomestic"
+    one, other = new_user("ada", "US"), new_user("Ada", "US")
+    given = msgspec.structs.replace(one if first else other, outbound_policy=policy, toll_free_dial_in=False)
+    merged = merge_users(given, other) if first else merge_users(one, given)
+    assert (merged.outbound_policy, merged.toll_free_dial_in) == (policy, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("<tel:112", None),
+        ("tel:112>", None),
+        ("<tel:112>", "112"),
+        ("+49112*", None),
+        ("sip:tel:112@contoso.example", None),
+    ],
+)
+def test_what_is_dialled_in_an_address(text: str, number: str | None) -> None:
+    """A38: only whole brackets are brackets; a number of which digits are hidden is not known."""
+    assert dialled(text) == number

@@ -43,6 +43,15 @@ def test_a_user_counts_once_in_each_month_of_holding_the_plan(
     assert [total(world, f"2025-{month:02}") for month in range(1, 6)] == totals
 
 
+def test_another_licence_does_not_end_a_plan() -> None:
+    """bob holds the plan from February on; that he gets a licence for credits in April changes no month."""
+    world = ada("MCOPSTN5").user("bob", "US")
+    world.assign("bob", "MCOPSTN5", "2025-02-05")
+    world.assign("bob", "MCOPSTNPP", "2025-04-05")
+    world.tick("2025-06-01")
+    assert [total(world, f"2025-{month:02}") for month in range(1, 6)] == [120, 240, 240, 240, 240]
+
+
 def test_removing_a_licence_takes_its_months_away() -> None:
     """bob's plan was to begin in April; it is taken back before."""
     world = ada("MCOPSTN5").user("bob", "US")

@@ -13,6 +13,21 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from rater.cli.dlq_options import (
+    Accept,
+    AcceptAt,
+    Bootstrap,
+    By,
+    DryRun,
+    Ids,
+    Json,
+    Limit,
+    ReasonOption,
+    Since,
+    Store,
+    Tenant,
+    Wait,
+)
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_table, text_of
 from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, not_ahead, settings_for
@@ -35,20 +50,6 @@ from rater.wire.dead_letters import (
 from rater.wire.errors import Exit, RaterError
 from rater.wire.instants import read_instant
 from rater.wire.visible import visible, visible_lines
-
-Ids = Annotated[list[str] | None, typer.Argument(help="Ids of letters, or their beginnings.", metavar="ID...")]
-Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", help="Only those refused for this reason.")]
-Since = Annotated[str | None, typer.Option(help="Only those refused from then on (RFC 3339); on Kafka.")]
-Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for what comes of it; on Kafka.")]
-Limit = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="At most so many, the oldest first.")]
-Store = Annotated[Path | None, typer.Option(help=f"The store ({DEFAULT_STORE}), if no broker is given.")]
-Bootstrap = Annotated[
-    str | None, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers: the letters are on Kafka.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-By = Annotated[str | None, typer.Option(envvar="RATER_OPERATOR", help="Who does it, for the audit.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -122,16 +123,8 @@ def replay(
     reason: ReasonOption = None,
     since: Since = None,
     limit: Limit = None,
-    accept: Annotated[
-        bool, typer.Option("--accept", help="Let held records through (implausible_duration): they are billed.")
-    ] = False,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            help="When they are let through (RFC 3339), with --accept: time passes for their tenants up to then,"
-            " and money expires.  Else: on Kafka now; in a store its tenant's own time, so that none passes."
-        ),
-    ] = None,
+    accept: Accept = False,
+    at: AcceptAt = None,
     dry_run: DryRun = False,
     by: By = None,
     store: Store = None,
@@ -148,9 +141,7 @@ def replay(
 
     Example: rater dlq replay --reason unknown_tenant --dry-run
     """
-    if at is not None and not accept:
-        raise RaterError("--at: expected --accept, too: it says when held records are let through")
-    accept_at = not_ahead("--at", at, RatingSettings()) if at is not None else None
+    accept_at = _accept_at(accept, at)
     box = _box(store, bootstrap, prefix, gateway, wait)
     letters = _choice(ids, tenant, reason, since, limit).of(box.letters())
     if dry_run:
@@ -159,10 +150,24 @@ def replay(
     now = datetime.now(UTC)
     audits = box.replay(letters, _name(by), now, accept=accept, accept_at=accept_at) if letters else []
     _say_not_tried(letters, audits)
-    accepted = sum(audit.accepted is True for audit in audits)
-    unknown = sum(audit.accepted is None for audit in audits)
     _report(audits, json)
     _say_payments(store, bootstrap)
+    _say_accepted(letters, audits)
+
+
+def _accept_at(accept: bool, at: str | None) -> datetime | None:
+    """When held records are let through, if that was said."""
+    if at is None:
+        return None
+    if not accept:
+        raise RaterError("--at: expected --accept, too: it says when held records are let through")
+    return not_ahead("--at", at, RatingSettings())
+
+
+def _say_accepted(letters: list[Letter], audits: list[DlqAudit]) -> None:
+    """How many were accepted; exit 3 if some were refused again."""
+    accepted = sum(audit.accepted is True for audit in audits)
+    unknown = sum(audit.accepted is None for audit in audits)
     later = f", {unknown} published and not taken yet: is a worker running?" if unknown else ""
     print(f"{accepted} of {len(letters)} records accepted{later}", file=sys.stderr)
     if accepted + unknown < len(letters):

@@ -180,3 +180,14 @@ def test_purchases_that_come_the_oldest_last() -> None:
     for _ in range(27):
         both.step("debit", 3, 0)
     both.step("refund", 3, 0)
+
+
+def test_as_many_lots_as_may_be_are_at_hand() -> None:
+    """With the newest one more than LOTS_HOT_MAX; then all but LOTS_HOT_MIN of them go into pages."""
+    both = Both()
+    for number in range(lots.LOTS_HOT_MAX + 1):
+        both.step("credit", 2, number)
+    assert (len(both.account.lots), both.account.lot_pages) == (lots.LOTS_HOT_MAX + 1, ())
+    both.step("credit", 2, 30)
+    assert len(both.account.lots) == lots.LOTS_HOT_MIN + 1
+    assert sum(page.count for page in both.account.lot_pages) == lots.LOTS_HOT_MAX + 2 - len(both.account.lots)

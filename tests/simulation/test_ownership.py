@@ -10,6 +10,7 @@ from rater.core.outputs import RatedCall, RejectedCdr
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
 from rater.files.deck_csv import read_deck
+from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, pack
 from rater.kafka.index import MemoryIndex, StandsAt
 from rater.kafka.port import Doubt
 from rater.kafka.rating_task import RatingTask
@@ -256,3 +257,18 @@ def test_a_long_log_is_read_into_the_index_in_parts(monkeypatch: pytest.MonkeyPa
     finish(task.own())
     assert index.puts == [50, 40]
     assert [told for told in watching.told if told[0] == "owned"] == [("owned", [90])]
+
+
+def test_older_rules_are_upgraded_once_with_a_report() -> None:
+    """A51: the state that rules 1 wrote; its report is told, and the next owner has nothing to do."""
+    desk = Desk()
+    finish(desk.owner().step())
+    meta = Meta(STATE_VERSION, 1, {"cdrs": 0, "commands": 5}, rules=1)
+    desk.broker.append(("state", HOME), META_KEY, pack(meta))
+    task, watching = watched(desk)
+    finish(task.own())
+    assert [name for name, _ in watching.told if name in ("upgraded", "owned")] == ["upgraded", "owned"]
+    assert ("upgraded", [1]) in watching.told
+    task, watching = watched(desk)
+    finish(task.own())
+    assert [name for name, _ in watching.told if name == "upgraded"] == []

@@ -16,6 +16,8 @@ from rater.core.money import (
     round_to_cents,
 )
 
+pytestmark = pytest.mark.in_memory  # no world: the same on every engine
+
 
 @pytest.mark.parametrize(
     ("text", "micros"),

@@ -286,3 +286,22 @@ def test_changes_of_licences_are_counted() -> None:
     world.configure_user("ada", "2025-03-03", outbound_policy="DialoutCPCandPSTNDomestic")
     world.remove("ada", "MCOPSTNPP", "2025-03-04")
     assert world.account.licenses_revision == before + 2
+
+
+def test_a_licence_of_the_past_helps_nobody() -> None:
+    """Rule 53: ada had credits in January; restricted in March, she waits for April."""
+    world = ada("MCOPSTN5", funds=None)
+    world.assign("ada", "MCOPSTNPP", "2025-01-01", "2025-02-01")
+    world.call(HARARE)
+    assert world.account.wake_at == at("2025-04-01")
+    assert world.tick("2025-03-31") == []
+
+
+def test_unpaid_debt_outlives_months() -> None:
+    """A20: what passes does not forget it; the next purchase pays it."""
+    world = ada("MCOPSTNPP", funds=None)
+    world.call(HARARE)
+    world.tick("2025-06-01")
+    assert world.account.debt == 200_000
+    world.fund("1", "2025-06-02", id="next")
+    assert world.lots == [("next", "0.8")]

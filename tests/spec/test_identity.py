@@ -268,6 +268,13 @@ def test_two_users_become_one_who_holds_what_either_held() -> None:
     assert {stretch.country for stretch in merged.timeline} == {"US"}
 
 
+def test_what_both_hold_alike_is_one_stretch() -> None:
+    """A40: nothing changes for the one user when only one of two spellings gets what the other has."""
+    first = with_license(new_user("Ada", "US"), "MCOPSTN1", None, None)
+    other = with_license(new_user("ada", "US"), "MCOPSTN1", at("2025-03-01"), at("2025-04-01"))
+    assert merge_users(first, other).timeline == first.timeline
+
+
 def test_of_two_users_the_one_who_was_configured_gives_the_name() -> None:
     """A40: whichever was seen first."""
     seen = User("ADA", new_user("ADA", None).timeline, configured=False)

@@ -10,7 +10,7 @@ from rater.core.entities import Account, Lot, Part
 from rater.core.inputs import FundsAdded, Source
 from rater.core.instants import expiry_of
 from rater.core.lots import LOTS_SHOWN_MAX, lots_with_money, money_in, shown_lots, tidy_lots
-from rater.core.money import BALANCE_MICROS_MAX, LEDGER_MICROS_MAX, format_micros
+from rater.core.money import BALANCE_MICROS_MAX, CHARGE_MICROS_MAX, LEDGER_MICROS_MAX, format_micros
 from rater.core.outputs import Balance, LotState, RatedCall, RejectedCdr
 from rater.core.state import State
 from rater.engine.batch import Record, run_batch
@@ -162,6 +162,39 @@ def test_who_owes_more_than_the_largest_balance_makes_no_more_calls(field: str) 
     assert world.refusals == ["bad_amount"]
     assert "_MICROS_MAX" in letter_of(world).message
     assert world.call("911", 60).balance == format_micros(account.balance)
+
+
+@pytest.mark.in_memory
+@pytest.mark.parametrize(
+    ("balance", "incurred", "message"),
+    [
+        (-BALANCE_MICROS_MAX, 0, None),
+        (
+            -BALANCE_MICROS_MAX - 1,
+            0,
+            "expected a tenant with a balance of at least -1000000000000 (BALANCE_MICROS_MAX), got"
+            " -1000000000000.000001; look for a wrong price in its rate deck",
+        ),
+        (100_000_000, LEDGER_MICROS_MAX - CHARGE_MICROS_MAX, None),
+        (
+            100_000_000,
+            LEDGER_MICROS_MAX - CHARGE_MICROS_MAX + 1,
+            f"expected a tenant that never owed more than {format_micros(LEDGER_MICROS_MAX - CHARGE_MICROS_MAX)} in all"
+            " (LEDGER_MICROS_MAX - CHARGE_MICROS_MAX); look for a wrong price in its rate deck",
+        ),
+    ],
+)
+def test_what_a_tenant_may_owe(balance: int, incurred: int, message: str | None) -> None:
+    """Exactly the limit is within it; the message says which limit it is."""
+    world = ada("MCOPSTNPP")
+    account = world.account
+    account.balance, account.debt = balance, max(0, -balance)
+    account.debts = msgspec.structs.replace(account.debts, incurred=incurred)
+    world.memory.entities["account"][(T, "")] = account
+    world.cdr("+68212345", 60)
+    assert world.refusals == ([] if message is None else ["bad_amount"])
+    if message is not None:
+        assert letter_of(world).message == message
 
 
 @pytest.mark.in_memory

@@ -119,3 +119,14 @@ def test_a_name_that_a_pool_has(name: str, use: tuple[int, int]) -> None:
     world = ada("MCOPSTN5", "MCOPSTN2", "MCOPSTN8", conferencing_licenses=1)
     world.tick("2025-03-02")
     assert world.pool(name) == use
+
+
+def test_licences_that_are_bought_in_the_month_add_dial_out_minutes() -> None:
+    """Rule 29, A9: 60 minutes for each licence that the tenant had bought when the call started."""
+    world = ada("MCOMEETADV", conferencing_licenses=1)
+    first = world.call(US, 60, "2025-03-10", type="conf_out")
+    world.configure("2025-03-11", audio_conferencing_licenses=3)
+    second = world.call(US, 60, "2025-03-12", type="conf_out")
+    late = world.call(US, 60, "2025-03-10 23:59:59", type="conf_out")
+    at_once = world.call(US, 60, "2025-03-11", type="conf_out")
+    assert [call.segments[0].pool_total for call in (first, second, late, at_once)] == [60, 180, 60, 180]

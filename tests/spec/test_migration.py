@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
-from rater.core.entities import Account, Holders, PoolMonth, Restricted, User
+from rater.core.entities import Account, PoolMonth, User
 from rater.core.entitlements import new_user, store_user, with_license
 from rater.core.identity import name_key
+from rater.core.lists import Holders, Restricted
 from rater.core.migration import RULES, migrate
 from rater.core.passing_time import open_account
 from rater.core.state import Memory, State

@@ -16,5 +16,8 @@ SAME = {
     "rater/core/identity.py normal_usage_id: _BARE.fullmatch(text)  ->  False": "the pattern below finds it, too",
     "rater/core/debt.py take_back: owed_from < page.end  ->  owed_from <= page.end": "cuts nothing out of the page",
     "rater/core/debt.py take_back: page.start < end  ->  page.start <= end": "cuts nothing out of the page",
+    "rater/core/debt.py take_back: page.start < end and owed_from < page.end"
+    "  ->  page.start < end or owed_from < page.end": "cuts nothing out of the other pages",
+    "rater/core/tariff.py billed_seconds: seconds <= first_s  ->  seconds < first_s": "the formula gives first_s, too",
     "rater/core/entitlements.py _count: 1  ->  2": "months before the first one, all alike",
 }

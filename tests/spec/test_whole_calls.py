@@ -197,3 +197,19 @@ def test_the_id_of_a_version_never_changes() -> None:
     world = ada("MCOPSTNPP")
     ids = [world.call(US, 60, id="c").id, world.call(US, 61, id="c", version=2).id]
     assert ids == ["677f48e4cf19c43d088d45ad4cc3f7c0", "63a338afbdf943aa84caa399516a8bdf"]
+
+
+def test_the_licence_of_a_call_that_found_its_pool_empty() -> None:
+    """Its row is the plan's: no money moved."""
+    world = ada("MCOPSTN5")
+    world.call(US, 120 * 60)
+    call = world.call(US)
+    assert (pockets(call), call.capability) == ([("unfunded", 1)], "MCOPSTN5")
+
+
+def test_a_user_named_like_the_country_of_a_pool() -> None:
+    """A40: a pool's name says a country, and not a user; a correction finds the same pool."""
+    world = ada("MCOPSTN5").user("us-pr", "US", "MCOPSTN5")
+    world.call(US, 600, id="c")
+    world.cdr(US, 60, id="c", version=2)
+    assert world.pool("MCOPSTN5/US-PR/2025-03") == (1, 240)

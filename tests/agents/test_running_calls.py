@@ -248,3 +248,13 @@ def test_a_clock_that_is_ahead_gains_nothing() -> None:
     switch.running.take(event, switch.now)
     switch.wait(SILENCE_S)
     assert len(switch.running) == 0
+
+
+def test_heartbeats_add_nothing_to_what_is_watched() -> None:
+    """However often a call is heard of, there is one instant at which to look at it."""
+    switch = credits_only("10")
+    switch.start("a", HARARE)
+    for _ in range(10):
+        switch.wait(5)
+        switch.beat("a", HARARE)
+    assert len(switch.running._watch) == 1

@@ -22,5 +22,7 @@ SAME = {
     "rater/core/debt.py take_back: page.start < end and owed_from < page.end"
     "  ->  page.start < end or owed_from < page.end": "cuts nothing out of the other pages",
     "rater/core/tariff.py billed_seconds: seconds <= first_s  ->  seconds < first_s": "the formula gives first_s, too",
+    "rater/core/entitlements.py keep_countries: not countries.issubset(account.user_countries)  ->  True": "of all"
+    " countries together the sorted tuple is the same",
     "rater/core/entitlements.py _count: 1  ->  2": "months before the first one, all alike",
 }

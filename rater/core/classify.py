@@ -235,7 +235,7 @@ def _capability(
 ) -> str | None:
     """The licence code of the usage row when no money moves."""
     if row.draws in (Draws.FREE, Draws.FREECALL):
-        return "FREECALL" if row.draws is Draws.FREECALL else None
+        return None
     if pools:
         return pools[0].capability
     if row.types is CONFERENCE_OUT and Service.AUDIO_CONFERENCING in services:

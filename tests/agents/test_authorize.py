@@ -54,6 +54,7 @@ BRIDGE = "+12065550199"
         ("0.000001", HARARE, "credit_too_low", 0),
         ("0.000001", "+448001111111", "credit", LONGEST),  # its price is 0, and there is credit
         (None, HARARE, "credits_suspended", 0),
+        (None, "+448001111111", "credits_suspended", 0),  # without credit not even what costs nothing
     ],
 )
 def test_credit_divided_by_the_rate(funds: str | None, called: str, why: str, seconds: int) -> None:

@@ -5,8 +5,11 @@ A minute to Harare costs 0.2, to London 0.05, within the United States 0.01.
 
 from datetime import timedelta
 
+import msgspec
+
 from rater.core.call_control import CallCommand
-from rater.core.quoting import Reserved
+from rater.core.quoting import Quote, Reserved
+from rater.core.reasons import Why
 from rater.core.running_calls import SETTLING_S, SILENCE_S
 from tests.agents.switch import Switch, told
 from tests.world import HARARE, LONDON, US, T, World, at
@@ -52,6 +55,39 @@ def test_pools_are_reserved_first() -> None:
     switch.start("b", US)
     assert switch.running.reserved(T) == Reserved(20_000, {POOL: 2})
     assert switch.may(US) == ("credit", 98 * 60)
+
+
+def test_a_call_that_goes_whole_to_credits_reserves_money_only() -> None:
+    """A3: up to two minutes the pool carries it; three are 3 x 0.01 of credit, and no minute of the pool."""
+    world = World(funds="10", straddle="whole_to_credits").user("ada", "US", "MCOPSTN5", "MCOPSTNPP")
+    world.call(US, 118 * 60)
+    switch = Switch(world)
+    switch.start("a", US)
+    assert switch.running.reserved(T) == Reserved(0, {POOL: 2})
+    switch.wait(60)
+    switch.beat("a", US)
+    assert switch.running.reserved(T) == Reserved(30_000)
+
+
+def test_only_pools_that_are_needed_are_reserved() -> None:
+    """A21: two minutes are there in the first of two pools; nothing is held of the second."""
+    quoted = Quote(why=Why.POOL, seconds=600, pools=(("first", 2), ("second", 8)))
+    assert quoted.reservation(90) == Reserved(0, {"first": 2})
+    assert quoted.reservation(121) == Reserved(0, {"first": 2, "second": 1})
+
+
+def test_the_end_of_a_call_is_told_once() -> None:
+    """An end that comes again, or of a call that nobody knows, changes nothing."""
+    switch = credits_only("10")
+    assert switch.end("unknown", HARARE) == []
+    switch.start("a", HARARE)
+    switch.wait(30)
+    switch.end("a", HARARE)
+    before = msgspec.json.encode(switch.running.standing())
+    switch.wait(10)
+    assert switch.end("a", HARARE) == []
+    assert msgspec.json.encode(switch.running.standing()) == before
+    assert switch.running.service_changed(T, True, switch.now) == []
 
 
 def test_reservations_expire_by_themselves() -> None:
@@ -212,3 +248,13 @@ def test_a_clock_that_is_ahead_gains_nothing() -> None:
     switch.running.take(event, switch.now)
     switch.wait(SILENCE_S)
     assert len(switch.running) == 0
+
+
+def test_heartbeats_add_nothing_to_what_is_watched() -> None:
+    """However often a call is heard of, there is one instant at which to look at it."""
+    switch = credits_only("10")
+    switch.start("a", HARARE)
+    for _ in range(10):
+        switch.wait(5)
+        switch.beat("a", HARARE)
+    assert len(switch.running._watch) == 1

@@ -69,6 +69,7 @@ def test_a_corrected_call_says_what_it_replaces() -> None:
         (US, 60, {"calling": None}, "From a withheld number to +12065550100, on ada (US)."),
         (GB_SPECIAL, 61, {}, "2 min from credit: 2 x 0.5 + connection fee 0.15 = 1.15 USD, 1.15 from lot funds-1."),
         (GB_PREMIUM, 61, {}, "Note: a number that should not have connected, so the call is free."),
+        (GB_PREMIUM, 61, {}, "The number matches prefix 449 (United Kingdom - premium) of deck deck-1."),
         (NOWHERE, 61, {}, "Note: no row of the deck matches the number, so the call is free."),
         (NOWHERE, 61, {}, "2 min free."),
         (

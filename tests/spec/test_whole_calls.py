@@ -197,3 +197,45 @@ def test_the_id_of_a_version_never_changes() -> None:
     world = ada("MCOPSTNPP")
     ids = [world.call(US, 60, id="c").id, world.call(US, 61, id="c", version=2).id]
     assert ids == ["677f48e4cf19c43d088d45ad4cc3f7c0", "63a338afbdf943aa84caa399516a8bdf"]
+
+
+def test_the_licence_of_a_call_that_found_its_pool_empty() -> None:
+    """Its row is the plan's: no money moved."""
+    world = ada("MCOPSTN5")
+    world.call(US, 120 * 60)
+    call = world.call(US)
+    assert (pockets(call), call.capability) == ([("unfunded", 1)], "MCOPSTN5")
+
+
+def test_a_user_named_like_the_country_of_a_pool() -> None:
+    """A40: a pool's name says a country, and not a user; a correction finds the same pool."""
+    world = ada("MCOPSTN5").user("us-pr", "US", "MCOPSTN5")
+    world.call(US, 600, id="c")
+    world.cdr(US, 60, id="c", version=2)
+    assert world.pool("MCOPSTN5/US-PR/2025-03") == (1, 240)
+
+
+def test_a_conflicting_record_without_a_user_is_kept_aside() -> None:
+    """Rule 71: a queue's call, its caller spelled in another way, with other seconds: nothing of it is rated."""
+    inbound: dict[str, Any] = {"user": None, "type": "ucap_in", "id": "c"}
+    world = World()
+    world.call(US, 60, calling="tel:+14255550100", **inbound)
+    assert world.cdr(US, 61, calling="tel:+1-425-555-0100", **inbound).value == "conflicting_duplicate"
+    assert world.cdr(US, 60, calling="tel:+1-425-555-0100", **inbound).value == "duplicate"
+
+
+@pytest.mark.parametrize(
+    ("sku", "told"),
+    [
+        ("MCOEV", []),
+        ("UNHEARD-OF", []),
+        ("MCOPSTNPP", ["user.unrestricted"]),
+        ("MCOPSTN1", ["user.unrestricted"]),
+        ("MCOMEETADV", ["user.unrestricted"]),
+    ],
+)
+def test_which_licences_lift_a_restriction(sku: str, told: list[str]) -> None:
+    """Rule 53: those that give minutes for calls, or credits."""
+    world = ada("MCOPSTN5", funds=None)
+    world.call(HARARE)
+    assert world.assign("ada", sku, "2025-03-11") == told

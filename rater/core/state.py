@@ -18,6 +18,7 @@ from rater.core.entities import (
     Holders,
     LiveCall,
     Lot,
+    LotHistory,
     LotPage,
     Part,
     PoolMonth,
@@ -43,6 +44,7 @@ KINDS: dict[str, type[Entity]] = {
     "lot": ShelvedLot,
     "lots": LotPage,
     "debts": DebtPage,
+    "funds": LotHistory,
 }
 
 #: (tenant, name within the tenant); the name is empty for what a tenant has only one of.
@@ -75,6 +77,7 @@ class State:
         "calls",
         "debt_pages",
         "holders",
+        "lot_histories",
         "lot_pages",
         "pools",
         "restricted",
@@ -96,6 +99,7 @@ class State:
         self.shelved_lots: dict[Key, ShelvedLot] = {}
         self.lot_pages: dict[Key, LotPage] = {}
         self.debt_pages: dict[Key, DebtPage] = {}
+        self.lot_histories: dict[Key, LotHistory] = {}
         #: Whether this batch asked for a payment.
         self.asked_for_payment = False
         #: Tenants whose balance this batch touched, with the input that did so last.
@@ -206,6 +210,11 @@ class State:
         key = (tenant, lot)
         return self.shelved_lots.get(key) or self._committed.load("lot", key)  # type: ignore[return-value]  # kind decides the type
 
+    def lot_history(self, tenant: str, lot: str) -> LotHistory | None:
+        """What became of a lot; None for one that never was, or that a release added that did not note it."""
+        key = (tenant, lot)
+        return self.lot_histories.get(key) or self._committed.load("funds", key)  # type: ignore[return-value]  # kind decides the type
+
     def page_of_lots(self, tenant: str, number: int) -> tuple[Lot, ...]:
         """The lots of a page that the account names."""
         key = (tenant, str(number))
@@ -242,6 +251,7 @@ class State:
             "lot": self.shelved_lots,
             "lots": self.lot_pages,
             "debts": self.debt_pages,
+            "funds": self.lot_histories,
         }
 
 

@@ -3,6 +3,7 @@
 RULES.md says every rule in words, with the module that implements it.
 """
 
+from rater.core.amounts import credited_by
 from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
@@ -87,6 +88,7 @@ from rater.core.reasons import (
     ClosedList,
     DebitKind,
     EventKind,
+    LotKind,
     NumberType,
     Outcome,
     Pocket,
@@ -157,6 +159,7 @@ __all__ = [
     "LicenseAssigned",
     "LicenseRemoved",
     "LiveCall",
+    "LotKind",
     "Mediated",
     "Memory",
     "Migration",
@@ -205,6 +208,7 @@ __all__ = [
     "authorize",
     "close_batch",
     "counted_country",
+    "credited_by",
     "digest",
     "due_instants",
     "expiring",

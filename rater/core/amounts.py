@@ -4,8 +4,19 @@ Rule 60, A18, A45.
 """
 
 from rater.core.entities import Account
-from rater.core.money import BALANCE_MICROS_MAX, MoneyError, format_micros, parse_micros
-from rater.core.reasons import Reason, Refusal
+from rater.core.money import BALANCE_MICROS_MAX, MoneyError, format_micros, parse_amount, parse_micros
+from rater.core.outputs import AccountEvent
+from rater.core.reasons import EventKind, Reason, Refusal
+
+#: Money that an adjustment takes off is a debit.
+_CREDITS = (EventKind.FUNDS_ADDED, EventKind.FUNDS_ADJUSTED, EventKind.RECHARGE_SUCCEEDED)
+
+
+def credited_by(event: AccountEvent) -> int:
+    """How much money came into the balance with an event: with most of them none."""
+    if event.event not in _CREDITS:
+        return 0
+    return max(0, parse_amount(event.amount or "0"))
 
 
 def bad_amount(field: str, text: str | None, *, zero: bool = False) -> Refusal | None:

@@ -53,6 +53,7 @@ def fund(step: Step, command: FundsAdded) -> None:
         amount=format_micros(parse_micros(command.amount)),
         command_id=command.id,
         reason=command.purchase_order or command.agreement,
+        lot_kind=LotKind.PROMOTION if command.source == "promotion" else None,
     )
     kind = {"promotion": LotKind.PROMOTION, "auto_recharge": LotKind.RECHARGE}
     source = "manual" if command.source is UNSET else command.source

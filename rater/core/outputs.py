@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rater.core.inputs import Source
-from rater.core.reasons import Anomaly, CallType, DebitKind, EventKind, NumberType, Outcome, Pocket, Reason
+from rater.core.reasons import Anomaly, CallType, DebitKind, EventKind, LotKind, NumberType, Outcome, Pocket, Reason
 
 
 def _zero() -> str:
@@ -193,6 +193,7 @@ class AccountEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     command_id: str | None = None
     reason: str | None = None
     by: str | None = None
+    lot_kind: LotKind | None = None
 
 
 class RechargeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

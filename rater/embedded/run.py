@@ -21,6 +21,7 @@ from rater.core import (
     CallEvent,
     DeckActivated,
     Outcome,
+    Output,
     RateDeck,
     RatingSettings,
     RechargeRequest,
@@ -273,6 +274,18 @@ class EmbeddedRater:
     def _accounts(self) -> list[Account]:
         """Every tenant as it was committed."""
         return [account for tenant in self.store.tenants() if (account := self.store.account(tenant))]
+
+
+def tried(
+    store: Store, settings: RatingSettings, command: AnyCommand, arrived_at: datetime
+) -> tuple[Outcome, list[Output], int]:
+    """What a command would cause, and the tenant's balance after it; nothing is kept."""
+    rules = Rules(settings, Tariffs())
+    for deck in store.decks():
+        rules.tariffs.publish(deck)
+    batch = run_batch(store, rules, _records_of([command], "people", arrived_at))
+    account = batch.state.account(command.tenant)
+    return batch.outcomes[0], batch.outputs, account.balance if account else 0
 
 
 def _batch_place(file: InputFile) -> tuple[int, int]:

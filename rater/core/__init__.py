@@ -15,7 +15,7 @@ from rater.core.currencies import EXPONENTS, exponent_of, no_currency
 from rater.core.due import due_instants, expiring, funds_in, funds_of, ticks_due
 from rater.core.entities import Account, Entity, LiveCall, Restricted, Seen, Sequences, User
 from rater.core.entitlements import DIAL_OUT_FAMILY
-from rater.core.explanation import explain
+from rater.core.explanation import explain, explain_credit, explain_debit
 from rater.core.geography import PREMIUM_OVERLAY, counted_country, pool_country_name
 from rater.core.identity import digest, name_key, normal_usage_id, same_user
 from rater.core.inputs import (
@@ -213,6 +213,8 @@ __all__ = [
     "due_instants",
     "expiring",
     "explain",
+    "explain_credit",
+    "explain_debit",
     "exponent_of",
     "format_micros",
     "funds_in",

@@ -130,3 +130,40 @@ def test_the_command_is_what_the_topic_takes(folder: Path) -> None:
     """A45: the same bytes go to Kafka and into a store."""
     given = rater("tenant", "adjust", "contoso", "5", *WHO, "--yes", "--json", "--id", "x", cwd=folder, code=0)
     assert decode_command(given.stdout.encode()).id == "x"  # type: ignore[union-attr]  # it is a command
+
+
+def test_a_debit_that_is_no_call_is_explained(folder: Path) -> None:
+    """A45: by the id of its command: what it took, who moved it, and why; money that came in, too."""
+    rater("tenant", "adjust", "contoso", "-100", *WHO, "--id", "off", "--yes", cwd=folder, code=0)
+    lines = rater("explain", "off", cwd=folder, code=0).stdout.splitlines()[1:]
+    assert lines == [
+        "  A person took it off by hand (A45).",
+        "  funds.adjusted at 2025-03-12T00:00:00Z by kim: wrong price.",
+        "  It took 95.8 from lot bought, 4.2 from debt.",
+        "  The balance after it is -4.2 USD.",
+    ]
+    rater("tenant", "adjust", "contoso", "--call", "the-call", "--all", *WHO, "--yes", cwd=folder, code=0)
+    assert rater("explain", "credit-the-call", cwd=folder, code=0).stdout.splitlines() == [
+        "Money of contoso: funds.adjusted, 4.2 USD",
+        "  funds.adjusted at 2025-03-12T00:00:00Z by kim: wrong price.",
+        "  It is about call the-call: rater explain the-call",
+        "  It is lot credit-the-call; the balance after the step is 0 USD.",
+    ]
+    assert "no call with this usage id" in rater("explain", "nothing", cwd=folder, code=1).stderr
+
+
+def test_funds_add_up_to_the_balance(folder: Path) -> None:
+    """A45, A46: what is no call's, with its sign, and the calls: 100 - 4.2 + 0.5 + 5 - 10 - 90 = 1.3."""
+    rater("tenant", "promote", "contoso", "0.5", "--at", "2025-03-11T00:00:00Z", "--id", "gift", "--yes", "--expires", "2099-01-01T00:00:00Z", cwd=folder, code=0)  # fmt: skip
+    rater("tenant", "adjust", "contoso", "5", *WHO, "--id", "up", "--yes", cwd=folder, code=0)
+    rater("tenant", "refund", "contoso", "bought", "10", *WHO, "--id", "out", "--yes", cwd=folder, code=0)
+    rater("tenant", "reverse-payment", "contoso", "bought", *WHO, "--id", "bank", "--yes", cwd=folder, code=0)
+    rows = [json.loads(line) for line in rater("export", "funds", "--format", "jsonl", cwd=folder, code=0).stdout.splitlines()]  # fmt: skip
+    assert [(row["kind"], str(row["amount"]), row["lot"], row["by"]) for row in rows] == [
+        ("purchase", "100", "bought", None),
+        ("promotion", "0.5", "gift", None),
+        ("adjustment", "5", "up", "kim"),
+        ("refund", "-10", "bought", "kim"),
+        ("charge_back", "-90", "bought", "kim"),
+    ]
+    assert shown(folder)["balance"] == "1.3"

@@ -13,9 +13,12 @@ from rater.core.inputs import (
     CallRecord,
     DeckActivated,
     FundsAdded,
+    FundsAdjusted,
+    FundsRefunded,
     LicenseAssigned,
     LicenseRemoved,
     PaymentFailed,
+    PaymentReversed,
     PaymentSucceeded,
     RechargeSettings,
     TenantConfigured,
@@ -132,6 +135,30 @@ class World:
         """A purchase of credit."""
         self.happened += 1
         return self.tell(FundsAdded(tenant=T, id=id or f"funds-{self.happened}", at=at(when), amount=amount))
+
+    def adjust(self, amount: str, when: str, id: str | None = None, **more: Any) -> list[str]:
+        """Money by hand, with its sign."""
+        self.happened += 1
+        id = id or f"adjust-{self.happened}"
+        said = {"reason": "goodwill", "by": "kim"} | more
+        return self.tell(FundsAdjusted(tenant=T, id=id, at=at(when), amount=amount, **said))
+
+    def promote(self, amount: str, when: str, expires: str, id: str | None = None) -> list[str]:
+        """Promotional credit."""
+        self.happened += 1
+        id = id or f"promotion-{self.happened}"
+        until = at(expires)
+        return self.tell(FundsAdded(tenant=T, id=id, at=at(when), amount=amount, source="promotion", expires=until))
+
+    def refund(self, lot: str, amount: str, when: str) -> list[str]:
+        """Money of a purchase is paid out."""
+        self.happened += 1
+        return self.tell(FundsRefunded(tenant=T, id=f"refund-{self.happened}", at=at(when), lot=lot, amount=amount))
+
+    def reverse_payment(self, lot: str, when: str) -> list[str]:
+        """The bank takes a payment back."""
+        self.happened += 1
+        return self.tell(PaymentReversed(tenant=T, id=f"reverse-{self.happened}", at=at(when), lot=lot))
 
     def configure(self, when: str, **changes: Any) -> list[str]:
         """The tenant's settings change."""

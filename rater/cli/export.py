@@ -1,4 +1,4 @@
-"""`rater export`: usage, pools, debits, balances or orders to switches as a file."""
+"""`rater export`: usage, pools, debits, funds, balances or orders to switches as a file."""
 
 import sys
 from contextlib import closing
@@ -12,6 +12,8 @@ from rater.embedded.store import open_reader
 from rater.files.export import write
 from rater.files.export_tables import table_of
 
+Table = Literal["usage", "pools", "debits", "funds", "balances", "call-commands"]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -19,9 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    what: Annotated[
-        Literal["usage", "pools", "debits", "balances", "call-commands"], typer.Argument(help="The table.")
-    ],
+    what: Annotated[Table, typer.Argument(help="The table.")],
     store: StoreOption = DEFAULT_STORE,
     format: Annotated[Literal["csv", "jsonl", "parquet", "xlsx"], typer.Option(help="The file format.")] = "csv",
     out: Annotated[str, typer.Option(help="The file, or - for standard output (csv, jsonl).")] = "-",
@@ -40,6 +40,9 @@ def export(
 
     In CSV a text that a spreadsheet would compute, such as =1+1, stands behind an apostrophe; the other formats
     have it as it is.
+
+    Funds: money that is no call's, with the sign with which it moved the balance: purchases, recharges, promotions,
+    adjustments, refunds, charge-backs, expiry; who moved it and why, where a person did.
 
     Balances: lots counts those that have money left, as rater show balance lists them.
 

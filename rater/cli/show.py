@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from rater.cli.explain_money import explained_money
 from rater.cli.lookup import check_period, check_user, known_account
 from rater.cli.printing import show_facts, show_rows
 from rater.cli.run import DEFAULT_STORE, StoreOption
@@ -26,7 +27,7 @@ from rater.core import explain as explained
 from rater.embedded.store import Reader, open_reader
 from rater.files.export_tables import pool_report
 from rater.wire.errors import Exit, RaterError
-from rater.wire.visible import visible
+from rater.wire.visible import visible, visible_lines
 
 TenantArgument = Annotated[str, typer.Argument(help="The tenant.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
@@ -123,12 +124,15 @@ def calls(
 
 
 def explain(
-    usage_id: Annotated[str, typer.Argument(help="The usage id, or - for rated calls on standard input.")],
+    usage_id: Annotated[
+        str,
+        typer.Argument(help="The usage id, or - for rated calls on standard input; or what moved money."),
+    ],
     tenant: Annotated[str | None, typer.Option(help="Its tenant, if two share the id.")] = None,
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
 ) -> None:
-    """Say why a call cost what it did, line by line.
+    """Say why a call cost what it did, line by line; or what moved money that is no call's.
 
     Example: rater explain 8d344131a97eea41d7e9d48a832febc2
 
@@ -139,7 +143,10 @@ def explain(
         found = [line for line in sys.stdin.buffer if line.strip()]
     else:
         found = reader.rated_calls(usage_id, tenant)
-    if not found:
+    money = [*explained_money(reader, usage_id, tenant)] if reader and not found else []
+    for value, lines in money:
+        typer.echo(value if json else visible_lines(lines))
+    if not found and not money:
         raise RaterError(f"{usage_id}: no call with this usage id was rated; see `rater dlq ls`", Exit.FAILED)
     for value in found:
         call = _read_call(value)

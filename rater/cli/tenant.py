@@ -1,36 +1,17 @@
 """`rater tenant`: set tenants up, fund them, give their users licences; on Kafka or in a store."""
 
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from rater.cli.kafka_options import Prefix, kafka_settings, talk
-from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, say_upgraded, settings_for
+from rater.cli import tenant_money
+from rater.cli.kafka_options import Prefix
+from rater.cli.run import GatewayOption
+from rater.cli.sending import At, Bootstrap, Currency, Id, Json, StoreOption, Tenant, instant, send
 from rater.cli.tenant_commands import AMOUNT_MIN, Change, Funding, Licence, NewTenant, checked
-from rater.core import DURATION_S_MAX, AnyCommand, Outcome
-from rater.embedded.payments import payments_of
-from rater.embedded.run import EmbeddedRater
-from rater.embedded.store import Store
-from rater.kafka.batch_publisher import publish
-from rater.wire.codec import encode_input
-from rater.wire.errors import Exit
-from rater.wire.instants import read_instant
-from rater.wire.lookalikes import Lookalikes
-from rater.wire.visible import visible
-from rater.wire.words import did_you_mean
+from rater.core import DURATION_S_MAX
 
-Tenant = Annotated[str, typer.Argument(help="The tenant.")]
-Id = Annotated[str | None, typer.Option("--id", help="The command's id: the same one again changes nothing.")]
-At = Annotated[str | None, typer.Option(help="When it holds from (RFC 3339); now if not given.")]
-StoreOption = Annotated[Path | None, typer.Option(help=f"The store ({DEFAULT_STORE}), if no broker is given.")]
-Bootstrap = Annotated[
-    str | None, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers: the command goes to Kafka.")
-]
-Json = Annotated[bool, typer.Option("--json", help="The command as JSON on standard output.")]
-Currency = Annotated[str | None, typer.Option(help="ISO 4217, such as USD.")]
 Country = Annotated[str | None, typer.Option(help="ISO 3166-1 alpha-2, such as DE.")]
 Credits = Annotated[Literal["enabled", "not_set_up"] | None, typer.Option(help="Whether credit may be spent.")]
 Conferencing = Annotated[int | None, typer.Option(help="Licences purchased, which the dial-out pool counts.")]
@@ -63,6 +44,7 @@ def register(app: typer.Typer) -> None:
     group.command("configure")(configure)
     group.command("fund")(fund)
     group.command("license")(license)
+    tenant_money.register(group)
     app.add_typer(group, name="tenant")
 
 
@@ -94,7 +76,7 @@ def add(
         NewTenant,
         tenant=tenant,
         id=id,
-        at=_instant("at", at) or datetime.now(UTC),
+        at=instant("at", at) or datetime.now(UTC),
         currency=currency,
         country=country,
         credits=credits,
@@ -105,7 +87,7 @@ def add(
         domains=domain or None,
         call_duration_max_s=call_duration_max_s,
     )
-    _tell(order.command(), store, bootstrap, prefix, gateway, json)
+    send(order.command(), store, bootstrap, prefix, gateway, json)
 
 
 def configure(
@@ -135,7 +117,7 @@ def configure(
         Change,
         tenant=tenant,
         id=id,
-        at=_instant("at", at) or datetime.now(UTC),
+        at=instant("at", at) or datetime.now(UTC),
         country=country,
         credits=credits,
         audio_conferencing_licenses=audio_conferencing_licenses,
@@ -146,7 +128,7 @@ def configure(
         call_duration_max_s=call_duration_max_s,
         payment_method_replaced=payment_method_replaced or None,
     )
-    _tell(order.command(), store, bootstrap, prefix, gateway, json)
+    send(order.command(), store, bootstrap, prefix, gateway, json)
 
 
 def fund(
@@ -175,13 +157,13 @@ def fund(
         Funding,
         tenant=tenant,
         id=id,
-        at=_instant("at", at) or datetime.now(UTC),
+        at=instant("at", at) or datetime.now(UTC),
         amount=amount,
         currency=currency,
         purchase_order=purchase_order,
         agreement=agreement,
     )
-    _tell(order.command(), store, bootstrap, prefix, gateway, json)
+    send(order.command(), store, bootstrap, prefix, gateway, json)
 
 
 def license(
@@ -208,53 +190,12 @@ def license(
         Licence,
         tenant=tenant,
         id=id,
-        at=_instant("at", at) or datetime.now(UTC),
+        at=instant("at", at) or datetime.now(UTC),
         user=user,
         sku=sku,
         country=country,
-        effective_from=_instant("effective-from", effective_from),
-        effective_to=_instant("effective-to", effective_to),
+        effective_from=instant("effective-from", effective_from),
+        effective_to=instant("effective-to", effective_to),
         remove=remove,
     )
-    _tell(order.command(), store, bootstrap, prefix, gateway, json)
-
-
-def _instant(option: str, text: str | None) -> datetime | None:
-    return read_instant(f"--{option}", text) if text else None
-
-
-def _tell(
-    command: AnyCommand, store: Path | None, bootstrap: str | None, prefix: str, gateway: str | None, json: bool
-) -> None:
-    """Send the command, print its id, and say what became of it as far as that is known."""
-    if bootstrap is not None and store is None:
-        settings = kafka_settings(bootstrap, prefix)
-        message = "commands", command.tenant, encode_input(command)
-        talk(settings, "publisher", publish(settings, [message]))
-        _print(command, json)
-        said = f"published; what becomes of it: rater consume account-events --tenant {command.tenant}"
-        print(f"{said}, or rater dlq ls", file=sys.stderr)
-        return
-    opened = Store(store or DEFAULT_STORE)
-    say_upgraded(opened)
-    try:
-        rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, gateway))
-        outcome, refused = rater.tell(command, datetime.now(UTC))
-        tenants, payments = opened.tenants(), payments_of(opened)
-    finally:
-        opened.close()
-    _print(command, json)
-    for remark in Lookalikes(tenants).remarks([command.tenant]):
-        print(f"rater: {remark}", file=sys.stderr)
-    if payments.note:
-        print(f"rater: {payments.note}", file=sys.stderr)
-    if outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):
-        why = f"{refused.field}: {refused.message}" if refused else "as before, see rater dlq ls"
-        meant = "" if command.tenant in tenants else did_you_mean(command.tenant, tenants)
-        print(visible(f"rater: {command.tenant}: refused: {why}{meant}"), file=sys.stderr)
-        raise typer.Exit(Exit.REFUSED)
-    print("nothing changed: this id was taken before" if outcome is Outcome.DUPLICATE else "done", file=sys.stderr)
-
-
-def _print(command: AnyCommand, json: bool) -> None:
-    typer.echo(encode_input(command) if json else command.id)
+    send(order.command(), store, bootstrap, prefix, gateway, json)

@@ -3,6 +3,7 @@
 RULES.md says every rule in words, with the module that implements it.
 """
 
+from rater.core.amounts import credited_by
 from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
@@ -14,7 +15,7 @@ from rater.core.currencies import EXPONENTS, exponent_of, no_currency
 from rater.core.due import due_instants, expiring, funds_in, funds_of, ticks_due
 from rater.core.entities import Account, Entity, LiveCall, Seen, Sequences, User
 from rater.core.entitlements import DIAL_OUT_FAMILY
-from rater.core.explanation import explain
+from rater.core.explanation import explain, explain_credit, explain_debit
 from rater.core.geography import PREMIUM_OVERLAY, counted_country, pool_country_name
 from rater.core.identity import digest, name_key, normal_usage_id, same_user
 from rater.core.inputs import (
@@ -30,11 +31,15 @@ from rater.core.inputs import (
     Currency,
     DeckActivated,
     FundsAdded,
+    FundsAdjusted,
+    FundsRefunded,
     Identifier,
     Instant,
     LicenseAssigned,
     LicenseRemoved,
+    MoneyByHand,
     PaymentFailed,
+    PaymentReversed,
     PaymentSucceeded,
     RateDeck,
     RateRow,
@@ -84,6 +89,7 @@ from rater.core.reasons import (
     ClosedList,
     DebitKind,
     EventKind,
+    LotKind,
     NumberType,
     Outcome,
     Pocket,
@@ -148,21 +154,26 @@ __all__ = [
     "Entity",
     "EventKind",
     "FundsAdded",
+    "FundsAdjusted",
+    "FundsRefunded",
     "Identifier",
     "Instant",
     "Key",
     "LicenseAssigned",
     "LicenseRemoved",
     "LiveCall",
+    "LotKind",
     "Mediated",
     "Memory",
     "Migration",
+    "MoneyByHand",
     "MoneyError",
     "NumberType",
     "Original",
     "Outcome",
     "Output",
     "PaymentFailed",
+    "PaymentReversed",
     "PaymentSucceeded",
     "Pocket",
     "PoolUse",
@@ -200,10 +211,13 @@ __all__ = [
     "authorize",
     "close_batch",
     "counted_country",
+    "credited_by",
     "digest",
     "due_instants",
     "expiring",
     "explain",
+    "explain_credit",
+    "explain_debit",
     "exponent_of",
     "format_micros",
     "funds_in",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from rater.core.calls import call_arrived, held_as
-from rater.core.commands import command_arrived, command_seen, configure_tenant, unreadable
+from rater.core.commands import command_arrived, command_seen, unreadable
 from rater.core.entities import Account, Seen
 from rater.core.inputs import (
     EVERY_TENANT,
@@ -25,6 +25,7 @@ from rater.core.letters import Original, former_letter_id, letter_id, rejected
 from rater.core.mediation import Mediated, ahead_of_arrival
 from rater.core.outputs import Output
 from rater.core.passing_time import open_account, switch_service
+from rater.core.provisioning import configure_tenant
 from rater.core.rating import named, payer
 from rater.core.reasons import EventKind, Outcome, Reason, Refusal
 from rater.core.state import State

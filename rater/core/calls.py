@@ -18,7 +18,7 @@ from rater.core.money import (
     parse_ledger,
 )
 from rater.core.outputs import Debit, LotShare, RatedCall
-from rater.core.passing_time import advance, balance_moved
+from rater.core.passing_time import advance, balance_moved, forfeited
 from rater.core.pools import give_back
 from rater.core.rating import countries_of_help, named, payer, rate_call
 from rater.core.reasons import DebitKind, Outcome, Reason, Refusal
@@ -41,7 +41,7 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
         return refused
     live = _live_version(step, call)
     if live is None or cdr.version > live.version:
-        refused = None if emergency else _held(step, call) or _owes_too_much(account)
+        refused = None if emergency else _held(step, call) or owes_too_much(account)
         if refused is not None:
             return refused
     if step.at > account.clock:
@@ -123,8 +123,8 @@ def _is_again(call: Mediated, live: LiveCall) -> bool:
     return call.content == live.content or live.content in former_contents(call)
 
 
-def _owes_too_much(account: Account) -> Refusal | None:
-    """No debt is so large that a sum of it with anything else overflows 64 bits."""
+def owes_too_much(account: Account) -> Refusal | None:
+    """Why nothing more is taken from a tenant: no sum of its debt with anything else overflows 64 bits."""
     if account.balance >= -BALANCE_MICROS_MAX and account.debts.incurred <= LEDGER_MICROS_MAX - CHARGE_MICROS_MAX:
         return None
     least, balance = format_micros(-BALANCE_MICROS_MAX), format_micros(account.balance)
@@ -143,7 +143,7 @@ def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:
     for name, minutes in live.pools:
         give_back(step.state, account.tenant, name, minutes)
     if live.charge:
-        went = refund(step.state, account, live.lots, f"refund-{call.id}", step.at)
+        went, over = refund(step.state, account, live.lots, f"refund-{call.id}", step.at)
         step.debit(
             DebitKind.REVERSAL,
             f"{call.id}-0",
@@ -154,6 +154,7 @@ def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:
             user=call.cdr.user,
             period=period_of(live.month),
         )
+        forfeited(step, over, call.id)
 
 
 def live_call(call: RatedCall) -> LiveCall:

@@ -56,7 +56,7 @@ def take_back(state: State, account: Account, owed_from: int, amount: int) -> tu
 
 
 def forget(account: Account, at: datetime) -> None:
-    """Drop what was paid by lots that have expired: they take nothing back."""
+    """Drop what was paid by lots that have expired: they take nothing back; promotions forfeit it (A46)."""
     debts = account.debts
     parts = tuple([part for part in debts.parts if part.until is None or part.until > at])
     pages = tuple([page for page in debts.pages if page.until is None or page.until > at])
@@ -65,10 +65,11 @@ def forget(account: Account, at: datetime) -> None:
 
 def _paid(parts: Iterable[Part], amount: int, lot: Lot) -> tuple[Part, ...]:
     paid: list[Part] = []
+    until = None if lot.promotion else lot.expires_at
     for part in parts:
         given = min(amount, part.end - part.start) if part.lot is None else 0
         amount -= given
-        paid.append(Part(part.start, part.start + given, lot.lot, lot.expires_at))
+        paid.append(Part(part.start, part.start + given, lot.lot, until))
         paid.append(Part(part.start + given, part.end, part.lot, part.until))
     assert amount == 0, amount
     return _joined(paid)

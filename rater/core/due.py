@@ -80,6 +80,7 @@ def funds_in(balance: Balance) -> Funds:
         retry_at=balance.recharge_retry_at,
         suppressed=balance.recharge_suppressed,
         requested=requested,
+        stopped=balance.recharge_stopped,
     )
     return Funds(
         balance.tenant,

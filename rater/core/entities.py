@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from rater.core.lists import Holders, JoinedPage, JoinsOfMonth, Restricted, RestrictedPage, Restrictions
+from rater.core.reasons import LotKind
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
@@ -19,7 +20,7 @@ def twin(value: _Struct) -> _Struct:
     return value.__copy__()  # type: ignore[attr-defined,no-any-return]  # msgspec has it, its types do not say so
 
 
-class Lot(msgspec.Struct, frozen=True):
+class Lot(msgspec.Struct, frozen=True, omit_defaults=True):
     """One purchase of credit (rules 63, 64); `number` orders those of one time of purchase."""
 
     lot: str
@@ -27,6 +28,7 @@ class Lot(msgspec.Struct, frozen=True):
     purchased_at: datetime
     expires_at: datetime
     number: int = 0
+    promotion: bool = False
 
 
 class LotPage(msgspec.Struct, frozen=True):
@@ -60,10 +62,27 @@ class ShelvedLot(msgspec.Struct, frozen=True, array_like=True):
     shelved_at: datetime
 
 
+class LotHistory(msgspec.Struct, frozen=True, array_like=True):
+    """What became of a lot besides paying for calls: what was paid for it at first, and what went back (A45).
+
+    Kept for good, for refunds and charge-backs; `before` is the lot that was added before it.
+    """
+
+    kind: LotKind
+    amount: int
+    purchased_at: datetime
+    expires_at: datetime
+    number: int
+    before: str | None = None
+    refunded: int = 0
+    expired: int = 0
+    reversed: bool = False
+
+
 class Part(msgspec.Struct, frozen=True):
     """A part of the line of debts, from `start` up to `end`; `lot` paid for it, None while nobody has.
 
-    It is of use `until` the lot expires.
+    It is of use `until` the lot expires; for good where a promotion paid (A46).
     """
 
     start: int
@@ -121,6 +140,10 @@ class Recharge(msgspec.Struct):
     retry_at: datetime | None = None
     suppressed: bool = False
     requested: tuple[datetime, ...] = ()
+    #: Money was refunded or charged back: nothing is asked for until a person changes something (A45).
+    stopped: bool = False
+    #: The last recharge that was answered (A47).
+    answered: str | None = None
 
 
 class Sequences(msgspec.Struct):
@@ -140,6 +163,7 @@ class Account(msgspec.Struct, kw_only=True):
 
     `balance` is sum(lots) - debt; debt is only there while every lot is empty (A20).  `lots` are the next to be
     used and, last, the newest; those between are in `lot_pages`.  `lots_numbered` is the last lot's number.
+    Promotions, and adjustments with an expiry of their own, are beside them until they expire (`own_expiry`).
     `wake_at` is the next instant at which passing time changes something; `licenses_revision` counts changes of
     who holds what.
     """
@@ -173,6 +197,12 @@ class Account(msgspec.Struct, kw_only=True):
     #: Every country in which it ever had a user, in alphabetical order (A36).
     user_countries: tuple[str, ...] = ()
     sequences: Sequences = msgspec.field(default_factory=Sequences)
+    #: In the order in which they are used: that which expires first, first (A46).
+    promotions: tuple[Lot, ...] = ()
+    #: Adjustments that say when they expire, by date, also those with nothing left (A45).
+    own_expiry: tuple[Lot, ...] = ()
+    #: The name of the lot that was added last; see LotHistory.
+    lot_added_last: str | None = None
 
     def own_copy(self) -> "Account":
         """A copy that shares nothing that is changed in place."""
@@ -252,9 +282,10 @@ class LiveCall(msgspec.Struct, frozen=True, gc=False):
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
     """A command or a dead letter that was taken: the same one again changes nothing.
 
-    `said` is what a command said, in short: "funds_added 70.5 USD", of other commands the kind alone; of the dead
-    letter of a held call, and of its acceptance, which call with which content (A44); None for another dead letter,
-    and where a rater that did not remember it yet took the command.
+    `said` is what a command said, in short: of one about money "funds_added 70.5 USD #" and a digest of all that it
+    says, of others the kind alone; of a recharge, its amount and results; of the dead letter of a held call, and of
+    its acceptance, which call with which content (A44); None for another dead letter, and where a rater that did
+    not remember it yet took the command.
     """
 
     at: datetime
@@ -276,4 +307,5 @@ Entity = (
     | LotPage
     | ShelvedLot
     | DebtPage
+    | LotHistory
 )

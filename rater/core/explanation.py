@@ -9,8 +9,8 @@ from datetime import datetime
 from rater.core.entities import User
 from rater.core.entitlements import stretch_at
 from rater.core.geography import PREMIUM_OVERLAY
-from rater.core.outputs import RatedCall, Segment
-from rater.core.reasons import Anomaly, Outcome, Pocket
+from rater.core.outputs import AccountEvent, Debit, LotShare, RatedCall, Segment
+from rater.core.reasons import Anomaly, DebitKind, Outcome, Pocket
 
 _POCKETS = {
     Pocket.INCLUDED: "included in the plan, not counted",
@@ -29,6 +29,14 @@ _ANOMALIES = {
     Anomaly.NEEDS_PAY_AS_YOU_GO: "outbound calls of a queue need a pay-as-you-go plan since 2025-11-01",
 }
 
+_DEBITS = {
+    DebitKind.CALL: "A call cost it.",
+    DebitKind.REVERSAL: "A correction gave it back (A12).",
+    DebitKind.EXPIRY: "The time of its lot was over: it is forfeited (rule 63, A46).",
+    DebitKind.ADJUSTMENT: "A person took it off by hand (A45).",
+    DebitKind.REFUND: "Money of a purchase was paid out (A45).",
+    DebitKind.CHARGE_BACK: "The bank took the payment of a purchase back (A45): first what was left of it.",
+}
 
 _LISTED = dict(PREMIUM_OVERLAY)
 
@@ -52,6 +60,36 @@ def explain(call: RatedCall, user: User | None = None) -> Iterator[str]:
     if user is not None:
         yield from _later_licences(call, user)
     yield f"  Debited: {call.charge} {call.currency}; the balance after it is {call.balance} {call.currency}."
+
+
+def explain_debit(debit: Debit, event: AccountEvent | None = None) -> Iterator[str]:
+    """The lines of a debit that is no call's; `event` is the one of the same step that says who and why (A45)."""
+    yield f"Debit {debit.id} of {debit.tenant}: {debit.kind.value}, {debit.amount} {debit.currency}"
+    yield f"  {_DEBITS[debit.kind]}"
+    if event is not None:
+        yield from _person(event)
+    yield f"  It took {_paid(debit.lots)}."
+    yield f"  The balance after it is {debit.balance} {debit.currency}."
+
+
+def explain_credit(event: AccountEvent) -> Iterator[str]:
+    """The lines of money that came in: what it was, who gave it and why."""
+    yield f"Money of {event.tenant}: {event.event.value}, {event.amount} {event.currency}"
+    yield from _person(event)
+    lot, balance = event.lot or event.recharge_id, f"{event.balance} {event.currency}"
+    yield f"  It is lot {lot}; the balance after the step is {balance}."
+
+
+def _person(event: AccountEvent) -> Iterator[str]:
+    who = f" by {event.by}" if event.by else ""
+    why = f": {event.reason}" if event.reason else ""
+    yield f"  {event.event.value} at {_time(event.at)}{who}{why}."
+    if event.usage_id:
+        yield f"  It is about call {event.usage_id}: rater explain {event.usage_id}"
+
+
+def _paid(shares: tuple[LotShare, ...]) -> str:
+    return ", ".join(f"{lot.amount} from {'lot ' + lot.lot if lot.lot else 'debt'}" for lot in shares)
 
 
 def _payer(call: RatedCall) -> str:
@@ -130,5 +168,5 @@ def _segment(call: RatedCall, segment: Segment) -> str:
         )
     if segment.pocket is Pocket.UNFUNDED:
         return f"{minutes} unfunded: {price} {call.currency}, {_POCKETS[Pocket.UNFUNDED]}."
-    paid = ", ".join(f"{lot.amount} from {'lot ' + lot.lot if lot.lot else 'debt'}" for lot in segment.lots)
+    paid = _paid(segment.lots)
     return f"{minutes} from credit: {price} {call.currency}{', ' + paid if paid else ''}."

@@ -157,13 +157,50 @@ class LicenseRemoved(Command, frozen=True, kw_only=True, tag="license_removed", 
 
 
 class FundsAdded(Command, frozen=True, kw_only=True, tag="funds_added", omit_defaults=True):
-    """A purchase of credit: one lot that expires on its own (rules 60, 63, 64); `source` is `manual` if absent."""
+    """A purchase of credit: one lot that expires on its own (rules 60, 63, 64); `source` is `manual` if absent.
+
+    A promotion must say when it `expires`, and nothing else may (A46).
+    """
 
     amount: Amount
     currency: Currency | None = None
-    source: Literal["manual", "auto_recharge"] | UnsetType = UNSET
+    source: Literal["manual", "auto_recharge", "promotion"] | UnsetType = UNSET
     purchase_order: Text | None = None
     agreement: Text | None = None
+    expires: Instant | None = None
+
+
+class FundsAdjusted(Command, frozen=True, kw_only=True, tag="funds_adjusted", omit_defaults=True):
+    """A person gives money, or takes it off where the amount is below zero: why, and who (A45).
+
+    Money that is given is a lot, named by `id`; it may say when it `expires`.  `usage_id` names the call that the
+    adjustment is about.
+    """
+
+    amount: Amount
+    reason: Text
+    by: Text
+    currency: Currency | None = None
+    expires: Instant | None = None
+    usage_id: Identifier | None = None
+
+
+class FundsRefunded(Command, frozen=True, kw_only=True, tag="funds_refunded", omit_defaults=True):
+    """Money of a purchase is paid out: at most what is left of it (A45)."""
+
+    lot: Identifier
+    amount: Amount
+    currency: Currency | None = None
+    reason: Text | None = None
+    by: Text | None = None
+
+
+class PaymentReversed(Command, frozen=True, kw_only=True, tag="payment_reversed", omit_defaults=True):
+    """The bank took the payment of a purchase back: a charge-back, once for each lot (A45)."""
+
+    lot: Identifier
+    reason: Text | None = None
+    by: Text | None = None
 
 
 class PaymentSucceeded(Command, frozen=True, kw_only=True, tag="payment_succeeded", omit_defaults=True):
@@ -205,12 +242,18 @@ AnyCommand = (
     | LicenseAssigned
     | LicenseRemoved
     | FundsAdded
+    | FundsAdjusted
+    | FundsRefunded
+    | PaymentReversed
     | PaymentSucceeded
     | PaymentFailed
     | CallAccepted
     | Tick
     | DeckActivated
 )
+
+#: What a person says about money: they share one space of ids, and all they say is content (A45).
+MoneyByHand = FundsAdded | FundsAdjusted | FundsRefunded | PaymentReversed
 
 
 class RateRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,7 +4,7 @@ In order of purchase (equal times: of arrival) they are `Account.lots` but for i
 last of `Account.lots`, the newest, which is there also when nothing is left of it: money that finds no lot of its
 own goes to it (A12).  Of the others only those with money left are in this order; where any other one stood is kept
 as a `ShelvedLot`, so that a correction puts it back.  A lot's time follows from its date of purchase, so lots
-expire in this order, too.
+expire in this order, too.  Those that say when they expire are kept apart: see `own_expiry`.
 Debt and balances are changed by `credit`, not here.
 """
 
@@ -12,7 +12,9 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from datetime import datetime
 
+from rater.core import own_expiry
 from rater.core.entities import Account, Debts, Lot, PageOfLots, Part, ShelvedLot
+from rater.core.own_expiry import changed, place_of
 from rater.core.pages import replaced
 from rater.core.state import State
 
@@ -25,29 +27,38 @@ LOTS_SHOWN_MAX = LOTS_HOT_MIN
 _Place = tuple[datetime, int]
 
 
-def place_of(lot: Lot) -> _Place:
-    """What lots are ordered by."""
-    return lot.purchased_at, lot.number
-
-
 def money_in(account: Account) -> int:
     """The sum of all lots."""
-    return sum([lot.remaining for lot in account.lots]) + sum([page.money for page in account.lot_pages])
+    at_hand = (*account.promotions, *account.own_expiry, *account.lots)
+    return sum([lot.remaining for lot in at_hand]) + sum([page.money for page in account.lot_pages])
 
 
 def lots_with_money(account: Account) -> int:
     """How many lots have something left."""
-    return sum([lot.remaining > 0 for lot in account.lots]) + sum([page.count for page in account.lot_pages])
+    at_hand = (*account.promotions, *account.own_expiry, *account.lots)
+    return sum([lot.remaining > 0 for lot in at_hand]) + sum([page.count for page in account.lot_pages])
 
 
 def shown_lots(account: Account) -> list[Lot]:
     """The lots with money that are used next, as many as a balance record shows."""
     front = [lot for lot in account.lots[: _front_end(account)] if lot.remaining]
+    if account.promotions or account.own_expiry:
+        front = own_expiry.in_order_of_use(account, front)
     return front[:LOTS_SHOWN_MAX]
 
 
+def lot_at_hand(state: State, account: Account, name: str) -> Lot | None:
+    """A lot that is in the account or in a page; None for one that is used up and put away, or that never was."""
+    for lot in (*account.promotions, *account.own_expiry, *account.lots):
+        if lot.lot == name:
+            return lot
+    shelved = state.shelved_lot(account.tenant, name)
+    found = None if shelved is None else _in_pages(state, account, shelved)
+    return None if found is None else found[1][found[2]]
+
+
 def add(state: State, account: Account, lot: Lot) -> None:
-    """Put a lot into its place."""
+    """Put a lot into its place among those that expire twelve months after their purchase."""
     account.wake_at = min(account.wake_at, lot.expires_at)
     if not account.lots:
         account.lots = (lot,)
@@ -63,13 +74,36 @@ def add(state: State, account: Account, lot: Lot) -> None:
 
 
 def take(state: State, account: Account, amount: int) -> list[tuple[Lot, int]]:
-    """Money from the oldest lots on, as far as there is any: which lots gave how much."""
+    """Money from the lots in the order of use, as far as there is any: which lots gave how much."""
+    if not account.promotions and not account.own_expiry:
+        return _take_in_order(state, account, amount)
+    taken = own_expiry.take_promotions(account, amount)
+    amount -= sum([given for _, given in taken])
+    for lot in account.own_expiry:
+        older = _take_in_order(state, account, amount, place_of(lot))
+        amount -= sum([given for _, given in older])
+        given = min(lot.remaining, amount)
+        taken += older
+        if given:
+            own_expiry.change(account, lot.lot, -given)
+            taken.append((lot, given))
+            amount -= given
+    return taken + _take_in_order(state, account, amount)
+
+
+def _take_in_order(
+    state: State, account: Account, amount: int, before: _Place | None = None
+) -> list[tuple[Lot, int]]:
+    """Money from the oldest lots on, from those before a place only if one is given."""
     taken: list[tuple[Lot, int]] = []
     more = True
     while amount and more:
         lots, more = list(account.lots), bool(account.lot_pages)
         for place in range(_front_end(account)):
             lot = lots[place]
+            if before is not None and place_of(lot) > before:
+                more = False
+                break
             given = min(lot.remaining, amount)
             if given:
                 lots[place] = changed(lot, -given)
@@ -82,36 +116,47 @@ def take(state: State, account: Account, amount: int) -> list[tuple[Lot, int]]:
     return taken
 
 
-def put_back(state: State, account: Account, name: str, amount: int) -> bool:
-    """Give money back to a lot; False when its time is over, or there never was one of this name."""
+def change(state: State, account: Account, name: str, amount: int) -> bool:
+    """Give money back to a lot, or take some of what it has; False when its time is over, or there is none such."""
+    if own_expiry.change(account, name, amount):
+        return True
     for place in reversed(range(len(account.lots))):
         if account.lots[place].lot == name:
             _replace(account, place, amount)
+            _tidy(state, account)
             return True
     shelved = state.shelved_lot(account.tenant, name)
     if shelved is None or _is_over(shelved, account.clock):
         return False
-    where = (shelved.purchased_at, shelved.number)
-    page = bisect_right(account.lot_pages, where, key=_first_of) - 1
-    if page >= 0:
-        lots = list(state.page_of_lots(account.tenant, account.lot_pages[page].number))
-        found = bisect_right(lots, where, key=place_of) - 1
-        if found >= 0 and place_of(lots[found]) == where:
-            lots[found] = changed(lots[found], amount)
-            _replace_pages(state, account, page, page + 1, lots)
-            return True
+    found = _in_pages(state, account, shelved)
+    if found is not None:
+        page, lots, place = found
+        lots[place] = changed(lots[place], amount)
+        _replace_pages(state, account, page, page + 1, [lot for lot in lots if lot.remaining])
+        return True
     add(state, account, Lot(name, amount, shelved.purchased_at, shelved.expires_at, shelved.number))
     return True
 
 
-def put_into_newest(account: Account, amount: int) -> str:
-    """Give money to the newest lot; its name."""
-    _replace(account, len(account.lots) - 1, amount)
-    return account.lots[-1].lot
+def _in_pages(state: State, account: Account, shelved: ShelvedLot) -> tuple[int, list[Lot], int] | None:
+    """In which page a lot is, the lots of that page, and where it is among them."""
+    where = (shelved.purchased_at, shelved.number)
+    page = bisect_right(account.lot_pages, where, key=_first_of) - 1
+    if page < 0:
+        return None
+    lots = list(state.page_of_lots(account.tenant, account.lot_pages[page].number))
+    found = bisect_right(lots, where, key=place_of) - 1
+    return (page, lots, found) if found >= 0 and place_of(lots[found]) == where else None
 
 
 def remove_expired(state: State, account: Account, at: datetime) -> list[Lot]:
-    """Take out every lot whose time is over, in order."""
+    """Take out every lot whose time is over, in the order in which they expire."""
+    own = own_expiry.remove_expired(account, at)
+    removed = _remove_expired(state, account, at)
+    return sorted([*own, *removed], key=lambda lot: (lot.expires_at, place_of(lot))) if own else removed
+
+
+def _remove_expired(state: State, account: Account, at: datetime) -> list[Lot]:
     removed: list[Lot] = []
     more = True
     while more:
@@ -122,11 +167,6 @@ def remove_expired(state: State, account: Account, at: datetime) -> list[Lot]:
         account.lots = (*[lot for lot in account.lots[:end] if lot.expires_at > at], *account.lots[end:])
         _warm(state, account)
     return removed
-
-
-def changed(lot: Lot, by: int) -> Lot:
-    """The lot with more or less money."""
-    return Lot(lot.lot, lot.remaining + by, lot.purchased_at, lot.expires_at, lot.number)
 
 
 def tidy_lots(state: State, account: Account) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rater.core.inputs import Source
-from rater.core.reasons import Anomaly, CallType, DebitKind, EventKind, NumberType, Outcome, Pocket, Reason
+from rater.core.reasons import Anomaly, CallType, DebitKind, EventKind, LotKind, NumberType, Outcome, Pocket, Reason
 
 
 def _zero() -> str:
@@ -106,7 +106,10 @@ class RatedCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Debit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """Money that left the balance; a reversal is negative.  What downstream billing consumes."""
+    """Money that left the balance; a reversal is negative.  What downstream billing consumes.
+
+    `command_id` is that of the command that moved it by hand (A45).
+    """
 
     tenant: str
     id: str
@@ -122,6 +125,7 @@ class Debit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     user: str | None = None
     period: str | None = None
     lots: tuple[LotShare, ...] = ()
+    command_id: str | None = None
 
 
 class LotState(msgspec.Struct, frozen=True, gc=False):
@@ -163,6 +167,7 @@ class Balance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     depleted_since: int | None = None
     lots: tuple[LotState, ...] = ()
     lots_total: int | None = None
+    recharge_stopped: bool = False
 
 
 class AccountEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -187,6 +192,8 @@ class AccountEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     sku: str | None = None
     command_id: str | None = None
     reason: str | None = None
+    by: str | None = None
+    lot_kind: LotKind | None = None
 
 
 class RechargeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,11 +4,12 @@ Rules 53, 54, 58 to 60, 63, A5 to A8, A19.
 Refuses to know calls.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from rater.core.credit import expire, next_expiry
-from rater.core.entities import Account, User
+from rater.core.credit import expire, forfeit, next_expiry
+from rater.core.entities import Account, Share, User
 from rater.core.entitlements import next_help
 from rater.core.identity import digest
 from rater.core.instants import month_index, month_start
@@ -31,14 +32,26 @@ def advance(step: Step, at: datetime) -> None:
         return
     before = account.balance
     for share in expire(step.state, account, at):
-        step.tell(EventKind.FUNDS_EXPIRED, lot=share.lot, amount=format_micros(share.amount))
-        step.debit(DebitKind.EXPIRY, digest(account.tenant, "expiry", share.lot), share.amount, [share])
+        _tell_expired(step, share, digest(account.tenant, "expiry", share.lot))
     if account.restrictions.users and month_index(at) > month_index(clock):
         unrestrict_all(step, "month_start")
     elif account.relief_at is not None and at >= account.relief_at:
         _relieve(step, at)
     set_alarm(account)
     balance_moved(step, before)
+
+
+def forfeited(step: Step, shares: Sequence[Share], call: str) -> None:
+    """What a correction gave back to promotions that have expired is forfeited at once (A46)."""
+    for lot in dict.fromkeys([share.lot for share in shares]):
+        whole = Share(lot, sum([share.amount for share in shares if share.lot == lot]))
+        forfeit(step.state, step.account, whole)
+        _tell_expired(step, whole, digest(step.account.tenant, "expiry", lot, call))
+
+
+def _tell_expired(step: Step, share: Share, id: str) -> None:
+    step.tell(EventKind.FUNDS_EXPIRED, lot=share.lot, amount=format_micros(share.amount))
+    step.debit(DebitKind.EXPIRY, id, share.amount, [share])
 
 
 def set_alarm(account: Account) -> None:

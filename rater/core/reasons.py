@@ -108,6 +108,19 @@ class DebitKind(ClosedList):
     CALL = "call"
     REVERSAL = "reversal"
     EXPIRY = "expiry"
+    ADJUSTMENT = "adjustment"  # a person took money off by hand (A45)
+    REFUND = "refund"  # money of a purchase was paid out (A45)
+    CHARGE_BACK = "charge_back"  # the bank took a payment back (A45)
+
+
+class LotKind(ClosedList):
+    """Where the money of a lot came from."""
+
+    PURCHASE = "purchase"
+    RECHARGE = "recharge"
+    ADJUSTMENT = "adjustment"  # a person added it by hand (A45)
+    PROMOTION = "promotion"  # nobody paid for it; it is used before all other money (A46)
+    CORRECTION = "correction"  # a correction gave it back when no lot lived (A27)
 
 
 class EventKind(ClosedList):
@@ -120,6 +133,10 @@ class EventKind(ClosedList):
     USER_RESTRICTED = "user.restricted"
     USER_UNRESTRICTED = "user.unrestricted"
     FUNDS_EXPIRED = "funds.expired"
+    FUNDS_ADJUSTED = "funds.adjusted"
+    FUNDS_REFUNDED = "funds.refunded"
+    PAYMENT_REVERSED = "payment.reversed"
+    PAYMENT_CONFLICT = "payment.conflict"  # the gateway told two results of one payment; a person decides (A47)
     BALANCE_DEPLETED = "balance.depleted"
     CREDITS_SUSPENDED = "credits.suspended"
     CREDITS_RESUMED = "credits.resumed"
@@ -164,6 +181,11 @@ class Reason(ClosedList):
     TIME_WITHOUT_ZONE = "time_without_zone"  # a local time says nothing about which month it belongs to
     BAD_AMOUNT = "bad_amount"  # negative, zero, too large, or more than six decimals
     TOO_MANY = "too_many"  # one more of something of which a record keeps only so many; the message names the limit
+    INVALID_AMOUNT = "invalid_amount"  # zero, or below zero where only a sum that is paid out makes sense (A45)
+    UNKNOWN_LOT = "unknown_lot"  # no lot of this name (A45)
+    NOT_A_PAYMENT = "not_a_payment"  # only what somebody paid for can be paid back (A45)
+    REFUND_EXCEEDS_LOT = "refund_exceeds_lot"  # less is left of the purchase than is to be paid out (A45)
+    ALREADY_REVERSED = "already_reversed"  # the bank took this payment back before (A45)
     NOT_CONFIGURED = "not_configured"  # the tenant's first command must say its currency
     NO_RECHARGE_IN_FLIGHT = "no_recharge_in_flight"  # a payment that answers no request of ours
     PAYMENT_MISMATCH = "payment_mismatch"  # the payment's amount is not the one that was asked for

@@ -1,6 +1,6 @@
 """Auto-recharge as a transition table: phase x event -> effects.
 
-Rules 54, 58, 59, A6 to A8.  A crossing is one fall of the balance below the trigger; the id of a
+Rules 54, 58, 59, A6 to A8, A45.  A crossing is one fall of the balance below the trigger; the id of a
 recharge is made from it, so that the gateway sees the same id however often a step is repeated.
 Every change of `Account.recharge` is made here.
 """
@@ -25,7 +25,7 @@ class Phase(Enum):
     HELD = auto()  # due, but a limit on recharges is reached (A7)
     ASKED = auto()  # a request is in flight
     WAITING = auto()  # a payment failed; it is asked for again at `retry_at` (A8)
-    STOPPED = auto()  # the last attempt failed; a person has to change the settings or the payment method (A8)
+    STOPPED = auto()  # the last attempt failed, or money went back (A45); a person has to change something (A8)
 
 
 class RechargeEvent(Enum):
@@ -40,6 +40,7 @@ class RechargeEvent(Enum):
     TIME = auto()  # time has passed: a tick
     CHANGED = auto()  # a person changed the recharge settings or the payment method
     ENABLED = auto()  # a person set up credits
+    MONEY_WENT_BACK = auto()  # a refund or a charge-back (A45)
 
 
 class Effect(Enum):
@@ -51,6 +52,8 @@ class Effect(Enum):
     SETTLE = auto()  # nothing is in flight and nothing failed
     FAIL = auto()  # nothing is in flight; count the failure and note when to try again
     FORGET = auto()  # earlier failures do not count any more
+    STOP = auto()  # nothing is asked for until a person changes something
+    RELEASE = auto()  # a person did
     AFRESH = auto()  # new settings: to be below the trigger counts as just having fallen
 
 
@@ -60,8 +63,9 @@ _ALL_PHASES: Mapping[RechargeEvent, tuple[Effect, ...]] = {
     RechargeEvent.MOVED: (),
     RechargeEvent.CREDITED: (X.CROSS,),
     RechargeEvent.ROSE: (X.END,),
-    RechargeEvent.CHANGED: (X.FORGET, X.AFRESH, X.ASK),
+    RechargeEvent.CHANGED: (X.FORGET, X.RELEASE, X.AFRESH, X.ASK),
     RechargeEvent.ENABLED: (X.AFRESH, X.ASK),
+    RechargeEvent.MONEY_WENT_BACK: (X.STOP,),
 }
 #: After a failure only time or a person asks again; all else that moves the balance below the trigger does at once.
 _NOTHING_FAILED: Mapping[RechargeEvent, tuple[Effect, ...]] = {
@@ -86,6 +90,8 @@ def phase(recharge: Recharge) -> Phase:
     """The phase, which follows from what is kept."""
     if recharge.in_flight is not None:
         return Phase.ASKED
+    if recharge.stopped:
+        return Phase.STOPPED
     if recharge.failures:
         return Phase.STOPPED if recharge.retry_at is None else Phase.WAITING
     return Phase.HELD if recharge.suppressed else Phase.IDLE
@@ -109,8 +115,8 @@ def set_terms(account: Account, changed: RechargeSettings) -> None:
 
 
 def is_wanted(recharge: Recharge, credits: bool, balance: int) -> bool:
-    """Strictly below the trigger, switched on, with credits set up, and nothing in flight (rules 58, 59)."""
-    if not recharge.enabled or not credits or recharge.in_flight is not None:
+    """Strictly below the trigger, switched on and not stopped, credits set up, nothing in flight (rules 58, 59)."""
+    if not recharge.enabled or recharge.stopped or not credits or recharge.in_flight is not None:
         return False
     return recharge.low_since is not None and balance < recharge.trigger
 
@@ -145,21 +151,37 @@ def _end(step: Step) -> None:
 
 
 def _settle(step: Step) -> None:
-    step.account.recharge.in_flight = None
+    _answered(step.account.recharge)
     _forget(step)
 
 
 def _fail(step: Step) -> None:
     """Wait 1, 6, 24 hours; then it is off until the payment method or the settings change (A8)."""
     terms, waits = step.account.recharge, step.rules.settings.recharge_retry_hours
-    terms.in_flight = None
-    terms.retry_at = step.at + timedelta(hours=waits[terms.failures]) if terms.failures < len(waits) else None
+    _answered(terms)
+    retries = terms.failures < len(waits) and not terms.stopped
+    terms.retry_at = step.at + timedelta(hours=waits[terms.failures]) if retries else None
     terms.failures += 1
+
+
+def _answered(terms: Recharge) -> None:
+    if terms.in_flight is not None:
+        terms.answered, terms.in_flight = terms.in_flight.recharge, None
 
 
 def _forget(step: Step) -> None:
     terms = step.account.recharge
     terms.failures, terms.retry_at = 0, None
+
+
+def _stop(step: Step) -> None:
+    """No retry is due any more, and no end of a limit's window is waited for."""
+    terms = step.account.recharge
+    terms.stopped, terms.suppressed, terms.retry_at = True, False, None
+
+
+def _release(step: Step) -> None:
+    step.account.recharge.stopped = False
 
 
 def _look_afresh(step: Step) -> None:
@@ -198,5 +220,7 @@ _EFFECTS: Mapping[Effect, Callable[[Step], None]] = {
     Effect.SETTLE: _settle,
     Effect.FAIL: _fail,
     Effect.FORGET: _forget,
+    Effect.STOP: _stop,
+    Effect.RELEASE: _release,
     Effect.AFRESH: _look_afresh,
 }

@@ -17,6 +17,7 @@ from rater.core.entities import (
     Entity,
     LiveCall,
     Lot,
+    LotHistory,
     LotPage,
     Part,
     PoolMonth,
@@ -45,6 +46,7 @@ KINDS: dict[str, type[Entity]] = {
     "lot": ShelvedLot,
     "lots": LotPage,
     "debts": DebtPage,
+    "funds": LotHistory,
 }
 
 #: (tenant, name within the tenant); the name is empty for what a tenant has only one of.
@@ -80,6 +82,7 @@ class State:
         "holders",
         "joined",
         "joins",
+        "lot_histories",
         "lot_pages",
         "pools",
         "restrictions",
@@ -103,6 +106,7 @@ class State:
         self.shelved_lots: dict[Key, ShelvedLot] = {}
         self.lot_pages: dict[Key, LotPage] = {}
         self.debt_pages: dict[Key, DebtPage] = {}
+        self.lot_histories: dict[Key, LotHistory] = {}
         self._staged: dict[str, Mapping[Key, Entity]] = {
             "user": self.users,
             "alias": self.aliases,
@@ -117,6 +121,7 @@ class State:
             "lot": self.shelved_lots,
             "lots": self.lot_pages,
             "debts": self.debt_pages,
+            "funds": self.lot_histories,
         }
         #: Whether this batch asked for a payment.
         self.asked_for_payment = False
@@ -219,6 +224,11 @@ class State:
         """Where a lot belongs that is not at hand; None for one that always was, or that never was."""
         key = (tenant, lot)
         return self.shelved_lots.get(key) or self._committed.load("lot", key)  # type: ignore[return-value]  # kind decides the type
+
+    def lot_history(self, tenant: str, lot: str) -> LotHistory | None:
+        """What became of a lot; None for one that never was, or that a release added that did not note it."""
+        key = (tenant, lot)
+        return self.lot_histories.get(key) or self._committed.load("funds", key)  # type: ignore[return-value]  # kind decides the type
 
     def page_of_lots(self, tenant: str, number: int) -> tuple[Lot, ...]:
         """The lots of a page that the account names."""

@@ -88,6 +88,7 @@ class Step:
         version: int | None = None,
         user: str | None = None,
         period: str | None = None,
+        command_id: str | None = None,
     ) -> None:
         """Emit a debit (a reversal is negative) with the balance after it, in the order of Debit's fields."""
         account = self.account
@@ -108,6 +109,7 @@ class Step:
                 user,
                 period,
                 lot_shares(shares),
+                command_id,
             )
         )
         self.balance_changed()
@@ -223,6 +225,7 @@ def balance_record(account: Account, source: Source, at: datetime, sequence: int
         account.depleted_since,
         tuple([LotState(lot.lot, format_micros(lot.remaining), lot.purchased_at, lot.expires_at) for lot in lots]),
         total if total > len(lots) else None,
+        recharge.stopped,
     )
 
 

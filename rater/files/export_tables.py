@@ -32,6 +32,8 @@ from rater.core import (
     round_to_cents,
 )
 from rater.engine.books import Books
+from rater.files.export_funds import COLUMNS as FUNDS
+from rater.files.export_funds import fund_rows
 from rater.files.usage_csv import COLUMNS
 
 Kind = Literal["text", "integer", "money", "percent", "time"]
@@ -232,6 +234,7 @@ TABLES: dict[str, Table] = {
         ),
         debit_rows,
     ),
+    "funds": Table("funds", FUNDS, fund_rows),
     "balances": Table(
         "balances",
         (

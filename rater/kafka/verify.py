@@ -24,7 +24,6 @@ from rater.core import (
     CallRecord,
     Debit,
     Entity,
-    EventKind,
     Memory,
     Outcome,
     Output,
@@ -33,6 +32,7 @@ from rater.core import (
     RejectedCdr,
     Rules,
     Tariffs,
+    credited_by,
     format_micros,
     normal_usage_id,
     parse_ledger,
@@ -59,7 +59,6 @@ HISTORY = ("rated-calls", "debits", "account-events", "recharges", "rejected-cdr
 #: Output topics that keep the latest record of a key.
 LATEST = ("balances", "service-states")
 FINDINGS_MAX = 20
-_IN = (EventKind.FUNDS_ADDED, EventKind.RECHARGE_SUCCEEDED)
 
 _commit_decoder = msgspec.json.Decoder(Commit)
 _decoders: dict[str, msgspec.json.Decoder[Output]] = {
@@ -263,8 +262,8 @@ class _Partition:
         match output:
             case Debit(tenant=tenant, amount=amount):
                 self._ledger[tenant] -= parse_ledger(amount)
-            case AccountEvent(tenant=tenant, event=event, amount=str(amount)) if event in _IN:
-                self._ledger[tenant] += parse_ledger(amount)
+            case AccountEvent(tenant=tenant):
+                self._ledger[tenant] += credited_by(output)
             case RatedCall(tenant=tenant, usage_id=usage_id):
                 self._accounted.add((tenant, normal_usage_id(usage_id)))
             case RejectedCdr(usage_id=str(usage_id)):

@@ -3,7 +3,9 @@
 What `rater.core.credit` does in pages must come to the same.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
+
+import msgspec
 
 from rater.core.entities import Lot, Share
 from rater.core.instants import expiry_of
@@ -20,12 +22,36 @@ class SimpleLots:
         self.debt = 0
         #: Of every micro-unit that was ever owed: who paid it.
         self.line: list[str | None] = []
+        #: Lots that the bank took back, and all promotions, also those that have expired.
+        self.reversed: set[str] = set()
+        self.promotions: set[str] = set()
+        self.clock = datetime.max.replace(tzinfo=UTC)
 
-    def credit(self, lot: str, amount: int, at: datetime) -> None:
-        """A purchase."""
+    def credit(
+        self, lot: str, amount: int, at: datetime, expires: datetime | None = None, *, promotion: bool = False
+    ) -> None:
+        """A purchase, a promotion, or an adjustment that says when it expires."""
         self.balance += amount
-        self.lots = sorted([*self.lots, Lot(lot, amount, at, expiry_of(at))], key=lambda lot: lot.purchased_at)
+        if promotion:
+            self.promotions.add(lot)
+        added = Lot(lot, amount, at, expires or expiry_of(at), promotion=promotion)
+        self.lots = sorted([*self.lots, added], key=lambda lot: lot.purchased_at)
         self._settle()
+
+    def debit_lot(self, name: str, amount: int) -> list[Share]:
+        """Money out of one lot, and what it does not hold as a charge."""
+        own = min(amount, sum(lot.remaining for lot in self.lots if lot.lot == name))
+        self.balance -= own
+        self._change(name, -own)
+        shares = self.debit(amount - own) if amount > own else []
+        return [Share(name, own), *shares] if own else shares
+
+    def _newest(self) -> str | None:
+        """The newest lot that takes money of others."""
+        able = [lot for lot in self.lots if not lot.promotion and lot.lot not in self.reversed]
+        last = [lot for lot in self.lots if not lot.promotion][-1:]
+        able = [lot for lot in able if lot in last or lot.remaining or lot.expires_at > self.clock]
+        return able[-1].lot if able else None
 
     def debit(self, amount: int) -> list[Share]:
         """A charge; who paid it."""
@@ -38,37 +64,42 @@ class SimpleLots:
             self.line += [NOBODY] * amount
         return shares
 
-    def refund(self, shares: list[Share], refund_lot: str, at: datetime) -> list[Share]:
-        """A charge is given back; to whom."""
+    def refund(self, shares: list[Share], refund_lot: str, at: datetime) -> tuple[list[Share], list[Share]]:
+        """A charge is given back; to whom, and what of it only to be forfeited."""
+        over = []
         left = sum(share.amount for share in shares)
         self.balance += left
         went = []
         for share in reversed(self._payers(shares)):
             if share.lot == "":
                 self.debt -= share.amount
-            elif any(lot.lot == share.lot for lot in self.lots):
+            elif any(lot.lot == share.lot for lot in self.lots) and share.lot not in self.reversed:
                 self._change(share.lot, share.amount)
+            elif share.lot in self.promotions:
+                over.append(share)
             else:
                 continue
             left -= share.amount
             went.append(share)
         if left:
-            if not self.lots:
-                self.lots.append(Lot(refund_lot, 0, at, expiry_of(at)))
-            newest = self.lots[-1].lot
+            newest = self._newest()
+            if newest is None:
+                newest = refund_lot
+                added = Lot(refund_lot, 0, at, expiry_of(at))
+                self.lots = sorted([*self.lots, added], key=lambda lot: lot.purchased_at)
             self._change(newest, left)
             went.append(Share(newest, left))
         self._settle()
-        return went
+        return went, over
 
     def expire(self, at: datetime) -> list[Share]:
         """What is forfeited at an instant."""
         over = [lot for lot in self.lots if lot.expires_at <= at]
         self.lots = [lot for lot in self.lots if lot.expires_at > at]
         self.balance -= sum(lot.remaining for lot in over)
-        gone = {lot.lot for lot in over}
+        gone = {lot.lot for lot in over if not lot.promotion}
         self.line = [GONE if payer in gone else payer for payer in self.line]
-        return [Share(lot.lot, lot.remaining) for lot in over if lot.remaining]
+        return [Share(lot.lot, lot.remaining) for lot in sorted(over, key=_by_expiry) if lot.remaining]
 
     def _payers(self, shares: list[Share]) -> list[Share]:
         payers: list[Share] = []
@@ -95,7 +126,8 @@ class SimpleLots:
 
     def _take(self, amount: int) -> list[Share]:
         shares = []
-        for lot in list(self.lots):
+        promotions = sorted([lot for lot in self.lots if lot.promotion], key=_by_expiry)
+        for lot in [*promotions, *[lot for lot in self.lots if not lot.promotion]]:
             given = min(lot.remaining, amount)
             if given:
                 self._change(lot.lot, -given)
@@ -105,6 +137,10 @@ class SimpleLots:
 
     def _change(self, name: str, by: int) -> None:
         self.lots = [
-            Lot(lot.lot, lot.remaining + by, lot.purchased_at, lot.expires_at) if lot.lot == name else lot
+            msgspec.structs.replace(lot, remaining=lot.remaining + by) if lot.lot == name else lot
             for lot in self.lots
         ]
+
+
+def _by_expiry(lot: Lot) -> datetime:
+    return lot.expires_at

@@ -5,17 +5,19 @@ from collections import Counter
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from rater.core.amounts import credited_by
 from rater.core.inputs import RechargeSettings
+from rater.core.lots import lots_with_money, money_in
 from rater.core.money import parse_micros
 from rater.core.outputs import AccountEvent, Debit, Output, RatedCall
-from rater.core.reasons import EventKind
-from tests.world import HARARE, LONDON, PARIS, US, World
+from tests.world import HARARE, LONDON, PARIS, US, World, at
 
 USERS = st.sampled_from(["ada", "bob", "olga"])
 SKUS = st.sampled_from(["MCOPSTN1", "MCOPSTN2", "MCOPSTN5", "MCOPSTN8", "MCOPSTNPP", "MCOMEETADV"])
 NUMBERS = st.sampled_from([US, LONDON, PARIS, HARARE, "+448701234567"])
 SECONDS = st.sampled_from([0, 1, 60, 301, 3600, 7320])
 DAYS = st.integers(1, 60).map(lambda day: f"2025-{3 + (day - 1) // 30:02d}-{1 + (day - 1) % 30:02d} 10:00")
+UNTIL = ["2025-05-15", "2025-07-01", "2026-04-01"]
 AMOUNTS = st.sampled_from(["0.01", "1", "50", "99.999999"])
 
 
@@ -33,6 +35,7 @@ class Books(RuleBasedStateMachine):
         self.seen: Counter[tuple[str, str]] = Counter()
         self.last: dict[str, int] = {}
         self.ids = 0
+        self.reversed: set[str] = set()
 
     def audit(self) -> None:
         """Book what the last step caused."""
@@ -48,8 +51,8 @@ class Books(RuleBasedStateMachine):
         match output:
             case Debit(amount=amount):
                 self.debited += parse_micros(amount)
-            case AccountEvent(event=EventKind.FUNDS_ADDED | EventKind.RECHARGE_SUCCEEDED, amount=amount):
-                self.credited += parse_micros(amount or "0")
+            case AccountEvent():
+                self.credited += credited_by(output)
             case RatedCall(usage_id=id):
                 self.live[id] = output
 
@@ -78,6 +81,45 @@ class Books(RuleBasedStateMachine):
     def fund(self, amount: str, when: str) -> None:
         self.world.fund(amount, when)
         self.audit()
+
+    @rule(amount=AMOUNTS, when=DAYS, sign=st.sampled_from(["", "-"]), until=st.none() | st.sampled_from(UNTIL))
+    def adjust(self, amount: str, when: str, sign: str, until: str | None) -> None:
+        """A45: a person gives money or takes it off."""
+        self.world.adjust(sign + amount, when, expires=at(until) if until else None)
+        self.audit()
+
+    @rule(amount=AMOUNTS, when=DAYS, until=st.sampled_from(UNTIL))
+    def promote(self, amount: str, when: str, until: str) -> None:
+        """A46: promotional credit."""
+        self.world.promote(amount, when, until)
+        self.audit()
+
+    @rule(pick=st.integers(0, 1000), amount=AMOUNTS, when=DAYS)
+    def refund(self, pick: int, amount: str, when: str) -> None:
+        """A45: of some lot, whatever it is, at most what is left of it."""
+        lots = dict(self.world.lots) or {"funds-1": "0"}
+        lot = sorted(lots)[pick % len(lots)]
+        self.world.refund(lot, amount, when)
+        if not self.world.refusals:
+            assert parse_micros(amount) <= parse_micros(lots[lot])
+            self.no_request()
+        self.audit()
+
+    @rule(pick=st.integers(0, 1000), when=DAYS)
+    def reverse(self, pick: int, when: str) -> None:
+        """A45: some lot, at most once."""
+        lots = sorted({*dict(self.world.lots), *self.reversed, "funds-1"})
+        lot = lots[pick % len(lots)]
+        self.world.reverse_payment(lot, when)
+        if not self.world.refusals:
+            assert lot not in self.reversed
+            self.reversed.add(lot)
+            self.no_request()
+        self.audit()
+
+    def no_request(self) -> None:
+        """A45: auto-recharge is stopped, whatever was in flight."""
+        assert self.world.account.recharge.stopped
 
     @rule(user=USERS, sku=SKUS, when=DAYS)
     def assign(self, user: str, sku: str, when: str) -> None:
@@ -109,8 +151,8 @@ class Books(RuleBasedStateMachine):
     def money_is_conserved(self) -> None:
         account = self.world.account
         assert account.balance == self.credited - self.debited
-        assert account.balance == sum(lot.remaining for lot in account.lots) - account.debt
-        assert account.debt == 0 or not any(lot.remaining for lot in account.lots)
+        assert account.balance == money_in(account) - account.debt
+        assert account.debt == 0 or not lots_with_money(account)
         assert account.debt == sum(part.end - part.start for part in account.debts.parts if part.lot is None)
 
     @invariant()

@@ -7,10 +7,25 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rater.core.inputs import AnyCommand, CallRecord, FundsAdded, LicenseAssigned, LicenseRemoved, Source, Tick
+from rater.core.amounts import credited_by
+from rater.core.inputs import (
+    AnyCommand,
+    CallRecord,
+    FundsAdded,
+    FundsAdjusted,
+    FundsRefunded,
+    LicenseAssigned,
+    LicenseRemoved,
+    PaymentFailed,
+    PaymentReversed,
+    PaymentSucceeded,
+    Source,
+    Tick,
+)
+from rater.core.lots import lots_with_money, money_in
 from rater.core.money import parse_micros
 from rater.core.outputs import AccountEvent, Debit, Output, RatedCall
-from rater.core.reasons import CallType, EventKind, NumberType, Outcome, Pocket
+from rater.core.reasons import CallType, NumberType, Outcome, Pocket
 from rater.core.settings import RatingSettings
 from rater.core.state import Memory, State
 from rater.core.step import Rules
@@ -52,7 +67,13 @@ def calls(draw: st.DrawFn) -> CallRecord:
 def commands(draw: st.DrawFn) -> AnyCommand:
     """Something that is not a call."""
     when, id = draw(instants), f"command-{draw(st.integers(0, 40))}"
-    match draw(st.sampled_from(["fund", "assign", "remove", "tick"])):
+    match draw(st.sampled_from(["by hand", "payment", "fund", "assign", "remove", "tick"])):
+        case "by hand":
+            return draw(money_by_hand(id, when))
+        case "payment":
+            if draw(st.integers(0, 2)):
+                return PaymentSucceeded(tenant="contoso", id=id, at=when)
+            return PaymentFailed(tenant="contoso", id=id, at=when)
         case "fund":
             return FundsAdded(tenant="contoso", id=id, at=when, amount=draw(amounts))
         case "assign":
@@ -67,6 +88,27 @@ def commands(draw: st.DrawFn) -> AnyCommand:
             return LicenseRemoved(tenant="contoso", id=id, at=when, user=user, sku=sku)
         case _:
             return Tick(tenant="contoso", id=id, at=when)
+
+
+@st.composite
+def money_by_hand(draw: st.DrawFn, id: str, when: datetime) -> AnyCommand:
+    """Promotions, adjustments up and down, refunds and charge-backs of what may be a purchase (A45, A46)."""
+    lot, amount = f"command-{draw(st.integers(0, 40))}", draw(amounts)
+    until = when + timedelta(days=draw(st.integers(1, 60)))
+    match draw(st.sampled_from(["promote", "adjust", "take off", "refund", "refund", "reverse", "reverse"])):
+        case "promote":
+            return FundsAdded(tenant="contoso", id=id, at=when, amount=amount, source="promotion", expires=until)
+        case "adjust":
+            expires = draw(st.sampled_from([None, until]))
+            return FundsAdjusted(
+                tenant="contoso", id=id, at=when, amount=amount, reason="x", by="kim", expires=expires
+            )
+        case "take off":
+            return FundsAdjusted(tenant="contoso", id=id, at=when, amount=f"-{amount}", reason="x", by="kim")
+        case "refund":
+            return FundsRefunded(tenant="contoso", id=id, at=when, lot=lot, amount=amount)
+        case _:
+            return PaymentReversed(tenant="contoso", id=id, at=when, lot=lot)
 
 
 histories = st.lists(st.one_of(calls(), calls(), commands()), min_size=1, max_size=40)
@@ -98,15 +140,12 @@ def test_money_is_conserved(history: list[CallRecord | AnyCommand]) -> None:
         told.take(value)
         account = told.world.account
         events = [event for event in told.of(AccountEvent) if isinstance(event, AccountEvent)]
-        credited = sum(
-            parse_micros(event.amount or "0")
-            for event in events
-            if event.event in (EventKind.FUNDS_ADDED, EventKind.RECHARGE_SUCCEEDED)
-        )
+        credited = sum(map(credited_by, events))
         debited = sum(parse_micros(debit.amount) for debit in told.of(Debit) if isinstance(debit, Debit))
         assert account.balance == credited - debited
-        assert account.balance == sum(lot.remaining for lot in account.lots) - account.debt
-        assert account.debt == 0 or not any(lot.remaining for lot in account.lots)
+        assert account.balance == money_in(account) - account.debt
+        assert account.debt == 0 or not lots_with_money(account)
+        assert all(lot.remaining >= 0 for lot in (*account.lots, *account.promotions, *account.own_expiry))
         assert account.debt == sum(part.end - part.start for part in account.debts.parts if part.lot is None)
 
 

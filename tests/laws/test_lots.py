@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rater.core import debt, lots, pages
-from rater.core.credit import credit, debit, expire, refund
+from rater.core.credit import credit, debit, debit_lot, expire, forfeit, refund
 from rater.core.entities import Account, Lot, Share
+from rater.core.lot_history import known_lot, note_reversed
 from rater.core.lots import lots_with_money, money_in
+from rater.core.own_expiry import place_of
 from rater.core.passing_time import open_account, set_alarm
+from rater.core.reasons import LotKind
 from rater.core.state import Memory, State
 from tests.laws.simple_lots import SimpleLots
 from tests.world import T, at
@@ -28,6 +31,10 @@ _steps = st.lists(
         st.tuples(st.just("debit"), st.integers(1, 30), st.just(0)),
         st.tuples(st.just("debit"), st.integers(1, 12), st.just(0)),
         st.tuples(st.just("refund"), st.integers(0, 50), st.just(0)),
+        st.tuples(st.just("adjust"), st.integers(1, 9), st.integers(-20, 20)),
+        st.tuples(st.just("promote"), st.integers(1, 9), st.integers(-20, 20)),
+        st.tuples(st.just("pay out"), st.integers(0, 50), st.integers(1, 9)),
+        st.tuples(st.just("reverse"), st.integers(0, 50), st.integers(1, 9)),
         st.tuples(st.just("pass"), st.sampled_from([0, 1, 30, 200]), st.just(0)),
         st.tuples(st.just("commit"), st.just(0), st.just(0)),
     ),
@@ -55,6 +62,7 @@ class Both:
         self.account: Account = open_account(self.state, T, "USD", START)
         self.simple = SimpleLots()
         self.charges: list[list[Share]] = []
+        self.bought: list[str] = []
         self.steps = 0
 
     def step(self, kind: str, number: int, days: int) -> None:
@@ -65,6 +73,7 @@ class Both:
                 credit(self.state, self.account, f"lot-{self.steps}", number, bought)
                 set_alarm(self.account)
                 self.simple.credit(f"lot-{self.steps}", number, bought)
+                self.bought.append(f"lot-{self.steps}")
             case "debit":
                 shares = debit(self.state, self.account, number)
                 assert shares == self.simple.debit(number)
@@ -72,13 +81,39 @@ class Both:
             case "refund" if self.charges:
                 shares = self.charges.pop(number % len(self.charges))
                 name, clock = f"refund-{self.steps}", self.account.clock
-                went = refund(self.state, self.account, shares, name, clock)
-                assert went == self.simple.refund(shares, name, clock)
+                self.simple.clock = clock
+                went, over = refund(self.state, self.account, shares, name, clock)
+                assert (went, over) == self.simple.refund(shares, name, clock)
+                for share in over:
+                    forfeit(self.state, self.account, share)
+                    self.simple.balance -= share.amount
+            case "adjust" | "promote":
+                self.own_expiry(kind, number, days)
+            case "pay out" | "reverse" if self.bought:
+                self.take_back(kind, self.bought[number % len(self.bought)], days)
             case "pass":
                 self.clock(self.account.clock + timedelta(days=number))
             case "commit":
                 self.commit()
         self.compare()
+
+    def own_expiry(self, kind: str, amount: int, days: int) -> None:
+        """Money that says when it expires: added now or somewhat earlier, for 1 to 41 days (A45, A46)."""
+        name, now = f"lot-{self.steps}", self.account.clock
+        added, expires = now - timedelta(days=abs(days)), now + timedelta(days=days + 21)
+        lot_kind = LotKind.PROMOTION if kind == "promote" else LotKind.ADJUSTMENT
+        credit(self.state, self.account, name, amount, added, lot_kind, expires)
+        self.simple.credit(name, amount, added, expires, promotion=kind == "promote")
+
+    def take_back(self, kind: str, name: str, amount: int) -> None:
+        """Money of one lot is paid out or charged back; a reversed one takes nothing back any more (A45)."""
+        amount = abs(amount) or 1
+        history = known_lot(self.state, self.account, name)
+        assert history is not None, name
+        if kind == "reverse":
+            note_reversed(self.state, self.account, name, history)
+            self.simple.reversed.add(name)
+        assert debit_lot(self.state, self.account, name, amount) == self.simple.debit_lot(name, amount)
 
     def clock(self, now: datetime) -> None:
         """Time passes; it is looked for what expires when the account says so."""
@@ -107,7 +142,8 @@ class Both:
         account, simple = self.account, self.simple
         assert (account.balance, account.debt) == (simple.balance, simple.debt)
         assert account.balance == money_in(account) - account.debt
-        kept = [*account.lots[:-1], *self._in_pages(), *account.lots[-1:]]
+        kept = [*account.lots[:-1], *self._in_pages(), *account.lots[-1:], *account.promotions, *account.own_expiry]
+        kept.sort(key=place_of)
         assert [(lot.lot, lot.remaining) for lot in kept if lot.remaining] == [
             (lot.lot, lot.remaining) for lot in simple.lots if lot.remaining
         ]
@@ -127,7 +163,7 @@ class Both:
 
 @given(_steps)
 def test_lots_in_pages_do_what_a_list_of_all_lots_does(steps: list[tuple[str, int, int]]) -> None:
-    """Rules 63, 64, A12, A19, A20, A27: the same shares, refunds and expiries, whatever happens in what order."""
+    """Rules 63, 64, A12, A19, A20, A27, A45, A46: the same shares, refunds and expiries, whatever happens in what order."""
     both = Both()
     for step in steps:
         both.step(*step)
@@ -139,7 +175,8 @@ def test_long_histories_too(seed: int) -> None:
     chance, both = random.Random(seed), Both()
     spent, bought = (12, 2) if seed % 2 else (30, 1)
     for _ in range(600):
-        kind = chance.choice([*["credit"] * bought, "debit", "debit", "refund", "pass", "commit"])
+        others = ["adjust", "promote", "pay out", "reverse"] if chance.random() < 0.2 else []
+        kind = chance.choice([*["credit"] * bought, "debit", "debit", "refund", "pass", "commit", *others])
         number = {"debit": chance.randint(1, spent), "pass": chance.choice([0, 1])}.get(kind, chance.randint(1, 20))
         both.step(kind, number, chance.randint(-300, 600))
 

@@ -11,9 +11,10 @@ from rater.kafka.port import Consumed
 from rater.kafka.verify import Report, verify_partition
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import PARTITIONS, Cluster
-from tests.simulation.story import calls, provision, tariffs
+from tests.simulation.story import calls, money, provision, tariffs
 
 CALLS = 40
+MONEY = 24
 STEPS = 700
 
 
@@ -26,6 +27,7 @@ def play(seed: int, cluster_type: type[Cluster] = Cluster) -> tuple[Report, Coun
     try:
         for _ in range(2):
             calls(broker, chance, CALLS // 2)
+            money(broker, random.Random(seed), MONEY // 2)
             cluster.run(STEPS // 2)
     finally:
         cluster.shut_down()

@@ -12,7 +12,12 @@ from rater.core.inputs import (
     CallRecord,
     DeckActivated,
     FundsAdded,
+    FundsAdjusted,
+    FundsRefunded,
     LicenseAssigned,
+    PaymentFailed,
+    PaymentReversed,
+    PaymentSucceeded,
     RechargeSettings,
     TenantConfigured,
 )
@@ -87,6 +92,37 @@ def calls(broker: Broker, chance: random.Random, count: int) -> None:
             held[first], held[first + 1] = held[first + 1], held[first]
     for tenant, value in held:
         _append(broker, "cdrs", tenant, value)
+
+
+def money(broker: Broker, chance: random.Random, count: int) -> None:
+    """What people do with money, and a gateway that says what it likes: A45 to A47; some ids come twice."""
+    for number in range(count):
+        tenant, at = chance.choice(TENANTS), _START + timedelta(minutes=number)
+        for _ in range(chance.choice((1, 1, 1, 2))):
+            _append(broker, "commands", tenant, encode_input(_money(chance, tenant, at)))
+
+
+def _money(chance: random.Random, tenant: str, at: datetime) -> AnyCommand:
+    number = chance.randrange(30)
+    id, lot = f"money-{number}", chance.choice(("funds", f"money-{chance.randrange(30)}"))
+    amount = chance.choice(("0.5", "2", "7"))
+    match number % 7:
+        case 0:
+            return FundsAdded(tenant=tenant, id=id, at=at, amount=amount)
+        case 1:
+            until = _START + timedelta(minutes=5 * number)
+            return FundsAdded(tenant=tenant, id=id, at=at, amount=amount, source="promotion", expires=until)
+        case 2 | 3:
+            sign = chance.choice(("", "-"))
+            return FundsAdjusted(tenant=tenant, id=id, at=at, amount=sign + amount, reason="goodwill", by="kim")
+        case 4:
+            return FundsRefunded(tenant=tenant, id=id, at=at, lot=lot, amount=amount)
+        case 5:
+            return PaymentReversed(tenant=tenant, id=id, at=at, lot=lot)
+        case _:
+            if number % 2:
+                return PaymentSucceeded(tenant=tenant, id=id, at=at)
+            return PaymentFailed(tenant=tenant, id=id, at=at)
 
 
 def _call(chance: random.Random, number: int) -> CallRecord:

@@ -155,6 +155,8 @@ def test_an_account_and_its_balance_record_say_the_same(steps: int) -> None:
                 world.call(HARARE, 600 * 60, "2025-03-11 04:00")
     nowhere = Source("", 0, 0)
     read, kept = funds_in(balance(world)), funds_of(world.account)
+    # Which recharge was answered last is the rater's own affair (A47).
+    kept = msgspec.structs.replace(kept, recharge=msgspec.structs.replace(kept.recharge, answered=None))
     assert msgspec.structs.replace(read, source=nowhere) == msgspec.structs.replace(kept, source=nowhere)
 
 

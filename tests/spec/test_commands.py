@@ -59,10 +59,10 @@ def funds(id: str, amount: str, when: str = "2025-03-02", **more: Any) -> FundsA
 
 
 @pytest.mark.parametrize(
-    "again", [funds("f", "70", "2025-03-05"), funds("f", "70.0"), funds("f", "70", currency="USD", agreement="A")]
+    "again", [funds("f", "70", "2025-03-05"), funds("f", "70.0"), funds("f", "70", currency="USD", source="manual")]
 )
 def test_the_same_funds_again_are_a_duplicate(again: FundsAdded) -> None:
-    """100 + 70, once: at another time, written in another way, or naming the tenant's own currency."""
+    """100 + 70, once: at another time, written in another way, or saying what counts if it is not said."""
     world = World()
     world.tell(funds("f", "70"))
     world.tell(again)

@@ -6,7 +6,7 @@ import pytest
 from rater.core.entities import Account, PoolMonth, User
 from rater.core.entitlements import new_user, store_user, with_license
 from rater.core.identity import name_key
-from rater.core.lists import Holders, Restricted
+from rater.core.lists import Holders, Restricted, Restrictions
 from rater.core.migration import RULES, migrate
 from rater.core.passing_time import open_account
 from rater.core.state import Memory, State
@@ -112,9 +112,14 @@ def test_minutes_of_a_plan_per_user_are_added_up() -> None:
 def test_restricted_users_are_so_since_the_earlier_instant(first: str) -> None:
     """Rule 53: whichever spelling was restricted first."""
     since = {name: at("2025-03-05" if name == first else "2025-03-06") for name in ("ADA", "Ada")}
-    migration = migrate(
-        rules_1(holder("ADA"), holder("Ada"), restricted={"": Restricted({**since, "Bob": at("2025-03-07")})})
-    )
-    found = migration.after.entities["restricted"][(T, "")]
-    assert isinstance(found, Restricted)
-    assert found.users == {"ada": at("2025-03-05"), "bob": at("2025-03-07")}
+    since |= {"Bob": at("2025-03-07")}
+    users = [msgspec.structs.replace(holder(name), restricted_since=when) for name, when in since.items()]
+    migration = migrate(rules_1(*users, restricted={"": Restricted(since)}))
+    found = {key: user for (_, key), user in migration.after.entities["user"].items() if isinstance(user, User)}
+    assert {key: user.restricted_since for key, user in found.items()} == {
+        "ada": at("2025-03-05"),
+        "bob": at("2025-03-07"),
+    }
+    account = migration.after.entities["account"][(T, "")]
+    assert isinstance(account, Account)
+    assert account.restrictions == Restrictions(2, 2)

@@ -10,6 +10,7 @@ from rater.cli import build_app
 from rater.dev.scenarios.model import (
     ACTIONS,
     Accept,
+    Adjust,
     Cdr,
     Configure,
     DatedLicense,
@@ -17,6 +18,8 @@ from rater.dev.scenarios.model import (
     Fund,
     License,
     Payment,
+    Refund,
+    ReversePayment,
     Scenario,
     Tenant,
     User,
@@ -58,6 +61,7 @@ def test_the_format_is_written_down_whole() -> None:
     """FORMAT.md names every action, every field and every column of a rate deck."""
     page = (ROOT / "rater" / "dev" / "scenarios" / "FORMAT.md").read_text()
     parts = (Scenario, Tenant, User, DatedLicense, Fund, Cdr, License, Configure, Payment, Accept, Expect)
-    fields = {field.alias or name for part in parts for name, field in part.model_fields.items()}
+    by_hand = (Adjust, Refund, ReversePayment)
+    fields = {field.alias or name for part in (*parts, *by_hand) for name, field in part.model_fields.items()}
     words = set(re.findall(r"[a-z_0-9]+", page))
     assert (fields | {*ACTIONS, *COLUMNS}) - words == set()

@@ -80,7 +80,7 @@ def test_usage_has_the_twenty_columns(reader: Reader, tmp_path: Path) -> None:
     assert (rows[0]["Start Time"], rows[0]["Destination Number"]) == ("2025-03-10T10:00:00Z", US)
 
 
-@pytest.mark.parametrize("what", ["usage", "pools", "debits", "balances"])
+@pytest.mark.parametrize("what", ["usage", "pools", "debits", "funds", "balances"])
 def test_every_format_says_the_same(reader: Reader, tmp_path: Path, what: str) -> None:
     """CSV, JSON Lines, Parquet and Excel hold the same rows; numbers such as +1425... are text, not formulas."""
     names = [name for name, _ in TABLES[what].columns]

@@ -22,6 +22,10 @@ class Notice(ClosedList):
     POOL_EXHAUSTED = "pool.exhausted"  # a minute pool is used up
     FUNDS_EXPIRING = "funds.expiring"  # money that was not used is forfeited within 30 days
     FUNDS_EXPIRED = "funds.expired"  # money that was not used was forfeited
+    FUNDS_ADJUSTED = "funds.adjusted"  # a person gave money or took it off
+    FUNDS_REFUNDED = "funds.refunded"  # money of a purchase was paid out
+    PAYMENT_REVERSED = "payment.reversed"  # the bank took a payment back
+    PAYMENT_CONFLICT = "payment.conflict"  # the gateway told two results of one payment
 
     @property
     def template(self) -> str:
@@ -35,6 +39,8 @@ REASONS = {
     "card_expired": "the card has expired",
     "insufficient_funds": "there was not enough money behind the payment method",
     "declined": "the payment was declined",
+    "failed, then succeeded": "it was said to have failed, and then to have succeeded",
+    "succeeded, then failed": "it was said to have succeeded, and then to have failed",
     "recharges_per_hour_max": "the limit of recharges in one hour was reached",
     "recharges_per_day_max": "the limit of recharges in one day was reached",
     "recharges_per_month_max": "the limit of recharges in 30 days was reached",

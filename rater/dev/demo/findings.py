@@ -17,6 +17,7 @@ from rater.core import (
     Pocket,
     PoolUse,
     RatedCall,
+    credited_by,
     parse_ledger,
 )
 from rater.embedded.store import Reader
@@ -25,7 +26,6 @@ from rater.files.export_tables import pool_report
 _calls = msgspec.json.Decoder(RatedCall)
 _debits = msgspec.json.Decoder(Debit)
 _events = msgspec.json.Decoder(AccountEvent)
-_CREDITS = (EventKind.FUNDS_ADDED, EventKind.RECHARGE_SUCCEEDED)
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ def find(reader: Reader, tenant: str) -> Findings:
         debited[debit.kind.value] += parse_ledger(debit.amount)
         curve.append((debit.at, parse_ledger(debit.balance)))
     events = [_events.decode(value) for _, value in reader.topic("account-events", tenant)]
-    credits = [event for event in events if event.event in _CREDITS]
+    credits = [event for event in events if credited_by(event)]
     curve.extend((event.at, parse_ledger(event.balance or "0")) for event in credits)
     return Findings(
         account=account,
@@ -71,7 +71,7 @@ def find(reader: Reader, tenant: str) -> Findings:
         calls=len(calls),
         late=sum(call.late for call in calls),
         corrected=sum(call.corrects_version is not None for call in calls),
-        credited=sum(parse_ledger(event.amount or "0") for event in credits),
+        credited=sum(map(credited_by, credits)),
         debited=dict(debited),
         events=dict(Counter(event.event.value for event in events)),
         suspended=[event.at for event in events if event.event is EventKind.CREDITS_SUSPENDED],

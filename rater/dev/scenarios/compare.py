@@ -3,7 +3,7 @@
 Refuses to know how the step was played.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -32,6 +32,8 @@ class Caused(msgspec.Struct, frozen=True):
     outputs: list[Output]
     engine: Engine
     tenant: str
+    #: What the scenario calls a recharge and its lot, by the id that the rater gave it.
+    recharge_names: Mapping[str, str] = {}
 
     @property
     def call(self) -> RatedCall | None:
@@ -118,8 +120,11 @@ def _named(segment: Any, like: ExpectedSegment | None) -> dict[str, Any]:
 
 def _lots(expect: Expect, caused: Caused) -> tuple[Any, Any]:
     expected = [{"id": lot.id, "remaining": _money(lot.remaining)} for lot in expect.lots or ()]
-    live = shown_lots(caused.account)
-    return expected, [{"id": lot.lot, "remaining": format_micros(lot.remaining)} for lot in live]
+    live = sorted(shown_lots(caused.account), key=lambda lot: (lot.purchased_at, lot.number))
+    names = caused.recharge_names
+    return expected, [
+        {"id": names.get(lot.lot, lot.lot), "remaining": format_micros(lot.remaining)} for lot in live
+    ]
 
 
 def _events(expect: Expect, caused: Caused) -> tuple[Any, Any]:
@@ -128,7 +133,7 @@ def _events(expect: Expect, caused: Caused) -> tuple[Any, Any]:
 
 
 def _debits(expect: Expect, caused: Caused) -> tuple[Any, Any]:
-    expected = [{"amount": _money(debit.amount), "kind": debit.kind} for debit in expect.debits or ()]
+    expected = [{"amount": _money(debit.amount), "kind": debit.kind.value} for debit in expect.debits or ()]
     got = [output for output in caused.outputs if isinstance(output, Debit)]
     return expected, [{"amount": _money(debit.amount), "kind": debit.kind.value} for debit in got]
 

@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from rater.core import EXPONENTS, ISO_COUNTRIES, POLICIES, EventKind, Outcome, Pocket, parse_ledger, parse_micros
+from rater.core import (
+    EXPONENTS,
+    ISO_COUNTRIES,
+    POLICIES,
+    DebitKind,
+    EventKind,
+    Outcome,
+    Pocket,
+    parse_ledger,
+    parse_micros,
+)
 
 #: Events that a scenario may expect; others are told too, but are not part of the format.
 EXPECTED_EVENTS = tuple(
@@ -130,13 +140,47 @@ class User(_Part):
 
 
 class Fund(_Part):
-    """A purchase of credit."""
+    """A purchase of credit, or a promotion (A46)."""
 
     id: Name
     amount: Annotated[str, BeforeValidator(_amount)]
     at: Instant
-    source: Literal["manual", "auto_recharge"] = "manual"
+    source: Literal["manual", "auto_recharge", "promotion"] = "manual"
     currency: str | None = None
+    expires: Instant | None = None
+
+
+class Adjust(_Part):
+    """Money by hand, with its sign (A45); a positive amount makes a lot that is named by `id`."""
+
+    id: Name
+    amount: Annotated[str, BeforeValidator(_amount)]
+    at: Instant
+    reason: str
+    by: str
+    currency: str | None = None
+    expires: Instant | None = None
+
+
+class Refund(_Part):
+    """Money of a purchase is paid out (A45)."""
+
+    id: Name
+    lot: Name
+    amount: Annotated[str, BeforeValidator(_amount)]
+    at: Instant
+    reason: str | None = None
+    by: str | None = None
+
+
+class ReversePayment(_Part):
+    """The bank takes a payment back (A45)."""
+
+    id: Name
+    lot: Name
+    at: Instant
+    reason: str | None = None
+    by: str | None = None
 
 
 class Cdr(_Part):
@@ -187,11 +231,12 @@ class Configure(_Part):
 
 
 class Payment(_Part):
-    """The gateway answers the recharge in flight."""
+    """The gateway answers the recharge in flight, else the last one (A47); `id` names it and its lot."""
 
     result: Literal["succeeded", "failed"]
     at: Instant
     reason: str = "declined"
+    id: Name | None = None
 
 
 class Accept(_Part):
@@ -233,7 +278,7 @@ class ExpectedDebit(_Part):
     """A debit caused by the step."""
 
     amount: LedgerMoney
-    kind: Literal["call", "reversal", "expiry"]
+    kind: DebitKind
 
 
 class Expect(_Part):
@@ -256,8 +301,7 @@ class Expect(_Part):
     call_credit_services: Literal["active", "suspended"] | None = None
 
 
-ACTIONS = ("fund", "cdr", "license", "configure", "payment", "accept", "tick")
-Action = Fund | Cdr | License | Configure | Payment | Accept | Tick
+Action = Fund | Cdr | License | Configure | Payment | Accept | Adjust | Refund | ReversePayment | Tick
 
 
 class Step(_Part):
@@ -269,6 +313,9 @@ class Step(_Part):
     configure: Configure | None = None
     payment: Payment | None = None
     accept: Accept | None = None
+    adjust: Adjust | None = None
+    refund: Refund | None = None
+    reverse_payment: ReversePayment | None = None
     tick: Tick | None = None
     expect: Expect = Expect()
 
@@ -278,6 +325,9 @@ class Step(_Part):
         action: Action | None = next(found for name in ACTIONS if (found := getattr(self, name)) is not None)
         assert action is not None
         return action
+
+
+ACTIONS = tuple(name for name in Step.model_fields if name != "expect")
 
 
 class Scenario(_Part):

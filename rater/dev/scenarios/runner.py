@@ -15,11 +15,15 @@ from rater.core import (
     CallAccepted,
     DeckActivated,
     FundsAdded,
+    FundsAdjusted,
+    FundsRefunded,
     LicenseAssigned,
     LicenseRemoved,
+    MoneyByHand,
     Outcome,
     Output,
     PaymentFailed,
+    PaymentReversed,
     PaymentSucceeded,
     RatingSettings,
     Reason,
@@ -36,6 +40,7 @@ from rater.dev.scenarios.model import (
     OWN_ID_SEPARATOR,
     Accept,
     Action,
+    Adjust,
     Cdr,
     Configure,
     DatedLicense,
@@ -44,6 +49,8 @@ from rater.dev.scenarios.model import (
     License,
     Payment,
     Recharge,
+    Refund,
+    ReversePayment,
     Scenario,
     Tick,
 )
@@ -59,6 +66,13 @@ _CDR_FIELDS = {
     "seconds": "duration_s",
     "authorized_seconds": "authorized_s",
     "received": "received_at",
+}
+_Commanding = Fund | Adjust | Refund | ReversePayment | License | Configure | Tick
+_MONEY: dict[type, type[MoneyByHand]] = {
+    Fund: FundsAdded,
+    Adjust: FundsAdjusted,
+    Refund: FundsRefunded,
+    ReversePayment: PaymentReversed,
 }
 
 
@@ -95,11 +109,12 @@ def _play(file: ScenarioFile, engine: Engine) -> Iterator[tuple[str, Expect, Cau
     engine.publish(file.deck)
     for command in provisioning(scenario):
         engine.submit("command", encode_input(command))
-    held: dict[str, _Held] = {}
+    known = _Known({}, {})
     for index, step in enumerate(scenario.steps):
-        outcome, outputs = _take_step(engine, scenario.tenant.id, index, step.action, held)
+        outcome, outputs = _take_step(engine, scenario.tenant.id, index, step.action, known)
         where = f"{file.path}:{file.step_line(index)}: steps[{index}]"
-        yield where, step.expect, Caused(outcome, outputs, engine, scenario.tenant.id)
+        names = {recharge: name for name, recharge in reversed(known.recharges.items())}
+        yield where, step.expect, Caused(outcome, outputs, engine, scenario.tenant.id, names)
 
 
 class _Held(msgspec.Struct, frozen=True):
@@ -109,10 +124,35 @@ class _Held(msgspec.Struct, frozen=True):
     raw: bytes
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What later steps may name: held records by usage id, and recharges by what a payment called them."""
+
+    held: dict[str, _Held]
+    recharges: dict[str, str]
+
+    def recharge_of(self, engine: Engine, tenant: str, payment: Payment) -> str | None:
+        """The recharge that a payment answers: the one of its name, that in flight, or the last one (A47)."""
+        if payment.id is None:
+            return None
+        if payment.id not in self.recharges:
+            recharge = engine.account(tenant).recharge
+            meant = recharge.in_flight.recharge if recharge.in_flight else recharge.answered
+            if meant is None:
+                return None
+            self.recharges[payment.id] = meant
+        return self.recharges[payment.id]
+
+
 def _take_step(
-    engine: Engine, tenant: str, index: int, action: Action, held: dict[str, _Held]
+    engine: Engine, tenant: str, index: int, action: Action, known: _Known
 ) -> tuple[Outcome, list[Output]]:
     """Publish what a step stands for; what became of it.  Held records are noted, so that `accept` finds them."""
+    held = known.held
+    if isinstance(action, Payment):
+        id, recharge = _own_id("step", index), known.recharge_of(engine, tenant, action)
+        return engine.submit("command", encode_input(_payment(tenant, id, action, recharge)))
+    if isinstance(action, Refund | ReversePayment):
+        action = action.model_copy(update={"lot": known.recharges.get(action.lot, action.lot)})
     if not isinstance(action, Accept):
         kind, raw = _record(tenant, index, action)
         outcome, outputs = engine.submit(kind, raw)
@@ -172,9 +212,7 @@ def _own_id(*parts: object) -> str:
     return OWN_ID_SEPARATOR.join(map(str, ("scenario", *parts)))
 
 
-def _record(
-    tenant: str, index: int, action: Fund | Cdr | License | Configure | Payment | Tick
-) -> tuple[Literal["cdr", "command"], bytes]:
+def _record(tenant: str, index: int, action: Cdr | _Commanding) -> tuple[Literal["cdr", "command"], bytes]:
     """The record that a step publishes."""
     if isinstance(action, Cdr):
         return "cdr", _cdr_bytes(tenant, action)
@@ -200,10 +238,16 @@ def _ended_at(cdr: Cdr) -> datetime | None:
     return ended_at if ended_at.tzinfo else None
 
 
-def _command(tenant: str, id: str, action: Fund | License | Configure | Payment | Tick) -> AnyCommand:
+def _payment(tenant: str, id: str, action: Payment, recharge: str | None) -> PaymentSucceeded | PaymentFailed:
+    if action.result == "succeeded":
+        return PaymentSucceeded(tenant=tenant, id=id, at=action.at, recharge_id=recharge)
+    return PaymentFailed(tenant=tenant, id=id, at=action.at, recharge_id=recharge, reason=action.reason)
+
+
+def _command(tenant: str, id: str, action: _Commanding) -> AnyCommand:
     match action:
-        case Fund():
-            return FundsAdded(tenant=tenant, **action.model_dump())
+        case Fund() | Adjust() | Refund() | ReversePayment():
+            return _MONEY[type(action)](tenant=tenant, **action.model_dump())
         case License(assign=str(sku)):
             return LicenseAssigned(
                 tenant=tenant, id=id, at=action.at, user=action.user, sku=sku, country=action.country
@@ -230,10 +274,6 @@ def _command(tenant: str, id: str, action: Fund | License | Configure | Payment 
                 domains=action.domains,
                 call_duration_max_s=action.call_duration_max_s,
             )
-        case Payment(result="succeeded"):
-            return PaymentSucceeded(tenant=tenant, id=id, at=action.at)
-        case Payment():
-            return PaymentFailed(tenant=tenant, id=id, at=action.at, reason=action.reason)
         case Tick():
             return TickCommand(tenant=tenant, id=id, at=action.at)
 

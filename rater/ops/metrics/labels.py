@@ -58,6 +58,8 @@ class CreditSource(ClosedList):
 
     FUNDS = "funds"  # bought by a person
     RECHARGE = "recharge"  # collected by auto-recharge
+    ADJUSTMENT = "adjustment"  # given by a person (A45)
+    PROMOTION = "promotion"  # nobody paid for it (A46)
 
 
 class RechargeResult(ClosedList):
@@ -67,6 +69,7 @@ class RechargeResult(ClosedList):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SUPPRESSED = "suppressed"  # a limit was reached: more would be a runaway
+    CONFLICT = "conflict"  # the gateway told two results of one payment: a person decides (A47)
 
 
 class Standing(ClosedList):

@@ -15,24 +15,28 @@ from rater.core import (
     Debit,
     DebitKind,
     EventKind,
+    LotKind,
     Output,
     Pocket,
     RatedCall,
     Reason,
     RechargeRequest,
     RejectedCdr,
+    credited_by,
     parse_amount,
 )
 from rater.ops.metrics.labels import NO_COUNTRY, NO_PLAN, CreditSource, RechargeResult, plan_of_pool
 
 _CREDIT_SOURCES = {
     EventKind.FUNDS_ADDED: CreditSource.FUNDS,
+    EventKind.FUNDS_ADJUSTED: CreditSource.ADJUSTMENT,
     EventKind.RECHARGE_SUCCEEDED: CreditSource.RECHARGE,
 }
 _RECHARGE_RESULTS = {
     EventKind.RECHARGE_SUCCEEDED: RechargeResult.SUCCEEDED,
     EventKind.RECHARGE_FAILED: RechargeResult.FAILED,
     EventKind.RECHARGE_SUPPRESSED: RechargeResult.SUPPRESSED,
+    EventKind.PAYMENT_CONFLICT: RechargeResult.CONFLICT,
 }
 
 
@@ -109,7 +113,9 @@ def _add_rare(sums: Tally, output: Output) -> None:
         case AccountEvent():
             source, result = _CREDIT_SOURCES.get(output.event), _RECHARGE_RESULTS.get(output.event)
             if source is not None:
-                amount = parse_amount(output.amount or "0")
+                amount = credited_by(output)
+                if output.lot_kind is LotKind.PROMOTION:
+                    source = CreditSource.PROMOTION
                 sums.credited[source, output.currency or ""] += amount
                 sums.moved[output.tenant] += amount
             if result is not None:

@@ -1,0 +1,65 @@
+"""The table of money that is no call's: what came in, what people moved, what the bank took back, what expired.
+
+Each line is an event; its amount has the sign with which it moved the balance, so that with the calls of
+`rater export debits` the sum of all is the balance (A45, A46).
+"""
+
+from collections.abc import Generator
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from rater.core import AccountEvent, EventKind, LotKind
+from rater.engine.books import Books
+
+_events = msgspec.json.Decoder(AccountEvent)
+#: What an event is called here, and with which sign it moved the balance.
+_KINDS = {
+    EventKind.FUNDS_ADDED: ("purchase", 1),
+    EventKind.RECHARGE_SUCCEEDED: ("recharge", 1),
+    EventKind.FUNDS_ADJUSTED: ("adjustment", 1),
+    EventKind.FUNDS_REFUNDED: ("refund", -1),
+    EventKind.PAYMENT_REVERSED: ("charge_back", -1),
+    EventKind.FUNDS_EXPIRED: ("expiry", -1),
+}
+COLUMNS: tuple[tuple[str, Literal["text", "integer", "money", "time"]], ...] = (
+    ("tenant", "text"),
+    ("sequence", "integer"),
+    ("at", "time"),
+    ("kind", "text"),
+    ("amount", "money"),
+    ("currency", "text"),
+    ("balance", "money"),
+    ("lot", "text"),
+    ("command_id", "text"),
+    ("usage_id", "text"),
+    ("reason", "text"),
+    ("by", "text"),
+)
+
+
+def fund_rows(
+    books: Books, tenant: str | None, period: str | None
+) -> Generator[tuple[str | int | Decimal | datetime | None, ...], None, None]:
+    """Every movement of money that is no call's, in order; the period is the month in which it happened."""
+    for _, value in books.topic("account-events", tenant):
+        event = _events.decode(value)
+        if event.event not in _KINDS or period not in (None, event.at.strftime("%Y-%m")):
+            continue
+        kind, sign = _KINDS[event.event]
+        yield (
+            event.tenant,
+            event.sequence,
+            event.at,
+            kind if event.lot_kind is not LotKind.PROMOTION else "promotion",
+            sign * Decimal(event.amount or "0"),
+            event.currency,
+            Decimal(event.balance or "0"),
+            event.lot or event.recharge_id,
+            event.command_id,
+            event.usage_id,
+            event.reason,
+            event.by,
+        )

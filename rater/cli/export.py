@@ -20,8 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def export(
     what: Annotated[
-        Literal["usage", "pools", "debits", "funds", "balances", "call-commands"],
-        typer.Argument(help="The table."),
+        Literal["usage", "pools", "debits", "funds", "balances", "call-commands"], typer.Argument(help="Which.")
     ],
     store: StoreOption = DEFAULT_STORE,
     format: Annotated[Literal["csv", "jsonl", "parquet", "xlsx"], typer.Option(help="The file format.")] = "csv",
@@ -42,9 +41,7 @@ def export(
     In CSV a text that a spreadsheet would compute, such as =1+1, stands behind an apostrophe; the other formats
     have it as it is.
 
-    Funds: money that is no call's, with the sign with which it moved the balance: purchases, recharges, promotions,
-    adjustments, refunds, charge-backs, expiry; who moved it and why, where a person did.
-
+    Funds: money that is no call's, with the sign with which it moved the balance, who moved it and why.
     Balances: lots counts those that have money left, as rater show balance lists them.
 
     Example: rater export usage --format xlsx --out usage.xlsx --tenant contoso --period 2025-03

@@ -20,7 +20,7 @@ from rater.agents.payments.webhooks import PaymentCommand, WebhookReceiver
 from rater.agents.recharges import Payments
 from rater.agents.settings import AgentsSettings
 from rater.agents.switchboard import Switchboard
-from rater.agents.tenants import TOPICS, Tenants
+from rater.agents.tenants import ANSWERED_KEPT_MAX, TOPICS, Tenants
 from rater.core import PaymentFailed, PaymentSucceeded, RatingSettings, RechargeRequest, Tick
 from rater.kafka.publisher import Publisher, partition_of
 from rater.kafka.settings import KafkaSettings
@@ -47,6 +47,8 @@ class Agents(Service):
             self.tenants, self.publish_command, self.owns_recharges_of, rating, settings.others_after_s
         )
         self.payments: Payments | None = None
+        #: The last answer to each recharge that a webhook told: the id of its command.
+        self._told: dict[str, str] = {}
         self.receiver: WebhookReceiver | None = None
         self.telling: Telling | None = None
         self.switchboard: Switchboard | None = None
@@ -175,11 +177,19 @@ class Agents(Service):
         return self.tenants.find_request(recharge_id)
 
     async def _take_answer(self, command: PaymentCommand) -> bool:
-        """What a webhook told; False when the rater has had the answer already."""
-        request = self.tenants.find_request(command.recharge_id or "")
-        if request is not None and self.follower.caught_up and not self.tenants.is_in_flight(request):
+        """What a webhook told; False when this process published the same and the rater has had it.
+
+        Another result for a recharge that was answered goes to the rater, which does not drop it (A47).
+        """
+        recharge = command.recharge_id or ""
+        request = self.tenants.find_request(recharge)
+        answered = request is not None and self.follower.caught_up and not self.tenants.is_in_flight(request)
+        if answered and self._told.get(recharge) == command.id:
             return False
         await self.publish_command(command)
+        self._told[recharge] = command.id
+        if len(self._told) > ANSWERED_KEPT_MAX:
+            del self._told[next(iter(self._told))]
         return True
 
     def _owns(self, topic: str, tenant: str) -> bool:

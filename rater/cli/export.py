@@ -41,9 +41,7 @@ def export(
     In CSV a text that a spreadsheet would compute, such as =1+1, stands behind an apostrophe; the other formats
     have it as it is.
 
-    Funds: money that is no call's, with the sign with which it moved the balance: purchases, recharges, promotions,
-    adjustments, refunds, charge-backs, expiry; who moved it and why, where a person did.
-
+    Funds: money that is no call's, with the sign with which it moved the balance, who moved it and why.
     Balances: lots counts those that have money left, as rater show balance lists them.
 
     Example: rater export usage --format xlsx --out usage.xlsx --tenant contoso --period 2025-03

@@ -54,7 +54,7 @@ def tenant(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: Jso
     facts = _money(account) | {
         "country": account.country,
         "credits": "enabled" if account.credits else "not_set_up",
-        "recharge": "on" if account.recharge.enabled else "off",
+        "recharge": _recharge(account),
         "recharge_trigger": format_micros(account.recharge.trigger),
         "recharge_amount": format_micros(account.recharge.amount),
         "recharge_failures": account.recharge.failures,
@@ -180,6 +180,12 @@ def _names(reader: Reader, tenant: str, keys: list[str]) -> list[str]:
     """Users by the spelling that is shown."""
     users = {key: reader.load("user", (tenant, key)) for key in keys}
     return [user.user if isinstance(user, User) else key for key, user in users.items()]
+
+
+def _recharge(account: Account) -> str:
+    """Stopped: money went back, and nothing is asked for until somebody changes something (A45)."""
+    terms = account.recharge
+    return ("stopped" if terms.stopped else "on") if terms.enabled else "off"
 
 
 def _money(account: Account) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def shown_lots(account: Account) -> list[Lot]:
     front = [lot for lot in account.lots[: _front_end(account)] if lot.remaining]
     if account.promotions or account.own_expiry:
         front = own_expiry.in_order_of_use(account, front)
+        return own_expiry.with_next_to_expire(front, LOTS_SHOWN_MAX)
     return front[:LOTS_SHOWN_MAX]
 
 

@@ -72,6 +72,16 @@ def in_order_of_use(account: Account, purchases: list[Lot]) -> list[Lot]:
     return [*promotions, *sorted(others, key=place_of)]
 
 
+def with_next_to_expire(lots: list[Lot], most: int) -> list[Lot]:
+    """As many of the lots as are shown, among them the one that expires next: who watches the clock needs it."""
+    shown = lots[:most]
+    if len(lots) > most:
+        soonest = min(lots, key=lambda lot: lot.expires_at)
+        if soonest not in shown:
+            shown[-1] = soonest
+    return shown
+
+
 def _with(lots: tuple[Lot, ...], lot: Lot, key: Callable[[Lot], _Place]) -> tuple[Lot, ...]:
     more = list(lots)
     insort(more, lot, key=key)

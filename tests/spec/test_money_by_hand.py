@@ -253,3 +253,14 @@ def test_the_words_of_a_command_are_content_but_its_time_is_not() -> None:
     world.tell(said)
     world.tell(msgspec.structs.replace(said, at=datetime(2025, 3, 5, tzinfo=UTC), amount="1.00", currency="USD"))
     assert (world.outcome, world.balance) == ("duplicate", "2")
+
+
+@pytest.mark.in_memory
+def test_a_balance_record_shows_the_lot_that_expires_next() -> None:
+    """A45: of more than a hundred lots, also where it is used last."""
+    world = World(funds=None)
+    for number in range(101):
+        world.fund("1", f"2025-03-02 00:{number // 60:02}:{number % 60:02}")
+    world.adjust("1", "2025-03-03", id="soon", expires=at("2025-03-04"))
+    (record,) = [output for output in world.outputs if isinstance(output, Balance)]
+    assert (len(record.lots), record.lots[-1].lot, record.lots_total) == (100, "soon", 102)

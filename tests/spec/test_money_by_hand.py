@@ -59,6 +59,15 @@ def test_a_debit_by_hand_names_its_command_and_its_call() -> None:
     assert [(share.lot, share.amount) for share in debit.lots] == [(world.lots[0][0], "0.4")]
 
 
+@pytest.mark.parametrize(("amount", "lot"), [("5", "a"), ("-5", None)])
+def test_an_adjustment_names_the_lot_that_it_made(amount: str, lot: str | None) -> None:
+    """A45: money that is given is a lot of its own; money that is taken is none."""
+    world = World()
+    world.adjust(amount, "2025-03-02", id="a")
+    (event,) = [output for output in world.outputs if isinstance(output, AccountEvent)]
+    assert (event.event, event.lot, event.amount) == ("funds.adjusted", lot, amount)
+
+
 def test_money_of_other_calls_in_a_reversed_lot_stays_usable() -> None:
     """A45: a charge-back takes at most what was paid for the lot; what calls of other lots left there is used."""
     world = ada("MCOPSTNPP", funds=None)

@@ -20,6 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from rater.core.inputs import EVERY_TENANT, CallRecord, DeckActivated
+from rater.core.outputs import RatedCall
 from rater.core.settings import RatingSettings
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
@@ -181,6 +182,19 @@ class Deployment:
     def verify(self) -> Report:
         """What `rater verify` finds."""
         return asyncio.run(verify(self.settings, RatingSettings()))
+
+    def evidence(self) -> list[str]:
+        """What to look at when the audit is not clean: the commits, calls that were rated twice, and who owned when."""
+        lines = [value.decode() for value in self.values("commits")]
+        rated: dict[tuple[str, str, int], list[RatedCall]] = {}
+        for value in self.values("rated-calls"):
+            call = msgspec.json.decode(value, type=RatedCall)
+            rated.setdefault((call.tenant, call.usage_id, call.version), []).append(call)
+        for twice in (calls for calls in rated.values() if len(calls) > 1):
+            lines += [f"rated twice: {call.id} {call.source} {call.sequence}" for call in twice]
+        for worker in self.workers:
+            lines += [f"{worker.name}: {line}" for line in worker.told("partition")]
+        return lines
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

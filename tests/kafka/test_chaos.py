@@ -50,7 +50,7 @@ def audit(deployment: Deployment) -> None:
     """Everything that was published is rated or refused, once."""
     deployment.wait_until_rated()
     report = deployment.verify()
-    assert report.findings == []
+    assert report.findings == [], "\n".join([*report.findings, *deployment.evidence()])
     assert report.cdrs == deployment.published
     assert min(report.outcomes[outcome] for outcome in ("rated", "duplicate", "rejected")) > 0
 

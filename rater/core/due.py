@@ -2,7 +2,7 @@
 
 A tick or a notice bears the instant that made it due and not the time at which somebody noticed, so that every
 process, and the same process after a restart, makes the same ones.
-Rules 53, 63, A7, A8, A19.
+Rules 53, 63, A7, A8, A19, A32.
 """
 
 from datetime import datetime, timedelta
@@ -35,7 +35,8 @@ class Purchase(msgspec.Struct, frozen=True):
 class Funds(msgspec.Struct, frozen=True):
     """What time can change of a tenant's money; amounts in micro-units.
 
-    `sequence` and `source` are those of the balance that it was read from.
+    `sequence` and `source` are those of the balance record that it was read from, or the last sequence and the
+    clock where it was read from the account: a notice's id does not depend on them.
     """
 
     tenant: str
@@ -125,7 +126,7 @@ def recharge_due(funds: Funds, settings: RatingSettings) -> datetime | None:
     at = max(due)
     if not may_retry(recharge, at):
         return None
-    # That a limit holds it back is notified of once: then the instant moves on to the end of the window.
+    # A limit holds it back at the retry: that is notified of once, and from then on the window's end is due.
     return None if recharge.suppressed and limit_reached(recharge, at, settings) else at
 
 

@@ -93,7 +93,7 @@ class Pocket(ClosedList):
 
 
 class Outcome(ClosedList):
-    """What became of a call-detail record."""
+    """What became of a record of a call or of a command."""
 
     RATED = "rated"
     CORRECTED = "corrected"  # a higher version replaced the one that was rated before

@@ -1,6 +1,6 @@
 """Auto-recharge as a transition table: phase x event -> effects.
 
-Rules 54, 58, 59, A6 to A8, A45.  A crossing is one fall of the balance below the trigger; the id of a
+Rules 54, 58, 59, A6 to A8, A32, A45.  A crossing is one fall of the balance below the trigger; the id of a
 recharge is made from it, so that the gateway sees the same id however often a step is repeated.
 Every change of `Account.recharge` is made here.
 """
@@ -82,7 +82,7 @@ TABLE: Mapping[tuple[Phase, RechargeEvent], tuple[Effect, ...]] = {
     (Phase.WAITING, RechargeEvent.TIME): (X.ASK,),
 }
 
-#: A7, A32: the setting with the most requests, and the hours of its window; one more is held back.
+#: A7, A32: the setting that says how many requests at most, and the hours of its window; one more is held back.
 LIMITS = (("recharges_per_hour_max", 1), ("recharges_per_day_max", 24), ("recharges_per_month_max", 30 * 24))
 
 

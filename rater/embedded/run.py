@@ -1,8 +1,8 @@
 """The embedded rater's loop: batches of records, each one transaction, and what follows from each.
 
-A batch ends at fixed record numbers of its input and where a payment is asked for; the answer is a batch of its
-own, and is applied before the next record.  So a run that was killed and started again gives the same bytes as
-one that was not.
+A batch ends at fixed places of its input (records, bytes, its end) and where a payment is asked for; the answer is
+a batch of its own, and is applied before the next record.  So a run that was killed and started again gives the
+same bytes as one that was not.
 Decks, running calls, payments, notices and metrics are collaborators.
 """
 
@@ -38,6 +38,7 @@ from rater.embedded.store import Position, Store
 from rater.embedded.summary import Summary
 from rater.engine.batch import Batch, Record, run_batch
 from rater.engine.gateway import PaymentGateway
+from rater.files.lines import STANDARD_INPUT
 from rater.files.source import InputFile
 from rater.ops.metrics.meter import Metrics
 from rater.wire.codec import encode_input
@@ -85,7 +86,7 @@ class EmbeddedRater:
 
     def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
         """Rate what is new in a source."""
-        before = self._position(file) if file.name != "-" else Position()
+        before = self._position(file) if file.name != STANDARD_INPUT else Position()
         batch: list[Record | CallEvent] = []
         ends_after = (before.records // BATCH_RECORDS, before.size // BATCH_BYTES_MAX)
         for record in file.records(before.records, before.digest, before.arrival):
@@ -115,7 +116,7 @@ class EmbeddedRater:
         outcomes: dict[str, Outcome] = {}
         for id, record in records:
             batch = self._rate([record])
-            outcomes[id] = next(iter(batch.counts))
+            outcomes[id] = batch.outcomes[0]
             accepted = outcomes[id] in (Outcome.RATED, Outcome.CORRECTED, Outcome.DUPLICATE)
             self._commit(batch, {}, [id] if accepted else [])
         return outcomes
@@ -166,7 +167,7 @@ class EmbeddedRater:
             self._commit(self._rate(held), {})
 
     def _commit(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
-        """Commit a batch, then what follows from it: answers of the gateway, and retries that are due."""
+        """Commit a batch, then what follows from it: answers of the gateway, and ticks that are due."""
         self._keep(batch, positions, replayed)
         requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
         self._settle(requests)

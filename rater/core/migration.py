@@ -1,9 +1,9 @@
 """When rules change: the state that was made under older rules becomes what the present ones read (A51).
 
-Pure: entities in, entities out, with a report.  Rules 1 are those of release 0.3.0; rules 2 have A25 and what follows, too.  From 1
-to 2 users whose names mean the same become one (A40), with their plans, pools and restrictions, tenants
-know the countries of their users (A36), and what one record listed is in pages (restricted users, instants at which
-users joined a plan).
+Pure: entities in, entities out, with a report.  Rules 1 are those of release 0.3.0; rules 2 have A25 and what
+follows, too.  From 1 to 2 users whose names mean the same become one (A40), with their plans, pools and
+restrictions, tenants know the countries of their users (A36), and what one record listed is in pages (restricted
+users, instants at which users joined a plan).
 """
 
 from collections import defaultdict

@@ -1,7 +1,6 @@
 """What is told to people: events of accounts as they come, and money that expires soon.
 
 An event counts as read only once it stands in the notifier's outbox.
-Refuses to know channels, and where events come from.
 """
 
 import asyncio

@@ -2,7 +2,6 @@
 
 Faust shares the partitions out, wakes on events and runs the timers; what is outstanding is never taken from its
 acknowledgements (see `payments`, `transport`).
-Refuses to know rules, gateways and mail servers.
 """
 
 import os

@@ -2,7 +2,6 @@
 
 At-least-once is enough: an order's id is made from tenant and usage id, and while a call goes on its order is
 repeated.  Every process knows every running call; `owns` says of which tenants it gives the orders.
-Refuses to know what carries a call, and when one must end.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 It reads every partition, has no consumer group and acknowledges nothing: who starts again reads again, so nothing
 depends on what another process has seen.  Order holds within a partition, not between topics or partitions.
-Refuses to know what records mean: it hands each to a function.
+Each record is handed to a function.
 """
 
 import asyncio

@@ -1,7 +1,4 @@
-"""What the agents answer over HTTP: are they alive, are they ready, the metrics, and webhooks of the gateway.
-
-Refuses to know what stands in a webhook.
-"""
+"""What the agents answer over HTTP: are they alive, are they ready, the metrics, and webhooks of the gateway."""
 
 from http import HTTPStatus
 from typing import Any

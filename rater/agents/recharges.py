@@ -4,7 +4,6 @@ Three things make it look at a tenant: an event of `recharges`, a balance that s
 ask what is known of the tenant, so it does not matter which of them are lost: as long as a balance says that a
 recharge is in flight, it is asked for again, with the same key, which is paid once.  What is no longer in flight
 is never asked for: a gateway forgets keys after a while.
-Refuses to know Kafka and HTTP.
 """
 
 import asyncio

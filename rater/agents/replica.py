@@ -1,7 +1,6 @@
 """The rating task's state as others read it: a replica of the `state` topic in memory.
 
 What one transaction wrote is taken over at once.  Values are decoded when a rule first asks for them.
-Refuses to know Kafka and rules.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,4 @@
-"""Everything that the agents share, opened and closed together: knowledge of tenants, gateway, outbox, publisher.
-
-Refuses to know Faust's streams and pages; it is a Faust service so that the app supervises it.
-"""
+"""What the agents share, opened and closed together: knowledge of tenants, gateway, outbox, publisher."""
 
 import asyncio
 from contextlib import AsyncExitStack

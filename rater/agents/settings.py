@@ -1,7 +1,7 @@
 """What the agents do and how often: one model for the file of `rater agents --config` and for RATER_... variables.
 
 Without a gateway nobody is asked for payments here, without `notify` nothing is told, without `switches` none is
-answered: an operator may run each in a deployment of its own.  Refuses to know secrets: it names places.
+answered: an operator may run each in a deployment of its own.  Secrets are named by where they are.
 """
 
 from pydantic import BaseModel, ConfigDict, Field

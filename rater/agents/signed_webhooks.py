@@ -1,7 +1,6 @@
 """Standard Webhooks: the headers that say who sent a body and when, and the key that both sides hold.
 
 The signature is HMAC-SHA256 over `id.timestamp.body` (standardwebhooks.com).
-Refuses to know what a body says.
 """
 
 import binascii

@@ -1,7 +1,4 @@
-"""The agents proper: what each does with an event of its topic, and when it is finished with it.
-
-Refuses to know how work is done, and what is outstanding.
-"""
+"""The agents proper: what each does with an event of its topic, and when it is finished with it."""
 
 from typing import Any
 

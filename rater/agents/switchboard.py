@@ -1,6 +1,6 @@
 """Everything that serves switches in one process: the replica, running calls, orders, and answers over HTTP.
 
-Each process reads everything, so each can answer for every tenant.  Refuses to know rules and Faust.
+Each process reads everything, so each can answer for every tenant.
 """
 
 import asyncio

@@ -2,7 +2,6 @@
 
 It is fed by a follower of the three topics, from their beginning, and is the truth about what is outstanding: a
 recharge that a balance says is in flight has not been answered, whatever anybody acknowledged.
-Refuses to know gateways and clocks.
 """
 
 from collections.abc import Callable, Iterator

@@ -3,7 +3,6 @@
 Faust 0.15 reads uncommitted records unless it runs transactions of its own: a request for payment of a batch that
 was rolled back would be paid.  And it acknowledges what it skips in a rebalance and what its agent failed on; here
 an event counts as read once its agent has said `finish`.
-Refuses to know what records mean.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """What people type about a tenant: checked, and turned into the commands of `rater.core.inputs`.
 
 Stricter than the rules are with machines: known currencies and countries, whole amounts from a minimum on
-(rule 61).  Refuses to know where commands go.
+(rule 61).
 """
 
 from collections.abc import Callable

@@ -2,7 +2,6 @@
 
 Emergency calls always may; what costs nobody anything may; all else may for as long as pools and credit carry it.
 Rules 22 to 24, 43b, 50 to 54, A5, A17.
-Refuses to know HTTP, Kafka and clocks.
 """
 
 from datetime import datetime

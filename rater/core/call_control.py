@@ -1,6 +1,6 @@
 """Calls in progress: what switches tell while a call runs, and what they are told to do with it.
 
-Refuses to know which calls are ended and why: that is decided in `rater.core.running_calls`.
+Which calls are ended, and why, is decided in `running_calls`.
 """
 
 from datetime import datetime

@@ -1,7 +1,7 @@
 """A call-detail record arrives: duplicate, conflict, correction or new call.
 
 Rules 68, 71, A12.
-Refuses to know prices: see `rating`.
+Prices are in `pricing`.
 """
 
 from rater.core.credit import refund

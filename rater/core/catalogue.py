@@ -1,7 +1,6 @@
 """Plans and licences with their effective dates: who gets which minutes, and what else a licence gives.
 
 Rules 1, 2, 6 to 8, 12, 13, 30 to 36, 49, 52, A9, A21.
-Refuses to know who holds a licence, and calls.
 """
 
 from datetime import date

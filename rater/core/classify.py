@@ -1,7 +1,7 @@
 """Classification: which pocket a call draws on.  One table, read from the top; the first row that fits decides.
 
 Rules 15 to 43, 49 to 52, and the order of decisions in RULES.md.
-Refuses to know amounts: how many minutes are left, what the balance is, what the rate is.
+Amounts (minutes left, balance, rate) play no part here.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,6 @@
 """Names of countries: from the words of a usage report or a plan's page to ISO 3166-1 alpha-2.
 
 Rules 20 (the plan's page has its own names) and 72 (fall back to "Destination Dialed").
-Refuses to know numbers and plans.
 """
 
 _ISO = """

@@ -2,7 +2,6 @@
 
 The law: credits - debits - expiries = balance = sum of lots - debt, and debt is only there while
 every lot is empty.  Rules 55, 60, 63 to 65, A12, A19, A20, A27, A45, A46.
-Refuses to know calls and recharges.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,6 @@
 
 A user is a time line of stretches; each change of it moves the counts of `Holders`, so that a pool's
 total is read without visiting users.  Rules 1 to 8, 10, 13, 14, A10.
-Refuses to know minutes, money and calls.
 """
 
 from bisect import bisect_right

@@ -1,6 +1,6 @@
 """Why a call cost what it did, line by line, from the rated call, and who held which licence when.
 
-Refuses to know rules: the rated call says which one applied.
+The rated call says which one applied.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,6 @@
 """Sets of countries that rules speak of, and numbers that are never bundled minutes.
 
 Rules 6, 21, 22, 27, 30, 67, 72, A49.  Codes are ISO 3166-1 alpha-2.
-Refuses to know plans, prices and people.
 """
 
 from datetime import date

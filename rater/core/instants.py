@@ -1,7 +1,7 @@
 """Calendar arithmetic in UTC: months of calls, expiry of money.
 
 Rules 69 and A4 (a call belongs to the UTC month of its start), A12 (a month stays
-open for the grace period), A19 (expiry).  Refuses to know what time it is.
+open for the grace period), A19 (expiry).
 """
 
 from datetime import UTC, date, datetime, timedelta

@@ -1,7 +1,6 @@
 """Mediation: is this record of a call one that can be rated at all?
 
 The checks that types cannot say, the same in every shell.  Rules 15, 23, 68, 72, 73, A13, A14.
-Refuses to know tenants' state, except the currency.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,6 @@
 """Passing time, crossings of the balance, and who may call on it: what every input may cause.
 
 Rules 53, 54, 58 to 60, 63, A5 to A8, A19.
-Refuses to know calls.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """The twelve named outbound calling policies (rule 24): what may be dialled out of a meeting, and by a user.
 
 A call that was made is never refused for its policy: policies are for authorisation before a call, and for a
-flag on the rated call.  Refuses to know money.
+flag on the rated call.
 """
 
 from datetime import date

@@ -1,7 +1,6 @@
 """Minute pools: totals, what is left, taking, giving back, and what is told at 80 and 100 percent.
 
 Rules 1 to 11, 27 to 31, 56, A1, A2, A9, A10.
-Refuses to know which call draws on which pool, and money.
 """
 
 from collections.abc import Iterator

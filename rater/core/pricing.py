@@ -1,7 +1,7 @@
 """What a call comes to: classify it, take minutes, price what overflows.
 
 Rules 44 to 51, A1, A3, A17, A22, A23, and the order of decisions in RULES.md.
-Refuses to know the balance: what may be debited is, and may leave it below zero.
+What may be debited is, and may leave it below zero.
 """
 
 from datetime import datetime

@@ -1,7 +1,7 @@
 """What carries a call, and for how long: pools in their order, then credit, as the rating core would take them.
 
 The question is rated on an overlay that is dropped, as a call of the longest duration; what running calls have
-reserved is taken from pools and balance before.  Refuses to know whether the call may start: see `authorize`.
+reserved is taken from pools and balance before.  Whether the call may start is said in `authorization`.
 """
 
 from datetime import datetime

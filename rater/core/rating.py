@@ -1,7 +1,6 @@
 """Rating one call: who pays, what it comes to, the debit, and all of it written down.
 
 Rules 14, 17, 18, 26, 36, 49, 50, A10 to A12, A18.
-Refuses to know bytes, time, prices and where state is kept.
 """
 
 import msgspec

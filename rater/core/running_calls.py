@@ -7,7 +7,7 @@ are heard, running calls together cost no more than there is, and who asks for a
 
 Only a call that may spend credits is ever ended, and only once pools and credit carry none of its seconds any more:
 never an emergency call, a call that the licence includes, or one that a pool carries.  Rules 23,
-40, 53, 54, A5, A22.  Refuses to know Kafka, clocks, and how a call is priced.
+40, 53, 54, A5, A22.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The state of the rater as the rules see it: entities of one batch, staged over what was committed.
 
-Refuses to know where entities are kept: a shell hands in a `Committed`, and after its own commit calls
+A shell hands in a `Committed`, and after its own commit calls
 `merge`; dropping the State instead leaves no trace.
 """
 

@@ -1,6 +1,6 @@
 """One step: the outputs that one input causes, with sequences and ids given out in order.
 
-Refuses to know rules: it keeps the books of what the rules decided.
+The rules decide; here is what follows for the outputs.
 """
 
 from collections.abc import Iterable

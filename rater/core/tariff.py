@@ -3,7 +3,6 @@
 Longest prefix wins; at the same prefix a premium or unsupported row wins.  Known premium prefixes
 (rule 22) are consulted before the deck: an ordinary row never prices a premium number.
 Rules 22, 42, 44 to 48, 72, A1, A18; the columns of a deck are in rater/dev/scenarios/FORMAT.md.
-Refuses to know who calls and who pays.
 """
 
 from bisect import bisect_right

@@ -1,7 +1,6 @@
 """The sandbox gateway's memory: an append-only file of charges, JSON lines, on the disk before anybody is answered.
 
 A line that was cut short by a kill was never answered, so it is taken off when the file is opened again.
-Refuses to know behaviours and HTTP.
 """
 
 import fcntl

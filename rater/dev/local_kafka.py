@@ -2,7 +2,6 @@
 
 The jars come from Maven (`deploy/kafka/pom.xml`); each broker is a Java process of its own, KRaft mode, broker and
 controller in one.  Everything lies in one folder: jars, data, logs, process ids.
-Refuses to know topics.
 """
 
 import json

@@ -2,7 +2,6 @@
 
 The listener without encryption stays for the brokers themselves and for whoever sets the cluster up: who comes
 that way may do everything.  Everybody else may do what an access rule says.
-Refuses to know certificates' making, and who may do what.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,6 @@
 
 It charges once for each idempotency key, from a log that outlives it; the charge is on the disk before the answer
 leaves.  Settlement times are made from the order, so that a scenario gives the same bytes every time.
-Refuses to know balances; takes no real money.
 """
 
 import asyncio

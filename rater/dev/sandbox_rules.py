@@ -1,7 +1,4 @@
-"""What the sandbox gateway does with an order: by a script, then by the first rule that fits, else it approves.
-
-Refuses to know HTTP and the log.
-"""
+"""What the sandbox gateway does with an order: by a script, then by the first rule that fits, else it approves."""
 
 from collections.abc import Iterable
 

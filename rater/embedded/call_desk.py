@@ -4,7 +4,6 @@ There is no clock here: a tenant's time is that of its latest event, or of its a
 event that is older than another of its tenant by the silence of a call is history, and changes nothing.
 What is decided is handed over to be committed with what caused it, and with all that the next process needs to go
 on; killed before that, the same follows from the same records again.
-Refuses to know what carries a call, when one must end, and tables.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,4 @@
-"""Calls in progress as a store keeps them: the orders that were given, and what the next process goes on from.
-
-Refuses to know why a call must end.
-"""
+"""Calls in progress as a store keeps them: the orders that were given, and what the next process goes on from."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The dead letters of a store.  Refuses to know rules and file formats."""
+"""The dead letters of a store."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

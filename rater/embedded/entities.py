@@ -1,7 +1,4 @@
-"""The committed entities of a store, as the rules ask for them; most are kept in memory once they were read.
-
-Refuses to know outputs and how a batch is written.
-"""
+"""The committed entities of a store, as the rules ask for them; most are kept in memory once they were read."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,4 @@
-"""The tables of a store, and the two ways to open one.
-
-Refuses to know what the values mean.
-"""
+"""The tables of a store, and the two ways to open one."""
 
 import fcntl
 import os

@@ -1,7 +1,4 @@
-"""One SQLite file: what was consumed, the state, and the outputs; a batch is one transaction.
-
-Refuses to know rules and file formats.
-"""
+"""One SQLite file: what was consumed, the state, and the outputs; a batch is one transaction."""
 
 import sqlite3
 import weakref

@@ -1,7 +1,4 @@
-"""What a run did, counted as it goes.
-
-Refuses to know where it is shown.
-"""
+"""What a run did, counted as it goes."""
 
 from collections import Counter
 from collections.abc import Iterable

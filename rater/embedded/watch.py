@@ -1,7 +1,4 @@
-"""Files in folders, and those that appear or grow in them until the process is told to stop.
-
-Refuses to know what is in them.
-"""
+"""Files in folders, and those that appear or grow in them until the process is told to stop."""
 
 import os
 import sys

@@ -1,7 +1,6 @@
 """One batch: records and committed state in; outputs, changed entities and counts out.
 
-The same step under every shell.  Refuses to know files, topics' transport, and where state is kept; the
-shell commits outputs and changes together, then merges, or drops the batch and leaves no trace.
+The same step under every shell.
 """
 
 from collections import Counter

@@ -1,7 +1,4 @@
-"""A file that people asked for: there when it is whole, and not at all otherwise.
-
-Refuses to know what is written.
-"""
+"""A file that people asked for: there when it is whole, and not at all otherwise."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,7 @@
 """gzip and zip, looked through to their end before a byte of them is used.
 
 A flipped bit shows only in the checksum at the end; until then its bytes look like any others, and would be rated.
-So a compressed file is read twice.  Refuses to know what is in it.
+A compressed file is read twice.
 """
 
 import shutil

@@ -1,7 +1,4 @@
-"""CSV files with a header: rows by column name, with the row number and clear errors.
-
-Refuses to know what the columns mean.
-"""
+"""CSV files with a header: rows by column name, with the row number and clear errors."""
 
 import csv
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE

@@ -1,7 +1,4 @@
-"""Rate decks as CSV, with the columns that rater/dev/scenarios/FORMAT.md describes.
-
-Refuses to know which deck is in force.
-"""
+"""Rate decks as CSV, with the columns that rater/dev/scenarios/FORMAT.md describes."""
 
 from datetime import UTC
 from hashlib import blake2b

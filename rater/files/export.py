@@ -1,7 +1,4 @@
-"""Rows into files of four formats; no half file is left.
-
-Refuses to know what the rows mean.
-"""
+"""Rows into files of four formats; no half file is left."""
 
 import csv
 import re

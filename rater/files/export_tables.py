@@ -3,7 +3,6 @@
 Usage has the 20 columns of the PSTN usage export, pools those of the minute-pool report;
 money has the decimals of its currency, half up, in usage (A18) and all its decimals elsewhere.  Usage of
 several tenants has the tenant before the 20 columns.
-Refuses to know file formats.
 """
 
 from collections.abc import Callable, Generator, Iterator

@@ -1,7 +1,7 @@
 """Graph `pstnCallLogRow` JSON: a page with `value`, an array, or one row a line.
 
 Seconds have seven decimals, capabilities may be unknown: both are accepted.
-Refuses to know which tenant a page belongs to: the caller says.
+The caller says whose the rows are.
 """
 
 from typing import Any, BinaryIO

@@ -2,7 +2,6 @@
 
 More assigned than purchased is an error that names the licence and the counts; a licence that the catalogue
 does not know is accepted, named with its row and what may be meant, and gives no minutes.
-Refuses to know stores.
 """
 
 import re

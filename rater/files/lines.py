@@ -1,7 +1,4 @@
-"""Bytes of a file or of standard input, decompressed, as lines with a limit.
-
-Refuses to know what a line means.
-"""
+"""Bytes of a file or of standard input, decompressed, as lines with a limit."""
 
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder

@@ -2,7 +2,7 @@
 
 The list has `Destination Name, Destination Type, Country, Prefix, Price / min`; mixed and non-geographic
 destinations become landline, which is what they are priced like.
-Refuses to know toll-free prices, which such lists do not have: see `toll_free`.
+Toll-free prices are in `toll_free`.
 """
 
 import csv

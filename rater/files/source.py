@@ -1,7 +1,4 @@
-"""A source of records: a file or standard input, its format recognised, read from where it was left.
-
-Refuses to know stores; the caller says how many records were consumed before.
-"""
+"""A source of records: a file or standard input, its format recognised, read from where it was left."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime

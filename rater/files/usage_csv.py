@@ -3,7 +3,7 @@
 `Caller ID` is never a destination (A13): the number at the other end is `Destination Number`.  For inbound
 calls the export's own wording is "number that received the call", so there `Caller ID` is the called number
 and `Destination Number`, where it is not empty, the calling one.
-Refuses to know which tenant a file belongs to: the caller says.
+The caller says whose the rows are.
 """
 
 import csv

@@ -1,6 +1,6 @@
 """What is said when the cluster refuses a client: who, which right, on what.
 
-Refuses to know which service the client is: the command line adds whose rights would do.
+The command line adds which rights would do.
 """
 
 from aiokafka.errors import (

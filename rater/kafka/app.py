@@ -2,7 +2,6 @@
 
 Faust is supervisor and web server here; its own consumer and producer are off, because the money is moved by the
 rating task (README, decisions).  Settings come from the environment, `RATER_...`, and from `rater worker`.
-Refuses to know rating.
 """
 
 import os

@@ -1,7 +1,4 @@
-"""Publish records, commands and decks: idempotent producer, the tenant as key, Kafka's default partitioner.
-
-Refuses to know file formats.
-"""
+"""Publish records, commands and decks: idempotent producer, the tenant as key, Kafka's default partitioner."""
 
 import asyncio
 import time

@@ -1,7 +1,6 @@
 """The rating task's state as records of the `state` topic, and in memory: one record for each changed entity.
 
 Values are decoded when a rule first asks for them, so that restoring costs no more than reading.
-Refuses to know Kafka, rules, and the usage-id index (see `index`).
 """
 
 from collections.abc import Iterator

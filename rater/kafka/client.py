@@ -2,7 +2,6 @@
 
 What aiokafka 0.14 asks for: every send is awaited before the commit (a commit succeeds even if a batch failed); a
 restored position is compared with the end, not a record's offset (markers lie between); `stop` does not abort.
-Refuses to know rating.
 """
 
 import asyncio

@@ -1,7 +1,4 @@
-"""How every client of the cluster connects, and what is said when nobody answers or somebody refuses.
-
-Refuses to know what the client does.
-"""
+"""How every client of the cluster connects, and what is said when nobody answers or somebody refuses."""
 
 import ssl
 from collections.abc import AsyncIterator

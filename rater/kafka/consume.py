@@ -1,7 +1,4 @@
-"""Read an output topic as a careful consumer does: committed records only, ids and sequences checked on the way.
-
-Refuses to know what the records mean.
-"""
+"""Read an output topic as a careful consumer does: committed records only, ids and sequences checked on the way."""
 
 from collections.abc import AsyncIterator
 

@@ -3,7 +3,6 @@
 A replay publishes the bytes again to the topic they came from, so they go through the same checks and the same
 deduplication as any record; doing it twice changes nothing.  What came of it is seen from what the rating task
 wrote: an output that has the new record as its source, or a commit in which nothing was refused.
-Refuses to know rules.
 """
 
 import asyncio

@@ -1,7 +1,4 @@
-"""The rate decks that were published: the `rate-decks` topic, read from the start and followed.
-
-Refuses to know accounts and prices.
-"""
+"""The rate decks that were published: the `rate-decks` topic, read from the start and followed."""
 
 import asyncio
 import time

@@ -3,7 +3,6 @@
 It is a cache of `rated-calls`, written after the commit, and carries the position up to which it stands; whatever
 is missing is read from the topic, and an index that does not fit the topic, or cannot be read, is emptied.  It
 forgets what the topic forgets, so that the disk is bounded.
-Refuses to know Kafka and rules.
 """
 
 import shutil

@@ -1,6 +1,6 @@
 """What a worker says about its tasks: one log line for each event that an operator may ask about, and the metrics.
 
-Clocks are read here and nowhere deeper.  Refuses to know how the tasks work.
+Clocks are read here and nowhere deeper.
 """
 
 import time

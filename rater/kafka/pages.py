@@ -1,6 +1,6 @@
 """What the worker answers over HTTP: is it alive, is it ready, how does each partition stand, and the metrics.
 
-Refuses to know Faust: it gives status and text.
+Each answer is a status and a text.
 """
 
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest

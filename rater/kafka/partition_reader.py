@@ -1,4 +1,4 @@
-"""One topic's partition, read record by record.  Refuses to know what the records mean."""
+"""One topic's partition, read record by record."""
 
 from collections.abc import AsyncIterator, Sequence
 

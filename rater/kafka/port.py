@@ -1,7 +1,4 @@
-"""What the rating task needs of Kafka, and no more: so that a model of Kafka can stand in for it.
-
-Refuses to know any client library.
-"""
+"""What the rating task needs of Kafka, and no more: so that a model of Kafka can stand in for it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol

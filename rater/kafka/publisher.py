@@ -1,7 +1,6 @@
 """A publisher that stays open: each record is stored when `publish` returns, in the partition of its tenant.
 
 An idempotent producer can come to an end that it does not recover from; then the next record gets a new one.
-Refuses to know what is published.
 """
 
 import asyncio

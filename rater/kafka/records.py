@@ -1,7 +1,4 @@
-"""What a batch of the rating task is made from, and what it writes: topics' records on either side of the rules.
-
-Refuses to know transactions.
-"""
+"""What a batch of the rating task is made from, and what it writes: topics' records on either side of the rules."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime

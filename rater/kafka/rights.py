@@ -1,7 +1,7 @@
 """What the cluster lets this client do, asked of the broker itself and not tried out.
 
 Kafka says for each topic and group which operations the asking user may use (KIP-430); aiokafka's own requests are
-older than that, so ours stand here.  Refuses to know who needs which right.
+older than that, so ours stand here.
 """
 
 import asyncio

@@ -2,7 +2,6 @@
 
 A difference in partitions or cleanup policy is never changed: it would move tenants or lose records.  Who stamps
 records is changed, since arrival is the broker's stamp (A43) and the topics of release 0.3.0 have the writers'.
-Refuses to know records.
 """
 
 import asyncio

@@ -6,7 +6,6 @@ the outputs are added up on their own, without the core: money in less money out
 Commits of earlier rules are not computed again (A51, see `former`): their outputs are followed and added up, up to
 the first commit of the present rules.  That begins with a snapshot, which stands in parts before it
 (see `upgrade`): its digest must be the one in the commit, its balances must be what was added up.
-Refuses to know how the worker works.
 """
 
 from collections import defaultdict

@@ -3,7 +3,6 @@
 In the callbacks of a rebalance nothing is done but pausing and seeking: no heartbeat is sent while they run.  A
 task whose partition stays with this worker goes on with its state; had anybody else owned it in between, its next
 commit would be refused and it would start over.
-Refuses to know rating, and who supervises it.
 """
 
 import asyncio

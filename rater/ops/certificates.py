@@ -1,6 +1,6 @@
 """When a certificate ends, read from its PEM file, so that somebody knows beforehand.
 
-Looks at the validity field only (RFC 5280, 4.1.2.5).  Refuses to know trust, names and keys: that is the TLS
+Looks at the validity field only (RFC 5280, 4.1.2.5).  Whether it is trusted is the TLS
 library's work.
 """
 

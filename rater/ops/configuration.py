@@ -1,7 +1,4 @@
-"""Everything that a deployment sets, in one look: the environment of every service, and the agents' file.
-
-Refuses to know what the settings are for.
-"""
+"""Everything that a deployment sets, in one look: the environment of every service, and the agents' file."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

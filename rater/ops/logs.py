@@ -1,7 +1,7 @@
 """Structured logs: one line for each decision that a person may ask about, as JSON or for a console.
 
 `tenant`, `usage_id` and `sequence` are fields, never parts of the sentence.  Lines of libraries go the same way, so
-that what hides numbers and secrets sees them too.  Refuses to know what is hidden in numbers: whoever sets logging
+that what hides numbers and secrets sees them too.  Whoever sets logging
 up hands the processors in.
 """
 

@@ -3,7 +3,7 @@
 The law: no whole E.164 number (`+` and 7 to 15 digits, ITU-T E.164 section 6.2) survives `mask_numbers`, with or
 without its `+`, and masking twice is masking once.  Numbers without `+` are recognised from ten digits on and
 only where they stand alone, so that hexadecimal ids, amounts and times keep their digits.
-Refuses to know which field a text came from: it masks what looks like a number, wherever it stands.
+It masks what looks like a number, wherever it stands.
 """
 
 import re

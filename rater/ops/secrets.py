@@ -1,6 +1,6 @@
 """Where a secret is kept: a file or an environment variable, never the settings themselves.
 
-Refuses to know what a secret is for, and never shows one: errors name the place only.
+Errors name the place only.
 """
 
 import os

@@ -2,7 +2,6 @@
 
 A variable is named like the path of its field: RATER_GATEWAY_TOKEN_FILE is `gateway.token.file`; it wins over the
 file.  That of a secret, RATER_GATEWAY_TOKEN, holds the secret itself.
-Refuses to know what is set, and never shows what stands where a place of a secret was expected.
 """
 
 import os

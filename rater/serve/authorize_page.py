@@ -2,7 +2,6 @@
 
 200 with `allowed`, `reason` and `seconds`; 400 for a question that no call can be, 401 without the token, 503 while
 this process has not read enough.  Emergency calls are allowed even then.
-Refuses to know what carries a call, and where the state comes from.
 """
 
 import hmac

@@ -1,8 +1,7 @@
 """Who may ask over HTTP: whoever knows the token.  Health and metrics are open, all else is not.
 
-    app = web.Application(middlewares=[only_with_token(Bearer([SecretSource(env="RATER_WEB_TOKEN")]))])
+app = web.Application(middlewares=[only_with_token(Bearer([SecretSource(env="RATER_WEB_TOKEN")]))])
 
-Refuses to know what is asked.
 """
 
 import hmac

@@ -2,7 +2,6 @@
 
 `python -m rater.wire.asyncapi` writes it; `--check` says whether it is what the code defines.
 Operations are those of rater itself: it receives what it consumes and sends what it produces.
-Refuses to know anything that the topics and the records do not say.
 """
 
 from pathlib import Path

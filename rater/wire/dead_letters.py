@@ -1,6 +1,6 @@
 """Dead letters as people deal with them: what was refused, and what was done about it since.
 
-`DlqAudit` is the record of the `dlq-audit` topic.  Refuses to know where dead letters are kept.
+`DlqAudit` is the record of the `dlq-audit` topic.
 """
 
 from base64 import b64decode

@@ -1,7 +1,4 @@
-"""Files that are generated from the code and committed: write them, or say which are not what the code says.
-
-Refuses to know what is in them.
-"""
+"""Files that are generated from the code and committed: write them, or say which are not what the code says."""
 
 import sys
 from collections.abc import Mapping

@@ -1,7 +1,6 @@
 """JSON Schemas of every topic's records, generated from the one definition of each.
 
 `python -m rater.wire.schemas` writes them; `--check` says which are not what the code defines.
-Refuses to know anything that the definitions do not say.
 """
 
 import json

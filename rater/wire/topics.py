@@ -1,6 +1,6 @@
 """The topics' own list: one YAML file each in `topics/`, checked against the code.
 
-Refuses to know brokers: creating and comparing topics is another module's work.
+Creating and comparing topics is another module's work.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """msgspec's messages in words that a billing clerk can read: what was expected, and what was given instead.
 
-Refuses to know rules; it only looks up in the type what msgspec does not say: the choices of an enum, the
+The choices of an enum, the
 meaning of a pattern.
 """
 

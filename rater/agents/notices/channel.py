@@ -1,7 +1,4 @@
-"""What every way of telling offers, and the two ways in which it can fail.
-
-Refuses to know what stands in a message and when it is tried again.
-"""
+"""What every way of telling offers, and the two ways in which it can fail."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol

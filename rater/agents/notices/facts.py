@@ -1,7 +1,4 @@
-"""Which events are told, and the facts of each as texts may show them: phone numbers masked.
-
-Refuses to know channels and templates.
-"""
+"""Which events are told, and the facts of each as texts may show them: phone numbers masked."""
 
 from typing import Any
 

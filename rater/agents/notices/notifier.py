@@ -2,7 +2,6 @@
 
 A receiver that is down holds back its own channel only, and loses nothing: everything stays in the outbox and is
 tried again with growing waits.  A message that a receiver refuses holds back nothing.
-Refuses to know where events come from; see rater.agents.notices.outbox for what at-least-once means here.
 """
 
 import asyncio

@@ -11,7 +11,6 @@ then, and it bears the same key (the Message-ID of an e-mail, the webhook-id of 
 by which mail servers, readers and receivers recognise it.
 
 The ledger is one file on one disk: an event that is noted in two files is told twice, with the same key.
-Refuses to know channels and what stands in messages.
 """
 
 import sqlite3

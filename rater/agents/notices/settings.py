@@ -1,4 +1,4 @@
-"""Who is told, by which way, how often, and what waits how long.  Refuses to know secrets: it names places."""
+"""Who is told, by which way, how often, and what waits how long.  Secrets are named by where they are."""
 
 import re
 from pathlib import Path

@@ -1,7 +1,6 @@
 """E-mail through an SMTP server: STARTTLS, login, text and HTML.
 
 The Message-ID is made of the event ids, so that a copy sent again after a crash is recognised as the same message.
-Refuses to know when a message is tried again.
 """
 
 import ssl

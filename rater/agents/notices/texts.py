@@ -1,7 +1,6 @@
 """Templates become texts: `NAME.txt` (its first line is the subject) and `NAME.html` for each notice.
 
 A file of the same name in the user's folder replaces ours; `layout.html` is around every HTML text.
-Refuses to know how a text is sent.
 """
 
 from datetime import UTC, datetime

@@ -1,7 +1,6 @@
 """Signed webhooks to receivers (Standard Webhooks): `{"type": ..., "timestamp": ..., "data": {...}}`.
 
 The webhook-id is made of the event id: a receiver drops what it has seen.
-Refuses to know when a message is tried again.
 """
 
 from collections.abc import AsyncIterator, Callable

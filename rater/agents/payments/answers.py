@@ -1,7 +1,4 @@
-"""What a gateway's answer means: the command that carries it back, that it is pending, or that nobody knows.
-
-Refuses to know HTTP.
-"""
+"""What a gateway's answer means: the command that carries it back, that it is pending, or that nobody knows."""
 
 from datetime import timedelta
 

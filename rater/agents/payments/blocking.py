@@ -1,7 +1,7 @@
 """The HTTP gateway for a caller that can do nothing else meanwhile: asks until the result is known.
 
 The embedded rater applies the answer to a payment before its next record, so it has to wait for it.
-Refuses to know webhooks: a payment that is pending is asked for again.
+A payment that is pending is asked for again.
 """
 
 import asyncio

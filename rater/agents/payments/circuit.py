@@ -1,6 +1,6 @@
 """A circuit breaker: who failed often in a row is left alone for a while, then tried with one request.
 
-Refuses to know what fails and what time it is: the clock is given.
+The caller gives the clock.
 """
 
 import time

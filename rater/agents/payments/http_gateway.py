@@ -2,7 +2,7 @@
 
 A payment is asked for under its recharge id, so that the gateway takes the money once however often it is asked.
 Whatever is not a clear answer is `Unknown`: never a success, never a decline.
-Refuses to know balances, and when to ask again after it gave up: that is for whoever holds the request.
+Whoever holds the request asks again later.
 """
 
 import ssl

@@ -1,4 +1,4 @@
-"""How the payment gateway is reached and how long it is waited for.  Refuses to know secrets: it names places."""
+"""How the payment gateway is reached and how long it is waited for.  Secrets are named by where they are."""
 
 from typing import Self
 from urllib.parse import urlsplit

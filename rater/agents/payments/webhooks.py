@@ -2,7 +2,7 @@
 
 The library compares in constant time and refuses what was signed more than five minutes ago or ahead.  A webhook
 that comes twice gives the same command with the same id, so the second is a duplicate to the rater.
-Refuses to know transport of commands and where requests are kept: both are given.
+The caller keeps requests and publishes commands.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -6,7 +6,7 @@
 
     webhook (Standard Webhooks): `PaymentNotice`
 
-Unknown fields are allowed; a field said twice is not.  Refuses to know what was asked for.
+Unknown fields are allowed; a field said twice is not.
 """
 
 from typing import Annotated, Literal, Self, TypeVar

@@ -1,6 +1,6 @@
 """The balances of the month as a picture.
 
-Refuses to know stores: it draws the points it is given.
+It draws the points it is given.
 """
 
 from datetime import datetime

@@ -1,7 +1,4 @@
-"""What happened to a tenant in the demo's month, collected from the store's topics.
-
-Refuses to know how it is printed.
-"""
+"""What happened to a tenant in the demo's month, collected from the store's topics."""
 
 from collections import Counter
 from datetime import datetime

@@ -1,6 +1,6 @@
 """The small deck that comes with rater: hand-written rows with invented prices.
 
-Refuses to know real price lists: those are imported.
+Real price lists are imported with `rater import rates`.
 """
 
 from pathlib import Path

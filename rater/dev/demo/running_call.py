@@ -1,7 +1,4 @@
-"""The call that runs while its tenant's credit runs out: what its switch tells, and the record after it obeyed.
-
-Refuses to know rules, and when the credit runs out.
-"""
+"""The call that runs while its tenant's credit runs out: what its switch tells, and the record after it obeyed."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

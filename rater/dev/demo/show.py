@@ -1,7 +1,4 @@
-"""Prints what the demo's month came to, with the sums to check by hand.
-
-Refuses to know rules and stores.
-"""
+"""Prints what the demo's month came to, with the sums to check by hand."""
 
 from rich.console import Console
 from rich.table import Table

@@ -1,7 +1,4 @@
-"""The month that the demo tells: three tenants, one of whose cards does not work.
-
-Refuses to know how it is shown.
-"""
+"""The month that the demo tells: three tenants, one of whose cards does not work."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,4 @@
-"""What to generate: counts, shares, and where users and their calls are.
-
-Refuses to know how records are made.
-"""
+"""What to generate: counts, shares, and where users and their calls are."""
 
 import msgspec
 

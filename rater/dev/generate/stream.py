@@ -1,6 +1,6 @@
 """Commands that set tenants up, and the stream of their calls.
 
-Refuses to know files and rules: a call is made without looking at what it will cost.
+A call is made without looking at what it will cost.
 """
 
 from bisect import bisect

@@ -1,7 +1,4 @@
-"""What a step caused, held against what its scenario expects: one readable line for each difference.
-
-Refuses to know how the step was played.
-"""
+"""What a step caused, held against what its scenario expects: one readable line for each difference."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

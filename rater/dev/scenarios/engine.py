@@ -1,7 +1,4 @@
-"""Where a scenario is played: the one thing that an engine must be able to do, and the engine in process.
-
-Refuses to know the scenario format.
-"""
+"""Where a scenario is played: the one thing that an engine must be able to do, and the engine in process."""
 
 from datetime import datetime
 from typing import Protocol

@@ -1,7 +1,4 @@
-"""Where a scenario is played on Kafka: topics of its own, a worker in this process, one commit for each step.
-
-Refuses to know the scenario format.
-"""
+"""Where a scenario is played on Kafka: topics of its own, a worker in this process, one commit for each step."""
 
 import asyncio
 import shutil

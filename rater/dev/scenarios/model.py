@@ -1,7 +1,4 @@
-"""The scenario file: exactly the format that FORMAT.md describes.
-
-Refuses to know how a file is read and how a scenario is played.
-"""
+"""The scenario file: exactly the format that FORMAT.md describes."""
 
 from collections import Counter
 from typing import Annotated, Any, Literal, Self

@@ -1,7 +1,4 @@
-"""Reads a scenario file with its rate deck; every error names file, line and field.
-
-Refuses to know how a scenario is played.
-"""
+"""Reads a scenario file with its rate deck; every error names file, line and field."""
 
 import re
 from pathlib import Path

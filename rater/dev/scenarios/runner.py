@@ -1,6 +1,6 @@
 """Plays a scenario on an engine and collects what differs from what it expects.
 
-Refuses to know rules: it turns steps into records and outputs into answers.
+It turns steps into records and outputs into answers.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""YAML with line numbers, and without the surprises: a key said twice is an error, times stay text.
-
-Refuses to know what the document means.
-"""
+"""YAML with line numbers, and without the surprises: a key said twice is an error, times stay text."""
 
 from typing import Any
 

@@ -1,7 +1,4 @@
-"""One thing that was looked at, and how looking is cut short.
-
-Refuses to know what is looked at.
-"""
+"""One thing that was looked at, and how looking is cut short."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,4 @@
-"""The Kafka side: broker, login, rights, topics, partitions, coordinator, clocks, decks.
-
-Refuses to know the rules of rating.
-"""
+"""The Kafka side: broker, login, rights, topics, partitions, coordinator, clocks, decks."""
 
 import time
 from datetime import UTC, datetime

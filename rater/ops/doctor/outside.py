@@ -1,7 +1,4 @@
-"""What lies outside Kafka: settings, certificates, the payment gateway, the mail server.
-
-Refuses to know what is paid and what is told.
-"""
+"""What lies outside Kafka: settings, certificates, the payment gateway, the mail server."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -1,6 +1,6 @@
 """Whether the user that a client connects as holds the rights of a service.
 
-Refuses to know where rights come from: the broker is asked what it would let this user do.
+The broker is asked what it would let this user do.
 """
 
 from rater.kafka.access_errors import DeniedError

@@ -1,6 +1,6 @@
 """The least that each service may do on Kafka, from who produces and consumes what.
 
-As `kafka-acls.sh` commands, and as rows that other forms are made from.  Refuses to know brokers.
+As `kafka-acls.sh` commands, and as rows that other forms are made from.
 """
 
 import shlex

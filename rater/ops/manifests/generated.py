@@ -1,7 +1,7 @@
 """The manifests that follow from the topics' list and the alert rules.
 
 `python -m rater.ops.manifests.generated` writes them; `--check` says which are not what the list says.
-Refuses to know what is written by hand: the workloads beside them.
+The workloads are written by hand beside them.
 """
 
 from pathlib import Path

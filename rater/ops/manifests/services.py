@@ -1,6 +1,6 @@
 """The services of a deployment: which roles of `topics/*.yaml` each plays, and what it is called on Kafka.
 
-Refuses to know rights: they follow from the roles.
+Rights follow from the roles.
 """
 
 import msgspec

@@ -1,6 +1,6 @@
 """Topics and users as resources of Strimzi's operators, version v1.
 
-Refuses to know clusters: the label that names one is set where the resources are put together.
+The label that names one is set where the resources are put together.
 """
 
 from collections.abc import Iterable, Mapping

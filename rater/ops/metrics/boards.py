@@ -1,7 +1,4 @@
-"""What a dashboard is made of: queries over the list of metrics, panels, rows.
-
-Refuses to know what is shown, and Grafana's JSON.
-"""
+"""What a dashboard is made of: queries over the list of metrics, panels, rows."""
 
 from collections.abc import Sequence
 from enum import StrEnum

@@ -3,7 +3,6 @@
 For each tenant of a partition that was seen lately it keeps the balance and the sequences, and compares the next
 batch with them: credit in minus debits out is what the balance moved by; each output bears the next number.  Also
 which tenants are low, suspended, or wait for a payment.
-Refuses to know rules and topics' transport; finding a difference stops nothing.
 """
 
 from collections import Counter

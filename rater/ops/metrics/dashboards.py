@@ -1,7 +1,6 @@
 """The dashboards as Grafana reads them, generated from `rater.ops.metrics.panels`.
 
 `python -m rater.ops.metrics.dashboards` writes them; `--check` says which are not what the code defines.
-Refuses to know what is shown and why.
 """
 
 import json

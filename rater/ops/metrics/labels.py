@@ -1,6 +1,6 @@
 """The closed lists that label metrics: no label of ours can grow with customers.
 
-Refuses to know metrics.  A tenant, a user or a number is never a label: who it was stands in the logs.
+A tenant, a user or a number is never a label: who it was stands in the logs.
 """
 
 import msgspec

@@ -1,7 +1,7 @@
 """A histogram that takes a whole batch at once, with an exemplar for its slowest record.
 
 The client library's own takes one observation at a time, about a microsecond each: at 50,000 records a second a
-twentieth of the core.  Refuses to know what was late, and clocks.
+twentieth of the core.
 """
 
 from bisect import bisect_right

@@ -2,7 +2,7 @@
 
 Names follow the Prometheus conventions: `rater_`, a noun, the base unit, `_total` for what only grows.  Money is
 in micro-units of the currency in the label (1,000,000 are one dollar): Prometheus keeps floats, and whole
-numbers of micro-units stay exact up to nine billion.  Refuses to know when something is counted.
+numbers of micro-units stay exact up to nine billion.
 """
 
 from enum import StrEnum

@@ -1,6 +1,6 @@
 """What the rest of rater calls to count something: one method for each metric of the list, with typed labels.
 
-Refuses to know where the numbers are shown, and clocks: durations and instants come in.
+Callers give durations and instants.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """What the two dashboards show: one for the night shift, one for the business.
 
-Every expression is built from the list of metrics, so a name cannot be mistyped.  Refuses to know Grafana's JSON.
+Every expression is built from the list of metrics, so a name cannot be mistyped.
 """
 
 from rater.ops.metrics import listed as m

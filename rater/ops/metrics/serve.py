@@ -1,7 +1,4 @@
-"""`/metrics` on a port of this machine, for processes that have no web server of their own.
-
-Refuses to know what is counted.
-"""
+"""`/metrics` on a port of this machine, for processes that have no web server of their own."""
 
 from wsgiref.simple_server import WSGIServer
 

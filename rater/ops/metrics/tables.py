@@ -1,7 +1,4 @@
-"""The list of metrics as people read it: rows, JSON, Markdown.
-
-Refuses to know where the text goes.
-"""
+"""The list of metrics as people read it: rows, JSON, Markdown."""
 
 from typing import Any
 

@@ -1,7 +1,6 @@
 """What one batch did, summed up from its outputs: money, minutes, refusals, and each tenant's own sums.
 
 One look at each output, and one increment a batch for each series: cheap enough to run beside the rating.
-Refuses to know how the sums are shown, and rules.
 """
 
 from collections import Counter

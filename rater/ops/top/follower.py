@@ -1,7 +1,4 @@
-"""Follows what `rater top` shows: the commits of each partition, the ends of its inputs, the balances.
-
-Refuses to know how it is shown.
-"""
+"""Follows what `rater top` shows: the commits of each partition, the ends of its inputs, the balances."""
 
 import time
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""Waiting until nothing waits to be rated.  Refuses to know what is done then."""
+"""Waiting until nothing waits to be rated."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """What `rater top` shows at one moment, computed from commits, positions and balances.
 
-Refuses to know Kafka and clocks: records and times come in.
+Callers give records and times.
 """
 
 from collections import deque

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def killed(folder: Path, *files: InputFile, lives: int = 1) -> None:
 
 def arrivals(folder: Path) -> list[Arrival]:
     """What is kept of inputs with which a run is not through."""
-    with sqlite3.connect(folder / "rater.db") as connection:
+    with closing(sqlite3.connect(folder / "rater.db")) as connection, connection:
         rows = connection.execute("SELECT arrival FROM inputs WHERE arrival IS NOT NULL").fetchall()
     return [msgspec.json.decode(text, type=Arrival) for (text,) in rows]
 
@@ -163,7 +164,7 @@ def test_a_position_without_arrival_is_of_an_older_store(folder: Path) -> None:
     """The column is added when the store is opened; what was consumed stays consumed."""
     path = calls(folder / "cdrs.jsonl", 0, 3)
     run(folder, "cdrs.jsonl")
-    with sqlite3.connect(folder / "rater.db") as connection:
+    with closing(sqlite3.connect(folder / "rater.db")) as connection, connection:
         connection.execute("ALTER TABLE inputs DROP COLUMN arrival")
     Store(folder / "rater.db").close()
     assert run(folder, path.name)["records"] == 0

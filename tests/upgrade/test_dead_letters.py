@@ -6,6 +6,7 @@
 import gzip
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -92,6 +93,6 @@ def test_a_replay_does_not_add_the_money_of_an_old_letter(folder: Path) -> None:
 
 def balance(folder: Path, tenant: str) -> str:
     """What a tenant has, as the last balance record says."""
-    with sqlite3.connect(folder / "rater.db") as connection:
+    with closing(sqlite3.connect(folder / "rater.db")) as connection, connection:
         rows = [json.loads(value) for (value,) in connection.execute("SELECT value FROM balances ORDER BY offset")]
     return str(next(row["balance"] for row in reversed(rows) if row["tenant"] == tenant))

@@ -168,7 +168,7 @@ def test_an_upgrade_that_is_broken_off_leaves_the_store_as_it_was(
 
 def moved(folder: Path) -> None:
     """Positions of 0.3.0 as they would be had it run in this folder: it kept whole paths, and no tenant."""
-    with sqlite3.connect(folder / "rater.db") as connection:
+    with closing(sqlite3.connect(folder / "rater.db")) as connection, connection:
         for (name,) in connection.execute("SELECT name FROM inputs").fetchall():
             here = str((folder / Path(name).name).resolve())
             connection.execute("UPDATE inputs SET name=? WHERE name=?", (here, name))
@@ -205,7 +205,7 @@ def test_a_file_of_which_0_3_0_rated_nothing_is_read_again(folder: Path) -> None
     again = folder / "mistyped.csv"
     again.write_text("\n".join([rows[0], rows[1].replace(rows[1].split(",")[0], "other-call")]) + "\n")
     assert records_read(folder, "cotnoso", again.name) == 1
-    with sqlite3.connect(folder / "rater.db") as connection:
+    with closing(sqlite3.connect(folder / "rater.db")) as connection, connection:
         connection.execute("UPDATE inputs SET name=? WHERE name LIKE '%mistyped.csv%'", (str(again.resolve()),))
     assert records_read(folder, "contoso", again.name) == 1
     reader = open_reader(folder / "rater.db")

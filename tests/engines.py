@@ -14,18 +14,18 @@ import pytest
 from aiokafka.errors import InvalidTimestampError
 
 from rater.core.entities import Account, Entity
-from rater.core.inputs import CallRecord, RateDeck, Source
+from rater.core.inputs import CallRecord, RateDeck
 from rater.core.outputs import TOPIC_OF, Output
-from rater.core.pools import PoolUse, pool_use
+from rater.core.pools import PoolUse
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
-from rater.core.state import Committed, Key, State
+from rater.core.state import Committed, Key
 from rater.core.step import Rules
 from rater.core.tariff import Tariffs
 from rater.dev.scenarios.engine import EmbeddedEngine
 from rater.dev.scenarios.kafka_engine import KafkaEngine
 from rater.embedded.store import Store
-from rater.engine.batch import Record, run_batch
+from rater.engine.batch import Batch
 from rater.kafka.changelog import Entities
 from rater.kafka.index import MemoryIndex
 from rater.kafka.port import Consumed
@@ -63,70 +63,24 @@ class Engine(Protocol):
         """Let go of everything."""
 
 
-class _Stored:
-    """What two engines share: they read an account and a pool from what is committed."""
-
-    rules: Rules
-
-    def committed(self) -> Committed:
-        """See Engine."""
-        raise NotImplementedError
-
-    def publish(self, deck: RateDeck) -> None:
-        """See Engine."""
-        self.rules.tariffs.publish(deck)
-
-    def account(self, tenant: str) -> Account:
-        """See Engine."""
-        account = State(self.committed()).account(tenant)
-        assert account is not None, tenant
-        return account
-
-    def pool(self, tenant: str, name: str) -> PoolUse | None:
-        """See Engine."""
-        return pool_use(State(self.committed()), self.rules.settings, self.account(tenant), name)
-
-
-class InMemory(EmbeddedEngine):
-    """The engine of `rater check`."""
-
-    def committed(self) -> Committed:
-        """See Engine."""
-        return self.memory
-
-
-class OnSqlite(_Stored):
+class OnSqlite(EmbeddedEngine):
     """One store, closed and opened again every few records."""
 
     def __init__(self, settings: RatingSettings) -> None:
-        self.rules = Rules(settings, Tariffs())
+        super().__init__(settings)
         self._folder = Path(tempfile.mkdtemp(prefix="rater-spec-"))
         self._store = Store(self._folder / "rater.db")
-        self._submitted = {"cdrs": 0, "commands": 0}
 
     def publish(self, deck: RateDeck) -> None:
         """See Engine."""
         super().publish(deck)
         self._store.publish(deck)
 
-    def submit(self, kind: str, raw: bytes, arrived_at: datetime | None = None) -> tuple[Outcome, list[Output]]:
-        """See Engine."""
-        topic = "cdrs" if kind == "cdr" else "commands"
-        source = Source(topic, 0, self._submitted[topic])
-        self._submitted[topic] += 1
-        record = Record(
-            "cdr" if kind == "cdr" else "command",
-            source,
-            raw,
-            arrived_at=arrived_at,
-            arrival_given=arrived_at is not None,
-        )
-        batch = run_batch(self._store, self.rules, [record])
+    def _keep(self, batch: Batch) -> None:
         self._store.commit(batch, {})
         if sum(self._submitted.values()) % RESTARTS_AFTER == 0:
             self._store.close()
             self._store = Store(self._folder / "rater.db")
-        return batch.outcomes[0], batch.outputs
 
     def committed(self) -> Committed:
         """See Engine."""
@@ -182,15 +136,15 @@ class _Unwatched:
         return lambda *_: None
 
 
-class OnSimulatedBroker(_Stored):
+class OnSimulatedBroker(EmbeddedEngine):
     """The real rating task on the model of Kafka; every few records another owner restores from the topics."""
 
     def __init__(self, settings: RatingSettings) -> None:
-        self.rules = Rules(settings, Tariffs())
+        super().__init__(settings)
         self._broker = Broker()
         self._stamps: dict[tuple[str, int], int] = {}
         self._read = dict.fromkeys(("commits", *_TYPE_OF), 0)
-        self._submitted = 0
+        self._sent = 0
         self._own()
 
     def _own(self) -> None:
@@ -210,10 +164,10 @@ class OnSimulatedBroker(_Stored):
 
     def submit(self, kind: str, raw: bytes, arrived_at: datetime | None = None) -> tuple[Outcome, list[Output]]:
         """See Engine."""
-        if self._submitted and self._submitted % RESTARTS_AFTER == 0:
+        if self._sent and self._sent % RESTARTS_AFTER == 0:
             self._run.close()
             self._own()
-        self._submitted += 1
+        self._sent += 1
         topic = "cdrs" if kind == "cdr" else "commands"
         offset = len(self._broker.logs[(topic, 0)])
         if arrived_at is not None:
@@ -285,7 +239,7 @@ class OnKafka(KafkaEngine):
 
 
 ENGINES: dict[str, Callable[[RatingSettings], Engine]] = {
-    "memory": InMemory,
+    "memory": EmbeddedEngine,
     "sqlite": OnSqlite,
     "simulated": OnSimulatedBroker,
     "kafka": OnKafka,

@@ -31,10 +31,11 @@ from rater.core.outputs import AccountEvent, Debit, Output, RatedCall, RejectedC
 from rater.core.reasons import CallType, NumberType, Outcome
 from rater.core.settings import RatingSettings
 from rater.core.state import Memory
+from rater.dev.scenarios.engine import EmbeddedEngine
 from rater.dev.scenarios.model import EXPECTED_EVENTS
 from rater.files.deck_csv import read_deck
 from rater.wire.codec import encode_input
-from tests.engines import InMemory, new_engine
+from tests.engines import new_engine
 
 DECK = Path(__file__).parent / "fixtures" / "deck.csv"
 T = "contoso"
@@ -256,7 +257,7 @@ class World:
     @property
     def memory(self) -> Memory:
         """What is committed, to look into or to change; the test is marked `in_memory`."""
-        assert isinstance(self.engine, InMemory), "mark the test in_memory"
+        assert type(self.engine) is EmbeddedEngine, "mark the test in_memory"
         return self.engine.memory
 
     @property

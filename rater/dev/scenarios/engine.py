@@ -5,6 +5,7 @@ from typing import Protocol
 
 from rater.core import (
     Account,
+    Committed,
     Memory,
     Outcome,
     Output,
@@ -17,7 +18,7 @@ from rater.core import (
     Tariffs,
     pool_use,
 )
-from rater.engine.batch import Record, run_batch
+from rater.engine.batch import Batch, Record, run_batch
 
 
 class Engine(Protocol):
@@ -63,19 +64,26 @@ class EmbeddedEngine:
             arrived_at=arrived_at,
             arrival_given=arrived_at is not None,
         )
-        batch = run_batch(self.memory, self.rules, [record])
+        batch = run_batch(self.committed(), self.rules, [record])
+        self._keep(batch)
+        return batch.outcomes[0], batch.outputs
+
+    def _keep(self, batch: Batch) -> None:
         self.memory.merge(batch.state)
-        return next(iter(batch.counts)), batch.outputs
+
+    def committed(self) -> Committed:
+        """All that is known, as the rules read it."""
+        return self.memory
 
     def account(self, tenant: str) -> Account:
         """See Engine."""
-        account = State(self.memory).account(tenant)
+        account = State(self.committed()).account(tenant)
         assert account is not None, tenant
         return account
 
     def pool(self, tenant: str, name: str) -> PoolUse | None:
         """See Engine."""
-        return pool_use(State(self.memory), self.rules.settings, self.account(tenant), name)
+        return pool_use(State(self.committed()), self.rules.settings, self.account(tenant), name)
 
     def close(self) -> None:
         """See Engine."""

@@ -1,5 +1,6 @@
 """What people type about money by hand (A45, A46): checked, and turned into the commands of `rater.core.inputs`."""
 
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
@@ -35,6 +36,11 @@ def _words(text: str) -> str:
     return text
 
 
+def _check_after(at: datetime, expires: datetime | None) -> None:
+    if expires is not None and expires <= at:
+        raise ValueError("expires: expected an instant after --at")
+
+
 Words = Annotated[str, Field(max_length=TEXT_LENGTH_MAX), AfterValidator(_words)]
 Positive = Annotated[str, AfterValidator(_positive)]
 
@@ -53,8 +59,7 @@ class Adjustment(Order):
     def _expires(self) -> "Adjustment":
         if self.expires and self.amount.startswith("-"):
             raise ValueError("expected no --expires: money that is taken off does not expire")
-        if self.expires and self.expires <= self.at:
-            raise ValueError("expires: expected an instant after --at")
+        _check_after(self.at, self.expires)
         return self
 
     def command(self) -> FundsAdjusted:
@@ -98,8 +103,7 @@ class Promotion(Order):
 
     @model_validator(mode="after")
     def _expires(self) -> "Promotion":
-        if self.expires <= self.at:
-            raise ValueError("expires: expected an instant after --at")
+        _check_after(self.at, self.expires)
         return self
 
     def command(self) -> FundsAdded:

@@ -5,11 +5,12 @@ Rules 58 to 60, 62 to 64, A6 to A8, A46, A47.
 
 from datetime import datetime
 
+import msgspec
 from msgspec import UNSET
 
 from rater.core.amounts import bad_amount, other_currency, too_much, zero_amount
 from rater.core.credit import credit
-from rater.core.entities import Account, Seen
+from rater.core.entities import Account, InFlight, Seen
 from rater.core.inputs import FundsAdded, PaymentFailed, PaymentSucceeded
 from rater.core.instants import as_utc
 from rater.core.lots import lot_at_hand
@@ -73,20 +74,18 @@ def add_lot(step: Step, lot: str, amount: int, kind: LotKind, expires: datetime 
 
 def payment_refused(step: Step, command: PaymentSucceeded | PaymentFailed) -> Refusal | None:
     """Why this answer to a recharge cannot be taken."""
-    account = step.account
+    account, asked = step.account, _asked_for(step.account, command)
     if isinstance(command, PaymentFailed):
         return _no_such_recharge(step, command)
-    return (
-        other_currency(account, command.currency)
-        or _no_such_recharge(step, command)
-        or _other_amount(account, command)
-        or too_much(account, account.recharge.in_flight.amount if _answers_in_flight(account, command) else 0)  # type: ignore[union-attr]  # it answers it
-    )
+    refused = other_currency(account, command.currency) or _no_such_recharge(step, command)
+    if refused is not None or asked is None:
+        return refused
+    return _other_amount(asked, command.amount) or too_much(account, asked.amount)
 
 
 def is_answered_so(step: Step, command: PaymentSucceeded | PaymentFailed) -> bool:
     """Whether the gateway said the same of this recharge before (A47)."""
-    if _answers_in_flight(step.account, command):
+    if _asked_for(step.account, command) is not None:
         return False
     before = _answers(step, _meant(step.account, command))
     return before is not None and _result(command) in before.results
@@ -94,12 +93,10 @@ def is_answered_so(step: Step, command: PaymentSucceeded | PaymentFailed) -> boo
 
 def payment_arrived(step: Step, command: PaymentSucceeded | PaymentFailed) -> None:
     """The gateway answers the recharge in flight, or contradicts what it said of one before (A47)."""
-    account = step.account
-    if not _answers_in_flight(account, command):
+    answered = _asked_for(step.account, command)
+    if answered is None:
         _conflict(step, command)
         return
-    answered = account.recharge.in_flight
-    assert answered is not None
     _remember(step, answered.recharge, _Answers(answered.amount, (_result(command),)))
     amount = format_micros(answered.amount)
     if isinstance(command, PaymentSucceeded):
@@ -135,21 +132,21 @@ def _conflict(step: Step, command: PaymentSucceeded | PaymentFailed) -> None:
     _remember(step, recharge, _Answers(before.amount, (*before.results, result)))
 
 
-class _Answers:
-    """What the gateway said of a recharge so far, in order, and how much was asked for."""
+class _Answers(msgspec.Struct, frozen=True):
+    """How much was asked for with a recharge, and what the gateway said of it so far, in order."""
 
-    def __init__(self, amount: int, results: tuple[str, ...]) -> None:
-        self.amount = amount
-        self.results = results
+    amount: int
+    results: tuple[str, ...]
 
 
 def _result(command: PaymentSucceeded | PaymentFailed) -> str:
     return _SUCCEEDED if isinstance(command, PaymentSucceeded) else _FAILED
 
 
-def _answers_in_flight(account: Account, command: PaymentSucceeded | PaymentFailed) -> bool:
+def _asked_for(account: Account, command: PaymentSucceeded | PaymentFailed) -> InFlight | None:
+    """The request in flight, if the answer is about it."""
     in_flight = account.recharge.in_flight
-    return in_flight is not None and command.recharge_id in (None, in_flight.recharge)
+    return in_flight if in_flight is not None and command.recharge_id in (None, in_flight.recharge) else None
 
 
 def _meant(account: Account, command: PaymentSucceeded | PaymentFailed) -> str | None:
@@ -180,7 +177,7 @@ def _remember(step: Step, recharge: str, answers: _Answers) -> None:
 
 def _no_such_recharge(step: Step, command: PaymentSucceeded | PaymentFailed) -> Refusal | None:
     account = step.account
-    if _answers_in_flight(account, command) or _answers(step, _meant(account, command)) is not None:
+    if _asked_for(account, command) or _answers(step, _meant(account, command)):
         return None
     in_flight = account.recharge.in_flight
     asked = f"recharge {in_flight.recharge} is" if in_flight else "no recharge is"
@@ -188,12 +185,9 @@ def _no_such_recharge(step: Step, command: PaymentSucceeded | PaymentFailed) -> 
     return Refusal(Reason.NO_RECHARGE_IN_FLIGHT, "recharge_id", message)
 
 
-def _other_amount(account: Account, command: PaymentSucceeded) -> Refusal | None:
-    amount, in_flight = command.amount, account.recharge.in_flight
-    if amount is None or in_flight is None or not _answers_in_flight(account, command):
-        return None
+def _other_amount(asked: InFlight, amount: str | None) -> Refusal | None:
     bad = bad_amount("amount", amount)
-    if bad is None and parse_micros(amount) != in_flight.amount:
-        asked = format_micros(in_flight.amount)
-        return Refusal(Reason.PAYMENT_MISMATCH, "amount", f"expected the {asked} that was asked for, got {amount}")
-    return bad
+    if amount is None or bad is not None or parse_micros(amount) == asked.amount:
+        return bad
+    message = f"expected the {format_micros(asked.amount)} that was asked for, got {amount}"
+    return Refusal(Reason.PAYMENT_MISMATCH, "amount", message)

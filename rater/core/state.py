@@ -114,7 +114,7 @@ class State:
             "joins": self.joins,
             "joined": self.joined,
             "pool": self.pools,
-            "restricted": {},
+            "restricted": {},  # of rules 1: read by a migration, never written
             "restrictions": self.restrictions,
             "call": self.calls,
             "seen": self.seen_now,

@@ -136,7 +136,9 @@ class EventKind(ClosedList):
     FUNDS_ADJUSTED = "funds.adjusted"
     FUNDS_REFUNDED = "funds.refunded"
     PAYMENT_REVERSED = "payment.reversed"
-    PAYMENT_CONFLICT = "payment.conflict"  # the gateway told two results of one payment; a person decides (A47)
+    PAYMENT_CONFLICT = (
+        "payment.conflict"  # the gateway gave two different results for one payment; a person decides (A47)
+    )
     BALANCE_DEPLETED = "balance.depleted"
     CREDITS_SUSPENDED = "credits.suspended"
     CREDITS_RESUMED = "credits.resumed"

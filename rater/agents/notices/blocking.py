@@ -1,6 +1,6 @@
 """The notifier for a caller without an event loop: the embedded rater notes events, and sends when it has time.
 
-An event that is noted twice is told once.
+An event that is noted twice is sent once.
 """
 
 import asyncio

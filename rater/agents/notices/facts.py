@@ -1,4 +1,4 @@
-"""Which events are told, and the facts of each as texts may show them: phone numbers masked."""
+"""Of which events people are notified, and the facts of each as texts may show them: phone numbers masked."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class Notice(ClosedList):
     FUNDS_ADJUSTED = "funds.adjusted"  # a person gave money or took it off
     FUNDS_REFUNDED = "funds.refunded"  # money of a purchase was paid out
     PAYMENT_REVERSED = "payment.reversed"  # the bank took a payment back
-    PAYMENT_CONFLICT = "payment.conflict"  # the gateway told two results of one payment
+    PAYMENT_CONFLICT = "payment.conflict"  # the gateway gave two different results for one payment
 
     @property
     def template(self) -> str:

@@ -69,7 +69,7 @@ class RechargeResult(ClosedList):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     SUPPRESSED = "suppressed"  # a limit was reached: more would be a runaway
-    CONFLICT = "conflict"  # the gateway told two results of one payment: a person decides (A47)
+    CONFLICT = "conflict"  # the gateway gave two different results for one payment: a person decides (A47)
 
 
 class Standing(ClosedList):

@@ -21,7 +21,10 @@ from rater.core import CallRecord, Key, LiveCall, RatedCall, live_call, normal_u
 #: A call is remembered at least as long as `rated-calls` keeps it; then RocksDB drops it when it next compacts.
 REMEMBERED = timedelta(hours=9_600)
 #: The number is that of the format: what stands under another one is not known, and the index is built anew.
-_STANDS_AT = b"stands-at/2"
+#: Under 2 a folder that was opened more than once may have lost calls (see `_open`).
+_STANDS_AT = b"stands-at/3"
+#: The one that every RocksDB folder has.
+_COLUMN_FAMILY = "default"
 _BLOOM_BITS = 10
 _WRITE_BUFFER_BYTES = 8 << 20
 
@@ -121,7 +124,15 @@ class DiskIndex:
         table = BlockBasedOptions()
         table.set_bloom_filter(_BLOOM_BITS, block_based=False)
         options.set_block_based_table_factory(table)
-        self._db = Rdict(str(self._folder), options, access_type=AccessType.with_ttl(self._remembered_s))
+        # The column family's options are given: rocksdict would read those that the folder keeps.  Among these is the
+        # filter that drops what is old, and RocksDB puts another one around it: the inner one gets values whose date
+        # was cut off, and takes their last four bytes for it.  The next compaction would drop the calls of debtors.
+        self._db = Rdict(
+            str(self._folder),
+            options,
+            column_families={_COLUMN_FAMILY: options},
+            access_type=AccessType.with_ttl(self._remembered_s),
+        )
         try:
             stands = self._db.get(_STANDS_AT)
             self.stands_at = msgspec.msgpack.decode(stands, type=StandsAt) if stands else StandsAt()
@@ -145,6 +156,7 @@ class DiskIndex:
 
     def clear(self) -> None:
         """See UsageIndex."""
+        log.warning("the usage-id index does not fit rated-calls and is built anew", folder=str(self._folder))
         self.close()
         self._open_anew()
 

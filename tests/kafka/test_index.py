@@ -52,6 +52,25 @@ def test_a_restart_finds_what_was_put(tmp_path: Path) -> None:
     index.close()
 
 
+def test_every_call_is_kept_however_often_the_folder_is_opened_and_compacted(tmp_path: Path) -> None:
+    """A worker opens it anew whenever it gets the partition; RocksDB compacts after a few times, here each time.
+
+    Whatever a call ends with: RocksDB keeps its date behind it, and these here end with the debt that they became.
+    """
+    put = {}
+    for number in range(4):
+        calls = {
+            ("contoso", f"{number}-{n}"): LiveCall(1, f"{n:016x}", 24_302, 52_000, (), (Share("debt", 52_000, n),))
+            for n in range(0, 5_000_000, 50_000)
+        }
+        index = DiskIndex(tmp_path / "index")
+        index.put(calls, StandsAt(number + 1, f"call-{number}"))
+        put |= calls
+        index._db.compact_range(None, None)
+        assert index.fetch(list(put)) == put
+        index.close()
+
+
 @pytest.mark.parametrize("spoil", [of_an_earlier_rater, half_written])
 def test_what_cannot_be_read_is_built_anew(spoil: Callable[[Path], None], tmp_path: Path) -> None:
     """It stands at nothing, so everything is read from `rated-calls` again."""

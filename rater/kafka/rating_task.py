@@ -3,7 +3,7 @@
 Taking ownership
     1. fence every earlier owner
     2. restore the state from the changelog up to its end, and with it the input positions
-    3. catch the usage-id index up with `rated-calls`
+    3. look whether the usage-id index has what it says it has, and catch it up with `rated-calls`
     4. seek the inputs to those positions
     5. migrate the state, and commit that, if older rules wrote it (see `upgrade`)
 
@@ -17,9 +17,8 @@ Any doubt on the way drops overlay, state and producer; ownership is taken again
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Protocol
-
-import msgspec
 
 from rater.core import (
     RULES,
@@ -27,7 +26,6 @@ from rater.core import (
     DeckActivated,
     Entity,
     Key,
-    LiveCall,
     RatedCall,
     RatingSettings,
     Rules,
@@ -36,8 +34,9 @@ from rater.core import (
 )
 from rater.engine.batch import Batch, Record, run_batch
 from rater.kafka.at_fault import find_at_fault, skips_of
+from rater.kafka.catch_up import TOPIC, catch_up
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
-from rater.kafka.index import StandsAt, UsageIndex, indexed, keys_of
+from rater.kafka.index import StandsAt, UsageIndex, keys_of
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
 from rater.kafka.records import by_names, in_order, names_in, portions, positions_after, records_of, writes_of
@@ -47,8 +46,6 @@ from rater.wire.commits import Commit
 #: Names of unknown decks in one commit: each of at most 128 letters of four bytes.
 UNKNOWN_DECKS_MAX = 1_000
 INPUTS = ("commands", "cdrs")
-_RESTORED_CALLS = 10_000
-_rated_call_decoder = msgspec.json.Decoder(RatedCall)
 
 
 class Decks(Protocol):
@@ -173,13 +170,15 @@ class RatingTask:
                 assert record.key is not None
                 state.entities.take(record.key, record.value)
         await self._decks.read_to_end()
-        calls = await self._catch_up()  # 3
+        calls = await catch_up(log, state.index, partial(self._observer.restoring, self, TOPIC))  # 3
+        self._skips = await skips_of(log)
         positions = state.entities.meta.positions
         self.positions = dict(await log.seek({topic: positions.get(topic) for topic in INPUTS}))  # 4
         if state.entities.meta.rules < RULES:  # 5
             state.entities, migration = await upgrade(log, state.entities, self.positions)
             self._observer.upgraded(self, migration.report)
-        self._skips = await skips_of(log)
+            self.positions = dict(await log.seek(self.positions))
+        # nothing is awaited after `seek`: a rebalance in between would pause the inputs, and nobody resume them
         self.restored = True
         self._observer.owned(self, state.entities, calls)
 
@@ -262,38 +261,3 @@ class RatingTask:
     def _unknown(self, versions: Iterable[str]) -> set[str]:
         """Those that nobody published, as far as the decks were read."""
         return {version for version in versions if version not in self._rules.tariffs}
-
-    async def _catch_up(self) -> int:
-        """Bring the index to the end of `rated-calls`, or build it anew; how many calls were missing."""
-        log, index = self._log, self._state.index
-        end, stands = await log.end("rated-calls"), index.stands_at
-        if stands.position and not await self._fits(stands, end):
-            index.clear()
-            stands = index.stands_at
-        calls: dict[Key, LiveCall] = {}
-        missing = 0
-        async for records in log.read("rated-calls", stands.position):
-            missing += len(records)
-            self._observer.restoring(self, "rated-calls", len(records))
-            for record in records:
-                assert record.value is not None
-                call = _rated_call_decoder.decode(record.value)
-                calls.update(indexed(call))
-                stands = StandsAt(record.offset + 1, call.id)
-            if len(calls) >= _RESTORED_CALLS:
-                index.put(calls, stands)
-                calls = {}
-        if calls:
-            index.put(calls, stands)
-        return missing
-
-    async def _fits(self, stands: StandsAt, end: int) -> bool:
-        """Whether the last call that the index knows is where it says."""
-        if stands.position > end:
-            return False
-        async for records in self._log.read("rated-calls", stands.position - 1):
-            first = records[0]
-            if first.offset != stands.position - 1 or first.value is None:
-                return False
-            return _rated_call_decoder.decode(first.value).id == stands.last
-        return False

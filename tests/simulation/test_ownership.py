@@ -7,11 +7,12 @@ import pytest
 
 from rater.core.inputs import DeckActivated
 from rater.core.outputs import RatedCall, RejectedCdr
+from rater.core import RULES
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
 from rater.files.deck_csv import read_deck
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, pack
-from rater.kafka.index import MemoryIndex, StandsAt
+from rater.kafka.index import MemoryIndex, StandsAt, indexed
 from rater.kafka.port import Doubt
 from rater.kafka.rating_task import RatingTask
 from rater.wire.codec import encode_input
@@ -219,7 +220,7 @@ def test_an_index_that_fits_is_only_brought_up_to_date() -> None:
     calls = rated(desk, 3)
     place = [record.offset for record in desk.broker.read(("rated-calls", HOME), 0)]
     index = Counting()
-    index.put({}, StandsAt(place[0] + 1, calls[0].id))
+    index.put(indexed(calls[0]), StandsAt(place[0] + 1, calls[0].id))
     index.puts.clear()
     task, watching = watched(desk, index)
     finish(task.own())
@@ -239,7 +240,8 @@ def test_an_index_that_stands_elsewhere_is_built_anew(beyond: int) -> None:
     calls = rated(desk, 3)
     last = [record.offset for record in desk.broker.read(("rated-calls", HOME), 0)][-1]
     index = Counting()
-    index.put({}, StandsAt(last + 1 + beyond, calls[-1].id if beyond else calls[0].id))
+    known = {key: live for one in calls for key, live in indexed(one).items()}
+    index.put(known, StandsAt(last + 1 + beyond, calls[-1].id if beyond else calls[0].id))
     index.puts.clear()
     task, _ = watched(desk, index)
     finish(task.own())
@@ -247,11 +249,68 @@ def test_an_index_that_stands_elsewhere_is_built_anew(beyond: int) -> None:
     assert audit(desk.broker).findings == []
 
 
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_an_index_that_lost_a_call_is_built_anew(lost: int) -> None:
+    """Rule 68: it says where it stands, and one of its calls is gone; that call is a duplicate none the less."""
+    desk = Desk()
+    calls = rated(desk, 3)
+    place = [record.offset for record in desk.broker.read(("rated-calls", HOME), 0)]
+    index = Counting()
+    known = {key: live for number, one in enumerate(calls) if number != lost for key, live in indexed(one).items()}
+    index.put(known, StandsAt(place[2] + 1, calls[2].id))
+    desk.send(call(lost))
+    finish(desk.owner(index).step())
+    assert index.cleared == 1
+    assert len(desk.read("rated-calls", RatedCall)) == 3
+    assert audit(desk.broker).findings == []
+
+
+def test_only_the_last_calls_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 90 calls those at the last 10 positions, whatever lies before: ownership is not taken later for a large index."""
+    desk = Desk()
+    calls = rated(desk, 90)
+    place = [record.offset for record in desk.broker.read(("rated-calls", HOME), 0)]
+    monkeypatch.setattr("rater.kafka.catch_up.PROBED_POSITIONS", 10)
+    for first, cleared in ((80, 0), (81, 1)):
+        index = Counting()
+        known = {key: live for one in calls[first:] for key, live in indexed(one).items()}
+        index.put(known, StandsAt(place[-1] + 1, calls[-1].id))
+        finish(watched(desk, index)[0].own())
+        assert index.cleared == cleared
+
+
+def test_nothing_is_awaited_once_the_inputs_were_sought(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebalance pauses the inputs of a task that is not restored; after `seek` nobody would resume them."""
+    desk = Desk()
+    finish(desk.owner().step())
+    for rules in (RULES, RULES - 1):
+        meta = Meta(STATE_VERSION, 1, {"cdrs": 0, "commands": 5}, rules=rules)
+        desk.broker.append(("state", HOME), META_KEY, pack(meta))
+        task, _ = watched(desk)
+        sought: list[bool] = []
+        turn, seek = ModelLog._turn, ModelLog.seek
+
+        async def noted_turn(log: ModelLog, turn: Any = turn, sought: list[bool] = sought) -> None:
+            sought.append(False)
+            await turn(log)
+
+        async def noted_seek(log: ModelLog, to: Any, seek: Any = seek, sought: list[bool] = sought) -> Any:
+            found = await seek(log, to)
+            sought.append(True)
+            return found
+
+        with monkeypatch.context() as noted:
+            noted.setattr(ModelLog, "_turn", noted_turn)
+            noted.setattr(ModelLog, "seek", noted_seek)
+            finish(task.own())
+        assert (sought[-1], task.restored) == (True, True)
+
+
 def test_a_long_log_is_read_into_the_index_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a restore needs no memory for all calls at once: every 50 records that the log gives, here."""
     desk = Desk()
     rated(desk, 90)
-    monkeypatch.setattr("rater.kafka.rating_task._RESTORED_CALLS", 50)
+    monkeypatch.setattr("rater.kafka.catch_up.PORTION_CALLS", 50)
     index = Counting()
     task, watching = watched(desk, index)
     finish(task.own())

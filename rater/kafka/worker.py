@@ -99,14 +99,23 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.running = True
         self._consumer.subscribe([self._kafka.topic(topic) for topic in INPUTS], listener=self)
         try:
-            while not self._stopping:
-                await self._reconcile()
-                await self._something_changes()
+            await self.follow()
         finally:
             self.running = False
             await self._release(set(self._running))
             await self._consumer.stop()
             await self._decks.stop()
+
+    async def follow(self) -> None:
+        """Run the tasks of what is assigned, until `stop`.
+
+        A change that comes while tasks are started and released is not missed: a task that went on without its
+        partition would fence the new owner again and again.
+        """
+        while not self._stopping:
+            self._changed.clear()
+            await self._reconcile()
+            await self._something_changes()
 
     def stop(self) -> None:
         """Finish the batches at hand, commit them, leave the group."""
@@ -151,7 +160,6 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
 
     async def _something_changes(self) -> None:
         """Wait for a rebalance, for `stop`, or for a task that ended."""
-        self._changed.clear()
         waiting = asyncio.create_task(self._changed.wait())
         await asyncio.wait(
             [waiting, *(running.runs for running in self._running.values())], return_when=asyncio.FIRST_COMPLETED

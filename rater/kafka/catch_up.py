@@ -55,7 +55,7 @@ async def catch_up(log: Reads, index: UsageIndex, progress: Callable[[int], None
 
 
 async def _fits(log: Reads, index: UsageIndex) -> bool:
-    """Whether the last calls before where the index stands are in it, and the very last is the one that it names."""
+    """Whether the last calls up to where the index stands are in it, and the last of them where it says."""
     stands = index.stands_at
     last = StandsAt()
     async for records in log.read(TOPIC, max(0, stands.position - PROBED_POSITIONS)):

@@ -124,9 +124,10 @@ class DiskIndex:
         table = BlockBasedOptions()
         table.set_bloom_filter(_BLOOM_BITS, block_based=False)
         options.set_block_based_table_factory(table)
-        # The column family's options are given: rocksdict would read those that the folder keeps.  Among these is the
-        # filter that drops what is old, and RocksDB puts another one around it: the inner one gets values whose date
-        # was cut off, and takes their last four bytes for it.  The next compaction would drop the calls of debtors.
+        # The column family's options are given: rocksdict would read those that the folder keeps.  Among these is
+        # the filter that drops what is old, and RocksDB puts another one around it: the inner one gets values
+        # without their date, and takes their last four bytes for it.  The next compaction would drop calls that
+        # became debt, whatever their age.
         self._db = Rdict(
             str(self._folder),
             options,

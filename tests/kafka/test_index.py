@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rocksdict import AccessType, Options, Rdict
 
+from rater.core import Key
 from rater.core.entities import LiveCall, Share
 from rater.core.inputs import CallRecord
 from rater.core.reasons import CallType
@@ -57,7 +58,7 @@ def test_every_call_is_kept_however_often_the_folder_is_opened_and_compacted(tmp
 
     Whatever a call ends with: RocksDB keeps its date behind it, and these here end with the debt that they became.
     """
-    put = {}
+    put: dict[Key, LiveCall] = {}
     for number in range(4):
         calls = {
             ("contoso", f"{number}-{n}"): LiveCall(1, f"{n:016x}", 24_302, 52_000, (), (Share("debt", 52_000, n),))

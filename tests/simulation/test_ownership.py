@@ -1,13 +1,14 @@
 """How a rating task takes ownership, what it tells its observer, and how it starts over; on the model, no faults."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from rater.core import RULES
 from rater.core.inputs import DeckActivated
 from rater.core.outputs import RatedCall, RejectedCdr
-from rater.core import RULES
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
 from rater.files.deck_csv import read_deck
@@ -17,7 +18,7 @@ from rater.kafka.port import Doubt
 from rater.kafka.rating_task import RatingTask
 from rater.wire.codec import encode_input
 from rater.wire.commits import Commit
-from tests.simulation.cluster import PARTITIONS, Decks, ModelLog
+from tests.simulation.cluster import PARTITIONS, Decks, ModelLog, Process
 from tests.simulation.play import audit
 from tests.simulation.story import call_record, tariffs
 from tests.simulation.test_task import HOME, TENANT, Desk, Quiet, call, finish
@@ -279,31 +280,33 @@ def test_only_the_last_calls_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> N
         assert index.cleared == cleared
 
 
-def test_nothing_is_awaited_once_the_inputs_were_sought(monkeypatch: pytest.MonkeyPatch) -> None:
+class Noting(ModelLog):
+    """Notes whether its last step was to seek the inputs."""
+
+    sought = False
+
+    async def _turn(self) -> None:
+        self.sought = False
+        await super()._turn()
+
+    async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
+        """See PartitionLog."""
+        found = await super().seek(positions)
+        self.sought = True
+        return found
+
+
+@pytest.mark.parametrize("rules", [RULES, RULES - 1])
+def test_nothing_is_awaited_once_the_inputs_were_sought(rules: int) -> None:
     """A rebalance pauses the inputs of a task that is not restored; after `seek` nobody would resume them."""
     desk = Desk()
     finish(desk.owner().step())
-    for rules in (RULES, RULES - 1):
-        meta = Meta(STATE_VERSION, 1, {"cdrs": 0, "commands": 5}, rules=rules)
-        desk.broker.append(("state", HOME), META_KEY, pack(meta))
-        task, _ = watched(desk)
-        sought: list[bool] = []
-        turn, seek = ModelLog._turn, ModelLog.seek
-
-        async def noted_turn(log: ModelLog, turn: Any = turn, sought: list[bool] = sought) -> None:
-            sought.append(False)
-            await turn(log)
-
-        async def noted_seek(log: ModelLog, to: Any, seek: Any = seek, sought: list[bool] = sought) -> Any:
-            found = await seek(log, to)
-            sought.append(True)
-            return found
-
-        with monkeypatch.context() as noted:
-            noted.setattr(ModelLog, "_turn", noted_turn)
-            noted.setattr(ModelLog, "seek", noted_seek)
-            finish(task.own())
-        assert (sought[-1], task.restored) == (True, True)
+    meta = Meta(STATE_VERSION, 1, {"cdrs": 0, "commands": 5}, rules=rules)
+    desk.broker.append(("state", HOME), META_KEY, pack(meta))
+    log = Noting(desk.broker, Process("worker"), HOME, random.Random(2))
+    task, _ = watched(desk, _log=log)
+    finish(task.own())
+    assert (log.sought, task.restored) == (True, True)
 
 
 def test_a_long_log_is_read_into_the_index_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

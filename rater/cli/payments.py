@@ -87,7 +87,7 @@ def reconcile_payments(
     report, activity) are recognised; of others say which columns there are. The last column is the command that
     mends a difference; each has an id, so that typing it twice changes nothing.
 
-    What happened in the last --grace-h hours may be in the next file and is no difference. To check those hours, too,
+    What happened in the last --grace-h hours may be in the next file and is no difference. To check them, too,
     give both files.
 
     Example: rater payments reconcile payouts-2025-03.csv --from 2025-03-01T00:00:00Z
@@ -220,6 +220,6 @@ def _say_read(path: Path, settlement: Settlement) -> None:
     for word, count in sorted(settlement.unknown.items()):
         say = f"say what it is with --type {word}=payment, or {word}=ignore"
         print(
-            f"rater: {path}: {count} of type {word!r}: nobody knows what that is, not compared; {say}",
+            f"rater: {path}: {count} of the unknown type {word!r} not compared; {say}",
             file=sys.stderr,
         )

@@ -29,7 +29,7 @@ From = Annotated[
     str | None,
     typer.Option(
         "--from",
-        help="For calls that start then or later (RFC 3339); if not given: from when the deck holds that it replaces.",
+        help="For calls that start then or later (RFC 3339); else from when the replaced deck holds.",
     ),
 ]
 Tenants = Annotated[

@@ -1,4 +1,4 @@
-"""Which deck is in force when: the dated activations of a tenant, or of everybody, in the order in which they count.
+"""Which deck is in force when: the dated activations of a tenant, or of everybody, in their order.
 
 An activation holds for calls that start at its instant or later, None for all; of two with the same instant the
 later one counts.

@@ -1,9 +1,9 @@
 """What a new price list changes against the one in force, and whether that is more than a deployment lets pass.
 
 Rows are compared by direction and prefix, at every instant from which one of the two lists has another row: from
-`at` on, or where a row has expired before, at the last time at which it counted.  What is compared is what a call of
-one minute costs with its connection fee, so that a new increment or a new fee is a new price.  A row that is gone, or
-new, is compared with the longest row around it, which prices such numbers in the other list.
+`at` on, or where a row has expired before, at the last time at which it counted.  A call of one minute with its
+connection fee is what is compared, so that a new increment or a new fee is a new price.  A row that is gone, or new,
+is compared with the longest row around it, which prices such numbers in the other list.
 """
 
 from collections import defaultdict
@@ -103,7 +103,7 @@ def compare_decks(before: RateDeck, after: RateDeck, at: datetime, limits: DeckL
     for key in sorted(old.rows.keys() | new.rows.keys()):
         if found := _changes(old, new, key, at, limits):
             worst.append(min(found, key=_worst_first))
-            gone += any([change.gone for change in found])
+            gone += any(change.gone for change in found)
     stayed = [one for one in worst if (one.direction, one.prefix) in old.rows and not one.gone]
     return DeckChanges(
         len(old.rows),
@@ -148,7 +148,7 @@ class _Rows:
             self.rows[(row.direction, row.prefix)].append(row)
 
     def at(self, key: _Key, instant: datetime) -> RateRow | None:
-        """The row of exactly this prefix; of several in force a special one, else the latest, as calls are priced."""
+        """The row of exactly this prefix; of several in force a special one, else the latest, as for calls."""
         live = [row for row in self.rows.get(key, ()) if _start(row) <= instant < _end(row)]
         return next((row for row in live if row.type in SPECIAL), live[0] if live else None)
 

@@ -27,7 +27,7 @@ def books_of(store: Reader, owner: str = EVERY_TENANT) -> DeckBooks:
 def to_activate(books: DeckBooks, decks: Sequence[RateDeck], now: datetime) -> list[RateDeck]:
     """Of the decks that a run is given those that it puts in force, in order.
 
-    When the same run is repeated the last one stays in force, and those that it replaced are not put in force again.
+    When the same run is repeated the last one stays in force, and those that it replaced do not come into force.
     """
     if not decks:
         return []

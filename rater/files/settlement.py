@@ -58,7 +58,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment, refund or charge-back in the ledger; `amount` is above zero (zero: there was nothing to reverse)."""
+    """A payment, refund or charge-back in the ledger; `amount` is zero where nothing was left to reverse."""
 
     kind: Kind
     tenant: str
@@ -108,7 +108,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One difference: what is there (in the file) and here (in the ledger), None for nothing.
 
     `lot` is the payment where the ledger knows it, `paid` its amount less refunds, `id` the id of the command that
-    mends it, `once` the first of several amounts.
+    mends it, `once` the first of several amounts, `elsewhere` that file or ledger have it as charged back.
     """
 
     found: Found
@@ -125,6 +125,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     paid: int | None = None
     here_currency: str | None = None
     once: int | None = None
+    elsewhere: bool = False
     request: Request | None = None
 
 
@@ -172,6 +173,7 @@ class _Comparison:
             self._of_lot[(entry.kind, entry.tenant, entry.lot)].append(entry)
         self._requests = {request.recharge: request for request in ledger.requests}
         self._found: list[Difference] = []
+        self._seen: set[_Place] = set()
         self._agreed = self._in_flight = 0
 
     def of(self, lines: Sequence[Line]) -> Reconciliation:
@@ -180,6 +182,7 @@ class _Comparison:
             groups[(line.kind, self._place(line))].append(line)
         for (kind, place), group in groups.items():
             self._compare(kind, place, group)
+        self._seen = {place for _, place in groups}
         self._missing_there(groups.keys())
         order = {kind: number for number, kind in enumerate(Kind)}
         found = sorted(self._found, key=lambda one: (one.tenant or "", one.reference, order[one.kind], one.rows))
@@ -347,6 +350,7 @@ class _Comparison:
                 paid=self._paid(place),
                 here_currency=next((one.currency for k in Kind for one in self._entries(k, place)), None),
                 once=lines[0].amount if lines else None,
+                elsewhere=bool(self._entries(Kind.CHARGE_BACK, place)) or place in self._seen,
                 request=self._requests.get(reference),
             )
         )

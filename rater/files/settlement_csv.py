@@ -25,7 +25,20 @@ from rater.wire.errors import RaterError
 FIELDS = tuple(NAMES)
 _NEEDED = ("amount", "reference")
 #: Names of zones that are in files and not in the time-zone database.
-_OFFSETS_H = {"CEST": 2, "EDT": -4, "CST": -6, "CDT": -5, "MDT": -6, "PST": -8, "PDT": -7, "BST": 1, "AEST": 10, "AEDT": 11, "SGT": 8, "JST": 9}  # fmt: skip
+_OFFSETS_H = {
+    "CEST": 2,
+    "BST": 1,
+    "EDT": -4,
+    "CST": -6,
+    "CDT": -5,
+    "MDT": -6,
+    "PST": -8,
+    "PDT": -7,
+    "AEST": 10,
+    "AEDT": 11,
+    "SGT": 8,
+    "JST": 9,
+}
 #: Beside ISO 8601.  With slashes it may be the day or the month that comes first: people say which.
 _TIMES = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
 _THOUSANDS = {
@@ -37,8 +50,8 @@ _THOUSANDS = {
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """How people say that a file is read.
 
-    `columns` name the column of each of FIELDS, `types` the kinds of words (None: not compared); what is not said is
-    recognised.  `zone` is for times without one; `currency` where the file has no such column.
+    `columns` name the column of each of FIELDS, `types` the kinds of words (None: not compared); what is not said
+    is recognised.  `zone` is for times without one; `currency` where the file has no such column.
     """
 
     columns: Mapping[str, str] = {}
@@ -90,7 +103,7 @@ class _File:
         return Settlement(self._format.name, tuple(lines), dict(skipped), dict(unknown))
 
     def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """Rows by column; header and data are marked in a PayPal settlement report, else the first row is the header."""
+        """Rows by column.  A PayPal settlement report marks header and data; else the header is the first row."""
         header: list[str] = []
         for number, cells in self._cells():
             first = cells[0].strip()

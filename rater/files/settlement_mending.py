@@ -44,6 +44,8 @@ class _Mending:
             ask = f"ask the gateway about {it.reference}: collected {len(it.rows)} times? if so, let it refund"
             return f"{ask} {format_micros(there - (it.once or 0))} {it.currency}"
         if it.found is Found.MISSING_THERE:
+            if it.elsewhere:
+                return f"ask the gateway about {it.reference}: its payment is in no file, what went back of it is"
             words = ["reverse-payment", it.tenant or "", it.reference, "--id", it.id]
             mend = self._say(words, "not collected")
             return f"ask the gateway about {it.reference}; if it was never collected: {mend}"
@@ -56,8 +58,7 @@ class _Mending:
             )
         fits = len(it.reference) <= IDENTIFIER_LENGTH_MAX and not CONTROL_CHARACTERS.search(it.reference)
         if fits and it.request is None and there >= FUND_MIN and not there % MICROS_PER_UNIT:
-            at = [] if it.at is None else ["--at", it.at.isoformat().replace("+00:00", "Z")]
-            words = ["fund", it.tenant or "", format_micros(there), "--id", it.reference, *at]
+            words = ["fund", it.tenant or "", format_micros(there), "--id", it.reference, *self._at()]
             return f"rater tenant {shlex.join(words)}{self._where}"
         return self._adjust(there, f"collected by the gateway as {it.reference}")
 
@@ -98,4 +99,8 @@ class _Mending:
 
     def _say(self, words: list[str], why: str) -> str:
         reason = ["--reason", why, "--by", self._by, "--yes"]
-        return f"rater tenant {shlex.join([*words, *reason])}{self._where}"
+        return f"rater tenant {shlex.join([*words, *reason, *self._at()])}{self._where}"
+
+    def _at(self) -> list[str]:
+        """When the money moved; a command of now would let time pass in a store, which has no clock."""
+        return [] if self._it.at is None else ["--at", self._it.at.isoformat().replace("+00:00", "Z")]

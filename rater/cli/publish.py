@@ -87,8 +87,8 @@ def publish_files(
     """
     check_format(format)
     refused: list[str] = []
-    settings = kafka_settings(bootstrap, prefix)
     versions = [read_deck(path, currency=currency) for path in deck or ()]
+    settings = kafka_settings(bootstrap, prefix)
     owners = activate or [EVERY_TENANT]
     books = talk(settings, "publisher", deck_books(settings, owners)) if versions else {}
     plans = [Plan(books[owner], versions, datetime.now(UTC), again) for owner in owners if versions]

@@ -2,7 +2,7 @@
 
 Rows are compared by direction and prefix, at every instant from which one of the two lists has another row: from
 `at` on, or where a row has expired before, at the last time at which it counted.  A call of one minute with its
-connection fee is what is compared, so that a new increment or a new fee is a new price.  A row that is gone, or new,
+connection fee is what is compared, so that a new increment or fee is a new price.  A row that is gone, or new,
 is compared with the longest row around it, which prices such numbers in the other list.
 """
 
@@ -213,13 +213,21 @@ def _jumps(before: RateRow, after: RateRow, factor: int) -> bool:
 
 
 def _countries_gone(old: _Rows, new: _Rows, at: datetime) -> Iterator[DeckChange]:
-    """Countries of which some row is priced now, and none by the new list, now or later; by direction."""
-    priced = {_country_of(row) for rows in new.rows.values() for row in rows if _end(row) > at}
+    """Countries that are priced, now or later, and by the new list no more; by direction.
+
+    Of lists that have expired all rows count: calls of that time may still come.
+    """
+    ever: dict[tuple[str, str | None], bool] = {}
+    for found in new.rows.values():
+        for row in found:
+            place = _country_of(row)
+            ever[place] = ever.get(place, False) or _end(row) > at
     shown: set[tuple[str, str | None]] = set()
     for key, rows in sorted(old.rows.items(), key=_general_first):
         row = old.at(key, at) or rows[0]
         place = _country_of(row)
-        if row.country and row.type not in SPECIAL and place not in priced and place not in shown:
+        priced = ever.get(place, False) or (place in ever and _end(row) <= at)
+        if row.country and row.type not in SPECIAL and not priced and place not in shown:
             shown.add(place)
             yield DeckChange(Change.COUNTRY_GONE, *key, row, None, gone=True)
 

@@ -22,8 +22,9 @@ from rater.files.export import write
 from rater.files.export_funds import fund_rows
 from rater.files.export_tables import Row, Table
 from rater.files.ledger_payments import ledger_of
-from rater.files.settlement import Difference, Kind, Ledger, Line, Period, reconcile
+from rater.files.settlement import reconcile
 from rater.files.settlement_csv import FIELDS, Reading, Settlement, read_settlement
+from rater.files.settlement_lines import Difference, Kind, Ledger, Line, Period
 from rater.files.settlement_mending import mending
 from rater.kafka.consume import read_topic
 from rater.kafka.settings import KafkaSettings

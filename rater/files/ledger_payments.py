@@ -6,7 +6,7 @@ import msgspec
 
 from rater.core import AccountEvent, EventKind, parse_ledger
 from rater.files.export_funds import fund_row
-from rater.files.settlement import Entry, Kind, Ledger, Request
+from rater.files.settlement_lines import Entry, Kind, Ledger, Request
 
 _events = msgspec.json.Decoder(AccountEvent)
 #: Rows of the table of funds that stand on the gateway's side, too.

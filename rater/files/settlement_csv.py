@@ -4,43 +4,25 @@ RaterError names file, row and column, what was expected and what is there: a ro
 difference that is none.
 """
 
-import contextlib
 import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from rater.core import EXPONENTS, MoneyError, exponent_of, parse_micros
 from rater.files.csv_rows import encoding_of
-from rater.files.settlement import Kind, Line
 from rater.files.settlement_formats import FORMATS, NAMES, Format, kind_of
+from rater.files.settlement_lines import Kind, Line
+from rater.files.settlement_times import read_time, zone_named
 from rater.wire.errors import RaterError
 
 FIELDS = tuple(NAMES)
 _NEEDED = ("amount", "reference")
-#: Names of zones that are in files and not in the time-zone database.
-_OFFSETS_H = {
-    "CEST": 2,
-    "BST": 1,
-    "EDT": -4,
-    "CST": -6,
-    "CDT": -5,
-    "MDT": -6,
-    "PST": -8,
-    "PDT": -7,
-    "AEST": 10,
-    "AEDT": 11,
-    "SGT": 8,
-    "JST": 9,
-}
-#: Beside ISO 8601.  With slashes it may be the day or the month that comes first: people say which.
-_TIMES = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
 _THOUSANDS = {
     "point": re.compile(r"\d{1,3}(,\d{3})+(\.\d+)?"),
     "comma": re.compile(r"\d{1,3}([. '\u00a0\u202f]\d{3})+(,\d+)?"),
@@ -268,7 +250,7 @@ class _File:
         text = " ".join(filter(None, parts))
         if not text:
             return None
-        found = self._time(text)
+        found = read_time(text, self._reading.time_format)
         if found is None:
             raise RaterError(
                 f"{self._path}:{number}: expected a time such as 2025-03-01 10:00:00, got {text!r}; say how it is"
@@ -278,26 +260,5 @@ class _File:
             name = next(
                 (cells[n] for n in (self._format.zone or "").split("|") if cells.get(n)), self._reading.zone
             )
-            found = found.replace(tzinfo=_zone(name))
+            found = found.replace(tzinfo=zone_named(name))
         return found.astimezone(UTC)
-
-    def _time(self, text: str) -> datetime | None:
-        formats = [self._reading.time_format] if self._reading.time_format else _TIMES
-        if self._reading.time_format is None:
-            iso = re.sub(r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3", text)
-            with contextlib.suppress(ValueError):
-                return datetime.fromisoformat(re.sub(r" ([+-]\d{4})$", r"\1", iso))
-        for one in formats:
-            with contextlib.suppress(ValueError):
-                return datetime.strptime(text, one)
-        return None
-
-
-def _zone(name: str) -> tzinfo:
-    """A zone by its name in the database, or by what files call it."""
-    if name.upper() in _OFFSETS_H:
-        return timezone(timedelta(hours=_OFFSETS_H[name.upper()]))
-    try:
-        return UTC if name.upper() in ("UTC", "GMT", "Z") else ZoneInfo(name)
-    except (ValueError, OSError, LookupError) as wrong:
-        raise RaterError(f"time zone: expected one such as UTC or Europe/Berlin, got {name!r}") from wrong

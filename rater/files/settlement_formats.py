@@ -8,7 +8,7 @@ import re
 
 import msgspec
 
-from rater.files.settlement import Kind
+from rater.files.settlement_lines import Kind
 
 
 class Format(msgspec.Struct, frozen=True, kw_only=True):

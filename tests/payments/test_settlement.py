@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from rater.core import MICROS_PER_UNIT
-from rater.files.settlement import Entry, Kind, Ledger, Line, Period, Request, mending_id, reconcile
+from rater.files.settlement import reconcile
+from rater.files.settlement_lines import Entry, Kind, Ledger, Line, Period, Request, mending_id
 from rater.files.settlement_mending import mending
 from tests.world import at
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rater.core import MICROS_PER_UNIT
-from rater.files.settlement import Kind, Line
 from rater.files.settlement_csv import Reading, read_settlement
+from rater.files.settlement_lines import Kind, Line
 from rater.wire.errors import RaterError
 from tests.commands import rater
 

@@ -39,6 +39,7 @@ COMMANDS = {
     "metrics": "metrics",
     "acls": "acls",
     "tenant": "tenant",
+    "payments": "payments",
     "config": "config",
     "doctor": "doctor",
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shlex
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -48,3 +49,9 @@ def who_may(settings: KafkaSettings, service: str) -> str:
     words += ["--prefix", settings.prefix] if settings.prefix else []
     words += ["--mtls"] if settings.security == "SSL" else []
     return f"`{' '.join(words)}` prints the commands that grant what user rater-{service} needs"
+
+
+def kafka_options(bootstrap: str, prefix: str) -> str:
+    """The options that name the cluster in a command that people are told to type."""
+    words = ["--bootstrap", bootstrap, *(["--prefix", prefix] if prefix else [])]
+    return f" {shlex.join(words)}"

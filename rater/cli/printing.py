@@ -37,12 +37,12 @@ def show_rows(columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]], json: b
     show_table(table, fold=False)
 
 
-def show_table(table: Table, *, fold: bool = True) -> None:
+def show_table(table: Table, *, fold: bool = True, stderr: bool = False) -> None:
     """Print a table and let it go, so that what is said on standard error comes after it.
 
     A file or a pipe is as wide as the table; on a terminal its columns may fold.
     """
-    console = Console()
+    console = Console(stderr=stderr)
     if not (fold and console.is_terminal):
         console.width = max(
             console.width, Measurement.get(console, console.options.update(width=10_000), table).maximum

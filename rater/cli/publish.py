@@ -10,20 +10,22 @@ import msgspec
 import typer
 
 from rater.cli.counting import counting
-from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
-from rater.core import EVERY_TENANT, CallEvent, DeckActivated, Refusal, Source
+from rater.cli.deck_review import AcceptChanges, look_at, say_in_force
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_options, kafka_settings, talk
+from rater.core import EVERY_TENANT, CallEvent, DeckActivated, RateDeck, Refusal, Source
 from rater.engine.batch import Record
+from rater.engine.deck_plan import DeckBooks, activation_of, with_decks
 from rater.files.deck_csv import read_deck
 from rater.files.licenses import Licenses, unknown_in_commands
 from rater.files.recognise import FORMATS, check_format
 from rater.files.source import InputFile
 from rater.kafka.batch_publisher import Message, publish
+from rater.kafka.deck_books import deck_books
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
 from rater.wire.codec import claimed_tenant, decode_cdr, decode_command, encode_input
 from rater.wire.errors import Exit, RaterError
 from rater.wire.instants import read_instant
 
-_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 #: The key of bytes that do not say whose they are.
 _NOBODY = "-"
 
@@ -66,6 +68,7 @@ def publish_files(
     deck: Decks = None,
     activate: Activate = None,
     again: Again = None,
+    accept_changes: AcceptChanges = False,
     currency: Currency = "USD",
     tenant: Tenant = None,
     format: Format = None,
@@ -76,6 +79,7 @@ def publish_files(
     """Publish decks, commands, licences and call-detail records, in this order; publishing twice changes nothing.
 
     A deck is put in force for every tenant of its currency, unless --activate names some; again only with --again.
+    It is compared with the one in force first; one that changes much is refused without --accept-changes.
 
     Exit 3 if rows of a file could not be read, or it is not all there: that is said, and the rest is published.
 
@@ -83,32 +87,78 @@ def publish_files(
     """
     check_format(format)
     refused: list[str] = []
+    versions = [read_deck(path, currency=currency) for path in deck or ()]
+    settings = kafka_settings(bootstrap, prefix)
+    owners = activate or [EVERY_TENANT]
+    books = talk(settings, "publisher", deck_books(settings, owners)) if versions else {}
+    plans = [Plan(books[owner], versions, datetime.now(UTC), again) for owner in owners if versions]
+    for plan in plans:
+        plan.look(accepted=accept_changes)
     messages = chain(
-        deck_messages(deck or [], activate or [EVERY_TENANT], currency, again),
+        deck_messages(versions, [command for plan in plans for command in plan.commands]),
         command_messages(commands or [], refused),
         _license_messages(licenses or [], tenant, at),
         _call_messages(files or [], tenant, format, refused),
     )
     with counting("published") as progress:
-        settings = kafka_settings(bootstrap, prefix)
         stored = talk(settings, "publisher", publish(settings, messages, progress, rate))
     typer.echo(f"{stored} records published", err=True)
+    for plan in plans:
+        plan.say(kafka_options(bootstrap, prefix))
     for line in refused:
         typer.echo(line, err=True)
     if refused:
         raise typer.Exit(Exit.REFUSED)
 
 
-def deck_messages(decks: list[Path], owners: list[str], currency: str, again: str | None) -> Iterator[Message]:
-    """The decks, then their activation; its id is the deck's, so that it is a duplicate but for `again`."""
-    versions = [read_deck(path, currency=currency) for path in decks]
-    for version in versions:
-        yield "rate-decks", version.version, encode_input(version)
-    for version in versions:
-        for owner in owners:
-            id = f"deck-{version.version}-{again}" if again else f"deck-{version.version}"
-            command = DeckActivated(tenant=owner, id=id, at=_ALWAYS, version=version.version)
-            yield "commands", owner, encode_input(command)
+class Plan:
+    """What putting decks in force comes to for one owner.
+
+    Each is activated under the id of its version, so that publishing twice changes nothing; the last one whose id
+    was not taken before will be in force.
+    """
+
+    def __init__(self, books: DeckBooks, decks: list[RateDeck], now: datetime, again: str | None) -> None:
+        self.commands: list[DeckActivated] = []
+        self._books, self._now = books, now
+        self._new: RateDeck | None = None
+        self._last = decks[-1]
+        self._replaced: RateDeck | None = None
+        for deck in decks:
+            id = f"deck-{deck.version}-{again}" if again else f"deck-{deck.version}"
+            command = activation_of(with_decks(books, decks), deck, now, id=id)
+            assert command is not None, "an id is given"
+            self.commands.append(command)
+            if not books.taken(id):
+                self._new = deck
+
+    def look(self, *, accepted: bool) -> None:
+        """Compare with the deck in force; RaterError if somebody has to accept the changes."""
+        if self._new is not None:
+            nothing = "nothing was published"
+            self._replaced = look_at(self._books, self._new, self._now, accepted=accepted, nothing=nothing)
+
+    def say(self, where: str) -> None:
+        """Which deck counts, and how it is taken back; `where` are the options of the command for that."""
+        if self._new is not None:
+            say_in_force(self._new, self._replaced, self._books.owner, where)
+            return
+        version = self._last.version
+        held = self._books.in_force(self._last.currency, self._now)
+        state = "is in force already: no changes"
+        if held is None or held.version != version:
+            state = (
+                f"was in force before and was replaced; to put it in force again: rater rates activate {version}"
+            )
+        typer.echo(f"deck {version} {state}{'' if state.endswith('changes') else where}", err=True)
+
+
+def deck_messages(decks: list[RateDeck], commands: list[DeckActivated]) -> Iterator[Message]:
+    """The decks, then their activations."""
+    for deck in decks:
+        yield "rate-decks", deck.version, encode_input(deck)
+    for command in commands:
+        yield "commands", command.tenant, encode_input(command)
 
 
 def command_messages(paths: list[Path], refused: list[str]) -> Iterator[Message]:

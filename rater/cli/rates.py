@@ -8,6 +8,7 @@ import msgspec
 import orjson
 import typer
 
+from rater.cli import rate_decks
 from rater.core import RateDeck
 from rater.files.atomic import whole_file
 from rater.files.deck_lint import Finding, lint
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(imports, name="import")
     rates = typer.Typer(help="Look after rate decks.", no_args_is_help=True)
     rates.command("lint")(lint_rates)
+    rate_decks.register(rates)
     app.add_typer(rates, name="rates")
 
 

@@ -1,6 +1,7 @@
 """`rater run`: rate files into a store."""
 
 import importlib
+import shlex
 import sys
 import time
 from datetime import UTC, datetime
@@ -12,13 +13,16 @@ from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from rater.cli.deck_review import AcceptChanges, look_at, say_in_force
 from rater.cli.run_files import Intake
 from rater.cli.run_report import report
-from rater.core import DURATION_S_MAX, HOURS_MAX, RatingSettings, ahead_of_arrival
+from rater.core import DURATION_S_MAX, EVERY_TENANT, HOURS_MAX, RateDeck, RatingSettings, ahead_of_arrival
+from rater.embedded.decks import books_of, to_activate
 from rater.embedded.payments import gateway_of, payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.embedded.store_settings import GivenSettings, rating_settings
+from rater.engine.deck_plan import with_decks
 from rater.engine.gateway import PaymentGateway
 from rater.files.deck_csv import read_deck
 from rater.files.recognise import FORMATS, check_format
@@ -94,6 +98,7 @@ def run(
     deck: Annotated[
         list[Path] | None, typer.Option(help="A rate deck in CSV, put in force for every tenant.")
     ] = None,
+    accept_changes: AcceptChanges = False,
     currency: Annotated[str, typer.Option(help="The currency of the decks.")] = "USD",
     tenant: Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")] = None,
     format: Annotated[
@@ -134,6 +139,8 @@ def run(
 
     The orders: rater export call-commands
 
+    A deck is compared with the one in force first; one that changes much is refused without --accept-changes.
+
     Example: rater run --deck rates.csv --commands setup.jsonl PSTN.calls.2025-03-01.csv --tenant contoso
     """
     check_format(format)
@@ -141,9 +148,11 @@ def run(
     started = time.monotonic()
     expect_long_lives()
     notices = _notices(notify)
+    versions, now = [read_deck(path, currency=currency) for path in deck or ()], datetime.now(UTC)
     opened = Store(store)
     say_upgraded(opened)
     try:
+        replaced = _look_at(opened, versions, now, accepted=accept_changes)
         settings = settings_for(
             opened,
             GivenSettings(
@@ -159,7 +168,6 @@ def run(
             _served(metrics_port),
             notices.note,
         )
-        versions = [read_deck(path, currency=currency) for path in deck or ()]
         for version in versions:
             rater.publish(version)
         with _progress() as progress:
@@ -168,7 +176,7 @@ def run(
             for path in commands or ():
                 intake.commands(path)
             for version in versions:
-                rater.activate(version.version)
+                rater.activate(version.version, now)
             if watch:
                 for _ in intake.watched(files or []):
                     notices.send()
@@ -185,10 +193,27 @@ def run(
     own_store = store if store != DEFAULT_STORE else None
     unread = list(intake.unread.values())
     report(rater.summary, payments, unread, alike, own_store, time.monotonic() - started, json=json)
+    for version in versions[-1:]:
+        say_in_force(version, replaced, EVERY_TENANT, store_option(store))
     if intake.unread:
         raise typer.Exit(Exit.USAGE)
     if rater.summary.rejected or rater.summary.incomplete:
         raise typer.Exit(Exit.REFUSED)
+
+
+def store_option(store: Path) -> str:
+    """The option that names a store in a command that people are told to type."""
+    return "" if store == DEFAULT_STORE else f" --store {shlex.quote(str(store))}"
+
+
+def _look_at(store: Store, versions: list[RateDeck], now: datetime, *, accepted: bool) -> RateDeck | None:
+    """Compare the last deck, which will be in force, with the one that is; RaterError before anything is done."""
+    if not versions:
+        return None
+    books = books_of(store)
+    new = to_activate(with_decks(books, versions), versions, now)
+    nothing = "nothing was published, nothing was rated"
+    return look_at(books, (new or versions)[-1], now, accepted=accepted, nothing=nothing)
 
 
 def not_ahead(option: str, text: str, settings: RatingSettings) -> datetime:

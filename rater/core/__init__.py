@@ -3,6 +3,7 @@
 RULES.md says every rule in words, with the module that implements it.
 """
 
+from rater.core.activations import Activation, Activations, activation_in_force, with_activation
 from rater.core.amounts import credited_by
 from rater.core.apply import Applied, apply_call, apply_command, reject
 from rater.core.authorization import Answer, authorize
@@ -12,6 +13,7 @@ from rater.core.catalogue import SKUS, sku
 from rater.core.classify import DIRECT_INBOUND, INBOUND
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.currencies import EXPONENTS, exponent_of, no_currency
+from rater.core.deck_changes import Change, DeckChange, DeckChanges, DeckLimits, compare_decks, too_much
 from rater.core.due import due_instants, expiring, funds_in, funds_of, ticks_due
 from rater.core.entities import Account, Entity, LiveCall, Seen, Sequences, User
 from rater.core.entitlements import DIAL_OUT_FAMILY
@@ -133,6 +135,8 @@ __all__ = [
     "YEARS",
     "Account",
     "AccountEvent",
+    "Activation",
+    "Activations",
     "Anomaly",
     "Answer",
     "AnyCommand",
@@ -144,12 +148,16 @@ __all__ = [
     "CallProgress",
     "CallRecord",
     "CallType",
+    "Change",
     "ClosedList",
     "Committed",
     "Currency",
     "Debit",
     "DebitKind",
     "DeckActivated",
+    "DeckChange",
+    "DeckChanges",
+    "DeckLimits",
     "DisconnectReason",
     "Entity",
     "EventKind",
@@ -204,12 +212,14 @@ __all__ = [
     "User",
     "UserConfigured",
     "Why",
+    "activation_in_force",
     "ahead_of_arrival",
     "apply_call",
     "apply_command",
     "as_utc",
     "authorize",
     "close_batch",
+    "compare_decks",
     "counted_country",
     "credited_by",
     "digest",
@@ -256,5 +266,7 @@ __all__ = [
     "shown_lots",
     "sku",
     "ticks_due",
+    "too_much",
+    "with_activation",
     "with_header",
 ]

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from rater.core.activations import activation_in_force
 from rater.core.classify import OUTBOUND, Draws, Route, classify
 from rater.core.entities import Account, Stretch, User
 from rater.core.inputs import NO_TENANT, CallRecord
@@ -20,7 +21,7 @@ from rater.core.policies import policy_allows
 from rater.core.pools import available, take
 from rater.core.reasons import Anomaly, CallType, EventKind, NumberType, Pocket
 from rater.core.step import Step
-from rater.core.tariff import Rate, Tariff, Tariffs, charge
+from rater.core.tariff import Rate, Tariff, charge
 
 #: Answers of the decision table; they depend on nothing but their key.
 _ROUTES: dict[tuple[object, ...], Route] = {}
@@ -187,28 +188,15 @@ def _may_spend(account: Account, route: Route) -> bool:
 def deck_in_force(step: Step, at: datetime) -> str | None:
     """The deck's version when the call started: the tenant's own, else everybody's of the tenant's currency."""
     account, tariffs = step.account, step.rules.tariffs
-    version = _in_force(account, at, account.currency, tariffs)
-    if version is None and (everybody := step.state.account(NO_TENANT)) is not None:
-        version = _in_force(everybody, at, account.currency, tariffs)
-    return version
+    found = activation_in_force(account.decks, at, account.currency, tariffs)
+    if found is None and (everybody := step.state.account(NO_TENANT)) is not None:
+        found = activation_in_force(everybody.decks, at, account.currency, tariffs)
+    return None if found is None else found[1]
 
 
 def _tariff(step: Step, at: datetime) -> Tariff | None:
     version = deck_in_force(step, at)
     return None if version is None else step.rules.tariffs[version]
-
-
-def _in_force(account: Account, at: datetime, currency: str, tariffs: Tariffs) -> str | None:
-    """The latest activation at or before an instant of a deck in the currency.
-
-    A deck that this process has not read yet counts as one: who authorises must not answer before it has.
-    """
-    for since, version in reversed(account.decks):
-        if since is None or since <= at:
-            tariff = tariffs.get(version)
-            if tariff is None or tariff.currency == currency:
-                return version
-    return None
 
 
 def _inbound_rate(tariff: Tariff, cdr: CallRecord, route: Route) -> Rate | None:

@@ -8,6 +8,7 @@ from typing import assert_never
 
 import msgspec
 
+from rater.core.activations import with_activation
 from rater.core.amounts import bad_amount
 from rater.core.calls import accepted_key
 from rater.core.catalogue import helps, sku
@@ -176,7 +177,7 @@ def remove(step: Step, command: LicenseRemoved) -> None:
 def activate(step: Step, command: DeckActivated) -> None:
     """Calls are priced with this deck from an instant on."""
     since = as_utc(command.effective_from) if command.effective_from else None
-    step.account.decks = tuple(sorted((*step.account.decks, (since, command.version)), key=_by_since))
+    step.account.decks = with_activation(step.account.decks, since, command.version)
     step.tell(EventKind.DECK_ACTIVATED, command_id=command.id, reason=command.version)
 
 

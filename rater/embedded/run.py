@@ -79,9 +79,9 @@ class EmbeddedRater:
         """Keep a version of a rate deck for ever."""
         self._decks.publish(deck)
 
-    def activate(self, version: str) -> None:
+    def activate(self, version: str, now: datetime | None = None) -> None:
         """Price calls with a deck that was published; see StoreDecks.activation."""
-        if (command := self._decks.activation(version)) is not None:
+        if (command := self._decks.activation(version, now)) is not None:
             self._batches(_records_of([command], "decks"))
 
     def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:

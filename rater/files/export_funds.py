@@ -40,26 +40,49 @@ COLUMNS: tuple[tuple[str, Literal["text", "integer", "money", "time"]], ...] = (
 )
 
 
+Row = tuple[
+    str,
+    int,
+    datetime,
+    str,
+    Decimal,
+    str | None,
+    Decimal,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+    str | None,
+]
+
+
 def fund_rows(
     books: Books, tenant: str | None, period: str | None
 ) -> Generator[tuple[str | int | Decimal | datetime | None, ...], None, None]:
     """Every movement of money that is no call's, in order; the period is the month in which it happened."""
     for _, value in books.topic("account-events", tenant):
         event = _events.decode(value)
-        if event.event not in _KINDS or period not in (None, event.at.strftime("%Y-%m")):
-            continue
-        kind, sign = _KINDS[event.event]
-        yield (
-            event.tenant,
-            event.sequence,
-            event.at,
-            kind if event.lot_kind is not LotKind.PROMOTION else "promotion",
-            sign * Decimal(event.amount or "0"),
-            event.currency,
-            Decimal(event.balance or "0"),
-            event.lot or event.recharge_id,
-            event.command_id,
-            event.usage_id,
-            event.reason,
-            event.by,
-        )
+        row = fund_row(event)
+        if row is not None and period in (None, event.at.strftime("%Y-%m")):
+            yield row
+
+
+def fund_row(event: AccountEvent) -> Row | None:
+    """The line of an event, in the order of COLUMNS; None where it moved no money, or that of a call."""
+    if event.event not in _KINDS:
+        return None
+    kind, sign = _KINDS[event.event]
+    return (
+        event.tenant,
+        event.sequence,
+        event.at,
+        kind if event.lot_kind is not LotKind.PROMOTION else "promotion",
+        sign * Decimal(event.amount or "0"),
+        event.currency,
+        Decimal(event.balance or "0"),
+        event.lot or event.recharge_id,
+        event.command_id,
+        event.usage_id,
+        event.reason,
+        event.by,
+    )

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from rater.core import DURATION_S_MAX, HOURS_MAX, RatingSettings, read_emergency_numbers
+from rater.core import DURATION_S_MAX, HOURS_MAX, DeckLimits, RatingSettings, read_emergency_numbers
 from rater.wire.errors import RaterError
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
@@ -19,6 +19,7 @@ _ADDRESS = re.compile(
     r"(?:[^\s:\[\]]+|\[[0-9A-Fa-f:.%\w]+\])(?::([0-9]{1,5}))?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*"
 )
 _DEFAULTS = RatingSettings()
+_DECK_LIMITS = DeckLimits()
 #: So that 2,000 records of a megabyte are no transaction of gigabytes.
 BATCH_BYTES_MAX = 16_000_000
 
@@ -126,6 +127,33 @@ class RatingVariables(BaseModel):
         )
 
 
+class DeckVariables(BaseModel):
+    """What a new price list may change without a person who accepts it; see DeckLimits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    deck_rows_gone_percent_max: int = Field(
+        default=_DECK_LIMITS.rows_gone_percent_max, ge=0, le=100, description="rows that the new list has no more"
+    )
+    deck_countries_gone_max: int = Field(
+        default=_DECK_LIMITS.countries_gone_max, ge=0, description="countries that had a price and have none"
+    )
+    deck_price_factor_max: int = Field(
+        default=_DECK_LIMITS.price_factor_max, ge=1, le=1_000_000, description="how many times dearer or cheaper"
+    )
+    deck_prices_beyond_factor_max: int = Field(
+        default=_DECK_LIMITS.prices_beyond_factor_max, ge=0, description="prices that may move by more than that"
+    )
+    deck_premium_gone_max: int = Field(
+        default=_DECK_LIMITS.premium_gone_max, ge=0, description="premium rows that the new list has no more"
+    )
+
+    @property
+    def limits(self) -> DeckLimits:
+        """The limits that lists are compared with."""
+        return DeckLimits(**{name.removeprefix("deck_"): value for name, value in self.model_dump().items()})
+
+
 class WebVariables(BaseModel):
     """Where the pages of a worker are that Faust's own command line starts."""
 
@@ -140,8 +168,14 @@ def rating_of_environment() -> RatingSettings:
     return variables.settings
 
 
+def deck_limits_of_environment() -> DeckLimits:
+    """What a new price list may change in this deployment; RaterError names a variable with a wrong value."""
+    variables: DeckVariables = from_environment(DeckVariables)
+    return variables.limits
+
+
 def variable_of(field: str) -> str:
-    """The environment variable of a field of KafkaSettings, WorkerSettings, RatingVariables or WebVariables."""
+    """The environment variable of a field of KafkaSettings, WorkerSettings, RatingVariables and the others."""
     return f"RATER_{field.upper()}"
 
 

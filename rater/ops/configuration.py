@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from rater.agents.settings import AgentsSettings
 from rater.kafka.connect import connection
 from rater.kafka.settings import (
+    DeckVariables,
     KafkaSettings,
     RatingVariables,
     WebVariables,
@@ -24,7 +25,13 @@ from rater.wire.words import did_you_mean
 
 #: Variables that belong to no model: options of commands, and where pages are served.
 OTHERS = frozenset({"RATER_GATEWAY_TOKEN", "RATER_OPERATOR", "RATER_WEBHOOK_SECRET", "RATER_WEB_HOST"})
-_FLAT: tuple[type[BaseModel], ...] = (KafkaSettings, WorkerSettings, RatingVariables, WebVariables)
+_FLAT: tuple[type[BaseModel], ...] = (
+    KafkaSettings,
+    WorkerSettings,
+    RatingVariables,
+    DeckVariables,
+    WebVariables,
+)
 
 
 def known_variables() -> frozenset[str]:
@@ -43,12 +50,13 @@ def wrong_in(path: Path | None, environment: Mapping[str, str]) -> list[str]:
 
 def in_force(path: Path | None, environment: Mapping[str, str]) -> dict[str, Any]:
     """The settings as they hold, defaults included; of secrets only the places.  RaterError if one is wrong."""
-    kafka, worker, rating, web = (model(**_given(model, environment)) for model in _FLAT)
+    kafka, worker, rating, decks, web = (model(**_given(model, environment)) for model in _FLAT)
     agents = read_settings(AgentsSettings, path, environment)
     return {
         "kafka": kafka.model_dump(mode="json"),
         "worker": worker.model_dump(mode="json"),
         "rating": rating.model_dump(mode="json"),
+        "decks": decks.model_dump(mode="json"),
         "web": web.model_dump(mode="json"),
         "agents": agents.model_dump(mode="json"),
     }

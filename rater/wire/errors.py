@@ -11,7 +11,7 @@ class Exit(IntEnum):
     """What a command's exit code says."""
 
     OK = 0
-    FAILED = 1  # the command ran, and what it checks is not so (a scenario differs, a deck has errors)
+    FAILED = 1  # the command ran, and what it checks is not so (a scenario differs, a list changes too much)
     USAGE = 2  # the command line or a file is wrong; nothing was done with it
     REFUSED = 3  # the run went through; some records were refused and kept as dead letters
     STORE_IN_USE = 4  # another process has the store

@@ -1,6 +1,7 @@
 """Rate decks of the embedded rater: which one is in force, in whose currency, and how a wrong one is taken back."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from tests.world import DECK
 COLUMNS = DECK.read_text().splitlines()[0]
 
 
-def rate(folder: Path, *words: str, code: int = Exit.OK) -> str:
-    """`rater run` in a folder; what it said."""
-    return rater("run", *words, cwd=folder, code=code).stderr
+def rate(folder: Path, *words: str, code: int = Exit.OK, accept: bool = True) -> str:
+    """`rater run` in a folder; what it said.  The lists here differ much, and that is accepted."""
+    more = ["--accept-changes"] if accept else []
+    return rater("run", *words, *more, cwd=folder, code=code).stderr
 
 
 def deck(folder: Path, name: str, price: str) -> None:
@@ -145,3 +147,88 @@ def test_the_same_prices_in_two_currencies_are_two_decks(folder: Path) -> None:
     rate(folder, "--deck", "old")
     rate(folder, "--deck", "old", "--currency", "EUR")
     assert charged(folder, "a", "fabrikam") == ("0.2", [])
+
+
+def kept(folder: Path) -> dict[str, int]:
+    """How many decks, outputs and positions of inputs a store has."""
+    with sqlite3.connect(folder / "rater.db") as store:
+        tables = ("decks", "inputs", "account-events", "balances")
+        return {table: store.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables}
+
+
+def versions(folder: Path) -> dict[str, str]:
+    return {name: read_deck(folder / name).version for name in ("old", "wrong")}
+
+
+def test_a_list_that_changes_much_is_refused_before_anything_is_done(folder: Path) -> None:
+    """Ten times the price: a table, one message; nothing is published or rated, and no arrival of a file is kept."""
+    rate(folder, "--deck", "old")
+    (folder / "more.jsonl").write_text(
+        '{"command":"funds_added","tenant":"contoso","id":"9","at":"2025-02-01T00:00:00Z","amount":"100"}\n'
+    )
+    before = kept(folder)
+    said = rate(folder, "--deck", "wrong", "--commands", "more.jsonl", code=Exit.FAILED, accept=False)
+    old, wrong = versions(folder).values()
+    assert "price jumps" in said
+    assert said.splitlines()[-1] == (
+        f"rater: deck {wrong} changes too much against {old}, which is in force: 1 prices are more than 5 times up or"
+        " down (RATER_DECK_PRICES_BEYOND_FACTOR_MAX allows 0); nothing was published, nothing was rated; if the list"
+        " is right, give --accept-changes"
+    )
+    assert kept(folder) == before
+    assert charged(folder, "a") == ("0.2", [])
+
+
+def test_the_first_list_and_the_same_list(folder: Path) -> None:
+    """There is nothing to compare the first list with; the same one again says so."""
+    assert "is the first in USD for everybody" in rate(folder, "--deck", "wrong", accept=False)
+    assert "is in force for everybody already: no changes" in rate(folder, "--deck", "wrong", accept=False)
+
+
+def test_a_wrong_list_is_taken_back_with_the_command_that_was_printed(folder: Path) -> None:
+    """`rater rates activate`: the old one counts again, for everybody, without a file; twice changes nothing."""
+    rate(folder, "--deck", "old")
+    said = rate(folder, "--deck", "wrong")
+    old, wrong = versions(folder).values()
+    command = f"rater rates activate {old}"
+    assert said.splitlines()[-1] == f"deck {wrong} counts for everybody; to take it back: {command}"
+    assert charged(folder, "a") == ("2", [])
+    back = rater(*command.split()[1:], cwd=folder, code=Exit.OK).stderr
+    assert "price jumps" in back
+    assert f"to take it back: rater rates activate {wrong}" in back
+    assert f"calls already priced: rater rerate --deck {old} --from TIME" in back
+    assert charged(folder, "b") == ("0.2", [])
+    assert "no changes" in rater(*command.split()[1:], cwd=folder, code=Exit.OK).stderr
+    assert activations(folder) == [old, wrong, old]
+
+
+def test_a_list_counts_again_for_one_tenant_from_an_instant(folder: Path) -> None:
+    """Only contoso, only calls of 1 March and later; a list that is published later replaces it for everybody else."""
+    rate(folder, "--deck", "old")
+    rate(folder, "--deck", "wrong")
+    old = versions(folder)["old"]
+    since = ("--tenant", "contoso", "--from", "2025-03-02T00:00:00Z")
+    rater("rates", "activate", old, *since, cwd=folder, code=Exit.OK)
+    assert charged(folder, "a") == ("2", [])  # a call of 1 March
+    rater(
+        "rates", "activate", old, "--tenant", "contoso", "--from", "2025-03-01T00:00:00Z", cwd=folder, code=Exit.OK
+    )
+    assert charged(folder, "b") == ("0.2", [])
+    wrong = rater("rates", "activate", old, "--tenant", "nobody", cwd=folder, code=Exit.USAGE).stderr
+    assert "'nobody' is not configured" in wrong
+    assert (
+        "expected the version of a published deck"
+        in rater("rates", "activate", "x", cwd=folder, code=Exit.USAGE).stderr
+    )
+
+
+def test_a_new_list_replaces_one_that_counts_from_an_instant(folder: Path) -> None:
+    """After `--from`, the next list holds from the same instant, so that it does count."""
+    rate(folder, "--deck", "old")
+    rate(folder, "--deck", "wrong")
+    old = versions(folder)["old"]
+    rater("rates", "activate", old, "--from", "2025-02-01T00:00:00Z", cwd=folder, code=Exit.OK)
+    assert charged(folder, "a") == ("0.2", [])
+    deck(folder, "better", "0.21")
+    rate(folder, "--deck", "better", accept=False)
+    assert charged(folder, "b") == ("0.21", [])

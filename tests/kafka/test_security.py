@@ -111,7 +111,7 @@ def granted(guarded: Guarded) -> Guarded:
 @pytest.mark.parametrize(
     ("user", "words", "prefix", "lacks", "ask"),
     [
-        ("billing", ["publish", f"--deck={DECK}"], HERE, "Write topic denied-rate-decks", "publisher"),
+        ("billing", ["publish", f"--deck={DECK}"], HERE, "Read topic denied-rate-decks", "publisher"),
         ("operators", ["publish", f"--deck={DECK}"], HERE, "Write topic denied-rate-decks", "publisher"),
         ("billing", ["consume", "balances"], HERE, "Read topic denied-balances", "operators"),
         ("publisher", ["verify"], HERE, "Read topic denied-account-events, denied-balances", "operators"),

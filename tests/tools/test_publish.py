@@ -2,20 +2,24 @@
 
 from pathlib import Path
 
-import pytest
-
-from rater.cli.publish import command_messages, deck_messages
+from rater.cli.publish import Plan, command_messages, deck_messages
 from rater.core.inputs import EVERY_TENANT, RateDeck
+from rater.engine.deck_plan import DeckBooks
+from rater.files.deck_csv import read_deck
 from rater.wire.codec import RECORD_BYTES_MAX, decode_deck
 from rater.wire.errors import RaterError
-from tests.world import DECK, HARARE, World
+from tests.commands import invoke
+from tests.world import DECK, HARARE, World, at
 
 COLUMNS = DECK.read_text().splitlines()[0]
 
 
 def published(world: World, deck: Path, again: str | None = None) -> str:
     """Publish a deck for everybody; what a minute to Harare costs then."""
-    for topic, _, value in deck_messages([deck], [EVERY_TENANT], "USD", again):
+    version = read_deck(deck)
+    nobody = DeckBooks(EVERY_TENANT, {}, (), (), lambda _: False)
+    plan = Plan(nobody, [version], at("2025-03-01 00:00"), again)
+    for topic, _, value in deck_messages([version], plan.commands):
         if topic == "rate-decks":
             read = decode_deck(value)
             assert isinstance(read, RateDeck)
@@ -40,8 +44,9 @@ def test_an_old_deck_is_put_in_force_again(tmp_path: Path) -> None:
 
 def test_a_currency_that_is_none_publishes_nothing() -> None:
     """One clear line, before the first message."""
-    with pytest.raises(RaterError, match="expected three capital letters of ISO 4217 such as USD, got 'usd'"):
-        next(deck_messages([DECK], [EVERY_TENANT], "usd", None))
+    result = invoke("publish", "--deck", str(DECK), "--currency", "usd")
+    assert isinstance(result.exception, RaterError)
+    assert "expected three capital letters of ISO 4217 such as USD, got 'usd'" in str(result.exception)
 
 
 def test_a_command_that_is_too_long_is_not_published(tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ SERVICES = (
         group="rater-switches",
     ),
     Service(
-        "publisher", "publishes records, commands, decks: `rater publish`", frozenset({"admins", "rater publish"})
+        "publisher",
+        "publishes records, commands, decks, which it compares with those in force: `rater publish`",
+        frozenset({"admins", "rater publish"}),
     ),
     Service("billing", "consumes debits", frozenset({"billing"}), group="rater-billing"),
     Service(

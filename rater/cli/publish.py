@@ -11,12 +11,14 @@ import typer
 
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
+from rater.cli.written_options import Encoding, Times, Zone, written
 from rater.core import EVERY_TENANT, CallEvent, DeckActivated, Refusal, Source
 from rater.engine.batch import Record
 from rater.files.deck_csv import read_deck
 from rater.files.licenses import Licenses, unknown_in_commands
 from rater.files.recognise import FORMATS, check_format
 from rater.files.source import InputFile
+from rater.files.written import Written
 from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
 from rater.wire.codec import claimed_tenant, decode_cdr, decode_command, encode_input
@@ -70,6 +72,9 @@ def publish_files(
     tenant: Tenant = None,
     format: Format = None,
     rate: Rate = None,
+    times: Times = None,
+    zone: Zone = None,
+    encoding: Encoding = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     prefix: Prefix = "",
 ) -> None:
@@ -82,12 +87,13 @@ def publish_files(
     Example: rater publish --deck rates.csv --commands setup.jsonl cdrs.jsonl
     """
     check_format(format)
+    as_written = written(times, zone, encoding)
     refused: list[str] = []
     messages = chain(
         deck_messages(deck or [], activate or [EVERY_TENANT], currency, again),
         command_messages(commands or [], refused),
         _license_messages(licenses or [], tenant, at),
-        _call_messages(files or [], tenant, format, refused),
+        _call_messages(files or [], tenant, format, refused, as_written),
     )
     with counting("published") as progress:
         settings = kafka_settings(bootstrap, prefix)
@@ -142,11 +148,11 @@ def _warn(lines: list[str]) -> None:
 
 
 def _call_messages(
-    files: list[str], tenant: str | None, format: str | None, refused: list[str]
+    files: list[str], tenant: str | None, format: str | None, refused: list[str], as_written: Written
 ) -> Iterator[Message]:
     """The files' records; rows that cannot be read, and files that are not all there, become lines for people."""
     for name in files:
-        file = InputFile(name, format, tenant)
+        file = InputFile(name, format, tenant, written=as_written)
         for record in file.records():
             if isinstance(record, CallEvent):
                 yield "call-events", record.tenant, msgspec.json.encode(record)

@@ -14,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from rater.cli.run_files import Intake
 from rater.cli.run_report import report
+from rater.cli.written_options import Encoding, Times, Zone, written
 from rater.core import DURATION_S_MAX, HOURS_MAX, RatingSettings, ahead_of_arrival
 from rater.embedded.payments import gateway_of, payments_of
 from rater.embedded.run import EmbeddedRater
@@ -103,6 +104,9 @@ def run(
     emergency_numbers: EmergencyNumbersOption = None,
     clock_ahead_max_h: ClockAheadOption = None,
     call_duration_max_s: DurationOption = None,
+    times: Times = None,
+    zone: Zone = None,
+    encoding: Encoding = None,
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
     ] = None,
@@ -137,6 +141,7 @@ def run(
     Example: rater run --deck rates.csv --commands setup.jsonl PSTN.calls.2025-03-01.csv --tenant contoso
     """
     check_format(format)
+    as_written = written(times, zone, encoding)
     arrived_at = read_instant("--arrived", arrived) if arrived is not None else None
     started = time.monotonic()
     expect_long_lives()
@@ -164,7 +169,7 @@ def run(
             rater.publish(version)
         with _progress() as progress:
             task = progress.add_task("rating", total=None)
-            intake = Intake(rater, store, format, tenant, lambda n: progress.advance(task, n), arrived_at)
+            intake = Intake(rater, store, format, tenant, lambda n: progress.advance(task, n), arrived_at, as_written)
             for path in commands or ():
                 intake.commands(path)
             for version in versions:

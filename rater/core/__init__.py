@@ -10,7 +10,7 @@ from rater.core.call_control import CallCommand, CallEvent, CallProgress, Discon
 from rater.core.calls import live_call
 from rater.core.catalogue import SKUS, sku
 from rater.core.classify import DIRECT_INBOUND, INBOUND
-from rater.core.country_names import ISO_COUNTRIES, meant_country
+from rater.core.country_names import ISO_COUNTRIES, country_of_name, meant_country
 from rater.core.currencies import EXPONENTS, exponent_of, no_currency
 from rater.core.due import due_instants, expiring, funds_in, funds_of, ticks_due
 from rater.core.entities import Account, Entity, LiveCall, Seen, Sequences, User
@@ -66,7 +66,7 @@ from rater.core.money import (
     parse_price,
     round_to_cents,
 )
-from rater.core.numbering import prefix_region
+from rater.core.numbering import countries_of_prefix, prefix_region
 from rater.core.outputs import (
     OUTPUT_TOPICS,
     TOPIC_OF,
@@ -211,6 +211,8 @@ __all__ = [
     "authorize",
     "close_batch",
     "counted_country",
+    "countries_of_prefix",
+    "country_of_name",
     "credited_by",
     "digest",
     "due_instants",

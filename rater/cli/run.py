@@ -143,7 +143,7 @@ def run(
     check_format(format)
     as_written = written(times, zone, encoding)
     arrived_at = read_instant("--arrived", arrived) if arrived is not None else None
-    started = time.monotonic()
+    started, broken_off = time.monotonic(), 0
     expect_long_lives()
     notices = _notices(notify)
     opened = Store(store)
@@ -157,6 +157,7 @@ def run(
                 call_duration_max_s=call_duration_max_s,
             ),
         )
+        letters = opened.begin_run()
         rater = EmbeddedRater(
             opened,
             settings,
@@ -182,6 +183,9 @@ def run(
         if until is not None:
             rater.tick(not_ahead("--until", until, settings))
         notices.send()
+        # Of this run, and of one that was killed before it and that it goes on with.
+        broken_off = opened.count_letters() - letters - rater.summary.rejected.total()
+        opened.end_run()
         payments = payments_of(opened)
         alike = [*Lookalikes(opened.tenants()).remarks(rater.summary.appeared)]
     finally:
@@ -192,7 +196,9 @@ def run(
     report(rater.summary, payments, unread, alike, own_store, time.monotonic() - started, json=json)
     if intake.unread:
         raise typer.Exit(Exit.USAGE)
-    if rater.summary.rejected or rater.summary.incomplete:
+    if broken_off > 0:
+        print(f"rater: the run before was broken off; {broken_off} records were refused in it", file=sys.stderr)
+    if rater.summary.rejected or rater.summary.incomplete or broken_off > 0:
         raise typer.Exit(Exit.REFUSED)
 
 

@@ -103,6 +103,11 @@ class InputFile:
         return json.encode([self.name, self.tenant, self._format, *ways]).decode()
 
     @property
+    def of_commands(self) -> bool:
+        """Whether it holds commands, as the same ones are given to every run."""
+        return self._format == COMMANDS
+
+    @property
     def digest(self) -> bytes:
         """A hash of everything that was read so far, whatever its line ends are."""
         return self._hash.digest()

@@ -20,6 +20,7 @@ from rater.files.recognise import FORMATS, check_format
 from rater.files.source import InputFile
 from rater.files.written import Written
 from rater.kafka.batch_publisher import Message, publish
+from rater.kafka.deck_publisher import publish_decks, split_decks
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
 from rater.wire.codec import claimed_tenant, decode_cdr, decode_command, encode_input
 from rater.wire.errors import Exit, RaterError
@@ -89,15 +90,18 @@ def publish_files(
     check_format(format)
     as_written = written(times, zone, encoding)
     refused: list[str] = []
+    decks, activations = split_decks(deck_messages(deck or [], activate or [EVERY_TENANT], currency, again))
     messages = chain(
-        deck_messages(deck or [], activate or [EVERY_TENANT], currency, again),
+        activations,
         command_messages(commands or [], refused),
         _license_messages(licenses or [], tenant, at),
         _call_messages(files or [], tenant, format, refused, as_written),
     )
     with counting("published") as progress:
         settings = kafka_settings(bootstrap, prefix)
-        stored = talk(settings, "publisher", publish(settings, messages, progress, rate))
+        # A deck is there before the first command that names it.
+        stored = talk(settings, "publisher", publish_decks(settings, decks)) if decks else 0
+        stored += talk(settings, "publisher", publish(settings, messages, progress, rate))
     typer.echo(f"{stored} records published", err=True)
     for line in refused:
         typer.echo(line, err=True)

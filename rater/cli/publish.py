@@ -1,6 +1,6 @@
 """`rater publish`: files to topics."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -18,10 +18,10 @@ from rater.files.deck_csv import read_deck
 from rater.files.licenses import Licenses, unknown_in_commands
 from rater.files.recognise import FORMATS, check_format
 from rater.files.source import InputFile
-from rater.files.written import Written
+from rater.files.written import AS_IT_IS, Written
 from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.deck_publisher import publish_decks, split_decks
-from rater.kafka.settings import DEFAULT_BOOTSTRAP
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.wire.codec import claimed_tenant, decode_cdr, decode_command, encode_input
 from rater.wire.errors import Exit, RaterError
 from rater.wire.instants import read_instant
@@ -98,15 +98,24 @@ def publish_files(
         _call_messages(files or [], tenant, format, refused, as_written),
     )
     with counting("published") as progress:
-        settings = kafka_settings(bootstrap, prefix)
-        # A deck is there before the first command that names it.
-        stored = talk(settings, "publisher", publish_decks(settings, decks)) if decks else 0
-        stored += talk(settings, "publisher", publish(settings, messages, progress, rate))
+        stored = _publish(kafka_settings(bootstrap, prefix), decks, messages, progress, rate)
     typer.echo(f"{stored} records published", err=True)
     for line in refused:
         typer.echo(line, err=True)
     if refused:
         raise typer.Exit(Exit.REFUSED)
+
+
+def _publish(
+    settings: KafkaSettings,
+    decks: list[Message],
+    messages: Iterator[Message],
+    progress: Callable[[int], None],
+    rate: int | None,
+) -> int:
+    """Publish decks, then the rest: a deck is there before the first command that names it."""
+    stored = talk(settings, "publisher", publish_decks(settings, decks)) if decks else 0
+    return stored + talk(settings, "publisher", publish(settings, messages, progress, rate))
 
 
 def deck_messages(decks: list[Path], owners: list[str], currency: str, again: str | None) -> Iterator[Message]:
@@ -152,7 +161,7 @@ def _warn(lines: list[str]) -> None:
 
 
 def _call_messages(
-    files: list[str], tenant: str | None, format: str | None, refused: list[str], as_written: Written
+    files: list[str], tenant: str | None, format: str | None, refused: list[str], as_written: Written = AS_IT_IS
 ) -> Iterator[Message]:
     """The files' records; rows that cannot be read, and files that are not all there, become lines for people."""
     for name in files:

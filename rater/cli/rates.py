@@ -12,9 +12,10 @@ from rater.cli.list_options import Column, DecimalMark, Rounded, list_options
 from rater.cli.written_options import Encoding, Times, Zone
 from rater.core import RateDeck
 from rater.files.atomic import whole_file
+from rater.files.deck_csv import write_deck
 from rater.files.deck_lint import Finding, lint
 from rater.files.licenses import Licenses
-from rater.files.price_list import read_any_deck, read_price_list, write_deck
+from rater.files.price_list import read_any_deck, read_price_list
 from rater.files.toll_free import PUBLISHED, published_toll_free, what_is_priced
 from rater.files.toll_free import toll_free_elsewhere as elsewhere_row
 from rater.wire.codec import encode_input
@@ -23,6 +24,27 @@ from rater.wire.instants import read_instant
 
 #: Of each kind of warning; a price list may have hundreds.
 FEW_WARNINGS = 3
+
+More = Annotated[
+    list[Path] | None, typer.Option("--with", help="Another deck whose rows are added, e.g. premium numbers.")
+]
+PublishedTollFree = Annotated[
+    bool,
+    typer.Option(
+        "--with-published-toll-free",
+        help="Add the inbound toll-free prices that are published, in USD: of calls from"
+        f" {', '.join(PUBLISHED)}; from US and CA by the list's own area codes."
+        "  None is published for other countries, also those that share +1.",
+    ),
+]
+TollFreeElsewhere = Annotated[
+    str | None,
+    typer.Option(
+        help="Your own price per minute of toll-free calls from countries without a row, and from withheld"
+        " numbers; without it such calls are rated free with an exception.",
+        metavar="PRICE",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,26 +61,9 @@ def register(app: typer.Typer) -> None:
 def import_rates(
     file: Annotated[Path, typer.Argument(help="A deck in our columns, or a price list.")],
     out: Annotated[Path, typer.Option(help="The deck to write.")],
-    more: Annotated[
-        list[Path] | None, typer.Option("--with", help="Another deck whose rows are added, e.g. premium numbers.")
-    ] = None,
-    with_published_toll_free: Annotated[
-        bool,
-        typer.Option(
-            "--with-published-toll-free",
-            help="Add the inbound toll-free prices that are published, in USD: of calls from"
-            f" {', '.join(PUBLISHED)}; from US and CA by the list's own area codes."
-            "  None is published for other countries, also those that share +1.",
-        ),
-    ] = False,
-    toll_free_elsewhere: Annotated[
-        str | None,
-        typer.Option(
-            help="Your own price per minute of toll-free calls from countries without a row, and from withheld"
-            " numbers; without it such calls are rated free with an exception.",
-            metavar="PRICE",
-        ),
-    ] = None,
+    more: More = None,
+    with_published_toll_free: PublishedTollFree = False,
+    toll_free_elsewhere: TollFreeElsewhere = None,
     currency: Annotated[str, typer.Option(help="The currency of the prices; say it again with --deck.")] = "USD",
     column: Column = None,
     times: Times = None,

@@ -170,7 +170,9 @@ def run(
             rater.publish(version)
         with _progress() as progress:
             task = progress.add_task("rating", total=None)
-            intake = Intake(rater, store, format, tenant, lambda n: progress.advance(task, n), arrived_at, as_written)
+            intake = Intake(
+                rater, store, format, tenant, lambda n: progress.advance(task, n), arrived_at, as_written
+            )
             for path in commands or ():
                 intake.commands(path)
             for version in versions:

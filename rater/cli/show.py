@@ -8,8 +8,8 @@ import msgspec
 import typer
 
 from rater.cli.explain_money import explained_money
-from rater.cli.lookup import check_period, check_user, known_account
 from rater.cli.found_calls import began_on, cost, read_amount, read_day
+from rater.cli.lookup import check_period, check_user, known_account
 from rater.cli.printing import show_facts, show_rows
 from rater.cli.run import DEFAULT_STORE, StoreOption
 from rater.core import (

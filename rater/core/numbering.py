@@ -53,7 +53,7 @@ def prefix_region(prefix: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def countries_of_prefix(prefix: str) -> frozenset[str]:
-    """The countries that numbers of a deck's prefix may be in, by their calling code; none where the plan knows none."""
+    """The countries that numbers of a deck's prefix may be in, by their calling code; none if the plan has none."""
     if (region := prefix_region(prefix)) is not None:
         return frozenset({region})
     for length in range(3, 0, -1):

@@ -86,7 +86,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
 
 
 def _make_private(path: Path) -> None:
-    """A new store is for its owner alone: it says who called whom.  SQLite gives its other files the same rights."""
+    """A new store is its owner's alone: it says who called whom.  SQLite gives its other files the same rights."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _OWNER_ONLY))
     except OSError:
@@ -196,7 +196,7 @@ def _opener(path: str, flags: int) -> int:
 def _lock(path: Path) -> IO[str]:
     """Take the store's lock file; it says who has it."""
     try:
-        lock = open(path.with_name(path.name + ".lock"), "a+", encoding="utf-8", opener=_opener)  # noqa: PTH123, SIM115 - only this one has an opener
+        lock = open(path.with_name(path.name + ".lock"), "a+", encoding="utf-8", opener=_opener)  # noqa: SIM115 - only this one has an opener
     except OSError as wrong:
         raise RaterError(f"{path}: cannot be written: {wrong.strerror}") from wrong
     try:

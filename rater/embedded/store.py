@@ -278,7 +278,8 @@ class Store(Reader):
                 [(kind, *key, _pack(entity)) for key, entity in changes[kind].items()],
             )
         many(
-            "INSERT OR REPLACE INTO inputs (name, records, bytes, digest, arrival, rated_at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO inputs (name, records, bytes, digest, arrival, rated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             [(name, *_position_row(at)) for name, at in positions.items()],
         )
         many("INSERT OR IGNORE INTO replayed VALUES (?)", [(id,) for id in replayed])

@@ -32,7 +32,9 @@ def files_in(folder: Path, store: Path, unreadable: Callable[[str, str], None]) 
     for here, folders, names in os.walk(folder, onerror=tell):
         shown = [name for name in (*folders, *names) if not name.startswith(".")]
         for link in filter(Path.is_symlink, (Path(here, name) for name in sorted(shown))):
-            unreadable(str(link), f"{link}: a symbolic link in a folder is not followed; give what it leads to by name")
+            unreadable(
+                str(link), f"{link}: a symbolic link in a folder is not followed; give what it leads to by name"
+            )
         folders[:] = [name for name in folders if not name.startswith(".")]
         found.extend(Path(here, name) for name in names if not name.startswith("."))
     return sorted(

@@ -151,7 +151,9 @@ def open_zip(path: str, packed: BinaryIO) -> tuple[IO[bytes], tuple[str, ...]]:
         if len(exports) == 1:
             _look_through(path, packed, archive, exports[0])
             return archive.open(exports[0]), tuple(
-                f"{path}: {name} in it was left out: it is no PSTN usage export" for name in tables if name != exports[0]
+                f"{path}: {name} in it was left out: it is no PSTN usage export"
+                for name in tables
+                if name != exports[0]
             )
     except (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, struct.error) as wrong:
         raise RaterError(f"{path}: expected a whole zip file: {wrong}; get it again or unzip it first") from wrong

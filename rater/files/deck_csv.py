@@ -1,5 +1,6 @@
 """Rate decks as CSV, with the columns that rater/dev/scenarios/FORMAT.md describes."""
 
+import csv
 from collections.abc import Iterable
 from datetime import UTC
 from hashlib import blake2b
@@ -8,7 +9,8 @@ from pathlib import Path
 import msgspec
 from msgspec import UNSET
 
-from rater.core import SPECIAL, ISO_COUNTRIES, Currency, MoneyError, RateDeck, RateRow, no_currency, parse_price
+from rater.core import ISO_COUNTRIES, SPECIAL, Currency, MoneyError, RateDeck, RateRow, no_currency, parse_price
+from rater.files.atomic import whole_file
 from rater.files.csv_rows import encoding_of, read_rows
 from rater.wire.errors import RaterError
 from rater.wire.fractions import without_seventh
@@ -51,7 +53,7 @@ def read_deck(path: Path, version: str | None = None, currency: str = "USD") -> 
 
 
 def is_deck(path: Path) -> bool:
-    """Whether a file begins with the columns of a deck, and not with those of a carrier; RaterError if unreadable."""
+    """Whether a file begins with the columns of a deck, and not with a carrier's; RaterError if unreadable."""
     try:
         with path.open(encoding=encoding_of(path), errors="replace") as lines:
             return "price_per_minute" in lines.readline()
@@ -72,8 +74,9 @@ def check_one_price(path: str, rows: Iterable[tuple[int, RateRow]]) -> None:
         if _price(row) != _price(before):
             since = f"from {row.valid_from.isoformat()} on" if row.valid_from else "without valid_from"
             raise RaterError(
-                f"{path}:{number}: expected one price of prefix {row.prefix} {since}, got {row.price_per_minute} here"
-                f" and {before.price_per_minute} in row {first}; leave one of them, or say from when each is valid"
+                f"{path}:{number}: expected one price of prefix {row.prefix} {since}, got"
+                f" {row.price_per_minute} here and {before.price_per_minute} in row {first};"
+                " leave one of them, or say from when each is valid"
             )
 
 
@@ -117,11 +120,7 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
     except msgspec.ValidationError as wrong:
         field, message = in_words(wrong, RateRow, given)
         raise RaterError(f"{path}:{number}: {field}: {message}") from wrong
-    if row.prefix.startswith("0"):
-        raise RaterError(
-            f"{path}:{number}: prefix: expected a country code and what follows it, got {row.prefix!r}; no number"
-            " begins with 0: leave out 00, 011 or whatever is dialled before the country code"
-        )
+    _check_prefix(path, number, row.prefix)
     if row.country is not None and row.country not in ISO_COUNTRIES:
         raise RaterError(f"{path}:{number}: country: expected an ISO 3166-1 alpha-2 code, got {row.country!r}")
     if wrong_time := outside_calendar(row):
@@ -131,6 +130,14 @@ def _row(path: Path, number: int, cells: dict[str, str]) -> RateRow:
     if row.valid_from and row.valid_from.tzinfo is not UTC:
         row = msgspec.structs.replace(row, valid_from=row.valid_from.astimezone(UTC))
     return row
+
+
+def _check_prefix(path: Path, number: int, prefix: str) -> None:
+    if prefix.startswith("0"):
+        raise RaterError(
+            f"{path}:{number}: prefix: expected a country code and what follows it, got {prefix!r}; no number"
+            " begins with 0: leave out 00, 011 or whatever is dialled before the country code"
+        )
 
 
 def _given(cells: dict[str, str]) -> dict[str, object]:
@@ -152,3 +159,19 @@ def _check_price(path: Path, number: int, column: str, text: str) -> None:
         parse_price(text)
     except MoneyError as wrong:
         raise RaterError(f"{path}:{number}: {column}: {wrong}") from wrong
+
+
+def write_deck(deck: RateDeck, path: Path) -> None:
+    """Write the deck in our own columns; RaterError if it cannot be written, and then nothing is left of it."""
+    with whole_file(path) as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in deck.rows:
+            writer.writerow([_text(getattr(row, column)) for column in COLUMNS])
+
+
+def _text(value: object) -> str:
+    """A cell; without a connection fee it says 0."""
+    if value is None or value is UNSET:
+        return "0" if value is UNSET else ""
+    return str(value).replace("+00:00", "Z").replace(" ", "T") if hasattr(value, "tzinfo") else str(value)

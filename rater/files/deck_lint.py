@@ -153,8 +153,8 @@ def _other_calling_codes(prefix: str, same: list[_Row]) -> Iterator[Finding]:
         country = row.row.country
         if possible and country is not None and counted_country(country) not in possible:
             message = (
-                f"{country}, but this calling code is that of {', '.join(sorted(filter(None, possible)))}; correct the"
-                " country or the prefix: calls are rated as calls to the row's country"
+                f"{country}, but this calling code is that of {', '.join(sorted(filter(None, possible)))};"
+                " correct the country or the prefix: calls are rated as calls to the row's country"
             )
             yield Finding("warning", row.number, prefix, "other-country", message)
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from rater.core import Reason, Refusal
+from rater.core import Reason
 from rater.wire.errors import RaterError
 
 DAY_FIRST, MONTH_FIRST, ISO = "day-first", "month-first", "iso"
@@ -19,9 +19,14 @@ _SAY_ZONE = "say --zone, such as --zone UTC or --zone Europe/Berlin"
 #: What everybody reads alike: fast to recognise, and passed on as it is.
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)", re.ASCII)
 _ZONE = re.compile(r" ?(?:(?P<utc>[Zz]|UTC|GMT)|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))\Z", re.ASCII)
-_CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?(?: ?(?P<half>[AaPp][Mm]))?"
+_CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?(?: ?(?P<half>[AaPp][Mm]))?"
+)
 _ISO = re.compile(rf"(?P<year>\d{{4}})-(?P<month>\d\d)-(?P<day>\d\d)(?:(?:[T ]| +){_CLOCK})?", re.ASCII)
-_NAMED = re.compile(rf"(?P<first>\d{{1,2}})(?P<by>[/.-])(?P<second_part>\d{{1,2}})(?P=by)(?P<year>\d{{4}})(?:,? +{_CLOCK})?", re.ASCII)
+_NAMED = re.compile(
+    rf"(?P<first>\d{{1,2}})(?P<by>[/.-])(?P<second_part>\d{{1,2}})(?P=by)(?P<year>\d{{4}})(?:,? +{_CLOCK})?",
+    re.ASCII,
+)
 _SERIAL = re.compile(r"[1-9]\d{4}(?:[.,]\d+)?", re.ASCII)
 _EPOCH = re.compile(r"\d{10}(?:\d{3})?", re.ASCII)
 _FRACTION_DIGITS = 6
@@ -37,7 +42,7 @@ class UnreadableTime(ValueError):
 
 
 class LocalTimes(msgspec.Struct, frozen=True):
-    """How to read times: `times` is their order or a pattern of strptime, `zone` where those without one are local."""
+    """How to read times: `times` is their order or a strptime pattern, `zone` where those without one are local."""
 
     times: str | None = None
     zone: str | None = None
@@ -73,15 +78,18 @@ class LocalTimes(msgspec.Struct, frozen=True):
         """The time without its zone."""
         if self.times is not None and "%" in self.times:
             try:
-                return datetime.strptime(text, self.times).replace(tzinfo=None)  # noqa: DTZ007 - the zone comes next
+                return datetime.strptime(text, self.times).replace(tzinfo=None)
             except ValueError as wrong:
-                raise UnreadableTime(f"expected a time such as --times {self.times} says, got {shown!r:.80}") from wrong
+                raise UnreadableTime(
+                    f"expected a time such as --times {self.times} says, got {shown!r:.80}"
+                ) from wrong
         if found := _ISO.fullmatch(text):
             return _made(found, found["month"], found["day"], shown)
         if found := _NAMED.fullmatch(text):
             if self.times not in (DAY_FIRST, MONTH_FIRST):
                 raise UnreadableTime(
-                    f"{_expected(shown)}, of which nobody knows whether the day or the month comes first; {_SAY_BOTH}",
+                    f"{_expected(shown)}, of which nobody knows whether the day or the month comes first;"
+                    f" {_SAY_BOTH}",
                     Reason.TIME_WITHOUT_ZONE,
                 )
             parts = (found["second_part"], found["first"])
@@ -96,9 +104,9 @@ def _no_zone(zone: str) -> RaterError:
 
 def _check_pattern(pattern: str) -> None:
     """That a pattern says day, month, year, hour and minute: what is left out would be 1 January 1900, 00:00."""
-    sample = datetime(2021, 11, 23, 17, 48)  # noqa: DTZ001 - no part of it is like another
+    sample = datetime(2021, 11, 23, 17, 48)
     try:
-        same = "%" in pattern and datetime.strptime(sample.strftime(pattern), pattern) == sample  # noqa: DTZ007
+        same = "%" in pattern and datetime.strptime(sample.strftime(pattern), pattern) == sample
     except ValueError:
         same = False
     if not same:
@@ -113,17 +121,21 @@ def _made(found: re.Match[str], month: str, day: str, shown: str) -> datetime:
     year, hour, minute = int(found["year"]), int(found["hour"] or 0), int(found["minute"] or 0)
     second, fraction = int(found["second"] or 0), (found["fraction"] or "")[:_FRACTION_DIGITS]
     if found["half"]:
-        if not 1 <= hour <= 12:  # noqa: PLR2004 - hours of half a day
+        if not 1 <= hour <= 12:
             raise UnreadableTime(f"{_expected(shown)}, whose hour is not 1 to 12 before {found['half']}")
         hour = hour % 12 + (12 if found["half"] in {"pm", "PM", "Pm", "pM"} else 0)
     if (hour, minute, second) == (24, 0, 0):
         raise UnreadableTime(f"{_expected(shown)}, whose hour is 24; write 00:00:00 of the next day")
-    if second == 60:  # noqa: PLR2004
-        raise UnreadableTime(f"{_expected(shown)}, whose second is 60; a leap second is written as the second before it")
+    if second == 60:
+        raise UnreadableTime(
+            f"{_expected(shown)}, whose second is 60; a leap second is written as the second before it"
+        )
     try:
-        date = datetime(year, int(month), int(day))  # noqa: DTZ001 - the zone comes next
+        date = datetime(year, int(month), int(day))
     except ValueError as wrong:
-        raise UnreadableTime(f"{_expected(shown)}; there is no day {year:04}-{int(month):02}-{int(day):02}") from wrong
+        raise UnreadableTime(
+            f"{_expected(shown)}; there is no day {year:04}-{int(month):02}-{int(day):02}"
+        ) from wrong
     try:
         return date.replace(hour=hour, minute=minute, second=second, microsecond=int(fraction.ljust(6, "0")))
     except ValueError as wrong:
@@ -134,7 +146,7 @@ def _at_offset(local: datetime, found: re.Match[str], shown: str) -> str:
     if found["utc"]:
         return _text(local.replace(tzinfo=UTC))
     hours, minutes = int(found["hours"]), int(found["minutes"])
-    if hours >= _OFFSET_HOURS_MAX or minutes >= 60:  # noqa: PLR2004 - minutes of an hour
+    if hours >= _OFFSET_HOURS_MAX or minutes >= 60:
         raise UnreadableTime(f"{_expected(shown)}, whose offset is a day or more, or has over 59 minutes")
     offset = timedelta(hours=hours, minutes=minutes) * (-1 if found["sign"] == "-" else 1)
     return _text(local.replace(tzinfo=timezone(offset)))
@@ -154,7 +166,9 @@ def _in_zone(local: datetime, zone: ZoneInfo, name: str, shown: str) -> datetime
     else:
         why = f"which {name} never had, because clocks were turned forward over it"
     offsets = " or ".join(local.isoformat() + _offset(instant) for instant in (first, second))
-    raise UnreadableTime(f"{_expected(shown)}, {why}; write it with its offset: {offsets}", Reason.TIME_WITHOUT_ZONE)
+    raise UnreadableTime(
+        f"{_expected(shown)}, {why}; write it with its offset: {offsets}", Reason.TIME_WITHOUT_ZONE
+    )
 
 
 def _offset(instant: datetime) -> str:
@@ -171,10 +185,10 @@ def _text(instant: datetime) -> str:
 def _unknown(text: str, shown: str) -> UnreadableTime:
     """What text is that is no time as any program writes it."""
     if _SERIAL.fullmatch(text):
-        why = ", the number of days that a spreadsheet keeps; show the column as yyyy-mm-dd hh:mm:ss there, save it again"
+        why = ", the days that a spreadsheet counts; show the column as yyyy-mm-dd hh:mm:ss there, save it again"
         return UnreadableTime(f"{_expected(shown)}{why}, and {_SAY_ZONE}", Reason.TIME_WITHOUT_ZONE)
     if _EPOCH.fullmatch(text):
-        unit = "seconds" if len(text) == 10 else "milliseconds"  # noqa: PLR2004
+        unit = "seconds" if len(text) == 10 else "milliseconds"
         return UnreadableTime(f"{_expected(shown)}, which may be {unit} since 1970; write it as a date and a time")
     if re.fullmatch(r"\d{8}T\d{6}.*", text):
         return UnreadableTime(f"{_expected(shown)}; write it with dashes and colons")

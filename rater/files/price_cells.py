@@ -1,4 +1,4 @@
-"""The cells of carriers' price lists: prefixes and ranges of them, prices with currency signs, increments, statuses."""
+"""Cells of carriers' price lists: prefixes and ranges of them, prices with currency signs, increments, statuses."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,22 +11,22 @@ Mark = Literal["point", "comma"]
 #: Prefixes that one cell may stand for; a slip such as 4-4479999 would be millions.
 RANGE_MAX = 10_000
 _DIGITS_MAX = 15
-_RANGE = re.compile(r"([0-9]+) *(?:-|–|—|\.\.) *([0-9]+)", re.ASCII)  # noqa: RUF001 - dashes as spreadsheets write them
+_RANGE = re.compile(r"([0-9]+) *(?:-|–|—|\.\.) *([0-9]+)", re.ASCII)
 _SIGNS = {"€": "EUR", "£": "GBP", "US$": "USD"}
 #: With a sign or code of a currency before or behind it, and "/min" or "per minute" behind that.
 _PRICE = re.compile(
-    r"(?P<before>US\$|[$€£]|[A-Z]{3})? *(?P<number>-?[0-9.,]+(?:[ '\u00a0\u202f][0-9]{3})*(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]{1,2})?)"
+    r"(?P<before>US\$|[$€£]|[A-Z]{3})? *"
+    r"(?P<number>-?[0-9.,]+(?:[ '\u00a0\u202f][0-9]{3})*(?:[.,][0-9]+)?(?:[eE][+-]?[0-9]{1,2})?)"
     r" *(?P<after>US\$|[$€£]|[A-Z]{3})? *(?:(?:/|per) *min(?:ute)?\.?)?",
     re.ASCII,
 )
 _ROUNDING = Decimal(1).scaleb(-DECIMALS_MAX)
 _INCREMENTS = re.compile(r"([0-9]{1,4})(?: *[/+\-] *([0-9]{1,4}))?(?: *[/+\-] *[0-9]{1,4})?", re.ASCII)
-_BLOCKED = frozenset("blocked barred closed suspended unavailable".split()) | {"not offered", "not available"}
-_WITHDRAWN = frozenset("delete deleted remove removed withdrawn discontinued expired".split())
-_ORDINARY = (
-    frozenset("new increase increased decrease decreased unchanged current same change changed up down active".split())
-    | frozenset(("", "no change", "new code", "effective", "open", "added", "add"))
-)
+_BLOCKED = frozenset(["blocked", "barred", "closed", "suspended", "unavailable"]) | {"not offered", "not available"}
+_WITHDRAWN = frozenset(["delete", "deleted", "remove", "removed", "withdrawn", "discontinued", "expired"])
+_ORDINARY = frozenset(["", "new", "new code", "add", "added", "increase", "increased", "decrease", "decreased"]) | {
+    *("change", "changed", "unchanged", "no change", "same", "current", "active", "effective", "open", "up", "down"),
+}
 
 
 class CellError(ValueError):
@@ -44,7 +44,9 @@ def prefixes_of(text: str) -> list[str]:
     """The prefixes of a cell: several with commas, semicolons, slashes or line ends, ranges with a dash."""
     found: list[str] = []
     for part in filter(None, map(str.strip, re.split(r"[,;/|\n\r]+", text))):
-        found.extend(_range(*ends.groups()) if (ends := _RANGE.fullmatch(part.replace("+", ""))) else [_prefix(part)])
+        found.extend(
+            _range(*ends.groups()) if (ends := _RANGE.fullmatch(part.replace("+", ""))) else [_prefix(part)]
+        )
         if len(found) > RANGE_MAX:
             raise CellError(f"expected at most {RANGE_MAX} prefixes in a cell (RANGE_MAX), got {text[:40]!r}")
     if not found:
@@ -106,7 +108,7 @@ def _mark(number: str) -> Mark | None:
         if found:
             if sign in fraction:
                 return other  # type: ignore[return-value]  # 1,234,567: between thousands
-            grouped = len(fraction) == 3 and 1 <= len(whole) <= 3 and not whole.startswith("0")  # noqa: PLR2004
+            grouped = len(fraction) == 3 and 1 <= len(whole) <= 3 and not whole.startswith("0")
             return None if grouped else mark  # type: ignore[return-value]
     return None
 
@@ -142,7 +144,7 @@ def written(price: Decimal, *, rounded: bool) -> tuple[str, bool]:
 def increments_of(text: str) -> tuple[int, int]:
     """First and next seconds of 60/60, 1/1, 30+6 or 60; a third number, as 0/60/60 has, is refused."""
     found = _INCREMENTS.fullmatch(text.strip())
-    if found is None or len(re.findall("[0-9]+", text)) > 2:  # noqa: PLR2004 - first and next
+    if found is None or len(re.findall("[0-9]+", text)) > 2:
         raise CellError(f"expected increments in seconds such as 60/60 or 1/1, got {text[:40]!r}")
     return int(found[1]), int(found[2] or found[1])
 
@@ -154,6 +156,6 @@ def status_of(text: str) -> Literal["ordinary", "blocked", "withdrawn"]:
         if word in known:
             return status  # type: ignore[return-value]  # one of the three above
     raise CellError(
-        f"expected a status such as New, Increase, Blocked or Deleted, got {text[:40]!r}; if the column says nothing"
-        " of prices, leave it out with --column status=-"
+        f"expected a status such as New, Increase, Blocked or Deleted, got {text[:40]!r}; if the column says"
+        " nothing of prices, leave it out with --column status=-"
     )

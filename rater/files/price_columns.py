@@ -9,8 +9,8 @@ from rater.wire.errors import RaterError
 _NAMES = {
     "prefix": "prefix prefixes code codes dialcode dialcodes dialingcode dialingcodes dialprefix destinationcode"
     " vorwahl vorwahlen indicatif prefijo",
-    "price": "price pricemin priceperminute rate ratemin rateperminute newrate newprice preis preismin preisprominute"
-    " prix tarif tarifa minuteprice",
+    "price": "price pricemin priceperminute rate ratemin rateperminute newrate newprice preis preismin"
+    " preisprominute prix tarif tarifa minuteprice",
     "destination": "destination destinationname name description ziel zielname destino area location",
     "country": "country countrycode countryname iso isocode iso2 land landcode pays pais",
     "type": "type destinationtype",
@@ -44,7 +44,7 @@ def given_columns(words: list[str]) -> dict[str, str]:
 
 
 def columns_of(where: str, header: list[str], given: Mapping[str, str]) -> dict[str, int]:
-    """The place of each role's column in a header; RaterError says what to do about one that is missing or unclear."""
+    """The place of each role's column in a header; RaterError says what to do about a missing or unclear one."""
     found: dict[str, int] = {}
     for role, name in given.items():
         places = [place for place, cell in enumerate(header) if cell.casefold() == name.casefold()]
@@ -53,17 +53,18 @@ def columns_of(where: str, header: list[str], given: Mapping[str, str]) -> dict[
                 f"{where}: --column {role}: expected one column {name!r}, got {len(places)}; the columns are"
                 f" {', '.join(filter(None, header))}"
             )
-        found.update({role: place for place in places})
+        if places:
+            found[role] = places[0]
     for place, cell in enumerate(header):
-        role = _ROLE_OF.get(_key(cell))
-        if role is None or role in given or place in found.values():
+        known = _ROLE_OF.get(_key(cell))
+        if known is None or known in given or place in found.values():
             continue
-        if role in found:
+        if known in found:
             raise RaterError(
-                f"{where}: {header[found[role]]!r} and {cell!r} both may be the {role}; say which with"
-                f" --column {role}={_quoted(cell)}"
+                f"{where}: {header[found[known]]!r} and {cell!r} both may be the {known}; say which with"
+                f" --column {known}={_quoted(cell)}"
             )
-        found[role] = place
+        found[known] = place
     for role in _NEEDED:
         if role not in found:
             raise RaterError(

@@ -1,19 +1,17 @@
 """Carriers' price lists into the columns of a deck.
 
-Known are the column names that carriers use (price_columns), and cells as they write them (price_cells).  What could
-mean two things is refused, with the option that says which.  Mixed and non-geographic destinations become landline,
-which is what they are priced like; what is blocked becomes unsupported, so that no such call is free by mistake.
+Known are the column names that carriers use (price_columns), and cells as they write them (price_cells).  What
+could mean two things is refused, with the option that says which.  Mixed and non-geographic destinations become
+landline, which is what they are priced like; what is blocked becomes unsupported, so that no such call is free by mistake.
 Toll-free prices are in `toll_free`.
 """
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
-from msgspec import UNSET
 
 from rater.core import (
     ISO_COUNTRIES,
@@ -25,8 +23,7 @@ from rater.core import (
     meant_country,
     parse_price,
 )
-from rater.files.atomic import whole_file
-from rater.files.deck_csv import COLUMNS, check_currency, check_one_price, is_deck, read_deck
+from rater.files.deck_csv import check_currency, check_one_price, is_deck, read_deck
 from rater.files.local_times import LocalTimes, UnreadableTime
 from rater.files.price_cells import (
     CellError,
@@ -61,7 +58,7 @@ _Read = TypeVar("_Read")
 
 
 class ListOptions(msgspec.Struct, frozen=True):
-    """What a person says of a price list: columns by role, how dates and decimals are written, what may be rounded."""
+    """What a person says of a price list: columns by role, how dates and decimals are written, rounding."""
 
     columns: Mapping[str, str] = {}
     times: str | None = None
@@ -105,22 +102,6 @@ def read_price_list(
     check_currency(currency)
     LocalTimes(options.times, options.zone).check()
     return _Reading(path, options, currency).read(version or path.stem)
-
-
-def write_deck(deck: RateDeck, path: Path) -> None:
-    """Write the deck in our own columns; RaterError if it cannot be written, and then nothing is left of it."""
-    with whole_file(path) as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in deck.rows:
-            writer.writerow([_text(getattr(row, column)) for column in COLUMNS])
-
-
-def _text(value: object) -> str:
-    """A cell; without a connection fee it says 0."""
-    if value is None or value is UNSET:
-        return "0" if value is UNSET else ""
-    return str(value).replace("+00:00", "Z").replace(" ", "T") if hasattr(value, "tzinfo") else str(value)
 
 
 class _Reading:
@@ -176,8 +157,8 @@ class _Reading:
             if cells.get(role) and not (role == "price" and self._status(number, cells) != "ordinary"):
                 prices[role] = price = self._cell(number, role, price_of, cells[role])
                 if price.currency not in (None, self._currency):
-                    message = f"expected a price in {self._currency}, got {cells[role]!r}; say --currency {price.currency}"
-                    raise self._wrong(number, role, message)
+                    message = f"expected a price in {self._currency}, got {cells[role]!r}"
+                    raise self._wrong(number, role, f"{message}; say --currency {price.currency}")
         return _Row(number, cells, prices)
 
     def _status(self, number: int, cells: dict[str, str]) -> str:
@@ -255,7 +236,7 @@ class _Reading:
         return "mobile" if any(word in words for word in _MOBILE) else "landline"
 
     def _country(self, number: int, cells: dict[str, str], prefix: str) -> str | None:
-        """The country that the list says as code or English name; without one that of the name, or of the prefix."""
+        """The country that the list says, as code or English name; else that of the name, or of the prefix."""
         if text := cells.get("country"):
             if text in ISO_COUNTRIES:
                 return text
@@ -267,13 +248,17 @@ class _Reading:
         named = _named(cells.get("destination", ""))
         return named or (next(iter(possible)) if len(possible) == 1 else None)
 
-    def _instant(self, number: int, role: Literal["valid_from", "valid_to"], cells: dict[str, str]) -> datetime | None:
+    def _instant(
+        self, number: int, role: Literal["valid_from", "valid_to"], cells: dict[str, str]
+    ) -> datetime | None:
         """An instant; a date alone begins or, as the last valid one, ends with its day."""
         text = cells.get(role)
         if not text:
             return None
         try:
-            instant = datetime.fromisoformat(LocalTimes(self._options.times, self._options.zone or "UTC").read(text))
+            instant = datetime.fromisoformat(
+                LocalTimes(self._options.times, self._options.zone or "UTC").read(text)
+            )
         except UnreadableTime as wrong:
             raise self._wrong(number, role, str(wrong)) from wrong
         is_date = ":" not in text
@@ -287,15 +272,18 @@ class _Reading:
             raise self._wrong(number, role, str(wrong)) from wrong
 
     def _wrong(self, number: int, role: str | None, message: str) -> RaterError:
-        return RaterError(f"{self._path}:{number}: " + (f"{self._names.get(role, role)}: " if role else "") + message)
+        return RaterError(
+            f"{self._path}:{number}: " + (f"{self._names.get(role, role)}: " if role else "") + message
+        )
 
     def _remarks(self) -> Iterator[str]:
-        if self._rounded:
-            yield f"{len(self._rounded)} prices were rounded half up to six decimals, the first in {self._rounded[0]}"
-        if self._blocked:
-            yield f"{len(self._blocked)} rows are blocked: calls there are unsupported, the first is row {self._blocked[0]}"
-        if self._withdrawn:
-            yield f"{len(self._withdrawn)} rows are withdrawn and were left out, the first is row {self._withdrawn[0]}"
+        rounded, blocked, withdrawn = self._rounded, self._blocked, self._withdrawn
+        if rounded:
+            yield f"{len(rounded)} prices were rounded half up to six decimals, the first in {rounded[0]}"
+        if blocked:
+            yield f"{len(blocked)} rows are blocked: calls there are unsupported, the first is row {blocked[0]}"
+        if withdrawn:
+            yield f"{len(withdrawn)} rows are withdrawn and were left out, the first is row {withdrawn[0]}"
         if self._dates and self._options.zone is None:
             yield "dates begin at 00:00 UTC; say another zone with --zone"
 

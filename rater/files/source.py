@@ -29,8 +29,8 @@ from rater.files.lines import (
     open_stream,
     whole_line,
 )
-from rater.files.recognise import CALL_EVENTS, CDRS, COMMANDS, GRAPH, PSTN_CSV, check_commands, recognise
 from rater.files.local_times import LocalTimes
+from rater.files.recognise import CALL_EVENTS, CDRS, COMMANDS, GRAPH, PSTN_CSV, check_commands, recognise
 from rater.files.usage_csv import reader_for
 from rater.files.written import AS_IT_IS, Written, all_alike
 from rater.wire.codec import RECORD_BYTES_MAX, decode_call_event

@@ -32,7 +32,9 @@ def rows_of_table(path: Path, encoding: str | None = None) -> Iterator[tuple[int
 def _csv_rows(path: Path, encoding: str | None) -> Iterator[tuple[int, list[str]]]:
     marked = encoding_of(path)
     try:
-        with path.open(encoding=marked if encoding is None or marked == "utf-16" else encoding, newline="") as lines:
+        with path.open(
+            encoding=marked if encoding is None or marked == "utf-16" else encoding, newline=""
+        ) as lines:
             looked_at = "".join(line for _, line in zip(range(_LINES_LOOKED_AT), lines, strict=False))
             lines.seek(0)
             reader = csv.reader(lines, delimiter=_delimiter(looked_at), strict=True)

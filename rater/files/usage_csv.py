@@ -14,8 +14,8 @@ import msgspec
 import orjson
 
 from rater.core import DIRECT_INBOUND, DURATION_S_MAX, INBOUND, CallRecord, CallType, Reason, Refusal
-from rater.files.local_times import LocalTimes, UnreadableTime
 from rater.files.lines import SAY_ENCODING
+from rater.files.local_times import LocalTimes, UnreadableTime
 from rater.wire.codec import RECORD_BYTES_MAX, decode_cdr
 from rater.wire.errors import RaterError
 
@@ -95,9 +95,7 @@ def reader_for(path: str, header: bytes, tenant: str | None, local: LocalTimes =
     try:
         text = header.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError as wrong:
-        raise RaterError(
-            f"{path}:1: {NOT_UTF8}, got byte 0x{header[wrong.start]:02x}; {SAY_ENCODING}"
-        ) from wrong
+        raise RaterError(f"{path}:1: {NOT_UTF8}, got byte 0x{header[wrong.start]:02x}; {SAY_ENCODING}") from wrong
     delimiter = max(",\t;", key=text.count)
     columns = _columns(path, text, delimiter)
     missing = [column for column in COLUMNS if column not in columns]
@@ -126,9 +124,7 @@ def _columns(path: str, text: str, delimiter: str) -> tuple[str, ...]:
     return tuple(known.get(name.casefold(), name) for name in names)
 
 
-def record_of(
-    tenant: str, given: Mapping[str, str], local: LocalTimes = _AS_WRITTEN
-) -> CallRecord | Refusal:
+def record_of(tenant: str, given: Mapping[str, str], local: LocalTimes = _AS_WRITTEN) -> CallRecord | Refusal:
     """A call record from named cells; absent cells are not in the mapping."""
     for column in _NEEDED:
         if column not in given:
@@ -142,16 +138,11 @@ def record_of(
         most = f", at most {DURATION_S_MAX} (DURATION_S_MAX)" if duration.isdecimal() else ""
         message = f"expected whole seconds{most}, got {duration!r:.80}"
         return Refusal(Reason.MALFORMED, "Duration Seconds", message)
-    for column in _NUMBERED:
-        if column in given and _ROUNDED.fullmatch(given[column]):
-            return Refusal(Reason.MALFORMED, column, _digits_lost(given[column]))
-    times: dict[str, object] = {}
-    for column, name in _TIMES.items():
-        if column in given:
-            try:
-                times[name] = _FRACTION.sub(r"\1", local.read(given[column]))
-            except UnreadableTime as wrong:
-                return Refusal(wrong.reason, column, str(wrong))
+    if refused := _digits_lost(given):
+        return refused
+    times = _times_of(given, local)
+    if isinstance(times, Refusal):
+        return times
     inbound = is_inbound(type)
     far, near = given.get("Destination Number"), given.get("Caller ID")
     fields: dict[str, object] = {
@@ -177,6 +168,18 @@ def record_of(
     return _about_times(decoded, given, local) if isinstance(decoded, Refusal) else decoded
 
 
+def _times_of(given: Mapping[str, str], local: LocalTimes) -> dict[str, object] | Refusal:
+    """Start and end in RFC 3339, by field; or why one is no time."""
+    times: dict[str, object] = {}
+    for column, name in _TIMES.items():
+        if column in given:
+            try:
+                times[name] = _FRACTION.sub(r"\1", local.read(given[column]))
+            except UnreadableTime as wrong:
+                return Refusal(wrong.reason, column, str(wrong))
+    return times
+
+
 def _about_times(refused: Refusal, given: Mapping[str, str], local: LocalTimes) -> Refusal:
     """The refusal; of a time that cannot be, with what is wrong with it."""
     column = next((column for column, name in _TIMES.items() if name == refused.field), None)
@@ -189,11 +192,16 @@ def _about_times(refused: Refusal, given: Mapping[str, str], local: LocalTimes) 
     return refused
 
 
-def _digits_lost(shown: str) -> str:
-    return (
-        f"expected every digit, got {shown!r}: a spreadsheet rounded the number; export the file again and give it as"
-        " it comes, or format this column as text before the spreadsheet reads the file"
-    )
+def _digits_lost(given: Mapping[str, str]) -> Refusal | None:
+    """A number or an id that a spreadsheet wrote with six digits, or None."""
+    for column in _NUMBERED:
+        if column in given and _ROUNDED.fullmatch(given[column]):
+            message = (
+                f"expected every digit, got {given[column]!r}: a spreadsheet rounded the number; export the file again"
+                " and give it as it comes, or format this column as text before the spreadsheet reads the file"
+            )
+            return Refusal(Reason.MALFORMED, column, message)
+    return None
 
 
 def _decoded(fields: Mapping[str, object]) -> CallRecord | Refusal:

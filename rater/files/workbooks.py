@@ -5,12 +5,12 @@ A time that a cell shows with a literal Z, as our own exports do, is in UTC.
 
 import csv
 import io
+import zlib
 from collections.abc import Iterator
 from datetime import date, datetime
 from tempfile import TemporaryFile
 from typing import IO, Any, BinaryIO, cast
 from zipfile import BadZipFile, ZipFile
-from zlib import error as ZlibError
 
 from rater.files.compressed import Room
 from rater.wire.errors import RaterError
@@ -18,6 +18,8 @@ from rater.wire.errors import RaterError
 #: Of what one table may have; a sheet can say that it has 16,384 columns in each of a million rows.
 COLUMNS_MAX = 256
 _BOOK = "xl/workbook.xml"
+#: What its reader raises at a workbook that is not whole.
+_BROKEN = (BadZipFile, zlib.error, KeyError, ValueError, TypeError, EOFError, SyntaxError)
 
 
 def is_workbook(packed: BinaryIO) -> bool:
@@ -32,7 +34,7 @@ def is_workbook(packed: BinaryIO) -> bool:
 
 
 def workbook_as_csv(path: str, packed: BinaryIO) -> IO[bytes]:
-    """The one sheet with cells as CSV in UTF-8, in a file that is gone when it is closed; RaterError says why not."""
+    """The one sheet with cells as CSV in UTF-8, in a file that is gone once closed; RaterError says why not."""
     table = TemporaryFile()  # noqa: SIM115 - whoever reads it closes it
     text = io.TextIOWrapper(table, encoding="utf-8", newline="", write_through=True)
     csv.writer(text, lineterminator="\n").writerows(rows_of(path, packed))
@@ -56,7 +58,16 @@ def rows_of(path: str, packed: BinaryIO) -> Iterator[list[str]]:
             yield from _rows(path, book)
         finally:
             book.close()
-    except (BadZipFile, ZlibError, InvalidFileException, KeyError, ValueError, TypeError, EOFError, SyntaxError) as wrong:
+    except (
+        BadZipFile,
+        zlib.error,
+        InvalidFileException,
+        KeyError,
+        ValueError,
+        TypeError,
+        EOFError,
+        SyntaxError,
+    ) as wrong:
         raise RaterError(f"{path}: expected a whole Excel workbook: {wrong}; save it as CSV (UTF-8)") from wrong
 
 
@@ -68,12 +79,12 @@ def _rows(path: str, book: Any) -> Iterator[list[str]]:
             f"{path}: expected a workbook with one sheet that has cells, got {len(sheets)}: {names}; save the sheet"
             " that is meant as CSV (UTF-8)"
         )
-    width = 0
+    width: int | None = None
     for row in sheets[0].iter_rows(max_col=COLUMNS_MAX):
         cells = [_text(cell) for cell in row]
         while cells and not cells[-1]:
             cells.pop()
-        width = max(width, len(cells)) if not width else width
+        width = width or len(cells)
         # Below the header, cells that are empty at the end are left out of the file.
         yield cells + [""] * (width - len(cells))
 

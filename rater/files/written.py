@@ -52,12 +52,12 @@ def all_alike(path: str, row: int, raws: Iterator[bytes], decode: Callable[[byte
     A row alone that is written otherwise is a dead letter, as every row that is refused.
     """
     ahead: list[bytes] = []
-    rest = raws
+    rest: Iterator[bytes] = raws
     try:
         for raw in islice(raws, ROWS_LOOKED_AT):
             ahead.append(raw)  # noqa: PERF402 - what came before an early end is kept
     except EndsEarly:
-        rest = _ended()
+        rest = _Ended()
     refused = [decode(raw) for raw in ahead if raw.strip()]
     asking = [what for what in refused if isinstance(what, Refusal) and _asks_for_option(what)]
     if asking and all(isinstance(what, Refusal) for what in refused):
@@ -66,7 +66,8 @@ def all_alike(path: str, row: int, raws: Iterator[bytes], decode: Callable[[byte
         options = {what.message.rpartition("; ")[2] for what in asking} - {first.message.rpartition("; ")[2]}
         also = "".join(f"; {option}" for option in sorted(options))
         raise RaterError(
-            f"{where}{first.message}{also}.  None of its first {len(refused)} rows can be read, so nothing of it was rated"
+            f"{where}{first.message}{also}.  None of its first {len(refused)} rows can be read,"
+            " so nothing of it was rated"
         )
     return chain(ahead, rest)
 
@@ -75,6 +76,11 @@ def _asks_for_option(refused: Refusal) -> bool:
     return refused.reason is Reason.TIME_WITHOUT_ZONE or refused.message.startswith(NOT_UTF8)
 
 
-def _ended() -> Iterator[bytes]:
-    raise EndsEarly
-    yield
+class _Ended:
+    """What comes after the last whole record of a file that ends early."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        raise EndsEarly

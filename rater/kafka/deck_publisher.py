@@ -27,7 +27,7 @@ _SHORTER = "leave out rows that are no longer valid, or rows whose price is that
 
 
 def split_decks(messages: Iterable[Message]) -> tuple[list[Message], list[Message]]:
-    """The decks among messages, and the others; RaterError if no broker of ours would store a deck, before any is sent."""
+    """The decks among messages, and the others; RaterError, before any is sent, if no broker would store a deck."""
     decks: list[Message] = []
     others: list[Message] = []
     for message in messages:
@@ -73,7 +73,7 @@ async def publish_decks(settings: KafkaSettings, decks: list[Message]) -> int:
                 )
             except MessageSizeTooLargeError as wrong:
                 raise RaterError(
-                    f"rate deck {version}: {settings.topic(TOPIC)} does not take a record of its size; it was not put"
-                    " in force; compare the topic's max.message.bytes: rater topics diff"
+                    f"rate deck {version}: {settings.topic(TOPIC)} does not take a record of its size; it was"
+                    " not put in force; compare the topic's max.message.bytes: rater topics diff"
                 ) from wrong
     return len(decks)

@@ -57,7 +57,9 @@ def test_an_a_to_z_sheet(tmp_path: Path) -> None:
 
 def test_a_european_list(tmp_path: Path) -> None:
     """Semicolons, decimal commas, a currency sign behind the price, names of columns in German, a byte order mark."""
-    text = "\ufeffLand;Ziel;Vorwahl;Preis/Min\r\nAF;Afghanistan;93;0,32 $\r\nAD;Andorra - Mobile;3763, 3764;0,28 $\r\n"
+    text = (
+        "\ufeffLand;Ziel;Vorwahl;Preis/Min\r\nAF;Afghanistan;93;0,32 $\r\nAD;Andorra - Mobile;3763, 3764;0,28 $\r\n"
+    )
     found = listed(tmp_path, text)
     assert [(row.prefix, row.country, row.type, row.price_per_minute) for row in found.deck.rows] == [
         ("93", "AF", "landline", "0.32"),
@@ -68,7 +70,9 @@ def test_a_european_list(tmp_path: Path) -> None:
 
 def test_columns_that_a_person_names(tmp_path: Path) -> None:
     """Own names, titles above the header, a column that only looks like a status."""
-    text = "Offer of 1 March,,\n,,\nWohin,Kennzahl,Betrag,Status\n".replace("March,,", "March,,,").replace("\n,,\n", "\n,,,\n")
+    text = "Offer of 1 March,,\n,,\nWohin,Kennzahl,Betrag,Status\n".replace("March,,", "March,,,").replace(
+        "\n,,\n", "\n,,,\n"
+    )
     text += "Spain,+34,0.02,whatever\n"
     columns = given_columns(["destination=Wohin", "prefix=Kennzahl", "price=Betrag", "status=-"])
     assert rates(tmp_path, text, columns=columns) == {"34": "0.02"}
@@ -154,7 +158,12 @@ def test_a_workbook_of_prices(tmp_path: Path) -> None:
     """A sheet whose codes and prices are numbers."""
     book = Workbook()
     assert book.active is not None
-    for cells in (["Our offer"], ["Country", "Dial code", "Rate"], ["Spain", 34, 0.02], ["United Kingdom", "+44", 0.015]):
+    for cells in (
+        ["Our offer"],
+        ["Country", "Dial code", "Rate"],
+        ["Spain", 34, 0.02],
+        ["United Kingdom", "+44", 0.015],
+    ):
         book.active.append(cells)
     book.save(tmp_path / "list.xlsx")
     rows = read_price_list(tmp_path / "list.xlsx", ListOptions()).deck.rows
@@ -195,4 +204,6 @@ def test_a_deck_whose_prefixes_begin_with_what_is_dialled_before_them(tmp_path: 
     header = f"{columns},increment_first_s,increment_next_s,valid_from,valid_to"
     (tmp_path / "deck.csv").write_text(f"{header}\noutbound,{prefix},UK,GB,landline,0.015,0,60,60,,\n")
     refused = rater("run", "--deck", "deck.csv", cwd=tmp_path, code=2)
-    assert refused.stderr.startswith(f"rater: deck.csv:2: prefix: expected a country code and what follows it, got '{prefix}'")
+    assert refused.stderr.startswith(
+        f"rater: deck.csv:2: prefix: expected a country code and what follows it, got '{prefix}'"
+    )

@@ -24,8 +24,21 @@ _ROUNDING = Decimal(1).scaleb(-DECIMALS_MAX)
 _INCREMENTS = re.compile(r"([0-9]{1,4})(?: *[/+\-] *([0-9]{1,4}))?(?: *[/+\-] *[0-9]{1,4})?", re.ASCII)
 _BLOCKED = frozenset(["blocked", "barred", "closed", "suspended", "unavailable"]) | {"not offered", "not available"}
 _WITHDRAWN = frozenset(["delete", "deleted", "remove", "removed", "withdrawn", "discontinued", "expired"])
-_ORDINARY = frozenset(["", "new", "new code", "add", "added", "increase", "increased", "decrease", "decreased"]) | {
-    *("change", "changed", "unchanged", "no change", "same", "current", "active", "effective", "open", "up", "down"),
+_ORDINARY = frozenset(["", "new", "new code", "add", "added", "increase", "increased", "decrease"]) | {
+    "decreased",
+    *(
+        "change",
+        "changed",
+        "unchanged",
+        "no change",
+        "same",
+        "current",
+        "active",
+        "effective",
+        "open",
+        "up",
+        "down",
+    ),
 }
 
 

@@ -2,8 +2,8 @@
 
 Known are the column names that carriers use (price_columns), and cells as they write them (price_cells).  What
 could mean two things is refused, with the option that says which.  Mixed and non-geographic destinations become
-landline, which is what they are priced like; what is blocked becomes unsupported, so that no such call is free by mistake.
-Toll-free prices are in `toll_free`.
+landline, which is what they are priced like; what is blocked becomes unsupported, so no such call is free by
+mistake.  Toll-free prices are in `toll_free`.
 """
 
 from collections.abc import Callable, Iterator, Mapping

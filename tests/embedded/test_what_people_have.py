@@ -40,7 +40,7 @@ def test_an_export_that_was_saved_again_in_europe(folder: Path) -> None:
         " first; say --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin.  None of its"
         " first 1 rows can be read, so nothing of it was rated"
     )
-    assert run(folder, "u.csv", *BERLIN)["outcomes"] == {"rated": 1, "duplicate": 4}
+    assert run(folder, "u.csv", *BERLIN)["outcomes"] == {"rated": 1}
     assert starts(folder)["a"] == "2025-03-05T15:02:00Z"
 
 
@@ -52,7 +52,7 @@ def test_an_export_in_windows_1252(folder: Path) -> None:
     assert "byte 0xfc" in line
     assert "--encoding windows-1252" in line
     assert "--times day-first" in line
-    assert run(folder, "u.csv", *BERLIN, "--encoding", "windows-1252")["outcomes"]["rated"] == 2
+    assert run(folder, "u.csv", *BERLIN, "--encoding", "windows-1252")["outcomes"] == {"rated": 2}
     (call,) = [json.loads(value) for value in open_reader(folder / "rater.db").rated_calls("a")]
     assert call["user_display_name"] == "J\xfcrgen"
 
@@ -145,7 +145,9 @@ def test_options_that_are_not_understood(folder: Path, option: str, word: str) -
 @pytest.mark.parametrize(("cell", "seconds"), [("61.0", 61), ("61,0", 61), ("61,00", 61), ("1,061", None), ("61.9", None)])  # fmt: skip
 def test_durations_with_decimals(cell: str, seconds: int | None) -> None:
     """Spreadsheets add zeros; three could be thousands, and other decimals would have to be rounded."""
-    decoded = PstnCsv("contoso", "\t", COLUMNS).decode(row("a", seconds="#").replace(",", "\t").replace("#", cell).encode())
+    decoded = PstnCsv("contoso", "\t", COLUMNS).decode(
+        row("a", seconds="#").replace(",", "\t").replace("#", cell).encode()
+    )
     assert (None if isinstance(decoded, Refusal) else decoded.duration_s) == seconds
 
 
@@ -216,11 +218,16 @@ def test_a_file_that_was_rated_before_is_said(folder: Path) -> None:
 
 def test_calls_by_what_stands_on_a_bill(folder: Path) -> None:
     """`--on` is the day in UTC, `--charge` the amount exactly or as exports round it."""
-    rows = [row("a", number="+263242700000"), row("b", number="+263242700000", start="2025-03-02T10:00:00Z", end="")]
+    rows = [
+        row("a", number="+263242700000"),
+        row("b", number="+263242700000", start="2025-03-02T10:00:00Z", end=""),
+    ]
     (folder / "u.csv").write_text("\n".join([HEADER, *rows, row("c")]) + "\n")
     run(folder, "u.csv")
     (call,) = [json.loads(value) for value in open_reader(folder / "rater.db").rated_calls("b")]
-    found = rater("show", "calls", "contoso", "--on", "2025-03-02", "--charge", call["charge"], "--json", cwd=folder)
+    found = rater(
+        "show", "calls", "contoso", "--on", "2025-03-02", "--charge", call["charge"], "--json", cwd=folder
+    )
     assert [each["usage_id"] for each in json.loads(found.stdout)] == ["b"]
     both = rater("show", "calls", "contoso", "--charge", f"{float(call['charge']):.2f}", "--json", cwd=folder)
     assert [each["usage_id"] for each in json.loads(both.stdout)] == ["a", "b"]

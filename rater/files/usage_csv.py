@@ -198,7 +198,7 @@ def _digits_lost(given: Mapping[str, str]) -> Refusal | None:
         if column in given and _ROUNDED.fullmatch(given[column]):
             message = (
                 f"expected every digit, got {given[column]!r}: a spreadsheet rounded the number; export the file"
-                " again and give it as it comes, or format this column as text before the spreadsheet reads the file"
+                " again and give it as it comes, or format this column as text before a spreadsheet reads the file"
             )
             return Refusal(Reason.MALFORMED, column, message)
     return None

@@ -77,7 +77,7 @@ def test_numbers_that_a_spreadsheet_rounded(column: str) -> None:
     assert (refused.field, refused.message) == (
         column,
         "expected every digit, got '1,20656E+10': a spreadsheet rounded the number; export the file again and give it"
-        " as it comes, or format this column as text before the spreadsheet reads the file",
+        " as it comes, or format this column as text before a spreadsheet reads the file",
     )
 
 

@@ -90,9 +90,9 @@ def publish_files(
     check_format(format)
     as_written = written(times, zone, encoding)
     refused: list[str] = []
-    decks, activations = split_decks(deck_messages(deck or [], activate or [EVERY_TENANT], currency, again))
+    decks, in_force = split_decks(deck_messages(deck or [], activate or [EVERY_TENANT], currency, again))
     messages = chain(
-        activations,
+        in_force,
         command_messages(commands or [], refused),
         _license_messages(licenses or [], tenant, at),
         _call_messages(files or [], tenant, format, refused, as_written),
@@ -100,6 +100,11 @@ def publish_files(
     with counting("published") as progress:
         stored = _publish(kafka_settings(bootstrap, prefix), decks, messages, progress, rate)
     typer.echo(f"{stored} records published", err=True)
+    _end(refused)
+
+
+def _end(refused: list[str]) -> None:
+    """Say what was refused; exit 3 if anything was."""
     for line in refused:
         typer.echo(line, err=True)
     if refused:

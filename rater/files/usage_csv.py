@@ -140,8 +140,7 @@ def record_of(tenant: str, given: Mapping[str, str], local: LocalTimes = _AS_WRI
         return Refusal(Reason.MALFORMED, "Duration Seconds", message)
     if refused := _digits_lost(given):
         return refused
-    times = _times_of(given, local)
-    if isinstance(times, Refusal):
+    if isinstance(times := _times_of(given, local), Refusal):
         return times
     inbound = is_inbound(type)
     far, near = given.get("Destination Number"), given.get("Caller ID")
@@ -164,8 +163,9 @@ def record_of(tenant: str, given: Mapping[str, str], local: LocalTimes = _AS_WRI
         "user_display_name": given.get("User Display Name"),
         "reported_capability": given.get("Capability"),
     }
-    decoded = _decoded({name: value for name, value in fields.items() if value is not None})
-    return _about_times(decoded, given, local) if isinstance(decoded, Refusal) else decoded
+    return _about_times(
+        _decoded({name: value for name, value in fields.items() if value is not None}), given, local
+    )
 
 
 def _times_of(given: Mapping[str, str], local: LocalTimes) -> dict[str, object] | Refusal:
@@ -180,10 +180,14 @@ def _times_of(given: Mapping[str, str], local: LocalTimes) -> dict[str, object] 
     return times
 
 
-def _about_times(refused: Refusal, given: Mapping[str, str], local: LocalTimes) -> Refusal:
-    """The refusal; of a time that cannot be, with what is wrong with it."""
+def _about_times(
+    refused: CallRecord | Refusal, given: Mapping[str, str], local: LocalTimes
+) -> CallRecord | Refusal:
+    """What was decoded; a refusal of a time that cannot be, with what is wrong with it."""
+    if not isinstance(refused, Refusal) or refused.reason is not Reason.MALFORMED:
+        return refused
     column = next((column for column, name in _TIMES.items() if name == refused.field), None)
-    if column is None or refused.reason is not Reason.MALFORMED:
+    if column is None:
         return refused
     try:
         local.converted(given[column])

@@ -135,9 +135,7 @@ def record_of(tenant: str, given: Mapping[str, str], local: LocalTimes = _AS_WRI
     duration = given.get("Duration Seconds", "0")  # without one it was not connected (rule 73)
     seconds = _SECONDS.fullmatch(duration)
     if seconds is None:
-        most = f", at most {DURATION_S_MAX} (DURATION_S_MAX)" if duration.isdecimal() else ""
-        message = f"expected whole seconds{most}, got {duration!r:.80}"
-        return Refusal(Reason.MALFORMED, "Duration Seconds", message)
+        return _no_seconds(duration)
     if refused := _digits_lost(given):
         return refused
     if isinstance(times := _times_of(given, local), Refusal):
@@ -166,6 +164,12 @@ def record_of(tenant: str, given: Mapping[str, str], local: LocalTimes = _AS_WRI
     return _about_times(
         _decoded({name: value for name, value in fields.items() if value is not None}), given, local
     )
+
+
+def _no_seconds(duration: str) -> Refusal:
+    most = f", at most {DURATION_S_MAX} (DURATION_S_MAX)" if duration.isdecimal() else ""
+    message = f"expected whole seconds{most}, got {duration!r:.80}"
+    return Refusal(Reason.MALFORMED, "Duration Seconds", message)
 
 
 def _times_of(given: Mapping[str, str], local: LocalTimes) -> dict[str, object] | Refusal:

@@ -1,6 +1,6 @@
 """`rater publish`: files to topics."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -12,6 +12,7 @@ import typer
 from rater.cli.counting import counting
 from rater.cli.deck_review import AcceptChanges, look_at, say_in_force
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_options, kafka_settings, talk
+from rater.cli.written_options import Encoding, Times, Zone, written
 from rater.core import EVERY_TENANT, CallEvent, DeckActivated, RateDeck, Refusal, Source
 from rater.engine.batch import Record
 from rater.engine.deck_plan import DeckBooks, activation_of, with_decks
@@ -19,9 +20,11 @@ from rater.files.deck_csv import read_deck
 from rater.files.licenses import Licenses, unknown_in_commands
 from rater.files.recognise import FORMATS, check_format
 from rater.files.source import InputFile
+from rater.files.written import AS_IT_IS, Written
 from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.deck_books import deck_books
-from rater.kafka.settings import DEFAULT_BOOTSTRAP
+from rater.kafka.deck_publisher import publish_decks, split_decks
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.wire.codec import claimed_tenant, decode_cdr, decode_command, encode_input
 from rater.wire.errors import Exit, RaterError
 from rater.wire.instants import read_instant
@@ -73,6 +76,9 @@ def publish_files(
     tenant: Tenant = None,
     format: Format = None,
     rate: Rate = None,
+    times: Times = None,
+    zone: Zone = None,
+    encoding: Encoding = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     prefix: Prefix = "",
 ) -> None:
@@ -86,6 +92,7 @@ def publish_files(
     Example: rater publish --deck rates.csv --commands setup.jsonl cdrs.jsonl
     """
     check_format(format)
+    as_written = written(times, zone, encoding)
     refused: list[str] = []
     versions = [read_deck(path, currency=currency) for path in deck or ()]
     settings = kafka_settings(bootstrap, prefix)
@@ -94,17 +101,23 @@ def publish_files(
     plans = [Plan(books[owner], versions, datetime.now(UTC), again) for owner in owners if versions]
     for plan in plans:
         plan.look(accepted=accept_changes)
+    decks, in_force = split_decks(deck_messages(versions, [command for plan in plans for command in plan.commands]))
     messages = chain(
-        deck_messages(versions, [command for plan in plans for command in plan.commands]),
+        in_force,
         command_messages(commands or [], refused),
         _license_messages(licenses or [], tenant, at),
-        _call_messages(files or [], tenant, format, refused),
+        _call_messages(files or [], tenant, format, refused, as_written),
     )
     with counting("published") as progress:
-        stored = talk(settings, "publisher", publish(settings, messages, progress, rate))
+        stored = _publish(settings, decks, messages, progress, rate)
     typer.echo(f"{stored} records published", err=True)
     for plan in plans:
         plan.say(kafka_options(bootstrap, prefix))
+    _end(refused)
+
+
+def _end(refused: list[str]) -> None:
+    """Say what was refused; exit 3 if anything was."""
     for line in refused:
         typer.echo(line, err=True)
     if refused:
@@ -161,6 +174,18 @@ def deck_messages(decks: list[RateDeck], commands: list[DeckActivated]) -> Itera
         yield "commands", command.tenant, encode_input(command)
 
 
+def _publish(
+    settings: KafkaSettings,
+    decks: list[Message],
+    messages: Iterator[Message],
+    progress: Callable[[int], None],
+    rate: int | None,
+) -> int:
+    """Publish decks, then the rest: a deck is there before the first command that names it."""
+    stored = talk(settings, "publisher", publish_decks(settings, decks)) if decks else 0
+    return stored + talk(settings, "publisher", publish(settings, messages, progress, rate))
+
+
 def command_messages(paths: list[Path], refused: list[str]) -> Iterator[Message]:
     """The commands of files; those that are longer than any record become lines for people."""
     for path in paths:
@@ -192,11 +217,11 @@ def _warn(lines: list[str]) -> None:
 
 
 def _call_messages(
-    files: list[str], tenant: str | None, format: str | None, refused: list[str]
+    files: list[str], tenant: str | None, format: str | None, refused: list[str], as_written: Written = AS_IT_IS
 ) -> Iterator[Message]:
     """The files' records; rows that cannot be read, and files that are not all there, become lines for people."""
     for name in files:
-        file = InputFile(name, format, tenant)
+        file = InputFile(name, format, tenant, written=as_written)
         for record in file.records():
             if isinstance(record, CallEvent):
                 yield "call-events", record.tenant, msgspec.json.encode(record)

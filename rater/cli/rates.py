@@ -9,11 +9,14 @@ import orjson
 import typer
 
 from rater.cli import rate_decks
+from rater.cli.list_options import Column, DecimalMark, Rounded, list_options
+from rater.cli.written_options import Encoding, Times, Zone
 from rater.core import RateDeck
 from rater.files.atomic import whole_file
+from rater.files.deck_csv import write_deck
 from rater.files.deck_lint import Finding, lint
 from rater.files.licenses import Licenses
-from rater.files.price_list import read_any_deck, write_deck
+from rater.files.price_list import read_any_deck, read_price_list
 from rater.files.toll_free import PUBLISHED, published_toll_free, what_is_priced
 from rater.files.toll_free import toll_free_elsewhere as elsewhere_row
 from rater.wire.codec import encode_input
@@ -22,6 +25,27 @@ from rater.wire.instants import read_instant
 
 #: Of each kind of warning; a price list may have hundreds.
 FEW_WARNINGS = 3
+
+More = Annotated[
+    list[Path] | None, typer.Option("--with", help="Another deck whose rows are added, e.g. premium numbers.")
+]
+PublishedTollFree = Annotated[
+    bool,
+    typer.Option(
+        "--with-published-toll-free",
+        help="Add the inbound toll-free prices that are published, in USD: of calls from"
+        f" {', '.join(PUBLISHED)}; from US and CA by the list's own area codes."
+        "  None is published for other countries, also those that share +1.",
+    ),
+]
+TollFreeElsewhere = Annotated[
+    str | None,
+    typer.Option(
+        help="Your own price per minute of toll-free calls from countries without a row, and from withheld"
+        " numbers; without it such calls are rated free with an exception.",
+        metavar="PRICE",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,35 +63,33 @@ def register(app: typer.Typer) -> None:
 def import_rates(
     file: Annotated[Path, typer.Argument(help="A deck in our columns, or a price list.")],
     out: Annotated[Path, typer.Option(help="The deck to write.")],
-    more: Annotated[
-        list[Path] | None, typer.Option("--with", help="Another deck whose rows are added, e.g. premium numbers.")
-    ] = None,
-    with_published_toll_free: Annotated[
-        bool,
-        typer.Option(
-            "--with-published-toll-free",
-            help="Add the inbound toll-free prices that are published, in USD: of calls from"
-            f" {', '.join(PUBLISHED)}; from US and CA by the list's own area codes."
-            "  None is published for other countries, also those that share +1.",
-        ),
-    ] = False,
-    toll_free_elsewhere: Annotated[
-        str | None,
-        typer.Option(
-            help="Your own price per minute of toll-free calls from countries without a row, and from withheld"
-            " numbers; without it such calls are rated free with an exception.",
-            metavar="PRICE",
-        ),
-    ] = None,
+    more: More = None,
+    with_published_toll_free: PublishedTollFree = False,
+    toll_free_elsewhere: TollFreeElsewhere = None,
+    currency: Annotated[str, typer.Option(help="The currency of the prices; say it again with --deck.")] = "USD",
+    column: Column = None,
+    times: Times = None,
+    zone: Zone = None,
+    encoding: Encoding = None,
+    decimal: DecimalMark = None,
+    rounded: Rounded = False,
 ) -> None:
     """Read a price list, check every row, and write it as a deck.
 
+    Known are the names of columns that carriers use; others are said with --column.  A cell may hold several
+    prefixes and ranges (4477-4479), prices a currency sign, dates the first day (`valid_to`: the last).
+
+    Example: rater import rates a-z.csv --column prefix="Dial codes" --times day-first --out deck.csv
+
     Example: rater import rates prices.csv --with premium.csv --with-published-toll-free --out deck.csv
     """
-    deck = read_any_deck(file)
-    rows = [*deck.rows]
+    options = list_options(column, times, zone, encoding, decimal, rounded=rounded)
+    listed = read_price_list(file, options, currency=currency)
+    deck, rows = listed.deck, [*listed.deck.rows]
+    for remark in listed.remarks:
+        print(f"{file}: {remark}", file=sys.stderr)
     for path in more or ():
-        rows.extend(read_any_deck(path).rows)
+        rows.extend(read_any_deck(path, currency=currency).rows)
     if with_published_toll_free:
         rows.extend(published_toll_free(rows))
     if toll_free_elsewhere is not None:
@@ -107,13 +129,24 @@ def lint_rates(
     every: Annotated[
         bool, typer.Option("--all", help=f"Every warning, not only the first {FEW_WARNINGS} of each kind.")
     ] = False,
+    currency: Annotated[str, typer.Option(help="The currency of the prices.")] = "USD",
+    column: Column = None,
+    times: Times = None,
+    zone: Zone = None,
+    encoding: Encoding = None,
+    decimal: DecimalMark = None,
+    rounded: Rounded = False,
     json: Annotated[bool, typer.Option("--json", help="Every finding as JSON on standard output.")] = False,
 ) -> None:
     """Say what is wrong with a deck: every error, then the warnings by kind; exit 1 if there are errors.
 
+    Price lists of carriers are read as by rater import rates, with the same options.
+
     Example: rater rates lint deck.csv
     """
-    found = [(path, finding) for path in files for finding in lint(read_any_deck(path))]
+    options = list_options(column, times, zone, encoding, decimal, rounded=rounded)
+    listed = [(path, read_price_list(path, options, currency=currency)) for path in files]
+    found = [(path, finding) for path, each in listed for finding in lint(each.deck, each.numbers)]
     if json:
         typer.echo(orjson.dumps([{"file": str(path)} | msgspec.to_builtins(finding) for path, finding in found]))
     else:

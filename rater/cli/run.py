@@ -16,6 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rater.cli.deck_review import AcceptChanges, look_at, say_in_force
 from rater.cli.run_files import Intake
 from rater.cli.run_report import report
+from rater.cli.written_options import Encoding, Times, Zone, written
 from rater.core import DURATION_S_MAX, EVERY_TENANT, HOURS_MAX, RateDeck, RatingSettings, ahead_of_arrival
 from rater.embedded.decks import books_of, to_activate
 from rater.embedded.payments import gateway_of, payments_of
@@ -108,6 +109,9 @@ def run(
     emergency_numbers: EmergencyNumbersOption = None,
     clock_ahead_max_h: ClockAheadOption = None,
     call_duration_max_s: DurationOption = None,
+    times: Times = None,
+    zone: Zone = None,
+    encoding: Encoding = None,
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
     ] = None,
@@ -144,8 +148,9 @@ def run(
     Example: rater run --deck rates.csv --commands setup.jsonl PSTN.calls.2025-03-01.csv --tenant contoso
     """
     check_format(format)
+    as_written = written(times, zone, encoding)
     arrived_at = read_instant("--arrived", arrived) if arrived is not None else None
-    started = time.monotonic()
+    started, broken_off = time.monotonic(), 0
     expect_long_lives()
     notices = _notices(notify)
     versions, now = [read_deck(path, currency=currency) for path in deck or ()], datetime.now(UTC)
@@ -161,6 +166,7 @@ def run(
                 call_duration_max_s=call_duration_max_s,
             ),
         )
+        letters = opened.begin_run()
         rater = EmbeddedRater(
             opened,
             settings,
@@ -172,7 +178,9 @@ def run(
             rater.publish(version)
         with _progress() as progress:
             task = progress.add_task("rating", total=None)
-            intake = Intake(rater, store, format, tenant, lambda n: progress.advance(task, n), arrived_at)
+            intake = Intake(
+                rater, store, format, tenant, lambda n: progress.advance(task, n), arrived_at, as_written
+            )
             for path in commands or ():
                 intake.commands(path)
             for version in versions:
@@ -185,6 +193,9 @@ def run(
         if until is not None:
             rater.tick(not_ahead("--until", until, settings))
         notices.send()
+        # Of this run, and of one that was killed before it and that it goes on with.
+        broken_off = opened.count_letters() - letters - rater.summary.rejected.total()
+        opened.end_run()
         payments = payments_of(opened)
         alike = [*Lookalikes(opened.tenants()).remarks(rater.summary.appeared)]
     finally:
@@ -197,7 +208,9 @@ def run(
         say_in_force(version, replaced, EVERY_TENANT, store_option(store))
     if intake.unread:
         raise typer.Exit(Exit.USAGE)
-    if rater.summary.rejected or rater.summary.incomplete:
+    if broken_off > 0:
+        print(f"rater: the run before was broken off; {broken_off} records were refused in it", file=sys.stderr)
+    if rater.summary.rejected or rater.summary.incomplete or broken_off > 0:
         raise typer.Exit(Exit.REFUSED)
 
 

@@ -9,6 +9,7 @@ from rater.embedded.run import EmbeddedRater
 from rater.embedded.watch import files_in, new_content
 from rater.files.licenses import unknown_in_commands
 from rater.files.source import InputFile
+from rater.files.written import AS_IT_IS, Written
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
 
@@ -24,6 +25,7 @@ class Intake:
         tenant: str | None,
         progress: Callable[[int], None],
         arrived: datetime | None = None,
+        written: Written = AS_IT_IS,
     ) -> None:
         self.unread: dict[str, str] = {}
         self._rater = rater
@@ -32,6 +34,7 @@ class Intake:
         self._tenant = tenant
         self._progress = progress
         self._arrived = arrived
+        self._written = written
 
     def commands(self, path: Path) -> None:
         """Apply commands.  Raises RaterError: without them, calls would be refused that are right."""
@@ -62,7 +65,9 @@ class Intake:
                 yield path
 
     def _take(self, path: str, *, growing: bool = False) -> None:
-        file = InputFile(path, self._format, self._tenant, growing=growing, arrived=self._arrived)
+        file = InputFile(
+            path, self._format, self._tenant, growing=growing, arrived=self._arrived, written=self._written
+        )
         try:
             self._rater.take(file, self._progress)
         except RaterError as wrong:

@@ -2,7 +2,8 @@
 
 import shlex
 import sys
-from itertools import chain
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from rater.core import format_micros
 from rater.embedded.payments import Payments
 from rater.embedded.summary import Summary
 from rater.wire.visible import visible
+
+ALREADY_SHOWN_MAX = 5
 
 
 def report(
@@ -34,6 +37,8 @@ def report(
     """
     for notice in chain(summary.incomplete.values(), *summary.remarks.values(), alike):
         print(f"rater: {visible(notice)}", file=sys.stderr)
+    for line in _already(summary.already):
+        print(f"rater: {visible(line)}", file=sys.stderr)
     facts = _facts(summary, payments, unread, alike, seconds)
     if json:
         typer.echo(orjson.dumps(facts))
@@ -66,10 +71,19 @@ def _facts(
         "unread_files": unread,
         "lookalike_tenants": alike,
         "payments": msgspec.structs.asdict(payments),
+        "already_rated": [*summary.already],
         "call_events": summary.call_events,
         "disconnects": dict(sorted(summary.disconnects.items())),
         "seconds": round(seconds, 3),
     }
+
+
+def _already(files: dict[str, str | None]) -> Iterator[str]:
+    """Files in which nothing was new: the first by name, of the others how many."""
+    for path, day in islice(files.items(), ALREADY_SHOWN_MAX):
+        yield f"{path}: already rated{f' on {day}' if day else ''}; nothing in it is new"
+    if (left := len(files) - ALREADY_SHOWN_MAX) > 0:
+        yield f"{left} more files were already rated"
 
 
 def _say_refused(summary: Summary, store: Path | None) -> None:

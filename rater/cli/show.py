@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from rater.cli.explain_money import explained_money
+from rater.cli.found_calls import began_on, cost, read_amount, read_day
 from rater.cli.lookup import check_period, check_user, known_account
 from rater.cli.printing import show_facts, show_rows
 from rater.cli.run import DEFAULT_STORE, StoreOption
@@ -101,21 +102,30 @@ def balance(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: Js
 def calls(
     tenant: TenantArgument,
     user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    on: Annotated[str | None, typer.Option(help="Only calls that began on this day, in UTC (YYYY-MM-DD).")] = None,
+    charge: Annotated[
+        str | None, typer.Option(help="Only calls that cost this, exactly or as an export rounds it, such as 4.02.")
+    ] = None,
     last: Annotated[int, typer.Option(help="How many, counted from the newest.", min=1, max=1_000_000)] = 20,
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
 ) -> None:
-    """The last calls that were rated.
+    """The last calls that were rated; or those of a user, of a day, or with a charge that stands on a bill.
+
+    Example: rater show calls contoso --on 2025-03-12 --charge 4.02
 
     Example: rater show calls contoso --last 50
     """
+    day, amount = read_day("--on", on), read_amount("--charge", charge)
     reader, _ = _opened(store, tenant)
     newest = (_calls.decode(value) for _, value in reader.topic("rated-calls", tenant, newest_first=True))
-    shown = [*islice((call for call in newest if _is_of(user, call)), last)][::-1]
+    wanted = (call for call in newest if _is_of(user, call) and began_on(day, call) and cost(amount, call))
+    shown = [*islice(wanted, last)][::-1]
     if user is not None and not shown:
         check_user(reader, tenant, user)
     if not shown:
-        print(f"no call of {user or tenant} was rated yet", file=sys.stderr)
+        said = (f" that began on {day}" if day else "") + (f" and cost {charge}" if charge else "")
+        print(f"no call of {user or tenant}{said} was rated" + ("" if said else " yet"), file=sys.stderr)
     rows = [
         (call.usage_id, call.answered_at, call.type.value, call.called, call.minutes, call.charge, call.balance)
         for call in shown

@@ -11,7 +11,7 @@ from rater.core.call_control import CallCommand, CallEvent, CallProgress, Discon
 from rater.core.calls import live_call
 from rater.core.catalogue import SKUS, sku
 from rater.core.classify import DIRECT_INBOUND, INBOUND
-from rater.core.country_names import ISO_COUNTRIES, meant_country
+from rater.core.country_names import ISO_COUNTRIES, country_of_name, meant_country
 from rater.core.currencies import EXPONENTS, exponent_of, no_currency
 from rater.core.deck_changes import Change, DeckChange, DeckChanges, DeckLimits, compare_decks, too_much
 from rater.core.due import due_instants, expiring, funds_in, funds_of, ticks_due
@@ -68,7 +68,7 @@ from rater.core.money import (
     parse_price,
     round_to_cents,
 )
-from rater.core.numbering import prefix_region
+from rater.core.numbering import countries_of_prefix, prefix_region
 from rater.core.outputs import (
     OUTPUT_TOPICS,
     TOPIC_OF,
@@ -221,6 +221,8 @@ __all__ = [
     "close_batch",
     "compare_decks",
     "counted_country",
+    "countries_of_prefix",
+    "country_of_name",
     "credited_by",
     "digest",
     "due_instants",

@@ -20,6 +20,11 @@ _REGIONS = {
     code: re.compile("|".join(f"(?P<{region}>{pattern})" for region, pattern in regions), re.ASCII).match
     for code, regions in REGIONS.items()
 }
+#: Calling code -> the countries that have it.
+_COUNTRIES = {
+    code: frozenset(country for country, own in CALLING_CODES.items() if own == code)
+    for code in set(CALLING_CODES.values())
+}
 #: Shared calling codes by the first digit of the number; none has a longer one of the same beginning.
 _CODES = {digit: tuple(code for code in REGIONS if code[0] == digit) for digit in "123456789"}
 
@@ -44,6 +49,17 @@ def prefix_region(prefix: str) -> str | None:
     """The region that the plan knows for all numbers of a deck's prefix; None where more digits decide."""
     found = {region_of(f"+{prefix}{rest}") for rest in _rests(prefix)} - {None}
     return found.pop() if len(found) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def countries_of_prefix(prefix: str) -> frozenset[str]:
+    """The countries that numbers of a deck's prefix may be in, by their calling code; none if the plan has none."""
+    if (region := prefix_region(prefix)) is not None:
+        return frozenset({region})
+    for length in range(3, 0, -1):
+        if found := _COUNTRIES.get(prefix[:length]):
+            return found
+    return frozenset()
 
 
 def _rests(prefix: str) -> list[str]:

@@ -228,7 +228,8 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A record or command that was refused, with the reason and the raw bytes, so that nothing is lost.
 
-    `format` (absent: that of `cdrs`) and `header` say how to read the bytes again when they are replayed.  Of very
+    `format` (absent: that of `cdrs`), `header`, `times` and `zone` (of local times) say how to read the bytes again
+    when they are replayed.  Of very
     long ones only the beginning is in `raw` (`raw_cut`); `raw_length` and `raw_hash` (BLAKE2b, 128 bits) are those
     of the whole, which stands at `source`; the same for the header.
     """
@@ -252,6 +253,8 @@ class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     field: str | None = None
     usage_id: str | None = None
     claimed_tenant: str | None = None
+    times: str | None = None
+    zone: str | None = None
 
 
 Output = RatedCall | Debit | Balance | AccountEvent | RechargeRequest | ServiceState | RejectedCdr

@@ -100,6 +100,7 @@ def _letters_of(reader: Reader) -> list[Letter]:
 def _record(number: int, letter: RejectedCdr, at: datetime) -> Record:
     """The record of a letter; it arrives when it is replayed: clocks that run ahead stay rejected (A43)."""
     raw = raw_bytes(letter)
-    envelope = Envelope(letter.format or CDRS, letter.claimed_tenant or letter.tenant, letter.header)
+    tenant = letter.claimed_tenant or letter.tenant
+    envelope = Envelope(letter.format or CDRS, tenant, letter.header, letter.times, letter.zone)
     kind, decode = reader_of(envelope)
     return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope, at)

@@ -8,7 +8,7 @@ Decks, running calls, payments, notices and metrics are collaborators.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -97,6 +97,8 @@ class EmbeddedRater:
                 batch, ends_after = [], place
         if batch or (file.taken, file.digest) != (before.records, before.digest) or before.arrival:
             self._commit_file(file, batch, progress)
+        elif before.records and not file.of_commands:
+            self.summary.already[file.path] = before.rated_at
         self.summary.add_file(file)
 
     def tick(self, at: datetime) -> None:
@@ -129,7 +131,8 @@ class EmbeddedRater:
         What is committed before that has no position yet: read again after a kill, it is all duplicates.  The rest
         of the file keeps its arrival until it was read to its end (A43).
         """
-        position = Position(file.taken, file.bytes_taken, file.digest, None if file.ended else file.arrival)
+        arrival, ended = (None, _today()) if file.ended else (file.arrival, None)
+        position = Position(file.taken, file.bytes_taken, file.digest, arrival, ended)
         left = self._hear(records)
         while True:
             batch = self._rate(left, until_payment=True)
@@ -227,6 +230,11 @@ def tried(
     batch = run_batch(store, rules, _records_of([command], "people", arrived_at))
     account = batch.state.account(command.tenant)
     return batch.outcomes[0], batch.outputs, account.balance if account else 0
+
+
+def _today() -> str:
+    """For people: on which day a file was read to its end."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def _batch_place(file: InputFile) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from rater.wire.errors import Exit, RaterError
 #: Raised whenever an older program could misread what a newer one writes.
 SCHEMA_VERSION = 3
 _APPLICATION_ID = 0x72617465  # "rate"
+_OWNER_ONLY = 0o600
 
 #: The topic of rated calls is the dedupe log: this finds a usage id in it.
 _FIND_CALLS = 'CREATE INDEX rated_calls_by_usage_id ON "rated-calls" (key)'
@@ -56,6 +57,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
     """
     lock = _lock(path)
     try:
+        _make_private(path)
         connection = _connect(path, "mode=rwc")
         _check_version(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")
@@ -71,7 +73,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
                 pass
         for table in _LATER:
             connection.execute(table)
-        _add_arrival(connection)
+        _add_columns(connection)
         # What this user may only read says so here, and not after the first batch.
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     except sqlite3.Error as wrong:
@@ -83,11 +85,20 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
     return connection, lock
 
 
-def _add_arrival(connection: sqlite3.Connection) -> None:
-    """Positions did not know the arrival of their file at first."""
+def _make_private(path: Path) -> None:
+    """A new store is its owner's alone: it says who called whom.  SQLite gives its other files the same rights."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _OWNER_ONLY))
+    except OSError:
+        return  # what is wrong with it is said when it is opened
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Positions did not know the arrival of their file at first, nor when it was read to its end."""
     columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(inputs)")}
-    if "arrival" not in columns:
-        connection.execute("ALTER TABLE inputs ADD COLUMN arrival TEXT")
+    for column in ("arrival", "rated_at"):
+        if column not in columns:
+            connection.execute(f"ALTER TABLE inputs ADD COLUMN {column} TEXT")
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
@@ -178,10 +189,14 @@ def _in_one_transaction(connection: sqlite3.Connection, *statements: str) -> Non
     connection.execute("COMMIT")
 
 
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags, _OWNER_ONLY)
+
+
 def _lock(path: Path) -> IO[str]:
     """Take the store's lock file; it says who has it."""
     try:
-        lock = path.with_name(path.name + ".lock").open("a+", encoding="utf-8")
+        lock = open(path.with_name(path.name + ".lock"), "a+", encoding="utf-8", opener=_opener)  # noqa: SIM115 - only this one has an opener
     except OSError as wrong:
         raise RaterError(f"{path}: cannot be written: {wrong.strerror}") from wrong
     try:

@@ -39,18 +39,22 @@ _KEY_OF: dict[str, Callable[[Output], str | None]] = {
     "balances": attrgetter("tenant"),
 }
 _ID = attrgetter("id")
+#: The setting that says how many dead letters there were before a run that has not ended.
+_UNFINISHED = "unfinished_run"
 
 
 class Position(msgspec.Struct, frozen=True):
     """How much of an input was consumed: records, bytes, and a digest of those bytes.
 
     `arrival` is there while a run is not through with the input: if it is killed, the rest has this arrival (A43).
+    `rated_at` is when a run came to its end.
     """
 
     records: int = 0
     size: int = 0
     digest: bytes = b""
     arrival: Arrival | None = None
+    rated_at: str | None = None
 
 
 class Reader(StoredEntities):
@@ -120,14 +124,14 @@ class Reader(StoredEntities):
         so that what it consumed is not read again.  For another one the file is read: who mistyped a tenant can
         give the file again, and calls that are known are duplicates.
         """
-        find = "SELECT records, bytes, digest, arrival FROM inputs WHERE name=?"
+        find = "SELECT records, bytes, digest, arrival, rated_at FROM inputs WHERE name=?"
         row = self._connection.execute(find, (key,)).fetchone()
         if row is None and (tenant is None or self._rated_from(name, tenant)):
             row = self._connection.execute(find, (name,)).fetchone()
         if row is None:
             return Position()
-        records, size, digest, arrival = row
-        return Position(records, size, digest, _arrival_decoder.decode(arrival) if arrival else None)
+        records, size, digest, arrival, rated_at = row
+        return Position(records, size, digest, _arrival_decoder.decode(arrival) if arrival else None, rated_at)
 
     def _rated_from(self, path: str, tenant: str) -> bool:
         """Whether a call of the tenant was rated from a file of this name."""
@@ -204,6 +208,21 @@ class Store(Reader):
         """Keep a setting, in place of its value so far; never a secret."""
         self._connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
+    def begin_run(self) -> int:
+        """How many dead letters there were when this run began; if the run before did not end, when that began."""
+        if not (began := self.setting(_UNFINISHED)):
+            began = str(self.count_letters())
+            self.set(_UNFINISHED, began)
+        return int(began)
+
+    def end_run(self) -> None:
+        """Note that a run came to its end, whatever it could not read."""
+        self.set(_UNFINISHED, "")
+
+    def count_letters(self) -> int:
+        """How many dead letters were ever written."""
+        return int(self._connection.execute('SELECT coalesce(max(offset), 0) FROM "rejected-cdrs"').fetchone()[0])
+
     def known_calls(self) -> list[tuple[str, KnownCalls]]:
         """What was kept of each tenant's running calls."""
         return list(read_known(self._connection))
@@ -259,13 +278,16 @@ class Store(Reader):
                 [(kind, *key, _pack(entity)) for key, entity in changes[kind].items()],
             )
         many(
-            "INSERT OR REPLACE INTO inputs (name, records, bytes, digest, arrival) VALUES (?, ?, ?, ?, ?)",
-            [
-                (name, at.records, at.size, at.digest, msgspec.json.encode(at.arrival) if at.arrival else None)
-                for name, at in positions.items()
-            ],
+            "INSERT OR REPLACE INTO inputs (name, records, bytes, digest, arrival, rated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [(name, *_position_row(at)) for name, at in positions.items()],
         )
         many("INSERT OR IGNORE INTO replayed VALUES (?)", [(id,) for id in replayed])
+
+
+def _position_row(at: Position) -> tuple[object, ...]:
+    arrival = msgspec.json.encode(at.arrival) if at.arrival else None
+    return at.records, at.size, at.digest, arrival, at.rated_at
 
 
 def open_reader(path: Path) -> Reader:

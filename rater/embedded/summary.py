@@ -28,6 +28,8 @@ class Summary:
         #: By file: why there may be more of it than could be read; and what to know though nothing is missing.
         self.incomplete: dict[str, str] = {}
         self.remarks: dict[str, list[str]] = {}
+        #: Files in which nothing was new, and on which day they were read to their end, if that is known.
+        self.already: dict[str, str | None] = {}
         #: The first refused rows of files as FILE:ROW: field: why (reason).
         self.refused: list[str] = []
 

@@ -21,8 +21,8 @@ _Look = tuple[int, int]
 def files_in(folder: Path, store: Path, unreadable: Callable[[str, str], None]) -> list[Path]:
     """The files in a folder and in those below it, in order of their names.
 
-    Names that start with a dot are left out, and the store's own files; `unreadable` is told of each folder that
-    cannot be read, with why.
+    Names that start with a dot are left out, and the store's own files.  `unreadable` gets each folder that cannot
+    be read, with why, and each link: it could lead to any file of the machine, so it is not followed.
     """
 
     def tell(wrong: OSError) -> None:
@@ -30,9 +30,16 @@ def files_in(folder: Path, store: Path, unreadable: Callable[[str, str], None]) 
 
     found: list[Path] = []
     for here, folders, names in os.walk(folder, onerror=tell):
+        shown = [name for name in (*folders, *names) if not name.startswith(".")]
+        for link in filter(Path.is_symlink, (Path(here, name) for name in sorted(shown))):
+            unreadable(
+                str(link), f"{link}: a symbolic link in a folder is not followed; give what it leads to by name"
+            )
         folders[:] = [name for name in folders if not name.startswith(".")]
         found.extend(Path(here, name) for name in names if not name.startswith("."))
-    return sorted(path for path in found if path.is_file() and not _is_of_store(path, store))
+    return sorted(
+        path for path in found if path.is_file() and not path.is_symlink() and not _is_of_store(path, store)
+    )
 
 
 def new_content(paths: list[str], store: Path, unreadable: Callable[[str, str], None]) -> Iterator[str]:

@@ -47,11 +47,15 @@ Input = Mediated | AnyCommand
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """What a reader needs besides a record's bytes to read them again: format, tenant, the file's header."""
+    """What a reader needs besides a record's bytes to read them again: format, tenant, the file's header; how
+    its times are written, and the zone of local ones.
+    """
 
     format: str
     tenant: str | None = None
     header: str | None = None
+    times: str | None = None
+    zone: str | None = None
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -148,6 +152,8 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
         output,
         format=UNSET if envelope.format == _OWN_FORMAT else envelope.format,
         claimed_tenant=claimed and shortened(claimed, NAME_LENGTH_MAX),
+        times=envelope.times,
+        zone=envelope.zone,
     )
     return with_header(letter, envelope.header)
 

@@ -1,5 +1,6 @@
 """A file that people asked for: there when it is whole, and not at all otherwise."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,11 @@ from rater.wire.errors import NO_ROOM, Exit, RaterError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Where to write instead: it moves to `path` when it is whole, and is gone when it is not.
 
-    What was there before stays until then.  Raises RaterError when it cannot be written, or finds no room.
+    What was there before stays until then.  A `private` file is its owner's alone; one that was there keeps the
+    rights that somebody gave it.  Raises RaterError when it cannot be written, or finds no room.
     """
     target = path.resolve()
     if not target.parent.is_dir():
@@ -22,6 +24,11 @@ def replacing(path: Path) -> Iterator[Path]:
     # A pipe or a device is written to as it is: what was moved there would take its place.
     beside = target if target.exists() and not target.is_file() else target.with_name(f".{target.name}.part")
     try:
+        if private and beside != target:
+            beside.unlink(missing_ok=True)
+            os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            if target.exists():
+                beside.chmod(target.stat().st_mode & 0o777)
         yield beside
         if beside != target:
             beside.replace(target)

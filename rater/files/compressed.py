@@ -21,6 +21,8 @@ ZIP = b"PK\x03\x04"
 #: zlib's number for gzip with its header and checksum.
 _GZIP_WINDOW = 31
 _LOOK_BYTES = 1 << 20
+#: A table in a zip is recognised by its beginning.
+_HEADER_BYTES = 4_000
 #: A compressed file may hold so many times its own size, or so much whatever its size: logs compress 5 to 50 times,
 #: and what is made to fill a machine 1000 times.
 UNPACKED_RATIO_MAX = 100
@@ -92,7 +94,7 @@ def rewindable(stream: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", copy)
 
 
-class _Room:
+class Room:
     """How much more may come out of a file that is compressed from `start` on; RaterError when it is more."""
 
     def __init__(self, path: str, packed: BinaryIO, start: int) -> None:
@@ -124,7 +126,7 @@ def gzip_ending(path: str, packed: BinaryIO) -> Ending:
     The stream stays where it was.
     """
     start = packed.tell()
-    room, look = _Room(path, packed, start), Gunzipped(packed)
+    room, look = Room(path, packed, start), Gunzipped(packed)
     while unpacked := look.read(_LOOK_BYTES):
         room.take(unpacked)
     packed.seek(start)
@@ -136,19 +138,38 @@ def gzip_ending(path: str, packed: BinaryIO) -> Ending:
     return look.ending
 
 
-def open_zip(path: str, packed: BinaryIO) -> IO[bytes]:
-    """The one CSV in a zip, or its one file; RaterError: damaged, others in it, or too much."""
+def open_zip(path: str, packed: BinaryIO) -> tuple[IO[bytes], tuple[str, ...]]:
+    """The one CSV in a zip, or its one file, or of several its one usage export, and what people should know of it.
+
+    Raises RaterError: damaged, several in it, or too much.
+    """
     try:
         archive = ZipFile(packed)
         files = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
         tables = [name for name in files if PurePosixPath(name).suffix.casefold() == ".csv"] or files
-        if len(tables) == 1:
-            _look_through(path, packed, archive, tables[0])
-            return archive.open(tables[0])
+        exports = tables if len(tables) <= 1 else [name for name in tables if _is_usage(archive, name)]
+        if len(exports) == 1:
+            _look_through(path, packed, archive, exports[0])
+            return archive.open(exports[0]), tuple(
+                f"{path}: {name} in it was left out: it is no PSTN usage export"
+                for name in tables
+                if name != exports[0]
+            )
     except (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OverflowError, struct.error) as wrong:
         raise RaterError(f"{path}: expected a whole zip file: {wrong}; get it again or unzip it first") from wrong
     shown = ", ".join(tables[:3]) + (", ..." if len(tables) > 3 else "")
-    raise RaterError(f"{path}: expected a zip with one CSV, got {len(tables)} files: {shown}; unzip it first")
+    raise RaterError(
+        f"{path}: expected a zip with one CSV, or with one PSTN usage export, got {len(tables)} files: {shown};"
+        " unzip it first, and give those that are to be rated"
+    )
+
+
+def _is_usage(archive: ZipFile, name: str) -> bool:
+    """Whether a table in a zip has the header of a usage export; it is not looked at further."""
+    if archive.getinfo(name).compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        return False
+    with archive.open(name) as table:
+        return b"usageid" in table.read(_HEADER_BYTES).replace(b"\0", b"").lower()
 
 
 def _look_through(path: str, packed: BinaryIO, archive: ZipFile, name: str) -> None:
@@ -156,7 +177,7 @@ def _look_through(path: str, packed: BinaryIO, archive: ZipFile, name: str) -> N
 
     Other ways to compress than zip's own may take any memory, and no export uses them.
     """
-    info, room = archive.getinfo(name), _Room(path, packed, 0)  # the directory, at the end, was read by now
+    info, room = archive.getinfo(name), Room(path, packed, 0)  # the directory, at the end, was read by now
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise NotImplementedError("expected it compressed by deflate")
     room.need(info.file_size)

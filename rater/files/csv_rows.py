@@ -8,8 +8,10 @@ from pathlib import Path
 from rater.wire.errors import RaterError
 
 
-def read_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(path: Path, required: tuple[str, ...], hint: str = "") -> Iterator[tuple[int, dict[str, str]]]:
     """Each row as (number, cells by column), the header being row 1; comma, semicolon or tab.
+
+    `hint` is what to do about a file of another kind.
 
     Raises RaterError naming file, row and what was expected: not UTF-8, missing columns, a short row.
     """
@@ -20,7 +22,7 @@ def read_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict
             delimiter = max(",;\t", key=first.count)
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
             header = [cell.strip() for cell in next(reader, [])]
-            check_columns(path, header, required)
+            check_columns(path, header, required, hint)
             for row in reader:
                 if any(cell.strip() for cell in row):
                     if len(row) != len(header):
@@ -43,12 +45,12 @@ def encoding_of(path: Path) -> str:
         return "utf-16" if file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"
 
 
-def check_columns(path: Path, header: list[str], required: tuple[str, ...]) -> None:
+def check_columns(path: Path, header: list[str], required: tuple[str, ...], hint: str = "") -> None:
     """Say which columns are missing, or there twice; their order does not matter."""
     missing = [column for column in required if column not in header]
     if missing:
         raise RaterError(
-            f"{path}:1: missing columns {', '.join(missing)}; expected the header {','.join(required)}"
+            f"{path}:1: missing columns {', '.join(missing)}; expected the header {','.join(required)}{hint}"
         )
     twice = [column for column in required if header.count(column) > 1]
     if twice:

@@ -1,17 +1,27 @@
 """What is wrong with a deck: rows nobody reaches, gaps and overlaps in time, jumps, premium numbers sold cheap.
 
-Refuses to correct anything: it says what, where and what to do.
+Corrects nothing: it says what, where and what to do.
 """
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import count
 from typing import Literal
 
 import msgspec
 
-from rater.core import PREMIUM_OVERLAY, SPECIAL, RateDeck, RateRow, counted_country, parse_micros, prefix_region
+from rater.core import (
+    PREMIUM_OVERLAY,
+    SPECIAL,
+    RateDeck,
+    RateRow,
+    counted_country,
+    countries_of_prefix,
+    parse_micros,
+    prefix_region,
+)
 
 #: A longer prefix this many times dearer or cheaper than the one around it is worth a look.
 PARENT_JUMP = 10
@@ -46,10 +56,10 @@ class _Row(msgspec.Struct, frozen=True):
         return self.row.valid_to or _NEVER
 
 
-def lint(deck: RateDeck) -> list[Finding]:
-    """Every finding, by row."""
+def lint(deck: RateDeck, numbers: Iterable[int] | None = None) -> list[Finding]:
+    """Every finding, by row; `numbers` are the file's rows, where one may have made several of the deck's."""
     rows: dict[tuple[str, str], list[_Row]] = defaultdict(list)
-    for number, row in enumerate(deck.rows, start=2):
+    for number, row in zip(numbers or count(2), deck.rows, strict=False):
         rows[(row.direction, row.prefix)].append(_Row(number, row))
     found = [finding for same in rows.values() for finding in _in_time(same)]
     found.extend(_jumps(rows))
@@ -120,10 +130,11 @@ def _missing_roots(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]
 
 
 def _other_countries(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]:
-    """Rows under shared calling codes whose country is not the numbering plan's: rules go by the plan (A49)."""
+    """Rows whose country is not the numbering plan's: under shared calling codes rules go by the plan (A49)."""
     for (direction, prefix), same in rows.items():
         region = prefix_region(prefix) if direction == "outbound" else None
         if region is None:
+            yield from _other_calling_codes(prefix, same if direction == "outbound" else [])
             continue
         for row in same:
             country = row.row.country
@@ -133,6 +144,19 @@ def _other_countries(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Findin
                     f" by this row and count as calls to {region}; correct the country or the prefix"
                 )
                 yield Finding("warning", row.number, prefix, "other-country", message)
+
+
+def _other_calling_codes(prefix: str, same: list[_Row]) -> Iterator[Finding]:
+    """Rows whose country has another calling code: rules go by the row's country there."""
+    possible = frozenset(map(counted_country, countries_of_prefix(prefix)))
+    for row in same:
+        country = row.row.country
+        if possible and country is not None and counted_country(country) not in possible:
+            message = (
+                f"{country}, but this calling code is that of {', '.join(sorted(filter(None, possible)))};"
+                " correct the country or the prefix: calls are rated as calls to the row's country"
+            )
+            yield Finding("warning", row.number, prefix, "other-country", message)
 
 
 def _price(row: _Row) -> int:

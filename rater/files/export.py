@@ -36,8 +36,9 @@ _SHOWN = {"integer": "0", "percent": "0.0", "time": 'yyyy-mm-dd"T"hh:mm:ss"Z"'}
 #: Money has at least the decimals of its currency, and as many as the amount has.
 _MONEY_SHOWN = {decimals: "0." + "0" * decimals if decimals else "0" for decimals in range(DECIMALS_MAX + 1)}
 _TIME_WIDTH = 21
-#: With these a spreadsheet begins to compute, unless it is a number, such as +14255550100.
-_FORMULA = frozenset("=+-@\t\r")
+#: With these a spreadsheet begins to compute, unless it is a number, such as +14255550100; apostrophes before them
+#: are kept apart from ours.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?\**", re.ASCII)
 #: Excel has no more rows on a sheet.
 _SHEET_ROWS_MAX = 1_048_576
@@ -56,7 +57,7 @@ def write(table: Table, rows: Iterable[Row], format: str, out: str) -> int:
             raise RaterError(f"--out: {format} cannot go to standard output; name a file")
         _TEXT[format](table, counted, sys.stdout)
         return counted.count
-    with replacing(Path(out)) as target:
+    with replacing(Path(out), private=True) as target:
         WRITERS[format](table, counted, target)
     return counted.count
 
@@ -80,9 +81,12 @@ def _csv(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
 
 
 def _no_formula(value: Any) -> str:
-    """A text that a spreadsheet would compute stands behind an apostrophe; numbers to dial stay as they are."""
+    """A text that a spreadsheet would compute stands behind an apostrophe; numbers to dial stay as they are.
+
+    So does one that already stands behind apostrophes: who reads it back takes one away from each such text.
+    """
     text = text_of(value)
-    return f"'{text}" if text[:1] in _FORMULA and not _NUMBER.fullmatch(text) else text
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def _jsonl(table: Table, rows: Iterable[Row], out: IO[str]) -> None:

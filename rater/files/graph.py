@@ -10,6 +10,7 @@ import msgspec
 import orjson
 
 from rater.core import CallRecord, Reason, Refusal
+from rater.files.local_times import LocalTimes
 from rater.files.usage_csv import is_inbound, record_of
 from rater.wire.codec import RECORD_BYTES_MAX, not_a_call_record
 from rater.wire.errors import RaterError
@@ -54,6 +55,7 @@ class GraphRows(msgspec.Struct, frozen=True):
     """A reader for rows of one tenant."""
 
     tenant: str
+    local: LocalTimes = LocalTimes()
 
     def decode(self, raw: bytes) -> CallRecord | Refusal:
         """A row as a call record, or why it is none."""
@@ -69,7 +71,7 @@ class GraphRows(msgspec.Struct, frozen=True):
             return Refusal(Reason.DUPLICATE_KEY, repeated, f"expected every field once, got {repeated!r} twice")
         if "callType" not in row and (refused := not_a_call_record(raw)):
             return refused
-        return wrong_type(row) or record_of(self.tenant, cells_of(row))
+        return wrong_type(row) or record_of(self.tenant, cells_of(row), self.local)
 
 
 def wrong_type(row: dict[str, Any]) -> Refusal | None:

@@ -13,6 +13,7 @@ import orjson
 
 from rater.core import Original
 from rater.files.compressed import GZIP, ZIP, Ending, Gunzipped, gzip_ending, open_zip, rewindable
+from rater.files.workbooks import is_workbook, workbook_as_csv
 from rater.wire.codec import RECORD_BYTES_MAX
 from rater.wire.errors import RaterError
 
@@ -22,6 +23,8 @@ _LINE_END_BYTES = 2
 #: What a record of a CSV can span; beyond it, a quote was never closed.
 CSV_RECORD_LINES_MAX = 100
 CSV_RECORD_BYTES_MAX = 1_000_000
+#: What to do about bytes that are no UTF-8.
+SAY_ENCODING = "say how the file is written, such as --encoding windows-1252, or save it as UTF-8"
 _UTF16 = (BOM_UTF16_LE, BOM_UTF16_BE)
 #: The rest of a quoted cell, two quotes standing for one.
 _TO_CLOSING_QUOTE = re.compile(rb'(?:[^"]++|"")*+"')
@@ -71,20 +74,26 @@ class Opened(NamedTuple):
 
     stream: BinaryIO
     ending: Ending = Ending.WHOLE
+    #: What was left out of a zip, for people.
+    remarks: tuple[str, ...] = ()
+    #: Whether it is UTF-8 whatever the file's encoding is: made here of a workbook.
+    is_utf8: bool = False
 
 
 @contextmanager
-def open_stream(path: str) -> Iterator[Opened]:
-    """A file, or standard input for `-`; gzip and zip are recognised by their first bytes.
+def open_stream(path: str, encoding: str | None = None) -> Iterator[Opened]:
+    """A file, or standard input for `-`; gzip, zip and Excel are recognised by their first bytes.
 
-    Raises RaterError where it cannot be read, now or while it is read.
+    Text in an `encoding` is read as UTF-8.  Raises RaterError where it cannot be read, now or while it is read.
     """
     with ExitStack() as closing:
         try:
             opened = _unpacked(path, closing)
             start = opened.stream.peek(2)[:2]  # type: ignore[attr-defined]  # all that is opened here can
             if start in _UTF16:
-                opened = opened._replace(stream=_buffered(_Utf8(opened.stream)))
+                opened = opened._replace(stream=_buffered(_Utf8(path, opened.stream, "utf-16", "replace")))
+            elif encoding is not None and not opened.is_utf8:
+                opened = opened._replace(stream=_buffered(_Utf8(path, opened.stream, encoding, "strict")))
             yield opened
         except OSError as wrong:
             raise RaterError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
@@ -99,7 +108,10 @@ def _unpacked(path: str, closing: ExitStack) -> Opened:
         return Opened(_buffered(Gunzipped(packed)), ending)
     if start == ZIP:
         packed = closing.enter_context(rewindable(stream))
-        return Opened(_buffered(closing.enter_context(open_zip(path, packed))))
+        if is_workbook(packed):
+            return Opened(_buffered(closing.enter_context(workbook_as_csv(path, packed))), is_utf8=True)
+        table, remarks = open_zip(path, packed)
+        return Opened(_buffered(closing.enter_context(table)), remarks=remarks)
     return Opened(stream)
 
 
@@ -108,14 +120,17 @@ def _buffered(stream: Any) -> BinaryIO:
 
 
 class _Utf8(RawIOBase):
-    """A stream of UTF-16 with a byte order mark, as some spreadsheets save CSV, read as UTF-8.
+    """A stream in another encoding, read as UTF-8.
 
-    What is no UTF-16 becomes U+FFFD, so that the row is refused and not the file.
+    Some spreadsheets save CSV as UTF-16 with a byte order mark; there, what is none becomes U+FFFD ("replace"), so
+    that the row is refused and not the file.  In an encoding that a person named it is an error ("strict").
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, path: str, stream: BinaryIO, encoding: str, errors: str) -> None:
+        self._path = path
+        self._encoding = encoding
         self._stream = stream
-        self._decoder = getincrementaldecoder("utf-16")(errors="replace")
+        self._decoder = getincrementaldecoder(encoding)(errors=errors)
         self._held = b""
 
     def readable(self) -> bool:
@@ -124,7 +139,13 @@ class _Utf8(RawIOBase):
     def readinto(self, buffer: Any) -> int:
         while not self._held:
             chunk = self._stream.read(DEFAULT_BUFFER_SIZE)
-            self._held = self._decoder.decode(chunk, final=not chunk).encode()
+            try:
+                self._held = self._decoder.decode(chunk, final=not chunk).encode()
+            except UnicodeDecodeError as wrong:
+                raise RaterError(
+                    f"{self._path}: expected text in {self._encoding}, got byte 0x{wrong.object[wrong.start]:02x};"
+                    " say another --encoding.  Records before it may have been rated; they stay"
+                ) from wrong
             if not chunk:
                 break
         given = self._held[: len(buffer)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
 import orjson
-from msgspec import json
+from msgspec import json, to_builtins
 
 from rater.core import AnyCommand, CallEvent, CallRecord, Original, Reason, Refusal, Source
 from rater.engine.batch import Envelope, Record
@@ -29,8 +29,10 @@ from rater.files.lines import (
     open_stream,
     whole_line,
 )
+from rater.files.local_times import LocalTimes
 from rater.files.recognise import CALL_EVENTS, CDRS, COMMANDS, GRAPH, PSTN_CSV, check_commands, recognise
 from rater.files.usage_csv import reader_for
+from rater.files.written import AS_IT_IS, Written, all_alike
 from rater.wire.codec import RECORD_BYTES_MAX, decode_call_event
 from rater.wire.errors import RaterError
 
@@ -72,6 +74,7 @@ class InputFile:
         *,
         growing: bool = False,
         arrived: datetime | None = None,
+        written: Written = AS_IT_IS,
     ) -> None:
         self.path = path
         self.name = path if path == STANDARD_INPUT else str(Path(path).resolve())
@@ -79,6 +82,7 @@ class InputFile:
         self.tenant = tenant
         self._growing = growing
         self._arrived = arrived
+        self._written = written
         self._kept: Arrival | None = None
         self._start()
 
@@ -92,8 +96,16 @@ class InputFile:
 
     @property
     def key(self) -> str:
-        """What the position of this file is kept under: with another tenant or format it is another input."""
-        return json.encode([self.name, self.tenant, self._format]).decode()
+        """What the position of this file is kept under: with another tenant or format it is another input, and read
+        in another way, too: what was refused when it was read wrongly is read again.
+        """
+        ways = () if self._written == AS_IT_IS else (to_builtins(self._written),)
+        return json.encode([self.name, self.tenant, self._format, *ways]).decode()
+
+    @property
+    def of_commands(self) -> bool:
+        """Whether it holds commands, as the same ones are given to every run."""
+        return self._format == COMMANDS
 
     @property
     def digest(self) -> bytes:
@@ -126,7 +138,8 @@ class InputFile:
     def _read(self, skip: int, digest: bytes) -> Iterator[Record | CallEvent]:
         # once a file: what is read together came together
         self._now = Arrival(self._arrived or datetime.now(UTC), self._arrived is not None, size_of(self.path))
-        with open_stream(self.path) as (stream, ending):
+        with open_stream(self.path, self._written.encoding) as (stream, ending, remarks, _):
+            self.remarks.extend(remarks)
             if ending is not Ending.WHOLE:
                 self.incomplete = f"{self.path}: {_CUT if ending is Ending.CUT else _FOLLOWED}"
             must_end = self._growing or ending is Ending.CUT
@@ -195,8 +208,9 @@ class InputFile:
                 raise RaterError(
                     f"{self.path}:{row}: expected a header of at most {RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX)"
                 )
-            reader = reader_for(self.path, first, self.tenant)
-            return _Reading(csv_records(lines, reader.delimiter, must_end=must_end), reader.decode, row)
+            reader = reader_for(self.path, first, self.tenant, self._written.local)
+            raws = csv_records(lines, reader.delimiter, must_end=must_end)
+            return _Reading(all_alike(self.path, row, raws, reader.decode), reader.decode, row)
         raws = chain([first], json_lines(lines, must_end=must_end))
         if format == GRAPH:
             return _Reading(raws, self._graph_rows().decode, row - 1)
@@ -208,12 +222,12 @@ class InputFile:
         if format == CDRS:
             return None
         header = first.decode().strip("\r\n") if format == PSTN_CSV else None
-        return Envelope(format, self.tenant, header)
+        return Envelope(format, self.tenant, header, self._written.times, self._written.zone)
 
     def _graph_rows(self) -> GraphRows:
         if self.tenant is None:
             raise RaterError(f"{self.path}: Graph rows do not name their tenant; say it with --tenant")
-        return GraphRows(self.tenant)
+        return GraphRows(self.tenant, self._written.local)
 
     def _document(self, first: bytes, stream: BinaryIO, *, must_end: bool) -> Iterator[bytes]:
         """The rows of a page or an array, each as it was written."""
@@ -238,11 +252,13 @@ def _is_row(first: bytes) -> bool:
 
 def reader_of(envelope: Envelope) -> tuple[Literal["cdr", "command"], Decode | None]:
     """What reads a record again: its kind, and the decoder of its format unless it is the topic's own."""
+    local = LocalTimes(envelope.times, envelope.zone)
     match envelope.format:
         case "pstn-csv":
-            return "cdr", reader_for("dead letter", (envelope.header or "").encode(), envelope.tenant).decode
+            header = (envelope.header or "").encode()
+            return "cdr", reader_for("dead letter", header, envelope.tenant, local).decode
         case "graph":
-            return "cdr", GraphRows(envelope.tenant or "").decode
+            return "cdr", GraphRows(envelope.tenant or "", local).decode
         case "commands":
             return "command", None
         case "call-events":

@@ -14,6 +14,8 @@ import msgspec
 import orjson
 
 from rater.core import DIRECT_INBOUND, DURATION_S_MAX, INBOUND, CallRecord, CallType, Reason, Refusal
+from rater.files.lines import SAY_ENCODING
+from rater.files.local_times import LocalTimes, UnreadableTime
 from rater.wire.codec import RECORD_BYTES_MAX, decode_cdr
 from rater.wire.errors import RaterError
 
@@ -46,7 +48,14 @@ _NEEDED = ("UsageId", "Call Type", "Start Time")
 _INBOUND = frozenset(type.value for type in INBOUND | DIRECT_INBOUND)
 _CALL_TYPES = frozenset(type.value for type in CallType)
 _FRACTION = re.compile(r"(\.\d{6})\d+")
-_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+_TIMES = {"Start Time": "answered_at", "End Time": "ended_at"}
+#: A spreadsheet writes long numbers so, with six digits; the other digits are lost.
+_ROUNDED = re.compile(r"[0-9][.,][0-9]+E\+[0-9]+", re.ASCII)
+_NUMBERED = ("UsageId", "Call ID", "Conference ID", "Caller ID", "Destination Number")
+#: Seconds; spreadsheets add a decimal.  Three zeros could be thousands.
+_SECONDS = re.compile(r"(-?[0-9]{1,18})(?:[.,]0{1,2})?", re.ASCII)
+_AS_WRITTEN = LocalTimes()
+NOT_UTF8 = "expected UTF-8 text"
 
 
 class PstnCsv(msgspec.Struct, frozen=True):
@@ -55,6 +64,7 @@ class PstnCsv(msgspec.Struct, frozen=True):
     tenant: str
     delimiter: str
     columns: tuple[str, ...]
+    local: LocalTimes = _AS_WRITTEN
 
     def decode(self, raw: bytes) -> CallRecord | Refusal:
         """A row as a call record, or why it is none."""
@@ -63,7 +73,7 @@ class PstnCsv(msgspec.Struct, frozen=True):
         try:
             text = raw.decode("utf-8-sig")
         except UnicodeDecodeError as wrong:
-            message = f"expected UTF-8 text, got byte 0x{raw[wrong.start]:02x} at {wrong.start}"
+            message = f"{NOT_UTF8}, got byte 0x{raw[wrong.start]:02x} at {wrong.start}; {SAY_ENCODING}"
             return Refusal(Reason.MALFORMED, "", message)
         try:
             cells = next(csv.reader([text], delimiter=self.delimiter, strict=True), [])
@@ -77,17 +87,15 @@ class PstnCsv(msgspec.Struct, frozen=True):
             for column, cell in zip(self.columns, cells, strict=True)
             if cell.strip() and cell.strip().casefold() != _NO_DATA
         }
-        return record_of(self.tenant, given)
+        return record_of(self.tenant, given, self.local)
 
 
-def reader_for(path: str, header: bytes, tenant: str | None) -> PstnCsv:
+def reader_for(path: str, header: bytes, tenant: str | None, local: LocalTimes = _AS_WRITTEN) -> PstnCsv:
     """The reader that a header asks for; RaterError names the columns that are missing."""
     try:
         text = header.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError as wrong:
-        raise RaterError(
-            f"{path}:1: expected UTF-8 text, got byte 0x{header[wrong.start]:02x}; save the file as UTF-8"
-        ) from wrong
+        raise RaterError(f"{path}:1: {NOT_UTF8}, got byte 0x{header[wrong.start]:02x}; {SAY_ENCODING}") from wrong
     delimiter = max(",\t;", key=text.count)
     columns = _columns(path, text, delimiter)
     missing = [column for column in COLUMNS if column not in columns]
@@ -101,7 +109,7 @@ def reader_for(path: str, header: bytes, tenant: str | None) -> PstnCsv:
         raise RaterError(f"{path}:1: expected every column once, got {', '.join(twice)} twice; remove one of them")
     if tenant is None:
         raise RaterError(f"{path}: a usage export does not name its tenant; say it with --tenant")
-    return PstnCsv(tenant, delimiter, columns)
+    return PstnCsv(tenant, delimiter, columns, local)
 
 
 def _columns(path: str, text: str, delimiter: str) -> tuple[str, ...]:
@@ -116,7 +124,7 @@ def _columns(path: str, text: str, delimiter: str) -> tuple[str, ...]:
     return tuple(known.get(name.casefold(), name) for name in names)
 
 
-def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
+def record_of(tenant: str, given: Mapping[str, str], local: LocalTimes = _AS_WRITTEN) -> CallRecord | Refusal:
     """A call record from named cells; absent cells are not in the mapping."""
     for column in _NEEDED:
         if column not in given:
@@ -125,23 +133,21 @@ def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
     if type not in _CALL_TYPES:
         return _unknown_type(given["Call Type"])
     duration = given.get("Duration Seconds", "0")  # without one it was not connected (rule 73)
-    if not re.fullmatch(r"-?[0-9]{1,18}", duration):
-        most = f", at most {DURATION_S_MAX} (DURATION_S_MAX)" if duration.isdecimal() else ""
-        message = f"expected whole seconds{most}, got {duration!r:.80}"
-        return Refusal(Reason.MALFORMED, "Duration Seconds", message)
-    for column in ("Start Time", "End Time"):
-        if column in given and not _ZONE.search(given[column]):
-            message = f"expected a time with zone such as 2025-03-01T10:00:00Z, got {given[column]!r}"
-            return Refusal(Reason.TIME_WITHOUT_ZONE, column, message)
+    seconds = _SECONDS.fullmatch(duration)
+    if seconds is None:
+        return _no_seconds(duration)
+    if refused := _digits_lost(given):
+        return refused
+    if isinstance(times := _times_of(given, local), Refusal):
+        return times
     inbound = is_inbound(type)
     far, near = given.get("Destination Number"), given.get("Caller ID")
     fields: dict[str, object] = {
         "tenant": tenant,
         "usage_id": given["UsageId"],
         "type": type,
-        "answered_at": _FRACTION.sub(r"\1", given["Start Time"]),
-        "ended_at": _FRACTION.sub(r"\1", given["End Time"]) if "End Time" in given else None,
-        "duration_s": int(duration),
+        **times,
+        "duration_s": int(seconds[1]),
         "user": given.get("UPN") or given.get("AAD ObjectId"),
         "calling": far if inbound else near,
         "called": near if inbound else far,
@@ -155,7 +161,55 @@ def record_of(tenant: str, given: Mapping[str, str]) -> CallRecord | Refusal:
         "user_display_name": given.get("User Display Name"),
         "reported_capability": given.get("Capability"),
     }
-    return _decoded({name: value for name, value in fields.items() if value is not None})
+    return _about_times(
+        _decoded({name: value for name, value in fields.items() if value is not None}), given, local
+    )
+
+
+def _no_seconds(duration: str) -> Refusal:
+    most = f", at most {DURATION_S_MAX} (DURATION_S_MAX)" if duration.isdecimal() else ""
+    message = f"expected whole seconds{most}, got {duration!r:.80}"
+    return Refusal(Reason.MALFORMED, "Duration Seconds", message)
+
+
+def _times_of(given: Mapping[str, str], local: LocalTimes) -> dict[str, object] | Refusal:
+    """Start and end in RFC 3339, by field; or why one is no time."""
+    times: dict[str, object] = {}
+    for column, name in _TIMES.items():
+        if column in given:
+            try:
+                times[name] = _FRACTION.sub(r"\1", local.read(given[column]))
+            except UnreadableTime as wrong:
+                return Refusal(wrong.reason, column, str(wrong))
+    return times
+
+
+def _about_times(
+    refused: CallRecord | Refusal, given: Mapping[str, str], local: LocalTimes
+) -> CallRecord | Refusal:
+    """What was decoded; a refusal of a time that cannot be, with what is wrong with it."""
+    if not isinstance(refused, Refusal) or refused.reason is not Reason.MALFORMED:
+        return refused
+    column = next((column for column, name in _TIMES.items() if name == refused.field), None)
+    if column is None:
+        return refused
+    try:
+        local.converted(given[column])
+    except UnreadableTime as wrong:
+        return Refusal(wrong.reason, column, str(wrong))
+    return refused
+
+
+def _digits_lost(given: Mapping[str, str]) -> Refusal | None:
+    """A number or an id that a spreadsheet wrote with six digits, or None."""
+    for column in _NUMBERED:
+        if column in given and _ROUNDED.fullmatch(given[column]):
+            message = (
+                f"expected every digit, got {given[column]!r}: a spreadsheet rounded the number; export the file"
+                " again and give it as it comes, or format this column as text before a spreadsheet reads the file"
+            )
+            return Refusal(Reason.MALFORMED, column, message)
+    return None
 
 
 def _decoded(fields: Mapping[str, object]) -> CallRecord | Refusal:

@@ -10,9 +10,9 @@ import pytest
 
 from rater.core.inputs import RateDeck, RateRow
 from rater.core.tariff import Tariff
-from rater.files.deck_csv import read_deck
+from rater.files.deck_csv import read_deck, write_deck
 from rater.files.deck_lint import lint
-from rater.files.price_list import read_any_deck, write_deck
+from rater.files.price_list import read_any_deck
 from rater.files.toll_free import published_toll_free, toll_free_elsewhere, what_is_priced
 from rater.wire.errors import RaterError
 from tests.commands import rater
@@ -149,7 +149,10 @@ def test_lint_shows_errors_first_and_few_warnings(tmp_path: Path) -> None:
         ("A,mobile,AF,93,0.1234567", "2: Price / min: expected at most 6 decimals"),
         ("A,satellite,AF,93,0.32", "2: Destination Type: expected mobile"),
         ("A,mobile,AF,93", "2: expected 5 cells, got 4"),
-        ("A,mobile,AF,93,0.32\r\nB,mobile,AF,93,0.33", "3: Prefix: expected once, 93 stands in row 2 too"),
+        (
+            "A,mobile,AF,93,0.32\r\nB,mobile,AF,93,0.33",
+            "3: expected one price of prefix 93 without valid_from, got 0.33 here and 0.32 in row 2",
+        ),
     ],
 )
 def test_bad_rows_of_a_price_list(tmp_path: Path, row: str, said: str) -> None:

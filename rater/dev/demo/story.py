@@ -16,7 +16,8 @@ from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.embedded.summary import Summary
 from rater.engine.gateway import LocalGateway
-from rater.files.price_list import read_any_deck, write_deck
+from rater.files.deck_csv import write_deck
+from rater.files.price_list import read_any_deck
 from rater.files.source import InputFile
 from rater.files.toll_free import published_toll_free
 from rater.wire.codec import encode_input

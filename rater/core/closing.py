@@ -1,8 +1,8 @@
 """A tenant is closed, and reopened: what is left is paid out or forfeited, and nothing is covered any more.
 
-While a tenant is closed nobody holds a licence and credits are not set up: calls that were answered in this time are
-computed and not debited.  Calls that were answered before are rated as always, however late their records come; what
-they leave owed stays owed.  The rule "closing" in RULES.md.
+While a tenant is closed nobody holds a licence and credits are not set up: calls that were answered in this time
+are computed and not debited.  Calls that were answered before are rated as always, however late their records come;
+what they leave owed stays owed.  The rule "closing" in RULES.md.
 """
 
 from rater.core.credit import debit

@@ -179,7 +179,9 @@ def _apply(step: Step, command: AnyCommand) -> None:
             assign(step, command)
         case LicenseRemoved():
             remove(step, command)
-        case FundsAdded() | FundsAdjusted() | FundsRefunded() | PaymentReversed() | TenantClosed() | TenantReopened():
+        case (
+            FundsAdded() | FundsAdjusted() | FundsRefunded() | PaymentReversed() | TenantClosed() | TenantReopened()
+        ):
             _move_money(step, command)
         case PaymentSucceeded() | PaymentFailed():
             payment_arrived(step, command)

@@ -213,7 +213,7 @@ class Account(msgspec.Struct, kw_only=True):
 
     def was_closed(self, at: datetime) -> bool:
         """Whether the tenant was closed at an instant: nobody held a licence then, and credits were not set up."""
-        return any([since <= at and (until is None or at < until) for since, until in self.closures])
+        return any(since <= at and (until is None or at < until) for since, until in self.closures)
 
     def own_copy(self) -> "Account":
         """A copy that shares nothing that is changed in place."""

@@ -5,9 +5,9 @@ What it reserves reaches from its start to the instant at which it would be forg
 second if that comes earlier; each heartbeat asks anew what carries the call beside all others.  So while switches
 are heard, running calls together cost no more than there is, and who asks for another call is told what is left.
 
-While a tenant is open, only a call that may spend credits is ended, and only once pools and credit carry none of its
-seconds any more: never a call that the licence includes, or one that a pool carries.  When it is closed, all its calls
-are ended.  An emergency call never is.  Rules 23, 40, 53, 54, A5, A22.
+While a tenant is open, only a call that may spend credits is ended, and only once pools and credit carry none of
+its seconds any more: never a call that the licence includes, or one that a pool carries.  When the tenant is closed,
+all its calls are ended.  An emergency call never is.  Rules 23, 40, 53, 54, A5, A22.
 """
 
 from collections.abc import Callable

@@ -318,18 +318,7 @@ class Expect(_Part):
 
 
 Action = (
-    Fund
-    | Cdr
-    | License
-    | Configure
-    | Payment
-    | Accept
-    | Adjust
-    | Refund
-    | ReversePayment
-    | Close
-    | Reopen
-    | Tick
+    Fund | Cdr | License | Configure | Payment | Accept | Adjust | Refund | ReversePayment | Close | Reopen | Tick
 )
 
 

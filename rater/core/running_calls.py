@@ -6,8 +6,8 @@ second if that comes earlier; each heartbeat asks anew what carries the call bes
 are heard, running calls together cost no more than there is, and who asks for another call is told what is left.
 
 While a tenant is open, only a call that may spend credits is ended, and only once pools and credit carry none of
-its seconds any more: never a call that the licence includes, or one that a pool carries.  When the tenant is closed,
-all its calls are ended.  An emergency call never is.  Rules 23, 40, 53, 54, A5, A22.
+its seconds any more: never a call that the licence includes, or one that a pool carries.  When the tenant is
+closed, all its calls are ended.  An emergency call never is.  Rules 23, 40, 53, 54, A5, A22.
 """
 
 from collections.abc import Callable

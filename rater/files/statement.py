@@ -86,7 +86,7 @@ class Statement(msgspec.Struct, frozen=True):
 def statement(
     events: Iterable[bytes], debits: Iterable[bytes], balance: int, since: datetime | None = None
 ) -> Statement:
-    """The statement of one tenant, of its events, debits and balance now; what was before `since` is the opening."""
+    """The statement of a tenant, from its events, its debits and its balance; what was before `since` opens it."""
     moved, complete = _moved(events, debits)
     counts = dict.fromkeys(ENTRIES, 0)
     sums = dict.fromkeys(ENTRIES, 0)

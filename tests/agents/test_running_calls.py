@@ -258,3 +258,30 @@ def test_heartbeats_add_nothing_to_what_is_watched() -> None:
         switch.wait(5)
         switch.beat("a", HARARE)
     assert len(switch.running._watch) == 1
+
+
+def test_a_closed_tenant_is_left_with_no_call_but_for_help() -> None:
+    """The rule closing, rule 23: whatever carries them, running calls are ended, and are billed up to the closing."""
+    switch = Switch(World(funds="10").user("ada", "US", "MCOPSTN5", "MCOPSTNPP"))
+    switch.start("credit", HARARE)
+    switch.start("pool", US)
+    switch.start("inbound", "+12065550199", type="user_in", calling=US)
+    switch.start("911", "911")
+    switch.wait(40)
+    switch.world.close("2025-03-10 12:00:40")
+    orders = switch.running.service_changed(T, switch.world.account.service, switch.now)
+    assert sorted(told(orders)) == [(call, "tenant_closed", 40) for call in ("credit", "inbound", "pool")]
+    assert switch.running.service_changed(T, "closed", switch.now) == []
+    assert switch.may(US) == ("tenant_closed", 0)
+    assert switch.may("911") == ("emergency", 86_400)
+    assert told(switch.start("asked nobody", US)) == [("asked nobody", "tenant_closed", 0)]
+
+
+def test_a_suspended_tenant_is_closed() -> None:
+    """The rule closing: its calls were looked at when the credit ran out; now those with minutes end, too."""
+    switch = Switch(World(funds=None).user("ada", "US", "MCOPSTN5"))
+    switch.start("pool", US)
+    assert switch.running.service_changed(T, "suspended", switch.now) == []
+    switch.wait(20)
+    switch.world.close("2025-03-10 12:00:20")
+    assert told(switch.running.service_changed(T, "closed", switch.now)) == [("pool", "tenant_closed", 20)]

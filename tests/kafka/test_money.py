@@ -136,7 +136,9 @@ def test_every_command_about_money(clerk: Clerk) -> None:
     }
     _, said = clerk.types("tenant", "refund", "contoso", "second", "10", *WHO)
     assert "it would be refused: amount: expected at most what is left of 'second' (0 left to refund)" in said
-    services = [msgspec.json.decode(value, type=ServiceState) for value in clerk.deployment.values("service-states")]
+    services = [
+        msgspec.json.decode(value, type=ServiceState) for value in clerk.deployment.values("service-states")
+    ]
     assert services[-1].state == "closed"
     report = clerk.deployment.verify()
     assert report.findings == []

@@ -2,13 +2,10 @@
 
 from decimal import Decimal
 
-import pytest
-
 from rater.core.amounts import credited_by
-from rater.core.money import format_micros, parse_ledger
 from rater.core.outputs import AccountEvent, Debit
 from rater.core.reasons import DebitKind
-from tests.world import HARARE, World, ada, at
+from tests.world import HARARE, World, ada
 
 #: Posting | amount | balance after it | why.  Harare costs 0.20 a minute.
 PAPER = """
@@ -54,7 +51,9 @@ class Ledger:
                     amount = -Decimal(output.amount)
                     self.postings.append((output.kind.value, amount, Decimal(output.balance)))
                 case AccountEvent() if credited_by(output):
-                    kind = output.event.value.replace("funds.adjusted", "adjustment").replace("funds.added", "purchase")
+                    kind = output.event.value.replace("funds.adjusted", "adjustment").replace(
+                        "funds.added", "purchase"
+                    )
                     kind = "promotion" if output.lot_kind else kind.replace("recharge.succeeded", "recharge")
                     amount = Decimal(output.amount or "0")
                     self.postings.append((kind, amount, Decimal(output.balance or "0")))

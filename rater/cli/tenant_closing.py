@@ -49,8 +49,7 @@ def close(
 ) -> None:
     """Close a tenant: nothing is covered any more, and a last statement is printed.
 
-    No call may start but emergency calls, running calls are ended, and auto-recharge stops. Calls that were
-    answered before are rated when their records come, and what they cost is owed.
+    No call may start but emergency calls; running ones are ended. Late records of calls before it are still owed.
 
     Example: rater tenant close contoso --pay-out --reason "contract ended" --by kim
     """
@@ -68,11 +67,9 @@ def close(
     command, kafka = order.command(), kafka_of(store, bootstrap, prefix)
     ends = talk(kafka, "operators", answers_end(kafka)) if kafka is not None else {}
     send_money(command, yes, store, bootstrap, prefix, gateway, json)
-    if kafka is not None and not _is_rated(kafka, command, ends):
-        return
-    print_statement(
-        tenant, None, store_of(store, bootstrap), kafka, json=False, file=sys.stderr if json else sys.stdout
-    )
+    if kafka is None or _is_rated(kafka, command, ends):
+        out = sys.stderr if json else sys.stdout
+        print_statement(tenant, None, store_of(store, bootstrap), kafka, json=False, file=out)
 
 
 def _is_rated(kafka: KafkaSettings, command: TenantClosed, ends: dict[tuple[str, int], int]) -> bool:

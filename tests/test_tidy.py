@@ -17,6 +17,7 @@ LONGER = {
     "rater/core/country_names.py": "a table",
     "rater/core/numbering_plan.py": "a generated table",
     "rater/core/geography.py": "a table",
+    "rater/core/inputs.py": "all that comes in, in one piece",
     "rater/core/entities.py": "all that is remembered, in one piece",
     "rater/dev/scenarios/model.py": "the file format in one piece",
     "rater/kafka/verify.py": "one partition's comparison, kept together",

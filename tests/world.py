@@ -21,7 +21,9 @@ from rater.core.inputs import (
     PaymentReversed,
     PaymentSucceeded,
     RechargeSettings,
+    TenantClosed,
     TenantConfigured,
+    TenantReopened,
     Tick,
     UserConfigured,
 )
@@ -160,6 +162,21 @@ class World:
         """The bank takes a payment back."""
         self.happened += 1
         return self.tell(PaymentReversed(tenant=T, id=f"reverse-{self.happened}", at=at(when), lot=lot))
+
+    def close(self, when: str, remainder: str = "pay_out", *, id: str | None = None) -> list[str]:
+        """The tenant is closed."""
+        self.happened += 1
+        id = id or f"close-{self.happened}"
+        return self.tell(
+            TenantClosed(tenant=T, id=id, at=at(when), remainder=remainder, reason="contract ended", by="kim")  # type: ignore[arg-type]  # one of the two
+        )
+
+    def reopen(self, when: str) -> list[str]:
+        """The tenant is open again."""
+        self.happened += 1
+        return self.tell(
+            TenantReopened(tenant=T, id=f"reopen-{self.happened}", at=at(when), reason="mistake", by="kim")
+        )
 
     def configure(self, when: str, **changes: Any) -> list[str]:
         """The tenant's settings change."""

@@ -70,7 +70,7 @@ class CallControl:
     def account_changed(self, tenant: str) -> None:
         """The tenant's account is another one now: does its credit still carry calls?"""
         if tenant in self.running and (account := self._replica.account(tenant)) is not None:
-            self._give(self.running.service_changed(tenant, account.service == "suspended", self._now()))
+            self._give(self.running.service_changed(tenant, account.service, self._now()))
 
     async def run(self) -> None:
         """Look at the clock until cancelled."""

@@ -1,12 +1,21 @@
 """What people type about money by hand (A45, A46): checked, and turned into the commands of `rater.core.inputs`."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from rater.cli.tenant_commands import Currency, Name, Order
-from rater.core import FundsAdded, FundsAdjusted, FundsRefunded, MoneyError, PaymentReversed, parse_micros
+from rater.core import (
+    FundsAdded,
+    FundsAdjusted,
+    FundsRefunded,
+    MoneyError,
+    PaymentReversed,
+    TenantClosed,
+    TenantReopened,
+    parse_micros,
+)
 
 TEXT_LENGTH_MAX = 256
 
@@ -91,6 +100,29 @@ class Reversal(Order):
     def command(self) -> PaymentReversed:
         """The command that says it."""
         return PaymentReversed(**self.model_dump())
+
+
+class Closing(Order):
+    """A tenant is closed."""
+
+    remainder: Literal["pay_out", "forfeit"]
+    reason: Words
+    by: Words
+
+    def command(self) -> TenantClosed:
+        """The command that says it."""
+        return TenantClosed(**self.model_dump())
+
+
+class Reopening(Order):
+    """A closed tenant is open again."""
+
+    reason: Words
+    by: Words
+
+    def command(self) -> TenantReopened:
+        """The command that says it."""
+        return TenantReopened(**self.model_dump())
 
 
 class Promotion(Order):

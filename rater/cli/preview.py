@@ -1,12 +1,16 @@
-"""What a command about money will do, before it is sent: tried on a store without a trace, or only said."""
+"""What a command about money will do, before it is sent: tried on what is known of the tenant, without a trace."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import assert_never
 
+from rater.cli.kafka_options import talk
 from rater.cli.run import settings_for
 from rater.core import (
     AccountEvent,
+    Committed,
     Debit,
     FundsAdded,
     FundsAdjusted,
@@ -14,27 +18,58 @@ from rater.core import (
     MoneyByHand,
     Outcome,
     PaymentReversed,
+    RateDeck,
+    RatingSettings,
     RejectedCdr,
+    State,
+    TenantClosed,
+    TenantReopened,
     format_micros,
+    parse_ledger,
 )
-from rater.embedded.run import tried
 from rater.embedded.store import Store
+from rater.engine.trial import tried
+from rater.kafka.settings import KafkaSettings, rating_of_environment
+from rater.kafka.tenant_topics import state_of
+from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
 
 
-def preview(command: MoneyByHand, store: Path | None) -> Iterator[str]:
-    """The lines: what is asked for, and on a store what comes of it."""
+def preview(command: MoneyByHand, store: Path | None, kafka: KafkaSettings | None) -> Iterator[str]:
+    """The lines: what is asked for, and what comes of it in a store, or as of the last commit on Kafka."""
     yield visible(f"{command.tenant}: {_asked(command)}")
-    if store is None:
-        yield "the balance is not looked at; what becomes of it is in account-events, or in rejected-cdrs"
-        return
-    opened = Store(store)
+    if kafka is not None:
+        yield from _on_kafka(command, kafka)
+    elif store is not None:
+        opened = Store(store)
+        try:
+            lines = list(_comes_of_it(command, opened, settings_for(opened), opened.decks()))
+        finally:
+            opened.close()
+        yield from lines
+
+
+def _on_kafka(command: MoneyByHand, kafka: KafkaSettings) -> Iterator[str]:
     try:
-        account = opened.account(command.tenant)
-        before = format_micros(account.balance) if account else "none"
-        outcome, outputs, after = tried(opened, settings_for(opened), command, datetime.now(UTC))
-    finally:
-        opened.close()
+        memory = talk(kafka, "operators", state_of(kafka, command.tenant))
+    except RaterError as wrong:
+        if wrong.exit is not Exit.DENIED:
+            raise
+        yield f"the balance is not looked at ({wrong})"
+        yield "what becomes of it is in account-events, or in rejected-cdrs"
+        return
+    if memory.load("account", (command.tenant, "")) is None:
+        yield "it would be refused: no worker has committed anything of this tenant yet"
+        return
+    yield "as of the last commit:"
+    yield from _comes_of_it(command, memory, rating_of_environment(), ())
+
+
+def _comes_of_it(
+    command: MoneyByHand, committed: Committed, settings: RatingSettings, decks: Iterable[RateDeck]
+) -> Iterator[str]:
+    account = State(committed).account(command.tenant)
+    outcome, outputs, after = tried(committed, settings, decks, command, datetime.now(UTC))
     refused = next((output for output in outputs if isinstance(output, RejectedCdr)), None)
     if refused is not None:
         yield visible(f"it would be refused: {refused.field}: {refused.message}")
@@ -44,11 +79,30 @@ def preview(command: MoneyByHand, store: Path | None) -> Iterator[str]:
         return
     for output in outputs:
         if isinstance(output, Debit):
-            shares = ", ".join(f"{share.amount} of {share.lot or 'what is owed'}" for share in output.lots)
-            yield visible(f"{output.kind.value} {output.amount} {output.currency}: {shares}")
-    yield visible(f"balance {before} -> {format_micros(after)}")
+            yield from _debited(output, after)
+    before = format_micros(account.balance) if account else "none"
+    changed = after.account(command.tenant)
+    yield visible(f"balance {before} -> {format_micros(changed.balance if changed else 0)}")
+    in_flight = changed.recharge.in_flight if changed and changed.closed_since else None
+    if in_flight is not None:
+        amount, lot = format_micros(in_flight.amount), in_flight.recharge
+        yield f"a recharge of {amount} is in flight: if it is paid, pay it back: rater tenant refund, lot {lot}"
     events = [output.event.value for output in outputs if isinstance(output, AccountEvent)]
     yield f"events: {', '.join(events)}"
+
+
+def _debited(debit: Debit, after: State) -> Iterator[str]:
+    """What is taken from which lot; of what leaves at a closing, the sum of each kind of lot too."""
+    shares = ", ".join(f"{share.amount} of {share.lot or 'what is owed'}" for share in debit.lots)
+    yield visible(f"{debit.kind.value} {debit.amount} {debit.currency}: {shares}")
+    if debit.kind not in ("pay_out", "forfeit"):
+        return
+    kinds = Counter[str]()
+    for share in debit.lots:
+        history = after.lot_history(debit.tenant, share.lot)
+        kinds[history.kind.value if history else "purchase"] += parse_ledger(share.amount)
+    sums = ", ".join(f"{kind} {format_micros(amount)}" for kind, amount in sorted(kinds.items()))
+    yield f"  by kind of lot: {sums}"
 
 
 def _asked(command: MoneyByHand) -> str:
@@ -61,3 +115,10 @@ def _asked(command: MoneyByHand) -> str:
             return f"refund of {amount} out of {lot} by {by}: {reason}"
         case PaymentReversed(lot=lot, reason=reason, by=by):
             return f"payment of {lot} reversed by the bank, noted by {by}: {reason}"
+        case TenantClosed(remainder=remainder, reason=reason, by=by):
+            left = "paid out (promotions are forfeited)" if remainder == "pay_out" else "forfeited"
+            return f"closed by {by}: {reason}; what is left is {left}; no call may start but emergency calls"
+        case TenantReopened(reason=reason, by=by):
+            return f"reopened by {by}: {reason}"
+        case _:
+            assert_never(command)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 import orjson
 import typer
@@ -26,7 +26,9 @@ def show_facts(facts: dict[str, Any], json: bool) -> None:
     show_table(table)
 
 
-def show_rows(columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]], json: bool) -> None:
+def show_rows(
+    columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]], json: bool, file: IO[str] | None = None
+) -> None:
     """Rows under their columns' names, one a line also where a terminal has to go on in the next."""
     if json:
         typer.echo(orjson.dumps([dict(zip(columns, row, strict=True)) for row in rows]))
@@ -34,15 +36,15 @@ def show_rows(columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]], json: b
     table = Table(*columns, box=None)
     for row in rows:
         table.add_row(*[escape(text_of(value)) for value in row])
-    show_table(table, fold=False)
+    show_table(table, fold=False, file=file)
 
 
-def show_table(table: Table, *, fold: bool = True, stderr: bool = False) -> None:
+def show_table(table: Table, *, fold: bool = True, file: IO[str] | None = None) -> None:
     """Print a table and let it go, so that what is said on standard error comes after it.
 
     A file or a pipe is as wide as the table; on a terminal its columns may fold.
     """
-    console = Console(stderr=stderr)
+    console = Console(file=file)
     if not (fold and console.is_terminal):
         console.width = max(
             console.width, Measurement.get(console, console.options.update(width=10_000), table).maximum

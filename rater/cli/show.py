@@ -10,8 +10,9 @@ import typer
 from rater.cli.explain_money import explained_money
 from rater.cli.found_calls import began_on, cost, read_amount, read_day
 from rater.cli.lookup import check_period, check_user, known_account
-from rater.cli.printing import show_facts, show_rows
+from rater.cli.printing import show_facts, show_rows, text_of
 from rater.cli.run import DEFAULT_STORE, StoreOption
+from rater.cli.statement import show_statement
 from rater.core import (
     Account,
     RatedCall,
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
     group.command("pools")(pools)
     group.command("balance")(balance)
     group.command("calls")(calls)
+    group.command("statement")(show_statement)
     app.add_typer(group, name="show")
     app.command("explain")(explain)
 
@@ -199,10 +201,21 @@ def _recharge(account: Account) -> str:
 
 
 def _money(account: Account) -> dict[str, Any]:
-    return {
+    closed = {} if account.closed_since is None else {"closed": _closed(account)}
+    return closed | {
         "tenant": account.tenant,
         "currency": account.currency,
         "balance": format_micros(account.balance),
         "service": account.service,
         "as_of": account.clock,
     }
+
+
+def _closed(account: Account) -> str:
+    """Since when, and what is still owed or to be paid out."""
+    since = text_of(account.closed_since)
+    if account.balance < 0:
+        return f"since {since}, owes {format_micros(-account.balance)}"
+    if account.balance > 0:
+        return f"since {since}, {format_micros(account.balance)} to be paid out"
+    return f"since {since}, owes nothing"

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from rater.cli.kafka_options import Prefix
+from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.money_orders import Adjustment, Promotion, Refunding, Reversal
 from rater.cli.preview import preview
 from rater.cli.run import DEFAULT_STORE, GatewayOption
@@ -15,6 +15,8 @@ from rater.cli.sending import At, Bootstrap, Currency, Id, Json, StoreOption, Te
 from rater.cli.tenant_commands import checked
 from rater.core import IDENTIFIER_LENGTH_MAX, MoneyByHand, MoneyError, RatedCall, parse_ledger, parse_micros
 from rater.embedded.store import open_reader
+from rater.kafka.settings import KafkaSettings
+from rater.kafka.tenant_topics import rated_calls_of
 from rater.wire.errors import Exit, RaterError
 
 Reason = Annotated[str | None, typer.Option(help="Why, in words; asked for if it is not given.")]
@@ -36,7 +38,7 @@ def adjust(
     tenant: Tenant,
     amount: Annotated[str | None, typer.Argument(help="With its sign: 4.16 gives, -4.16 takes off.")] = None,
     call: Annotated[str | None, typer.Option(help="The usage id of the call that it is about.")] = None,
-    all: Annotated[bool, typer.Option("--all", help="All that the --call cost (in a store).")] = False,
+    all: Annotated[bool, typer.Option("--all", help="All that the --call cost.")] = False,
     reason: Reason = None,
     by: By = None,
     expires: Annotated[str | None, typer.Option(help="When money that is given expires (RFC 3339).")] = None,
@@ -64,14 +66,14 @@ def adjust(
         tenant=tenant,
         id=id or (call and f"credit-{call}"[:IDENTIFIER_LENGTH_MAX]),
         at=instant("at", at) or datetime.now(UTC),
-        amount=_amount(tenant, amount, call, all, _store(store, bootstrap)),
-        reason=_asked("Why", reason),
-        by=_asked("Who does it", by),
+        amount=_amount(tenant, amount, call, all, store_of(store, bootstrap), kafka_of(store, bootstrap, prefix)),
+        reason=asked("Why", reason),
+        by=asked("Who does it", by),
         expires=instant("expires", expires),
         currency=currency,
         usage_id=call,
     )
-    _send(order.command(), yes, store, bootstrap, prefix, gateway, json)
+    send_money(order.command(), yes, store, bootstrap, prefix, gateway, json)
 
 
 def refund(
@@ -103,11 +105,11 @@ def refund(
         at=instant("at", at) or datetime.now(UTC),
         lot=lot,
         amount=amount,
-        reason=_asked("Why", reason),
-        by=_asked("Who does it", by),
+        reason=asked("Why", reason),
+        by=asked("Who does it", by),
         currency=currency,
     )
-    _send(order.command(), yes, store, bootstrap, prefix, gateway, json)
+    send_money(order.command(), yes, store, bootstrap, prefix, gateway, json)
 
 
 def reverse_payment(
@@ -136,10 +138,10 @@ def reverse_payment(
         id=id,
         at=instant("at", at) or datetime.now(UTC),
         lot=lot,
-        reason=_asked("Why", reason),
-        by=_asked("Who does it", by),
+        reason=asked("Why", reason),
+        by=asked("Who does it", by),
     )
-    _send(order.command(), yes, store, bootstrap, prefix, gateway, json)
+    send_money(order.command(), yes, store, bootstrap, prefix, gateway, json)
 
 
 def promote(
@@ -171,19 +173,27 @@ def promote(
         currency=currency,
         agreement=agreement,
     )
-    _send(order.command(), yes, store, bootstrap, prefix, gateway, json)
+    send_money(order.command(), yes, store, bootstrap, prefix, gateway, json)
 
 
-def _asked(what: str, given: str | None) -> str:
+def asked(what: str, given: str | None) -> str:
+    """What was given, or what a person types when asked for it."""
     return given if given is not None else str(typer.prompt(what, err=True))
 
 
-def _store(store: Path | None, bootstrap: str | None) -> Path | None:
+def store_of(store: Path | None, bootstrap: str | None) -> Path | None:
     """The store that a command is for; None for Kafka."""
     return None if bootstrap is not None and store is None else store or DEFAULT_STORE
 
 
-def _amount(tenant: str, amount: str | None, call: str | None, all: bool, store: Path | None) -> str:
+def kafka_of(store: Path | None, bootstrap: str | None, prefix: str) -> KafkaSettings | None:
+    """The cluster that a command is for; None for a store."""
+    return kafka_settings(bootstrap, prefix) if bootstrap is not None and store is None else None
+
+
+def _amount(
+    tenant: str, amount: str | None, call: str | None, all: bool, store: Path | None, kafka: KafkaSettings | None
+) -> str:
     """The amount that is said; of a call all that its live version cost, or an amount that is no more than that."""
     if call is None:
         if all or amount is None:
@@ -191,14 +201,7 @@ def _amount(tenant: str, amount: str | None, call: str | None, all: bool, store:
         return amount
     if all == (amount is not None):
         raise RaterError("--call: expected either --all or an amount")
-    if store is None:
-        if amount is None:
-            raise RaterError("--all: needs a --store; on Kafka say the amount, see rater consume rated-calls")
-        return amount
-    found = open_reader(store).rated_calls(call, tenant)
-    if not found:
-        raise RaterError(f"--call: {tenant} has no call {call!r} in {store}", Exit.FAILED)
-    cost = msgspec.json.decode(found[-1], type=RatedCall).charge
+    cost = _cost(tenant, call, store, kafka)
     if amount is None:
         amount = cost
     try:
@@ -212,7 +215,18 @@ def _amount(tenant: str, amount: str | None, call: str | None, all: bool, store:
     return amount
 
 
-def _send(
+def _cost(tenant: str, call: str, store: Path | None, kafka: KafkaSettings | None) -> str:
+    """What the live version of a call cost: in a store, or in the tenant's partition of rated-calls."""
+    if kafka is not None:
+        found, where = talk(kafka, "operators", rated_calls_of(kafka, tenant, call)), kafka.topic("rated-calls")
+    else:
+        found, where = open_reader(store or DEFAULT_STORE).rated_calls(call, tenant), str(store)
+    if not found:
+        raise RaterError(f"--call: {tenant} has no call {call!r} in {where}", Exit.FAILED)
+    return msgspec.json.decode(found[-1], type=RatedCall).charge
+
+
+def send_money(
     command: MoneyByHand,
     yes: bool,
     store: Path | None,
@@ -222,7 +236,7 @@ def _send(
     json: bool,
 ) -> None:
     """Show what will happen, ask, and send it."""
-    for line in preview(command, _store(store, bootstrap)):
+    for line in preview(command, store_of(store, bootstrap), kafka_of(store, bootstrap, prefix)):
         typer.echo(line, err=True)
     if not yes:
         typer.confirm("Send it?", abort=True, err=True)

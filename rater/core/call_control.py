@@ -25,6 +25,7 @@ class DisconnectReason(ClosedList):
     """Why a running call must be ended."""
 
     CREDITS_SUSPENDED = "credits_suspended"  # nothing is left of the tenant's credit
+    TENANT_CLOSED = "tenant_closed"  # the tenant was closed
     CREDIT_USED_UP = "credit_used_up"  # what this call may spend beside the tenant's other running calls is used
 
 

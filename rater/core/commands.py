@@ -10,6 +10,7 @@ from typing import assert_never
 import msgspec
 
 from rater.core.amounts import bad_amount, other_currency, too_much
+from rater.core.closing import close, refused_when_closed, reopen, reopening_refused
 from rater.core.entities import Account, Seen
 from rater.core.funding import fund, is_answered_so, payment_arrived, payment_refused, unreadable_funds
 from rater.core.identity import digest
@@ -26,7 +27,9 @@ from rater.core.inputs import (
     PaymentFailed,
     PaymentReversed,
     PaymentSucceeded,
+    TenantClosed,
     TenantConfigured,
+    TenantReopened,
     Tick,
     UserConfigured,
 )
@@ -40,6 +43,7 @@ from rater.core.money_by_hand import (
     refund_refused,
     reversal_refused,
     reverse_payment,
+    unexplained,
     unreadable_adjustment,
     unreadable_refund,
 )
@@ -144,9 +148,9 @@ def _said(account: Account, command: AnyCommand) -> str:
         return kind
     words = [kind]
     fields = msgspec.structs.asdict(command) | {"at": None, "currency": None}
-    if not isinstance(command, FundsAdded | FundsAdjusted):
+    if isinstance(command, FundsRefunded | PaymentReversed):
         words.append(command.lot)
-    if not isinstance(command, PaymentReversed):
+    if isinstance(command, FundsAdded | FundsAdjusted | FundsRefunded):
         amount = fields["amount"] = format_micros(parse_micros(command.amount))
         words += [amount, command.currency or account.currency]
     if fields.get("source") == "manual":
@@ -175,7 +179,9 @@ def _apply(step: Step, command: AnyCommand) -> None:
             assign(step, command)
         case LicenseRemoved():
             remove(step, command)
-        case FundsAdded() | FundsAdjusted() | FundsRefunded() | PaymentReversed():
+        case (
+            FundsAdded() | FundsAdjusted() | FundsRefunded() | PaymentReversed() | TenantClosed() | TenantReopened()
+        ):
             _move_money(step, command)
         case PaymentSucceeded() | PaymentFailed():
             payment_arrived(step, command)
@@ -199,6 +205,10 @@ def _move_money(step: Step, command: MoneyByHand) -> None:
             refund_purchase(step, command)
         case PaymentReversed():
             reverse_payment(step, command)
+        case TenantClosed():
+            close(step, command)
+        case TenantReopened():
+            reopen(step, command)
 
 
 def unreadable(command: AnyCommand) -> Refusal | None:
@@ -216,6 +226,8 @@ def unreadable(command: AnyCommand) -> Refusal | None:
             return unreadable_adjustment(command)
         case FundsRefunded():
             return unreadable_refund(command)
+        case TenantClosed() | TenantReopened():
+            return unexplained(command.reason, command.by)
         case _:
             return None
 
@@ -223,6 +235,9 @@ def unreadable(command: AnyCommand) -> Refusal | None:
 def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
     """Why the command cannot be applied to this tenant, found before anything is changed."""
     account = step.account
+    closed = refused_when_closed(account, command)
+    if closed is not None:
+        return closed
     match command:
         case TenantConfigured(currency=currency, recharge=terms, audio_conferencing_licenses=licenses):
             return (
@@ -244,6 +259,8 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
             return refund_refused(step, command)
         case PaymentReversed():
             return reversal_refused(step, command)
+        case TenantReopened():
+            return reopening_refused(account)
         case PaymentSucceeded() | PaymentFailed():
             return payment_refused(step, command)
         case DeckActivated(version=version):

@@ -203,6 +203,17 @@ class Account(msgspec.Struct, kw_only=True):
     own_expiry: tuple[Lot, ...] = ()
     #: The name of the lot that was added last; see LotHistory.
     lot_added_last: str | None = None
+    #: From when to when it was closed, in order; None: it still is.
+    closures: tuple[tuple[datetime, datetime | None], ...] = ()
+
+    @property
+    def closed_since(self) -> datetime | None:
+        """Since when the tenant is closed; None for one that is open."""
+        return self.closures[-1][0] if self.closures and self.closures[-1][1] is None else None
+
+    def was_closed(self, at: datetime) -> bool:
+        """Whether the tenant was closed at an instant: nobody held a licence then, and credits were not set up."""
+        return any(since <= at and (until is None or at < until) for since, until in self.closures)
 
     def own_copy(self) -> "Account":
         """A copy that shares nothing that is changed in place."""

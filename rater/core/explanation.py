@@ -27,6 +27,7 @@ _ANOMALIES = {
     " such calls, add a row of type premium with its prefix to the deck",
     Anomaly.UNSUPPORTED_NUMBER: "a number that should not have connected, so the call is free",
     Anomaly.NEEDS_PAY_AS_YOU_GO: "outbound calls of a queue need a pay-as-you-go plan since 2025-11-01",
+    Anomaly.TENANT_CLOSED: "the tenant was closed when the call was answered, so nothing covered it",
 }
 
 _DEBITS = {
@@ -36,6 +37,8 @@ _DEBITS = {
     DebitKind.ADJUSTMENT: "A person took it off by hand (A45).",
     DebitKind.REFUND: "Money of a purchase was paid out (A45).",
     DebitKind.CHARGE_BACK: "The bank took the payment of a purchase back (A45): first what was left of it.",
+    DebitKind.PAY_OUT: "The tenant was closed, and what was left of its money was paid out.",
+    DebitKind.FORFEIT: "The tenant was closed, and what was left of it was forfeited.",
 }
 
 _LISTED = dict(PREMIUM_OVERLAY)

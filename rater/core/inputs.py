@@ -203,6 +203,24 @@ class PaymentReversed(Command, frozen=True, kw_only=True, tag="payment_reversed"
     by: Text | None = None
 
 
+class TenantClosed(Command, frozen=True, kw_only=True, tag="tenant_closed", omit_defaults=True):
+    """The tenant is closed as of `at`: why, and who.
+
+    What is left of the credit is paid out or forfeited; promotions are forfeited in any case.
+    """
+
+    remainder: Literal["pay_out", "forfeit"]
+    reason: Text
+    by: Text
+
+
+class TenantReopened(Command, frozen=True, kw_only=True, tag="tenant_reopened", omit_defaults=True):
+    """A closed tenant is open again as of `at`, without the money that was paid out or forfeited."""
+
+    reason: Text
+    by: Text
+
+
 class PaymentSucceeded(Command, frozen=True, kw_only=True, tag="payment_succeeded", omit_defaults=True):
     """The gateway collected the recharge; `recharge_id` absent means the one in flight."""
 
@@ -245,6 +263,8 @@ AnyCommand = (
     | FundsAdjusted
     | FundsRefunded
     | PaymentReversed
+    | TenantClosed
+    | TenantReopened
     | PaymentSucceeded
     | PaymentFailed
     | CallAccepted
@@ -253,7 +273,7 @@ AnyCommand = (
 )
 
 #: What a person says about money: they share one space of ids, and all they say is content (A45).
-MoneyByHand = FundsAdded | FundsAdjusted | FundsRefunded | PaymentReversed
+MoneyByHand = FundsAdded | FundsAdjusted | FundsRefunded | PaymentReversed | TenantClosed | TenantReopened
 
 
 class RateRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

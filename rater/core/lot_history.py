@@ -38,6 +38,13 @@ def note_refunded(state: State, account: Account, name: str, history: LotHistory
     _keep(state, account, name, msgspec.structs.replace(history, refunded=history.refunded + amount))
 
 
+def note_paid_out(state: State, account: Account, name: str, amount: int) -> None:
+    """What was left of the lot was paid out because the tenant closed; an earlier release's lot has no history."""
+    history = state.lot_history(account.tenant, name)
+    if history is not None:
+        note_refunded(state, account, name, history, amount)
+
+
 def note_reversed(state: State, account: Account, name: str, history: LotHistory) -> None:
     """The bank took the payment back."""
     _keep(state, account, name, msgspec.structs.replace(history, reversed=True))

@@ -25,7 +25,7 @@ from rater.core.step import Step
 
 def unreadable_adjustment(command: FundsAdjusted) -> Refusal | None:
     """Why no tenant's money could be adjusted so."""
-    refused = zero_amount(command.amount) or _missing("reason", command.reason) or _missing("by", command.by)
+    refused = zero_amount(command.amount) or unexplained(command.reason, command.by)
     if refused is not None:
         return refused
     if command.expires is not None and parse_micros(command.amount) < 0:
@@ -39,10 +39,12 @@ def unreadable_refund(command: FundsRefunded) -> Refusal | None:
     return not_above_zero(command.amount)
 
 
-def _missing(field: str, text: str) -> Refusal | None:
-    if name_key(text):
-        return None
-    return Refusal(Reason.MALFORMED, field, f"expected why and by whom money is moved, got {text!r}")
+def unexplained(reason: str, by: str) -> Refusal | None:
+    """Why nobody could understand it later: no reason, or no person."""
+    for field, text in (("reason", reason), ("by", by)):
+        if not name_key(text):
+            return Refusal(Reason.MALFORMED, field, f"expected why and by whom money is moved, got {text!r}")
+    return None
 
 
 def adjustment_refused(step: Step, command: FundsAdjusted) -> Refusal | None:

@@ -168,6 +168,7 @@ class Balance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     lots: tuple[LotState, ...] = ()
     lots_total: int | None = None
     recharge_stopped: bool = False
+    closed_since: datetime | None = None
 
 
 class AccountEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -212,14 +213,17 @@ class RechargeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """May credit-funded calls start (scope `tenant`), may this user call out (scope `user`)."""
+    """May credit-funded calls start (scope `tenant`), may this user call out (scope `user`).
+
+    While a tenant is `closed` no call may start but emergency calls.
+    """
 
     tenant: str
     id: str
     sequence: int
     source: Source
     scope: Literal["tenant", "user"]
-    state: Literal["active", "suspended", "allowed", "restricted"]
+    state: Literal["active", "suspended", "closed", "allowed", "restricted"]
     since: datetime
     reason: str
     user: str | None = None

@@ -65,13 +65,9 @@ def balance_moved(step: Step, before: int, *, credited: bool = False) -> None:
     after = account.balance
     if after == before:
         return
-    if before > 0 >= after:
-        account.depleted_since = account.revision
-        step.tell(EventKind.BALANCE_DEPLETED)
-        step.tell(EventKind.CREDITS_SUSPENDED)
-    elif after > 0 and account.depleted_since is not None:
-        account.depleted_since = None
-        step.tell(EventKind.CREDITS_RESUMED)
+    if account.closed_since is not None:
+        step.tell(EventKind.CLOSED_BALANCE, amount=format_micros(after - before))
+    _cross_zero(step, before, after)
     recharge = account.recharge
     if after >= recharge.trigger:
         if recharge.low_since is not None or recharge.suppressed:
@@ -82,18 +78,39 @@ def balance_moved(step: Step, before: int, *, credited: bool = False) -> None:
         advance_recharge(step, RechargeEvent.FELL if recharge.low_since is None else RechargeEvent.MOVED)
 
 
+def _cross_zero(step: Step, before: int, after: int) -> None:
+    """Note a crossing of zero; of a closed tenant nothing is suspended or resumed by it."""
+    account = step.account
+    is_open = account.closed_since is None
+    if before > 0 >= after:
+        account.depleted_since = account.revision
+        if is_open:
+            step.tell(EventKind.BALANCE_DEPLETED)
+            step.tell(EventKind.CREDITS_SUSPENDED)
+    elif after > 0 and account.depleted_since is not None:
+        account.depleted_since = None
+        if is_open:
+            step.tell(EventKind.CREDITS_RESUMED)
+
+
 def switch_service(step: Step) -> None:
     """Emit the tenant's service state where it has changed."""
     account = step.account
-    service = service_of(account.credits, account.balance)
-    if service != account.service:
-        account.service = service
-        step.service_state("tenant", service, "balance")
+    service = service_of(account)
+    if service == account.service:
+        return
+    reason = {"closed": "tenant_closed"}.get(service, "balance")
+    if account.service == "closed":
+        reason = "tenant_reopened"
+    account.service = service
+    step.service_state("tenant", service, reason)
 
 
-def service_of(credits: bool, balance: int) -> Literal["active", "suspended"]:
+def service_of(account: Account) -> Literal["active", "suspended", "closed"]:
     """Credit-funded calls may start only while credits are set up and the balance is above zero (rule 50, A5)."""
-    return "active" if credits and balance > 0 else "suspended"
+    if account.closed_since is not None:
+        return "closed"
+    return "active" if account.credits and account.balance > 0 else "suspended"
 
 
 def restrict(step: Step, user: User, reason: str) -> None:

@@ -86,7 +86,10 @@ def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, eme
     if tariff is not None and rate is None and route.draws is Draws.CREDITS_OPEN:
         rate = _inbound_rate(tariff, cdr, route)
         country = rate.country if rate is not None else None
-    case = Case(cdr, route, rate, minutes, seconds, _anomalies(cdr, user, held, route, country), country)
+    anomalies = _anomalies(cdr, user, held, route, country)
+    if step.account.closures and step.account.was_closed(cdr.answered_at):
+        anomalies = (*anomalies, Anomaly.TENANT_CLOSED)
+    case = Case(cdr, route, rate, minutes, seconds, anomalies, country)
     match route.draws:
         case Draws.INCLUDED:
             return _priced(case, (Segment(Pocket.INCLUDED, minutes),), route.capability)
@@ -120,7 +123,7 @@ def _overflow(step: Step, case: Case, carried: tuple[Segment, ...], minutes: int
         return _freecall(step, case, carried, minutes, cannot or Anomaly.NO_RATE)
     overflow_s = case.seconds - 60 * (case.minutes - minutes)
     amount = charge(rate, overflow_s) + rate.fee
-    if _may_spend(step.account, case.route):
+    if _may_spend(step.account, case):
         segments = (*carried, Segment(Pocket.CREDIT, minutes, format_amount(amount)))
         return _priced(case, segments, case.route.money_capability, amount, None, rate.fee, overflow_s)
     segments = (*carried, Segment(Pocket.UNFUNDED, minutes, format_amount(amount)))
@@ -164,7 +167,7 @@ def _priced(
 def _straddler_goes_whole_to_credits(step: Step, case: Case) -> bool:
     """A3's other choice: a call that the pools cannot carry whole takes none of their minutes."""
     settings = step.rules.settings
-    if settings.straddle == "split" or not _may_spend(step.account, case.route):
+    if settings.straddle == "split" or not _may_spend(step.account, case):
         return False
     answered_at = case.cdr.answered_at
     pools = [available(step.state, step.account, settings, pool, answered_at) for pool in case.route.pools]
@@ -180,9 +183,11 @@ def _no_price(rate: Rate | None) -> Anomaly | None:
     return Anomaly.UNSUPPORTED_NUMBER if rate.type == "unsupported" else None
 
 
-def _may_spend(account: Account, route: Route) -> bool:
+def _may_spend(account: Account, case: Case) -> bool:
     """Rule 50: the tenant set up credits and the subject has access; the balance may be zero or below (A17)."""
-    return account.credits and route.may_spend
+    if account.closures and account.was_closed(case.cdr.answered_at):
+        return False
+    return account.credits and case.route.may_spend
 
 
 def deck_in_force(step: Step, at: datetime) -> str | None:

@@ -4,7 +4,7 @@ The question is rated on an overlay that is dropped, as a call of the longest du
 reserved is taken from pools and balance before.  Whether the call may start is said in `authorization`.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -146,6 +146,9 @@ def _quote(step: Step, call: Mediated, reserved: Reserved) -> Quote | Refusal:
     refused = refusal(call, step.account.currency, step.account.domains, emergency)
     if refused is not None:
         return refused
+    if not emergency and (closed_since := step.account.closed_since) is not None:
+        lasted = (closed_since - call.cdr.answered_at) // timedelta(seconds=1)
+        return Quote(why=Why.TENANT_CLOSED, seconds=max(0, lasted), user=None if user is None else user.user)
     deck = deck_in_force(step, call.cdr.answered_at)
     if not emergency and deck is not None and deck not in step.rules.tariffs:
         return Quote(why=Why.NOT_READY)

@@ -7,7 +7,7 @@ import msgspec
 
 from rater.core.credit import debit
 from rater.core.entities import Account, LiveCall, Share, Stretch, User
-from rater.core.entitlements import stretch_at, unknown_user
+from rater.core.entitlements import profile_key, stretch_at, unknown_user
 from rater.core.identity import name_key
 from rater.core.inputs import CallRecord
 from rater.core.instants import month_closes_at, period_of
@@ -24,11 +24,17 @@ _NOBODY = Stretch(None, None, (), "|")
 
 
 def payer(step: Step, cdr: CallRecord) -> tuple[User | None, Stretch]:
-    """Who pays, and what it held when the call started (rules 14, 17, 18, 26, 36); nobody knows some users."""
+    """Who pays, and what it held when the call started (rules 14, 17, 18, 26, 36); nobody knows some users.
+
+    Nobody held anything while the tenant was closed.
+    """
     if cdr.user is None:
         return None, _NOBODY
     user = step.state.who(step.account.tenant, cdr.user, cdr.user_object_id)
-    return user, stretch_at(user, cdr.answered_at) if user else _NOBODY
+    held = stretch_at(user, cdr.answered_at) if user else _NOBODY
+    if step.account.closures and step.account.was_closed(cdr.answered_at):
+        held = Stretch(None, held.country, (), profile_key(held.country, ()))
+    return user, held
 
 
 def countries_of_help(account: Account, country: str | None, said: str | None = None) -> tuple[str, ...]:
@@ -85,7 +91,7 @@ def rate_call(
     )
     if user is None and cdr.user is not None:  # the first spelling is the one that is shown
         step.state.users[(account.tenant, name_key(cdr.user))] = unknown_user(cdr.user)
-    if priced.unfunded is not None and cdr.user is not None:
+    if priced.unfunded is not None and cdr.user is not None and not account.was_closed(cdr.answered_at):
         user = step.state.user(account.tenant, cdr.user)  # time that passed may have changed it
         if user is not None and user.restricted_since is None:
             restrict(step, user, _restriction_reason(account))

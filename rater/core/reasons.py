@@ -111,6 +111,8 @@ class DebitKind(ClosedList):
     ADJUSTMENT = "adjustment"  # a person took money off by hand (A45)
     REFUND = "refund"  # money of a purchase was paid out (A45)
     CHARGE_BACK = "charge_back"  # the bank took a payment back (A45)
+    PAY_OUT = "pay_out"  # the tenant was closed, and what was left was paid out
+    FORFEIT = "forfeit"  # the tenant was closed, and what was left was forfeited
 
 
 class LotKind(ClosedList):
@@ -139,6 +141,10 @@ class EventKind(ClosedList):
     PAYMENT_CONFLICT = (
         "payment.conflict"  # the gateway gave two different results for one payment; a person decides (A47)
     )
+    TENANT_CLOSED = "tenant.closed"
+    TENANT_REOPENED = "tenant.reopened"
+    FUNDS_PAID_OUT = "funds.paid_out"
+    FUNDS_FORFEITED = "funds.forfeited"
     BALANCE_DEPLETED = "balance.depleted"
     CREDITS_SUSPENDED = "credits.suspended"
     CREDITS_RESUMED = "credits.resumed"
@@ -146,6 +152,7 @@ class EventKind(ClosedList):
     RECHARGE_FAILED = "recharge.failed"
     RECHARGE_SUPPRESSED = "recharge.suppressed"
     RECHARGE_REQUESTED = "recharge.requested"
+    CLOSED_BALANCE = "closed.balance"  # money of a closed tenant moved: it owes, or there is money to pay out
     TENANT_CONFIGURED = "tenant.configured"
     USER_CONFIGURED = "user.configured"
     LICENSE_ASSIGNED = "license.assigned"
@@ -188,6 +195,8 @@ class Reason(ClosedList):
     NOT_A_PAYMENT = "not_a_payment"  # only what somebody paid for can be paid back (A45)
     REFUND_EXCEEDS_LOT = "refund_exceeds_lot"  # less is left of the purchase than is to be paid out (A45)
     ALREADY_REVERSED = "already_reversed"  # the bank took this payment back before (A45)
+    TENANT_CLOSED = "tenant_closed"  # the tenant is closed: reopen it first
+    NOT_CLOSED = "not_closed"  # only a closed tenant can be reopened
     NOT_CONFIGURED = "not_configured"  # the tenant's first command must say its currency
     NO_RECHARGE_IN_FLIGHT = "no_recharge_in_flight"  # a payment that answers no request of ours
     PAYMENT_MISMATCH = "payment_mismatch"  # the payment's amount is not the one that was asked for
@@ -207,6 +216,7 @@ class Anomaly(ClosedList):
     PREMIUM_WITHOUT_RATE = "premium_without_rate"  # a premium number that only an ordinary row matches
     UNSUPPORTED_NUMBER = "unsupported_number"  # a number that should not have connected (rule 22)
     NEEDS_PAY_AS_YOU_GO = "needs_pay_as_you_go"  # a queue's outbound call without the plan for it (rule 36)
+    TENANT_CLOSED = "tenant_closed"  # the tenant was closed when the call was answered: nothing covers it
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -229,6 +239,7 @@ class Why(ClosedList):
     POOL_THEN_CREDIT = "pool_then_credit"  # bundled minutes first, then the tenant's credit (rule 51)
 
     UNKNOWN_TENANT = "unknown_tenant"  # nobody configured this tenant yet
+    TENANT_CLOSED = "tenant_closed"  # the tenant is closed: only calls for help are allowed
     UNKNOWN_USER = "unknown_user"  # no licence was ever assigned to this user
     USER_RESTRICTED = "user_restricted"  # the user's minutes are out, until next month or a licence (rules 50, 53)
     POLICY = "policy"  # the user's outbound policy does not allow this destination (rule 24)

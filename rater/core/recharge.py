@@ -25,7 +25,7 @@ class Phase(Enum):
     HELD = auto()  # due, but a limit on recharges is reached (A7)
     ASKED = auto()  # a request is in flight
     WAITING = auto()  # a payment failed; it is asked for again at `retry_at` (A8)
-    STOPPED = auto()  # the last attempt failed, or money went back (A45); a person has to change something (A8)
+    STOPPED = auto()  # the last attempt failed, money went back (A45) or the tenant closed; a person must act (A8)
 
 
 class RechargeEvent(Enum):
@@ -41,6 +41,7 @@ class RechargeEvent(Enum):
     CHANGED = auto()  # a person changed the recharge settings or the payment method
     ENABLED = auto()  # a person set up credits
     MONEY_WENT_BACK = auto()  # a refund or a charge-back (A45)
+    CLOSED = auto()  # the tenant was closed
 
 
 class Effect(Enum):
@@ -66,6 +67,7 @@ _ALL_PHASES: Mapping[RechargeEvent, tuple[Effect, ...]] = {
     RechargeEvent.CHANGED: (X.FORGET, X.RELEASE, X.AFRESH, X.ASK),
     RechargeEvent.ENABLED: (X.AFRESH, X.ASK),
     RechargeEvent.MONEY_WENT_BACK: (X.STOP,),
+    RechargeEvent.CLOSED: (X.STOP,),
 }
 #: After a failure only time or a person asks again; all else that moves the balance below the trigger does at once.
 _NOTHING_FAILED: Mapping[RechargeEvent, tuple[Effect, ...]] = {

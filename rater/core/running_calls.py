@@ -5,9 +5,9 @@ What it reserves reaches from its start to the instant at which it would be forg
 second if that comes earlier; each heartbeat asks anew what carries the call beside all others.  So while switches
 are heard, running calls together cost no more than there is, and who asks for another call is told what is left.
 
-Only a call that may spend credits is ever ended, and only once pools and credit carry none of its seconds any more:
-never an emergency call, a call that the licence includes, or one that a pool carries.  Rules 23,
-40, 53, 54, A5, A22.
+While a tenant is open, only a call that may spend credits is ended, and only once pools and credit carry none of
+its seconds any more: never a call that the licence includes, or one that a pool carries.  When the tenant is
+closed, all its calls are ended.  An emergency call never is.  Rules 23, 40, 53, 54, A5, A22.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ import msgspec
 from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.core.identity import digest, normal_usage_id
 from rater.core.quoting import AUTHORIZED_S_MAX, Question, Quote, Reserved
-from rater.core.reasons import Refusal
+from rater.core.reasons import Refusal, Why
 
 #: A call of which nothing was heard for so long counts as gone: three heartbeats of 30 seconds.
 SILENCE_S = 90
@@ -56,9 +56,11 @@ class RunningCall(msgspec.Struct, kw_only=True, eq=False):
 
     @property
     def may_run_out(self) -> bool:
-        """Whether credit carries it, at least at its end."""
+        """Whether credit carries it, at least at its end, or the tenant is closed."""
         quote = self.quote
-        return quote is not None and quote.rate is not None and quote.seconds < AUTHORIZED_S_MAX
+        if quote is None:
+            return False
+        return (quote.rate is not None and quote.seconds < AUTHORIZED_S_MAX) or quote.why is Why.TENANT_CLOSED
 
     def lasted_s(self, at: datetime) -> int:
         """Whole seconds since its start."""
@@ -79,6 +81,7 @@ class Standing(msgspec.Struct, frozen=True):
 
     calls: tuple[RunningCall, ...] = ()
     suspended: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
 
 
 class RunningCalls:
@@ -90,6 +93,8 @@ class RunningCalls:
         self._reserved: dict[str, Reserved] = {}
         #: Tenants with running calls whose credit ran out, and whose calls were looked at since.
         self._suspended: set[str] = set()
+        #: The same of tenants that were closed.
+        self._closed: set[str] = set()
         #: (when to look, what breaks ties, the call); one entry for each call, early ones are looked up.
         self._watch: list[tuple[datetime, tuple[str, int], RunningCall]] = []
         self._watched = 0
@@ -110,7 +115,7 @@ class RunningCalls:
         """What to go on from; it is written down before anything else is told."""
         known = (call for calls in self._calls.values() for call in calls.values())
         calls = tuple(msgspec.structs.replace(call, looked_at=None) for call in known)  # that follows from the rest
-        return Standing(calls, tuple(sorted(self._suspended)))
+        return Standing(calls, tuple(sorted(self._suspended)), tuple(sorted(self._closed)))
 
     def take(self, event: CallEvent, at: datetime) -> list[CallCommand]:
         """Something happened to a call; told twice or late it changes nothing."""
@@ -130,14 +135,15 @@ class RunningCalls:
             return [call.ordered]
         return self._look(call, at)
 
-    def service_changed(self, tenant: str, suspended: bool, at: datetime) -> list[CallCommand]:
-        """The tenant's credit ran out, or came back: the orders, longest authorised first."""
-        if not suspended or tenant not in self._calls:
-            self._suspended.discard(tenant)
+    def service_changed(self, tenant: str, service: str, at: datetime) -> list[CallCommand]:
+        """The tenant's service is this now, see `service_of`: the orders, longest authorised first."""
+        stopped = {"suspended": self._suspended, "closed": self._closed}
+        looked_at = stopped.pop(service, None) if tenant in self._calls else None
+        for tenants in stopped.values():
+            tenants.discard(tenant)
+        if looked_at is None or tenant in looked_at:
             return []
-        if tenant in self._suspended:
-            return []
-        self._suspended.add(tenant)
+        looked_at.add(tenant)
         running = [call for call in self._calls[tenant].values() if not call.ended and call.ordered is None]
         running.sort(key=lambda call: (-call.authorized_s, call.started_at, call.usage_id))
         return [order for call in running for order in self._look(call, at)]
@@ -164,6 +170,7 @@ class RunningCalls:
     def _resume(self, standing: Standing) -> None:
         """Go on where another left off: the same orders follow as if it had gone on itself."""
         self._suspended.update(standing.suspended)
+        self._closed.update(standing.closed)
         for call in standing.calls:
             call.usage_id = normal_usage_id(call.usage_id)  # as it was spelled, before A41
             self._calls.setdefault(call.tenant, {})[call.usage_id] = call
@@ -210,14 +217,13 @@ class RunningCalls:
         return [call.ordered] if call.ordered else []
 
     def _order(self, call: RunningCall, authorized_s: int, at: datetime) -> CallCommand:
-        suspended = call.quote is not None and call.quote.suspended
         return CallCommand(
             tenant=call.tenant,
             id=digest(call.tenant, "disconnect", call.usage_id),
             command="disconnect",
             usage_id=call.usage_id,
             at=at,
-            reason=DisconnectReason.CREDITS_SUSPENDED if suspended else DisconnectReason.CREDIT_USED_UP,
+            reason=_why_ended(call.quote),
             authorized_s=authorized_s,
             user=(call.quote and call.quote.user) or call.question.user,
             call_id=call.call_id,
@@ -251,3 +257,11 @@ class RunningCalls:
         if not calls:
             del self._calls[call.tenant], self._reserved[call.tenant]
             self._suspended.discard(call.tenant)
+            self._closed.discard(call.tenant)
+
+
+def _why_ended(quote: Quote | None) -> DisconnectReason:
+    if quote is not None and quote.why is Why.TENANT_CLOSED:
+        return DisconnectReason.TENANT_CLOSED
+    suspended = quote is not None and quote.suspended
+    return DisconnectReason.CREDITS_SUSPENDED if suspended else DisconnectReason.CREDIT_USED_UP

@@ -226,6 +226,7 @@ def balance_record(account: Account, source: Source, at: datetime, sequence: int
         tuple([LotState(lot.lot, format_micros(lot.remaining), lot.purchased_at, lot.expires_at) for lot in lots]),
         total if total > len(lots) else None,
         recharge.stopped,
+        account.closed_since,
     )
 
 

@@ -75,7 +75,7 @@ class CallDesk:
             at = max(account.clock, tenant.heard_at)
             self._touched.add(account.tenant)
             self._order(tenant.running.due(at))
-            self._order(tenant.running.service_changed(account.tenant, account.service == "suspended", at))
+            self._order(tenant.running.service_changed(account.tenant, account.service, at))
         self._committed = self._store
 
     def changes(self) -> CallChanges:

@@ -17,7 +17,6 @@ from rater.core import (
     AnyCommand,
     CallEvent,
     Outcome,
-    Output,
     RateDeck,
     RatingSettings,
     RechargeRequest,
@@ -218,18 +217,6 @@ class EmbeddedRater:
         return [
             tick for account in accounts for tick in ticks_due(funds_of(account), None, account.clock, settings)
         ]
-
-
-def tried(
-    store: Store, settings: RatingSettings, command: AnyCommand, arrived_at: datetime
-) -> tuple[Outcome, list[Output], int]:
-    """What a command would cause, and the tenant's balance after it; nothing is kept."""
-    rules = Rules(settings, Tariffs())
-    for deck in store.decks():
-        rules.tariffs.publish(deck)
-    batch = run_batch(store, rules, _records_of([command], "people", arrived_at))
-    account = batch.state.account(command.tenant)
-    return batch.outcomes[0], batch.outputs, account.balance if account else 0
 
 
 def _today() -> str:

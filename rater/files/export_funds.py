@@ -23,6 +23,8 @@ _KINDS = {
     EventKind.FUNDS_REFUNDED: ("refund", -1),
     EventKind.PAYMENT_REVERSED: ("charge_back", -1),
     EventKind.FUNDS_EXPIRED: ("expiry", -1),
+    EventKind.FUNDS_PAID_OUT: ("pay_out", -1),
+    EventKind.FUNDS_FORFEITED: ("forfeit", -1),
 }
 COLUMNS: tuple[tuple[str, Literal["text", "integer", "money", "time"]], ...] = (
     ("tenant", "text"),
@@ -76,7 +78,7 @@ def fund_row(event: AccountEvent) -> Row | None:
         event.tenant,
         event.sequence,
         event.at,
-        kind if event.lot_kind is not LotKind.PROMOTION else "promotion",
+        "promotion" if kind == "purchase" and event.lot_kind is LotKind.PROMOTION else kind,
         sign * Decimal(event.amount or "0"),
         event.currency,
         Decimal(event.balance or "0"),

@@ -157,7 +157,7 @@ class Exchange:
                 called, lasted, f"{answered:%Y-%m-%d %H:%M:%S}", user=user, authorized_s=authorized_s, id=id
             )
         account = self.world.account
-        self.obey(self.switch.running.service_changed(T, account.service == "suspended", self.switch.now))
+        self.obey(self.switch.running.service_changed(T, account.service, self.switch.now))
 
     def next_beat(self) -> None:
         """Half a minute passes; every call tells that it still runs."""
@@ -231,9 +231,9 @@ def test_twice_is_once(calls: list[Planned], order: list[int]) -> None:
     assert len(once.running) == len(twice.running)
 
 
-@pytest.mark.parametrize("suspended", [True, False])
+@pytest.mark.parametrize("service", ["suspended", "active"])
 @given(calls=st.lists(st.sampled_from(["emergency", "internal", "toll", "pool", "trunk"]), max_size=6))
-def test_who_is_never_ended(suspended: bool, calls: list[str]) -> None:
+def test_who_is_never_ended(service: str, calls: list[str]) -> None:
     """Rules 23, 40, 54: emergency, internal, toll inbound, direct routing and pool-funded calls go on."""
     world = World(funds=None).user("ada", "US", "MCOPSTN1", "MCOPSTNPP")
     world.configure("2025-03-02", domains=("contoso.example",))
@@ -247,7 +247,7 @@ def test_who_is_never_ended(suspended: bool, calls: list[str]) -> None:
     }
     for number, kind in enumerate(calls):
         assert switch.start(f"{number}", **what[kind]) == []
-    assert switch.running.service_changed(T, suspended, switch.now) == []
+    assert switch.running.service_changed(T, service, switch.now) == []
     for _ in range(4):
         assert switch.wait(30) == []
         for number, kind in enumerate(calls):

@@ -87,7 +87,7 @@ def test_the_end_of_a_call_is_told_once() -> None:
     switch.wait(10)
     assert switch.end("a", HARARE) == []
     assert msgspec.json.encode(switch.running.standing()) == before
-    assert switch.running.service_changed(T, True, switch.now) == []
+    assert switch.running.service_changed(T, "suspended", switch.now) == []
 
 
 def test_reservations_expire_by_themselves() -> None:
@@ -160,10 +160,10 @@ def test_credit_runs_out_longest_authorised_first() -> None:
     switch.wait(40)
     switch.world.call(HARARE, 50 * 60)
     assert "credits.suspended" in switch.world.events
-    orders = switch.running.service_changed(T, True, switch.now)
+    orders = switch.running.service_changed(T, "suspended", switch.now)
     suspended = "credits_suspended"
     assert told(orders) == [("toll-free", suspended, 40), ("london", suspended, 40), ("harare", suspended, 45)]
-    assert switch.running.service_changed(T, True, switch.now) == []
+    assert switch.running.service_changed(T, "suspended", switch.now) == []
     assert switch.may(LONDON) == (suspended, 0)
 
 
@@ -172,7 +172,7 @@ def test_pool_funded_calls_go_on_to_the_end_of_the_pool() -> None:
     switch = two_minutes_left("1")
     switch.start("a", US)
     switch.world.call(HARARE, 5 * 60)
-    assert switch.running.service_changed(T, True, switch.now) == []
+    assert switch.running.service_changed(T, "suspended", switch.now) == []
     assert switch.wait(60) == switch.beat("a", US) == []
     assert told(switch.wait(60)) == [("a", "credits_suspended", 120)]
 
@@ -189,7 +189,7 @@ def test_who_may_not_spend_credits_is_left_alone() -> None:
     switch = Switch(World(funds=None).user("ada", "US", "MCOPSTN5"))
     assert switch.start("a", LONDON) == switch.start("b", LONDON, user="zoe") == []
     assert switch.start("c", "no number") == []
-    assert switch.running.service_changed(T, True, switch.now) == []
+    assert switch.running.service_changed(T, "suspended", switch.now) == []
 
 
 def test_an_order_is_repeated_while_the_call_goes_on() -> None:
@@ -258,3 +258,30 @@ def test_heartbeats_add_nothing_to_what_is_watched() -> None:
         switch.wait(5)
         switch.beat("a", HARARE)
     assert len(switch.running._watch) == 1
+
+
+def test_a_closed_tenant_is_left_with_no_call_but_for_help() -> None:
+    """The rule closing, rule 23: whatever carries them, running calls are ended, and are billed up to the closing."""
+    switch = Switch(World(funds="10").user("ada", "US", "MCOPSTN5", "MCOPSTNPP"))
+    switch.start("credit", HARARE)
+    switch.start("pool", US)
+    switch.start("inbound", "+12065550199", type="user_in", calling=US)
+    switch.start("911", "911")
+    switch.wait(40)
+    switch.world.close("2025-03-10 12:00:40")
+    orders = switch.running.service_changed(T, switch.world.account.service, switch.now)
+    assert sorted(told(orders)) == [(call, "tenant_closed", 40) for call in ("credit", "inbound", "pool")]
+    assert switch.running.service_changed(T, "closed", switch.now) == []
+    assert switch.may(US) == ("tenant_closed", 0)
+    assert switch.may("911") == ("emergency", 86_400)
+    assert told(switch.start("asked nobody", US)) == [("asked nobody", "tenant_closed", 0)]
+
+
+def test_a_suspended_tenant_is_closed() -> None:
+    """The rule closing: its calls were looked at when the credit ran out; now those with minutes end, too."""
+    switch = Switch(World(funds=None).user("ada", "US", "MCOPSTN5"))
+    switch.start("pool", US)
+    assert switch.running.service_changed(T, "suspended", switch.now) == []
+    switch.wait(20)
+    switch.world.close("2025-03-10 12:00:20")
+    assert told(switch.running.service_changed(T, "closed", switch.now)) == [("pool", "tenant_closed", 20)]

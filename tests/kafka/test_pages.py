@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rater.core.inputs import CallRecord, TenantConfigured
+from rater.core.inputs import CallRecord, FundsAdded, FundsAdjusted, TenantClosed, TenantConfigured
 from rater.core.reasons import CallType
 from rater.wire.codec import encode_input
 from tests.conftest import ROOT
@@ -139,14 +139,23 @@ def start(deployment: Deployment) -> subprocess.Popen[bytes]:
         )
 
 
-def booked(folder: Path) -> dict[str, Decimal]:
-    """The sum of each tenant's debits in the books."""
-    sums: dict[str, Decimal] = {}
+def booked(folder: Path) -> dict[tuple[str, str], Decimal]:
+    """The sum of each tenant's debits of each kind in the books."""
+    sums: dict[tuple[str, str], Decimal] = {}
     with closing(sqlite3.connect(folder / "billing.db")) as books, books:
-        for tenant, amount in books.execute("SELECT tenant, amount FROM debits"):
-            sums[tenant] = sums.get(tenant, Decimal(0)) + Decimal(amount)
+        for tenant, kind, amount in books.execute("SELECT tenant, kind, amount FROM debits"):
+            sums[tenant, kind] = sums.get((tenant, kind), Decimal(0)) + Decimal(amount)
     books.close()
     return sums
+
+
+def by_hand(tenant: str) -> Iterator[tuple[str, str, bytes]]:
+    """A purchase of 5,000, 1 taken off, and the tenant is closed."""
+    bought = FundsAdded(tenant=tenant, id="hand-1", at=AT, amount="5000")
+    taken = FundsAdjusted(tenant=tenant, id="hand-2", at=AT, amount="-1", reason="paid twice", by="kim")
+    ended = TenantClosed(tenant=tenant, id="hand-3", at=AT, remainder="pay_out", reason="ended", by="kim")
+    for command in (bought, taken, ended):
+        yield "commands", tenant, encode_input(command)
 
 
 def test_book_debits(deployment: Deployment, billing: subprocess.Popen[bytes]) -> None:
@@ -162,11 +171,15 @@ def test_book_debits(deployment: Deployment, billing: subprocess.Popen[bytes]) -
     try:
         deployment.publish(messages[1_500:])
         deployment.wait_until_rated()
+        deployment.publish(list(by_hand("tenant-0000")))
+        deployment.wait_until_rated()
         shown = ran(deployment, "rater", "consume", "debits").splitlines()
-        expected: dict[str, Decimal] = {}
+        expected: dict[tuple[str, str], Decimal] = {}
         for debit in map(json.loads, shown):
-            expected[debit["tenant"]] = expected.get(debit["tenant"], Decimal(0)) + Decimal(debit["amount"])
+            place = debit["tenant"], debit["kind"]
+            expected[place] = expected.get(place, Decimal(0)) + Decimal(debit["amount"])
         assert len(shown) > 100
+        assert {kind for _, kind in expected} >= {"call", "adjustment", "pay_out"}
         until(lambda: booked(deployment.folder) == expected, "the books to agree with the topic")
         assert again.poll() is None
     finally:

@@ -9,7 +9,7 @@ from rater.core.amounts import credited_by
 from rater.core.inputs import RechargeSettings
 from rater.core.lots import lots_with_money, money_in
 from rater.core.money import parse_micros
-from rater.core.outputs import AccountEvent, Debit, Output, RatedCall
+from rater.core.outputs import AccountEvent, Debit, Output, RatedCall, RechargeRequest
 from tests.world import HARARE, LONDON, PARIS, US, World, at
 
 USERS = st.sampled_from(["ada", "bob", "olga"])
@@ -121,6 +121,27 @@ class Books(RuleBasedStateMachine):
         """A45: auto-recharge is stopped, whatever was in flight."""
         assert self.world.account.recharge.stopped
 
+    @rule(when=DAYS, remainder=st.sampled_from(["pay_out", "forfeit"]))
+    def close(self, when: str, remainder: str) -> None:
+        """Nothing is left, and nothing is asked for; what is owed stays."""
+        owed = min(0, self.world.account.balance)
+        self.world.close(when, remainder)
+        if not self.world.refusals:
+            assert self.world.account.balance == owed or self.expired()
+            self.no_request()
+        self.audit()
+
+    def expired(self) -> bool:
+        """Whether time that passed in the step took money, too."""
+        return any(kind == "expiry" for kind, _ in self.world.debits)
+
+    @precondition(lambda self: self.world.account.closed_since is not None)
+    @rule(when=DAYS)
+    def reopen(self, when: str) -> None:
+        self.world.reopen(when)
+        assert self.world.account.closed_since is None
+        self.audit()
+
     @rule(user=USERS, sku=SKUS, when=DAYS)
     def assign(self, user: str, sku: str, when: str) -> None:
         self.world.assign(user, sku, when)
@@ -154,6 +175,14 @@ class Books(RuleBasedStateMachine):
         assert account.balance == money_in(account) - account.debt
         assert account.debt == 0 or not lots_with_money(account)
         assert account.debt == sum(part.end - part.start for part in account.debts.parts if part.lot is None)
+
+    @invariant()
+    def a_closed_tenant_asks_for_nothing_and_promises_nothing(self) -> None:
+        account = self.world.account
+        if account.closed_since is not None:
+            assert account.service == "closed"
+            assert not account.promotions
+            assert not any(isinstance(output, RechargeRequest) for output in self.world.outputs)
 
     @invariant()
     def minutes_are_conserved(self) -> None:

@@ -20,6 +20,8 @@ from rater.core.inputs import (
     PaymentReversed,
     PaymentSucceeded,
     Source,
+    TenantClosed,
+    TenantReopened,
     Tick,
 )
 from rater.core.lots import lots_with_money, money_in
@@ -92,10 +94,11 @@ def commands(draw: st.DrawFn) -> AnyCommand:
 
 @st.composite
 def money_by_hand(draw: st.DrawFn, id: str, when: datetime) -> AnyCommand:
-    """Promotions, adjustments up and down, refunds and charge-backs of what may be a purchase (A45, A46)."""
+    """Promotions, adjustments up and down, refunds and charge-backs of what may be a purchase (A45, A46); closing."""
     lot, amount = f"command-{draw(st.integers(0, 40))}", draw(amounts)
     until = when + timedelta(days=draw(st.integers(1, 60)))
-    match draw(st.sampled_from(["promote", "adjust", "take off", "refund", "refund", "reverse", "reverse"])):
+    kinds = ["promote", "adjust", "take off", "refund", "refund", "reverse", "reverse", "close", "reopen", "reopen"]
+    match draw(st.sampled_from(kinds)):
         case "promote":
             return FundsAdded(tenant="contoso", id=id, at=when, amount=amount, source="promotion", expires=until)
         case "adjust":
@@ -107,6 +110,17 @@ def money_by_hand(draw: st.DrawFn, id: str, when: datetime) -> AnyCommand:
             return FundsAdjusted(tenant="contoso", id=id, at=when, amount=f"-{amount}", reason="x", by="kim")
         case "refund":
             return FundsRefunded(tenant="contoso", id=id, at=when, lot=lot, amount=amount)
+        case "close":
+            return TenantClosed(
+                tenant="contoso",
+                id=id,
+                at=when,
+                remainder=draw(st.sampled_from(["pay_out", "forfeit"])),
+                reason="x",
+                by="kim",
+            )
+        case "reopen":
+            return TenantReopened(tenant="contoso", id=id, at=when, reason="x", by="kim")
         case _:
             return PaymentReversed(tenant="contoso", id=id, at=when, lot=lot)
 

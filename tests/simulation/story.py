@@ -19,7 +19,9 @@ from rater.core.inputs import (
     PaymentReversed,
     PaymentSucceeded,
     RechargeSettings,
+    TenantClosed,
     TenantConfigured,
+    TenantReopened,
 )
 from rater.core.reasons import CallType
 from rater.core.tariff import Tariffs
@@ -120,9 +122,20 @@ def _money(chance: random.Random, tenant: str, at: datetime) -> AnyCommand:
         case 5:
             return PaymentReversed(tenant=tenant, id=id, at=at, lot=lot)
         case _:
-            if number % 2:
-                return PaymentSucceeded(tenant=tenant, id=id, at=at)
+            return _answer_or_end(number, tenant, id, at)
+
+
+def _answer_or_end(number: int, tenant: str, id: str, at: datetime) -> AnyCommand:
+    """The gateway answers, or the tenant is closed, and soon reopened."""
+    match number // 7:
+        case 0:
             return PaymentFailed(tenant=tenant, id=id, at=at)
+        case 1:
+            return TenantClosed(tenant=tenant, id=id, at=at, remainder="pay_out", reason="ended", by="kim")
+        case 2:
+            return TenantReopened(tenant=tenant, id=id, at=at, reason="mistake", by="kim")
+        case _:
+            return PaymentSucceeded(tenant=tenant, id=id, at=at)
 
 
 def _call(chance: random.Random, number: int) -> CallRecord:

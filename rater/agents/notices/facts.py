@@ -22,6 +22,11 @@ class Notice(ClosedList):
     FUNDS_ADJUSTED = "funds.adjusted"  # a person gave money or took it off
     FUNDS_REFUNDED = "funds.refunded"  # money of a purchase was paid out
     PAYMENT_REVERSED = "payment.reversed"  # the bank took a payment back
+    TENANT_CLOSED = "tenant.closed"  # the tenant was closed
+    TENANT_REOPENED = "tenant.reopened"  # a closed tenant is open again
+    FUNDS_PAID_OUT = "funds.paid_out"  # the tenant was closed, and what was left was paid out
+    FUNDS_FORFEITED = "funds.forfeited"  # the tenant was closed, and what was left was forfeited
+    CLOSED_BALANCE = "closed.balance"  # money of a closed tenant moved: it owes, or there is money to pay out
     PAYMENT_CONFLICT = "payment.conflict"  # the gateway gave two different results for one payment
 
     @property

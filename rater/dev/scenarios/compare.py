@@ -140,8 +140,7 @@ def _balance(expect: Expect, caused: Caused) -> tuple[Any, Any]:
 
 
 def _service(expect: Expect, caused: Caused) -> tuple[Any, Any]:
-    account = caused.account
-    return expect.call_credit_services, service_of(account.credits, account.balance)
+    return expect.call_credit_services, service_of(caused.account)
 
 
 def _outcome(expect: Expect, caused: Caused) -> tuple[Any, Any]:

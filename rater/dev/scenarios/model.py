@@ -180,6 +180,25 @@ class ReversePayment(_Part):
     by: str | None = None
 
 
+class Close(_Part):
+    """The tenant is closed."""
+
+    id: Name
+    at: Instant
+    remainder: Literal["pay_out", "forfeit"]
+    reason: str
+    by: str
+
+
+class Reopen(_Part):
+    """The tenant is open again."""
+
+    id: Name
+    at: Instant
+    reason: str
+    by: str
+
+
 class Cdr(_Part):
     """A call-detail record as it arrives; values go to the engine as they are, so that it may refuse them."""
 
@@ -295,10 +314,12 @@ class Expect(_Part):
     pools: dict[str, ExpectedPool] | None = None
     events: tuple[EventName, ...] | None = None
     debits: tuple[ExpectedDebit, ...] | None = None
-    call_credit_services: Literal["active", "suspended"] | None = None
+    call_credit_services: Literal["active", "suspended", "closed"] | None = None
 
 
-Action = Fund | Cdr | License | Configure | Payment | Accept | Adjust | Refund | ReversePayment | Tick
+Action = (
+    Fund | Cdr | License | Configure | Payment | Accept | Adjust | Refund | ReversePayment | Close | Reopen | Tick
+)
 
 
 class Step(_Part):
@@ -313,6 +334,8 @@ class Step(_Part):
     adjust: Adjust | None = None
     refund: Refund | None = None
     reverse_payment: ReversePayment | None = None
+    close: Close | None = None
+    reopen: Reopen | None = None
     tick: Tick | None = None
     expect: Expect = Expect()
 

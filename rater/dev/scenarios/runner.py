@@ -29,7 +29,9 @@ from rater.core import (
     Reason,
     RechargeSettings,
     RejectedCdr,
+    TenantClosed,
     TenantConfigured,
+    TenantReopened,
     UserConfigured,
     normal_usage_id,
 )
@@ -42,6 +44,7 @@ from rater.dev.scenarios.model import (
     Action,
     Adjust,
     Cdr,
+    Close,
     Configure,
     DatedLicense,
     Expect,
@@ -50,6 +53,7 @@ from rater.dev.scenarios.model import (
     Payment,
     Recharge,
     Refund,
+    Reopen,
     ReversePayment,
     Scenario,
     Tick,
@@ -67,12 +71,14 @@ _CDR_FIELDS = {
     "authorized_seconds": "authorized_s",
     "received": "received_at",
 }
-_Commanding = Fund | Adjust | Refund | ReversePayment | License | Configure | Tick
+_Commanding = Fund | Adjust | Refund | ReversePayment | Close | Reopen | License | Configure | Tick
 _MONEY: dict[type, type[MoneyByHand]] = {
     Fund: FundsAdded,
     Adjust: FundsAdjusted,
     Refund: FundsRefunded,
     ReversePayment: PaymentReversed,
+    Close: TenantClosed,
+    Reopen: TenantReopened,
 }
 
 
@@ -246,7 +252,7 @@ def _payment(tenant: str, id: str, action: Payment, recharge: str | None) -> Pay
 
 def _command(tenant: str, id: str, action: _Commanding) -> AnyCommand:
     match action:
-        case Fund() | Adjust() | Refund() | ReversePayment():
+        case Fund() | Adjust() | Refund() | ReversePayment() | Close() | Reopen():
             return _MONEY[type(action)](tenant=tenant, **action.model_dump())
         case License(assign=str(sku)):
             return LicenseAssigned(

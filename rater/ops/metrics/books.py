@@ -32,6 +32,8 @@ class _Partition:
         self.low: set[str] = set()
         self.suspended: set[str] = set()
         self.waiting: set[str] = set()
+        self.owing: set[str] = set()
+        self.holding: set[str] = set()
 
     def learn(self, account: Account) -> None:
         """Take over how an account stands now."""
@@ -41,11 +43,15 @@ class _Partition:
         self.known[tenant] = _Known(account.balance, msgspec.structs.replace(account.sequences))
         if tenant == NO_TENANT:
             return
-        suspended = account.credits and account.balance <= 0
-        low = account.credits and not suspended and account.recharge.low_since is not None
+        closed = account.closed_since is not None
+        credits = account.credits and not closed
+        suspended = credits and account.balance <= 0
+        low = credits and not suspended and account.recharge.low_since is not None
         for tenants, belongs in (
             (self.low, low),
             (self.suspended, suspended),
+            (self.owing, closed and account.balance < 0),
+            (self.holding, closed and account.balance > 0),
             (self.waiting, account.recharge.in_flight is not None),
         ):
             (tenants.add if belongs else tenants.discard)(tenant)
@@ -96,6 +102,16 @@ class Books:
     def suspended(self) -> int:
         """Tenants with credits set up and nothing left."""
         return sum(len(partition.suspended) for partition in self._partitions.values())
+
+    @property
+    def owing(self) -> int:
+        """Tenants that are closed and owe money."""
+        return sum(len(partition.owing) for partition in self._partitions.values())
+
+    @property
+    def holding(self) -> int:
+        """Tenants that are closed and have money to be paid out."""
+        return sum(len(partition.holding) for partition in self._partitions.values())
 
     @property
     def waiting(self) -> int:

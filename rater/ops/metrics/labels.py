@@ -77,6 +77,8 @@ class Standing(ClosedList):
 
     LOW = "low"  # below the recharge trigger, above zero
     SUSPENDED = "suspended"  # credits are set up, and nothing is left
+    CLOSED_OWING = "closed_owing"  # the tenant is closed and owes money
+    CLOSED_HOLDING = "closed_holding"  # the tenant is closed, and money of it is to be paid out
 
 
 class AuthorizationAnswer(ClosedList):

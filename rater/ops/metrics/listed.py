@@ -174,7 +174,7 @@ RECHARGES_IN_FLIGHT = _gauge(
 TENANTS = _gauge(
     "rater_tenants",
     "tenants",
-    "Tenants whose credit is low (below the recharge trigger) or suspended (nothing left).",
+    "Tenants with low (below the recharge trigger) or suspended (nothing left) credit, and closed ones with money.",
     labels.STANDING,
 )
 GATEWAY_ANSWERS = _counter(

@@ -216,6 +216,8 @@ class Metrics:
     def _show_tenants(self) -> None:
         self._gauge(listed.TENANTS, Standing.LOW).set(self._books.low)
         self._gauge(listed.TENANTS, Standing.SUSPENDED).set(self._books.suspended)
+        self._gauge(listed.TENANTS, Standing.CLOSED_OWING).set(self._books.owing)
+        self._gauge(listed.TENANTS, Standing.CLOSED_HOLDING).set(self._books.holding)
         self._gauge(listed.RECHARGES_IN_FLIGHT).set(self._books.waiting)
 
     def _counter(self, metric: Metric, *labels: str) -> Counter:

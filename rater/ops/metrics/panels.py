@@ -204,7 +204,9 @@ _RECHARGES = (
         [Query(f"sum by (result) (increase({m.RECHARGES.name}[1h]))", "{{result}}")],
     ),
     panel(
-        "Tenants near zero", "Low and suspended.", [Query(f"sum by (standing) ({m.TENANTS.name})", "{{standing}}")]
+        "Tenants near zero",
+        "Low, suspended, and closed ones with money.",
+        [Query(f"sum by (standing) ({m.TENANTS.name})", "{{standing}}")],
     ),
     panel(
         "Money not collected",

@@ -28,6 +28,7 @@ from rater.core.inputs import (
     AnyCommand,
     CallAccepted,
     CallRecord,
+    CallRerated,
     Currency,
     DeckActivated,
     FundsAdded,
@@ -97,6 +98,7 @@ from rater.core.reasons import (
     Refusal,
     Why,
 )
+from rater.core.rerating import deck_stands, rerating_id, rerating_of, same_rating
 from rater.core.restrictions import restricted_users
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing
 from rater.core.settings import HOURS_MAX, RatingSettings, read_emergency_numbers
@@ -143,6 +145,7 @@ __all__ = [
     "CallEvent",
     "CallProgress",
     "CallRecord",
+    "CallRerated",
     "CallType",
     "ClosedList",
     "Committed",
@@ -212,6 +215,7 @@ __all__ = [
     "close_batch",
     "counted_country",
     "credited_by",
+    "deck_stands",
     "digest",
     "due_instants",
     "expiring",
@@ -248,8 +252,11 @@ __all__ = [
     "quote",
     "read_emergency_numbers",
     "reject",
+    "rerating_id",
+    "rerating_of",
     "restricted_users",
     "round_to_cents",
+    "same_rating",
     "same_user",
     "service_of",
     "shortened",

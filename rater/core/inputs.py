@@ -225,6 +225,22 @@ class CallAccepted(Command, frozen=True, kw_only=True, tag="call_accepted", omit
     by: Text | None = None
 
 
+class CallRerated(Command, frozen=True, kw_only=True, tag="call_rerated", omit_defaults=True):
+    """A call that a wrong price list priced is rated again with deck `deck`, for the `rating`th time.
+
+    `call` is the version that stands, as `rated-calls` says it; `content` the hash of what the switch said; `late`
+    whether it was late.  A call that has changed since is not rated again.
+    """
+
+    call: CallRecord
+    content: Text
+    rating: Annotated[int, Meta(ge=1, le=2**31)]
+    deck: Identifier
+    late: bool = False
+    reason: Text | None = None
+    by: Text | None = None
+
+
 class Tick(Command, frozen=True, kw_only=True, tag="tick", omit_defaults=True):
     """Time has passed for this tenant: expiry, month starts and retries up to `at` are due."""
 
@@ -248,6 +264,7 @@ AnyCommand = (
     | PaymentSucceeded
     | PaymentFailed
     | CallAccepted
+    | CallRerated
     | Tick
     | DeckActivated
 )

@@ -24,6 +24,7 @@ import msgspec
 from rater.core import (
     RULES,
     CallRecord,
+    CallRerated,
     DeckActivated,
     Entity,
     Key,
@@ -257,7 +258,8 @@ class RatingTask:
             given = self._given(commands)
         except Exception as wrong:  # a bug of ours, whatever it is
             raise find_at_fault(commands, self._given, wrong) from wrong
-        return {one.source: one.decoded.version for one in given if isinstance(one.decoded, DeckActivated)}
+        activated = {one.source: one.decoded.version for one in given if isinstance(one.decoded, DeckActivated)}
+        return activated | {one.source: one.decoded.deck for one in given if isinstance(one.decoded, CallRerated)}
 
     def _unknown(self, versions: Iterable[str]) -> set[str]:
         """Those that nobody published, as far as the decks were read."""

@@ -32,26 +32,24 @@ from rater.wire.errors import Exit, RaterError
 from rater.wire.instants import read_instant
 from rater.wire.visible import visible
 
-Deck = Annotated[
-    str, typer.Option(help="The right price list: a CSV file, or a version that was published.")
-]
+Deck = Annotated[str, typer.Option(help="The right price list: a CSV file, or a version that was published.")]
 Since = Annotated[str, typer.Option("--from", help="Calls that started then or later (RFC 3339).")]
 Until = Annotated[str, typer.Option("--to", help="Calls that started before then (RFC 3339).")]
 OfTenant = Annotated[str | None, typer.Option("--tenant", help="Only this tenant's calls.")]
 Every = Annotated[bool, typer.Option("--all", help="The calls of all tenants.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show the sums; nothing is written.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before it is done.")]
-Currency = Annotated[str, typer.Option(help="The currency of the CSV file: only calls in it are rated again.")]
+Currency = Annotated[str, typer.Option(help="The currency of the CSV file.")]
 Reason = Annotated[str | None, typer.Option(help="Why, in words: rater explain shows it.")]
 By = Annotated[str | None, typer.Option(envvar="RATER_OPERATOR", help="Who does it.")]
 At = Annotated[
     str | None,
     typer.Option(
-        help="When it is done (RFC 3339): time passes up to then, and money expires.  Else: on Kafka now; in a store"
+        help="When it is done (RFC 3339): time passes up to then, and money expires. Else: on Kafka now; in a store"
         " each tenant's own time, so that none passes."
     ),
 ]
-Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for a worker that rates; on Kafka.")]
+Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for a worker; on Kafka.")]
 Json = Annotated[bool, typer.Option("--json", help="The sums and what came of it as JSON on standard output.")]
 _WORDS_MAX = 256
 
@@ -87,29 +85,25 @@ def rerate(
 
     Example: rater rerate --deck right.csv --all --from 2025-03-03T00:00:00Z --to 2025-03-05T00:00:00Z --dry-run
     """
-    given = Path(deck)
-    read = read_deck(given, currency=currency) if given.suffix == ".csv" or given.is_file() else None
+    read = _read(deck, currency)
     order = _order(read.version if read else deck, tenant, every, since, until, at, reason, by)
-    desk: _InStore | _OnKafka
-    if bootstrap is not None and store is None:
-        desk = _OnKafka(bootstrap, prefix, wait)
-    else:
-        desk = _InStore(store or DEFAULT_STORE, gateway)
+    on_broker = bootstrap is not None and store is None
+    desk = _OnKafka(bootstrap or "", prefix, wait) if on_broker else _InStore(store or DEFAULT_STORE, gateway)
     with counting("calls looked at") as progress:
         plan = desk.plan(order, read, progress)
-    if not json:
-        _show(plan)
-    for line in _remarks(plan, order):
-        print(visible(f"rater: {line}"), file=sys.stderr)
-    if dry_run or not plan.commands:
-        _end(plan, None, json)
-        return
-    _ask(yes, len(plan.commands))
-    with counting("calls rated again") as progress:
-        came = desk.carry_out(plan, read, progress)
+    _show(plan, order, json)
+    came = None
+    if plan.commands and not dry_run:
+        _ask(yes, len(plan.commands))
+        with counting("calls rated again") as progress:
+            came = desk.carry_out(plan, read, progress)
     _end(plan, came, json)
-    if came["refused"] or came["waiting"]:
-        raise typer.Exit(Exit.REFUSED)
+
+
+def _read(deck: str, currency: str) -> RateDeck | None:
+    """The deck of a CSV file; None for the version of a published one."""
+    path = Path(deck)
+    return read_deck(path, currency=currency) if path.suffix == ".csv" or path.is_file() else None
 
 
 def _order(
@@ -204,11 +198,16 @@ class _OnKafka:
         }
 
 
-def _show(plan: Plan) -> None:
-    """The sums by tenant and destination, then of each currency."""
-    if not plan.commands:
-        return
-    show_rows(COLUMNS, plan.rows(), False)
+def _show(plan: Plan, order: Order, json: bool) -> None:
+    """The sums by tenant and destination, then of each currency; and what to know beside them."""
+    if plan.commands and not json:
+        show_rows(COLUMNS, plan.rows(), json)
+        _show_sums(plan)
+    for line in _remarks(plan, order):
+        print(visible(f"rater: {line}"), file=sys.stderr)
+
+
+def _show_sums(plan: Plan) -> None:
     for line in plan.sums().values():
         old, new, more = line.amounts()
         typer.echo(
@@ -237,6 +236,13 @@ def _ask(yes: bool, calls: int) -> None:
 
 
 def _end(plan: Plan, came: dict[str, Any] | None, json: bool) -> None:
+    """Say what came of it; exit 3 if something was refused or is not rated yet."""
+    _say(plan, came, json)
+    if came and (came["refused"] or came["waiting"]):
+        raise typer.Exit(Exit.REFUSED)
+
+
+def _say(plan: Plan, came: dict[str, Any] | None, json: bool) -> None:
     if json:
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in plan.rows()]
         facts = {"sums": rows, "unchanged": plan.unchanged}

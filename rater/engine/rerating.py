@@ -117,7 +117,7 @@ class Plan:
 
 
 class Standing:
-    """The rated calls that an order asks for, of each the rating that stands; in the order of their first ratings."""
+    """The rated calls that an order asks for, of each the rating that stands, in the order of their first."""
 
     def __init__(self, order: Order) -> None:
         self._order = order

@@ -89,9 +89,25 @@ def _call_of(raw: bytes) -> CallRecord:
     except msgspec.ValidationError as wrong:
         if not str(wrong).endswith("got `null` - at `$.duration_s`"):
             raise
+    return _cdr_decoder.decode(_without_duration(raw))
+
+
+def _command_of(raw: bytes) -> AnyCommand:
+    """A command; the record of a call in it may have a duration of null as well."""
+    try:
+        return _command_decoder.decode(raw)  # type: ignore[no-any-return]  # msgspec's types know no unions
+    except msgspec.ValidationError as wrong:
+        if not str(wrong).endswith("got `null` - at `$.call.duration_s`"):
+            raise
+    fields = _fields_decoder.decode(raw)
+    fields["call"] = msgspec.Raw(_without_duration(bytes(fields["call"])))
+    return _command_decoder.decode(_encode(fields))  # type: ignore[no-any-return]  # the same
+
+
+def _without_duration(raw: bytes) -> bytes:
     fields = _fields_decoder.decode(raw)
     del fields["duration_s"]
-    return _cdr_decoder.decode(_encode(fields))
+    return _encode(fields)
 
 
 def not_a_call_record(raw: bytes) -> Refusal | None:
@@ -121,7 +137,7 @@ def decode_cdr(raw: bytes) -> CallRecord | Refusal:
 
 def decode_command(raw: bytes) -> AnyCommand | Refusal:
     """A command from one JSON object; or why not."""
-    decoded = _decode(_command_decoder.decode, AnyCommand, raw, _COMMAND_INSTANTS, _WITHIN_COMMANDS)
+    decoded = _decode(_command_of, AnyCommand, raw, _COMMAND_INSTANTS, _WITHIN_COMMANDS)
     if isinstance(decoded, Refusal):
         return _not_a_command(raw) or decoded
     command = decoded[0]

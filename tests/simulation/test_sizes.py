@@ -36,6 +36,8 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "payment_succeeded": {"recharge_id": WIDE * 128, "amount": "5"},
     "payment_failed": {"reason": ESCAPED * 256},
     "call_accepted": {"letter": WIDE * 128, "by": ESCAPED * 256},
+    "call_rerated": {"call": CALL, "content": ESCAPED * 256, "rating": 1, "deck": "deck-1", "reason": ESCAPED * 256},
+    "call_rerated with an unknown deck": {"call": CALL, "content": "", "rating": 1, "deck": WIDE * 128},
     "tick": {},
     "deck_activated": {"version": "deck-1"},
     "deck_activated of an unknown deck": {"version": WIDE * 128},

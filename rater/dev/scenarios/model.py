@@ -243,6 +243,28 @@ class Accept(_Part):
     at: Instant
 
 
+class Activate(_Part):
+    """Calls that start at `from` or later (absent: all) are priced with another deck, a file beside the scenario."""
+
+    deck: str
+    at: Instant
+    since: Instant | None = Field(default=None, alias="from")
+
+
+class Rerate(_Part):
+    """A call is rated again with another deck; `version` and `rating` say which rating was looked at, if not the last.
+
+    `rating` is the number that the new one gets.
+    """
+
+    id: Name
+    deck: str
+    at: Instant
+    version: int | None = Field(default=None, ge=1)
+    rating: int | None = Field(default=None, ge=1)
+    reason: str | None = None
+
+
 class Tick(_Part):
     """Time passes."""
 
@@ -298,7 +320,9 @@ class Expect(_Part):
     call_credit_services: Literal["active", "suspended"] | None = None
 
 
-Action = Fund | Cdr | License | Configure | Payment | Accept | Adjust | Refund | ReversePayment | Tick
+Action = (
+    Fund | Cdr | License | Configure | Payment | Accept | Adjust | Refund | ReversePayment | Activate | Rerate | Tick
+)
 
 
 class Step(_Part):
@@ -313,6 +337,8 @@ class Step(_Part):
     adjust: Adjust | None = None
     refund: Refund | None = None
     reverse_payment: ReversePayment | None = None
+    activate: Activate | None = None
+    rerate: Rerate | None = None
     tick: Tick | None = None
     expect: Expect = Expect()
 
@@ -336,6 +362,12 @@ class Scenario(_Part):
     tenant: Tenant
     users: tuple[User, ...] = ()
     steps: tuple[Step, ...]
+
+    @property
+    def more_decks(self) -> tuple[str, ...]:
+        """The decks that steps name beside the first."""
+        named = [part.deck for step in self.steps for part in (step.activate, step.rerate) if part is not None]
+        return tuple(dict.fromkeys(deck for deck in named if deck != self.rate_deck))
 
     @model_validator(mode="after")
     def _every_user_once(self) -> Self:

@@ -226,10 +226,9 @@ class CallAccepted(Command, frozen=True, kw_only=True, tag="call_accepted", omit
 
 
 class CallRerated(Command, frozen=True, kw_only=True, tag="call_rerated", omit_defaults=True):
-    """A call that a wrong price list priced is rated again with deck `deck`, for the `rating`th time.
+    """A call is rated again with another deck, as its rating number `rating`.
 
-    `call` is the version that stands, as `rated-calls` says it; `content` the hash of what the switch said; `late`
-    whether it was late.  A call that has changed since is not rated again.
+    `call` and `late` are what `rated-calls` says of it, `content` the hash of what the switch said.
     """
 
     call: CallRecord

@@ -69,8 +69,7 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     impossible: Refusal | None
     unreadable: Refusal | None
     given: CallRecord | None = None
-    #: There for a call that is rated again with another deck.
-    again: Again | None = None
+    again: Again | None = None  # there for a call that is rated again
 
     @property
     def tenant(self) -> str:

@@ -24,8 +24,6 @@ import msgspec
 from rater.core import (
     RULES,
     CallRecord,
-    CallRerated,
-    DeckActivated,
     Entity,
     Key,
     LiveCall,
@@ -41,7 +39,16 @@ from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex, indexed, keys_of
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
-from rater.kafka.records import by_names, in_order, names_in, portions, positions_after, records_of, writes_of
+from rater.kafka.records import (
+    by_names,
+    deck_named_by,
+    in_order,
+    names_in,
+    portions,
+    positions_after,
+    records_of,
+    writes_of,
+)
 from rater.kafka.upgrade import upgrade
 from rater.wire.commits import Commit
 
@@ -258,8 +265,7 @@ class RatingTask:
             given = self._given(commands)
         except Exception as wrong:  # a bug of ours, whatever it is
             raise find_at_fault(commands, self._given, wrong) from wrong
-        activated = {one.source: one.decoded.version for one in given if isinstance(one.decoded, DeckActivated)}
-        return activated | {one.source: one.decoded.deck for one in given if isinstance(one.decoded, CallRerated)}
+        return {one.source: version for one in given if (version := deck_named_by(one.decoded)) is not None}
 
     def _unknown(self, versions: Iterable[str]) -> set[str]:
         """Those that nobody published, as far as the decks were read."""

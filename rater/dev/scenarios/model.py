@@ -321,7 +321,18 @@ class Expect(_Part):
 
 
 Action = (
-    Fund | Cdr | License | Configure | Payment | Accept | Adjust | Refund | ReversePayment | Activate | Rerate | Tick
+    Fund
+    | Cdr
+    | License
+    | Configure
+    | Payment
+    | Accept
+    | Adjust
+    | Refund
+    | ReversePayment
+    | Activate
+    | Rerate
+    | Tick
 )
 
 

@@ -51,7 +51,7 @@ class Known:
         return self.recharges[payment.id]
 
     def rerating(self, tenant: str, action: Rerate) -> CallRerated:
-        """The command that rates a call again, as it was looked at; of a call that nobody rated with its id only."""
+        """The command that rates a call again, as it was looked at; with the id alone if nobody rated it."""
         seen = [
             call
             for call in self._rated.get(normal_usage_id(action.id), ())

@@ -244,7 +244,7 @@ class Accept(_Part):
 
 
 class Activate(_Part):
-    """Calls that start at `from` or later (absent: all) are priced with another deck, a file beside the scenario."""
+    """Calls that start at `from` or later, or all, are priced with another deck, a file beside the scenario."""
 
     deck: str
     at: Instant
@@ -252,9 +252,9 @@ class Activate(_Part):
 
 
 class Rerate(_Part):
-    """A call is rated again with another deck; `version` and `rating` say which rating was looked at, if not the last.
+    """A call is rated again with another deck; `rating` is the number that the new rating gets.
 
-    `rating` is the number that the new one gets.
+    `version` and `rating` say which rating was looked at, where it is not the last.
     """
 
     id: Name

@@ -261,7 +261,7 @@ class RatingTask:
             index.clear()
             stands = index.stands_at
         calls: dict[Key, LiveCall] = {}
-        missing = 0
+        missing, call = 0, None
         async for records in log.read("rated-calls", stands.position):
             missing += len(records)
             self._observer.restoring(self, "rated-calls", len(records))
@@ -275,6 +275,8 @@ class RatingTask:
                 calls = {}
         if calls:
             index.put(calls, stands)
+        if call is not None:
+            self._state.check_includes(call)
         return missing
 
     async def _fits(self, stands: StandsAt, end: int) -> bool:

@@ -43,7 +43,7 @@ def tariffs() -> Tariffs:
     """The deck of the fixtures, and the same with prices of 0.03, published once."""
     published, deck = Tariffs(), read_deck(_DECK, version="deck-1")
     rows = [msgspec.structs.replace(row, price_per_minute="0.03") for row in deck.rows]
-    for known in (deck, msgspec.structs.replace(deck, version="deck-2", rows=tuple(rows))):
+    for known in (deck, msgspec.structs.replace(deck, version="at-three-cents", rows=tuple(rows))):
         published.publish(known)
     return published
 
@@ -104,7 +104,7 @@ def reratings(broker: Broker, chance: random.Random, sent: Sequence[CallRecord],
     """Calls are rated again with other prices, once or more, some twice with one command; some were corrected since."""
     for number in range(count):
         record, rating = chance.choice(sent), chance.choice((1, 1, 1, 2))
-        deck = chance.choice(("deck-1", "deck-2", "nobody-knows" if number % 8 == 0 else "deck-2"))
+        deck = chance.choice(("deck-1", "at-three-cents", "nobody-knows" if number % 8 == 0 else "at-three-cents"))
         command = CallRerated(
             tenant=record.tenant,
             id=f"rerate-{record.usage_id}-{record.version}-{rating}-{deck}",

@@ -176,7 +176,10 @@ def test_another_deck_in_force_is_said(folder: Path) -> None:
     [
         (("--deck", "right.csv", *MARCH), "either --tenant TENANT or --all"),
         (("--deck", "right.csv", "--all", "--tenant", "contoso", *MARCH), "either --tenant TENANT or --all"),
-        (("--deck", "right.csv", "--all", "--from", "2025-04-01T00:00:00Z", "--to", AT), "--to: expected a time after"),
+        (
+            ("--deck", "right.csv", "--all", "--from", "2025-04-01T00:00:00Z", "--to", AT),
+            "--to: expected a time after",
+        ),
         (("--deck", "right.csv", "--all", "--from", "March", "--to", AT), "--from: expected"),
         (("--deck", "0123456789ab", "--all", *MARCH), "--deck: expected a CSV file or the version of a deck"),
         (("--deck", "none.csv", "--all", *MARCH), "none.csv"),

@@ -1,8 +1,10 @@
 """A store that release 0.3.0 wrote: upgraded once, with a report, and nothing in it is rated again (A51)."""
 
+import csv
 import json
 import sqlite3
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,27 @@ def test_every_input_sent_again_is_a_duplicate(folder: Path) -> None:
     assert summary["outcomes"]["duplicate"] == 44
     assert records(folder / "rater.db", "rated-calls") == calls
     assert records(folder / "rater.db", "debits") == debits
+
+
+def test_calls_of_the_former_release_are_rated_again(folder: Path) -> None:
+    """A12, A51: a rated call without `rating` has rating 0; three times the prices come and go without a trace."""
+    before = money(upgraded(folder))
+    run(folder)  # the payment that nobody had answered
+    standing = money(folder / "rater.db")
+    rows = list(csv.DictReader((folder / "deck.csv").open()))
+    with (folder / "dear.csv").open("w", newline="") as file:
+        dear = csv.DictWriter(file, rows[0].keys())
+        dear.writeheader()
+        dear.writerows([row | {"price_per_minute": str(3 * Decimal(row["price_per_minute"]))} for row in rows])
+    balances = [{tenant: of[0] for tenant, of in found.items()} for found in (before, standing)]
+    words = ("--all", "--from", "2025-01-01T00:00:00Z", "--to", "2026-01-01T00:00:00Z", "--yes", "--json")
+    seen = []
+    for deck in ("dear.csv", "deck.csv"):
+        done = rater("rerate", "--deck", deck, *words, cwd=folder, code=0)
+        seen.append(json.loads(done.stdout)["came"]["rated_again"])
+        balances.append({tenant: of[0] for tenant, of in money(folder / "rater.db").items()})
+    assert seen[0] == seen[1] > 0
+    assert balances[2] != balances[1] == balances[3]
 
 
 def test_users_that_differ_in_case_are_one(folder: Path) -> None:

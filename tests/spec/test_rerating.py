@@ -10,7 +10,7 @@ from rater.core.explanation import explain
 from rater.core.inputs import CallRerated, DeckActivated, RateDeck, UserConfigured
 from rater.core.mediation import call_id
 from rater.core.money import format_micros, parse_micros
-from rater.core.outputs import Debit, RatedCall
+from rater.core.outputs import Debit, RatedCall, RejectedCdr
 from rater.core.rerating import rerating_id, rerating_of
 from rater.engine.rerating import Order, Plan, Standing, plan_of
 from rater.files.deck_csv import read_deck
@@ -158,7 +158,7 @@ def test_a_command_that_does_not_fit_changes_nothing(wrong: dict[str, Any], reas
     world = with_lists(ada("MCOPSTNPP"))
     first = world.call(HARARE, 600)
     world.tell(msgspec.structs.replace(rerating_of(first, "wrong", at("2025-03-20")), **wrong))
-    (letter,) = [output for output in world.outputs if hasattr(output, "raw")]
+    (letter,) = [output for output in world.outputs if isinstance(output, RejectedCdr)]
     assert (world.outcome, letter.reason, letter.field, world.balance) == ("rejected", reason, field, "98")
 
 

@@ -13,7 +13,7 @@ FUNCTION_LINES_MAX = 40
 FILE_LINES_MAX = 300
 #: Tables and lists that read better in one piece, with the reason.
 LONGER = {
-    "rater/core/rating.py": "one call's whole way, kept together; its last function writes 45 fields in order",
+    "rater/core/rating.py": "one call's whole way, kept together; its last function writes 47 fields in order",
     "rater/core/country_names.py": "a table",
     "rater/core/numbering_plan.py": "a generated table",
     "rater/core/geography.py": "a table",
@@ -24,7 +24,7 @@ LONGER = {
     "rater/embedded/store.py": "reading and writing one file",
 }
 LONGER_FUNCTIONS = {
-    "_emit_rated_call": "a record of 45 fields, one a line, in their order",
+    "_emit_rated_call": "a record of 47 fields, one a line, in their order",
     "run": "a command's options with their help",
     "publish_files": "a command's options with their help",
     "reconcile_payments": "a command's options with their help",

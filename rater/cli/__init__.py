@@ -34,6 +34,7 @@ COMMANDS = {
     "publish": "publish",
     "worker": "worker",
     "agents": "agents",
+    "rerate": "rerate",
     "consume": "consume",
     "verify": "verify",
     "metrics": "metrics",

@@ -127,12 +127,12 @@ def look_at(
 
 def print_review(found: Review, *, stderr: bool = False) -> None:
     """The worst changes as a table, then all in numbers."""
+    out = sys.stderr if stderr else sys.stdout
     if rows := found.rows:
         table = Table(*COLUMNS, box=None)
         for row in rows:
             table.add_row(*map(escape, row))
-        show_table(table, fold=False, stderr=stderr)
-    out = sys.stderr if stderr else sys.stdout
+        show_table(table, fold=False, file=out)
     if left := len(found.changes.changes) - len(rows):
         print(f"and {left} more", file=out)
     print(found.counts(), file=out, flush=True)

@@ -30,6 +30,7 @@ from rater.core.inputs import (
     AnyCommand,
     CallAccepted,
     CallRecord,
+    CallRerated,
     Currency,
     DeckActivated,
     FundsAdded,
@@ -101,6 +102,7 @@ from rater.core.reasons import (
     Refusal,
     Why,
 )
+from rater.core.rerating import deck_stands, rerating_id, rerating_of, same_rating
 from rater.core.restrictions import restricted_users
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing
 from rater.core.settings import HOURS_MAX, RatingSettings, read_emergency_numbers
@@ -149,6 +151,7 @@ __all__ = [
     "CallEvent",
     "CallProgress",
     "CallRecord",
+    "CallRerated",
     "CallType",
     "Change",
     "ClosedList",
@@ -228,6 +231,7 @@ __all__ = [
     "countries_of_prefix",
     "country_of_name",
     "credited_by",
+    "deck_stands",
     "digest",
     "due_instants",
     "expiring",
@@ -264,8 +268,11 @@ __all__ = [
     "quote",
     "read_emergency_numbers",
     "reject",
+    "rerating_id",
+    "rerating_of",
     "restricted_users",
     "round_to_cents",
+    "same_rating",
     "same_user",
     "service_of",
     "shortened",

@@ -39,7 +39,7 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     refused = clock_ahead(call, step.rules.settings.clock_ahead_max_h)
     if refused is not None:
         return refused
-    live = _live_version(step, call)
+    live = live_version(step, call)
     if live is None or cdr.version > live.version:
         refused = None if emergency else _held(step, call) or owes_too_much(account)
         if refused is not None:
@@ -52,22 +52,30 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
         if cdr.version == live.version:
             message = f"version {cdr.version} of this usage id was rated with other content"
             return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
-    if account.lot_pages or account.debts.pages:
-        attempt = step.attempt()
-        _rate(attempt, call, user, held, emergency, live)
-        lots = max([len(output.lots) for output in attempt.outputs if isinstance(output, Debit)], default=0)
-        refused = too_many_lots(lots)
-        if refused is None:
-            step.adopt(attempt)
-    else:
-        _rate(step, call, user, held, emergency, live)
+    refused = rate_in_place(step, call, user, held, emergency, live)
     return refused or (Outcome.CORRECTED if live else Outcome.RATED)
+
+
+def rate_in_place(
+    step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool, live: LiveCall | None
+) -> Refusal | None:
+    """Rate a call anew, or in the place of its live version; a Refusal changed nothing."""
+    account = step.account
+    if not (account.lot_pages or account.debts.pages):
+        _rate(step, call, user, held, emergency, live)
+        return None
+    attempt = step.attempt()
+    _rate(attempt, call, user, held, emergency, live)
+    lots = max([len(output.lots) for output in attempt.outputs if isinstance(output, Debit)], default=0)
+    refused = too_many_lots(lots)
+    if refused is None:
+        step.adopt(attempt)
+    return refused
 
 
 def _rate(
     step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool, live: LiveCall | None
 ) -> None:
-    """Rate a call anew, or in the place of its live version."""
     before = step.account.balance
     if live is not None:
         _reverse(step, call, live)
@@ -104,7 +112,7 @@ def _held(step: Step, call: Mediated) -> Refusal | None:
     return Refusal(Reason.IMPLAUSIBLE_DURATION, "duration_s", message)
 
 
-def _live_version(step: Step, call: Mediated) -> LiveCall | None:
+def live_version(step: Step, call: Mediated) -> LiveCall | None:
     """The live version of the call, also where it was rated under the id as it was spelled, before A41."""
     tenant, given = step.account.tenant, call.given
     live = step.state.call(tenant, call.cdr.usage_id)
@@ -166,6 +174,7 @@ def live_call(call: RatedCall) -> LiveCall:
         parse_amount(call.charge),
         tuple([(part.pool, part.minutes) for part in call.segments if part.pool is not None]),
         tuple([_share(share) for part in call.segments for share in part.lots]),
+        call.rating,
     )
 
 

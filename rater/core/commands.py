@@ -17,6 +17,7 @@ from rater.core.identity import digest
 from rater.core.inputs import (
     AnyCommand,
     CallAccepted,
+    CallRerated,
     DeckActivated,
     FundsAdded,
     FundsAdjusted,
@@ -66,6 +67,7 @@ from rater.core.provisioning import (
 )
 from rater.core.reasons import Outcome, Reason, Refusal
 from rater.core.recharge import RechargeEvent, advance_recharge
+from rater.core.rerating import rerate, rerating_refused, unreadable_call
 from rater.core.step import Step
 
 
@@ -86,7 +88,7 @@ def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:
         return refused
     _apply(step, command)
     command_seen(step, command)
-    return Outcome.RATED
+    return Outcome.CORRECTED if isinstance(command, CallRerated) else Outcome.RATED
 
 
 def _when_at_its_time(step: Step, command: AnyCommand) -> Refusal | None:
@@ -189,6 +191,8 @@ def _apply(step: Step, command: AnyCommand) -> None:
             activate(step, command)
         case CallAccepted():
             accept(step, command)
+        case CallRerated():
+            rerate(step, command)
         case Tick():
             pass
         case _:
@@ -228,6 +232,8 @@ def unreadable(command: AnyCommand) -> Refusal | None:
             return unreadable_refund(command)
         case TenantClosed() | TenantReopened():
             return unexplained(command.reason, command.by)
+        case CallRerated():
+            return unreadable_call(command)
         case _:
             return None
 
@@ -267,5 +273,7 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
             return no_such_deck(step, version) or too_many_dates("decks", account.decks)
         case CallAccepted(letter=letter):
             return no_held_record(step, letter)
+        case CallRerated():
+            return rerating_refused(step, command)
         case _:
             return None

@@ -280,7 +280,10 @@ class Share(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class LiveCall(msgspec.Struct, frozen=True, gc=False):
-    """The live version of a usage id: enough to tell a duplicate and to reverse it (A12)."""
+    """The live version of a usage id: enough to tell a duplicate and to reverse it (A12).
+
+    `rating` counts how often this version was rated again.
+    """
 
     version: int
     content: str
@@ -288,6 +291,7 @@ class LiveCall(msgspec.Struct, frozen=True, gc=False):
     charge: int = 0
     pools: tuple[tuple[str, int], ...] = ()
     lots: tuple[Share, ...] = ()
+    rating: int = 0
 
 
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):

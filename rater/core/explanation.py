@@ -32,7 +32,7 @@ _ANOMALIES = {
 
 _DEBITS = {
     DebitKind.CALL: "A call cost it.",
-    DebitKind.REVERSAL: "A correction gave it back (A12).",
+    DebitKind.REVERSAL: "A correction, or a new rating, gave it back (A12).",
     DebitKind.EXPIRY: "The time of its lot was over: it is forfeited (rule 63, A46).",
     DebitKind.ADJUSTMENT: "A person took it off by hand (A45).",
     DebitKind.REFUND: "Money of a purchase was paid out (A45).",
@@ -47,7 +47,11 @@ _LISTED = dict(PREMIUM_OVERLAY)
 def explain(call: RatedCall, user: User | None = None) -> Iterator[str]:
     """The lines, from what happened to what it cost; `user` is who pays for it, where that is known."""
     yield f"Call {call.usage_id} version {call.version} of {call.tenant}: {call.type.value}, {call.outcome.value}"
-    if call.outcome is Outcome.CORRECTED:
+    if call.rating:
+        why = f": {call.reason}" if call.reason else ""
+        yield f"  Rated again (rating {call.rating}) with another price list{why}."
+        yield "  Everything of the rating before was given back first."
+    elif call.outcome is Outcome.CORRECTED:
         yield f"  It replaces version {call.corrects_version}, of which everything was given back first."
     yield f"  From {call.calling or 'a withheld number'} to {call.called or 'no number'}, {_payer(call)}."
     late = ", late: its month was closed" if call.late else ""

@@ -243,6 +243,21 @@ class CallAccepted(Command, frozen=True, kw_only=True, tag="call_accepted", omit
     by: Text | None = None
 
 
+class CallRerated(Command, frozen=True, kw_only=True, tag="call_rerated", omit_defaults=True):
+    """A call is rated again with another deck, as its rating number `rating`.
+
+    `call` and `late` are what `rated-calls` says of it, `content` the hash of what the switch said.
+    """
+
+    call: CallRecord
+    content: Text
+    rating: Annotated[int, Meta(ge=1, le=2**31)]
+    deck: Identifier
+    late: bool = False
+    reason: Text | None = None
+    by: Text | None = None
+
+
 class Tick(Command, frozen=True, kw_only=True, tag="tick", omit_defaults=True):
     """Time has passed for this tenant: expiry, month starts and retries up to `at` are due."""
 
@@ -268,6 +283,7 @@ AnyCommand = (
     | PaymentSucceeded
     | PaymentFailed
     | CallAccepted
+    | CallRerated
     | Tick
     | DeckActivated
 )

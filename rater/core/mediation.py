@@ -37,6 +37,14 @@ canonical_json = msgspec.json.Encoder().encode
 _USERLESS = frozenset({CallType.UCAP_IN, CallType.UCAP_OUT, CallType.INTERNAL})
 
 
+class Again(msgspec.Struct, frozen=True):
+    """How a call is rated again: with which deck, for the how manyth time, and why."""
+
+    deck: str
+    rating: int
+    reason: str | None = None
+
+
 class Mediated(msgspec.Struct, frozen=True, gc=False):
     """A record with what follows from it alone, worked out once.
 
@@ -61,6 +69,7 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     impossible: Refusal | None
     unreadable: Refusal | None
     given: CallRecord | None = None
+    again: Again | None = None  # there for a call that is rated again
 
     @property
     def tenant(self) -> str:
@@ -191,9 +200,10 @@ def former_contents(call: Mediated) -> tuple[str, ...]:
     return content_hash(canonical_json(given)), content_hash(canonical_json(lowered))
 
 
-def call_id(cdr: CallRecord) -> str:
-    """The id of this version of the call: a hash of tenant, usage id and version."""
-    return blake2b(f"{cdr.tenant}\0{cdr.usage_id}\0{cdr.version}".encode(), digest_size=16).hexdigest()
+def call_id(cdr: CallRecord, rating: int = 0) -> str:
+    """The id of a rating of the call: a hash of tenant, usage id and version, and of the rating after the first."""
+    again = f"\0{rating}" if rating else ""
+    return blake2b(f"{cdr.tenant}\0{cdr.usage_id}\0{cdr.version}{again}".encode(), digest_size=16).hexdigest()
 
 
 def content_hash(canonical: bytes) -> str:

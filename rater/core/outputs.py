@@ -1,7 +1,7 @@
 """What comes out: the records of the output topics.  One definition each, for wire and rules alike.
 
 The three that a stream is made of (`RatedCall`, `Debit`, `Balance`) are built by position, in one place each:
-msgspec looks keyword arguments up one by one, which for 45 fields takes 30 times as long.
+msgspec looks keyword arguments up one by one, which for 47 fields takes 30 times as long.
 
 Every output has a tenant, a deterministic id, the source of the input that caused it and a `sequence`
 that is gapless per tenant and topic.  Money is a decimal string in major units.
@@ -58,6 +58,7 @@ class RatedCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     `minutes` is the sum of the segments' minutes; `charge` what was debited, connection fee included;
     `rule` names the row of the decision table; the rate fields are there where a rate was used.
+    `rating` counts how often this version was rated again with another deck, `reason` says why.
     """
 
     tenant: str
@@ -103,6 +104,8 @@ class RatedCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     user_display_name: str | None = None
     corrects_version: int | None = None
     anomalies: tuple[Anomaly, ...] = ()
+    rating: int = 0
+    reason: str | None = None
 
 
 class Debit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -77,7 +77,7 @@ def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, eme
         return Priced(EMERGENCY_RULE, minutes, (Segment(Pocket.FREE, minutes),))
     if is_internal(call, step.account.domains):
         return Priced("15 internal", minutes, (Segment(Pocket.FREE, minutes),))
-    tariff = _tariff(step, cdr.answered_at)
+    tariff = _tariff(step, cdr.answered_at) if call.again is None else step.rules.tariffs[call.again.deck]
     rate = None
     if tariff is not None and cdr.called is not None and cdr.type in OUTBOUND:
         rate = tariff.to(cdr.called, cdr.answered_at, cdr.destination)

@@ -268,13 +268,13 @@ def too_many_counts(account: Account, licenses: int | None) -> Refusal | None:
     return too_many_dates("audio_conferencing_licenses", account.conferencing_licenses)
 
 
-def no_such_deck(step: Step, version: str) -> Refusal | None:
+def no_such_deck(step: Step, version: str, field: str = "version") -> Refusal | None:
     """A deck must be published; one tenant's must be in its currency, everybody's is for tenants of its own."""
     account, tariff = step.account, step.rules.tariffs.get(version)
     if tariff is None:
-        return Refusal(Reason.UNKNOWN_DECK, "version", f"expected a published deck, got {version!r}")
+        return Refusal(Reason.UNKNOWN_DECK, field, f"expected a published deck, got {version!r}")
     if account.tenant == NO_TENANT or tariff.currency == account.currency:
         return None
     expected = f"expected a deck in the tenant's currency {account.currency}"
     message = f"{expected}, got deck {version!r} in {tariff.currency}"
-    return Refusal(Reason.CURRENCY_MISMATCH, "version", message)
+    return Refusal(Reason.CURRENCY_MISMATCH, field, message)

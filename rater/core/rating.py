@@ -88,6 +88,7 @@ def rate_call(
         priced.charge,
         tuple([(part.pool, part.minutes) for part in priced.segments if part.pool is not None]),
         tuple(lots),
+        0 if call.again is None else call.again.rating,
     )
     if user is None and cdr.user is not None:  # the first spelling is the one that is shown
         step.state.users[(account.tenant, name_key(cdr.user))] = unknown_user(cdr.user)
@@ -159,6 +160,8 @@ def _emit_rated_call(
             cdr.user_display_name,
             replaces,
             priced.anomalies,
+            0 if call.again is None else call.again.rating,
+            None if call.again is None else call.again.reason,
         )
     )
 

@@ -96,7 +96,7 @@ class Outcome(ClosedList):
     """What became of a record of a call or of a command."""
 
     RATED = "rated"
-    CORRECTED = "corrected"  # a higher version replaced the one that was rated before
+    CORRECTED = "corrected"  # a higher version, or a new rating, replaced the one before
     DUPLICATE = "duplicate"  # the record had been rated already; nothing changed
     CONFLICTING_DUPLICATE = "conflicting_duplicate"  # the same id and version with other content
     REJECTED = "rejected"
@@ -187,6 +187,8 @@ class Reason(ClosedList):
         "implausible_duration"  # longer than calls of this tenant last; held until a person accepts it
     )
     UNKNOWN_LETTER = "unknown_letter"  # no held record has this dead letter
+    UNKNOWN_CALL = "unknown_call"  # no call of this usage id was rated, so that none can be rated again
+    CALL_CHANGED = "call_changed"  # the call was corrected, or rated again, since it was looked at
     TIME_WITHOUT_ZONE = "time_without_zone"  # a local time says nothing about which month it belongs to
     BAD_AMOUNT = "bad_amount"  # negative, zero, too large, or more than six decimals
     TOO_MANY = "too_many"  # one more of something of which a record keeps only so many; the message names the limit

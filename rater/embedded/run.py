@@ -7,8 +7,10 @@ Decks, running calls, payments, notices and metrics are collaborators.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 
 import msgspec
 
@@ -112,6 +114,21 @@ class EmbeddedRater:
         refused = next((output for output in batch.outputs if isinstance(output, RejectedCdr)), None)
         return batch.outcomes[0], refused
 
+    def tell_all(
+        self, commands: Iterable[AnyCommand], arrived_at: datetime, progress: Callable[[int], None] = lambda _: None
+    ) -> tuple[Counter[Outcome], list[RejectedCdr]]:
+        """Apply commands in order; how many had each outcome, and why some were rejected, where that is new."""
+        outcomes: Counter[Outcome] = Counter()
+        refused: list[RejectedCdr] = []
+        records = _records_of(commands, "people", arrived_at)
+        while held := list(islice(records, BATCH_RECORDS)):
+            batch = self._rate(held)
+            self._commit(batch, {})
+            outcomes.update(batch.outcomes)
+            refused += [output for output in batch.outputs if isinstance(output, RejectedCdr)]
+            progress(batch.taken)
+        return outcomes, refused
+
     def replay(self, records: Iterable[tuple[str, Record]]) -> dict[str, Outcome]:
         """Apply dead letters again, each by its id; those that are accepted now are noted as replayed."""
         outcomes: dict[str, Outcome] = {}
@@ -159,13 +176,7 @@ class EmbeddedRater:
         return others
 
     def _batches(self, records: Iterator[Record]) -> None:
-        held: list[Record] = []
-        for record in records:
-            held.append(record)
-            if len(held) == BATCH_RECORDS:
-                self._commit(self._rate(held), {})
-                held = []
-        if held:
+        while held := list(islice(records, BATCH_RECORDS)):
             self._commit(self._rate(held), {})
 
     def _commit(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from rater.core import RatingSettings, read_emergency_numbers
-from rater.embedded.store import Store
+from rater.embedded.store import Reader, Store
 from rater.wire.errors import RaterError
 
 #: The name of the setting, and the value that takes it back.
@@ -30,22 +30,26 @@ def rating_settings(
     Raises RaterError: a value that is none; nothing is kept then.
     """
     given = given or GivenSettings()
+    if given.emergency_numbers is not None:
+        _keep_numbers(store, given.emergency_numbers, say)
+    for name in ("clock_ahead_max_h", "call_duration_max_s"):
+        if (value := getattr(given, name)) is not None:
+            _keep_limit(store, name, value, say)
+    return kept_settings(store)
+
+
+def kept_settings(store: Reader) -> RatingSettings:
+    """The settings as the store keeps them."""
     defaults = RatingSettings()
     return RatingSettings(
-        emergency_numbers=_numbers(store, given.emergency_numbers, say),
-        clock_ahead_max_h=_limit(
-            store, "clock_ahead_max_h", given.clock_ahead_max_h, defaults.clock_ahead_max_h, say
-        ),
-        call_duration_max_s=_limit(
-            store, "call_duration_max_s", given.call_duration_max_s, defaults.call_duration_max_s, say
-        ),
+        emergency_numbers=read_emergency_numbers(store.setting(EMERGENCY_NUMBERS) or ""),
+        clock_ahead_max_h=int(store.setting("clock_ahead_max_h") or defaults.clock_ahead_max_h),
+        call_duration_max_s=int(store.setting("call_duration_max_s") or defaults.call_duration_max_s),
     )
 
 
-def _numbers(store: Store, given: str | None, say: Callable[[str], None]) -> tuple[str, ...]:
+def _keep_numbers(store: Store, given: str, say: Callable[[str], None]) -> None:
     kept = store.setting(EMERGENCY_NUMBERS) or ""
-    if given is None:
-        return read_emergency_numbers(kept)
     try:
         numbers = () if given == NONE else read_emergency_numbers(given)
     except ValueError as wrong:
@@ -55,16 +59,12 @@ def _numbers(store: Store, given: str | None, say: Callable[[str], None]) -> tup
         store.set(EMERGENCY_NUMBERS, now)
         if kept:
             say(f"{store.path}: the added emergency numbers are now {now or NONE}; they were {kept}")
-    return numbers
 
 
-def _limit(store: Store, name: str, given: int | None, default: int, say: Callable[[str], None]) -> int:
+def _keep_limit(store: Store, name: str, given: int, say: Callable[[str], None]) -> None:
     """A number that the store keeps, once it was given."""
     kept = store.setting(name)
-    if given is None:
-        return default if kept is None else int(kept)
     if kept != str(given):
         store.set(name, str(given))
         if kept is not None:
             say(f"{store.path}: {name} is now {given}; it was {kept}")
-    return given

@@ -17,6 +17,7 @@ from rater.core import (
     AnyCommand,
     Applied,
     CallRecord,
+    CallRerated,
     Committed,
     Mediated,
     Original,
@@ -122,7 +123,13 @@ def run_batch(
     decoded = [(record, _decode(record)) for record in records]
     if admit is not None:
         decoded = [(record, _admitted(value, admit)) for record, value in decoded]
-    committed.prepare([call.given or call.cdr for _, call in decoded if isinstance(call, Mediated)])
+    committed.prepare(
+        [
+            value.call if isinstance(value, CallRerated) else value.given or value.cdr
+            for _, value in decoded
+            if isinstance(value, Mediated | CallRerated)
+        ]
+    )
     batch = Batch(State(committed))
     state, outputs = batch.state, batch.outputs
     for record, value in decoded:

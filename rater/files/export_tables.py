@@ -66,18 +66,18 @@ def usage_rows_of_several(books: Books, tenant: str | None, period: str | None) 
 
 
 def _standing_calls(books: Books, tenant: str | None, period: str | None) -> Iterator[RatedCall]:
-    """Rated calls, and of one that was corrected the version that stands."""
+    """Rated calls, and of one that was corrected or rated again the rating that stands."""
     for _, value in books.topic("rated-calls", tenant):
         call = _calls.decode(value)
-        if period in (None, call.period) and call.version == _live_version(books, call):
+        if period in (None, call.period) and (call.version, call.rating) == _stands(books, call):
             yield call
 
 
-def _live_version(books: Books, call: RatedCall) -> int:
+def _stands(books: Books, call: RatedCall) -> tuple[int, int]:
     normal = (call.tenant, normal_usage_id(call.usage_id))
     live = books.load("call", normal) or books.load("call", (call.tenant, call.usage_id))
     assert isinstance(live, LiveCall)
-    return live.version
+    return live.version, live.rating
 
 
 def usage_row(call: RatedCall) -> Row:

@@ -11,6 +11,7 @@ import msgspec
 
 from rater.core import Key, LiveCall, RatedCall, normal_usage_id
 from rater.kafka.index import StandsAt, UsageIndex, indexed
+from rater.kafka.partition_state import PartitionState
 from rater.kafka.port import Consumed
 
 TOPIC = "rated-calls"
@@ -31,14 +32,18 @@ class Reads(Protocol):
         """The position after the last committed record."""
 
 
-async def catch_up(log: Reads, index: UsageIndex, progress: Callable[[int], None]) -> int:
-    """How many calls were missing; `progress` is given the records of each read."""
+async def catch_up(log: Reads, state: PartitionState, progress: Callable[[int], None]) -> int:
+    """How many calls were missing; `progress` is given the records of each read.
+
+    Raises Doubt if the state is older than the last of them.
+    """
+    index = state.index
     end, stands = await log.end(TOPIC), index.stands_at
     if stands.position and not (stands.position <= end and await _fits(log, index)):
         index.clear()
         stands = index.stands_at
     calls: dict[Key, LiveCall] = {}
-    missing = 0
+    missing, call = 0, None
     async for records in log.read(TOPIC, stands.position):
         missing += len(records)
         progress(len(records))
@@ -51,6 +56,8 @@ async def catch_up(log: Reads, index: UsageIndex, progress: Callable[[int], None
             calls = {}
     if calls:
         index.put(calls, stands)
+    if call is not None:
+        state.check_includes(call)
     return missing
 
 

@@ -36,8 +36,8 @@ from rater.wire.dead_letters import (
     with_history,
 )
 
-#: Where an accepted record leaves its mark, by the topic that it came from.
-_MARKS = {"cdrs": "rated-calls", "commands": "account-events"}
+#: Where an accepted record leaves its mark, with the topics that it came from: a call may be rated by a command.
+_MARKS = {"rated-calls": ("cdrs", "commands"), "account-events": ("commands",)}
 _REFUSING = frozenset({Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE})
 _LOOK_AGAIN_S = 0.3
 
@@ -143,10 +143,10 @@ async def _replay(
         return []
     held = [letter for letter, _ in whole] if accept_at is not None else []
     if accept_at is not None and (commands := acceptances(held, by, lambda _: accept_at)):
-        before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS.values())}
+        before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS)}
         given = [_Given("commands", command.tenant, encode_input(command)) for command in commands]
         await _Followed(settings, before, await _publish(settings, given)).outcomes(wait_s)
-    before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS.values())}
+    before = {topic: await ends_of(settings, topic) for topic in ("commits", *_MARKS)}
     places = await _publish(settings, [_given(letter.letter, raw) for letter, raw in whole])
     accepted = await _Followed(settings, before, places).outcomes(wait_s)
     audits = [
@@ -234,10 +234,10 @@ class _Followed:
         """The sources of what was written since; an account event about a call says nothing about its rating."""
         return {
             source
-            for origin, topic in _MARKS.items()
+            for topic, origins in _MARKS.items()
             for partition in self._partitions()
             async for value in self._values(topic, partition)
-            if (source := _sourced.decode(value).source).topic == origin
+            if (source := _sourced.decode(value).source).topic in origins
         }
 
     def _partitions(self) -> list[int]:

@@ -22,10 +22,6 @@ from typing import Protocol
 
 from rater.core import (
     RULES,
-    CallRecord,
-    DeckActivated,
-    Entity,
-    Key,
     RatedCall,
     RatingSettings,
     Rules,
@@ -36,10 +32,20 @@ from rater.engine.batch import Batch, Record, run_batch
 from rater.kafka.at_fault import find_at_fault, skips_of
 from rater.kafka.catch_up import TOPIC, catch_up
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
-from rater.kafka.index import StandsAt, UsageIndex, keys_of
+from rater.kafka.index import StandsAt, UsageIndex
+from rater.kafka.partition_state import PartitionState
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
-from rater.kafka.records import by_names, in_order, names_in, portions, positions_after, records_of, writes_of
+from rater.kafka.records import (
+    by_names,
+    deck_named_by,
+    in_order,
+    names_in,
+    portions,
+    positions_after,
+    records_of,
+    writes_of,
+)
 from rater.kafka.upgrade import upgrade
 from rater.wire.commits import Commit
 
@@ -86,23 +92,6 @@ class Observer(Protocol):
 
     def doubted(self, task: "RatingTask", doubt: Doubt) -> None:
         """Ownership is taken again."""
-
-
-class PartitionState:
-    """What the rules read: the entities and the index of the partition, as committed."""
-
-    def __init__(self, index: UsageIndex) -> None:
-        self.entities = Entities()
-        self.index = index
-        self._fetched: dict[Key, Entity] = {}
-
-    def load(self, kind: str, key: Key) -> Entity | None:
-        """See rater.core.state.Committed."""
-        return self._fetched.get(key) if kind == "call" else self.entities.load(kind, key)
-
-    def prepare(self, calls: Sequence[CallRecord]) -> None:
-        """See rater.core.state.Committed: their live versions are looked up at once."""
-        self._fetched = dict(self.index.fetch(keys_of(calls)))
 
 
 class RatingTask:
@@ -170,7 +159,7 @@ class RatingTask:
                 assert record.key is not None
                 state.entities.take(record.key, record.value)
         await self._decks.read_to_end()
-        calls = await catch_up(log, state.index, partial(self._observer.restoring, self, TOPIC))  # 3
+        calls = await catch_up(log, state, partial(self._observer.restoring, self, TOPIC))  # 3
         self._skips = await skips_of(log)
         positions = state.entities.meta.positions
         self.positions = dict(await log.seek({topic: positions.get(topic) for topic in INPUTS}))  # 4
@@ -256,7 +245,7 @@ class RatingTask:
             given = self._given(commands)
         except Exception as wrong:  # a bug of ours, whatever it is
             raise find_at_fault(commands, self._given, wrong) from wrong
-        return {one.source: one.decoded.version for one in given if isinstance(one.decoded, DeckActivated)}
+        return {one.source: version for one in given if (version := deck_named_by(one.decoded)) is not None}
 
     def _unknown(self, versions: Iterable[str]) -> set[str]:
         """Those that nobody published, as far as the decks were read."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from rater.core import Output, Reason, Refusal, ServiceState, Source, name_key
+from rater.core import CallRerated, DeckActivated, Output, Reason, Refusal, ServiceState, Source, name_key
 from rater.engine.batch import Batch, Record
 from rater.kafka.changelog import META_KEY, Meta, changes_of, pack
 from rater.kafka.port import Consumed
@@ -71,6 +71,15 @@ def portions(records: Sequence[Consumed], bytes_max: int) -> Iterator[list[Consu
         size += more
     if portion:
         yield portion
+
+
+def deck_named_by(command: object) -> str | None:
+    """The version of a deck that a command names, if it names one."""
+    match command:
+        case DeckActivated(version=version) | CallRerated(deck=version):
+            return version
+        case _:
+            return None
 
 
 def by_names(

@@ -7,7 +7,7 @@ Knows no rules: a record that decodes may still be refused by the core.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar, get_args
 
 import msgspec
@@ -28,7 +28,7 @@ from rater.core import (
     in_utc,
     no_currency,
 )
-from rater.wire.fractions import cut_fractions, instants_of, may_have_seventh
+from rater.wire.fractions import NOTHING, cut_fractions, instants_of, may_have_seventh
 from rater.wire.limits import UNWRITABLE, control_character, unusable_rate
 from rater.wire.repeated_keys import repeated_key
 from rater.wire.words import in_words
@@ -42,9 +42,9 @@ _event_decoder = msgspec.json.Decoder(CallEvent)
 _deck_decoder = msgspec.json.Decoder(RateDeck)
 _encode = msgspec.json.Encoder().encode
 _CDR_INSTANTS = instants_of(CallRecord)
-_COMMAND_INSTANTS = instants_of(AnyCommand)
+_COMMAND_INSTANTS, _WITHIN_COMMANDS = instants_of(AnyCommand), {"call": instants_of(CallRecord)}
 _EVENT_INSTANTS = instants_of(CallEvent)
-_DECK_INSTANTS, _ROW_INSTANTS = instants_of(RateDeck), instants_of(RateRow)
+_DECK_INSTANTS, _WITHIN_DECKS = instants_of(RateDeck), {"rows": instants_of(RateRow)}
 _NO_ZONE = "Expected `datetime` with a timezone"
 _Decoded = TypeVar("_Decoded")
 
@@ -89,9 +89,25 @@ def _call_of(raw: bytes) -> CallRecord:
     except msgspec.ValidationError as wrong:
         if not str(wrong).endswith("got `null` - at `$.duration_s`"):
             raise
+    return _cdr_decoder.decode(_without_duration(raw))
+
+
+def _command_of(raw: bytes) -> AnyCommand:
+    """A command; the record of a call in it may have a duration of null as well."""
+    try:
+        return _command_decoder.decode(raw)  # type: ignore[no-any-return]  # msgspec's types know no unions
+    except msgspec.ValidationError as wrong:
+        if not str(wrong).endswith("got `null` - at `$.call.duration_s`"):
+            raise
+    fields = _fields_decoder.decode(raw)
+    fields["call"] = msgspec.Raw(_without_duration(bytes(fields["call"])))
+    return _command_decoder.decode(_encode(fields))  # type: ignore[no-any-return]  # the same
+
+
+def _without_duration(raw: bytes) -> bytes:
     fields = _fields_decoder.decode(raw)
     del fields["duration_s"]
-    return _cdr_decoder.decode(_encode(fields))
+    return _encode(fields)
 
 
 def not_a_call_record(raw: bytes) -> Refusal | None:
@@ -121,7 +137,7 @@ def decode_cdr(raw: bytes) -> CallRecord | Refusal:
 
 def decode_command(raw: bytes) -> AnyCommand | Refusal:
     """A command from one JSON object; or why not."""
-    decoded = _decode(_command_decoder.decode, AnyCommand, raw, _COMMAND_INSTANTS)
+    decoded = _decode(_command_of, AnyCommand, raw, _COMMAND_INSTANTS, _WITHIN_COMMANDS)
     if isinstance(decoded, Refusal):
         return _not_a_command(raw) or decoded
     command = decoded[0]
@@ -160,7 +176,7 @@ def decode_deck(raw: bytes) -> RateDeck | Refusal:
     One in a currency that does not exist is read, since release 0.3.0 published such; only a tenant that was
     configured there can use it.
     """
-    decoded = _decode(_deck_decoder.decode, RateDeck, raw, _DECK_INSTANTS, _ROW_INSTANTS, limit=None)
+    decoded = _decode(_deck_decoder.decode, RateDeck, raw, _DECK_INSTANTS, _WITHIN_DECKS, limit=None)
     if isinstance(decoded, Refusal):
         return decoded
     return unusable_rate(decoded[0]) or decoded[0]
@@ -193,7 +209,7 @@ def _decode(
     kind: object,
     raw: bytes,
     instants: frozenset[str],
-    rows: frozenset[str] = frozenset(),
+    within: Mapping[str, frozenset[str]] = NOTHING,
     limit: int | None = RECORD_BYTES_MAX,
 ) -> tuple[_Decoded, bytes, _Decoded | None] | Refusal:
     """The value with its canonical bytes; instants are cut to microseconds (A42).
@@ -211,7 +227,7 @@ def _decode(
             if repeated := repeated_key(raw):
                 return _duplicate_key(repeated)
             if may_have_seventh(raw):
-                formerly, value = value, read(cut_fractions(raw, instants, rows))
+                formerly, value = value, read(cut_fractions(raw, instants, within))
                 formerly, canonical = None if formerly == value else formerly, _encode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         return _undecodable(wrong, kind, raw)

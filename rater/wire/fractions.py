@@ -5,6 +5,8 @@ instants are cut in the text, and it is decoded again.  Only fields that are ins
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -18,6 +20,7 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _encode = msgspec.json.Encoder().encode
+NOTHING: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 def instants_of(kind: Any) -> frozenset[str]:
@@ -33,17 +36,25 @@ def may_have_seventh(raw: bytes) -> bool:
     return _MAYBE_SEVENTH.search(raw) is not None
 
 
-def cut_fractions(raw: bytes, instants: frozenset[str], rows: frozenset[str] = frozenset()) -> bytes:
-    """The JSON object with its instants cut to microseconds, and those of each of its `rows`.
+def cut_fractions(raw: bytes, instants: frozenset[str], within: Mapping[str, frozenset[str]] = NOTHING) -> bytes:
+    """The JSON object with its instants cut to microseconds.
+
+    `within` are the instants of the records in its fields: of one record, or of each in a list.
 
     Raises what msgspec raises where the text is no JSON object.
     """
     members = _members.decode(raw)
     for name in instants & members.keys():
         members[name] = _cut(members[name])
-    if rows and "rows" in members:
-        cut = [msgspec.Raw(cut_fractions(bytes(row), rows)) for row in _list.decode(members["rows"])]
-        members["rows"] = msgspec.Raw(_encode(cut))
+    for name, names in within.items():
+        if name not in members:
+            continue
+        text = bytes(members[name]).lstrip()
+        if text.startswith(b"["):
+            cut = [msgspec.Raw(cut_fractions(bytes(one), names)) for one in _list.decode(text)]
+            members[name] = msgspec.Raw(_encode(cut))
+        elif text.startswith(b"{"):
+            members[name] = msgspec.Raw(cut_fractions(text, names))
     return _encode(members)
 
 

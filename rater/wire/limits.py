@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from rater.core import (
     CONTROL_CHARACTERS,
+    CallRerated,
     Identifier,
     MoneyError,
     RateDeck,
@@ -36,7 +37,7 @@ def control_character(value: Any) -> Refusal | None:
         text = getattr(value, name)
         if text is not None and UNWRITABLE.search(text.strip() if name == "user" else text):
             return Refusal(Reason.MALFORMED, name, f"expected text without control characters, got {text!r}")
-    return None
+    return control_character(value.call) if isinstance(value, CallRerated) else None
 
 
 def unusable_rate(deck: RateDeck) -> Refusal | None:

@@ -35,9 +35,9 @@ def schema_of(topic: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a topic's values."""
     name, type = RECORDS[topic]
     schema = _unindented(msgspec.json.schema(type))
-    if type is CallRecord:
+    if CallRecord.__name__ in schema["$defs"]:
         # a null is read as an absent duration (rule 73), which the decoder does and the type does not say
-        schema["$defs"][name]["properties"]["duration_s"]["type"] = ["integer", "null"]
+        schema["$defs"][CallRecord.__name__]["properties"]["duration_s"]["type"] = ["integer", "null"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{name} v{VERSION}", **schema}
 
 

@@ -72,7 +72,9 @@ def test_a_number_that_no_computer_counts_to() -> None:
 def test_commands_and_decks() -> None:
     """The name of a command is a choice, too; a row of a deck is counted from 0 as JSON does."""
     misspelt = said(decode_command(json.dumps(COMMAND | {"command": "add_funds"}).encode()))
-    assert misspelt.startswith("command: expected one of call_accepted, deck_activated, funds_added, ")
+    assert misspelt.startswith(
+        "command: expected one of call_accepted, call_rerated, deck_activated, funds_added, "
+    )
     assert misspelt.endswith(", user_configured, got 'add_funds'")
     credits = said(decode_command(json.dumps(COMMAND | {"credits": "on"}).encode()))
     assert credits == "credits: expected one of enabled, not_set_up, got 'on'"

@@ -28,7 +28,23 @@ from tests.world import DECK
 
 FOLDER = Path(__file__).parent.parent / "spec" / "scenarios"
 #: The public scenarios, and of the others one for each kind of step and of refusal; all are played elsewhere.
-NUMBERS = [*(f"{number:02}" for number in range(1, 13)), "28", "43", "55", "58", "61", "64", "70", "73", "75", "77"]
+NUMBERS = [
+    *(f"{number:02}" for number in range(1, 13)),
+    "28",
+    "43",
+    "55",
+    "58",
+    "61",
+    "64",
+    "70",
+    "73",
+    "75",
+    "77",
+    "80",
+    "81",
+    "82",
+    "83",
+]
 SCENARIOS = [next(FOLDER.glob(f"{number}-*.yaml")) for number in NUMBERS]
 #: `received` is the arrival, not the broker's stamp (A43); records are refused, held, repeated or free.
 DECISIONS = [

@@ -1,6 +1,7 @@
 """The laws of the ledger: hypothesis looks for the history that breaks one."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -19,15 +20,17 @@ from rater.core.inputs import (
     PaymentFailed,
     PaymentReversed,
     PaymentSucceeded,
+    RateDeck,
     Source,
     TenantClosed,
     TenantReopened,
     Tick,
 )
 from rater.core.lots import lots_with_money, money_in
-from rater.core.money import parse_micros
+from rater.core.money import format_micros, parse_micros
 from rater.core.outputs import AccountEvent, Debit, Output, RatedCall
 from rater.core.reasons import CallType, NumberType, Outcome, Pocket
+from rater.core.rerating import rerating_of, same_rating
 from rater.core.settings import RatingSettings
 from rater.core.state import Memory, State
 from rater.core.step import Rules
@@ -125,29 +128,85 @@ def money_by_hand(draw: st.DrawFn, id: str, when: datetime) -> AnyCommand:
             return PaymentReversed(tenant="contoso", id=id, at=when, lot=lot)
 
 
-histories = st.lists(st.one_of(calls(), calls(), commands()), min_size=1, max_size=40)
+class Rerated(msgspec.Struct, frozen=True):
+    """The `number`th call of those that were rated so far is rated again, as it stands or as it stood at first."""
+
+    number: int
+    deck: str
+    at: datetime
+    stale: bool
+
+    def command(self, rated: Sequence[RatedCall]) -> AnyCommand | None:
+        """The command, if anything was rated."""
+        if not rated:
+            return None
+        seen = [call for call in rated if call.usage_id == rated[self.number % len(rated)].usage_id]
+        return rerating_of(seen[0 if self.stale else -1], self.deck, self.at)
+
+
+reratings = st.builds(
+    Rerated,
+    number=st.integers(0, 40),
+    deck=st.sampled_from(["deck-1", "dear", "of-other-kinds"]),
+    at=instants,
+    stale=st.sampled_from([False, False, False, True]),
+)
+
+#: What was put in; a new rating is about what came out before.
+Input = CallRecord | AnyCommand | Rerated
+histories = st.lists(st.one_of(calls(), calls(), commands(), reratings), min_size=1, max_size=40)
+
+
+def other_decks() -> list[RateDeck]:
+    """Three times the prices; and one in which the US is premium, Zimbabwe has no row and Paris costs nothing."""
+    deck = read_deck(DECK, version="deck-1")
+    dear = [
+        msgspec.structs.replace(row, price_per_minute=format_micros(3 * parse_micros(row.price_per_minute)))
+        for row in deck.rows
+    ]
+    changes: dict[str, dict[str, str]] = {"1": {"type": "premium"}, "33": {"price_per_minute": "0"}}
+    others = [
+        msgspec.structs.replace(row, **changes.get(row.prefix, {})) for row in deck.rows if row.prefix != "263"
+    ]
+    return [
+        RateDeck(version=version, currency=deck.currency, rows=tuple(rows))
+        for version, rows in (("dear", dear), ("of-other-kinds", others))
+    ]
 
 
 class History:
     """A world that takes inputs, keeps every output, and checks the books after each."""
 
-    def __init__(self) -> None:
+    def __init__(self, *skus: str) -> None:
         self.world = World(funds=None, conferencing_licenses=1, recharge=("50", "100"))
         for user in USERS:
-            self.world.user(user, "US", "MCOPSTN5", "MCOPSTNPP")
+            self.world.user(user, "US", *(skus or ("MCOPSTN5", "MCOPSTNPP")))
+        for deck in other_decks():
+            self.world.engine.publish(deck)
         self.outputs: list[Output] = []
+        #: What was applied, with new ratings as the commands that they were.
+        self.taken: list[CallRecord | AnyCommand] = []
 
-    def take(self, value: CallRecord | AnyCommand) -> Outcome:
-        outcome, outputs = self.world.engine.submit(_kind(value), encode_input(value))
+    def take(self, value: Input) -> Outcome | None:
+        """Apply an input; None for a new rating while nothing was rated."""
+        given = value.command(self.rated) if isinstance(value, Rerated) else value
+        if given is None:
+            return None
+        self.taken.append(given)
+        outcome, outputs = self.world.engine.submit(_kind(given), encode_input(given))
         self.outputs.extend(outputs)
         return outcome
+
+    @property
+    def rated(self) -> list[RatedCall]:
+        return [output for output in self.outputs if isinstance(output, RatedCall)]
 
     def of(self, type: type) -> list[Output]:
         return [output for output in self.outputs if isinstance(output, type)]
 
 
 @given(histories)
-def test_money_is_conserved(history: list[CallRecord | AnyCommand]) -> None:
+def test_money_is_conserved(history: list[Input]) -> None:
     """Credits - debits - expiries = balance = sum of lots - debt, after every input."""
     told = History()
     for value in history:
@@ -164,7 +223,7 @@ def test_money_is_conserved(history: list[CallRecord | AnyCommand]) -> None:
 
 
 @given(histories)
-def test_minutes_are_conserved(history: list[CallRecord | AnyCommand]) -> None:
+def test_minutes_are_conserved(history: list[Input]) -> None:
     """A pool's used minutes are those of the live calls, and never above its total."""
     told = History()
     for value in history:
@@ -185,7 +244,7 @@ def test_minutes_are_conserved(history: list[CallRecord | AnyCommand]) -> None:
 
 
 @given(histories)
-def test_sequences_have_no_gaps(history: list[CallRecord | AnyCommand]) -> None:
+def test_sequences_have_no_gaps(history: list[Input]) -> None:
     """Every topic's sequence is 1, 2, 3 ... for the tenant, and no id comes twice."""
     told = History()
     before = {type(o): 0 for o in told.outputs}
@@ -212,14 +271,17 @@ def test_sequences_have_no_gaps(history: list[CallRecord | AnyCommand]) -> None:
 
 
 @given(histories)
-def test_twice_is_once(history: list[CallRecord | AnyCommand]) -> None:
+def test_twice_is_once(history: list[Input]) -> None:
     """What was applied is a duplicate when it comes again, and causes nothing; what was refused stays refused."""
     told = History()
     for value in history:
         outcome = told.take(value)
+        if outcome is None:
+            continue
+        given = told.taken[-1]
         before = msgspec.msgpack.encode(told.world.memory.entities)
-        again, outputs = told.world.engine.submit(_kind(value), encode_input(value))
-        applied = outcome in (Outcome.RATED, Outcome.CORRECTED) and not isinstance(value, Tick)
+        again, outputs = told.world.engine.submit(_kind(given), encode_input(given))
+        applied = outcome in (Outcome.RATED, Outcome.CORRECTED) and not isinstance(given, Tick)
         assert (again, outputs) == (Outcome.DUPLICATE if applied else outcome, [])
         assert msgspec.msgpack.encode(told.world.memory.entities) == before
 
@@ -229,18 +291,22 @@ def _kind(value: CallRecord | AnyCommand) -> str:
 
 
 @given(histories)
-def test_replay_equals_live(history: list[CallRecord | AnyCommand]) -> None:
+def test_replay_equals_live(history: list[Input]) -> None:
     """The same inputs give the same bytes, one by one or in batches (balances may be coalesced)."""
+    told = History()
+    for value in history:
+        told.take(value)
     records = [
         Record("cdr" if isinstance(value, CallRecord) else "command", Source("in", 0, n), encode_input(value))
-        for n, value in enumerate(history)
+        for n, value in enumerate(told.taken)
     ]
     assert _bytes(records, 1) == _bytes(records, 7)
 
 
 def _bytes(records: list[Record], size: int) -> list[bytes]:
     memory, rules = Memory(), Rules(RatingSettings(), Tariffs())
-    rules.tariffs.publish(read_deck(DECK, version="deck-1"))
+    for deck in (read_deck(DECK, version="deck-1"), *other_decks()):
+        rules.tariffs.publish(deck)
     setup = [
         b'{"command":"tenant_configured","tenant":"contoso","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD",'
         b'"credits":"enabled"}',
@@ -256,14 +322,12 @@ def _bytes(records: list[Record], size: int) -> list[bytes]:
 
 
 @given(histories, histories)
-def test_other_tenants_do_not_matter(
-    mine: list[CallRecord | AnyCommand], theirs: list[CallRecord | AnyCommand]
-) -> None:
+def test_other_tenants_do_not_matter(mine: list[Input], theirs: list[Input]) -> None:
     """What another tenant does changes nothing of mine."""
     alone, beside = History(), History()
     for value in mine:
         alone.take(value)
-    foreign = [msgspec.structs.replace(value, tenant="fabrikam") for value in theirs]
+    foreign = [msgspec.structs.replace(v, tenant="fabrikam") for v in theirs if not isinstance(v, Rerated)]
     setup = (
         b'{"command":"tenant_configured","tenant":"fabrikam","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD"}'
     )
@@ -280,6 +344,53 @@ def _without_source(outputs: list[Output]) -> list[Output]:
     return [msgspec.structs.replace(output, source=Source("", 0, 0)) for output in outputs]
 
 
+@given(histories, st.sampled_from(["deck-1", "dear", "of-other-kinds"]))
+def test_rated_again_twice_is_once(history: list[Input], deck: str) -> None:
+    """A12: who rates all calls again with a deck, and then once more, finds nothing that changes.
+
+    Without minutes: those that one call gives back are there for the next.
+    """
+    told = without_minutes(history)
+    rate_all_again(told, deck)
+    before = rate_all_again(told, deck)
+    assert [id for id, call in standing(told).items() if not same_rating(before[id], call)] == []
+
+
+@given(histories, st.sampled_from(["dear", "of-other-kinds"]))
+def test_there_and_back(history: list[Input], deck: str) -> None:
+    """A12: rated again with deck A, B and A, calls cost what they cost after A; without minutes, as above."""
+    told = without_minutes(history)
+    rate_all_again(told, "deck-1")
+    first = {id: call.charge for id, call in standing(told).items()}
+    rate_all_again(told, deck)
+    rate_all_again(told, "deck-1")
+    assert {id: call.charge for id, call in standing(told).items()} == first
+
+
+def without_minutes(history: list[Input]) -> History:
+    """A world in which nobody has a plan, after a history."""
+    told = History("MCOPSTNPP")
+    for value in history:
+        if not isinstance(value, LicenseAssigned | LicenseRemoved):
+            told.take(value)
+    return told
+
+
+def standing(told: History) -> dict[str, RatedCall]:
+    """Of each call the rating that stands."""
+    return {call.usage_id: call for call in told.rated}
+
+
+def rate_all_again(told: History, deck: str) -> dict[str, RatedCall]:
+    """Every call is rated again, in the order of the first ratings, at the tenant's own time; how they stood."""
+    before = standing(told)
+    for call in before.values():
+        told.world.tell(rerating_of(call, deck, told.world.account.clock))
+        assert told.world.outcome == Outcome.CORRECTED
+        told.outputs += told.world.outputs
+    return before
+
+
 @given(st.integers(0, 20_000), st.integers(0, 20_000), st.sampled_from(NUMBERS))
 def test_more_seconds_never_cost_less(one: int, other: int, called: str) -> None:
     """A longer call costs at least what a shorter one does."""
@@ -292,7 +403,7 @@ def test_more_seconds_never_cost_less(one: int, other: int, called: str) -> None
 
 
 @given(histories)
-def test_a_refused_record_changes_nothing(history: list[CallRecord | AnyCommand]) -> None:
+def test_a_refused_record_changes_nothing(history: list[Input]) -> None:
     """A record that is refused leaves money, minutes and users as they were."""
     told = History()
     for value in history:

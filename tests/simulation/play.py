@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from rater.core.inputs import CallRecord
 from rater.core.settings import RatingSettings
 from rater.kafka.port import Consumed
 from rater.kafka.verify import Report, verify_partition
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import PARTITIONS, Cluster
-from tests.simulation.story import calls, money, provision, tariffs
+from tests.simulation.story import calls, money, provision, reratings, tariffs
 
 CALLS = 40
 MONEY = 24
+RERATINGS = 16
 STEPS = 700
 
 
@@ -24,10 +26,12 @@ def play(seed: int, cluster_type: type[Cluster] = Cluster) -> tuple[Report, Coun
     provision(broker)
     cluster = cluster_type(broker, tariffs(), seed)
     chance = random.Random(seed * 7919 + 1)
+    sent: list[CallRecord] = []
     try:
         for _ in range(2):
-            calls(broker, chance, CALLS // 2)
+            sent += calls(broker, chance, CALLS // 2)
             money(broker, random.Random(seed), MONEY // 2)
+            reratings(broker, random.Random(seed + 1), sent, RERATINGS // 2)
             cluster.run(STEPS // 2)
     finally:
         cluster.shut_down()

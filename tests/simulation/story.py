@@ -1,6 +1,7 @@
 """What the switches send in a simulated hour: calls of a few tenants, with duplicates, corrections, swaps and poison."""
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 from rater.core.inputs import (
     AnyCommand,
     CallRecord,
+    CallRerated,
     DeckActivated,
     FundsAdded,
     FundsAdjusted,
@@ -23,6 +25,7 @@ from rater.core.inputs import (
     TenantConfigured,
     TenantReopened,
 )
+from rater.core.mediation import mediate
 from rater.core.reasons import CallType
 from rater.core.tariff import Tariffs
 from rater.files.deck_csv import read_deck
@@ -39,9 +42,11 @@ _NUMBERS = ("+12065550100", "+442079460000", "+263242700000", "+81312345678", "+
 
 @cache
 def tariffs() -> Tariffs:
-    """The deck of the fixtures, published once."""
-    published = Tariffs()
-    published.publish(read_deck(_DECK, version="deck-1"))
+    """The deck of the fixtures, and the same with prices of 0.03, published once."""
+    published, deck = Tariffs(), read_deck(_DECK, version="deck-1")
+    rows = [msgspec.structs.replace(row, price_per_minute="0.03") for row in deck.rows]
+    for known in (deck, msgspec.structs.replace(deck, version="at-three-cents", rows=tuple(rows))):
+        published.publish(known)
     return published
 
 
@@ -70,8 +75,8 @@ def provision(broker: Broker) -> None:
             _append(broker, "commands", tenant, encode_input(command))
 
 
-def calls(broker: Broker, chance: random.Random, count: int) -> None:
-    """Call records as switches deliver them."""
+def calls(broker: Broker, chance: random.Random, count: int) -> list[CallRecord]:
+    """Call records as switches deliver them; those that can be rated."""
     sent: list[CallRecord] = []
     held: list[tuple[str, bytes]] = []
     for number in range(count):
@@ -94,6 +99,25 @@ def calls(broker: Broker, chance: random.Random, count: int) -> None:
             held[first], held[first + 1] = held[first + 1], held[first]
     for tenant, value in held:
         _append(broker, "cdrs", tenant, value)
+    return sent
+
+
+def reratings(broker: Broker, chance: random.Random, sent: Sequence[CallRecord], count: int) -> None:
+    """Calls are rated again with other prices, once or more, some twice with one command; some were corrected since."""
+    for number in range(count):
+        record, rating = chance.choice(sent), chance.choice((1, 1, 1, 2))
+        deck = chance.choice(("deck-1", "at-three-cents", "nobody-knows" if number % 8 == 0 else "at-three-cents"))
+        command = CallRerated(
+            tenant=record.tenant,
+            id=f"rerate-{record.usage_id}-{record.version}-{rating}-{deck}",
+            at=_START + timedelta(minutes=number),
+            call=msgspec.structs.replace(record, emergency=False),
+            content=mediate(record, encode_input(record)).content,
+            rating=rating,
+            deck=deck,
+        )
+        for _ in range(chance.choice((1, 1, 2))):
+            _append(broker, "commands", record.tenant, encode_input(command))
 
 
 def money(broker: Broker, chance: random.Random, count: int) -> None:

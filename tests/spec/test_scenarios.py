@@ -10,6 +10,7 @@ from rater.cli import build_app
 from rater.dev.scenarios.model import (
     ACTIONS,
     Accept,
+    Activate,
     Adjust,
     Cdr,
     Configure,
@@ -19,6 +20,7 @@ from rater.dev.scenarios.model import (
     License,
     Payment,
     Refund,
+    Rerate,
     ReversePayment,
     Scenario,
     Tenant,
@@ -61,7 +63,7 @@ def test_the_format_is_written_down_whole() -> None:
     """FORMAT.md names every action, every field and every column of a rate deck."""
     page = (ROOT / "rater" / "dev" / "scenarios" / "FORMAT.md").read_text()
     parts = (Scenario, Tenant, User, DatedLicense, Fund, Cdr, License, Configure, Payment, Accept, Expect)
-    by_hand = (Adjust, Refund, ReversePayment)
+    by_hand = (Adjust, Refund, ReversePayment, Activate, Rerate)
     fields = {field.alias or name for part in (*parts, *by_hand) for name, field in part.model_fields.items()}
     words = set(re.findall(r"[a-z_0-9]+", page))
     assert (fields | {*ACTIONS, *COLUMNS}) - words == set()

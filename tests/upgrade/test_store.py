@@ -1,8 +1,10 @@
 """A store that release 0.3.0 wrote: upgraded once, with a report, and nothing in it is rated again (A51)."""
 
+import csv
 import json
 import sqlite3
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,23 @@ def test_every_input_sent_again_is_a_duplicate(folder: Path) -> None:
     assert summary["outcomes"]["duplicate"] == 44
     assert records(folder / "rater.db", "rated-calls") == calls
     assert records(folder / "rater.db", "debits") == debits
+
+
+def test_calls_of_the_former_release_are_rated_again(folder: Path) -> None:
+    """A12, A51: a rated call without `rating` has rating 0; and its ratings are counted from there on."""
+    run(folder)  # the payment that nobody had answered
+    rows = list(csv.DictReader((folder / "deck.csv").read_text().splitlines()))
+    with (folder / "dear.csv").open("w", newline="") as file:
+        dear = csv.DictWriter(file, rows[0].keys())
+        dear.writeheader()
+        dear.writerows([row | {"price_per_minute": str(3 * Decimal(row["price_per_minute"]))} for row in rows])
+    words = ("--all", "--from", "2025-01-01T00:00:00Z", "--to", "2026-01-01T00:00:00Z", "--yes", "--json")
+    first = json.loads(rater("rerate", "--deck", "dear.csv", *words, cwd=folder, code=0).stdout)
+    assert first["came"]["rated_again"] == sum(line["calls"] for line in first["sums"]) > 0
+    rated = [json.loads(value) for value in records(folder / "rater.db", "rated-calls")]
+    assert sum(call.get("rating", 0) == 1 for call in rated) == first["came"]["rated_again"]
+    again = json.loads(rater("rerate", "--deck", "dear.csv", *words, cwd=folder, code=0).stdout)
+    assert (again["sums"], "came" in again) == ([], False)
 
 
 def test_users_that_differ_in_case_are_one(folder: Path) -> None:

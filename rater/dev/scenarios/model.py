@@ -262,6 +262,28 @@ class Accept(_Part):
     at: Instant
 
 
+class Activate(_Part):
+    """Calls that start at `from` or later, or all, are priced with another deck, a file beside the scenario."""
+
+    deck: str
+    at: Instant
+    since: Instant | None = Field(default=None, alias="from")
+
+
+class Rerate(_Part):
+    """A call is rated again with another deck; `rating` is the number that the new rating gets.
+
+    `version` and `rating` say which rating was looked at, where it is not the last.
+    """
+
+    id: Name
+    deck: str
+    at: Instant
+    version: int | None = Field(default=None, ge=1)
+    rating: int | None = Field(default=None, ge=1)
+    reason: str | None = None
+
+
 class Tick(_Part):
     """Time passes."""
 
@@ -318,7 +340,20 @@ class Expect(_Part):
 
 
 Action = (
-    Fund | Cdr | License | Configure | Payment | Accept | Adjust | Refund | ReversePayment | Close | Reopen | Tick
+    Fund
+    | Cdr
+    | License
+    | Configure
+    | Payment
+    | Accept
+    | Adjust
+    | Refund
+    | ReversePayment
+    | Close
+    | Reopen
+    | Activate
+    | Rerate
+    | Tick
 )
 
 
@@ -336,6 +371,8 @@ class Step(_Part):
     reverse_payment: ReversePayment | None = None
     close: Close | None = None
     reopen: Reopen | None = None
+    activate: Activate | None = None
+    rerate: Rerate | None = None
     tick: Tick | None = None
     expect: Expect = Expect()
 
@@ -359,6 +396,12 @@ class Scenario(_Part):
     tenant: Tenant
     users: tuple[User, ...] = ()
     steps: tuple[Step, ...]
+
+    @property
+    def more_decks(self) -> tuple[str, ...]:
+        """The decks that steps name beside the first."""
+        named = [part.deck for step in self.steps for part in (step.activate, step.rerate) if part is not None]
+        return tuple(dict.fromkeys(deck for deck in named if deck != self.rate_deck))
 
     @model_validator(mode="after")
     def _every_user_once(self) -> Self:

@@ -31,7 +31,8 @@ class ScenarioFile(msgspec.Struct, frozen=True):
     path: Path
     scenario: Scenario
     settings: RatingSettings
-    deck: RateDeck
+    #: The one that is in force at first, then those that steps name.
+    decks: tuple[RateDeck, ...]
     lines: Lines
 
     def step_line(self, index: int) -> int:
@@ -52,7 +53,8 @@ def read_scenario(path: Path) -> ScenarioFile:
         scenario = Scenario.model_validate(document)
     except ValidationError as wrong:
         raise RaterError(_say(path, lines, wrong)) from wrong
-    return ScenarioFile(path, scenario, _settings(path, scenario, lines), _deck(path, scenario, lines), lines)
+    decks = tuple(_deck(path, scenario, name, lines) for name in (scenario.rate_deck, *scenario.more_decks))
+    return ScenarioFile(path, scenario, _settings(path, scenario, lines), decks, lines)
 
 
 def _check_steps(path: Path, document: dict[str, Any], lines: Lines) -> None:
@@ -82,13 +84,12 @@ def _settings(path: Path, scenario: Scenario, lines: Lines) -> RatingSettings:
         raise RaterError(f"{path}:{line}: settings: {said}; the settings are {known}") from wrong
 
 
-def _deck(path: Path, scenario: Scenario, lines: Lines) -> RateDeck:
+def _deck(path: Path, scenario: Scenario, name: str, lines: Lines) -> RateDeck:
     try:
-        return read_deck(
-            path.parent / scenario.rate_deck, version=scenario.rate_deck, currency=scenario.tenant.currency
-        )
+        return read_deck(path.parent / name, version=name, currency=scenario.tenant.currency)
     except RaterError as wrong:
-        raise RaterError(f"{path}:{line_of(lines, ('rate_deck',))}: rate_deck: {wrong}") from wrong
+        field = "rate_deck" if name == scenario.rate_deck else "steps"
+        raise RaterError(f"{path}:{line_of(lines, (field,))}: {field}: {wrong}") from wrong
 
 
 def _say(path: Path, lines: Lines, wrong: ValidationError) -> str:

@@ -38,10 +38,12 @@ from rater.core import (
 from rater.core import Tick as TickCommand
 from rater.dev.scenarios.compare import Caused, differences
 from rater.dev.scenarios.engine import Engine
+from rater.dev.scenarios.known import Held, Known
 from rater.dev.scenarios.model import (
     OWN_ID_SEPARATOR,
     Accept,
     Action,
+    Activate,
     Adjust,
     Cdr,
     Close,
@@ -54,6 +56,7 @@ from rater.dev.scenarios.model import (
     Recharge,
     Refund,
     Reopen,
+    Rerate,
     ReversePayment,
     Scenario,
     Tick,
@@ -71,7 +74,7 @@ _CDR_FIELDS = {
     "authorized_seconds": "authorized_s",
     "received": "received_at",
 }
-_Commanding = Fund | Adjust | Refund | ReversePayment | Close | Reopen | License | Configure | Tick
+_Commanding = Fund | Adjust | Refund | ReversePayment | Close | Reopen | License | Configure | Activate | Tick
 _MONEY: dict[type, type[MoneyByHand]] = {
     Fund: FundsAdded,
     Adjust: FundsAdjusted,
@@ -112,45 +115,21 @@ def play(file: ScenarioFile, engine_for: Callable[[RatingSettings], Engine]) -> 
 def _play(file: ScenarioFile, engine: Engine) -> Iterator[tuple[str, Expect, Caused]]:
     """Each step with what it caused, while the engine stands right after it."""
     scenario = file.scenario
-    engine.publish(file.deck)
+    for deck in file.decks:
+        engine.publish(deck)
     for command in provisioning(scenario):
         engine.submit("command", encode_input(command))
-    known = _Known({}, {})
+    known = Known()
     for index, step in enumerate(scenario.steps):
         outcome, outputs = _take_step(engine, scenario.tenant.id, index, step.action, known)
+        known.note(outputs)
         where = f"{file.path}:{file.step_line(index)}: steps[{index}]"
         names = {recharge: name for name, recharge in reversed(known.recharges.items())}
         yield where, step.expect, Caused(outcome, outputs, engine, scenario.tenant.id, names)
 
 
-class _Held(msgspec.Struct, frozen=True):
-    """A record that waits for a person's word: its dead letter and its bytes."""
-
-    letter: str
-    raw: bytes
-
-
-class _Known(msgspec.Struct, frozen=True):
-    """What later steps may name: held records by usage id, and recharges by what a payment called them."""
-
-    held: dict[str, _Held]
-    recharges: dict[str, str]
-
-    def recharge_of(self, engine: Engine, tenant: str, payment: Payment) -> str | None:
-        """The recharge that a payment answers: the one of its name, that in flight, or the last one (A47)."""
-        if payment.id is None:
-            return None
-        if payment.id not in self.recharges:
-            recharge = engine.account(tenant).recharge
-            meant = recharge.in_flight.recharge if recharge.in_flight else recharge.answered
-            if meant is None:
-                return None
-            self.recharges[payment.id] = meant
-        return self.recharges[payment.id]
-
-
 def _take_step(
-    engine: Engine, tenant: str, index: int, action: Action, known: _Known
+    engine: Engine, tenant: str, index: int, action: Action, known: Known
 ) -> tuple[Outcome, list[Output]]:
     """Publish what a step stands for; what became of it.  Held records are noted, so that `accept` finds them."""
     held = known.held
@@ -159,14 +138,16 @@ def _take_step(
         return engine.submit("command", encode_input(_payment(tenant, id, action, recharge)))
     if isinstance(action, Refund | ReversePayment):
         action = action.model_copy(update={"lot": known.recharges.get(action.lot, action.lot)})
+    if isinstance(action, Rerate):
+        return engine.submit("command", encode_input(known.rerating(tenant, action)))
     if not isinstance(action, Accept):
         kind, raw = _record(tenant, index, action)
         outcome, outputs = engine.submit(kind, raw)
         for output in outputs:
             if isinstance(output, RejectedCdr) and output.reason is Reason.IMPLAUSIBLE_DURATION and output.usage_id:
-                held[output.usage_id] = _Held(output.id, raw)
+                held[output.usage_id] = Held(output.id, raw)
         return outcome, outputs
-    found = held.get(normal_usage_id(action.id), _Held(action.id, b""))
+    found = held.get(normal_usage_id(action.id), Held(action.id, b""))
     accept = CallAccepted(tenant=tenant, id=_own_id("step", index), at=action.at, letter=found.letter)
     outcome, outputs = engine.submit("command", encode_input(accept))
     if outcome is Outcome.REJECTED:
@@ -279,6 +260,10 @@ def _command(tenant: str, id: str, action: _Commanding) -> AnyCommand:
                 payment_method=action.payment_method,
                 domains=action.domains,
                 call_duration_max_s=action.call_duration_max_s,
+            )
+        case Activate():
+            return DeckActivated(
+                tenant=tenant, id=id, at=action.at, version=action.deck, effective_from=action.since
             )
         case Tick():
             return TickCommand(tenant=tenant, id=id, at=action.at)

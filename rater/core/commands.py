@@ -95,7 +95,7 @@ def _when_at_its_time(step: Step, command: AnyCommand) -> Refusal | None:
     """Move the clock to the command's time and judge it there; a rejected one moves nothing (A37)."""
     at = as_utc(command.at)
     if at < step.account.wake_at:  # nothing is due before: it is judged as things stand
-        refused = _refusal(step, command)
+        refused = refused_when_closed(step.account, command) or _refusal(step, command)
         if refused is None:
             advance(step, at)
         return refused
@@ -241,9 +241,6 @@ def unreadable(command: AnyCommand) -> Refusal | None:
 def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
     """Why the command cannot be applied to this tenant, found before anything is changed."""
     account = step.account
-    closed = refused_when_closed(account, command)
-    if closed is not None:
-        return closed
     match command:
         case TenantConfigured(currency=currency, recharge=terms, audio_conferencing_licenses=licenses):
             return (

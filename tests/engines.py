@@ -115,7 +115,7 @@ class _StampingLog(ModelLog):
         ]
 
 
-class _Replica:
+class _Replica(Committed):
     """What the `state` topic and the index say."""
 
     def __init__(self, index: MemoryIndex) -> None:

@@ -24,6 +24,7 @@ import msgspec
 from rater.core import (
     RULES,
     CallRecord,
+    Committed,
     DeckActivated,
     Entity,
     Key,
@@ -91,7 +92,7 @@ class Observer(Protocol):
         """Ownership is taken again."""
 
 
-class PartitionState:
+class PartitionState(Committed):
     """What the rules read: the entities and the index of the partition, as committed."""
 
     def __init__(self, index: UsageIndex) -> None:

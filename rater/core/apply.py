@@ -56,9 +56,7 @@ class Applier:
         _finish(step)
         return outcome
 
-    def command(
-        self, command: AnyCommand, source: Source, raw: bytes, arrival: datetime | None = None
-    ) -> Outcome:
+    def command(self, command: AnyCommand, source: Source, raw: bytes, arrival: datetime | None = None) -> Outcome:
         """Apply a command, or say why not; `arrival` is the stamp of whoever received it (A43)."""
         # A command may replace the account that the step of the tenant's calls holds.
         self._calls.pop(command.tenant, None)

@@ -46,8 +46,8 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     `id` names this version of the call, `content` what it says, `at` is when it reached the rater (without
     `received_at`: when the call ended), `month` that of its start (A4).  `arrival` is the earlier of `received_at`
     and the stamp, None where there is neither; `late_at` decides whether it is late, `latest` is the latest instant
-    that it names (A43).  Of an outbound call, `dialled` is the digits, None where some are hidden or there are none,
-    and `called_domain` that of an address which was called instead of a number (A39).
+    that it names (A43).  Of an outbound call, `dialled` is the digits, None where some are hidden or there are
+    none, and `called_domain` that of an address which was called instead of a number (A39).
     `impossible` and `unreadable` are the refusals it asks for, if any.
     """
 

@@ -117,18 +117,14 @@ def mediate(
     plain_caller = cdr.calling is not None and is_plain(cdr.calling) is not None
     called = cdr.called if plain else _normal_called(cdr)
     calling = cdr.calling if plain_caller else cdr.calling and normal_number(cdr.calling)
-    usage_id, user = normal_usage_id(cdr.usage_id), _name(cdr.user)
-    if usage_id != cdr.usage_id or user != cdr.user or calling != cdr.calling or called != cdr.called:
-        shown = cdr.user.strip() if cdr.user and user else None
-        cdr = _with(cdr, usage_id=usage_id, user=shown, calling=calling, called=called)
-        canonical = canonical_json(cdr if user == shown else _with(cdr, user=user))
+    cdr, canonical = _normal_form(cdr, canonical, calling, called)
     answered_at, received_at, ended_at = cdr.answered_at, cdr.received_at, cdr.ended_at
     hung_up_at = answered_at + _seconds(cdr.duration_s)
     arrival = received_at or arrived_at
     if received_at is not None and arrived_at is not None:
         arrival = min(received_at, arrived_at)
     possible = cdr.duration_s >= 0 and (ended_at is None or ended_at >= hung_up_at)
-    readable = plain and plain_caller and user is not None
+    readable = plain and plain_caller and cdr.user is not None
     return Mediated(
         cdr,
         call_id(cdr),
@@ -144,6 +140,18 @@ def mediate(
         None if readable else _unreadable(cdr),
         formerly or (None if cdr is given else given),
     )
+
+
+def _normal_form(
+    cdr: CallRecord, canonical: bytes, calling: str | None, called: str | None
+) -> tuple[CallRecord, bytes]:
+    """The record with these numbers, its ids normal, and the bytes by which it is compared (A39 to A42)."""
+    usage_id, user = normal_usage_id(cdr.usage_id), cdr.user and (name_key(cdr.user) or None)
+    if usage_id == cdr.usage_id and user == cdr.user and calling == cdr.calling and called == cdr.called:
+        return cdr, canonical
+    shown = cdr.user.strip() if cdr.user and user else None
+    cdr = _with(cdr, usage_id=usage_id, user=shown, calling=calling, called=called)
+    return cdr, canonical_json(cdr if user == shown else _with(cdr, user=user))
 
 
 def _dialled(called: str | None, plain: bool) -> str | None:
@@ -177,11 +185,6 @@ def _normal_called(cdr: CallRecord) -> str | None:
     if cdr.called is None:
         return None
     return normal_destination(cdr.called) if cdr.type in OUTBOUND else normal_number(cdr.called)
-
-
-def _name(user: str | None) -> str | None:
-    """A user as it is compared; a name of blanks alone is none (A40)."""
-    return None if user is None else name_key(user) or None
 
 
 def _with(cdr: CallRecord, **changes: str | None) -> CallRecord:

@@ -128,8 +128,7 @@ def _overflow(step: Step, case: Case, taken: Taken, minutes: int) -> Priced:
     amount = charge(rate, overflow_s) + rate.fee
     if _may_spend(step.account, case.route):
         segments = (*taken.segments, Segment(Pocket.CREDIT, minutes, format_amount(amount)))
-        capability = case.route.money_capability
-        return _priced(case, segments, capability, taken.pools, amount, None, rate.fee, overflow_s)
+        return _priced(case, segments, case.route.money_capability, taken.pools, amount, None, rate.fee, overflow_s)
     segments = (*taken.segments, Segment(Pocket.UNFUNDED, minutes, format_amount(amount)))
     capability = taken.capability or case.route.capability
     return _priced(case, segments, capability, taken.pools, 0, amount, rate.fee, overflow_s)

@@ -1,7 +1,6 @@
 """The state of the rater as the rules see it: entities of one batch, staged over what was committed.
 
-A shell hands in a `Committed`, and after its own commit calls
-`merge`; dropping the State instead leaves no trace.
+A shell hands in a `Committed`, and after its own commit calls `merge`; dropping the State leaves no trace.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -100,7 +99,6 @@ class State(Committed):
 
     def __init__(self, committed: Committed) -> None:
         self._committed = committed
-        # Asked for every call.
         self._committed_call = committed.reader("call")
         self._committed_user = committed.reader("user")
         self.accounts: dict[str, Account] = {}

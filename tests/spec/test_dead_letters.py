@@ -163,6 +163,7 @@ def test_a_long_row_has_the_id_of_all_of_its_bytes() -> None:
 def test_a_letter_of_a_short_beginning_is_cut_too() -> None:
     """What is not all there is never taken for whole, however little was kept."""
     (letter,) = run_batch(Memory(), Rules(RatingSettings(), Tariffs()), [long_row(b"a" * 1_000_000, 10)]).outputs
+    assert isinstance(letter, RejectedCdr)
     assert (letter.raw, letter.raw_cut, letter.raw_length) == ("x" * 10, True, 1_000_010)
     assert not is_whole(letter)
 
@@ -173,6 +174,7 @@ def test_the_header_in_a_letter_is_bounded() -> None:
     refused = Refusal(Reason.MALFORMED, "", "no")
     row = Record("cdr", Source("u.csv", 0, 2), b"a,b", refused, Envelope("pstn-csv", "contoso", header))
     (letter,) = run_batch(Memory(), Rules(RatingSettings(), Tariffs()), [row]).outputs
+    assert isinstance(letter, RejectedCdr)
     assert (letter.header, letter.header_cut) == (header[:HEADER_LENGTH_MAX], True)
     assert (letter.header_length, letter.header_hash) == (len(header.encode()), hash_of(header.encode()))
     assert len(encode(letter)) < 6 * HEADER_LENGTH_MAX
@@ -186,6 +188,7 @@ def test_a_usual_header_is_kept_whole() -> None:
         "cdr", Source("u.csv", 0, 2), b"a,b", Refusal(Reason.MALFORMED, "", "no"), Envelope("pstn-csv", "c", "A,B")
     )
     (letter,) = run_batch(Memory(), Rules(RatingSettings(), Tariffs()), [row]).outputs
+    assert isinstance(letter, RejectedCdr)
     assert (letter.header, letter.header_cut, letter.header_hash) == ("A,B", False, None)
     assert is_whole(letter)
 

@@ -108,14 +108,13 @@ def mediate(
     formerly: CallRecord | None = None,
 ) -> Mediated:
     """What follows from a record alone; `canonical` is its canonical JSON, times in UTC.
-
     `arrived_at` is the stamp of whoever received it; `arrival_given` says that it may decide what is late (A43).
     `formerly` is the record as it was read before A42, where that is another: its content compares, too.
     """
     given, outbound = cdr, cdr.type in OUTBOUND
     plain = cdr.called is not None and is_plain(cdr.called) is not None
-    plain_caller = cdr.calling is not None and is_plain(cdr.calling) is not None
     called = cdr.called if plain else _normal_called(cdr)
+    plain_caller = cdr.calling is not None and is_plain(cdr.calling) is not None
     calling = cdr.calling if plain_caller else cdr.calling and normal_number(cdr.calling)
     cdr, canonical = _normal_form(cdr, canonical, calling, called)
     answered_at, received_at, ended_at = cdr.answered_at, cdr.received_at, cdr.ended_at
@@ -146,7 +145,7 @@ def _normal_form(
     cdr: CallRecord, canonical: bytes, calling: str | None, called: str | None
 ) -> tuple[CallRecord, bytes]:
     """The record with these numbers, its ids normal, and the bytes by which it is compared (A39 to A42)."""
-    usage_id, user = normal_usage_id(cdr.usage_id), cdr.user and (name_key(cdr.user) or None)
+    usage_id, user = normal_usage_id(cdr.usage_id), name_key(cdr.user or "") or None
     if usage_id == cdr.usage_id and user == cdr.user and calling == cdr.calling and called == cdr.called:
         return cdr, canonical
     shown = cdr.user.strip() if cdr.user and user else None

@@ -24,6 +24,7 @@ from rater.core.step import Rules
 from rater.core.tariff import Tariffs
 from rater.dev.scenarios.engine import EmbeddedEngine
 from rater.dev.scenarios.kafka_engine import KafkaEngine
+from rater.embedded.rows import Rows
 from rater.embedded.store import Store
 from rater.engine.batch import Batch
 from rater.kafka.changelog import Entities
@@ -77,7 +78,9 @@ class OnSqlite(EmbeddedEngine):
         self._store.publish(deck)
 
     def _keep(self, batch: Batch) -> None:
-        self._store.commit(batch, {})
+        rows = Rows()
+        rows.add(batch.outputs)
+        self._store.commit(batch.state, rows, {})
         if sum(self._submitted.values()) % RESTARTS_AFTER == 0:
             self._store.close()
             self._store = Store(self._folder / "rater.db")
@@ -115,7 +118,7 @@ class _StampingLog(ModelLog):
         ]
 
 
-class _Replica:
+class _Replica(Committed):
     """What the `state` topic and the index say."""
 
     def __init__(self, index: MemoryIndex) -> None:

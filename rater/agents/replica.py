@@ -5,7 +5,7 @@ What one transaction wrote is taken over at once.  Values are decoded when a rul
 
 from collections.abc import Callable, Sequence
 
-from rater.core import Account, CallRecord, Entity, Key
+from rater.core import Account, CallRecord, Committed, Entity, Key
 from rater.kafka.changelog import META_KEY, entity_of, read_meta, state_key
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import partition_of
@@ -17,7 +17,7 @@ _ACCOUNT = b"account/"
 _SEEN = b"seen/"
 
 
-class PartitionReplica:
+class PartitionReplica(Committed):
     """The committed entities of one partition; see rater.core.state.Committed."""
 
     def __init__(self) -> None:

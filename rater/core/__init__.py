@@ -5,7 +5,7 @@ RULES.md says every rule in words, with the module that implements it.
 
 from rater.core.activations import Activation, Activations, activation_in_force, with_activation
 from rater.core.amounts import credited_by
-from rater.core.apply import Applied, apply_call, apply_command, reject
+from rater.core.apply import Applier, reject
 from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.core.calls import live_call
@@ -144,7 +144,7 @@ __all__ = [
     "Anomaly",
     "Answer",
     "AnyCommand",
-    "Applied",
+    "Applier",
     "Balance",
     "CallAccepted",
     "CallCommand",
@@ -221,8 +221,6 @@ __all__ = [
     "Why",
     "activation_in_force",
     "ahead_of_arrival",
-    "apply_call",
-    "apply_command",
     "as_utc",
     "authorize",
     "close_batch",

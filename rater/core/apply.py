@@ -1,12 +1,10 @@
-"""`apply`: the one function that moves money and minutes.
+"""Applying: the one place that moves money and minutes.
 
 An input and the state go in; outputs come out, and the state's overlay holds the changes.  Nothing
 else happens: no I/O, no clock, no randomness.  An exception is a bug, and the shell stops.
 """
 
 from datetime import UTC, datetime
-
-import msgspec
 
 from rater.core.calls import call_arrived, held_as
 from rater.core.commands import command_arrived, command_seen, unreadable
@@ -23,7 +21,7 @@ from rater.core.inputs import (
 from rater.core.instants import as_utc
 from rater.core.letters import Original, former_letter_id, letter_id, rejected
 from rater.core.mediation import Mediated, ahead_of_arrival
-from rater.core.outputs import Output
+from rater.core.outputs import Output, RejectedCdr
 from rater.core.passing_time import open_account, switch_service
 from rater.core.provisioning import configure_tenant
 from rater.core.rating import named, payer
@@ -32,71 +30,122 @@ from rater.core.state import State
 from rater.core.step import Rules, Step
 
 
-class Applied(msgspec.Struct, frozen=True, gc=False):
-    """What became of one input, and the outputs it caused, in order."""
+class Applier:
+    """Applies the inputs of a batch to its state, one after the other; `outputs` are what they caused, in order."""
 
-    outcome: Outcome
-    outputs: list[Output]
+    __slots__ = ("_calls", "_rules", "_state", "outputs")
+
+    def __init__(self, state: State, rules: Rules) -> None:
+        self._state = state
+        self._rules = rules
+        #: What collects the outputs of a tenant's calls, from its first one on.
+        self._calls: dict[str, Step] = {}
+        self.outputs: list[Output] = []
+
+    def call(self, call: Mediated, source: Source, raw: bytes) -> Outcome:
+        """Rate a call-detail record, or say why not."""
+        cdr = call.cdr
+        step = self._calls.get(cdr.tenant) or self._first_call(cdr.tenant, source, call.at)
+        if step is None:
+            message = "expected a tenant that was configured; configure it, then replay this record"
+            return self.reject(source, raw, _unknown(cdr.tenant, message), cdr.tenant, cdr.usage_id)
+        step.source, step.at = source, call.at
+        outcome = call_arrived(step, call)
+        if isinstance(outcome, Refusal):
+            return self._refuse_call(step, named(call, payer(step, cdr)[0]), raw, outcome)
+        _finish(step)
+        return outcome
+
+    def command(self, command: AnyCommand, source: Source, raw: bytes, arrival: datetime | None = None) -> Outcome:
+        """Apply a command, or say why not; `arrival` is the stamp of whoever received it (A43)."""
+        # A command may replace the account that the step of the tenant's calls holds.
+        self._calls.pop(command.tenant, None)
+        ahead = ahead_of_arrival("at", as_utc(command.at), arrival, self._rules.settings.clock_ahead_max_h)
+        if ahead is not None:
+            return self.reject(source, raw, ahead, command.tenant)
+        account = self._state.account(command.tenant)
+        if command.tenant in RESERVED_TENANTS:
+            if command.tenant != EVERY_TENANT or not isinstance(command, DeckActivated):
+                message = "expected a tenant's name; only deck_activated can be told to every tenant, as '*'"
+                return self.reject(source, raw, _unknown(command.tenant, message))
+            account = self._state.account(NO_TENANT) or _nobody(self._state)
+        if account is None:
+            if isinstance(command, TenantConfigured):
+                return self._first_configuration(command, source, raw)
+            message = "expected a tenant that was configured; its first command is tenant_configured"
+            return self.reject(source, raw, _unknown(command.tenant, message), command.tenant)
+        step = Step(self._state, self._rules, account, source, as_utc(command.at), self.outputs)
+        outcome = command_arrived(step, command)
+        if isinstance(outcome, Refusal):
+            rejected = self.reject(source, raw, outcome, command.tenant)
+            conflict = outcome.reason is Reason.CONFLICTING_DUPLICATE
+            return Outcome.CONFLICTING_DUPLICATE if conflict else rejected
+        _finish(step)
+        return outcome
+
+    def reject(
+        self,
+        source: Source,
+        raw: bytes,
+        refused: Refusal,
+        tenant: str | None = None,
+        usage_id: str | None = None,
+        *,
+        file_tenant: str | None = None,
+        original: Original | None = None,
+    ) -> Outcome:
+        """Keep an input that cannot be applied as a dead letter."""
+        letter = reject(
+            self._state, source, raw, refused, tenant, usage_id, file_tenant=file_tenant, original=original
+        )
+        if letter is not None:
+            self.outputs.append(letter)
+        return Outcome.REJECTED
+
+    def _first_call(self, tenant: str, source: Source, at: datetime) -> Step | None:
+        """The step of a tenant's calls; None for a tenant that nobody configured."""
+        account = self._state.account(tenant)
+        if account is None or tenant in RESERVED_TENANTS:
+            return None
+        step = self._calls[tenant] = Step(self._state, self._rules, account, source, at, self.outputs)
+        return step
+
+    def _refuse_call(self, step: Step, call: Mediated, raw: bytes, refused: Refusal) -> Outcome:
+        """Keep a rejected record of a known tenant; a conflicting one is an event, too, once."""
+        cdr = call.cdr
+        said = held_as(call) if refused.reason is Reason.IMPLAUSIBLE_DURATION else None
+        letter = reject(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
+        conflict = refused.reason is Reason.CONFLICTING_DUPLICATE
+        if conflict and letter is not None:
+            step.tell(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
+        _finish(step)
+        if letter is not None:
+            self.outputs.append(letter)
+        return Outcome.CONFLICTING_DUPLICATE if conflict else Outcome.REJECTED
+
+    def _first_configuration(self, command: TenantConfigured, source: Source, raw: bytes) -> Outcome:
+        """A tenant comes into being with its currency."""
+        if command.currency is None:
+            refused = Refusal(
+                Reason.NOT_CONFIGURED, "currency", "expected the currency of the new tenant, got none"
+            )
+            return self.reject(source, raw, refused, command.tenant)
+        wrong = unreadable(command)
+        if wrong is not None:
+            return self.reject(source, raw, wrong, command.tenant)
+        at = as_utc(command.at)
+        account = open_account(self._state, command.tenant, command.currency, at)
+        step = Step(self._state, self._rules, account, source, at, self.outputs)
+        configure_tenant(step, command, first=True)
+        command_seen(step, command)
+        _finish(step)
+        return Outcome.RATED
 
 
-def apply_call(state: State, rules: Rules, call: Mediated, source: Source, raw: bytes) -> Applied:
-    """Rate a call-detail record, or say why not."""
-    cdr = call.cdr
-    account = state.account(cdr.tenant)
-    if account is None or cdr.tenant in RESERVED_TENANTS:
-        message = "expected a tenant that was configured; configure it, then replay this record"
-        return reject(state, source, raw, _unknown(cdr.tenant, message), cdr.tenant, cdr.usage_id)
-    step = Step(state, rules, account, source, call.at)
-    outcome = call_arrived(step, call)
-    if isinstance(outcome, Refusal):
-        return _refuse_call(step, named(call, payer(step, cdr)[0]), raw, outcome)
-    return Applied(outcome, _all_outputs(step))
-
-
-def _all_outputs(step: Step) -> list[Output]:
-    """What the step caused: events after what they are about, then whether credit-funded calls may start."""
+def _finish(step: Step) -> None:
+    """Emit the events after what they are about, then whether credit-funded calls may start."""
     step.emit_events()
     switch_service(step)
-    return step.outputs
-
-
-def _refuse_call(step: Step, call: Mediated, raw: bytes, refused: Refusal) -> Applied:
-    """Keep a rejected record of a known tenant; a conflicting one is an event, too, once."""
-    cdr = call.cdr
-    said = held_as(call) if refused.reason is Reason.IMPLAUSIBLE_DURATION else None
-    letter = reject(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
-    conflict = refused.reason is Reason.CONFLICTING_DUPLICATE
-    if conflict and letter.outputs:
-        step.tell(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
-    outcome = Outcome.CONFLICTING_DUPLICATE if conflict else Outcome.REJECTED
-    return Applied(outcome, [*_all_outputs(step), *letter.outputs])
-
-
-def apply_command(
-    state: State, rules: Rules, command: AnyCommand, source: Source, raw: bytes, arrival: datetime | None = None
-) -> Applied:
-    """Apply a command, or say why not; `arrival` is the stamp of whoever received it (A43)."""
-    ahead = ahead_of_arrival("at", as_utc(command.at), arrival, rules.settings.clock_ahead_max_h)
-    if ahead is not None:
-        return reject(state, source, raw, ahead, command.tenant)
-    account = state.account(command.tenant)
-    if command.tenant in RESERVED_TENANTS:
-        if command.tenant != EVERY_TENANT or not isinstance(command, DeckActivated):
-            message = "expected a tenant's name; only deck_activated can be told to every tenant, as '*'"
-            return reject(state, source, raw, _unknown(command.tenant, message))
-        account = state.account(NO_TENANT) or _nobody(state)
-    if account is None:
-        if isinstance(command, TenantConfigured):
-            return _first_configuration(state, rules, command, source, raw)
-        message = "expected a tenant that was configured; its first command is tenant_configured"
-        return reject(state, source, raw, _unknown(command.tenant, message), command.tenant)
-    step = Step(state, rules, account, source, as_utc(command.at))
-    outcome = command_arrived(step, command)
-    if isinstance(outcome, Refusal):
-        letter = reject(state, source, raw, outcome, command.tenant)
-        conflict = outcome.reason is Reason.CONFLICTING_DUPLICATE
-        return Applied(Outcome.CONFLICTING_DUPLICATE, letter.outputs) if conflict else letter
-    return Applied(outcome, _all_outputs(step))
 
 
 def reject(
@@ -110,9 +159,10 @@ def reject(
     *,
     file_tenant: str | None = None,
     original: Original | None = None,
-) -> Applied:
-    """Keep an input that cannot be applied as a dead letter; the same bytes of a tenant are one letter.
+) -> RejectedCdr | None:
+    """The dead letter of an input that cannot be applied; None where it was written before.
 
+    The same bytes of a tenant are one letter.
     `tenant` is the one that the input names; `file_tenant` that of the file it was in, where it names none.
     `said` is what has to be remembered of the letter; see Seen.  `original` is there if `raw` is only a beginning.
     """
@@ -125,12 +175,11 @@ def reject(
     former = (account.tenant, f"rejected/{former_letter_id(raw, refused.reason)}")
     # 0.3.0 took rows that begin alike for one
     if state.seen(key) is not None or (original is None and state.seen(former) is not None):
-        return Applied(Outcome.REJECTED, [])
+        return None
     state.seen_now[key] = Seen(account.clock, said)
-    letter = rejected(
+    return rejected(
         account, source, raw, refused, id=id, usage_id=usage_id, claimed_tenant=claimed, original=original
     )
-    return Applied(Outcome.REJECTED, [letter])
 
 
 def _nobody(state: State) -> Account:
@@ -140,20 +189,3 @@ def _nobody(state: State) -> Account:
 
 def _unknown(tenant: str, message: str) -> Refusal:
     return Refusal(Reason.UNKNOWN_TENANT, "tenant", f"{message}; got {tenant!r}")
-
-
-def _first_configuration(
-    state: State, rules: Rules, command: TenantConfigured, source: Source, raw: bytes
-) -> Applied:
-    """A tenant comes into being with its currency."""
-    if command.currency is None:
-        refused = Refusal(Reason.NOT_CONFIGURED, "currency", "expected the currency of the new tenant, got none")
-        return reject(state, source, raw, refused, command.tenant)
-    wrong = unreadable(command)
-    if wrong is not None:
-        return reject(state, source, raw, wrong, command.tenant)
-    at = as_utc(command.at)
-    step = Step(state, rules, open_account(state, command.tenant, command.currency, at), source, at)
-    configure_tenant(step, command, first=True)
-    command_seen(step, command)
-    return Applied(Outcome.RATED, _all_outputs(step))

@@ -32,11 +32,10 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     call = named(call, user)
     cdr = call.cdr
     countries = countries_of_help(account, held.country, cdr.user_country)
-    emergency = emergency_call(cdr, countries, step.rules.settings.emergency_numbers)
-    refused = refusal(call, account.currency, account.domains, emergency)
-    if refused is not None:
-        return refused
-    refused = clock_ahead(call, step.rules.settings.clock_ahead_max_h)
+    emergency = emergency_call(call, countries, step.rules.settings.emergency_numbers)
+    refused = refusal(call, account.currency, account.domains, emergency) or clock_ahead(
+        call, step.rules.settings.clock_ahead_max_h
+    )
     if refused is not None:
         return refused
     live = live_version(step, call)

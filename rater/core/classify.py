@@ -16,7 +16,7 @@ from rater.core.entitlements import family_name
 from rater.core.geography import INTERNATIONAL_PLAN, ZONE_A, destination_country, domestic_countries
 from rater.core.instants import MonthIndex, first_day
 from rater.core.pools import DOMESTIC, INTERNATIONAL, Pool, dial_out_pool, plan_pool
-from rater.core.reasons import Anomaly, CallType, NumberType
+from rater.core.reasons import Anomaly, CallType, NumberType, Pocket
 
 C = CallType
 #: Calls that another operator carries, or nobody's: kept, and free (rule 38).
@@ -128,11 +128,16 @@ TABLE: tuple[Row, ...] = (
 # fmt: on
 
 
+#: Rows by which one pocket carries the whole call, and no price is asked for.
+_WHOLE = {Draws.INCLUDED: Pocket.INCLUDED, Draws.FREE: Pocket.FREE}
+
+
 class Route(msgspec.Struct, frozen=True):
     """The table's answer for one kind of call by one kind of user.
 
     `pools` are drawn on in order before money; `may_spend` says whether the subject has access to
-    credits; `by_origin` that the rate is that of the calling number (rule 42).
+    credits; `by_origin` that the rate is that of the calling number (rule 42); `whole` is the pocket that carries
+    the whole call, if one does.
     """
 
     rule: str
@@ -144,6 +149,7 @@ class Route(msgspec.Struct, frozen=True):
     context: str | None
     by_origin: bool
     anomalies: tuple[Anomaly, ...]
+    whole: Pocket | None
 
 
 def classify(
@@ -189,6 +195,7 @@ def classify(
         context=side if type in OUTBOUND and called_country else None,
         by_origin=row.by_origin,
         anomalies=tuple(anomalies),
+        whole=_WHOLE.get(row.draws),
     )
 
 

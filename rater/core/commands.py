@@ -101,7 +101,7 @@ def _when_at_its_time(step: Step, command: AnyCommand) -> Refusal | None:
         return refused
     attempt = step.attempt()
     advance(attempt, at)
-    refused = _refusal(attempt, command)
+    refused = refused_when_closed(attempt.account, command) or _refusal(attempt, command)
     if refused is None:
         step.adopt(attempt)
     return refused

@@ -6,6 +6,7 @@ open for the grace period), A19 (expiry).
 
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 #: A month as one number: year * 12 + month - 1.  It orders and subtracts.
 MonthIndex = int
@@ -48,10 +49,22 @@ def first_day(month: MonthIndex) -> date:
     return date(month // 12, month % 12 + 1, 1)
 
 
-@lru_cache(maxsize=4096)
 def month_closes_at(month: MonthIndex, grace_hours: int) -> datetime:
     """The instant from which a record of this month is late (A12)."""
     return month_start(month + 1) + timedelta(hours=grace_hours)
+
+
+class Month(NamedTuple):
+    """What calls of one month have in common: `YYYY-MM`, and the instant from which a record of it is late."""
+
+    period: str
+    closes_at: datetime
+
+
+@lru_cache(maxsize=4096)
+def month_of(month: MonthIndex, grace_hours: int) -> Month:
+    """A month by its index."""
+    return Month(period_of(month), month_closes_at(month, grace_hours))
 
 
 def expiry_of(purchased_at: datetime) -> datetime:

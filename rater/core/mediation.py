@@ -20,6 +20,7 @@ from rater.core.numbers import (
     domain_of,
     is_address,
     is_e164,
+    is_plain,
     is_withheld,
     normal_destination,
     normal_number,
@@ -53,7 +54,8 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     `id` names this version of the call, `content` what it says, `at` is when it reached the rater (without
     `received_at`: when the call ended), `month` that of its start (A4).  `arrival` is the earlier of `received_at`
     and the stamp, None where there is neither; `late_at` decides whether it is late, `latest` is the latest instant
-    that it names (A43).  `called_domain` is that of an address which was called instead of a number (A39).
+    that it names (A43).  Of an outbound call, `dialled` is the digits, None where some are hidden or there are
+    none, and `called_domain` that of an address which was called instead of a number (A39).
     `impossible` and `unreadable` are the refusals it asks for, if any.
     """
 
@@ -65,6 +67,7 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     late_at: datetime
     latest: datetime
     month: MonthIndex
+    dialled: str | None
     called_domain: str | None
     impossible: Refusal | None
     unreadable: Refusal | None
@@ -114,21 +117,22 @@ def mediate(
     formerly: CallRecord | None = None,
 ) -> Mediated:
     """What follows from a record alone; `canonical` is its canonical JSON, times in UTC.
-
     `arrived_at` is the stamp of whoever received it; `arrival_given` says that it may decide what is late (A43).
     `formerly` is the record as it was read before A42, where that is another: its content compares, too.
     """
-    given = cdr
-    calling, called = cdr.calling and normal_number(cdr.calling), _normal_called(cdr)
-    usage_id, user = normal_usage_id(cdr.usage_id), _name(cdr.user)
-    if usage_id != cdr.usage_id or user != cdr.user or calling != cdr.calling or called != cdr.called:
-        shown = cdr.user.strip() if cdr.user and user else None
-        cdr = _with(cdr, usage_id=usage_id, user=shown, calling=calling, called=called)
-        canonical = canonical_json(cdr if user == shown else _with(cdr, user=user))
-    hung_up_at = cdr.answered_at + _seconds(cdr.duration_s)
-    received_at, ended_at = cdr.received_at, cdr.ended_at
-    arrival = _earlier(received_at, arrived_at)
-    latest = max(hung_up_at, received_at or hung_up_at, ended_at or hung_up_at, cdr.answered_at)
+    given, outbound = cdr, cdr.type in OUTBOUND
+    plain = cdr.called is not None and is_plain(cdr.called) is not None
+    called = cdr.called if plain else _normal_called(cdr)
+    plain_caller = cdr.calling is not None and is_plain(cdr.calling) is not None
+    calling = cdr.calling if plain_caller else cdr.calling and normal_number(cdr.calling)
+    cdr, canonical = _normal_form(cdr, canonical, calling, called)
+    answered_at, received_at, ended_at = cdr.answered_at, cdr.received_at, cdr.ended_at
+    hung_up_at = answered_at + _seconds(cdr.duration_s)
+    arrival = received_at or arrived_at
+    if received_at is not None and arrived_at is not None:
+        arrival = min(received_at, arrived_at)
+    possible = cdr.duration_s >= 0 and (ended_at is None or ended_at >= hung_up_at)
+    readable = plain and plain_caller and cdr.user is not None
     return Mediated(
         cdr,
         call_id(cdr),
@@ -136,17 +140,30 @@ def mediate(
         received_at or hung_up_at,
         arrival,
         hung_up_at if arrival is None or (received_at is None and not arrival_given) else arrival,
-        latest,
-        month_index(cdr.answered_at),
-        _called_domain(cdr),
-        _impossible(cdr, hung_up_at),
-        _unreadable(cdr),
+        max(hung_up_at, answered_at, received_at or answered_at, ended_at or answered_at),
+        month_index(answered_at),
+        _dialled(cdr.called, plain) if outbound else None,
+        None if plain else _called_domain(cdr),
+        None if possible else _impossible(cdr, hung_up_at),
+        None if readable else _unreadable(cdr),
         formerly or (None if cdr is given else given),
     )
 
 
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    return min(one, other) if one is not None and other is not None else one or other
+def _normal_form(
+    cdr: CallRecord, canonical: bytes, calling: str | None, called: str | None
+) -> tuple[CallRecord, bytes]:
+    """The record with these numbers, its ids normal, and the bytes by which it is compared (A39 to A42)."""
+    usage_id, user = normal_usage_id(cdr.usage_id), name_key(cdr.user or "") or None
+    if usage_id == cdr.usage_id and user == cdr.user and calling == cdr.calling and called == cdr.called:
+        return cdr, canonical
+    shown = cdr.user.strip() if cdr.user and user else None
+    cdr = _with(cdr, usage_id=usage_id, user=shown, calling=calling, called=called)
+    return cdr, canonical_json(cdr if user == shown else _with(cdr, user=user))
+
+
+def _dialled(called: str | None, plain: bool) -> str | None:
+    return called if plain or called is None else dialled(called)
 
 
 def ahead_of_arrival(field: str, instant: datetime, arrival: datetime | None, hours: int) -> Refusal | None:
@@ -178,16 +195,12 @@ def _normal_called(cdr: CallRecord) -> str | None:
     return normal_destination(cdr.called) if cdr.type in OUTBOUND else normal_number(cdr.called)
 
 
-def _name(user: str | None) -> str | None:
-    """A user as it is compared; a name of blanks alone is none (A40)."""
-    return None if user is None else name_key(user) or None
-
-
 def _with(cdr: CallRecord, **changes: str | None) -> CallRecord:
     """The record with other texts; `structs.replace` would take five times as long."""
     changed = twin(cdr)
     for name, text in changes.items():
-        msgspec.structs.force_setattr(changed, name, text)
+        if text != getattr(cdr, name):
+            msgspec.structs.force_setattr(changed, name, text)
     return changed
 
 
@@ -229,13 +242,10 @@ def refusal(call: Mediated, currency: str, domains: tuple[str, ...], emergency: 
     return None if emergency else call.unreadable or _elsewhere(call, domains)
 
 
-def emergency_call(cdr: CallRecord, countries: tuple[str, ...], added: tuple[str, ...]) -> bool:
+def emergency_call(call: Mediated, countries: tuple[str, ...], added: tuple[str, ...]) -> bool:
     """Whether this is an emergency call: what the record says, else the lists of the countries (A14, A38)."""
-    if cdr.emergency is not None:
-        return cdr.emergency
-    if cdr.called is None or cdr.type not in OUTBOUND:
-        return False
-    return calls_for_help(dialled(cdr.called), countries, added)
+    said = call.cdr.emergency
+    return calls_for_help(call.dialled, countries, added) if said is None else said
 
 
 def is_internal(call: Mediated, domains: tuple[str, ...]) -> bool:

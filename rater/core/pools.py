@@ -3,7 +3,7 @@
 Rules 1 to 11, 27 to 31, 56, A1, A2, A9, A10.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -169,12 +169,19 @@ class PoolNews(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
-    """Minutes that a call took from pools: segments in order, minutes left over, the first pool's capability."""
+    """Minutes that a call took from pools: segments in order, minutes left over, the first pool's capability.
+
+    `pools` are the segments' minutes by pool.
+    """
 
     segments: tuple[Segment, ...]
+    pools: tuple[tuple[str, int], ...]
     left: int
     capability: str | None
-    news: list[PoolNews]
+    news: Sequence[PoolNews] = ()
+
+
+NOTHING_TAKEN = Taken((), (), 0, None)
 
 
 def available(
@@ -186,9 +193,12 @@ def available(
     nothing left (A2).
     """
     staged = state.pool(account.tenant, pool.name)
-    seen, used = _total(state, account, settings, pool, at, staged), staged.used
-    if staged.counted != account.licenses_revision:
+    if staged.counted == account.licenses_revision:
+        seen = staged.total
+    else:
+        seen = total(state, account, settings, pool, at)
         _keep_total(state, account, pool, seen, staged)
+    used = staged.used
     if used >= seen:
         return staged, 0, used
     if pool.other is not None and settings.linked_caps:
@@ -202,7 +212,8 @@ def take(
     state: State, account: Account, settings: RatingSettings, pools: tuple[Pool, ...], at: datetime, minutes: int
 ) -> Taken:
     """Take up to `minutes` from the pools in order (A21); what is missing overflows to money."""
-    segments: list[Segment] = []
+    segments: tuple[Segment, ...] = ()
+    used_of: tuple[tuple[str, int], ...] = ()
     news: list[PoolNews] = []
     capability = None
     for pool in pools:
@@ -213,12 +224,13 @@ def take(
             staged.used = used = before + taken
             minutes -= taken
             capability = capability or pool.capability
-            segments.append(Segment(Pocket.POOL, taken, UNSET, pool.name, before, used, seen))
+            segments = (*segments, Segment(Pocket.POOL, taken, UNSET, pool.name, before, used, seen))
+            used_of = (*used_of, (pool.name, taken))
         if used and used * 100 >= seen * settings.pool_warning_percent:
             news.extend(_news(state, account, settings, pool, at, staged))
         if not minutes:
             break
-    return Taken(tuple(segments), minutes, capability, news)
+    return Taken(segments, used_of, minutes, capability, news)
 
 
 def present_name(state: State, tenant: str, name: str) -> str:

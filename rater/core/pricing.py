@@ -5,6 +5,7 @@ What may be debited is, and may leave it below zero.
 """
 
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -18,7 +19,7 @@ from rater.core.money import ceil_div, format_amount
 from rater.core.numbering import country_of
 from rater.core.outputs import Segment
 from rater.core.policies import policy_allows
-from rater.core.pools import available, take
+from rater.core.pools import NOTHING_TAKEN, Taken, available, take
 from rater.core.reasons import Anomaly, CallType, EventKind, NumberType, Pocket
 from rater.core.step import Step
 from rater.core.tariff import Rate, Tariff, charge
@@ -40,6 +41,8 @@ class Priced(msgspec.Struct, frozen=True, gc=False):
     context: str | None = None
     rate: Rate | None = None
     anomalies: tuple[Anomaly, ...] = ()
+    #: Minutes by pool.
+    pools: tuple[tuple[str, int], ...] = ()
     charge: int = 0
     #: None when every minute is carried; minutes at no price may be unfunded too.
     unfunded: int | None = None
@@ -61,6 +64,15 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     country: str | None
 
 
+_NOT_CONNECTED = Priced("73 not connected", 0, ())
+
+
+@lru_cache(maxsize=16_384)
+def _whole(pocket: Pocket, minutes: int) -> tuple[Segment, ...]:
+    """One pocket carries all minutes."""
+    return (Segment(pocket, minutes),)
+
+
 def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool) -> Priced:
     """The decision order: not connected, emergency, internal, then the table.
 
@@ -72,11 +84,11 @@ def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, eme
         seconds = cdr.authorized_s
     minutes = ceil_div(seconds, 60)
     if not minutes:
-        return Priced("73 not connected", 0, ())
+        return _NOT_CONNECTED
     if emergency:
-        return Priced(EMERGENCY_RULE, minutes, (Segment(Pocket.FREE, minutes),))
+        return Priced(EMERGENCY_RULE, minutes, _whole(Pocket.FREE, minutes))
     if is_internal(call, step.account.domains):
-        return Priced("15 internal", minutes, (Segment(Pocket.FREE, minutes),))
+        return Priced("15 internal", minutes, _whole(Pocket.FREE, minutes))
     tariff = _tariff(step, cdr.answered_at) if call.again is None else step.rules.tariffs[call.again.deck]
     rate = None
     if tariff is not None and cdr.called is not None and cdr.type in OUTBOUND:
@@ -90,58 +102,55 @@ def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, eme
     if step.account.closures and step.account.was_closed(cdr.answered_at):
         anomalies = (*anomalies, Anomaly.TENANT_CLOSED)
     case = Case(cdr, route, rate, minutes, seconds, anomalies, country)
-    match route.draws:
-        case Draws.INCLUDED:
-            return _priced(case, (Segment(Pocket.INCLUDED, minutes),), route.capability)
-        case Draws.FREE:
-            return _priced(case, (Segment(Pocket.FREE, minutes),), route.capability)
-        case Draws.FREECALL:
-            return _freecall(step, case, (), minutes, Anomaly.UNSUPPORTED_NUMBER)
-        case _:
-            return _paid(step, case)
+    if route.whole is not None:
+        return _priced(case, _whole(route.whole, minutes), route.capability)
+    if route.draws is Draws.FREECALL:
+        return _freecall(step, case, NOTHING_TAKEN, minutes, Anomaly.UNSUPPORTED_NUMBER)
+    return _paid(step, case)
 
 
 def _paid(step: Step, case: Case) -> Priced:
     """Minutes of the route's pools first, money for what they do not carry (rules 47, 51)."""
     route = case.route
     if not route.pools or _straddler_goes_whole_to_credits(step, case):
-        return _overflow(step, case, (), case.minutes, route.capability)
+        return _overflow(step, case, NOTHING_TAKEN, case.minutes)
     taken = take(step.state, step.account, step.rules.settings, route.pools, case.cdr.answered_at, case.minutes)
     for found in taken.news:
         step.tell(found.kind, pool=found.name, used=found.used, total=found.total)
-    capability = taken.capability or route.capability
     if not taken.left:
-        return _priced(case, taken.segments, capability)
-    return _overflow(step, case, taken.segments, taken.left, capability)
+        return _priced(case, taken.segments, taken.capability or route.capability, taken.pools)
+    return _overflow(step, case, taken, taken.left)
 
 
-def _overflow(step: Step, case: Case, carried: tuple[Segment, ...], minutes: int, capability: str | None) -> Priced:
+def _overflow(step: Step, case: Case, taken: Taken, minutes: int) -> Priced:
     """Price the seconds after the pools' minutes, from the first overflow second on (rules 46, 47)."""
     rate = case.rate
     cannot = _no_price(rate)
     if rate is None or cannot is not None:
-        return _freecall(step, case, carried, minutes, cannot or Anomaly.NO_RATE)
+        return _freecall(step, case, taken, minutes, cannot or Anomaly.NO_RATE)
     overflow_s = case.seconds - 60 * (case.minutes - minutes)
     amount = charge(rate, overflow_s) + rate.fee
     if _may_spend(step.account, case):
-        segments = (*carried, Segment(Pocket.CREDIT, minutes, format_amount(amount)))
-        return _priced(case, segments, case.route.money_capability, amount, None, rate.fee, overflow_s)
-    segments = (*carried, Segment(Pocket.UNFUNDED, minutes, format_amount(amount)))
-    return _priced(case, segments, capability, 0, amount, rate.fee, overflow_s)
+        segments = (*taken.segments, Segment(Pocket.CREDIT, minutes, format_amount(amount)))
+        return _priced(case, segments, case.route.money_capability, taken.pools, amount, None, rate.fee, overflow_s)
+    segments = (*taken.segments, Segment(Pocket.UNFUNDED, minutes, format_amount(amount)))
+    capability = taken.capability or case.route.capability
+    return _priced(case, segments, capability, taken.pools, 0, amount, rate.fee, overflow_s)
 
 
-def _freecall(step: Step, case: Case, carried: tuple[Segment, ...], minutes: int, why: Anomaly) -> Priced:
+def _freecall(step: Step, case: Case, taken: Taken, minutes: int, why: Anomaly) -> Priced:
     """It cannot be priced, so the rest of it is free, and somebody is told (rule 48)."""
     step.tell(EventKind.RATING_EXCEPTION, usage_id=case.cdr.usage_id, user=case.cdr.user, reason=why.value)
     if why not in case.anomalies:
         case = msgspec.structs.replace(case, anomalies=(*case.anomalies, why))
-    return _priced(case, (*carried, Segment(Pocket.FREE, minutes)), _FREECALL)
+    return _priced(case, (*taken.segments, Segment(Pocket.FREE, minutes)), _FREECALL, taken.pools)
 
 
 def _priced(
     case: Case,
     segments: tuple[Segment, ...],
     capability: str | None,
+    pools: tuple[tuple[str, int], ...] = (),
     charged: int = 0,
     unfunded: int | None = None,
     fee: int = 0,
@@ -156,6 +165,7 @@ def _priced(
         route.context,
         case.rate,
         case.anomalies,
+        pools,
         charged,
         unfunded,
         fee,
@@ -193,7 +203,7 @@ def _may_spend(account: Account, case: Case) -> bool:
 def deck_in_force(step: Step, at: datetime) -> str | None:
     """The deck's version when the call started: the tenant's own, else everybody's of the tenant's currency."""
     account, tariffs = step.account, step.rules.tariffs
-    found = activation_in_force(account.decks, at, account.currency, tariffs)
+    found = activation_in_force(account.decks, at, account.currency, tariffs) if account.decks else None
     if found is None and (everybody := step.state.account(NO_TENANT)) is not None:
         found = activation_in_force(everybody.decks, at, account.currency, tariffs)
     return None if found is None else found[1]

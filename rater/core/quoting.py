@@ -120,7 +120,7 @@ def quote(
     state = State(committed)
     account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
     if account is None:
-        emergency = emergency_call(call.cdr, every_country(added), added)
+        emergency = emergency_call(call, every_country(added), added)
         if (refused := refusal(call, "", (), emergency)) is not None:
             return refused
         if emergency:
@@ -142,7 +142,7 @@ def _reserve(state: State, account: Account, reserved: Reserved) -> None:
 def _quote(step: Step, call: Mediated, reserved: Reserved) -> Quote | Refusal:
     user, held = payer(step, call.cdr)
     countries = countries_of_help(step.account, held.country)
-    emergency = emergency_call(call.cdr, countries, step.rules.settings.emergency_numbers)
+    emergency = emergency_call(call, countries, step.rules.settings.emergency_numbers)
     refused = refusal(call, step.account.currency, step.account.domains, emergency)
     if refused is not None:
         return refused

@@ -3,6 +3,8 @@
 Rules 14, 17, 18, 26, 36, 49, 50, A10 to A12, A18.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from rater.core.credit import debit
@@ -10,7 +12,7 @@ from rater.core.entities import Account, LiveCall, Share, Stretch, User
 from rater.core.entitlements import profile_key, stretch_at, unknown_user
 from rater.core.identity import name_key
 from rater.core.inputs import CallRecord
-from rater.core.instants import month_closes_at, period_of
+from rater.core.instants import month_of, period_of
 from rater.core.mediation import Mediated
 from rater.core.money import format_amount
 from rater.core.outputs import RatedCall, Segment
@@ -66,9 +68,8 @@ def rate_call(
 ) -> None:
     """Rate a record that was checked and is no duplicate; `replaces` is the version that it corrects."""
     account, cdr = step.account, call.cdr
-    month = call.month
     priced = price_call(step, call, user, held, emergency)
-    lots = debit(step.state, account, priced.charge) if priced.charge else []
+    lots = debit(step.state, account, priced.charge) if priced.charge else ()
     _emit_rated_call(step, call, held, priced, lots, replaces)
     if lots:
         step.debit(
@@ -79,14 +80,14 @@ def rate_call(
             cdr.usage_id,
             cdr.version,
             cdr.user,
-            period_of(month),
+            period_of(call.month),
         )
     step.state.calls[(account.tenant, cdr.usage_id)] = LiveCall(
         cdr.version,
         call.content,
-        month,
+        call.month,
         priced.charge,
-        tuple([(part.pool, part.minutes) for part in priced.segments if part.pool is not None]),
+        priced.pools,
         tuple(lots),
         0 if call.again is None else call.again.rating,
     )
@@ -107,7 +108,7 @@ def _emit_rated_call(
     call: Mediated,
     held: Stretch,
     priced: Priced,
-    lots: list[Share],
+    lots: Sequence[Share],
     replaces: int | None,
 ) -> None:
     """Write the call down, in the order of RatedCall's fields."""
@@ -115,6 +116,7 @@ def _emit_rated_call(
     money = rate if priced.overflow_s is not None else None
     sequences = account.sequences
     sequences.rated_calls += 1
+    month = month_of(call.month, step.rules.settings.grace_hours)
     step.outputs.append(
         RatedCall(
             account.tenant,
@@ -129,16 +131,16 @@ def _emit_rated_call(
             cdr.answered_at,
             cdr.duration_s,
             call.at,
-            period_of(call.month),
+            month.period,
             priced.minutes,
             priced.rule,
             account.currency,
             format_amount(priced.charge),
-            format_amount(account.balance),
+            step.balance_text,
             _with_lots(priced.segments, lots) if lots else priced.segments,
             format_amount(priced.unfunded or 0),
             format_amount(priced.fee),
-            call.late_at >= month_closes_at(call.month, step.rules.settings.grace_hours),
+            call.late_at >= month.closes_at,
             priced.capability,
             cdr.user,
             cdr.calling,
@@ -166,7 +168,7 @@ def _emit_rated_call(
     )
 
 
-def _with_lots(segments: tuple[Segment, ...], lots: list[Share]) -> tuple[Segment, ...]:
+def _with_lots(segments: tuple[Segment, ...], lots: Sequence[Share]) -> tuple[Segment, ...]:
     """The last segment is the one that money paid: it says from which lots."""
     *before, paid = segments
     return (*before, Segment(paid.pocket, paid.minutes, paid.charge, None, None, None, None, lot_shares(lots)))

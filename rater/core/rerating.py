@@ -131,7 +131,7 @@ def _found(step: Step, command: CallRerated) -> _Found:
         again=Again(command.deck, command.rating, command.reason),
     )
     countries = countries_of_help(step.account, held.country, cdr.user_country)
-    emergency = emergency_call(call.cdr, countries, step.rules.settings.emergency_numbers)
+    emergency = emergency_call(call, countries, step.rules.settings.emergency_numbers)
     return _Found(call, live_version(step, call), user, held, emergency)
 
 

@@ -1,11 +1,11 @@
 """The state of the rater as the rules see it: entities of one batch, staged over what was committed.
 
-A shell hands in a `Committed`, and after its own commit calls
-`merge`; dropping the State instead leaves no trace.
+A shell hands in a `Committed`, and after its own commit calls `merge`; dropping the State leaves no trace.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -55,10 +55,14 @@ _Entity = TypeVar("_Entity", bound=Entity)
 
 
 class Committed(Protocol):
-    """The committed entities under a batch."""
+    """The committed entities under a batch; a shell's store is a subclass, and has `reader` from here."""
 
     def load(self, kind: str, key: Key) -> Entity | None:
         """The committed entity, or None.  The caller does not change what it gets."""
+
+    def reader(self, kind: str) -> Callable[[Key], Entity | None]:
+        """`load` of one kind, for as long as a batch lasts; a store may have a shorter way to its entities."""
+        return partial(self.load, kind)
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
         """A batch is about to rate these calls, and no others: what they need may be fetched at once.
@@ -67,11 +71,13 @@ class Committed(Protocol):
         """
 
 
-class State:
+class State(Committed):
     """Reads through to the committed entities and keeps every change of the batch to itself."""
 
     __slots__ = (
         "_committed",
+        "_committed_call",
+        "_committed_user",
         "_staged",
         "accounts",
         "aliases",
@@ -93,6 +99,8 @@ class State:
 
     def __init__(self, committed: Committed) -> None:
         self._committed = committed
+        self._committed_call = committed.reader("call")
+        self._committed_user = committed.reader("user")
         self.accounts: dict[str, Account] = {}
         self.users: dict[Key, User] = {}
         self.aliases: dict[Key, Alias] = {}
@@ -142,10 +150,7 @@ class State:
     def user(self, tenant: str, user: str) -> User | None:
         """The user, frozen, however its name is spelled; None for one who is not known."""
         key = (tenant, name_key(user))
-        found = self.users.get(key)
-        if found is None:
-            found = self._committed.load("user", key)  # type: ignore[assignment]  # kind decides the type
-        return found
+        return self.users.get(key) or self._committed_user(key)  # type: ignore[return-value]  # kind decides the type
 
     def who(self, tenant: str, user: str, object_id: str | None = None) -> User | None:
         """The user whom a name means, by itself or because a configuration linked it or the object id (A40)."""
@@ -197,7 +202,7 @@ class State:
     def call(self, tenant: str, usage_id: str) -> LiveCall | None:
         """The live version of a usage id, or None."""
         key = (tenant, usage_id)
-        return self.calls.get(key) or self._committed.load("call", key)  # type: ignore[return-value]  # kind decides the type
+        return self.calls.get(key) or self._committed_call(key)  # type: ignore[return-value]  # kind decides the type
 
     def seen(self, key: Key) -> Seen | None:
         """Whether a command or a dead letter of this name was taken before."""
@@ -272,7 +277,7 @@ def _copy(entity: _Entity) -> _Entity:
     return msgspec.msgpack.decode(msgspec.msgpack.encode(entity), type=type(entity))
 
 
-class Memory:
+class Memory(Committed):
     """Committed entities in a dictionary: for tests, scenarios and benchmarks."""
 
     def __init__(self) -> None:
@@ -281,6 +286,10 @@ class Memory:
     def load(self, kind: str, key: Key) -> Entity | None:
         """See Committed."""
         return self.entities[kind].get(key)
+
+    def reader(self, kind: str) -> Callable[[Key], Entity | None]:
+        """See Committed."""
+        return self.entities[kind].get
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See Committed; everything is at hand here."""

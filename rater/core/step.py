@@ -47,18 +47,38 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class Step:
-    """Collects what one input does to one tenant."""
+    """Collects what one input does to one tenant; the calls of a batch share one for each tenant.
 
-    __slots__ = ("_news", "account", "at", "outputs", "rules", "source", "state")
+    Outputs are appended to `outputs`, which may be a list that several steps share.
+    """
 
-    def __init__(self, state: State, rules: Rules, account: Account, source: Source, at: datetime) -> None:
+    __slots__ = ("_balance", "_balance_text", "_news", "account", "at", "outputs", "rules", "source", "state")
+
+    def __init__(
+        self,
+        state: State,
+        rules: Rules,
+        account: Account,
+        source: Source,
+        at: datetime,
+        outputs: list[Output] | None = None,
+    ) -> None:
         self.state = state
         self.rules = rules
         self.account = account
         self.source = source
         self.at = at
-        self.outputs: list[Output] = []
+        self.outputs: list[Output] = [] if outputs is None else outputs
         self._news: list[tuple[EventKind, dict[str, object]]] = []
+        self._balance, self._balance_text = 0, format_micros(0)
+
+    @property
+    def balance_text(self) -> str:
+        """The balance as outputs show it; formatted only when it has moved."""
+        balance = self.account.balance
+        if balance != self._balance:
+            self._balance, self._balance_text = balance, format_micros(balance)
+        return self._balance_text
 
     def attempt(self) -> "Step":
         """The same step on an overlay of its own: `adopt` it, or drop it and nothing happened."""
@@ -103,7 +123,7 @@ class Step:
                 self.at,
                 format_amount(amount),
                 account.currency,
-                format_micros(account.balance),
+                self.balance_text,
                 usage_id,
                 version,
                 user,
@@ -163,7 +183,7 @@ class Step:
         """Emit the events of the step, in their order, once all of it is done."""
         if not self._news:
             return
-        account, balance = self.account, format_micros(self.account.balance)
+        account, balance = self.account, self.balance_text
         self._news.sort(key=_event_order)
         for kind, facts in self._news:
             account.sequences.account_events += 1
@@ -181,6 +201,7 @@ class Step:
                     **facts,  # type: ignore[arg-type]  # the caller names fields of AccountEvent
                 )
             )
+        self._news.clear()
 
 
 def _event_order(news: tuple[EventKind, dict[str, object]]) -> tuple[int, str]:

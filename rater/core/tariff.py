@@ -7,6 +7,7 @@ Rules 22, 42, 44 to 48, 72, A1, A18; the columns of a deck are in rater/dev/scen
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -22,6 +23,8 @@ _ALWAYS = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 #: Digits by which rows are grouped, so that a number tries only prefix lengths that exist near it.
 _BUCKET_DIGITS = 3
+#: Beginnings of numbers whose candidates a tariff keeps; then they are found anew.
+HEADS_MAX = 65_536
 SPECIAL = ("premium", "unsupported")
 
 
@@ -148,6 +151,10 @@ class _PrefixIndex:
         self._lengths = {
             bucket: tuple(sorted(found, reverse=True)) + tuple(self._short) for bucket, found in lengths.items()
         }
+        #: How many leading digits decide, under each group of them.
+        self._reach = {bucket: found[0] for bucket, found in self._lengths.items()}
+        self._short_reach = max(self._short, default=0)
+        self._candidates: dict[str, tuple[Rate, ...]] = {}
         self._by_name: dict[str, list[Rate]] = defaultdict(list)
         for rate in sorted(latest_first, key=lambda rate: len(rate.prefix)):
             self._by_name[rate.destination.casefold()].append(rate)
@@ -155,12 +162,25 @@ class _PrefixIndex:
                 self._by_name[rate.country].append(rate)
 
     def longest(self, digits: str, at: datetime) -> Rate | None:
-        """The row of the longest prefix of the digits that is valid at the instant; of several the latest."""
-        for length in self._lengths.get(digits[:_BUCKET_DIGITS], self._short):
-            for rate in self._rows.get(digits[:length], ()):
-                if rate.valid_from <= at < rate.valid_to:
-                    return rate
+        """The row of the longest prefix of the digits that is valid at the instant; of several the latest.
+
+        Numbers that begin alike, as far as any prefix near them goes, have the same candidates.
+        """
+        head = digits[: self._reach.get(digits[:_BUCKET_DIGITS], self._short_reach)]
+        candidates = self._candidates.get(head)
+        if candidates is None:
+            candidates = self._remember(head, self._lengths.get(digits[:_BUCKET_DIGITS], self._short))
+        for rate in candidates:
+            if rate.valid_from <= at < rate.valid_to:
+                return rate
         return None
+
+    def _remember(self, head: str, lengths: Iterable[int]) -> tuple[Rate, ...]:
+        if len(self._candidates) >= HEADS_MAX:
+            self._candidates.clear()
+        found = tuple(rate for length in lengths for rate in self._rows.get(head[:length], ()))
+        self._candidates[head] = found
+        return found
 
     def exact(self, prefix: str, at: datetime) -> Rate | None:
         """The row of exactly this prefix that is valid at the instant."""

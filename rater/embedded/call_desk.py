@@ -106,7 +106,7 @@ class CallDesk:
                 self._orders[order.id] = order
 
 
-class _Staged:
+class _Staged(Committed):
     """What will be committed with a batch: its changes over the store."""
 
     def __init__(self, state: State, committed: Committed) -> None:

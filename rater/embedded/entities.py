@@ -10,6 +10,7 @@ import msgspec
 from rater.core import (
     KINDS,
     CallRecord,
+    Committed,
     Entity,
     Key,
     LiveCall,
@@ -31,7 +32,7 @@ _call_decoder = msgspec.json.Decoder(RatedCall)
 _Part = TypeVar("_Part")
 
 
-class StoredEntities:
+class StoredEntities(Committed):
     """See rater.core.state.Committed."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:

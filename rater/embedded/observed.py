@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from rater.core import Account, CallCommand
+from rater.embedded.rows import Rows
 from rater.engine.batch import Batch, Record
 from rater.files.source import CALL_EVENTS
 from rater.ops.metrics.labels import CallEventResult, CommitResult
@@ -16,6 +17,11 @@ class Observed:
         self._metrics = metrics
         if metrics:
             metrics.open_books(list(accounts))
+
+    @property
+    def sums(self) -> bool:
+        """Whether the sums of every batch are counted."""
+        return self._metrics is not None
 
     def rated(self, seconds: float) -> None:
         """A batch was rated."""
@@ -31,11 +37,13 @@ class Observed:
             )
             self._metrics.call_events(CallEventResult.UNREADABLE, unreadable)
 
-    def committed(self, batch: Batch, orders: Iterable[CallCommand], running: int, seconds: float) -> None:
+    def committed(
+        self, batch: Batch, rows: Rows, orders: Iterable[CallCommand], running: int, seconds: float
+    ) -> None:
         """A batch was committed, with the orders to end calls that follow from it."""
         if self._metrics:
             for order in orders:
                 self._metrics.disconnect(order.reason)
             self._metrics.running_calls(running)
             self._metrics.commit(CommitResult.COMMITTED, seconds)
-            self._metrics.observe_batch(batch)
+            self._metrics.observe_batch(batch, sums=rows.sums)

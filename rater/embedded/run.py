@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
@@ -35,6 +36,7 @@ from rater.embedded.decks import StoreDecks
 from rater.embedded.notices import Notices
 from rater.embedded.observed import Observed
 from rater.embedded.payments import unanswered
+from rater.embedded.rows import Rows
 from rater.embedded.store import Position, Store
 from rater.embedded.summary import Summary
 from rater.engine.batch import Batch, Record, run_batch
@@ -47,6 +49,15 @@ from rater.wire.codec import encode_input
 BATCH_RECORDS = 10_000
 #: A batch of large records ends earlier, so that memory stays bounded.
 BATCH_BYTES_MAX = 16_000_000
+#: Records that are looked up in the store together.
+PART_RECORDS = 1_000
+
+
+class _Rated(NamedTuple):
+    """A batch, and all its outputs as the store keeps them."""
+
+    batch: Batch
+    rows: Rows
 
 
 class EmbeddedRater:
@@ -109,10 +120,10 @@ class EmbeddedRater:
 
     def tell(self, command: AnyCommand, arrived_at: datetime | None = None) -> tuple[Outcome, RejectedCdr | None]:
         """Apply one command that arrived then; its outcome, and why it was rejected if that is new."""
-        batch = self._rate(_records_of([command], "people", arrived_at))
-        self._commit(batch, {})
-        refused = next((output for output in batch.outputs if isinstance(output, RejectedCdr)), None)
-        return batch.outcomes[0], refused
+        rated = self._rate(_records_of([command], "people", arrived_at))
+        self._commit(rated, {})
+        refused = next((output for output in rated.batch.outputs if isinstance(output, RejectedCdr)), None)
+        return rated.batch.outcomes[0], refused
 
     def tell_all(
         self, commands: Iterable[AnyCommand], arrived_at: datetime, progress: Callable[[int], None] = lambda _: None
@@ -122,21 +133,21 @@ class EmbeddedRater:
         refused: list[RejectedCdr] = []
         records = _records_of(commands, "people", arrived_at)
         while held := list(islice(records, BATCH_RECORDS)):
-            batch = self._rate(held)
-            self._commit(batch, {})
-            outcomes.update(batch.outcomes)
-            refused += [output for output in batch.outputs if isinstance(output, RejectedCdr)]
-            progress(batch.taken)
+            rated = self._rate(held)
+            self._commit(rated, {})
+            outcomes.update(rated.batch.outcomes)
+            refused += [output for output in rated.batch.outputs if isinstance(output, RejectedCdr)]
+            progress(rated.batch.taken)
         return outcomes, refused
 
     def replay(self, records: Iterable[tuple[str, Record]]) -> dict[str, Outcome]:
         """Apply dead letters again, each by its id; those that are accepted now are noted as replayed."""
         outcomes: dict[str, Outcome] = {}
         for id, record in records:
-            batch = self._rate([record])
-            outcomes[id] = batch.outcomes[0]
+            rated = self._rate([record])
+            outcomes[id] = rated.batch.outcomes[0]
             accepted = outcomes[id] in (Outcome.RATED, Outcome.CORRECTED, Outcome.DUPLICATE)
-            self._commit(batch, {}, [id] if accepted else [])
+            self._commit(rated, {}, [id] if accepted else [])
         return outcomes
 
     def _commit_file(
@@ -151,11 +162,11 @@ class EmbeddedRater:
         position = Position(file.taken, file.bytes_taken, file.digest, arrival, ended)
         left = self._hear(records)
         while True:
-            batch = self._rate(left, until_payment=True)
-            self.summary.add_refused(file.path, batch.outputs)
-            left = left[batch.taken :]
-            self._commit(batch, {file.key: self._begun(file) if left else position})
-            progress(batch.taken)
+            rated = self._rate(left, until_payment=True)
+            self.summary.add_refused(file.path, rated.batch.outputs)
+            left = left[rated.batch.taken :]
+            self._commit(rated, {file.key: self._begun(file) if left else position})
+            progress(rated.batch.taken)
             if not left:
                 break
 
@@ -179,48 +190,51 @@ class EmbeddedRater:
         while held := list(islice(records, BATCH_RECORDS)):
             self._commit(self._rate(held), {})
 
-    def _commit(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
+    def _commit(self, rated: _Rated, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
         """Commit a batch, then what follows from it: answers of the gateway, and ticks that are due."""
-        self._keep(batch, positions, replayed)
-        requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
-        self._settle(requests)
-        self._tick_due(batch.state.accounts)
+        self._keep(rated, positions, replayed)
+        self._settle(_requests_of(rated.batch))
+        self._tick_due(rated.batch.state.accounts)
 
-    def _rate(self, records: Iterable[Record], *, until_payment: bool = False) -> Batch:
+    def _rate(self, records: Iterable[Record], *, until_payment: bool = False) -> _Rated:
         began = time.perf_counter()
-        batch = run_batch(self.store, self._rules, records, until_payment=until_payment)
+        rows = Rows(with_sums=self._observed.sums)
+        batch = run_batch(
+            self.store, self._rules, records, until_payment=until_payment, each=rows.add, part=PART_RECORDS
+        )
         self._observed.rated(time.perf_counter() - began)
-        return batch
+        return _Rated(batch, rows)
 
     def _keep(
-        self, batch: Batch, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
+        self, rated: _Rated, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
     ) -> None:
+        batch, rows = rated
         events = [output for output in batch.outputs if isinstance(output, AccountEvent)]
         # Before the commit: a run that is killed in between is run again, with the same events and ids.
         self._notices.of(events, batch.state.accounts.values())
         self._desk.accounts_changed(batch.state)
         calls = self._desk.changes()
         began = time.perf_counter()
-        self.store.commit(batch, positions or {}, replayed, calls)
+        self.store.commit(batch.state, rows, positions or {}, replayed, calls)
         self._desk.kept()
-        self.summary.add(batch, calls.orders)
-        self._observed.committed(batch, calls.orders, len(self._desk), time.perf_counter() - began)
+        self.summary.add(batch, rows, calls.orders)
+        self._observed.committed(batch, rows, calls.orders, len(self._desk), time.perf_counter() - began)
 
     def _settle(self, requests: list[RechargeRequest]) -> None:
         while requests and self._gateway:
             answers: list[AnyCommand] = [self._gateway.collect(request) for request in requests]
-            batch = self._rate(_records_of(answers, "gateway"))
-            self._keep(batch)
-            requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
+            rated = self._rate(_records_of(answers, "gateway"))
+            self._keep(rated)
+            requests = _requests_of(rated.batch)
 
     def _tick_due(self, tenants: Iterable[str]) -> None:
         """Let time pass where it is due by each tenant's own clock, until it changes nothing any more."""
         ticks: list[AnyCommand] = []
         while (due := self._ticks_due(tenants)) and due != ticks:
             ticks = due
-            batch = self._rate(_records_of(ticks, "clock"))
-            self._keep(batch)
-            self._settle([output for output in batch.outputs if isinstance(output, RechargeRequest)])
+            rated = self._rate(_records_of(ticks, "clock"))
+            self._keep(rated)
+            self._settle(_requests_of(rated.batch))
 
     def _ticks_due(self, tenants: Iterable[str]) -> list[AnyCommand]:
         accounts = [account for tenant in sorted(tenants) if (account := self.store.account(tenant))]
@@ -233,6 +247,10 @@ class EmbeddedRater:
 def _today() -> str:
     """For people: on which day a file was read to its end."""
     return datetime.now(UTC).date().isoformat()
+
+
+def _requests_of(batch: Batch) -> list[RechargeRequest]:
+    return [output for output in batch.outputs if isinstance(output, RechargeRequest)]
 
 
 def _batch_place(file: InputFile) -> tuple[int, int]:

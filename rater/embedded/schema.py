@@ -12,6 +12,8 @@ from rater.wire.errors import Exit, RaterError
 
 #: Raised whenever an older program could misread what a newer one writes.
 SCHEMA_VERSION = 3
+#: Of a new store; a rated call has some 800 bytes, of which the usual page of 4,096 holds few.
+_PAGE_BYTES = 16_384
 _APPLICATION_ID = 0x72617465  # "rate"
 _OWNER_ONLY = 0o600
 
@@ -60,6 +62,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
         _make_private(path)
         connection = _connect(path, "mode=rwc")
         _check_version(connection, path)
+        connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA cache_size=-65536")

@@ -2,13 +2,12 @@
 
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from operator import attrgetter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
-from rater.core import Account, CallCommand, Output, RateDeck, normal_usage_id
+from rater.core import Account, CallCommand, RateDeck, State, normal_usage_id
 from rater.embedded.call_tables import (
     NO_CHANGES,
     CallChanges,
@@ -19,11 +18,10 @@ from rater.embedded.call_tables import (
     write_changes,
 )
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
+from rater.embedded.rows import Rows
 from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
 from rater.embedded.upgrade import upgrade
-from rater.engine.batch import Batch
 from rater.files.arrival import Arrival
-from rater.wire.codec import encode
 from rater.wire.dead_letters import DlqAudit
 from rater.wire.errors import RaterError
 
@@ -31,14 +29,6 @@ _pack = msgspec.msgpack.Encoder().encode
 _deck_decoder = msgspec.json.Decoder(RateDeck)
 _audit_decoder = msgspec.json.Decoder(DlqAudit)
 _arrival_decoder = msgspec.json.Decoder(Arrival)
-#: What a record is looked up by within its topic; elsewhere its id.
-_KEY_OF: dict[str, Callable[[Output], str | None]] = {
-    "rated-calls": attrgetter("usage_id"),
-    "service-states": attrgetter("user"),
-    "account-events": attrgetter("event.value"),
-    "balances": attrgetter("tenant"),
-}
-_ID = attrgetter("id")
 #: The setting that says how many dead letters there were before a run that has not ended.
 _UNFINISHED = "unfinished_run"
 
@@ -240,15 +230,16 @@ class Store(Reader):
 
     def commit(
         self,
-        batch: Batch,
+        state: State,
+        rows: Rows,
         positions: dict[str, Position],
         replayed: Iterable[str] = (),
         calls: CallChanges = NO_CHANGES,
     ) -> None:
-        """Write outputs, changes and positions in one transaction; RaterError if the disk is full."""
+        """Write a batch's rows, its changes and positions in one transaction; RaterError if the disk is full."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._write(batch, positions, replayed)
+            self._write(state, rows, positions, replayed)
             write_changes(self._connection, calls)
             self._connection.execute("COMMIT")
         except sqlite3.OperationalError as wrong:
@@ -257,17 +248,13 @@ class Store(Reader):
             if "full" in str(wrong) or "disk I/O" in str(wrong):
                 raise disk_full(self.path) from wrong
             raise
-        self.merge(batch.state.changes())
+        self.merge(state.changes())
 
-    def _write(self, batch: Batch, positions: dict[str, Position], replayed: Iterable[str]) -> None:
+    def _write(self, state: State, rows: Rows, positions: dict[str, Position], replayed: Iterable[str]) -> None:
         many = self._connection.executemany
-        for topic, outputs in batch.by_topic().items():
-            key_of = _KEY_OF.get(topic, _ID)
-            many(
-                f'INSERT INTO "{topic}" (tenant, key, value) VALUES (?, ?, ?)',  # noqa: S608 - a topic of the closed list
-                [(output.tenant, key_of(output), encode(output)) for output in outputs],
-            )
-        changes = batch.state.changes()
+        for topic, made in rows.of.items():
+            many(f'INSERT INTO "{topic}" (tenant, key, value) VALUES (?, ?, ?)', made)  # noqa: S608 - a closed list
+        changes = state.changes()
         many(
             "INSERT OR REPLACE INTO seen VALUES (?, ?)",
             [(seen_key(key), _pack(entity)) for key, entity in changes["seen"].items()],

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from rater.core import AccountEvent, CallCommand, Debit, EventKind, Outcome, Output, RejectedCdr, parse_ledger
+from rater.core import AccountEvent, CallCommand, EventKind, Outcome, Output, RejectedCdr
+from rater.embedded.rows import Rows
 from rater.engine.batch import Batch
 from rater.files.source import InputFile
 
@@ -47,15 +48,14 @@ class Summary:
                 where = f"{path}:{output.source.offset}: " + (f"{output.field}: " if output.field else "")
                 self.refused.append(f"{where}{output.message} ({output.reason.value})")
 
-    def add(self, batch: Batch, orders: Iterable[CallCommand]) -> None:
+    def add(self, batch: Batch, rows: Rows, orders: Iterable[CallCommand]) -> None:
         """Count a committed batch, and the orders to end calls that were committed with it."""
         self.disconnects.update(order.reason.value for order in orders)
         self.outcomes.update(batch.counts)
-        self.records += batch.counts.total()
+        self.records += batch.taken
+        self.debited.update(rows.debited)
         for output in batch.outputs:
-            if isinstance(output, Debit):
-                self.debited[output.currency] += parse_ledger(output.amount)
-            elif isinstance(output, AccountEvent):
+            if isinstance(output, AccountEvent):
                 self.events[output.event.value] += 1
                 if output.event is EventKind.TENANT_CONFIGURED:
                     self.appeared.add(output.tenant)

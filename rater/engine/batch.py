@@ -6,6 +6,7 @@ The same step under every shell.
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -15,30 +16,34 @@ from rater.core import (
     NAME_LENGTH_MAX,
     TOPIC_OF,
     AnyCommand,
-    Applied,
+    Applier,
+    Balance,
     CallRecord,
     CallRerated,
     Committed,
+    Debit,
     Mediated,
     Original,
     Outcome,
     Output,
+    RatedCall,
     Reason,
     Refusal,
     RejectedCdr,
     Rules,
     Source,
     State,
-    apply_call,
-    apply_command,
     close_batch,
     mediate,
-    reject,
     shortened,
     with_header,
 )
 from rater.wire.codec import claimed_tenant, decode_call, decode_command, encode_input
 
+#: Records that are decoded, applied and written together, while the processor's caches hold them.
+PART_RECORDS = 64
+#: Outputs of which nearly every call causes one.
+FREQUENT = frozenset({RatedCall, Debit, Balance})
 #: What the bytes of a record say, or why they say nothing.
 Decoded = CallRecord | AnyCommand | Refusal
 #: The topic's own format, which letters do not name.
@@ -85,6 +90,7 @@ class Batch:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        #: All, in order; where `run_batch` gave them away as they came, only the others than FREQUENT.
         self.outputs: list[Output] = []
         #: What became of each record, in order.
         self.outcomes: list[Outcome] = []
@@ -114,36 +120,57 @@ def run_batch(
     *,
     until_payment: bool = False,
     admit: Callable[[str], Refusal | None] | None = None,
+    each: Callable[[list[Output]], None] | None = None,
+    part: int = PART_RECORDS,
 ) -> Batch:
     """Apply records in order to a new overlay; with `until_payment` up to the one that asks for a payment.
 
-    `admit` says why this shell must not take records of a tenant, or None when it may.
+    `admit` says why this shell must not take records of a tenant, or None when it may.  `each` is given the outputs
+    of every `part` of the records as they come, and has to write them down: the batch keeps the rare ones only.
     An exception is a bug: the shell stops and nothing of the batch is kept.
     """
-    decoded = [(record, _decode(record)) for record in records]
-    if admit is not None:
-        decoded = [(record, _admitted(value, admit)) for record, value in decoded]
-    committed.prepare(
-        [
-            value.call if isinstance(value, CallRerated) else value.given or value.cdr
-            for _, value in decoded
-            if isinstance(value, Mediated | CallRerated)
-        ]
-    )
     batch = Batch(State(committed))
-    state, outputs = batch.state, batch.outputs
-    for record, value in decoded:
-        applied = _apply(state, rules, record, value)
-        batch.outcomes.append(applied.outcome)
-        outputs.extend(
-            applied.outputs
-            if record.envelope is None
-            else [_enveloped(output, record.envelope) for output in applied.outputs]
+    applier, left = Applier(batch.state, rules), iter(records)
+    while some := list(islice(left, part)):
+        decoded = [(record, _decode(record)) for record in some]
+        if admit is not None:
+            decoded = [(record, _admitted(value, admit)) for record, value in decoded]
+        committed.prepare(
+            [
+                value.call if isinstance(value, CallRerated) else value.given or value.cdr
+                for _, value in decoded
+                if isinstance(value, Mediated | CallRerated)
+            ]
         )
+        _apply_part(batch, applier, decoded, until_payment=until_payment)
+        _hand_over(batch, applier.outputs, each)
+        if until_payment and batch.state.asked_for_payment:
+            break
+    _hand_over(batch, close_batch(batch.state), each)
+    return batch
+
+
+def _apply_part(
+    batch: Batch, applier: Applier, decoded: list[tuple[Record, Input | Refusal]], *, until_payment: bool
+) -> None:
+    state, outputs, outcomes = batch.state, applier.outputs, batch.outcomes
+    for record, value in decoded:
+        before = len(outputs)
+        outcomes.append(_apply(applier, record, value))
+        if record.envelope is not None:
+            outputs[before:] = [_enveloped(output, record.envelope) for output in outputs[before:]]
         if until_payment and state.asked_for_payment:
             break
-    outputs.extend(close_batch(state))
-    return batch
+
+
+def _hand_over(batch: Batch, outputs: list[Output], each: Callable[[list[Output]], None] | None) -> None:
+    """Give a part's outputs away, or keep them; then the list is empty for the next part."""
+    if each is None:
+        batch.outputs.extend(outputs)
+    else:
+        each(outputs)
+        batch.outputs.extend([output for output in outputs if type(output) not in FREQUENT])
+    outputs.clear()
 
 
 def _admitted(value: Input | Refusal, admit: Callable[[str], Refusal | None]) -> Input | Refusal:
@@ -181,16 +208,15 @@ def _decode(record: Record) -> Input | Refusal:
     return mediate(cdr, canonical, record.arrived_at, arrival_given=record.arrival_given, formerly=formerly)
 
 
-def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -> Applied:
+def _apply(applier: Applier, record: Record, value: Input | Refusal) -> Outcome:
     """Apply one input, or keep its bytes with the reason."""
     if isinstance(value, Mediated):
-        return apply_call(state, rules, value, record.source, record.raw)
+        return applier.call(value, record.source, record.raw)
     if isinstance(value, Refusal):
         # what an operator skips is not looked at: looking may be what raises
         claimed = None if value.reason is Reason.SKIPPED else claimed_tenant(record.raw)
         file_tenant = record.envelope.tenant if record.envelope else None
-        return reject(
-            state,
+        return applier.reject(
             record.source,
             record.raw,
             value,
@@ -198,4 +224,4 @@ def _apply(state: State, rules: Rules, record: Record, value: Input | Refusal) -
             file_tenant=file_tenant,
             original=record.original,
         )
-    return apply_command(state, rules, value, record.source, record.raw, record.arrived_at)
+    return applier.command(value, record.source, record.raw, record.arrived_at)

@@ -12,6 +12,7 @@ from itertools import islice
 import msgspec
 
 from rater.core import (
+    Applier,
     CallRerated,
     Committed,
     LiveCall,
@@ -22,7 +23,6 @@ from rater.core import (
     Rules,
     Source,
     State,
-    apply_command,
     deck_stands,
     format_micros,
     live_call,
@@ -171,11 +171,11 @@ def _clock(state: State, call: RatedCall) -> datetime:
 
 def _try(state: State, rules: Rules, plan: Plan, call: RatedCall, command: CallRerated) -> None:
     attempt = State(state)
-    applied = apply_command(attempt, rules, command, Source("", 0, 0), b"")
-    if applied.outcome is not Outcome.CORRECTED:
-        plan.refused.update(output.reason for output in applied.outputs if isinstance(output, RejectedCdr))
+    applier = Applier(attempt, rules)
+    if applier.command(command, Source("", 0, 0), b"") is not Outcome.CORRECTED:
+        plan.refused.update(output.reason for output in applier.outputs if isinstance(output, RejectedCdr))
         return
-    (rated,) = [output for output in applied.outputs if isinstance(output, RatedCall)]
+    (rated,) = [output for output in applier.outputs if isinstance(output, RatedCall)]
     if same_rating(call, rated):
         plan.unchanged += 1
         return

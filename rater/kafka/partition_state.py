@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from rater.core import Account, CallRecord, Entity, Key, RatedCall
+from rater.core import Account, CallRecord, Committed, Entity, Key, RatedCall
 from rater.kafka.changelog import Entities
 from rater.kafka.index import UsageIndex, keys_of
 from rater.kafka.port import Doubt
 
 
-class PartitionState:
+class PartitionState(Committed):
     """What the rules read: the entities and the index of the partition, as committed."""
 
     def __init__(self, index: UsageIndex) -> None:

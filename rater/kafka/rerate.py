@@ -15,6 +15,7 @@ from rater.core import (
     RULES,
     CallRecord,
     CallRerated,
+    Committed,
     Entity,
     Key,
     Outcome,
@@ -66,7 +67,7 @@ class Came(msgspec.Struct, frozen=True):
     waiting: int
 
 
-class _Partition:
+class _Partition(Committed):
     """A partition as the topics say it; see rater.core.state.Committed."""
 
     def __init__(self, entities: Entities, standing: Standing) -> None:

@@ -16,6 +16,7 @@ from rater.core import (
     TOPIC_OF,
     Account,
     CallRecord,
+    Committed,
     Entity,
     Key,
     Outcome,
@@ -47,7 +48,7 @@ _TYPE_OF = {topic: type for type, topic in TOPIC_OF.items()}
 _Result = TypeVar("_Result")
 
 
-class _Replica:
+class _Replica(Committed):
     """What the `state` topic says, as the rules read it."""
 
     def __init__(self) -> None:

@@ -66,9 +66,12 @@ class Metrics:
 
     # ---- money and records: the rating task ----
 
-    def observe_batch(self, batch: Batch, partition: int = 0) -> Findings:
-        """Count a batch that was committed, and audit it against the partition's books."""
-        sums = tally(batch.outputs)
+    def observe_batch(self, batch: Batch, partition: int = 0, sums: Tally | None = None) -> Findings:
+        """Count a batch that was committed, and audit it against the partition's books.
+
+        `sums` are those of all its outputs, where they were not kept.
+        """
+        sums = sums or tally(batch.outputs)
         for outcome, records in batch.counts.items():
             self.records(outcome, records)
         self._add_sums(sums)

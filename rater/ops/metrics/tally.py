@@ -69,6 +69,12 @@ class Tally:
 def tally(outputs: Iterable[Output]) -> Tally:
     """Sum a batch's outputs up."""
     sums = Tally()
+    add_outputs(sums, outputs)
+    return sums
+
+
+def add_outputs(sums: Tally, outputs: Iterable[Output]) -> None:
+    """Add the next outputs of a batch."""
     count, last = sums.outputs, sums.last
     for output in outputs:
         kind = type(output)
@@ -81,7 +87,6 @@ def tally(outputs: Iterable[Output]) -> Tally:
             _add_debit(sums, output)  # type: ignore[arg-type]  # the same
         elif kind is not Balance:
             _add_rare(sums, output)
-    return sums
 
 
 def _add_call(sums: Tally, call: RatedCall) -> None:

@@ -1,0 +1,47 @@
+"""A batch's outputs as rows of their topics' tables, made part by part while the outputs are at hand."""
+
+from collections import Counter
+from collections.abc import Callable
+from operator import attrgetter
+
+from rater.core import OUTPUT_TOPICS, TOPIC_OF, Debit, Output, RatedCall, parse_amount
+from rater.ops.metrics.tally import Tally, add_outputs
+from rater.wire.codec import encode
+
+#: Tenant, what a record is looked up by within its topic, and the record.
+Row = tuple[str, str | None, bytes]
+#: What a record is looked up by; elsewhere its id.
+_KEY_OF: dict[str, Callable[[Output], str | None]] = {
+    "service-states": attrgetter("user"),
+    "account-events": attrgetter("event.value"),
+    "balances": attrgetter("tenant"),
+}
+_ID = attrgetter("id")
+
+
+class Rows:
+    """The rows of one batch by topic, in order, and what is counted of all its outputs."""
+
+    def __init__(self, *, with_sums: bool = False) -> None:
+        self.of: dict[str, list[Row]] = {topic: [] for topic in OUTPUT_TOPICS}
+        #: Micro-units that left the balances, by currency.
+        self.debited: Counter[str] = Counter()
+        #: For metrics, where somebody asked for them.
+        self.sums = Tally() if with_sums else None
+
+    def add(self, outputs: list[Output]) -> None:
+        """Write the next outputs down."""
+        calls = self.of["rated-calls"]
+        for output in outputs:
+            if isinstance(output, RatedCall):
+                calls.append((output.tenant, output.usage_id, encode(output)))
+            else:
+                self._add(output)
+        if self.sums is not None:
+            add_outputs(self.sums, outputs)
+
+    def _add(self, output: Output) -> None:
+        topic = TOPIC_OF[type(output)]
+        self.of[topic].append((output.tenant, _KEY_OF.get(topic, _ID)(output), encode(output)))
+        if isinstance(output, Debit):
+            self.debited[output.currency] += parse_amount(output.amount)

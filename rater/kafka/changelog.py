@@ -21,12 +21,16 @@ _unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.it
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """Where the task stands: the next offset of each input, how many commits there were, and whose rules."""
+    """Where the task stands: the next offset of each input, how many commits there were, and whose rules.
+
+    `topics` are the ids of the topics that the positions are of; absent before 0.4.0 and on brokers without ids.
+    """
 
     version: int
     commits: int
     positions: dict[str, int]
     rules: int = 1
+    topics: dict[str, str] = {}
 
 
 _decode_meta = msgspec.msgpack.Decoder(Meta).decode

@@ -14,17 +14,16 @@ from aiokafka.errors import (
     IllegalOperation,
     InvalidProducerEpoch,
     KafkaError,
-    OffsetOutOfRangeError,
     ProducerFenced,
 )
 from aiokafka.structs import OffsetAndMetadata
 
 from rater.kafka.access_errors import denied, refusal
 from rater.kafka.connect import READ, WRITE, UnreachableError, connection, started
-from rater.kafka.port import Consumed, Doubt, Fenced, Writes
+from rater.kafka.port import Consumed, Doubt, Fenced, Kept, Writes
 from rater.kafka.settings import KafkaSettings, WorkerSettings
+from rater.kafka.topic_ids import topic_ids
 from rater.kafka.topics import MESSAGE_BYTES_MAX
-from rater.wire.errors import RaterError
 
 RETRY_BACKOFF_MS = 20
 POSITIONS_TOLD_EVERY_S = 1.0
@@ -95,6 +94,11 @@ class AiokafkaLog:
         """See PartitionLog."""
         await asyncio.sleep(min(_BACK_OFF_S * 2**doubts, _BACK_OFF_MAX_S))
 
+    async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
+        """See PartitionLog."""
+        async with doubted(self._settings):
+            return await kept_of(self._settings, topics, self.partition)
+
     async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
         """See PartitionLog; what is no longer assigned is left alone."""
         found: dict[str, int] = {}
@@ -114,16 +118,10 @@ class AiokafkaLog:
 
     async def fetch(self, limit: int) -> Sequence[Consumed]:
         """See PartitionLog."""
-        try:
-            async with doubted(self._settings):
-                wanted = self._input_partitions[:1] if await self._commands_wait() else self._input_partitions
-                found = await self._inputs.getmany(
-                    *wanted, timeout_ms=self._worker.batch_wait_ms, max_records=limit
-                )
-        except Doubt as doubt:
-            if isinstance(doubt.__cause__, OffsetOutOfRangeError):
-                raise RaterError(f"inputs were deleted before they were rated: {doubt.__cause__}") from doubt
-            raise
+        # an offset that is not kept any more is doubt, too: taking ownership again says what became of it
+        async with doubted(self._settings):
+            wanted = self._input_partitions[:1] if await self._commands_wait() else self._input_partitions
+            found = await self._inputs.getmany(*wanted, timeout_ms=self._worker.batch_wait_ms, max_records=limit)
         return [
             Consumed(self._topics[r.topic], r.partition, r.offset, r.key, r.value, r.timestamp)
             for records in found.values()
@@ -269,6 +267,19 @@ async def record_at(settings: KafkaSettings, topic: str, partition: int, offset:
         async for records in read:
             return records[0] if records[0].offset == offset else None
     return None
+
+
+async def kept_of(settings: KafkaSettings, topics: Sequence[str], partition: int) -> dict[str, Kept]:
+    """What is kept of a partition in several topics; the ids of all are known."""
+    ids = await topic_ids(settings, topics)
+    places = {topic: TopicPartition(settings.topic(topic), partition) for topic in topics}
+    consumer = await started(settings, committed_reader(settings))
+    try:
+        first = await consumer.beginning_offsets(list(places.values()))
+        ends = await consumer.end_offsets(list(places.values()))
+    finally:
+        await consumer.stop()
+    return {topic: Kept(first[place], ends[place], ids[topic]) for topic, place in places.items()}
 
 
 async def read_partition(

@@ -76,7 +76,7 @@ def accept_loss(
 
     Which offsets, who and when stands in the commits, where `rater verify` finds it.
 
-    Example: rater partition accept-loss --partition 3 --topic cdrs --note "outage of March; 1,204 calls billed by hand"
+    Example: rater partition accept-loss --partition 3 --topic cdrs --note "outage; 1,204 calls billed by hand"
     """
     settings = kafka_settings(bootstrap, prefix)
     _give_up(settings, partition, topic, LetterAction.LOSS_ACCEPTED, (note, by), yes=yes)

@@ -94,6 +94,10 @@ class AiokafkaLog:
         """See PartitionLog."""
         await asyncio.sleep(min(_BACK_OFF_S * 2**doubts, _BACK_OFF_MAX_S))
 
+    def now_s(self) -> float:
+        """See PartitionLog."""
+        return time.time()
+
     async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
         """See PartitionLog."""
         async with doubted(self._settings):

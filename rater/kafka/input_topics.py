@@ -11,11 +11,11 @@ from datetime import datetime
 
 import msgspec
 
-from rater.core import NO_TENANT, RULES, Source
+from rater.core import NO_TENANT, Source
 from rater.kafka.at_fault import decisions_of, skips_of
-from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, pack
+from rater.kafka.changelog import Meta
 from rater.kafka.port import Kept, PartitionLog
-from rater.wire.commits import Commit, Gap, part_of
+from rater.wire.commits import Gap, part_of
 from rater.wire.dead_letters import DlqAudit, LetterAction
 from rater.wire.errors import Exit, RaterError
 
@@ -114,31 +114,6 @@ async def inputs_to_read(log: PartitionLog, meta: Meta) -> Inputs:
             positions[missing.topic] = missing.goes_on_at
     topics = {topic: there.id for topic, there in kept.items() if there.id}
     return Inputs(positions, topics, tuple(gaps), skips_of(decisions))
-
-
-async def note_gaps(log: PartitionLog, meta: Meta, positions: Mapping[str, int], inputs: Inputs) -> Meta:
-    """Commit what was given up, before anything else is read."""
-    after = Meta(STATE_VERSION, meta.commits + 1, dict(positions), RULES, inputs.topics)
-    commit = Commit(
-        partition=log.partition,
-        sequence=after.commits,
-        commands_first=positions["commands"],
-        commands_next=positions["commands"],
-        cdrs_first=positions["cdrs"],
-        cdrs_next=positions["cdrs"],
-        outcomes={},
-        rules=RULES,
-        gaps=inputs.gaps,
-    )
-    await log.begin()
-    await log.send(
-        {
-            "state": [(META_KEY, pack(after))],
-            "commits": [(str(log.partition).encode(), msgspec.json.encode(commit))],
-        }
-    )
-    await log.commit()
-    return after
 
 
 def decision(partition: int, missing: Missing, by: str, at: datetime, note: str) -> DlqAudit:

@@ -62,6 +62,9 @@ class PartitionLog(Protocol):
     async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
         """What is kept of the partition in these topics, by topic."""
 
+    def now_s(self) -> float:
+        """Unix seconds."""
+
     async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
         """Read inputs from these positions on (None: the first that is kept); the positions that this means."""
 

@@ -40,11 +40,12 @@ from rater.engine.batch import Batch, Record, run_batch
 from rater.kafka.at_fault import find_at_fault
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex, indexed, keys_of
-from rater.kafka.input_topics import INPUTS, inputs_to_read, note_gaps
+from rater.kafka.input_topics import INPUTS, inputs_to_read
 from rater.kafka.observer import Observer
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
 from rater.kafka.records import by_names, in_order, names_in, portions, positions_after, records_of, writes_of
+from rater.kafka.snapshot import is_due, write_snapshot
 from rater.kafka.upgrade import upgrade
 from rater.wire.commits import Commit
 
@@ -159,8 +160,8 @@ class RatingTask:
         if state.entities.meta.rules < RULES:  # 5
             state.entities, migration = await upgrade(log, state.entities, self.positions)
             self._observer.upgraded(self, migration.report)
-        if inputs.gaps:
-            state.entities.meta = await note_gaps(log, state.entities.meta, self.positions, inputs)
+        if is_due(state.entities.meta, inputs, log.now_s()):
+            state.entities.meta = await write_snapshot(log, state.entities, self.positions, inputs, log.now_s())
         self.restored = True
         self._observer.owned(self, state.entities, calls)
 
@@ -226,7 +227,8 @@ class RatingTask:
             rules=RULES,
             skipped=tuple(record.source for record in given if record.source in self._skips),
         )
-        meta = Meta(STATE_VERSION, commit.sequence, after, RULES, self.topics)
+        snapshot_at = self._state.entities.meta.snapshot_at
+        meta = Meta(STATE_VERSION, commit.sequence, after, RULES, self.topics, snapshot_at)
         return batch, meta, commit, writes_of(batch, meta, commit)
 
     def _given(self, records: Sequence[Consumed]) -> list[Record]:

@@ -115,7 +115,7 @@ class IdsRequest(Request[IdsRequestStruct]):  # type: ignore[misc]  # aiokafka h
 
     def build(self, request_struct_class: type[IdsRequestStruct]) -> IdsRequestStruct:
         """See Request."""
-        wanted = [(_NO_ID, topic, {}) for topic in self._topics]
+        wanted: list[tuple[UUID, str, dict[int, bytes]]] = [(_NO_ID, topic, {}) for topic in self._topics]
         return request_struct_class(wanted, False, False, False, {})
 
 

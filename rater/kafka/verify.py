@@ -48,8 +48,8 @@ from rater.kafka.port import Consumed
 from rater.kafka.publisher import admission
 from rater.kafka.records import record_key, records_of, source_of
 from rater.kafka.settings import KafkaSettings
+from rater.kafka.snapshot import Snapshot
 from rater.kafka.topics import partitions_of
-from rater.kafka.upgrade import Snapshot
 from rater.wire.codec import decode_cdr, encode
 from rater.wire.commits import Commit
 

@@ -32,8 +32,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `sequence` is gapless per partition, from 1.  `unknown_decks` are versions that commands of this commit named
     and that were not published at that time; `skipped` are the records that an operator decided to pass over.
-    `rules` is the number of the rules (A51); `migrated`, in the first commit of a new number, the digest of the
-    state that it begins with, whose parts stand before it.  `gaps` are inputs that were given up before it.
+    `rules` is the number of the rules (A51); `migrated`, in the first commit of a new number and now and then, the
+    digest of the state that it begins with, whose parts stand before it.  `gaps` are inputs that were given up
+    before it; `outputs`, where a snapshot stands, the positions after the last record of each output topic.
     """
 
     partition: int
@@ -48,6 +49,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     migrated: str | None = None
     skipped: tuple[Source, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    outputs: dict[str, int] = {}
 
 
 #: Of the number of a part; Python reads no number of more than 4,300 digits.

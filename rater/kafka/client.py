@@ -287,9 +287,9 @@ async def kept_of(settings: KafkaSettings, topics: Sequence[str], partition: int
 
 
 async def read_partition(
-    settings: KafkaSettings, topic: str, partition: int, start: int | None
+    settings: KafkaSettings, topic: str, partition: int, start: int | None, end: int | None = None
 ) -> AsyncGenerator[Sequence[Consumed], None]:
-    """Committed records of a partition from `start` (None, or one that is gone: the first) to its end as of now."""
+    """Committed records of a partition from `start` (None, or one that is gone: the first) to `end` (None: of now)."""
     consumer = await started(settings, committed_reader(settings))
     try:
         async with doubted(settings):
@@ -297,7 +297,7 @@ async def read_partition(
             consumer.assign([source])
             first = (await consumer.beginning_offsets([source]))[source]
             consumer.seek(source, max(first, start or 0))
-            async for _, records in unread(consumer):
+            async for _, records in unread(consumer, None if end is None else {source: end}):
                 yield consumed(topic, records)
     finally:
         await consumer.stop()

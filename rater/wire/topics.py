@@ -26,6 +26,7 @@ class Topic(BaseModel):
     retention_hours: int | None = Field(default=None, ge=1)
     min_insync_replicas: int = Field(default=2, ge=1)
     timestamps: Literal["writer", "broker"] = Field(default="writer", description="whose clock stamps a record")
+    settings: dict[str, str] = Field(default={}, description="further settings of the topic, in Kafka's names")
     record: str | None = Field(default=None, description="the class whose JSON Schema its values have")
     produced_by: tuple[str, ...]
     consumed_by: tuple[str, ...]

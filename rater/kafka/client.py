@@ -289,7 +289,7 @@ async def kept_of(settings: KafkaSettings, topics: Sequence[str], partition: int
 async def read_partition(
     settings: KafkaSettings, topic: str, partition: int, start: int | None, end: int | None = None
 ) -> AsyncGenerator[Sequence[Consumed], None]:
-    """Committed records of a partition from `start` (None, or one that is gone: the first) to `end` (None: of now)."""
+    """Committed records of a partition from `start` (None, or gone: the first) to `end` (None: as of now)."""
     consumer = await started(settings, committed_reader(settings))
     try:
         async with doubted(settings):

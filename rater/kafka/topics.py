@@ -1,7 +1,7 @@
 """Topics on a cluster: create what is missing, and say what differs from `topics/*.yaml`.
 
-A difference in partitions, cleanup policy or retention is never changed: it would move tenants or lose records.  Who
-stamps records is changed, since arrival is the broker's stamp (A43) and the topics of release 0.3.0 have the
+A difference in partitions, cleanup policy or retention is never changed: it would move tenants or lose records.
+Who stamps records is changed, since arrival is the broker's stamp (A43) and the topics of release 0.3.0 have the
 writers'; and so is what a topic's file has under `settings`.
 """
 

@@ -29,7 +29,7 @@ from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topic_ids import TopicIds
 from rater.kafka.topics import partitions_of_task
 from rater.ops.metrics.labels import Input, PartitionState
-from rater.wire.errors import RaterError
+from rater.wire.errors import Exit, RaterError
 
 #: Tasks poll all the time; only restoring a very large partition keeps them from it.
 _POLL_INTERVAL_MAX_MS = 3_600_000
@@ -211,6 +211,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 self.failed[partition] = wrong
                 running.index.close()
                 del self._running[partition]
+                if isinstance(wrong, RaterError) and wrong.exit is Exit.DISK_FULL:
+                    raise wrong  # the disk is that of every partition
 
     async def _release(self, partitions: set[int]) -> None:
         """End tasks: each finishes its commit within the bound, or is cut off and aborts."""

@@ -102,7 +102,7 @@ def test_records_that_were_deleted_before_they_were_rated_stop_their_partition_u
     assert report.findings == []
     assert [remark for remark in report.remarks if "offsets 1 to 2 of cdrs" in remark and "grace" in remark]
     again = invoke(*words.split(), "twice", "--yes", *at(deployment))
-    assert (again.exit_code, "nothing of that kind is missing" in again.stderr) == (1, True)
+    assert "nothing of that kind is missing" in str(again.exception)
 
 
 @pytest.mark.parametrize("running", [True, False])
@@ -119,19 +119,18 @@ def test_a_topic_that_was_created_again_stops_its_partitions_until_it_is_accepte
     until(lambda: not publishes(deployment, [call(f"n-{number}") for number in range(5)]), "the new topic")
     if not running:
         worker = deployment.start("worker-1")
-    until(lambda: len(stopped(worker)) == PARTITIONS, "every partition to stop")
-    assert all("deleted and created again" in error for error in stopped(worker))
+    until(lambda: len(stopped(worker)) == 1, "the partition that had read something to stop")
+    assert "deleted and created again" in stopped(worker)[0]
     worker.stop()
-    for partition in range(PARTITIONS):
-        words = ["--partition", str(partition), "--topic", "cdrs", "--note", "by mistake", "--by", "grace", "--yes"]
-        accepted = invoke("partition", "accept-new-topic", *words, *at(deployment))
-        assert accepted.exit_code == 0, accepted.output
+    words = ["--partition", str(HERE), "--topic", "cdrs", "--note", "by mistake", "--by", "grace", "--yes"]
+    accepted = invoke("partition", "accept-new-topic", *words, *at(deployment))
+    assert accepted.exit_code == 0, accepted.output
     worker = deployment.start("worker-2")
     until(lambda: {"c-0", "c-1", *(f"n-{number}" for number in range(5))} <= rated(deployment), "the new calls")
     deployment.wait_until_rated()
     report = deployment.verify()
     assert report.findings == []
-    assert len([remark for remark in report.remarks if "cdrs was created again" in remark]) == PARTITIONS
+    assert len([remark for remark in report.remarks if "cdrs was created again" in remark]) == 1
     assert [remark for remark in report.remarks if "were followed and added up" in remark]
 
 

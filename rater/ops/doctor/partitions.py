@@ -103,8 +103,8 @@ async def retention(settings: KafkaSettings) -> Check:
     oldest = max(rows, key=lambda row: row.waiting_s or 0)
     if hours and (oldest.waiting_s or 0) > hours * _HOUR_S * _KEPT_SHARE_FAIL:
         cause = (
-            f"partition {oldest.partition}: the oldest unrated call record is {(oldest.waiting_s or 0) / _HOUR_S:,.0f} h"
-            f" old and cdrs keeps {hours} h; then it is deleted"
+            f"partition {oldest.partition}: the oldest unrated call record is"
+            f" {(oldest.waiting_s or 0) / _HOUR_S:,.0f} h old and cdrs keeps {hours} h; then it is deleted"
         )
         return Check("retention", State.FAIL, cause, "kafka-configs.sh --alter --add-config retention.ms=-1")
     gone = [number for number in numbers if any(there.first for there in kept[number].values())]
@@ -170,8 +170,9 @@ async def _activations(settings: KafkaSettings, metas: Mapping[int, Meta]) -> li
 
 
 async def workers(addresses: list[str]) -> Check:
-    """What workers say of themselves: partitions that stopped, each with the command past what stopped it."""
+    """What workers and agents say: partitions that stopped, with the command past that; agents set differently."""
     stopped, silent = [], []
+    settings: dict[str, str] = {}
     timeout = aiohttp.ClientTimeout(total=_WORKER_TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         for address in addresses:
@@ -181,6 +182,8 @@ async def workers(addresses: list[str]) -> Check:
             except (TimeoutError, aiohttp.ClientError) as wrong:
                 silent.append(f"{address}: {wrong or 'no answer in time'}")
                 continue
+            lines = [line for line in text.splitlines() if line.startswith("settings: ")]
+            settings |= dict.fromkeys([address] if lines else [], "".join(lines))
             stopped += [f"{address}: {line}" for line in text.splitlines() if ": stopped: " in line]
     if silent:
         return Check("workers", State.FAIL, "; ".join(silent), f"curl {addresses[0]}/healthz?verbose")
@@ -188,6 +191,9 @@ async def workers(addresses: list[str]) -> Check:
         command = stopped[0].rpartition("rater partition ")[2]
         fix = f"rater partition {command}" if "rater partition " in stopped[0] else "rater partition --help"
         return Check("workers", State.FAIL, "; ".join(stopped), fix)
+    if len(set(settings.values())) > 1:
+        cause = "agents are set differently: " + ", ".join(f"{at} {line}" for at, line in settings.items())
+        return Check("workers", State.WARN, cause, "give every `rater agents` the same --config and RATER_...")
     if not addresses:
         return Check("workers", State.SKIPPED, "none is named: --worker http://HOST:6066 for each")
     return Check("workers", State.OK, f"{len(addresses)} answer, no partition stopped")
@@ -196,9 +202,7 @@ async def workers(addresses: list[str]) -> Check:
 def disk(folder: Path) -> Check:
     """Whether the disk of an index or a store has room."""
     if not folder.exists():
-        return Check(
-            "disk", State.SKIPPED, f"no {folder} here; --index names the folder of a worker on this machine"
-        )
+        return Check("disk", State.SKIPPED, f"no {folder} here; --index names a worker's folder")
     room = shutil.disk_usage(folder)
     said = f"{folder.absolute()}: {room.free / 2**30:,.1f} of {room.total / 2**30:,.1f} GiB are free"
     fix = f"df -h {folder}"

@@ -101,7 +101,11 @@ class AiokafkaLog:
     async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
         """See PartitionLog."""
         async with doubted(self._settings):
-            return await kept_of(self._settings, topics, self.partition)
+            ids = await topic_ids(self._settings, topics)
+            first = await self._inputs.beginning_offsets(self._input_partitions)
+            ends = await self._inputs.end_offsets(self._input_partitions)
+        offsets = {self._topics[place.topic]: (first[place], ends[place]) for place in self._input_partitions}
+        return {topic: Kept(*offsets.get(topic, (0, 0)), ids[topic]) for topic in topics}
 
     async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
         """See PartitionLog; what is no longer assigned is left alone."""
@@ -271,19 +275,6 @@ async def record_at(settings: KafkaSettings, topic: str, partition: int, offset:
         async for records in read:
             return records[0] if records[0].offset == offset else None
     return None
-
-
-async def kept_of(settings: KafkaSettings, topics: Sequence[str], partition: int) -> dict[str, Kept]:
-    """What is kept of a partition in several topics; the ids of all are known."""
-    ids = await topic_ids(settings, topics)
-    places = {topic: TopicPartition(settings.topic(topic), partition) for topic in topics}
-    consumer = await started(settings, committed_reader(settings))
-    try:
-        first = await consumer.beginning_offsets(list(places.values()))
-        ends = await consumer.end_offsets(list(places.values()))
-    finally:
-        await consumer.stop()
-    return {topic: Kept(first[place], ends[place], ids[topic]) for topic, place in places.items()}
 
 
 async def read_partition(

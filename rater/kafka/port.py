@@ -60,7 +60,7 @@ class PartitionLog(Protocol):
         """The position after the last committed record."""
 
     async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
-        """What is kept of the partition in these topics, by topic."""
+        """What is kept of the partition in these topics, by topic; of topics that are no inputs only the id."""
 
     def now_s(self) -> float:
         """Unix seconds."""

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from io import BytesIO
 from uuid import UUID
 
-from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -171,8 +170,3 @@ async def topic_ids(settings: KafkaSettings, topics: Iterable[str]) -> dict[str,
         return await ids.look()
     finally:
         await ids.close()
-
-
-def places_of(settings: KafkaSettings, topics: Iterable[str], partition: int) -> dict[str, TopicPartition]:
-    """A partition of several topics, as the client library names it."""
-    return {topic: TopicPartition(settings.topic(topic), partition) for topic in topics}

@@ -12,6 +12,7 @@ from rater.core.inputs import TenantConfigured
 from rater.core.outputs import RatedCall
 from rater.kafka.connect import connection, reachable
 from rater.kafka.publisher import partition_of
+from rater.ops.doctor import partitions
 from rater.wire.codec import encode_input
 from rater.wire.commits import Commit, Gap
 from tests.commands import invoke
@@ -88,6 +89,10 @@ def test_records_that_were_deleted_before_they_were_rated_stop_their_partition_u
     assert "offsets 1 to 2 were deleted before they were rated" in error
     words = f"partition accept-loss --partition {HERE} --topic cdrs --note"
     assert f"rater {words} WHY" in error
+    check = asyncio.run(partitions.inputs(deployment.settings))
+    assert (check.state.value, check.fix) == ("fail", f"rater {words} WHY")
+    check = asyncio.run(partitions.workers([f"http://127.0.0.1:{worker.web_port}"]))
+    assert (check.state.value, check.fix) == ("fail", f"rater {words} WHY")
     status, page = worker.get("/healthz?verbose")
     assert (status, "accept-loss" in page) == (503, True)
     worker.stop()

@@ -49,6 +49,9 @@ class UsageIndex(Protocol):
     def put(self, calls: Mapping[Key, LiveCall], stands_at: StandsAt) -> None:
         """Take in calls and the position after them, both or neither."""
 
+    def entries(self) -> int:
+        """About how many there are."""
+
     def clear(self) -> None:
         """Forget everything."""
 
@@ -85,6 +88,10 @@ class MemoryIndex:
         """See UsageIndex."""
         self._calls.update(calls)
         self.stands_at = stands_at
+
+    def entries(self) -> int:
+        """See UsageIndex."""
+        return len(self._calls)
 
     def clear(self) -> None:
         """See UsageIndex."""
@@ -146,6 +153,10 @@ class DiskIndex:
         except Exception as wrong:  # RocksDB's errors have no type of their own
             raise (_no_room(wrong, self._folder) or wrong) from wrong
         self.stands_at = stands_at
+
+    def entries(self) -> int:
+        """See UsageIndex; RocksDB estimates: what was written again may count twice until it compacts."""
+        return max(0, (self._db.property_int_value("rocksdb.estimate-num-keys") or 0) - 1)
 
     def clear(self) -> None:
         """See UsageIndex."""

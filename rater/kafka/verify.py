@@ -239,6 +239,7 @@ class _Partition:
         if self._known and not self._inputs_gone(commit):
             return await self._replay(commit)
         self._known = False
+        self._latest = {topic: {} for topic in LATEST}  # what is followed may have written them again
         self._report.followed += 1
         self._followed.append(commit.sequence)
         return await self._follow(commit)

@@ -131,6 +131,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         metrics = self._watch.metrics
         metrics.partitions(states)
         for partition, running in self._running.items():
+            metrics.usage_index(partition, running.index.entries())
             for topic, position in running.task.positions.items():
                 end = self._consumer.highwater(TopicPartition(self._kafka.topic(topic), partition))
                 behind = max(0, (end or 0) - position)

@@ -9,8 +9,10 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-#: Where the list lies in a checkout.
-FOLDER = Path(__file__).parent.parent.parent / "topics"
+from rater.wire.shipped import shipped
+
+#: Where the list lies.
+FOLDER = shipped("topics")
 
 
 class Topic(BaseModel):

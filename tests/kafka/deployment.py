@@ -24,7 +24,7 @@ from rater.core.outputs import RatedCall
 from rater.core.settings import RatingSettings
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
-from rater.dev.local_kafka import free_ports
+from rater.dev.ports import free_ports
 from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.connect import connection, reachable
 from rater.kafka.consume import read_topic

@@ -22,7 +22,7 @@ from aiosmtpd.handlers import Sink
 
 from rater.core.inputs import EVERY_TENANT, DeckActivated, TenantConfigured
 from rater.dev.demo.rates import bundled_deck
-from rater.dev.local_kafka import free_ports
+from rater.dev.ports import free_ports
 from rater.kafka.connect import connection, reachable
 from rater.ops.doctor.check import State
 from rater.ops.doctor.cluster import skew

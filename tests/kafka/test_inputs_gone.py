@@ -38,8 +38,7 @@ def rated(deployment: Deployment) -> set[str]:
 
 
 def gaps(deployment: Deployment) -> list[Gap]:
-    values = [value for value in deployment.values("commits") if value.startswith(b'{"partition"')]
-    return [gap for value in values for gap in msgspec.json.decode(value, type=Commit).gaps]
+    return [gap for value in deployment.values("commits") for gap in msgspec.json.decode(value, type=Commit).gaps]
 
 
 def stopped(worker: WorkerProcess) -> list[str]:

@@ -45,7 +45,8 @@ from rater.core import (
 )
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
-from rater.dev.local_kafka import LocalKafka, free_ports
+from rater.dev.local_kafka import LocalKafka
+from rater.dev.ports import free_ports
 from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.client import committed_reader
 from rater.kafka.connect import connection

@@ -28,7 +28,8 @@ from prometheus_client import CollectorRegistry
 from rater.core import EVERY_TENANT, CallRecord, DeckActivated, RatingSettings
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
-from rater.dev.local_kafka import LocalKafka, free_ports
+from rater.dev.local_kafka import LocalKafka
+from rater.dev.ports import free_ports
 from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, pack
 from rater.kafka.client import AiokafkaLog, committed_reader

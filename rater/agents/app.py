@@ -12,7 +12,7 @@ from faust.app.base import BootStrategy
 from faust.auth import SASLCredentials, SSLCredentials
 
 from rater.agents import pages, streams
-from rater.agents.service import Agents
+from rater.agents.service import SWITCHES_SHARE, Agents
 from rater.agents.settings import AgentsSettings
 from rater.agents.transport import CarefulTransport
 from rater.core import RatingSettings
@@ -100,6 +100,8 @@ def _add_agents(app: AgentsApp, agents: Agents, kafka: KafkaSettings) -> None:
         streams.pay(app, agents, kafka.topic("recharges"))
     if agents.telling is not None:
         streams.tell(app, agents, agents.telling, kafka.topic("account-events"))
+    if agents.switchboard is not None and agents.shares:
+        streams.share_switches(app, kafka.topic(SWITCHES_SHARE))
 
     @app.on_partitions_assigned.connect  # type: ignore[arg-type]  # it is called with what Any stands for
     async def share(_app: Any, *places: Any, **_: Any) -> None:

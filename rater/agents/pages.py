@@ -76,7 +76,8 @@ def waiting_for(agents: Agents) -> list[str]:
 
 
 def _standing(agents: Agents) -> str:
-    lines = [f"recharges in flight: {len(agents.tenants.waiting())}\n"]
+    lines = [f"settings: {agents.settings_digest}\n"]
+    lines += [f"recharges in flight: {len(agents.tenants.waiting())}\n"]
     if agents.gateway is not None:
         lines.append(f"circuit of the gateway: {'open' if agents.gateway.circuit.is_open else 'closed'}\n")
     for topic, partitions in sorted((agents.assigned or {}).items()):

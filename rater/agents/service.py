@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from hashlib import blake2b
 
 import structlog
 from mode import Service
@@ -24,6 +25,12 @@ from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
 from rater.ops.metrics.meter import Metrics
 from rater.wire.codec import encode_input
+
+#: The topic by whose partitions processes that serve switches share out who orders the end of calls.
+SWITCHES_SHARE = "service-states"
+
+#: A row of digits would be masked in the log as a telephone number.
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
 log = structlog.get_logger("rater.agents")
 
@@ -72,6 +79,12 @@ class Agents(Service):
         return self.opened.is_set() and self.follower.caught_up and self.assigned is not None
 
     @property
+    def settings_digest(self) -> str:
+        """Names the settings: where two processes of a deployment show different ones, they are set differently."""
+        digest = blake2b(self.settings.model_dump_json().encode(), digest_size=6).hexdigest()
+        return digest.translate(_LETTERS)
+
+    @property
     def shares(self) -> bool:
         """Whether there is anything that the group shares out."""
         return self.payments is not None or self.telling is not None
@@ -85,8 +98,12 @@ class Agents(Service):
         return self._owns("account-events", tenant)
 
     def owns_calls_of(self, tenant: str) -> bool:
-        """Whether this process orders the end of a tenant's calls; all do where the group shares nothing out."""
-        return self.assigned is None or any(self._owns(topic, tenant) for topic in self.assigned)
+        """Whether this process orders the end of a tenant's calls; all do where the group shares nothing out.
+
+        The processes that serve switches share tenants among themselves, by a topic that only they subscribe to:
+        one that pays or notifies only must not have a part of them.
+        """
+        return self.assigned is None or self._owns(SWITCHES_SHARE, tenant)
 
     async def publish_command(self, command: PaymentSucceeded | PaymentFailed | Tick) -> None:
         """Return once a command is stored; raises NotStored."""
@@ -125,6 +142,7 @@ class Agents(Service):
             pays=self.gateway is not None,
             tells=self._notifier is not None,
             answers_switches=self.switchboard is not None,
+            settings=self.settings_digest,
         )
 
     async def on_stop(self) -> None:

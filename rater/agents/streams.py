@@ -34,6 +34,15 @@ def tell(app: faust.App, agents: Agents, telling: Telling, topic: str) -> None:
             _finish(app, event)
 
 
+def share_switches(app: faust.App, topic: str) -> None:
+    """Who orders the end of whose calls: the group shares the topic's partitions out; its records are not used."""
+
+    @app.agent(_raw(app, topic), name="switches-share")
+    async def switches_share(stream: StreamT[bytes]) -> None:
+        async for event in stream.events():
+            _finish(app, event)
+
+
 def _raw(app: faust.App, topic: str) -> Any:
     """Faust hands bytes on as they are: one definition of each record, and it is not Faust's."""
     return app.topic(topic, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")

@@ -10,6 +10,7 @@ import typer
 from rater.agents.app import make_app
 from rater.agents.settings import AgentsSettings
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
+from rater.cli.web_port import port_to_listen_on
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, rating_of_environment
 from rater.kafka.topics import partitions_of
 from rater.ops.doctor.rights import must_hold, service_named
@@ -37,7 +38,9 @@ def agents(
         Path | None, typer.Option(help="Settings in YAML; RATER_GATEWAY_URL and the like win over it.")
     ] = None,
     instance: Annotated[str | None, typer.Option(help="Static membership: the same name after a restart.")] = None,
-    web_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of health, metrics, webhooks.")] = WEB_PORT,
+    web_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of health, metrics, webhooks; 0: a free one.")
+    ] = WEB_PORT,
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
 ) -> None:
@@ -56,7 +59,7 @@ def agents(
         logging.getLogger(library).setLevel(logging.WARNING)
     settings = read_settings(AgentsSettings, config)
     kafka = kafka_settings(bootstrap, prefix)
-    app = make_app(kafka, settings, rating_of_environment(), web_port, instance)
+    app = make_app(kafka, settings, rating_of_environment(), port_to_listen_on(web_port), instance)
     talk(kafka, "agents", _look_before(kafka))
     worker = faust.Worker(
         app, loglevel=_LEVELS[loglevel], redirect_stdouts=False, override_logging=False, quiet=True

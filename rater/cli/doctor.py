@@ -18,7 +18,7 @@ from rich.table import Table
 from rater.agents.settings import AgentsSettings
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
-from rater.ops.doctor import cluster, outside
+from rater.ops.doctor import cluster, outside, partitions
 from rater.ops.doctor.check import Check, State, looked
 from rater.ops.doctor.rights import service_named
 from rater.ops.manifests.services import SERVICES, Service
@@ -27,6 +27,9 @@ from rater.wire.errors import Exit
 from rater.wire.visible import visible
 
 _COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.SKIPPED: "dim"}
+
+
+INDEX = Path("rater-index")
 
 
 def register(app: typer.Typer) -> None:
@@ -42,9 +45,13 @@ def doctor(
         str | None,
         typer.Option(help="Whose rights the user must have; the service that RATER_USERNAME names, or operators."),
     ] = None,
+    worker: Annotated[
+        list[str] | None, typer.Option(help="Address of a worker's pages, http://host:6066; for each worker.")
+    ] = None,
+    index: Annotated[Path, typer.Option(help="The folder of an index or a store on this machine.")] = INDEX,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Check settings, certificates, broker, rights, topics, clocks, decks, gateway and mail; exit 1 if any fails.
+    """Check settings, broker, rights, topics, decks, workers, inputs, disk, gateway and mail; exit 1 if any fails.
 
     It writes one record, to the topic dlq-audit: the broker stamps it, which tells its time.
 
@@ -52,6 +59,9 @@ def doctor(
     """
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is in the checks
     checks = asyncio.run(_look(bootstrap, prefix, config, service))
+    if checks[0].state is State.OK:
+        checks.append(asyncio.run(looked("workers", partial(partitions.workers, worker or []))))
+        checks.append(partitions.disk(index))
     if json:
         typer.echo(orjson.dumps([msgspec.to_builtins(check) for check in checks]))
     else:
@@ -84,6 +94,11 @@ async def _cluster(kafka: KafkaSettings, service: Service) -> list[Check]:
         "switches' clocks": (partial(cluster.switch_clocks, kafka), "rater topics apply"),
         "decks": (partial(cluster.decks, kafka), "rater topics apply"),
         "tenants": (partial(cluster.tenants, kafka), "rater topics apply"),
+        "owners": (partial(partitions.owners, kafka), "rater worker"),
+        "progress": (partial(partitions.progress, kafka), "rater topics apply"),
+        "inputs": (partial(partitions.inputs, kafka), "rater topics apply"),
+        "retention": (partial(partitions.retention, kafka), "rater topics apply"),
+        "decks awaited": (partial(partitions.decks_awaited, kafka), "rater topics apply"),
     }
     if first.state is not State.OK:
         return [first, *(Check(name, State.SKIPPED, "the broker does not answer") for name in looks)]

@@ -26,8 +26,10 @@ from rater.core import (
     shown_lots,
 )
 from rater.core import explain as explained
+from rater.embedded.dead_letters import letters_of
 from rater.embedded.store import Reader, open_reader
 from rater.files.export_tables import pool_report
+from rater.wire.dead_letters import Choice
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible, visible_lines
 
@@ -63,7 +65,7 @@ def tenant(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: Jso
         "recharge_failures": account.recharge.failures,
         "restricted_users": sorted(_names(reader, tenant, restricted_users(State(reader), account))),
         "rated_calls": account.sequences.rated_calls,
-        "dead_letters": account.sequences.rejected_cdrs,
+        "dead_letters": len(Choice(tenant=tenant).of(letters_of(reader))),
     }
     show_facts(facts, json)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.kafka.settings import DEFAULT_BOOTSTRAP
-from rater.kafka.topics import TopicState, apply, compare, let_broker_stamp
+from rater.kafka.topics import TopicState, apply, change_settings, compare
 from rater.wire.errors import Exit
 from rater.wire.topics import load_topics
 
@@ -34,22 +34,22 @@ def apply_topics(
 ) -> None:
     """Create the topics that are missing; exit 1 if one that exists has other partitions or cleanup policy.
 
-    Topics whose records the broker should stamp are changed to that; release 0.3.0 let the writers do it.
+    Existing topics are given who stamps their records, and what their file has under `settings`.
 
     Example: rater topics apply --partitions 4
     """
     settings = kafka_settings(bootstrap, prefix)
     created, states = talk(settings, "topics", apply(settings, load_topics(), partitions))
-    changed = talk(settings, "topics", let_broker_stamp(settings, states))
+    changed = talk(settings, "topics", change_settings(settings, load_topics(), states))
     if changed:
         states = talk(settings, "topics", compare(settings, load_topics(), partitions))
     if json:
         plain = [_plain(state) for state in states]
-        typer.echo(orjson.dumps({"created": created, "changed": changed, "topics": plain}))
+        typer.echo(orjson.dumps({"created": created, "changed": sorted(changed), "topics": plain}))
     else:
         typer.echo(f"created {', '.join(created)}" if created else "nothing was missing", err=True)
-        if changed:
-            typer.echo(f"the broker stamps the records of {', '.join(changed)} from now on", err=True)
+        for name, given in changed.items():
+            typer.echo(f"{name}: set {', '.join(f'{key}={value}' for key, value in given.items())}", err=True)
         _print(states)
     if any(state.fatal for state in states):
         raise typer.Exit(Exit.FAILED)

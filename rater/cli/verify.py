@@ -11,8 +11,9 @@ from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, rating_of_environment
 from rater.kafka.verify import Report, verify
 from rater.ops.doctor.rights import must_hold, service_named
-from rater.ops.top.lag import settled
 from rater.wire.errors import Exit
+
+REMARKS_MAX = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -29,8 +30,8 @@ def verify_topics(
 
     Example: rater verify --bootstrap 127.0.0.1:9092
 
-    It begins when nothing waits to be rated, or nobody rates: a commit that lands in the middle looks like a
-    difference.
+    Work goes on meanwhile: it compares what was committed when it began.  Commits whose inputs retention has
+    deleted are followed and added up; from the next snapshot on every byte is computed again.
     """
     with counting("records replayed") as progress:
         settings = kafka_settings(bootstrap, prefix)
@@ -47,9 +48,6 @@ def verify_topics(
 async def _verify(settings: KafkaSettings, progress: Callable[[int], None]) -> Report:
     """Look before whether everything may be read: a client of a topic that it may not see only waits."""
     await must_hold(settings, service_named("operators"), reading=True)
-    waiting = await settled(settings, lambda count: typer.echo(f"{count:,} records wait to be rated", err=True))
-    if waiting:
-        typer.echo(f"nobody rates the {waiting:,} records that wait; comparing what was rated", err=True)
     return await verify(settings, rating_of_environment(), progress)
 
 
@@ -59,6 +57,14 @@ def _print(report: Report) -> None:
     if report.found > len(report.findings):
         typer.echo(f"... and {report.found - len(report.findings)} more")
     say_former(report)
+    for remark in report.remarks[:REMARKS_MAX]:
+        typer.echo(remark, err=True)
+    if len(report.remarks) > REMARKS_MAX:
+        typer.echo(f"... and {len(report.remarks) - REMARKS_MAX} more remarks; --json has all", err=True)
+    if report.as_of:
+        typer.echo(
+            f"as of {report.as_of[0]:%Y-%m-%d %H:%M:%S} UTC; what was committed since is not compared", err=True
+        )
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(report.outcomes.items()))
     typer.echo(
         f"{report.cdrs:,} call records and {report.commands:,} commands in {report.commits:,} commits of"
@@ -86,4 +92,7 @@ def _plain(report: Report) -> dict[str, object]:
         "outcomes": dict(report.outcomes),
         "differences": report.found,
         "findings": report.findings,
+        "followed_commits": report.followed,
+        "remarks": report.remarks,
+        "as_of": report.as_of[0] if report.as_of else None,
     }

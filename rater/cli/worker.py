@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import faust
+import structlog
 import typer
 
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
+from rater.cli.web_port import port_to_listen_on
 from rater.kafka.app import WEB_PORT, make_app
 from rater.kafka.settings import (
     DEFAULT_BOOTSTRAP,
@@ -21,6 +23,8 @@ from rater.ops.doctor.rights import must_hold, service_named
 from rater.ops.garbage_collection import expect_long_lives
 from rater.ops.logs import Style, log_to_stderr
 
+log = structlog.get_logger(__name__)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -32,7 +36,9 @@ def worker(
     prefix: Prefix = "",
     index: Annotated[Path, typer.Option(help="The folder of the usage-id index.")] = Path("rater-index"),
     instance: Annotated[str | None, typer.Option(help="Static membership: the same name after a restart.")] = None,
-    web_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of /livez, /readyz, /metrics.")] = WEB_PORT,
+    web_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of /livez, /readyz, /metrics; 0: a free one.")
+    ] = WEB_PORT,
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
 ) -> None:
@@ -48,8 +54,16 @@ def worker(
     settings = from_environment(WorkerSettings, index_folder=index, instance=instance)
     index.mkdir(parents=True, exist_ok=True)
     expect_long_lives()
-    app = make_app(kafka, settings, rating_of_environment(), web_port)
-    faust.Worker(app, loglevel=loglevel, redirect_stdouts=False, override_logging=False).execute_from_commandline()
+    app = make_app(kafka, settings, rating_of_environment(), port_to_listen_on(web_port))
+    log.info("pages", port=app.conf.web_port)
+    try:
+        faust.Worker(
+            app, loglevel=loglevel, redirect_stdouts=False, override_logging=False
+        ).execute_from_commandline()
+    except SystemExit:
+        if app.rating is not None and app.rating.ended_by is not None:
+            raise app.rating.ended_by from None
+        raise
 
 
 async def _look_before(kafka: KafkaSettings) -> None:

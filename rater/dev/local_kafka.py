@@ -17,14 +17,18 @@ from typing import Any
 import msgspec
 
 from rater.dev.local_security import MTLS, SCRAM, Guard
+from rater.dev.ports import free_ports, must_be_free
 from rater.wire.errors import RaterError
+from rater.wire.shipped import shipped
 
-_DEPLOY = Path(__file__).parent.parent.parent / "deploy" / "kafka"
+_DEPLOY = shipped("deploy/kafka")
 #: Any id will do, as long as all brokers of a cluster have the same.
 _CLUSTER_ID = "cmF0ZXItb24tbG9jYWxob3N0"[:22]
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
 _HEAP_MB = 512
+#: What a broker writes to its log once it serves clients.
+_STARTED = b"Kafka Server started"
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -51,6 +55,8 @@ class LocalKafka:
         self._guard = guard
         #: Brokers that this process started, so that it can take note of their end.
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        #: Where the log of a broker's last start begins.
+        self._log_begins: dict[int, int] = {}
 
     @property
     def nodes(self) -> list[Node]:
@@ -94,10 +100,11 @@ class LocalKafka:
         return self.bootstrap
 
     def start_node(self, id: int) -> None:
-        """Start one broker; it answers a little later."""
+        """Start one broker; it answers a little later.  RaterError if another process has its port."""
         if self.pid(id) is not None:
             return
         node = self.nodes[id - 1]
+        must_be_free(node.port, node.controller_port)
         home = self.folder / f"broker-{id}"
         config = home / "server.properties"
         if not config.exists():
@@ -106,6 +113,7 @@ class LocalKafka:
             users = self._guard.users() if self._guard else []
             self._java("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", str(config), *users)
         with (home / "broker.log").open("ab") as log:
+            self._log_begins[id] = log.tell()
             broker = self._children[id] = subprocess.Popen(  # noqa: S603 - our own arguments
                 self._command("kafka.Kafka", str(config)),
                 stdin=subprocess.DEVNULL,
@@ -255,6 +263,11 @@ class LocalKafka:
         if ran.returncode:
             raise RaterError(f"Kafka's {arguments[0]} failed: {(ran.stderr or ran.stdout).strip()[-300:]}")
 
+    def _started(self, id: int) -> bool:
+        """Whether the broker says in its log that it runs, since it was started last."""
+        log = self.folder / f"broker-{id}" / "broker.log"
+        return _STARTED in log.read_bytes()[self._log_begins.get(id, 0) :]
+
     def _wait_for(self, node: Node, deadline: float) -> None:
         log = self.folder / f"broker-{node.id}" / "broker.log"
         while time.monotonic() < deadline:
@@ -262,23 +275,12 @@ class LocalKafka:
                 break
             with socket.socket() as probe:
                 probe.settimeout(1)
-                if probe.connect_ex(("127.0.0.1", node.port)) == 0:
+                # its own log line, too: a port may be answered by whoever else has it
+                if probe.connect_ex(("127.0.0.1", node.port)) == 0 and self._started(node.id):
                     return
             time.sleep(0.1)
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
         raise RaterError(f"broker {node.id} did not start; its log {log} ends with: {' | '.join(last)}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody uses now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def status_text(status: list[dict[str, Any]]) -> str:

@@ -40,7 +40,7 @@ class StoreLetters:
         """See LetterBox."""
         reader = open_reader(self._path)
         try:
-            return _letters_of(reader)
+            return letters_of(reader)
         finally:
             reader.close()
 
@@ -89,7 +89,7 @@ class StoreLetters:
         return audits
 
 
-def _letters_of(reader: Reader) -> list[Letter]:
+def letters_of(reader: Reader) -> list[Letter]:
     """Without those that were accepted by a replay that ended before it could be noted."""
     accepted = reader.replayed()
     decoded = [(_letters.decode(value), None) for _, value in reader.topic("rejected-cdrs")]

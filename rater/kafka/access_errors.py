@@ -5,8 +5,13 @@ The command line adds which rights would do.
 
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
+    CoordinatorNotAvailableError,
     GroupAuthorizationFailedError,
+    KafkaConnectionError,
     KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
@@ -45,6 +50,17 @@ def refusal(settings: KafkaSettings, right: str, wrong: KafkaError) -> RaterErro
             return DeniedError(settings, f"Write transactional id {_names(wrong)}")
         case ClusterAuthorizationFailedError():
             return DeniedError(settings, f"{right} any topic")
+        case (
+            RequestTimedOutError()
+            | KafkaTimeoutError()
+            | KafkaConnectionError()
+            | NodeNotReadyError()
+            | CoordinatorNotAvailableError()
+        ):
+            return RaterError(
+                f"Kafka at {settings.bootstrap} does not answer ({type(wrong).__name__}); nothing was changed",
+                Exit.UNREACHABLE,
+            )
         case _:
             return RaterError(f"Kafka at {settings.bootstrap} refused: {wrong}")
 

@@ -24,6 +24,7 @@ from rater.kafka.settings import (
 )
 from rater.kafka.worker import Worker
 from rater.ops.metrics.meter import Metrics
+from rater.wire.errors import RaterError
 
 #: Seconds without a turn of the loop after which the process counts as dead.
 LIVENESS_S = 30.0
@@ -48,6 +49,8 @@ class RatingService(Service):
 
     made_of: tuple[KafkaSettings, WorkerSettings, RatingSettings]
     worker: Worker | None = None
+    #: What ended it, where a person must act.
+    ended_by: RaterError | None = None
 
     async def on_start(self) -> None:
         """Make the worker within the loop that runs it."""
@@ -56,7 +59,11 @@ class RatingService(Service):
     @Service.task
     async def _rate(self) -> None:
         assert self.worker is not None, "started"
-        await self.worker.run()
+        try:
+            await self.worker.run()
+        except RaterError as wrong:  # a person must act: one line, and the exit code that says it
+            self.ended_by = wrong
+            raise SystemExit(wrong.exit) from wrong
 
     async def on_stop(self) -> None:
         """Finish the batch, commit, leave."""

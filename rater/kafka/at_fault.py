@@ -4,7 +4,7 @@ The decision to pass over is a record of `dlq-audit` in the partition of the rec
 task reads it when it takes ownership, makes the record a dead letter unread, and says so in its commit.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -80,10 +80,11 @@ def skip_order(record: Source, by: str, at: datetime, note: str) -> DlqAudit:
     )
 
 
-async def skips_of(log: Reads) -> frozenset[Source]:
+async def decisions_of(log: Reads) -> list[DlqAudit]:
+    """What people decided in the partition: about dead letters, records at fault and inputs that are gone."""
+    return [_decoder.decode(record.value or b"") async for records in log.read(TOPIC, None) for record in records]
+
+
+def skips_of(decisions: Iterable[DlqAudit]) -> frozenset[Source]:
     """Every record of the partition that somebody decided to pass over."""
-    found = set()
-    async for records in log.read(TOPIC, None):
-        audits = [_decoder.decode(record.value or b"") for record in records]
-        found |= {audit.source for audit in audits if audit.action is LetterAction.SKIPPED and audit.source}
-    return frozenset(found)
+    return frozenset(one.source for one in decisions if one.action is LetterAction.SKIPPED and one.source)

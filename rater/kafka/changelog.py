@@ -21,12 +21,18 @@ _unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.it
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """Where the task stands: the next offset of each input, how many commits there were, and whose rules."""
+    """Where the task stands: the next offset of each input, how many commits there were, and whose rules.
+
+    `topics` are the ids of the topics that the positions are of; absent before 0.4.0 and on brokers without ids;
+    `snapshot_at` is when a snapshot was written last, in Unix seconds.
+    """
 
     version: int
     commits: int
     positions: dict[str, int]
     rules: int = 1
+    topics: dict[str, str] = {}
+    snapshot_at: float = 0.0
 
 
 _decode_meta = msgspec.msgpack.Decoder(Meta).decode
@@ -83,6 +89,13 @@ class Entities:
             if raw is not None:
                 found = decoded[key] = _unpack[kind](raw)
         return found
+
+    def pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every entity as the topic has it, key and value."""
+        yield from self._raw.items()
+        for kind, entities in self._decoded.items():
+            for key, entity in entities.items():
+                yield state_key(kind, key), pack(entity)
 
     def memory(self) -> Memory:
         """Every entity, decoded: for a migration."""

@@ -14,17 +14,16 @@ from aiokafka.errors import (
     IllegalOperation,
     InvalidProducerEpoch,
     KafkaError,
-    OffsetOutOfRangeError,
     ProducerFenced,
 )
 from aiokafka.structs import OffsetAndMetadata
 
 from rater.kafka.access_errors import denied, refusal
 from rater.kafka.connect import READ, WRITE, UnreachableError, connection, started
-from rater.kafka.port import Consumed, Doubt, Fenced, Writes
+from rater.kafka.port import Consumed, Doubt, Fenced, Kept, Writes
 from rater.kafka.settings import KafkaSettings, WorkerSettings
+from rater.kafka.topic_ids import topic_ids
 from rater.kafka.topics import MESSAGE_BYTES_MAX
-from rater.wire.errors import RaterError
 
 RETRY_BACKOFF_MS = 20
 POSITIONS_TOLD_EVERY_S = 1.0
@@ -95,6 +94,19 @@ class AiokafkaLog:
         """See PartitionLog."""
         await asyncio.sleep(min(_BACK_OFF_S * 2**doubts, _BACK_OFF_MAX_S))
 
+    def now_s(self) -> float:
+        """See PartitionLog."""
+        return time.time()
+
+    async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
+        """See PartitionLog."""
+        async with doubted(self._settings):
+            ids = await topic_ids(self._settings, topics)
+            first = await self._inputs.beginning_offsets(self._input_partitions)
+            ends = await self._inputs.end_offsets(self._input_partitions)
+        offsets = {self._topics[place.topic]: (first[place], ends[place]) for place in self._input_partitions}
+        return {topic: Kept(*offsets.get(topic, (0, 0)), ids[topic]) for topic in topics}
+
     async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
         """See PartitionLog; what is no longer assigned is left alone."""
         found: dict[str, int] = {}
@@ -114,16 +126,10 @@ class AiokafkaLog:
 
     async def fetch(self, limit: int) -> Sequence[Consumed]:
         """See PartitionLog."""
-        try:
-            async with doubted(self._settings):
-                wanted = self._input_partitions[:1] if await self._commands_wait() else self._input_partitions
-                found = await self._inputs.getmany(
-                    *wanted, timeout_ms=self._worker.batch_wait_ms, max_records=limit
-                )
-        except Doubt as doubt:
-            if isinstance(doubt.__cause__, OffsetOutOfRangeError):
-                raise RaterError(f"inputs were deleted before they were rated: {doubt.__cause__}") from doubt
-            raise
+        # an offset that is not kept any more is doubt, too: taking ownership again says what became of it
+        async with doubted(self._settings):
+            wanted = self._input_partitions[:1] if await self._commands_wait() else self._input_partitions
+            found = await self._inputs.getmany(*wanted, timeout_ms=self._worker.batch_wait_ms, max_records=limit)
         return [
             Consumed(self._topics[r.topic], r.partition, r.offset, r.key, r.value, r.timestamp)
             for records in found.values()
@@ -272,9 +278,9 @@ async def record_at(settings: KafkaSettings, topic: str, partition: int, offset:
 
 
 async def read_partition(
-    settings: KafkaSettings, topic: str, partition: int, start: int | None
+    settings: KafkaSettings, topic: str, partition: int, start: int | None, end: int | None = None
 ) -> AsyncGenerator[Sequence[Consumed], None]:
-    """Committed records of a partition from `start` (None, or one that is gone: the first) to its end as of now."""
+    """Committed records of a partition from `start` (None, or gone: the first) to `end` (None: as of now)."""
     consumer = await started(settings, committed_reader(settings))
     try:
         async with doubted(settings):
@@ -282,7 +288,7 @@ async def read_partition(
             consumer.assign([source])
             first = (await consumer.beginning_offsets([source]))[source]
             consumer.seek(source, max(first, start or 0))
-            async for _, records in unread(consumer):
+            async for _, records in unread(consumer, None if end is None else {source: end}):
                 yield consumed(topic, records)
     finally:
         await consumer.stop()

@@ -77,9 +77,9 @@ class UnreachableError(RaterError):
         closed = isinstance(wrong, KafkaConnectionError) and "closed" in str(wrong)
         guess = " Does it expect another RATER_SECURITY, or a certificate?" if closed else ""
         super().__init__(
-            f"no Kafka broker answers at {settings.bootstrap} ({settings.security}: {wrong or 'no answer'})."
-            f"{guess}\nStart one with `rater dev kafka start` (Java and Maven), or with"
-            " `docker compose -f deploy/compose.yaml up kafka`; say another address with --bootstrap",
+            f"no Kafka broker answers at {settings.bootstrap} ({settings.security}:"
+            f" {str(wrong) or 'no answer in time'}).{guess}\nStart one with `rater dev kafka start` (Java, Maven),"
+            " or with `docker compose -f deploy/compose.yaml up kafka`; say another address with --bootstrap",
             Exit.UNREACHABLE,
         )
 

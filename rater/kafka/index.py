@@ -17,6 +17,7 @@ import structlog
 from rocksdict import AccessType, BlockBasedOptions, Options, Rdict, WriteBatch
 
 from rater.core import CallRecord, Key, LiveCall, RatedCall, live_call, normal_usage_id
+from rater.wire.errors import NO_ROOM, Exit, RaterError
 
 #: A call is remembered at least as long as `rated-calls` keeps it; then RocksDB drops it when it next compacts.
 REMEMBERED = timedelta(hours=9_600)
@@ -50,6 +51,9 @@ class UsageIndex(Protocol):
 
     def put(self, calls: Mapping[Key, LiveCall], stands_at: StandsAt) -> None:
         """Take in calls and the position after them, both or neither."""
+
+    def entries(self) -> int:
+        """About how many there are."""
 
     def clear(self) -> None:
         """Forget everything."""
@@ -88,6 +92,10 @@ class MemoryIndex:
         self._calls.update(calls)
         self.stands_at = stands_at
 
+    def entries(self) -> int:
+        """See UsageIndex."""
+        return len(self._calls)
+
     def clear(self) -> None:
         """See UsageIndex."""
         self._calls.clear()
@@ -107,7 +115,7 @@ class DiskIndex:
             self._open()
         except Exception as wrong:  # RocksDB's errors have no type of their own
             if not (isinstance(wrong, msgspec.DecodeError) or "Corruption" in str(wrong)):
-                raise
+                raise (_no_room(wrong, folder) or wrong) from wrong
             log.warning("the usage-id index cannot be read and is built anew", folder=str(folder), error=str(wrong))
             self._open_anew()
 
@@ -152,8 +160,15 @@ class DiskIndex:
         for key, call in calls.items():
             batch.put(_hash(key), _pack(call))
         batch.put(_STANDS_AT, _pack(stands_at))
-        self._db.write(batch)
+        try:
+            self._db.write(batch)
+        except Exception as wrong:  # RocksDB's errors have no type of their own
+            raise (_no_room(wrong, self._folder) or wrong) from wrong
         self.stands_at = stands_at
+
+    def entries(self) -> int:
+        """See UsageIndex; RocksDB estimates: what was written again may count twice until it compacts."""
+        return max(0, (self._db.property_int_value("rocksdb.estimate-num-keys") or 0) - 1)
 
     def clear(self) -> None:
         """See UsageIndex."""
@@ -164,6 +179,17 @@ class DiskIndex:
     def close(self) -> None:
         """See UsageIndex."""
         self._db.close()
+
+
+def _no_room(wrong: Exception, folder: Path) -> RaterError | None:
+    """The error that a person reads when the disk is full; None for any other."""
+    if "No space left" not in str(wrong) and getattr(wrong, "errno", None) not in NO_ROOM:
+        return None
+    return RaterError(
+        f"{folder}: the disk is full; free some space and start the worker again: nothing is lost, what is missing"
+        " in the index is read again from rated-calls",
+        Exit.DISK_FULL,
+    )
 
 
 def _hash(key: Key) -> bytes:

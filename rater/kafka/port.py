@@ -23,6 +23,17 @@ class Consumed(msgspec.Struct, frozen=True, gc=False):
     published_ms: int = 0
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """What a topic's partition keeps: its first offset, the position after its last record; and the topic's id.
+
+    The id is empty where the broker gives none.
+    """
+
+    first: int
+    end: int
+    id: str = ""
+
+
 class Doubt(Exception):
     """A transaction failed or its outcome is unknown: drop everything that was staged, take ownership again."""
 
@@ -47,6 +58,12 @@ class PartitionLog(Protocol):
 
     async def end(self, topic: str) -> int:
         """The position after the last committed record."""
+
+    async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
+        """What is kept of the partition in these topics, by topic; of topics that are no inputs only the id."""
+
+    def now_s(self) -> float:
+        """Unix seconds."""
 
     async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
         """Read inputs from these positions on (None: the first that is kept); the positions that this means."""

@@ -7,6 +7,8 @@ Taking ownership
     4. seek the inputs to those positions
     5. migrate the state, and commit that, if older rules wrote it (see `upgrade`)
 
+Inputs that are not what they were stop the partition after 2 (see `input_topics`).
+
 A commit
     1. rate the batch on an overlay
     2. begin, and send outputs, changelog, meta and commit record; wait until every one is stored
@@ -29,10 +31,12 @@ from rater.core import (
     Tariffs,
 )
 from rater.engine.batch import Batch, Record, run_batch
-from rater.kafka.at_fault import find_at_fault, skips_of
+from rater.kafka.at_fault import find_at_fault
 from rater.kafka.catch_up import TOPIC, catch_up
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex
+from rater.kafka.input_topics import INPUTS, inputs_to_read
+from rater.kafka.observer import Observer
 from rater.kafka.partition_state import PartitionState
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
@@ -46,12 +50,12 @@ from rater.kafka.records import (
     records_of,
     writes_of,
 )
+from rater.kafka.snapshot import is_due, write_snapshot
 from rater.kafka.upgrade import upgrade
 from rater.wire.commits import Commit
 
 #: Names of unknown decks in one commit: each of at most 128 letters of four bytes.
 UNKNOWN_DECKS_MAX = 1_000
-INPUTS = ("commands", "cdrs")
 
 
 class Decks(Protocol):
@@ -64,34 +68,6 @@ class Decks(Protocol):
 
     async def wait_for(self, versions: set[str]) -> None:
         """Come back when these versions were read, or when the limit for waiting is reached."""
-
-
-class Observer(Protocol):
-    """Who is told what a task does: for metrics and logs; it must not fail."""
-
-    def owning(self, task: "RatingTask") -> None:
-        """Ownership is being taken."""
-
-    def restoring(self, task: "RatingTask", topic: str, records: int) -> None:
-        """So many more records of a topic were read while taking ownership."""
-
-    def owned(self, task: "RatingTask", entities: Entities, calls: int) -> None:
-        """Ownership was taken: the entities that were restored, and how many calls were added to the index."""
-
-    def upgraded(self, task: "RatingTask", report: Sequence[str]) -> None:
-        """The state that older rules had written was migrated and committed."""
-
-    def took(self, records: Sequence[Consumed]) -> None:
-        """Records came in and are going to be rated."""
-
-    def rated(self, batch: Batch) -> None:
-        """They were rated and are going to be committed."""
-
-    def committed(self, records: Sequence[Consumed], batch: Batch, commit: Commit) -> None:
-        """They were committed and merged."""
-
-    def doubted(self, task: "RatingTask", doubt: Doubt) -> None:
-        """Ownership is taken again."""
 
 
 class RatingTask:
@@ -116,6 +92,10 @@ class RatingTask:
         self.ownerships = 0
         #: The next offset of each input, as committed.
         self.positions: dict[str, int] = {}
+        #: The ids of the topics that it reads.
+        self.topics: dict[str, str] = {}
+        #: Set when one of them may be another topic by now.
+        self.look_again = False
         self._log = log
         self._state = PartitionState(index)
         self._decks = decks
@@ -158,21 +138,25 @@ class RatingTask:
             for record in records:
                 assert record.key is not None
                 state.entities.take(record.key, record.value)
+        inputs = await inputs_to_read(log, state.entities.meta)
+        self.topics, self.look_again, self._skips = inputs.topics, False, inputs.skips
         await self._decks.read_to_end()
         calls = await catch_up(log, state, partial(self._observer.restoring, self, TOPIC))  # 3
-        self._skips = await skips_of(log)
-        positions = state.entities.meta.positions
-        self.positions = dict(await log.seek({topic: positions.get(topic) for topic in INPUTS}))  # 4
+        self.positions = dict(await log.seek({topic: inputs.positions.get(topic) for topic in INPUTS}))  # 4
         if state.entities.meta.rules < RULES:  # 5
             state.entities, migration = await upgrade(log, state.entities, self.positions)
             self._observer.upgraded(self, migration.report)
-            self.positions = dict(await log.seek(self.positions))
+        if is_due(state.entities.meta, inputs, log.now_s()):
+            state.entities.meta = await write_snapshot(log, state.entities, self.positions, inputs, log.now_s())
         # nothing is awaited after `seek`: a rebalance in between would pause the inputs, and nobody resume them
+        self.positions = dict(await log.seek(self.positions))
         self.restored = True
         self._observer.owned(self, state.entities, calls)
 
     async def step(self) -> None:
         """Take what has arrived, rate it, commit it, in as many commits as its bytes ask for."""
+        if self.look_again:
+            raise Doubt("a topic of this partition has another id")
         fetched = await self._log.fetch(self._batch_records_max)
         # after a rebalance the same records may come again
         records = [record for record in fetched if record.offset >= self.positions[record.topic]]
@@ -231,7 +215,8 @@ class RatingTask:
             rules=RULES,
             skipped=tuple(record.source for record in given if record.source in self._skips),
         )
-        meta = Meta(STATE_VERSION, commit.sequence, after, RULES)
+        snapshot_at = self._state.entities.meta.snapshot_at
+        meta = Meta(STATE_VERSION, commit.sequence, after, RULES, self.topics, snapshot_at)
         return batch, meta, commit, writes_of(batch, meta, commit)
 
     def _given(self, records: Sequence[Consumed]) -> list[Record]:

@@ -1,7 +1,8 @@
 """Topics on a cluster: create what is missing, and say what differs from `topics/*.yaml`.
 
-A difference in partitions or cleanup policy is never changed: it would move tenants or lose records.  Who stamps
-records is changed, since arrival is the broker's stamp (A43) and the topics of release 0.3.0 have the writers'.
+A difference in partitions, cleanup policy or retention is never changed: it would move tenants or lose records.
+Who stamps records is changed, since arrival is the broker's stamp (A43) and the topics of release 0.3.0 have the
+writers'; and so is what a topic's file has under `settings`.
 """
 
 import asyncio
@@ -49,6 +50,7 @@ def config_of(topic: Topic, brokers: int) -> dict[str, str]:
     }
     if topic.timestamps == "broker":
         config[_STAMPS] = "LogAppendTime"
+    config |= topic.settings
     if topic.cleanup_policy == "delete":
         config["retention.ms"] = str(topic.retention_hours * _HOUR_MS if topic.retention_hours else -1)
     return config
@@ -100,30 +102,46 @@ def stamped_by_writers(state: TopicState) -> bool:
     return any(_STAMPS in difference for difference in state.differences)
 
 
-async def let_broker_stamp(settings: KafkaSettings, states: list[TopicState]) -> list[str]:
-    """Make the broker stamp the records of topics where it should; the names of those that were changed.
+def changeable(topic: Topic) -> dict[str, str]:
+    """The settings that may be changed in a topic that has records."""
+    stamps = {_STAMPS: "LogAppendTime"} if topic.timestamps == "broker" else {}
+    return topic.settings | stamps
+
+
+async def change_settings(
+    settings: KafkaSettings, topics: dict[str, Topic], states: list[TopicState]
+) -> dict[str, dict[str, str]]:
+    """Give existing topics the settings that they should have and may be given; what was changed, by topic.
 
     Every setting that the topic has of its own is written again, because the request resets those that it lacks.
     """
-    changed = [state.name for state in states if stamped_by_writers(state)]
-    if not changed:
-        return []
+    differing = [topics[state.name] for state in states if state.differences and changeable(topics[state.name])]
+    changed = {}
     async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
-        for name in changed:
-            own = await _actual_config(admin, settings, settings.topic(name), own=True)
-            config = own | {_STAMPS: "LogAppendTime"}
-            resource = ConfigResource(ConfigResourceType.TOPIC, settings.topic(name), config)
-            for answer in await admin.alter_configs([resource]):
-                for code, message, *_ in answer.resources:
-                    if code == TOPIC_DENIED:
-                        raise DeniedError(settings, f"AlterConfigs topic {settings.topic(name)}")
-                    if code:
-                        raise RaterError(f"topic {settings.topic(name)}: {_STAMPS} was not changed: {message}")
-            for _ in range(_VISIBLE_TRIES):
-                if (await _actual_config(admin, settings, settings.topic(name)))[_STAMPS] == config[_STAMPS]:
-                    break
-                await asyncio.sleep(_VISIBLE_WAIT_S)
+        for topic in differing:
+            name = settings.topic(topic.name)
+            actual = await _actual_config(admin, settings, name)
+            wanted = {key: value for key, value in changeable(topic).items() if actual.get(key) != value}
+            if wanted:
+                await _change(admin, settings, name, wanted)
+                changed[topic.name] = wanted
     return changed
+
+
+async def _change(admin: AIOKafkaAdminClient, settings: KafkaSettings, name: str, wanted: dict[str, str]) -> None:
+    """Change settings of one topic, and wait until the brokers say so."""
+    config = await _actual_config(admin, settings, name, own=True) | wanted
+    for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)]):
+        for code, message, *_ in answer.resources:
+            if code == TOPIC_DENIED:
+                raise DeniedError(settings, f"AlterConfigs topic {name}")
+            if code:
+                raise RaterError(f"topic {name}: {', '.join(wanted)} not changed: {message}")
+    for _ in range(_VISIBLE_TRIES):
+        actual = await _actual_config(admin, settings, name)
+        if all(actual.get(key) == value for key, value in wanted.items()):
+            break
+        await asyncio.sleep(_VISIBLE_WAIT_S)
 
 
 async def partitions_of(settings: KafkaSettings, topic: str, right: str = READ) -> int:

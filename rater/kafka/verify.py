@@ -3,14 +3,18 @@
 Commits say in which order the inputs were taken; the core, given the same, must give the same bytes.  Beside that
 the outputs are added up on their own, without the core: money in less money out is the balance.
 
-Commits of earlier rules are not computed again (A51, see `former`): their outputs are followed and added up, up to
-the first commit of the present rules.  That begins with a snapshot, which stands in parts before it
-(see `upgrade`): its digest must be the one in the commit, its balances must be what was added up.
+It compares what was committed when it looked at a partition; work goes on meanwhile.
+
+Commits of earlier rules (A51) and commits whose inputs are deleted by now are not computed again: their outputs are
+followed and added up (see `former_commits`), up to the next snapshot (see `snapshot`).  Its digest must be the one
+in its commit, its balances must be what was added up; from there on every commit is computed again.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 
 import msgspec
 
@@ -37,26 +41,27 @@ from rater.core import (
     parse_ledger,
 )
 from rater.engine.batch import run_batch
-from rater.kafka.changelog import META_KEY, entity_of, pack, read_meta, state_key
-from rater.kafka.client import read_partition
+from rater.kafka.changelog import entity_of, pack, state_key
 from rater.kafka.consume import SequenceCheck
 from rater.kafka.decks import DeckReader
-from rater.kafka.former_commits import FormerOutputs
+from rater.kafka.ends import ends_of_partition, read_until
+from rater.kafka.former_commits import FormerOutputs, Marks, said_of
 from rater.kafka.index import indexed
+from rater.kafka.latest import Latest, Read, StateAsOf, is_later
 from rater.kafka.partition_reader import Tape
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import admission
 from rater.kafka.records import record_key, records_of, source_of
 from rater.kafka.settings import KafkaSettings
+from rater.kafka.snapshot import HISTORY, Snapshot
 from rater.kafka.topics import partitions_of
-from rater.kafka.upgrade import Snapshot
 from rater.wire.codec import decode_cdr, encode
 from rater.wire.commits import Commit
 
-#: Output topics that keep every record, in whose order they can be compared.
-HISTORY = ("rated-calls", "debits", "account-events", "recharges", "rejected-cdrs")
 #: Output topics that keep the latest record of a key.
 LATEST = ("balances", "service-states")
+#: Everything that is read.
+READ = ("cdrs", "commands", "commits", "state", *HISTORY, *LATEST)
 FINDINGS_MAX = 20
 
 _commit_decoder = msgspec.json.Decoder(Commit)
@@ -79,16 +84,18 @@ class Report:
         self.outcomes: dict[str, int] = defaultdict(int)
         self.findings: list[str] = []
         self.found = 0
+        #: What was not compared, and why; and what operators gave up.
+        self.remarks: list[str] = []
+        #: Commits that were followed and added up, because what it takes to compute them is gone.
+        self.followed = 0
+        #: When the ends were looked at up to which was compared: the first and the last partition's.
+        self.as_of: list[datetime] = []
 
     def find(self, finding: str) -> None:
         """Note a difference; only the first are kept in words."""
         self.found += 1
         if len(self.findings) < FINDINGS_MAX:
             self.findings.append(finding)
-
-
-#: Reads a topic of the partition from the start to its end.
-Read = Callable[[str], AsyncIterator[Sequence[Consumed]]]
 
 
 async def verify(
@@ -101,15 +108,14 @@ async def verify(
     try:
         report.partitions = await partitions_of(settings, "cdrs")
         for partition in range(report.partitions):
-            read = partial(_read, settings, partition)
-            await verify_partition(read, rating, decks.tariffs, report, partition, progress)
+            ends = await ends_of_partition(settings, READ, partition)
+            report.as_of.append(datetime.now(UTC))
+            await decks.read_to_end()  # what a commit before the ends names is published by now
+            read = partial(read_until, settings, partition, ends)
+            await verify_partition(read, rating, decks.tariffs, report, partition, progress, ends.first)
     finally:
         await decks.stop()
     return report
-
-
-def _read(settings: KafkaSettings, partition: int, topic: str) -> AsyncIterator[Sequence[Consumed]]:
-    return read_partition(settings, topic, partition, None)
 
 
 async def verify_partition(
@@ -119,33 +125,58 @@ async def verify_partition(
     report: Report,
     partition: int,
     progress: Callable[[int], None] = lambda _: None,
+    first: Mapping[str, int] | None = None,
 ) -> None:
-    """Compare one partition and add to the report, which knows how many partitions there are."""
-    await _Partition(read, rating, tariffs, report, partition).verify(progress)
+    """Compare one partition and add to the report, which knows how many partitions there are.
+
+    `first` are the first offsets that topics keep; what it does not name keeps everything.
+    """
+    await _Partition(read, rating, tariffs, report, partition, first or {}).verify(progress)
 
 
 class _Partition:
     """One partition's comparison."""
 
     def __init__(
-        self, read: Read, rating: RatingSettings, tariffs: Tariffs, report: Report, partition: int
+        self,
+        read: Read,
+        rating: RatingSettings,
+        tariffs: Tariffs,
+        report: Report,
+        partition: int,
+        first: Mapping[str, int],
     ) -> None:
+        self._first = first
         self._read, self._rating, self._report, self._partition = read, rating, report, partition
         self._tariffs = tariffs
         self._memory = Memory()
         self._admit = admission(partition, report.partitions)
         self._tapes = {topic: Tape(read(topic)) for topic in ("cdrs", "commands", "commits", *HISTORY)}
-        self._checks = {topic: SequenceCheck(topic, compacted=False) for topic in HISTORY}
+        self._checks = {
+            topic: SequenceCheck(topic, compacted=False, begun=first.get(topic, 0) > 0) for topic in HISTORY
+        }
         self._latest: dict[str, dict[bytes, bytes]] = {topic: {} for topic in LATEST}
         self._ledger: dict[str, int] = defaultdict(int)
         self._offered: set[tuple[str, str]] = set()
         self._accounted: set[tuple[str, str]] = set()
         self._former = FormerOutputs(self._tapes, HISTORY)
         self._snapshot = Snapshot()
-        self._found_balances: dict[str, bytes] = {}
+        self._marks = Marks()
+        self._as_of: dict[str, Latest] = {topic: Latest() for topic in LATEST}
+        self._state = StateAsOf()
+        #: Whether the state is known that the next commit begins with.
+        self._known = not first.get("commits")
+        #: Whether everything that moved money was added up: from the beginning, or from a snapshot's balances on.
+        self._whole = not any(first.get(topic) for topic in ("commits", "debits", "account-events"))
+        self._followed: list[int] = []
 
     async def verify(self, progress: Callable[[int], None]) -> None:
         """Replay commit by commit, then compare what stands at the end."""
+        last = await self._marks.read(self._read("commits"))
+        if last is not None:  # before it takes long: what compacts away meanwhile cannot be compared
+            for topic in LATEST:
+                await self._as_of[topic].read(self._read, topic, last)
+            await self._state.read(self._read, "state", last)
         before = Commit(
             partition=self._partition,
             sequence=0,
@@ -164,58 +195,102 @@ class _Partition:
             before = commit
         for topic in HISTORY:
             while (extra := await self._tapes[topic].take()) is not None:
-                self._report.find(f"{_where(extra)}: no commit says where it came from")
-        await self._compare_latest()
-        await self._compare_state(before)
+                if not is_later(extra.value or b"", before):
+                    self._report.find(f"{_where(extra)}: no commit says where it came from")
+        self._compare_latest()
+        self._compare_state(before)
         self._compare_calls()
-        self._compare_money()
+        self._say_what_was_not_compared()
+        if self._whole:
+            self._compare_money(
+                {
+                    key.decode(): parse_ledger(msgspec.json.decode(value, type=Balance).balance)
+                    for key, value in self._as_of["balances"].found.items()
+                    if key not in self._as_of["balances"].later
+                }
+            )
 
     def _in_line(self, before: Commit, commit: Commit) -> None:
         """Commits follow each other without gap or overlap; before the first one lies what was never kept."""
+        if not before.sequence and self._first.get("commits"):
+            return
         where = f"commits/{self._partition}: commit {commit.sequence}"
         if commit.sequence != before.sequence + 1:
             self._report.find(f"{where}: expected commit {before.sequence + 1}")
-        for topic, first, expected in (
+        gaps = {gap.topic: gap for gap in commit.gaps}
+        self._report.remarks += [f"{where}: {said_of(gap)}" for gap in commit.gaps]
+        for topic, first, next in (
             ("cdrs", commit.cdrs_first, before.cdrs_next),
             ("commands", commit.commands_first, before.commands_next),
         ):
+            gap = gaps.get(topic)
+            expected = gap.goes_on_at if gap is not None and gap.next_was == next else next
             if first != expected:
                 self._report.find(f"{where}: expected to begin at offset {expected} of {topic}, begins at {first}")
 
     async def _check(self, commit: Commit) -> int:
-        """Compare one commit as its rules allow; how many records it took."""
+        """Compare one commit as its rules and what is kept allow; how many records it took."""
         if commit.rules < RULES:
+            self._report.former[commit.rules] += 1
+            self._known = False
             return await self._follow(commit)
         if commit.migrated is not None:
             self._begin_with(commit, commit.migrated)
-        return await self._replay(commit)
+        if self._known and not self._inputs_gone(commit):
+            return await self._replay(commit)
+        self._known = False
+        self._latest = {topic: {} for topic in LATEST}  # what is followed may have written them again
+        self._report.followed += 1
+        self._followed.append(commit.sequence)
+        return await self._follow(commit)
+
+    def _inputs_gone(self, commit: Commit) -> bool:
+        return any(
+            next > first and (first < self._first.get(topic, 0) or self._marks.is_former(topic, commit))
+            for topic, first, next in (
+                ("cdrs", commit.cdrs_first, commit.cdrs_next),
+                ("commands", commit.commands_first, commit.commands_next),
+            )
+        )
+
+    async def _inputs(self, topic: str, commit: Commit, next: int) -> list[Consumed]:
+        """What is kept of a commit's inputs."""
+        return [] if self._marks.is_former(topic, commit) else await self._tapes[topic].until(next)
 
     async def _follow(self, commit: Commit) -> int:
-        """What earlier rules wrote: sequences, ids and sums; and the live calls, which later ones look for."""
-        commands = await self._tapes["commands"].until(commit.commands_next)
-        cdrs = await self._tapes["cdrs"].until(commit.cdrs_next)
-        async for topic, record, wrong in self._former.of(commit):
+        """What is not computed again: sequences, ids and sums; and the live calls, which later ones look for."""
+        commands = await self._inputs("commands", commit, commit.commands_next)
+        cdrs = await self._inputs("cdrs", commit, commit.cdrs_next)
+        async for topic, record, wrong in self._former.of(commit, self._marks.outputs_after(commit)):
             if wrong is not None:
                 self._report.find(f"{_where(record)}: {wrong}")
             self._add_up(topic, record)
             self._report.outputs += 1
             if topic == "rated-calls":
                 self._memory.entities["call"].update(indexed(_rated_calls(record.value or b"")))
-        self._report.former[commit.rules] += 1
-        self._note_offered(cdrs)
+        self._note_offered([record for record in cdrs if source_of(record) not in commit.skipped])
         self._count(commit, commands, cdrs)
         return len(commands) + len(cdrs)
 
     def _begin_with(self, commit: Commit, digest: str) -> None:
-        """The state that the first commit of new rules begins with; its balances are what was added up so far."""
+        """The state that a commit begins with; its balances are what was added up so far."""
         where = f"commits/{self._partition}: commit {commit.sequence}"
         migrated = self._snapshot.memory(digest)
         if migrated is None:
-            self._report.find(f"{where}: expected a migrated state with digest {digest} before it, found another")
+            self._report.find(f"{where}: expected a state with digest {digest} before it, found another")
             return
         migrated.entities["call"] = self._memory.entities["call"]
-        self._memory = migrated
-        self._compare_money()
+        if self._known:
+            for kind, entities in migrated.entities.items():
+                if kind != "call" and entities != self._memory.entities[kind]:
+                    self._report.find(f"{where}: the {kind} entities before it are not what the replay ends with")
+            return
+        self._memory, self._known = migrated, True
+        if self._whole:
+            self._compare_money()
+        else:
+            self._ledger = defaultdict(int, self._balances())
+            self._whole = True
 
     async def _replay(self, commit: Commit) -> int:
         """Rate what the commit took, and compare each output; how many records it took."""
@@ -285,41 +360,34 @@ class _Partition:
         for outcome, count in commit.outcomes.items():
             report.outcomes[Outcome(outcome).value] += count
 
-    async def _compare_latest(self) -> None:
+    def _compare_latest(self) -> None:
         for topic in LATEST:
-            found: dict[bytes, bytes | None] = {}
-            tape = Tape(self._read(topic))
-            while (record := await tape.take()) is not None:
-                found[record.key or b""] = record.value
-            if topic == "balances":
-                self._found_balances = {key.decode(): value for key, value in found.items() if value}
+            latest = self._as_of[topic]
             for key, expected in self._latest[topic].items():
-                if found.get(key) != expected:
+                found = latest.found.get(key)
+                if found != expected and key not in latest.later:
                     self._report.find(
                         f"{topic}/{self._partition}: key {key.decode()}: expected {_shown(expected)},"
-                        f" found {_shown(found.get(key))}"
+                        f" found {_shown(found)}"
                     )
 
-    async def _compare_state(self, last: Commit) -> None:
+    def _compare_state(self, last: Commit) -> None:
         """The changelog must hold what the replay ended with: what a new owner would start from."""
-        found: dict[bytes, bytes | None] = {}
-        tape = Tape(self._read("state"))
-        while (record := await tape.take()) is not None:
-            found[record.key or b""] = record.value
-        where = f"state/{self._partition}"
-        meta = read_meta(found.pop(META_KEY, None) or pack({"version": 1, "commits": 0, "positions": {}}))
-        if meta.commits != last.sequence:
-            self._report.find(f"{where}: expected {last.sequence} commits, found {meta.commits}")
-        if last.rules < RULES:  # nobody has upgraded it: balances are all that can be compared
+        where, state = f"state/{self._partition}", self._state
+        commits = state.meta.commits if state.meta is not None else 0
+        if commits != last.sequence and not (state.later and commits < last.sequence):
+            self._report.find(f"{where}: expected {last.sequence} commits, found {commits}")
+        if not self._known:  # nothing was computed: balances are all that can be compared
             self._memory.entities["account"] = {
                 key: entity
-                for kind, key, entity in (entity_of(key, value) for key, value in found.items() if value)
+                for kind, key, entity in (entity_of(key, value) for key, value in state.found.items())
                 if kind == "account"
             }
             return
         for kind, entities in self._memory.entities.items():
             for key, entity in entities.items() if kind != "call" else ():
-                if not _is(entity, state_key(kind, key), found.get(state_key(kind, key))):
+                name = state_key(kind, key)
+                if name not in state.later and not _is(entity, name, state.found.get(name)):
                     self._report.find(f"{where}: {kind} {'/'.join(key)} is not what the replay ends with")
 
     def _compare_calls(self) -> None:
@@ -327,19 +395,32 @@ class _Partition:
         for tenant, usage_id in sorted(self._offered - self._accounted):
             self._report.find(f"cdrs/{self._partition}: tenant {tenant}: {usage_id} was neither rated nor refused")
 
-    def _compare_money(self) -> None:
-        """Money in less money out is the balance, for every tenant."""
-        stood = {
+    def _balances(self) -> dict[str, int]:
+        """Where the accounts in memory stand."""
+        return {
             account.tenant: account.balance
             for account in self._memory.entities["account"].values()
             if isinstance(account, Account)
         }
-        emitted = {
-            tenant: parse_ledger(msgspec.json.decode(value, type=Balance).balance)
-            for tenant, value in self._found_balances.items()
-        }
-        balances = stood | emitted
-        for tenant in sorted(self._ledger.keys() | balances.keys() - RESERVED_TENANTS):
+
+    def _say_what_was_not_compared(self) -> None:
+        """One line for commits that were only followed, one for money that could not be added up."""
+        where = f"partition {self._partition}"
+        if self._followed:
+            self._report.remarks.append(
+                f"{where}: commits {self._followed[0]:,} to {self._followed[-1]:,} were followed and added up, not"
+                " computed again: their inputs are deleted, or the state that they begin with is not kept"
+            )
+        if not self._whole:
+            self._report.remarks.append(
+                f"{where}: balances were not added up: the first debits or credits are deleted"
+            )
+
+    def _compare_money(self, emitted: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Money in less money out is the balance, for every tenant; `emitted`: balances as published."""
+        balances = {**self._balances(), **emitted}
+        unknown = set() if self._known else {_tenant_of(key) for key in self._state.later}
+        for tenant in sorted((self._ledger.keys() | balances.keys() - RESERVED_TENANTS) - unknown):
             stands = balances.get(tenant, 0)
             if stands != self._ledger[tenant]:
                 self._report.find(
@@ -351,6 +432,11 @@ class _Partition:
 def _is(entity: Entity, key: bytes, value: bytes | None) -> bool:
     """Whether a record is this entity; one that no commit changed since is written as an earlier release did."""
     return value is not None and (value == pack(entity) or entity_of(key, value)[2] == entity)
+
+
+def _tenant_of(key: bytes) -> str:
+    """The tenant of a record of the changelog."""
+    return key.decode().split("/")[1].replace("%2F", "/").replace("%25", "%")
 
 
 def _where(record: Consumed) -> str:

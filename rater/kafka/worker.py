@@ -21,15 +21,21 @@ from rater.kafka.client import FETCH_WAIT_MS, RETRY_BACKOFF_MS, AiokafkaLog
 from rater.kafka.connect import connection, started
 from rater.kafka.decks import DeckReader
 from rater.kafka.index import DiskIndex
+from rater.kafka.input_topics import IDENTIFIED, INPUTS
 from rater.kafka.observe import Watch
-from rater.kafka.rating_task import INPUTS, RatingTask
+from rater.kafka.port import Doubt
+from rater.kafka.rating_task import RatingTask
 from rater.kafka.settings import KafkaSettings, WorkerSettings
+from rater.kafka.topic_ids import TopicIds
 from rater.kafka.topics import partitions_of_task
 from rater.ops.metrics.labels import Input, PartitionState
+from rater.wire.errors import Exit, RaterError
 
 #: Tasks poll all the time; only restoring a very large partition keeps them from it.
 _POLL_INTERVAL_MAX_MS = 3_600_000
 _FETCH_BYTES = 4 << 20
+#: How often it is asked whether a topic is another one by now.
+_TOPICS_LOOKED_AT_S = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -97,11 +103,13 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         await self._decks.start()
         self._consumer = await started(self._kafka, self._input_consumer())
         self.running = True
+        watching = asyncio.create_task(self._watch_topics(), name="watching topics")
         self._consumer.subscribe([self._kafka.topic(topic) for topic in INPUTS], listener=self)
         try:
             await self.follow()
         finally:
             self.running = False
+            watching.cancel()
             await self._release(set(self._running))
             await self._consumer.stop()
             await self._decks.stop()
@@ -132,6 +140,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         metrics = self._watch.metrics
         metrics.partitions(states)
         for partition, running in self._running.items():
+            metrics.usage_index(partition, running.index.entries())
             for topic, position in running.task.positions.items():
                 end = self._consumer.highwater(TopicPartition(self._kafka.topic(topic), partition))
                 behind = max(0, (end or 0) - position)
@@ -166,6 +175,22 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         )
         waiting.cancel()
 
+    async def _watch_topics(self) -> None:
+        """Make tasks look again whose topic was deleted and created again under them."""
+        ids = TopicIds(self._kafka, IDENTIFIED)
+        try:
+            while True:
+                await asyncio.sleep(_TOPICS_LOOKED_AT_S)
+                try:
+                    now = await ids.look()
+                except (Doubt, RaterError):
+                    continue  # tasks meet that themselves
+                for task in self.tasks.values():
+                    if any(now[topic] != id for topic, id in task.topics.items()):
+                        task.look_again = True
+        finally:
+            await ids.close()
+
     async def _reconcile(self) -> None:
         """Start the tasks of partitions that came, release those that went."""
         self._note_failures()
@@ -195,6 +220,8 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 self.failed[partition] = wrong
                 running.index.close()
                 del self._running[partition]
+                if isinstance(wrong, RaterError) and wrong.exit is Exit.DISK_FULL:
+                    raise wrong  # the disk is that of every partition
 
     async def _release(self, partitions: set[int]) -> None:
         """End tasks: each finishes its commit within the bound, or is cut off and aborts."""

@@ -3,9 +3,28 @@
 With it the result can be computed again: commits in their order, in each the commands before the call records.
 """
 
+from datetime import datetime
+
 import msgspec
 
 from rater.core import Outcome, Source
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Inputs that an operator gave up: what was kept of a topic no longer began where reading stood.
+
+    `next_was` is the offset that would have been read next, `goes_on_at` the one that was read instead.  Those
+    between are lost; with `topic_id` the topic is another one under the same name, and all that the former one
+    kept beyond `next_was` is lost.
+    """
+
+    topic: str
+    next_was: int
+    goes_on_at: int
+    by: str
+    at: datetime
+    topic_id: str | None = None
+    note: str | None = None
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -13,8 +32,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `sequence` is gapless per partition, from 1.  `unknown_decks` are versions that commands of this commit named
     and that were not published at that time; `skipped` are the records that an operator decided to pass over.
-    `rules` is the number of the rules (A51); `migrated`, in the first commit of a new number, the digest of the
-    state that it begins with, whose parts stand before it.
+    `rules` is the number of the rules (A51); `migrated`, in the first commit of a new number and now and then, the
+    digest of the state that it begins with, whose parts stand before it.  `gaps` are inputs that were given up
+    before it; `outputs`, where a snapshot stands, the positions after the last record of each output topic.
     """
 
     partition: int
@@ -28,6 +48,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rules: int = 1
     migrated: str | None = None
     skipped: tuple[Source, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    outputs: dict[str, int] = {}
 
 
 #: Of the number of a part; Python reads no number of more than 4,300 digits.

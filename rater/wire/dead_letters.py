@@ -24,6 +24,8 @@ class LetterAction(ClosedList):
     DROPPED = "dropped"  # it will never be rated; it stays in the topic until its retention ends
     LOOKED = "looked"  # `rater doctor` asked the broker for its time; about no letter
     SKIPPED = "skipped"  # a record on which the rating task stopped becomes a letter unread
+    LOSS_ACCEPTED = "loss_accepted"  # inputs that were deleted before they were rated are given up
+    TOPIC_ACCEPTED = "topic_accepted"  # a topic that was deleted and created again is read from its first record
 
 
 class LetterState(ClosedList):
@@ -44,7 +46,8 @@ class DlqAudit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who did what with a dead letter, when; `tenant` and `id` are the letter's.
 
     `accepted` is the outcome of a replay; it is absent where nobody waited for the outcome.  `source` is there for
-    a skip, which is about a record that is no letter yet.
+    a skip, which is about a record that is no letter yet, and for inputs that are gone: the next that would have
+    been read.  `goes_on_at` is the offset that is read instead, `topic_id` the id of the topic that it is of.
     """
 
     tenant: str
@@ -55,6 +58,8 @@ class DlqAudit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str | None = None
     accepted: bool | None = None
     source: Source | None = None
+    goes_on_at: int | None = None
+    topic_id: str | None = None
 
 
 class Letter(msgspec.Struct, frozen=True):

@@ -9,8 +9,10 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-#: Where the list lies in a checkout.
-FOLDER = Path(__file__).parent.parent.parent / "topics"
+from rater.wire.shipped import shipped
+
+#: Where the list lies.
+FOLDER = shipped("topics")
 
 
 class Topic(BaseModel):
@@ -26,6 +28,7 @@ class Topic(BaseModel):
     retention_hours: int | None = Field(default=None, ge=1)
     min_insync_replicas: int = Field(default=2, ge=1)
     timestamps: Literal["writer", "broker"] = Field(default="writer", description="whose clock stamps a record")
+    settings: dict[str, str] = Field(default={}, description="further settings of the topic, in Kafka's names")
     record: str | None = Field(default=None, description="the class whose JSON Schema its values have")
     produced_by: tuple[str, ...]
     consumed_by: tuple[str, ...]

@@ -30,7 +30,7 @@ from rater.core.inputs import (
 )
 from rater.core.outputs import AccountEvent, Balance, RechargeRequest
 from rater.core.reasons import CallType
-from rater.dev.local_kafka import free_ports
+from rater.dev.ports import free_ports
 from rater.kafka.batch_publisher import Message
 from rater.wire.codec import encode_input
 from tests.kafka.deployment import Deployment

@@ -24,7 +24,7 @@ from rater.core.outputs import RatedCall
 from rater.core.settings import RatingSettings
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
-from rater.dev.local_kafka import free_ports
+from rater.dev.ports import free_ports
 from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.connect import connection, reachable
 from rater.kafka.consume import read_topic
@@ -32,7 +32,7 @@ from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply
 from rater.kafka.verify import Report, verify
 from rater.wire.codec import encode_input
-from rater.wire.commits import Commit
+from rater.wire.commits import Commit, part_of
 from rater.wire.errors import RaterError
 from rater.wire.topics import load_topics
 
@@ -162,7 +162,13 @@ class Deployment:
         return asyncio.run(self._values(topic))
 
     async def _values(self, topic: str) -> list[bytes]:
-        return [record.value or b"" async for records in read_topic(self.settings, topic) for record in records]
+        """Without the parts of snapshots, which stand among the commits."""
+        return [
+            record.value or b""
+            async for records in read_topic(self.settings, topic)
+            for record in records
+            if topic != "commits" or part_of(record.key) is None
+        ]
 
     def rated(self) -> int:
         """Call records that commits have taken."""

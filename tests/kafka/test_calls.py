@@ -16,7 +16,7 @@ from rater.core.call_control import CallCommand, CallEvent, CallProgress, Discon
 from rater.core.inputs import AnyCommand, CallRecord, DeckActivated, FundsAdded, LicenseAssigned, TenantConfigured
 from rater.core.outputs import RatedCall
 from rater.core.reasons import CallType
-from rater.dev.local_kafka import free_ports
+from rater.dev.ports import free_ports
 from rater.files.deck_csv import read_deck
 from rater.kafka.consume import read_topic
 from rater.wire.codec import encode_input

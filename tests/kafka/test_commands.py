@@ -5,7 +5,8 @@ import gzip
 import json
 from pathlib import Path
 
-from rater.dev.local_kafka import LocalKafka, free_ports
+from rater.dev.local_kafka import LocalKafka
+from rater.dev.ports import free_ports
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply, compare
 from rater.wire.errors import RaterError

@@ -6,9 +6,12 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,11 @@ from aiosmtpd.handlers import Sink
 
 from rater.core.inputs import EVERY_TENANT, DeckActivated, TenantConfigured
 from rater.dev.demo.rates import bundled_deck
-from rater.dev.local_kafka import free_ports
+from rater.dev.ports import free_ports
 from rater.kafka.connect import connection, reachable
 from rater.ops.doctor.check import State
 from rater.ops.doctor.cluster import skew
+from rater.ops.doctor.partitions import workers
 from rater.wire.codec import encode_input
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment, until
@@ -102,7 +106,7 @@ def test_everything_is_well(deployment: Deployment, tmp_path: Path) -> None:
     finally:
         gateway.terminate()
         gateway.communicate()
-    expected = dict.fromkeys(checks, "ok") | {"certificates": "skipped"}
+    expected = dict.fromkeys(checks, "ok") | {"certificates": "skipped", "workers": "skipped", "disk": "skipped"}
     assert states(checks) == expected, checks
     assert "1 published, 1 in force" in checks["decks"]["cause"]
 
@@ -120,12 +124,51 @@ def test_what_is_missing_is_named_with_what_to_type(deployment: Deployment, tmp_
     failed = {name: check["fix"] for name, check in checks.items() if check["state"] == "fail"}
     assert failed == {
         "decks": "rater publish --deck prices.csv",
+        "owners": f"rater worker --bootstrap {settings.bootstrap}",
         "gateway": f"curl -v http://127.0.0.1:{port}",
         "smtp": f"openssl s_client -connect 127.0.0.1:{port} -starttls smtp",
     }
     checks = doctor(settings.bootstrap, "nowhere-", code=1)
     assert (checks["topics"]["state"], checks["topics"]["fix"]) == ("fail", "rater topics apply")
     assert "no topic nowhere-" in checks["partitions"]["cause"]
+
+
+def test_a_deck_that_is_awaited_and_records_that_nobody_rates(deployment: Deployment, tmp_path: Path) -> None:
+    """No worker runs, a command names a deck that nobody published: each is said with the way out."""
+    everybody = DeckActivated(tenant="contoso", id="2", at=AT, version="2025-07")
+    deployment.publish([("commands", "contoso", encode_input(everybody)), ("cdrs", "contoso", b"{}")])
+    checks = doctor(deployment.settings.bootstrap, deployment.settings.prefix, f"--index={tmp_path}", code=1)
+    assert checks["owners"]["cause"].startswith(
+        "0 workers own 0 of 4 partitions; nobody owns partitions 0, 1, 2, 3"
+    )
+    assert "2025-07 by partition" in checks["decks awaited"]["cause"]
+    assert checks["decks awaited"]["fix"].startswith("rater publish --deck")
+    assert "2 records are unrated" in checks["progress"]["cause"]
+    assert "last commit none ever" in checks["progress"]["cause"]
+    assert checks["retention"]["state"] == "ok"
+    assert "GiB are free" in checks["disk"]["cause"]
+
+
+def test_agents_that_are_set_differently_are_said(tmp_path: Path) -> None:
+    """Two processes show different names of their settings."""
+    servers = []
+    try:
+        for settings in ("settings: aaaa", "settings: bbbb"):
+            folder = tmp_path / settings[-1]
+            folder.mkdir()
+            (folder / "healthz").write_text(f"ready\n{settings}\n")
+            server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(folder)))
+            threading.Thread(target=server.serve_forever).start()
+            servers.append(server)
+        addresses = [f"http://127.0.0.1:{server.server_port}" for server in servers]
+        check = asyncio.run(workers(addresses))
+        alone = asyncio.run(workers(addresses[:1]))
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+    assert (check.state, alone.state) == (State.WARN, State.OK)
+    assert "agents are set differently" in check.cause
 
 
 def test_tenants_that_look_alike_are_said(deployment: Deployment) -> None:

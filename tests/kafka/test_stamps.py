@@ -117,3 +117,25 @@ def test_topics_that_writers_stamp_are_found_and_mended(deployment: Deployment, 
         assert asyncio.run(setting(deployment, name, "segment.ms")) == "7200000"
         assert asyncio.run(setting(deployment, name, "retention.ms")) == str(720 * 3_600_000)
     assert "writers stamp" not in asyncio.run(topics_check(deployment.settings)).cause
+
+
+def test_topics_of_an_earlier_release_are_given_the_settings_of_compacted_topics(deployment: Deployment) -> None:
+    """`state` as release 0.3.0 created it: doctor says it, `rater topics apply` changes it, once."""
+    asyncio.run(let_writers_stamp(deployment, "cdrs"))  # any change of another topic
+    assert asyncio.run(setting(deployment, "state", "segment.bytes")) == "134217728"
+
+    async def forget() -> None:
+        async with reachable(deployment.settings, AIOKafkaAdminClient(**connection(deployment.settings))) as admin:
+            name = deployment.settings.topic("state")
+            await admin.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": "compact"})]
+            )
+
+    asyncio.run(forget())
+    until(lambda: asyncio.run(setting(deployment, "state", "segment.bytes")) == "1073741824", "the change")
+    check = asyncio.run(topics_check(deployment.settings))
+    assert (check.state, check.fix) == (State.WARN, "rater topics apply")
+    assert "state" in topics_apply(deployment)["changed"]
+    assert asyncio.run(setting(deployment, "state", "segment.bytes")) == "134217728"
+    assert asyncio.run(setting(deployment, "state", "max.compaction.lag.ms")) == "86400000"
+    assert topics_apply(deployment)["changed"] == []

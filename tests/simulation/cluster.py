@@ -11,8 +11,9 @@ from rater.core.tariff import Tariffs
 from rater.engine.batch import Batch
 from rater.kafka.changelog import Entities
 from rater.kafka.index import MemoryIndex
-from rater.kafka.port import Consumed, Doubt, Fenced, Writes
-from rater.kafka.rating_task import INPUTS, RatingTask
+from rater.kafka.input_topics import INPUTS
+from rater.kafka.port import Consumed, Doubt, Fenced, Kept, Writes
+from rater.kafka.rating_task import RatingTask
 from rater.wire.commits import Commit
 from tests.simulation.broker import Broker, Transaction
 
@@ -100,6 +101,15 @@ class ModelLog:
         """See PartitionLog."""
         await self._turn()
         return self._broker.stable_end((topic, self.partition))
+
+    def now_s(self) -> float:
+        """See PartitionLog; a step is an hour here."""
+        return self._broker.now * 3600.0
+
+    async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
+        """See PartitionLog."""
+        await self._turn()
+        return {topic: Kept(0, self._broker.stable_end((topic, self.partition))) for topic in topics}
 
     async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
         """See PartitionLog."""

@@ -237,7 +237,7 @@ def test_verify_finds_a_changed_snapshot() -> None:
     (entry,) = [entry for entry in cluster.broker.logs[("commits", 0)] if part_of(entry.key) == 0]
     assert entry.value is not None
     entry.value = entry.value.replace(b"carol", b"karol")
-    assert any("expected a migrated state with digest" in finding for finding in cluster.verify().findings)
+    assert any("expected a state with digest" in finding for finding in cluster.verify().findings)
 
 
 def test_verify_finds_money_that_earlier_rules_lost() -> None:
@@ -282,8 +282,8 @@ def test_an_upgrade_without_answer_is_done_again_or_found(monkeypatch: pytest.Mo
 
 def test_a_snapshot_in_many_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
     """A large state is written in parts; who dies between them has a successor that begins again."""
-    monkeypatch.setattr("rater.kafka.upgrade.PART_BYTES_MAX", 500)
-    monkeypatch.setattr("rater.kafka.upgrade.TRANSACTION_BYTES_MAX", 2_000)
+    monkeypatch.setattr("rater.kafka.snapshot.PART_BYTES_MAX", 500)
+    monkeypatch.setattr("rater.kafka.snapshot.TRANSACTION_BYTES_MAX", 2_000)
     cluster = Cluster()
     dying = cluster.task().own()
     while not any(part_of(r.key) is not None for r in cluster.broker.read(("commits", 0), 0)):

@@ -14,7 +14,7 @@ from rater.kafka.connect import WRITE, connection, reachable
 from rater.kafka.consume import read_topic
 from rater.kafka.rights import coordinator_answers
 from rater.kafka.settings import KafkaSettings
-from rater.kafka.topics import compare, partitions_of, partitions_of_task, stamped_by_writers
+from rater.kafka.topics import changeable, compare, partitions_of, partitions_of_task, stamped_by_writers
 from rater.ops.doctor.check import Check, State
 from rater.ops.doctor.rights import lacking
 from rater.ops.manifests.services import Service
@@ -65,7 +65,10 @@ async def topics(settings: KafkaSettings) -> Check:
         cause = f"writers stamp the records of {', '.join(stamped)}, so their clocks vouch for themselves"
         return Check("topics", State.WARN, "; ".join([cause, *differs]), "rater topics apply")
     if differs:
-        return Check("topics", State.WARN, "; ".join(differs), "rater topics diff")
+        listed = load_topics()
+        given = [key for state in found for key in changeable(listed[state.name])]
+        fix = "apply" if any(f"expected {key}=" in text for key in given for text in differs) else "diff"
+        return Check("topics", State.WARN, "; ".join(differs), f"rater topics {fix}")
     return Check("topics", State.OK, f"{len(found)} topics are there and set as they should be")
 
 

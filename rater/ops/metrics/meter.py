@@ -29,6 +29,7 @@ from rater.ops.metrics.labels import (
     CertificateUse,
     Channel,
     CommitResult,
+    CreditSource,
     GatewayAnswer,
     Input,
     NotificationResult,
@@ -58,6 +59,8 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._books = Books()
+        #: Currencies of the accounts that were seen.
+        self._currencies: set[str] = set()
         self._latency = BatchHistogram(listed.LATENCY.name, listed.LATENCY.help, listed.LATENCY.buckets)
         registry.register(self._latency)
         self._made = {
@@ -71,6 +74,7 @@ class Metrics:
 
         `sums` are those of all its outputs, where they were not kept.
         """
+        self._begin_currencies(batch.state.accounts.values())
         sums = sums or tally(batch.outputs)
         for outcome, records in batch.counts.items():
             self.records(outcome, records)
@@ -109,14 +113,15 @@ class Metrics:
 
     def restored(self, partition: int, accounts: Iterable[Account], seconds: float, at: datetime) -> None:
         """A partition is ours: its accounts as they stand, and how long it took to restore them."""
-        self._books.restore(partition, accounts)
+        self.open_books(accounts, partition)
         self._histogram(listed.RESTORE_SECONDS).observe(seconds)
         self.committed_at(partition, at)
-        self._show_tenants()
 
     def open_books(self, accounts: Iterable[Account], partition: int = 0) -> None:
-        """Begin with these accounts, where there is nothing to restore (the embedded rater)."""
-        self._books.restore(partition, accounts)
+        """Begin with these accounts; the embedded rater has nothing to restore."""
+        known = list(accounts)
+        self._books.restore(partition, known)
+        self._begin_currencies(known)
         self._show_tenants()
 
     def forget_partition(self, partition: int) -> None:
@@ -215,6 +220,13 @@ class Metrics:
             self._counter(listed.ANOMALIES, anomaly).inc(calls)
         for result, recharges in sums.recharges.items():
             self._counter(listed.RECHARGES, result).inc(recharges)
+
+    def _begin_currencies(self, accounts: Iterable[Account]) -> None:
+        """Series of a currency exist at 0 before money moves in it, so that the first purchase is an increase."""
+        for currency in {account.currency for account in accounts if account.currency} - self._currencies:
+            self._currencies.add(currency)
+            for source in CreditSource:
+                self._counter(listed.CREDITED, source, _known(currency, _CURRENCIES, NO_CURRENCY))
 
     def _show_tenants(self) -> None:
         self._gauge(listed.TENANTS, Standing.LOW).set(self._books.low)

@@ -7,7 +7,7 @@ restored position is compared with the end, not a record's offset (markers lie b
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
@@ -17,6 +17,7 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
     ProducerFenced,
 )
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
 from rater.kafka.access_errors import denied, refusal
@@ -32,6 +33,9 @@ POSITIONS_TOLD_EVERY_S = 1.0
 FETCH_WAIT_MS = 50
 _BATCH_BYTES = 900_000
 _READ_RECORDS = 20_000
+#: What the consumer holds when a batch begins may be as old as the batch before; the broker's answer to the next
+#: fetch brings the rest, at once if there is any.
+_FRESH_WAIT_MS = 10
 #: How long a reader waits for records at a time.
 READ_WAIT_MS = 200
 _ABORT_TIMEOUT_S = 3.0
@@ -52,6 +56,8 @@ class AiokafkaLog:
         self._topics = {settings.topic(topic): topic for topic in ("commands", "cdrs")}
         self._input_partitions = [TopicPartition(topic, partition) for topic in self._topics]
         self._commands_end = 0
+        #: Before this, by the monotonic clock, no batch begins.
+        self._next_batch_at = 0.0
         self._producer: AIOKafkaProducer | None = None
         self._in_transaction = False
         #: What the group was told, and when.
@@ -113,13 +119,29 @@ class AiokafkaLog:
         return found
 
     async def fetch(self, limit: int) -> Sequence[Consumed]:
-        """See PartitionLog."""
+        """See PartitionLog.
+
+        A small transaction costs more than its records.  So while records keep coming, batches begin an interval
+        apart; after a pause the first record is fetched at once.
+        """
+        early_s = self._next_batch_at - time.monotonic()
+        if early_s <= 0:
+            found = await self._read_inputs(limit, self._worker.batch_wait_ms)
+        else:
+            await asyncio.sleep(early_s)
+            found = await self._read_inputs(limit, 0)
+            if len(found) < limit:
+                wait_ms = _FRESH_WAIT_MS if found else self._worker.batch_wait_ms
+                found += await self._read_inputs(limit - len(found), wait_ms)
+        if found:
+            self._next_batch_at = time.monotonic() + self._worker.batch_interval_ms / 1e3
+        return found
+
+    async def _read_inputs(self, limit: int, wait_ms: int) -> list[Consumed]:
         try:
             async with doubted(self._settings):
                 wanted = self._input_partitions[:1] if await self._commands_wait() else self._input_partitions
-                found = await self._inputs.getmany(
-                    *wanted, timeout_ms=self._worker.batch_wait_ms, max_records=limit
-                )
+                found = await self._inputs.getmany(*wanted, timeout_ms=wait_ms, max_records=limit)
         except Doubt as doubt:
             if isinstance(doubt.__cause__, OffsetOutOfRangeError):
                 raise RaterError(f"inputs were deleted before they were rated: {doubt.__cause__}") from doubt
@@ -149,27 +171,23 @@ class AiokafkaLog:
         producer = self._open_producer()
         async with doubted(self._settings, WRITE):
             stored = [
-                (topic, count, future)
-                for topic, records in writes.items()
-                for count, future in await self._send_one(producer, topic, records)
+                (topic, batch.record_count(), await producer.send_batch(batch, name, partition=self.partition))
+                for topic, name, batch in self._batches(producer, writes)
             ]
             await asyncio.gather(*[future for _, _, future in stored], return_exceptions=True)
             return {topic: (await future).offset + count for topic, count, future in stored}
 
-    async def _send_one(
-        self, producer: AIOKafkaProducer, topic: str, records: Sequence[tuple[bytes, bytes | None]]
-    ) -> list[tuple[int, asyncio.Future]]:  # type: ignore[type-arg]  # of aiokafka's untyped metadata
-        """A batch built here is five times cheaper than `send`; it takes its first record whatever its size."""
-        name = self._settings.topic(topic)
-        batches = [producer.create_batch()]
-        for key, value in records:
-            while batches[-1].append(key=key, value=value, timestamp=None) is None:
-                batches.append(producer.create_batch())
-        return [
-            (batch.record_count(), await producer.send_batch(batch, name, partition=self.partition))
-            for batch in batches
-            if batch.record_count()
-        ]
+    def _batches(self, producer: AIOKafkaProducer, writes: Writes) -> Iterator[tuple[str, str, BatchBuilder]]:
+        """Topic, its name on the cluster, and a batch: the first of every topic, then the second, ...
+
+        A second batch of a partition waits until the first has left: so they leave together, one of each topic in
+        one request, and one request adds all topics to the transaction.
+        """
+        built = {topic: _built(producer, records) for topic, records in writes.items() if records}
+        for place in range(max(map(len, built.values()), default=0)):
+            for topic, batches in built.items():
+                if place < len(batches):
+                    yield topic, self._settings.topic(topic), batches[place]
 
     async def tell_positions(self, positions: Mapping[str, int]) -> None:
         """See PartitionLog.
@@ -213,6 +231,15 @@ class AiokafkaLog:
         if self._producer is None:
             raise Doubt("no producer: ownership was given up")
         return self._producer
+
+
+def _built(producer: AIOKafkaProducer, records: Sequence[tuple[bytes, bytes | None]]) -> list[BatchBuilder]:
+    """A batch built here is five times cheaper than `send`; it takes its first record whatever its size."""
+    batches = [producer.create_batch()]
+    for key, value in records:
+        while batches[-1].append(key=key, value=value, timestamp=None) is None:
+            batches.append(producer.create_batch())
+    return batches
 
 
 @contextlib.asynccontextmanager

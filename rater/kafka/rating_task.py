@@ -40,7 +40,16 @@ from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex, indexed, keys_of
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
-from rater.kafka.records import by_names, in_order, names_in, portions, positions_after, records_of, writes_of
+from rater.kafka.records import (
+    by_names,
+    in_order,
+    names_in,
+    not_before,
+    portions,
+    positions_after,
+    records_of,
+    writes_of,
+)
 from rater.kafka.upgrade import upgrade
 from rater.wire.commits import Commit
 
@@ -120,6 +129,7 @@ class RatingTask:
         *,
         partitions: int,
         batch_records_max: int,
+        backlog_records_max: int,
         batch_bytes_max: int,
         observer: Observer,
     ) -> None:
@@ -135,6 +145,9 @@ class RatingTask:
         self._decks = decks
         self._admit = admission(log.partition, partitions)
         self._batch_records_max = batch_records_max
+        self._backlog_records_max = backlog_records_max
+        #: Of the next batch.
+        self._records_max = batch_records_max
         self._batch_bytes_max = batch_bytes_max
         #: What operators decided to pass over.
         self._skips: frozenset[Source] = frozenset()
@@ -185,9 +198,10 @@ class RatingTask:
 
     async def step(self) -> None:
         """Take what has arrived, rate it, commit it, in as many commits as its bytes ask for."""
-        fetched = await self._log.fetch(self._batch_records_max)
-        # after a rebalance the same records may come again
-        records = [record for record in fetched if record.offset >= self.positions[record.topic]]
+        fetched = await self._log.fetch(self._records_max)
+        full = len(fetched) >= self._records_max
+        self._records_max = self._backlog_records_max if full else self._batch_records_max
+        records = not_before(self.positions, fetched)
         if not records:
             await self._log.tell_positions(self.positions)
             return

@@ -198,15 +198,19 @@ class RatingTask:
 
     async def step(self) -> None:
         """Take what has arrived, rate it, commit it, in as many commits as its bytes ask for."""
-        fetched = await self._log.fetch(self._records_max)
-        full = len(fetched) >= self._records_max
-        self._records_max = self._backlog_records_max if full else self._batch_records_max
-        records = not_before(self.positions, fetched)
+        records = await self.arrived()
         if not records:
             await self._log.tell_positions(self.positions)
             return
         for portion in portions(in_order(records), self._batch_bytes_max):
             await self._take(portion)
+
+    async def arrived(self) -> list[Consumed]:
+        """The next input records; more of them at a time once there was a full batch, because then more wait."""
+        fetched = await self._log.fetch(self._records_max)
+        full = len(fetched) >= self._records_max
+        self._records_max = self._backlog_records_max if full else self._batch_records_max
+        return not_before(self.positions, fetched)
 
     async def _take(self, records: Sequence[Consumed]) -> None:
         """Rate records in as many commits as the names of unknown decks ask for."""

@@ -29,7 +29,7 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from rater.core import EVERY_TENANT, CallRecord, DeckActivated, RatingSettings
+from rater.core import EVERY_TENANT, CallRecord, DeckActivated, RatingSettings, normal_usage_id
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.dev.local_kafka import LocalKafka, free_ports
@@ -435,9 +435,14 @@ class _SteadyRun:
         self._cpu_s = 0.0
 
     def messages(self, calls: Iterator[CallRecord]) -> list[tuple[int, bytes, bytes, str]]:
-        """Partition, key, value and usage id of all that is going to be published."""
+        """Partition, key, value and normal usage id, as outputs have it, of all that is going to be published."""
         return [
-            (partition_of(call.tenant, PARTITIONS), call.tenant.encode(), encode_input(call), call.usage_id)
+            (
+                partition_of(call.tenant, PARTITIONS),
+                call.tenant.encode(),
+                encode_input(call),
+                normal_usage_id(call.usage_id),
+            )
             for call in islice(calls, int(self._pace.rate * self._pace.seconds))
         ]
 
@@ -496,7 +501,7 @@ class _SteadyRun:
             for record in (record for records in found.values() for record in records):
                 last = now
                 if (usage_id := decoder.decode(record.value).usage_id) is not None:
-                    self._seen.setdefault(usage_id, now)
+                    self._seen.setdefault(normal_usage_id(usage_id), now)
         await reader.stop()
 
     def figures(self) -> Figures:

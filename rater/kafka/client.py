@@ -7,7 +7,7 @@ restored position is compared with the end, not a record's offset (markers lie b
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
@@ -17,7 +17,6 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
     ProducerFenced,
 )
-from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
 from rater.kafka.access_errors import denied, refusal
@@ -25,6 +24,7 @@ from rater.kafka.connect import READ, WRITE, UnreachableError, connection, start
 from rater.kafka.port import Consumed, Doubt, Fenced, Writes
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import MESSAGE_BYTES_MAX
+from rater.kafka.write_batches import batches_of
 from rater.wire.errors import RaterError
 
 RETRY_BACKOFF_MS = 20
@@ -168,26 +168,18 @@ class AiokafkaLog:
 
     async def send(self, writes: Writes) -> Mapping[str, int]:
         """See PartitionLog."""
-        producer = self._open_producer()
+        producer, name = self._open_producer(), self._settings.topic
         async with doubted(self._settings, WRITE):
             stored = [
-                (topic, batch.record_count(), await producer.send_batch(batch, name, partition=self.partition))
-                for topic, name, batch in self._batches(producer, writes)
+                (
+                    topic,
+                    batch.record_count(),
+                    await producer.send_batch(batch, name(topic), partition=self.partition),
+                )
+                for topic, batch in batches_of(producer, writes)
             ]
             await asyncio.gather(*[future for _, _, future in stored], return_exceptions=True)
             return {topic: (await future).offset + count for topic, count, future in stored}
-
-    def _batches(self, producer: AIOKafkaProducer, writes: Writes) -> Iterator[tuple[str, str, BatchBuilder]]:
-        """Topic, its name on the cluster, and a batch: the first of every topic, then the second, ...
-
-        A second batch of a partition waits until the first has left: so they leave together, one of each topic in
-        one request, and one request adds all topics to the transaction.
-        """
-        built = {topic: _built(producer, records) for topic, records in writes.items() if records}
-        for place in range(max(map(len, built.values()), default=0)):
-            for topic, batches in built.items():
-                if place < len(batches):
-                    yield topic, self._settings.topic(topic), batches[place]
 
     async def tell_positions(self, positions: Mapping[str, int]) -> None:
         """See PartitionLog.
@@ -231,15 +223,6 @@ class AiokafkaLog:
         if self._producer is None:
             raise Doubt("no producer: ownership was given up")
         return self._producer
-
-
-def _built(producer: AIOKafkaProducer, records: Sequence[tuple[bytes, bytes | None]]) -> list[BatchBuilder]:
-    """A batch built here is five times cheaper than `send`; it takes its first record whatever its size."""
-    batches = [producer.create_batch()]
-    for key, value in records:
-        while batches[-1].append(key=key, value=value, timestamp=None) is None:
-            batches.append(producer.create_batch())
-    return batches
 
 
 @contextlib.asynccontextmanager

@@ -23,9 +23,7 @@ import msgspec
 
 from rater.core import (
     RULES,
-    CallRecord,
     DeckActivated,
-    Entity,
     Key,
     LiveCall,
     RatedCall,
@@ -37,7 +35,8 @@ from rater.core import (
 from rater.engine.batch import Batch, Record, run_batch
 from rater.kafka.at_fault import find_at_fault, skips_of
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
-from rater.kafka.index import StandsAt, UsageIndex, indexed, keys_of
+from rater.kafka.index import StandsAt, UsageIndex, indexed
+from rater.kafka.partition_state import PartitionState
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
 from rater.kafka.records import (
@@ -98,23 +97,6 @@ class Observer(Protocol):
 
     def doubted(self, task: "RatingTask", doubt: Doubt) -> None:
         """Ownership is taken again."""
-
-
-class PartitionState:
-    """What the rules read: the entities and the index of the partition, as committed."""
-
-    def __init__(self, index: UsageIndex) -> None:
-        self.entities = Entities()
-        self.index = index
-        self._fetched: dict[Key, Entity] = {}
-
-    def load(self, kind: str, key: Key) -> Entity | None:
-        """See rater.core.state.Committed."""
-        return self._fetched.get(key) if kind == "call" else self.entities.load(kind, key)
-
-    def prepare(self, calls: Sequence[CallRecord]) -> None:
-        """See rater.core.state.Committed: their live versions are looked up at once."""
-        self._fetched = dict(self.index.fetch(keys_of(calls)))
 
 
 class RatingTask:

@@ -12,7 +12,7 @@ from rater.core.entities import LiveCall, Share
 from rater.core.inputs import CallRecord
 from rater.core.reasons import CallType
 from rater.kafka.index import REMEMBERED, DiskIndex, MemoryIndex, StandsAt
-from rater.kafka.rating_task import PartitionState
+from rater.kafka.partition_state import PartitionState
 from rater.wire.topics import load_topics
 
 _KEY = ("contoso", "c1")

@@ -29,10 +29,10 @@ balances = app.Table(f"{PREFIX}agent-balances", default=int, schema=faust.Schema
 
 @app.agent(cdrs)
 async def rate(stream: StreamT[bytes]) -> None:
-    """Charge every minute the same."""
+    """Charge every minute the same; a call of no seconds has no `duration_s`."""
     async for key, raw in stream.items():
         call = orjson.loads(raw)
-        charge = 10_000 * -(-call["duration_s"] // 60)
+        charge = 10_000 * -(-call.get("duration_s", 0) // 60)
         balance = int(balances.get(key) or 0) - charge
         balances[key] = str(balance).encode()
         await debits.send(key=key, value=orjson.dumps({"usage_id": call["usage_id"], "amount": charge}))

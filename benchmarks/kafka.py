@@ -1,8 +1,10 @@
-"""The worker on a real Kafka, beside its limit and beside what a user would write first, in one run.
+"""The worker on a real Kafka, beside its limits and beside what a user would write first, in one run.
 
-Prints JSON: `passthrough_cdrs_per_s` (the same shell copying records in transactions, no rating: the limit),
-`rater_cdrs_per_s` and their `ratio`, `faust_agent_cdrs_per_s`, restore, memory, time until ready, and latency, from
-the acknowledged CDR to the debit that a consumer of committed records sees, at half of the rater's rate.
+Prints JSON.  `consuming` reads the same records and does nothing; `copying` is the same shell, which copies records
+in the same transactions and rates nothing: these are the limits of `rater`.  `faust_agent` is a plain agent, at
+least once.  `latency` is measured at a steady rate, from the acknowledged record to the debit that a consumer of
+committed records sees, after a warm-up; for `copying` to the copy.  `restore` takes ownership of every partition on
+an empty disk; `reading` only reads what it reads.  CPU seconds and memory are those of the worker processes.
 """
 
 import argparse
@@ -11,28 +13,30 @@ import json
 import logging
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
 
 import msgspec
 import orjson
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from rater.core import EVERY_TENANT, CallRecord, DeckActivated, RatingSettings
+from rater.core import EVERY_TENANT, CallRecord, DeckActivated, RatingSettings, normal_usage_id
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.dev.local_kafka import LocalKafka
 from rater.dev.ports import free_ports
 from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, pack
-from rater.kafka.client import AiokafkaLog, committed_reader
+from rater.kafka.client import AiokafkaLog, committed_reader, consumed, unread
 from rater.kafka.connect import connection
 from rater.kafka.decks import DeckReader
 from rater.kafka.index import DiskIndex
@@ -40,6 +44,7 @@ from rater.kafka.observe import Watch
 from rater.kafka.port import Writes
 from rater.kafka.publisher import partition_of
 from rater.kafka.rating_task import RatingTask
+from rater.kafka.records import positions_after
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topics import apply
 from rater.kafka.worker import Worker
@@ -50,17 +55,21 @@ from rater.wire.topics import load_topics
 
 PARTITIONS = 4
 WAIT_S = 1_200.0
+#: How long a reader waits for a last record once nothing is published any more.
+QUIET_S = 5.0
+_TICK = os.sysconf("SC_CLK_TCK")
+
+Figures = dict[str, object]
 
 
 class CopyingTask(RatingTask):
     """The shell without rating: every record goes to `rated-calls` as it came, in the same transactions."""
 
     async def step(self) -> None:
-        fetched = await self._log.fetch(self._batch_records_max)
-        records = [record for record in fetched if record.offset >= self.positions[record.topic]]
+        records = await self.arrived()
         if not records:
             return
-        after = self.positions | {record.topic: record.offset + 1 for record in records}
+        after = positions_after(self.positions, records)
         meta = Meta(STATE_VERSION, self._state.entities.meta.commits + 1, after)
         writes: Writes = {
             "rated-calls": [(record.key, record.value) for record in records if record.key is not None],
@@ -79,26 +88,90 @@ class CopyingWorker(Worker):
 
 
 async def copy_forever(settings: KafkaSettings, folder: Path) -> None:
+    """Copy until SIGTERM; the file `ready` is there once every assigned partition is owned."""
+    expect_long_lives()
     worker = CopyingWorker(
         settings, WorkerSettings(index_folder=folder), RatingSettings(), Watch(Metrics(CollectorRegistry()))
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
-    await worker.run()
+    running = asyncio.create_task(worker.run())
+    while not worker.ready and not running.done():
+        await asyncio.sleep(0.1)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ready").touch()
+    await running
+
+
+class Workers:
+    """Processes that share a group's partitions, and what they use."""
+
+    def __init__(self, processes: Sequence[subprocess.Popen[bytes]], ready: Callable[[], bool]) -> None:
+        self._processes = processes
+        self.ready = ready
+
+    def check(self) -> None:
+        for process in self._processes:
+            if process.poll() is not None:
+                raise SystemExit(f"{process.args!r} ended with {process.returncode}")
+
+    def cpu_s(self) -> float:
+        return sum(_cpu_s(process.pid) for process in self._processes)
+
+    def peak_mb(self) -> int:
+        """Of the largest of them."""
+        return max(_peak_mb(process.pid) for process in self._processes)
+
+    def end(self) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def _peak_mb(pid: int) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0]) // 1024
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 class Bench:
     """One broker, and one thing after the other on it."""
 
-    def __init__(self, kafka: LocalKafka, folder: Path, spec: Spec) -> None:
-        self.kafka, self.folder, self.spec = kafka, folder, spec
+    def __init__(self, bootstrap: str, folder: Path, spec: Spec, workers: int) -> None:
+        #: Before the names of topics, so that a broker can be used again.
+        self.prefix = f"bench{os.getpid()}-"
+        self.bootstrap, self.folder, self.spec, self.workers = bootstrap, folder, spec, workers
         self.calls = [call for call in generate_calls(spec) if isinstance(call, CallRecord)]
 
-    def fill(self, prefix: str, calls: list[CallRecord]) -> KafkaSettings:
-        settings = KafkaSettings(bootstrap=self.kafka.bootstrap, prefix=prefix)
+    def fill(self, prefix: str, calls: Sequence[CallRecord]) -> KafkaSettings:
+        settings = KafkaSettings(bootstrap=self.bootstrap, prefix=self.prefix + prefix)
         asyncio.run(apply(settings, load_topics(), PARTITIONS))
         asyncio.run(publish(settings, self._provisioning()))
         asyncio.run(publish(settings, (("cdrs", call.tenant, encode_input(call)) for call in calls)))
         return settings
+
+    def endless_calls(self) -> Iterator[CallRecord]:
+        """The calls, and then the same ones under other ids, again and again."""
+        yield from self.calls
+        for round in count(1):
+            for call in self.calls:
+                yield msgspec.structs.replace(call, usage_id=f"again-{round}-{call.usage_id}")
 
     def _provisioning(self) -> Iterator[Message]:
         deck, commands = bundled_deck(), list(generate_commands(self.spec))
@@ -108,48 +181,73 @@ class Bench:
         for command in commands:
             yield "commands", command.tenant, encode_input(command)
 
-    def run(self, settings: KafkaSettings, arguments: list[str]) -> subprocess.Popen[bytes]:
+    def run(self, settings: KafkaSettings, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         environment = os.environ | {
             "RATER_BOOTSTRAP": settings.bootstrap,
             "RATER_PREFIX": settings.prefix,
             "RATER_PARTITIONS": str(PARTITIONS),
         }
-        log = (self.folder / f"{settings.prefix}{arguments[-1].replace('/', '_')}.log").open("wb")
-        return subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log, env=environment)
+        with (self.folder / f"{settings.prefix}{name}.log").open("wb") as log:
+            return subprocess.Popen([sys.executable, *arguments], stdout=log, stderr=log, env=environment)
 
-    def rater_worker(self, settings: KafkaSettings, index: str) -> subprocess.Popen[bytes]:
-        port = free_ports(1)[0]
-        return self.run(settings, ["-m", "rater", "worker", f"--web-port={port}", f"--index={self.folder / index}"])
+    def raters(self, settings: KafkaSettings) -> Workers:
+        ports = free_ports(self.workers)
+        processes = []
+        for number, port in enumerate(ports):
+            index = self.folder / f"{settings.prefix}index-{number}"
+            arguments = ["-m", "rater", "worker", f"--web-port={port}", f"--index={index}"]
+            processes.append(self.run(settings, f"worker-{number}", arguments))
+        return Workers(processes, lambda: all(map(_answers, ports)))
+
+    def copiers(self, settings: KafkaSettings) -> Workers:
+        folders = [self.folder / f"{settings.prefix}{number}" for number in range(self.workers)]
+        processes = [self.run(settings, folder.name, [__file__, "--copy", str(folder)]) for folder in folders]
+        return Workers(processes, lambda: all((folder / "ready").exists() for folder in folders))
 
 
-async def end_of(settings: KafkaSettings, topic: str) -> int:
-    """Records of a topic, markers included."""
+async def end_of(settings: KafkaSettings, *topics: str) -> int:
+    """Records of topics, markers included."""
     reader = committed_reader(settings)
     await reader.start()
-    places = [TopicPartition(settings.topic(topic), number) for number in range(PARTITIONS)]
-    ends = await reader.end_offsets(places)
+    ends = await reader.end_offsets(_places(settings, *topics))
     await reader.stop()
     return sum(ends.values())
 
 
-async def watch(
-    settings: KafkaSettings, topic: str, count: Callable[[bytes], int], goal: int, process: subprocess.Popen[bytes]
-) -> tuple[float, float]:
-    """Seconds until the first record of a topic, and from then until it says that `goal` records were taken."""
+def _places(settings: KafkaSettings, *topics: str) -> list[TopicPartition]:
+    return [TopicPartition(settings.topic(topic), number) for topic in topics for number in range(PARTITIONS)]
+
+
+async def throughput(
+    settings: KafkaSettings, topic: str, worth: Callable[[bytes], int], goal: int, workers: Workers
+) -> Figures:
+    """From the moment that every worker rates until the topic says that `goal` records were taken.
+
+    `worth` is how many records a record of the topic stands for.
+    """
+    began = time.monotonic()
     reader = committed_reader(settings)
     await reader.start()
-    reader.assign([TopicPartition(settings.topic(topic), number) for number in range(PARTITIONS)])
+    reader.assign(_places(settings, topic))
     await reader.seek_to_beginning()
-    began, first, taken, at_first = time.monotonic(), 0.0, 0, 0
+    taken, first = 0, None
     while taken < goal and time.monotonic() < began + WAIT_S:
-        if process.poll() is not None:
-            raise SystemExit(f"{process.args!r} ended with {process.returncode}")
+        workers.check()
         for records in (await reader.getmany(timeout_ms=50)).values():
-            taken += sum(count(record.value) for record in records)
-        if taken and not first:
-            first, at_first = time.monotonic(), taken
+            taken += sum(worth(record.value) for record in records)
+        if first is None and taken and workers.ready():
+            first = time.monotonic(), taken, workers.cpu_s()
     await reader.stop()
-    return first - began, (taken - at_first) / (time.monotonic() - first)
+    if taken < goal or first is None or taken == first[1]:
+        raise SystemExit(f"{settings.prefix}: {taken} of {goal} records were taken; are there enough --calls?")
+    records = taken - first[1]
+    return {
+        "records_per_s": round(records / (time.monotonic() - first[0])),
+        "cpu_s_per_million": round((workers.cpu_s() - first[2]) / records * 1e6, 1),
+        "peak_mb": workers.peak_mb(),
+        "ready_s": round(first[0] - began, 1),
+        "records": records,
+    }
 
 
 def taken_of(commit: bytes) -> int:
@@ -158,93 +256,96 @@ def taken_of(commit: bytes) -> int:
     return int(value["cdrs_next"] - value["cdrs_first"])
 
 
-def peak_mb(pid: int) -> int:
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.partition("VmHWM:")[2].split()[0]) // 1024
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def passthrough(bench: Bench) -> dict[str, float]:
+def copying(bench: Bench) -> Figures:
     settings = bench.fill("copy-", bench.calls)
-    process = bench.run(settings, ["benchmarks/kafka.py", "--copy", str(bench.folder / "copy")])
+    workers = bench.copiers(settings)
     try:
-        _, rate = asyncio.run(watch(settings, "rated-calls", lambda _: 1, len(bench.calls), process))
+        goal = asyncio.run(end_of(settings, "cdrs"))
+        commands = asyncio.run(end_of(settings, "commands"))
+        return asyncio.run(throughput(settings, "rated-calls", lambda _: 1, goal + commands, workers))
     finally:
-        end(process)
-    return {"passthrough_cdrs_per_s": round(rate)}
+        workers.end()
 
 
-def rater(bench: Bench) -> tuple[KafkaSettings, dict[str, float]]:
+def rating(bench: Bench) -> tuple[KafkaSettings, Figures]:
     settings = bench.fill("rater-", bench.calls)
-    began = time.monotonic()
-    process = bench.run(
-        settings, ["-m", "rater", "worker", f"--web-port={free_ports(1)[0]}", f"--index={bench.folder / 'index'}"]
-    )
+    workers = bench.raters(settings)
     try:
-        ready, _ = asyncio.run(watch(settings, "commits", lambda _: 1, 1, process))
-        ready_s = time.monotonic() - began if ready else 0.0
-        _, rate = asyncio.run(watch(settings, "commits", taken_of, len(bench.calls), process))
-        memory = peak_mb(process.pid)
+        return settings, asyncio.run(throughput(settings, "commits", taken_of, len(bench.calls), workers))
     finally:
-        end(process)
-    return settings, {"rater_cdrs_per_s": round(rate), "ready_s": round(ready_s, 1), "worker_peak_mb": memory}
+        workers.end()
 
 
-def faust_agent(bench: Bench, seconds: float) -> dict[str, object]:
+async def reading(settings: KafkaSettings, *topics: str) -> Figures:
+    """Read topics from their beginning to their end, as the port hands records on, and do nothing with them."""
+    reader = committed_reader(settings)
+    await reader.start()
+    places = _places(settings, *topics)
+    reader.assign(places)
+    for place, first in (await reader.beginning_offsets(places)).items():
+        reader.seek(place, first)
+    began, cpu, read = time.monotonic(), time.process_time(), 0
+    async for _, records in unread(reader):
+        read += len(consumed("", records))
+    seconds, used = time.monotonic() - began, time.process_time() - cpu
+    await reader.stop()
+    return {"records_per_s": round(read / seconds), "cpu_s_per_million": round(used / read * 1e6, 1)}
+
+
+def faust_agent(bench: Bench, seconds: float) -> Figures:
     sample = bench.calls[:100_000]
     settings = bench.fill("agent-", sample)
     debits = load_topics()["debits"].model_copy(update={"name": "agent-debits"})
     asyncio.run(apply(settings, {"agent-debits": debits}, PARTITIONS))
-    process = bench.run(settings, ["-m", "faust", "-A", "benchmarks.faust_agent", "worker", "-l", "warn"])
+    process = bench.run(settings, "agent", ["-m", "faust", "-A", "benchmarks.faust_agent", "worker", "-l", "warn"])
+    agent = Workers([process], lambda: True)
     try:
-        return {"faust_agent_cdrs_per_s": round(asyncio.run(_agent_rate(settings, len(sample), seconds, process)))}
+        return asyncio.run(_agent_rate(settings, len(sample), seconds, agent))
     finally:
-        end(process)
+        agent.end()
 
 
-async def _agent_rate(
-    settings: KafkaSettings, goal: int, seconds: float, process: subprocess.Popen[bytes]
-) -> float:
-    """Debits a second that the agent sends, from its first one on, for some seconds or until all are there."""
-    first = began = 0.0
+async def _agent_rate(settings: KafkaSettings, goal: int, seconds: float, agent: Workers) -> Figures:
+    """Debits a second that the agent sends, from its first ones on, for some seconds or until all are there."""
+    first: tuple[float, int, float] | None = None
     deadline = time.monotonic() + WAIT_S
-    at_first = sent = 0
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise SystemExit(f"the Faust agent ended with {process.returncode}")
-        sent = await end_of(settings, "agent-debits")
-        now = time.monotonic()
-        if sent and not first:
-            first, at_first, began = now, sent, now
-        if first and (sent >= goal or now - began > seconds):
-            return (sent - at_first) / (now - began)
+        agent.check()
+        sent, now = await end_of(settings, "agent-debits"), time.monotonic()
+        if first is None:
+            if sent:
+                first = now, sent, agent.cpu_s()
+        elif sent >= goal or now - first[0] > seconds:
+            return {
+                "records_per_s": round((sent - first[1]) / (now - first[0])),
+                "cpu_s_per_million": round((agent.cpu_s() - first[2]) / max(1, sent - first[1]) * 1e6, 1),
+                "peak_mb": agent.peak_mb(),
+                "records": sent - first[1],
+            }
         await asyncio.sleep(0.2)
     raise SystemExit("the Faust agent did not start")
 
 
-async def restore(settings: KafkaSettings, folder: Path) -> dict[str, object]:
+async def restore(settings: KafkaSettings, folder: Path) -> Figures:
     """Take ownership of every partition on an empty disk, as a worker that has just started."""
-    expect_long_lives()
     decks = DeckReader(settings, 0)
     await decks.start()
-    records = await end_of(settings, "state") + await end_of(settings, "rated-calls")
-    began = time.monotonic()
+    state, calls = await end_of(settings, "state"), await end_of(settings, "rated-calls")
+    began, cpu = time.monotonic(), time.process_time()
     await asyncio.gather(*(_own(settings, folder, decks, partition) for partition in range(PARTITIONS)))
-    seconds = time.monotonic() - began
+    seconds, used = time.monotonic() - began, time.process_time() - cpu
     await decks.stop()
-    return {"restore_records_per_s": round(records / seconds), "restored_records": records}
+    return {
+        "records_per_s": round((state + calls) / seconds),
+        "cpu_s_per_million": round(used / (state + calls) * 1e6, 1),
+        "state_records": state,
+        "rated_calls": calls,
+    }
 
 
 async def _own(settings: KafkaSettings, folder: Path, decks: DeckReader, partition: int) -> None:
-    log = AiokafkaLog(settings, WorkerSettings(), _NoInputs(), partition)
+    worker = WorkerSettings()
+    log = AiokafkaLog(settings, worker, _NoInputs(), partition)
     index = DiskIndex(folder / str(partition))
     task = RatingTask(
         log,
@@ -252,8 +353,9 @@ async def _own(settings: KafkaSettings, folder: Path, decks: DeckReader, partiti
         decks,
         RatingSettings(),
         partitions=PARTITIONS,
-        batch_records_max=2_000,
-        batch_bytes_max=16_000_000,
+        batch_records_max=worker.batch_records_max,
+        backlog_records_max=worker.backlog_records_max,
+        batch_bytes_max=worker.batch_bytes_max,
         observer=Watch(Metrics(CollectorRegistry())),
     )
     await task.own()
@@ -281,109 +383,223 @@ class _NoInputs:
     def resume(self, place: TopicPartition) -> None: ...
 
 
-def latency(bench: Bench, rate: float, seconds: float) -> dict[str, object]:
-    """Publish at a steady rate, and note when each debit is seen."""
-    settings = bench.fill("latency-", bench.calls[:1_000])
-    process = bench.run(
-        settings, ["-m", "rater", "worker", f"--web-port={free_ports(1)[0]}", f"--index={bench.folder / 'late'}"]
-    )
+class Pace(msgspec.Struct, frozen=True):
+    """Records a second, for how many seconds, and how many of these are a warm-up."""
+
+    rate: float
+    seconds: float
+    warm_s: float
+
+
+def latency(
+    bench: Bench, prefix: str, start: Callable[[KafkaSettings], Workers], topic: str, pace: Pace
+) -> Figures:
+    """Publish at a steady rate, and note when each record's output is seen."""
+    settings = bench.fill(prefix, bench.calls[:1_000])
+    workers = start(settings)
     try:
-        asyncio.run(watch(settings, "commits", taken_of, 1_000, process))
-        return asyncio.run(_latency(settings, bench.calls[1_000:], rate, seconds))
+        return asyncio.run(_latency(settings, bench, workers, topic, pace))
     finally:
-        end(process)
+        workers.end()
 
 
-async def _latency(
-    settings: KafkaSettings, calls: list[CallRecord], rate: float, seconds: float
-) -> dict[str, object]:
-    published: dict[str, float] = {}
-    seen: dict[str, float] = {}
-    reader = committed_reader(settings)
-    await reader.start()
-    reader.assign([TopicPartition(settings.topic("debits"), number) for number in range(PARTITIONS)])
-    await reader.seek_to_end()
-    producer = AIOKafkaProducer(**connection(settings), enable_idempotence=True)
-    await producer.start()
-    stop = asyncio.Event()
-    reading = asyncio.create_task(_note_debits(reader, seen, stop))
-    sent = 0
-    began = time.monotonic()
-    while time.monotonic() < began + seconds:
-        due = min(int((time.monotonic() - began) * rate), len(calls))
-        for call in calls[sent:due]:
-            place = partition_of(call.tenant, PARTITIONS)
-            stored = await producer.send(
-                settings.topic("cdrs"), encode_input(call), call.tenant.encode(), partition=place
-            )
-            stored.add_done_callback(
-                lambda _, usage_id=call.usage_id: published.setdefault(usage_id, time.monotonic())
-            )
-        sent = due
-        await asyncio.sleep(0.005)
-    await producer.stop()
-    await asyncio.sleep(3)
-    stop.set()
+async def _latency(settings: KafkaSettings, bench: Bench, workers: Workers, topic: str, pace: Pace) -> Figures:
+    run = _SteadyRun(settings, topic, pace)
+    messages = run.messages(islice(bench.endless_calls(), 1_000, None))
+    await _come_to_rest(settings, workers)
+    reading = asyncio.create_task(run.note_outputs())
+    await run.reads.wait()
+    await run.publish(messages, workers)
     await reading
-    await reader.stop()
-    took = sorted(at - published[id] for id, at in seen.items() if id in published)
-    return {
-        "latency_rate_cdrs_per_s": round(sent / seconds),
-        "latency_p50_ms": round(statistics.median(took) * 1e3) if took else None,
-        "latency_p99_ms": round(took[len(took) * 99 // 100] * 1e3) if took else None,
-        "latency_debits": len(took),
-    }
+    return run.figures() | {"peak_mb": workers.peak_mb()}
 
 
-async def _note_debits(reader: AIOKafkaConsumer, seen: dict[str, float], stop: asyncio.Event) -> None:
-    decoder = msgspec.json.Decoder(_Debited)
-    while not stop.is_set():
-        for records in (await reader.getmany(timeout_ms=20)).values():
+async def _come_to_rest(settings: KafkaSettings, workers: Workers) -> None:
+    """Wait until every worker rates and nothing more comes out."""
+    before, end = -1, 0
+    while not end or end != before or not workers.ready():
+        workers.check()
+        await asyncio.sleep(1)
+        before, end = end, await end_of(settings, "rated-calls")
+
+
+class _SteadyRun:
+    """Publishes at a pace and sees the outputs."""
+
+    def __init__(self, settings: KafkaSettings, topic: str, pace: Pace) -> None:
+        self.reads = asyncio.Event()
+        self._settings, self._topic, self._pace = settings, topic, pace
+        self._stored: dict[str, float] = {}
+        self._seen: dict[str, float] = {}
+        self._warm_at = self._ends_at = 0.0
+        self._steady_records = 0
+        self._cpu_s = 0.0
+
+    def messages(self, calls: Iterator[CallRecord]) -> list[tuple[int, bytes, bytes, str]]:
+        """Partition, key, value and normal usage id, as outputs have it, of all that is going to be published."""
+        return [
+            (
+                partition_of(call.tenant, PARTITIONS),
+                call.tenant.encode(),
+                encode_input(call),
+                normal_usage_id(call.usage_id),
+            )
+            for call in islice(calls, int(self._pace.rate * self._pace.seconds))
+        ]
+
+    async def publish(self, messages: Sequence[tuple[int, bytes, bytes, str]], workers: Workers) -> None:
+        producer = AIOKafkaProducer(**connection(self._settings), enable_idempotence=True)
+        await producer.start()
+        began = time.monotonic()
+        self._warm_at = began + self._pace.warm_s
+        sent, at_warm = 0, None
+        while sent < len(messages):
+            workers.check()
             now = time.monotonic()
-            for record in records:
-                if (id := decoder.decode(record.value).usage_id) is not None:
-                    seen.setdefault(id, now)
+            if at_warm is None and now >= self._warm_at:
+                at_warm = now, sent, workers.cpu_s()
+            due = min(int((now - began) * self._pace.rate), len(messages))
+            await self._send(producer, messages[sent:due])
+            sent = due
+            await asyncio.sleep(0.005)
+        assert at_warm is not None, "the warm-up is shorter than the run"
+        self._ends_at = time.monotonic()
+        self._steady_records = sent - at_warm[1]
+        self._warm_at, self._cpu_s = at_warm[0], workers.cpu_s() - at_warm[2]
+        await producer.stop()
+
+    async def _send(self, producer: AIOKafkaProducer, messages: Sequence[tuple[int, bytes, bytes, str]]) -> None:
+        by_partition: defaultdict[int, list[tuple[int, bytes, bytes, str]]] = defaultdict(list)
+        for message in messages:
+            by_partition[message[0]].append(message)
+        for partition, some in by_partition.items():
+            for first in range(0, len(some), 20):  # a batch of the producer takes 16 KB
+                part = some[first : first + 20]
+                batch = producer.create_batch()
+                for _, key, value, _ in part:
+                    assert batch.append(key=key, value=value, timestamp=None) is not None
+                stored = await producer.send_batch(batch, self._settings.topic("cdrs"), partition=partition)
+                stored.add_done_callback(lambda _, part=part: self._note_stored(part))
+
+    def _note_stored(self, messages: Sequence[tuple[int, bytes, bytes, str]]) -> None:
+        now = time.monotonic()
+        for _, _, _, usage_id in messages:
+            self._stored.setdefault(usage_id, now)
+
+    async def note_outputs(self) -> None:
+        """Until nothing was seen for some seconds after the last record was published."""
+        reader = committed_reader(self._settings)
+        await reader.start()
+        places = _places(self._settings, self._topic)
+        reader.assign(places)
+        for place, end in (await reader.end_offsets(places)).items():
+            reader.seek(place, end)
+        self.reads.set()
+        decoder, last = msgspec.json.Decoder(_OfCall), time.monotonic()
+        while not self._ends_at or time.monotonic() < max(last, self._ends_at) + QUIET_S:
+            found = await reader.getmany(timeout_ms=20)
+            now = time.monotonic()
+            for record in (record for records in found.values() for record in records):
+                last = now
+                if (usage_id := decoder.decode(record.value).usage_id) is not None:
+                    self._seen.setdefault(normal_usage_id(usage_id), now)
+        await reader.stop()
+
+    def figures(self) -> Figures:
+        took = sorted(
+            at - stored
+            for usage_id, at in self._seen.items()
+            if (stored := self._stored.get(usage_id)) is not None and stored >= self._warm_at
+        )
+        if not took:
+            raise SystemExit(f"no {self._topic} of the {self._steady_records} records after the warm-up were seen")
+        return {
+            "records_per_s": round(self._steady_records / (self._ends_at - self._warm_at)),
+            "p50_ms": round(took[len(took) // 2] * 1e3),
+            "p99_ms": round(took[len(took) * 99 // 100] * 1e3),
+            "seen": len(took),
+            "cpu_s_per_million": round(self._cpu_s / self._steady_records * 1e6, 1),
+        }
 
 
-class _Debited(msgspec.Struct):
+class _OfCall(msgspec.Struct):
     usage_id: str | None = None
 
 
-def main() -> None:
+def measure(bench: Bench, args: argparse.Namespace) -> Iterator[Figures]:
+    """Every figure beside its limit."""
+    pace = Pace(args.rate, args.seconds, args.warm)
+    limit = copying(bench)
+    settings, rated = rating(bench)
+    yield {"copying": limit, "consuming": asyncio.run(reading(settings, "cdrs")), "rater": rated}
+    yield {"rater_of_copying": round(_per_s(rated) / _per_s(limit), 2)}
+    yield {"reading": asyncio.run(reading(settings, "state", "rated-calls"))}
+    yield {"restore": asyncio.run(restore(settings, bench.folder / "restore"))}
+    if args.agent_seconds:
+        yield {"faust_agent": faust_agent(bench, args.agent_seconds)}
+    if args.seconds:
+        copied = latency(bench, "slow-copy-", bench.copiers, "rated-calls", pace)
+        yield {"latency": {"copying": copied, "rater": latency(bench, "slow-", bench.raters, "debits", pace)}}
+
+
+def _per_s(figures: Figures) -> int:
+    found = figures["records_per_s"]
+    assert isinstance(found, int)
+    return found
+
+
+def machine(workers: int) -> Figures:
+    """What the figures depend on."""
+    cores = len(os.sched_getaffinity(0))
+    found: Figures = {"cores": cores, "workers": workers, "load": round(os.getloadavg()[0], 1)}
+    if cores < workers + 1:
+        found["remark"] = f"{workers} workers and the broker share {cores} cores: no measure of how workers scale"
+    return found
+
+
+def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=500_000)
     parser.add_argument("--tenants", type=int, default=1_000)
     parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of the latency run and of the Faust agent")
+    parser.add_argument("--workers", type=int, default=1, choices=range(1, PARTITIONS + 1))
+    parser.add_argument("--rate", type=float, default=5_000, help="records a second of the latency run")
+    parser.add_argument("--seconds", type=float, default=40, help="of the latency run; 0: none")
+    parser.add_argument("--warm", type=float, default=15, help="seconds of it that are not counted")
+    parser.add_argument("--agent-seconds", type=float, default=20, help="of the Faust agent; 0: none")
+    parser.add_argument("--bootstrap", help="a broker that runs; by default one is started")
     parser.add_argument("--jars", type=Path, default=Path(".kafka/jars"))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--copy", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.seconds and args.warm >= args.seconds:
+        parser.error("--warm: expected less than --seconds")
+    return args
+
+
+def main() -> None:
+    args = options()
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     if args.copy:
         settings = KafkaSettings(bootstrap=os.environ["RATER_BOOTSTRAP"], prefix=os.environ["RATER_PREFIX"])
         asyncio.run(copy_forever(settings, args.copy))
         return
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     spec = Spec(tenants=args.tenants, users=args.users, calls=args.calls, funds="1000000")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        kafka = LocalKafka(folder / "kafka", args.jars)
-        kafka.start()
+        kafka = None if args.bootstrap else LocalKafka(folder / "kafka", args.jars)
         try:
-            bench = Bench(kafka, folder, spec)
-            limit = passthrough(bench)
-            settings, measured = rater(bench)
-            figures: dict[str, object] = {**limit, **measured}
-            figures["ratio"] = round(measured["rater_cdrs_per_s"] / limit["passthrough_cdrs_per_s"], 2)
-            print(figures, file=sys.stderr)
-            figures |= faust_agent(bench, args.seconds)
-            print(figures, file=sys.stderr)
-            figures |= asyncio.run(restore(settings, folder / "restore"))
-            figures |= latency(bench, measured["rater_cdrs_per_s"] / 2, args.seconds)
+            bench = Bench(args.bootstrap or (kafka.start() if kafka else ""), folder, spec, args.workers)
+            expect_long_lives()
+            figures = machine(args.workers) | {"calls": len(bench.calls), "tenants": spec.tenants}
+            for more in measure(bench, args):
+                print(json.dumps(more), file=sys.stderr, flush=True)
+                figures |= more
         finally:
-            kafka.stop()
-    print(json.dumps(figures | {"cdrs": len(bench.calls), "tenants": spec.tenants, "partitions": PARTITIONS}))
+            if kafka:
+                kafka.stop()
+    print(json.dumps(figures | {"partitions": PARTITIONS}))
 
 
 if __name__ == "__main__":

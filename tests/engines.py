@@ -160,6 +160,7 @@ class OnSimulatedBroker(EmbeddedEngine):
             self.rules.settings,
             partitions=1,
             batch_records_max=1,
+            backlog_records_max=1,
             batch_bytes_max=1_000_000,
             observer=_Unwatched(),
         )

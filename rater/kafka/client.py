@@ -24,6 +24,7 @@ from rater.kafka.port import Consumed, Doubt, Fenced, Kept, Writes
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topic_ids import topic_ids
 from rater.kafka.topics import MESSAGE_BYTES_MAX
+from rater.kafka.write_batches import batches_of
 
 RETRY_BACKOFF_MS = 20
 POSITIONS_TOLD_EVERY_S = 1.0
@@ -51,6 +52,8 @@ class AiokafkaLog:
         self._topics = {settings.topic(topic): topic for topic in ("commands", "cdrs")}
         self._input_partitions = [TopicPartition(topic, partition) for topic in self._topics]
         self._commands_end = 0
+        #: Before this, by the monotonic clock, no batch begins.
+        self._next_batch_at = 0.0
         self._producer: AIOKafkaProducer | None = None
         self._in_transaction = False
         #: What the group was told, and when.
@@ -125,11 +128,18 @@ class AiokafkaLog:
         return found
 
     async def fetch(self, limit: int) -> Sequence[Consumed]:
-        """See PartitionLog."""
+        """See PartitionLog.
+
+        A small transaction costs more than its records.  So while records keep coming, batches begin an interval
+        apart; after a pause the first record is fetched at once.
+        """
+        await asyncio.sleep(max(0.0, self._next_batch_at - time.monotonic()))
         # an offset that is not kept any more is doubt, too: taking ownership again says what became of it
         async with doubted(self._settings):
             wanted = self._input_partitions[:1] if await self._commands_wait() else self._input_partitions
             found = await self._inputs.getmany(*wanted, timeout_ms=self._worker.batch_wait_ms, max_records=limit)
+        if found:
+            self._next_batch_at = time.monotonic() + self._worker.batch_interval_ms / 1e3
         return [
             Consumed(self._topics[r.topic], r.partition, r.offset, r.key, r.value, r.timestamp)
             for records in found.values()
@@ -152,30 +162,18 @@ class AiokafkaLog:
 
     async def send(self, writes: Writes) -> Mapping[str, int]:
         """See PartitionLog."""
-        producer = self._open_producer()
+        producer, name = self._open_producer(), self._settings.topic
         async with doubted(self._settings, WRITE):
             stored = [
-                (topic, count, future)
-                for topic, records in writes.items()
-                for count, future in await self._send_one(producer, topic, records)
+                (
+                    topic,
+                    batch.record_count(),
+                    await producer.send_batch(batch, name(topic), partition=self.partition),
+                )
+                for topic, batch in batches_of(producer, writes)
             ]
             await asyncio.gather(*[future for _, _, future in stored], return_exceptions=True)
             return {topic: (await future).offset + count for topic, count, future in stored}
-
-    async def _send_one(
-        self, producer: AIOKafkaProducer, topic: str, records: Sequence[tuple[bytes, bytes | None]]
-    ) -> list[tuple[int, asyncio.Future]]:  # type: ignore[type-arg]  # of aiokafka's untyped metadata
-        """A batch built here is five times cheaper than `send`; it takes its first record whatever its size."""
-        name = self._settings.topic(topic)
-        batches = [producer.create_batch()]
-        for key, value in records:
-            while batches[-1].append(key=key, value=value, timestamp=None) is None:
-                batches.append(producer.create_batch())
-        return [
-            (batch.record_count(), await producer.send_batch(batch, name, partition=self.partition))
-            for batch in batches
-            if batch.record_count()
-        ]
 
     async def tell_positions(self, positions: Mapping[str, int]) -> None:
         """See PartitionLog.

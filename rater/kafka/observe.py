@@ -88,8 +88,8 @@ class Watch:
         metrics.commit(CommitResult.COMMITTED, time.monotonic() - self._since)
         metrics.committed_at(commit.partition, datetime.fromtimestamp(now, UTC))
         metrics.latencies([now - record.published_ms / 1e3 for record in records if record.topic == "cdrs"])
-        for record in records:
-            self.committed_up_to[(commit.partition, record.topic)] = record.published_ms / 1e3
+        for topic, last in {record.topic: record for record in records}.items():
+            self.committed_up_to[(commit.partition, topic)] = last.published_ms / 1e3
         if found.difference_micros or found.breaks:
             log.error(
                 "the books do not balance",

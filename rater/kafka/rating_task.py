@@ -45,6 +45,7 @@ from rater.kafka.records import (
     deck_named_by,
     in_order,
     names_in,
+    not_before,
     portions,
     positions_after,
     records_of,
@@ -82,6 +83,7 @@ class RatingTask:
         *,
         partitions: int,
         batch_records_max: int,
+        backlog_records_max: int,
         batch_bytes_max: int,
         observer: Observer,
     ) -> None:
@@ -101,6 +103,9 @@ class RatingTask:
         self._decks = decks
         self._admit = admission(log.partition, partitions)
         self._batch_records_max = batch_records_max
+        self._backlog_records_max = backlog_records_max
+        #: Of the next batch.
+        self._records_max = batch_records_max
         self._batch_bytes_max = batch_bytes_max
         #: What operators decided to pass over.
         self._skips: frozenset[Source] = frozenset()
@@ -157,14 +162,19 @@ class RatingTask:
         """Take what has arrived, rate it, commit it, in as many commits as its bytes ask for."""
         if self.look_again:
             raise Doubt("a topic of this partition has another id")
-        fetched = await self._log.fetch(self._batch_records_max)
-        # after a rebalance the same records may come again
-        records = [record for record in fetched if record.offset >= self.positions[record.topic]]
+        records = await self.arrived()
         if not records:
             await self._log.tell_positions(self.positions)
             return
         for portion in portions(in_order(records), self._batch_bytes_max):
             await self._take(portion)
+
+    async def arrived(self) -> list[Consumed]:
+        """The next input records; more of them at a time once there was a full batch, because then more wait."""
+        fetched = await self._log.fetch(self._records_max)
+        full = len(fetched) >= self._records_max
+        self._records_max = self._backlog_records_max if full else self._batch_records_max
+        return not_before(self.positions, fetched)
 
     async def _take(self, records: Sequence[Consumed]) -> None:
         """Rate records in as many commits as the names of unknown decks ask for."""

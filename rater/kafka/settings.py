@@ -71,6 +71,12 @@ class WorkerSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     batch_records_max: int = Field(default=2_000, ge=1, le=100_000)
+    backlog_records_max: int = Field(
+        default=8_000,
+        ge=1,
+        le=100_000,
+        description="of a batch that follows a full one: fewer, larger transactions",
+    )
     batch_bytes_max: int = Field(
         default=BATCH_BYTES_MAX,
         ge=1,
@@ -78,6 +84,12 @@ class WorkerSettings(BaseModel):
         description="of input records in one commit; a larger record is alone",
     )
     batch_wait_ms: int = Field(default=20, ge=1, le=10_000, description="how long a batch waits for a first record")
+    batch_interval_ms: int = Field(
+        default=40,
+        ge=0,
+        le=10_000,
+        description="between the beginnings of two batches of a partition; a record after a pause does not wait",
+    )
     session_timeout_ms: int = Field(default=10_000, ge=1_000, le=1_800_000)
     transaction_timeout_ms: int = Field(default=30_000, ge=1_000, le=900_000)
     deck_wait_s: float = Field(

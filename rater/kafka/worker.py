@@ -204,6 +204,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 self._rating,
                 partitions=self._partitions,
                 batch_records_max=self._settings.batch_records_max,
+                backlog_records_max=self._settings.backlog_records_max,
                 batch_bytes_max=self._settings.batch_bytes_max,
                 observer=self._watch,
             )

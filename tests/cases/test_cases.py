@@ -174,6 +174,7 @@ def publish(cases: Path, case: Case) -> dict[str, list[dict[str, Any]]]:
             *(log, MemoryIndex(), Decks(decks), RatingSettings()),
             partitions=PARTITIONS,
             batch_records_max=100,
+            backlog_records_max=100,
             batch_bytes_max=1_000_000,
             observer=Quiet(),
         )

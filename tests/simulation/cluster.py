@@ -20,6 +20,7 @@ from tests.simulation.broker import Broker, Transaction
 PARTITIONS = 4
 WORKERS = 3
 BATCH_RECORDS_MAX = 6
+BACKLOG_RECORDS_MAX = 15
 BATCH_BYTES_MAX = 2_000
 TRANSACTION_TIMEOUT = 150
 
@@ -320,6 +321,7 @@ class Cluster:
                 RatingSettings(),
                 partitions=PARTITIONS,
                 batch_records_max=BATCH_RECORDS_MAX,
+                backlog_records_max=BACKLOG_RECORDS_MAX,
                 batch_bytes_max=BATCH_BYTES_MAX,
                 observer=self,
             )

@@ -174,7 +174,7 @@ def test_a_deck_that_is_on_its_way_is_waited_for() -> None:
     decks = OnItsWay(Tariffs(tariffs()))
     task = RatingTask(
         desk.task()._log, MemoryIndex(), decks, RatingSettings(),
-        partitions=PARTITIONS, batch_records_max=100, batch_bytes_max=1_000_000, observer=Quiet(),
+        partitions=PARTITIONS, batch_records_max=100, backlog_records_max=100, batch_bytes_max=1_000_000, observer=Quiet(),
     )  # fmt: skip
     finish(task.own())
     finish(task.step())

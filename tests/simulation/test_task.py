@@ -54,6 +54,7 @@ class Desk:
             RatingSettings(),
             partitions=PARTITIONS,
             batch_records_max=self.batch_records_max,
+            backlog_records_max=self.batch_records_max,
             batch_bytes_max=self.batch_bytes_max,
             observer=Quiet(),
         )

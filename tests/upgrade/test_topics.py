@@ -78,6 +78,7 @@ class Cluster:
             RatingSettings(),
             partitions=1,
             batch_records_max=7,
+            backlog_records_max=7,
             batch_bytes_max=1_000_000,
             observer=Quiet(),
         )

@@ -10,6 +10,7 @@ from itertools import accumulate
 from math import exp
 from random import Random
 from typing import TypeVar
+from uuid import UUID
 
 import msgspec
 
@@ -170,7 +171,7 @@ class _CallMaker:
         late = random.random() < self._spec.late_share
         return CallRecord(
             tenant=user.tenant,
-            usage_id=f"{random.getrandbits(128):032x}",
+            usage_id=str(UUID(int=random.getrandbits(128))),
             type=type,
             answered_at=start,
             duration_s=duration,

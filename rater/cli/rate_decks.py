@@ -87,6 +87,7 @@ def activate(
         settings = kafka_settings(bootstrap, prefix)
         books = talk(settings, "publisher", deck_books(settings, owners))
         where = kafka_options(bootstrap, prefix)
+        _must_be_configured([owner for owner in owners if not books[owner].configured], settings.bootstrap)
         plans = [_Activation(books[owner], version, start, now) for owner in owners]
         commands = _looked_at(plans, accept_changes)
         messages = [("commands", command.tenant, encode_input(command)) for command in commands]
@@ -146,15 +147,19 @@ def _looked_at(plans: list[_Activation], accepted: bool) -> list[DeckActivated]:
     return [plan.command for plan in plans if plan.command is not None]
 
 
+def _must_be_configured(unknown: list[str], where: object) -> None:
+    if unknown:
+        raise RaterError(f"--tenant: {unknown[0]!r} is not configured in {where}; nothing was changed")
+
+
 def _activate_in_store(
     path: Path, owners: list[str], version: str, since: datetime | None, now: datetime, accepted: bool
 ) -> list[_Activation]:
     opened = Store(path)
     say_upgraded(opened)
     try:
-        for owner in owners:
-            if owner != EVERY_TENANT and opened.account(owner) is None:
-                raise RaterError(f"--tenant: {owner!r} is not configured in {path}")
+        unknown = [owner for owner in owners if owner != EVERY_TENANT and opened.account(owner) is None]
+        _must_be_configured(unknown, path)
         plans = [_Activation(books_of(opened, owner), version, since, now) for owner in owners]
         commands = _looked_at(plans, accepted)
         rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, None))

@@ -58,7 +58,7 @@ from rater.core.instants import as_utc, month_start, parse_period
 from rater.core.letters import NAME_LENGTH_MAX, Original, hash_of, is_whole, letter_id, shortened, with_header
 from rater.core.lists import Restricted
 from rater.core.lots import lots_with_money, money_in, shown_lots
-from rater.core.mediation import YEARS, Mediated, ahead_of_arrival, impossible_time, in_utc, mediate
+from rater.core.mediation import Mediated, in_utc, mediate
 from rater.core.migration import RULES, Migration, migrate
 from rater.core.money import (
     DECIMALS_MAX,
@@ -102,6 +102,7 @@ from rater.core.reasons import (
     Refusal,
     Why,
 )
+from rater.core.record_checks import YEARS, ahead_of_arrival, impossible_time
 from rater.core.rerating import deck_stands, rerating_id, rerating_of, same_rating
 from rater.core.restrictions import restricted_users
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing

@@ -20,12 +20,13 @@ from rater.core.inputs import (
 )
 from rater.core.instants import as_utc
 from rater.core.letters import Original, former_letter_id, letter_id, rejected
-from rater.core.mediation import Mediated, ahead_of_arrival
+from rater.core.mediation import Mediated
 from rater.core.outputs import Output, RejectedCdr
 from rater.core.passing_time import open_account, switch_service
 from rater.core.provisioning import configure_tenant
 from rater.core.rating import named, payer
 from rater.core.reasons import EventKind, Outcome, Reason, Refusal
+from rater.core.record_checks import ahead_of_arrival
 from rater.core.state import State
 from rater.core.step import Rules, Step
 

@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from rater.core.classify import INBOUND, OUTBOUND
+from rater.core.classify import OUTBOUND
 from rater.core.entities import twin
 from rater.core.identity import name_key, normal_usage_id
 from rater.core.inputs import CallRecord
@@ -19,23 +19,17 @@ from rater.core.numbers import (
     dialled,
     domain_of,
     is_address,
-    is_e164,
     is_plain,
-    is_withheld,
     normal_destination,
     normal_number,
 )
 from rater.core.reasons import CallType, Reason, Refusal
+from rater.core.record_checks import YEARS, ahead_of_arrival, impossible, impossible_time, unreadable
 
-#: Switches round start, end and duration apart; more than this is not rounding.
-CLOCK_TOLERANCE = timedelta(seconds=2)
-#: Years that are reckoned with; instants outside cannot be moved by a zone or a month without leaving the calendar.
-YEARS = range(1900, 2200)
 #: Durations recur.
 _seconds = lru_cache(maxsize=16384)(lambda seconds: timedelta(seconds=seconds))
 #: A record as its canonical JSON.
 canonical_json = msgspec.json.Encoder().encode
-_USERLESS = frozenset({CallType.UCAP_IN, CallType.UCAP_OUT, CallType.INTERNAL})
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -78,18 +72,6 @@ class Mediated(msgspec.Struct, frozen=True, gc=False):
     def tenant(self) -> str:
         """Whose call it is."""
         return self.cdr.tenant
-
-
-def impossible_time(**instants: datetime | None) -> Refusal | None:
-    """The first of the named instants that no calendar reckoning may be tried on, or None."""
-    for field, instant in instants.items():
-        if instant is not None and instant.year not in YEARS:
-            return Refusal(
-                Reason.IMPOSSIBLE_TIME,
-                field,
-                f"expected a year from {YEARS[0]} to {YEARS[-1]}, got {instant.isoformat()}",
-            )
-    return None
 
 
 def in_utc(cdr: CallRecord) -> CallRecord | Refusal:
@@ -144,8 +126,8 @@ def mediate(
         month_index(answered_at),
         _dialled(cdr.called, plain) if outbound else None,
         None if plain else _called_domain(cdr),
-        None if possible else _impossible(cdr, hung_up_at),
-        None if readable else _unreadable(cdr),
+        None if possible else impossible(cdr, hung_up_at),
+        None if readable else unreadable(cdr),
         formerly or (None if cdr is given else given),
     )
 
@@ -164,18 +146,6 @@ def _normal_form(
 
 def _dialled(called: str | None, plain: bool) -> str | None:
     return called if plain or called is None else dialled(called)
-
-
-def ahead_of_arrival(field: str, instant: datetime, arrival: datetime | None, hours: int) -> Refusal | None:
-    """Why an instant cannot be: it lies further ahead of the arrival than clocks differ (A43); None if it can."""
-    # A difference: what lies hours after the last day of year 9999 has no instant.
-    if arrival is None or instant - arrival <= timedelta(hours=hours):
-        return None
-    message = (
-        f"expected a time at most {hours} hours (clock_ahead_max_h) after the arrival at {arrival.isoformat()},"
-        f" got {instant.isoformat()}; correct the clock that wrote it"
-    )
-    return Refusal(Reason.IMPOSSIBLE_TIME, field, message)
 
 
 def clock_ahead(call: Mediated, hours: int) -> Refusal | None:
@@ -268,43 +238,3 @@ def _elsewhere(call: Mediated, domains: tuple[str, ...]) -> Refusal | None:
     expected = f"an address in one of the tenant's domains ({', '.join(domains) or 'none is configured'})"
     message = f"expected an E.164 number such as +14255550100, or {expected}, got {call.cdr.called!r}"
     return Refusal(Reason.NOT_E164, "called", message)
-
-
-def _impossible(cdr: CallRecord, hung_up_at: datetime) -> Refusal | None:
-    """Start, end and duration that cannot all be true."""
-    if cdr.duration_s < 0:
-        return Refusal(Reason.NEGATIVE_DURATION, "duration_s", f"expected 0 or more seconds, got {cdr.duration_s}")
-    ended_at = cdr.ended_at
-    if ended_at is None or ended_at >= hung_up_at:
-        return None
-    if ended_at < cdr.answered_at:
-        return Refusal(
-            Reason.ENDS_BEFORE_START,
-            "ended_at",
-            f"expected an end at or after the start {cdr.answered_at.isoformat()}, got {ended_at.isoformat()}",
-        )
-    if ended_at + CLOCK_TOLERANCE >= hung_up_at:
-        return None
-    lasted_s = (ended_at - cdr.answered_at) // timedelta(seconds=1)
-    return Refusal(
-        Reason.IMPOSSIBLE_DURATION,
-        "duration_s",
-        f"expected at most the {lasted_s} s between start and end, got {cdr.duration_s}",
-    )
-
-
-def _unreadable(cdr: CallRecord) -> Refusal | None:
-    """Who pays and both numbers, where the rules read them; withheld callers and internal addresses may be."""
-    called, calling = cdr.called, cdr.calling
-    outbound = cdr.type in OUTBOUND
-    if outbound and cdr.user is None and cdr.type not in _USERLESS:
-        return Refusal(Reason.NO_USER, "user", f"expected the user who pays for a call of type {cdr.type.value}")
-    if not outbound and cdr.type not in INBOUND:
-        return None
-    if outbound and called is None:
-        return Refusal(Reason.NOT_E164, "called", "expected the called number, got none")
-    if called is not None and not (is_e164(called) or is_address(called) or (not outbound and is_withheld(called))):
-        return Refusal(Reason.NOT_E164, "called", f"expected an E.164 number such as +14255550100, got {called!r}")
-    if calling is None or is_e164(calling) or is_withheld(calling) or is_address(calling):
-        return None
-    return Refusal(Reason.NOT_E164, "calling", f"expected an E.164 number such as +14255550100, got {calling!r}")

@@ -26,7 +26,7 @@ class DeckBooks(msgspec.Struct, frozen=True):
     """The published decks, and what one owner (a tenant, or EVERY_TENANT) activated, in order.
 
     `everybody` are the activations that price a tenant without a deck of its own; `taken` says whether an id of a
-    command of the owner was used.
+    command of the owner was used; `configured` whether the tenant exists, or will once all commands are applied.
     """
 
     owner: str
@@ -34,6 +34,7 @@ class DeckBooks(msgspec.Struct, frozen=True):
     own: Activations
     everybody: Activations
     taken: Callable[[str], bool]
+    configured: bool = True
 
     def in_force(self, currency: str, at: datetime) -> RateDeck | None:
         """The deck that prices the owner's calls of this currency at an instant."""

@@ -1,7 +1,8 @@
 """What a payment gateway says that it collected and paid back, beside what the rater has: a pure comparison.
 
 A payment is found by its reference: the lot that it bought (a recharge's id, a purchase's id) or the id of its
-command.  Refunds of a payment, of which there may be several, are paired by amount.  A command whose id is a
+command.  Refunds of a payment, of which there may be several, are paired by amount with the ledger's, then with
+what was collected and never credited, such as a second payment of one reference.  A command whose id is a
 `mending_id` counts with what it corrects, so that a difference that was mended is none any more.
 """
 
@@ -49,16 +50,21 @@ class _Comparison:
         self._requests = {request.recharge: request for request in ledger.requests}
         self._found: list[Difference] = []
         self._seen: set[_Place] = set()
+        self._paid_there: set[_Place] = set()
         self._agreed = self._in_flight = 0
 
     def of(self, lines: Sequence[Line]) -> Reconciliation:
         groups: dict[tuple[Kind, _Place], list[Line]] = defaultdict(list)
         for line in lines:
             groups[(line.kind, self._place(line))].append(line)
-        for (kind, place), group in groups.items():
+        for place in {place for _, place in groups}:
+            self._pay_back_surplus(place, groups[(Kind.PAYMENT, place)], groups[(Kind.REFUND, place)])
+        left = {key: group for key, group in groups.items() if group}
+        self._paid_there = {place for kind, place in left if kind is Kind.PAYMENT}
+        for (kind, place), group in left.items():
             self._compare(kind, place, group)
-        self._seen = {place for _, place in groups}
-        self._missing_there(groups.keys())
+        self._seen = {place for _, place in left}
+        self._missing_there(left.keys())
         order = {kind: number for number, kind in enumerate(Kind)}
         found = sorted(self._found, key=lambda one: (one.tenant or "", one.reference, order[one.kind], one.rows))
         return Reconciliation(tuple(found), self._agreed, self._in_flight)
@@ -76,6 +82,26 @@ class _Comparison:
             if request is not None:
                 return request.tenant, reference
         return line.tenant, line.reference
+
+    def _pay_back_surplus(self, place: _Place, paid: list[Line], back: list[Line]) -> None:
+        """Drop what was collected and never credited, with its refunds: all of both, or of one amount each."""
+        known = self._here(Kind.PAYMENT, place, self._entries(Kind.PAYMENT, place))
+        request = self._requests.get(place[1])
+        if known not in (0, paid[0].amount if paid else 0) or (request is not None and not request.failed):
+            return
+        surplus = paid[1:] if known else list(paid)
+        if self._of_other_currency(place, paid + back) or len({line.currency for line in paid + back}) != 1:
+            return
+        refunds = self._unpaired(place, back)[0]
+        pairs = [(surplus, refunds)]
+        if sum([line.amount for line in surplus]) != sum([line.amount for line in refunds]):
+            pairs = _of_one_amount(surplus, refunds)
+        for payments, refunded in pairs:
+            for line in payments:
+                paid.remove(line)
+            for line in refunded:
+                back.remove(line)
+            self._agreed += len(payments) + len(refunded)
 
     def _compare(self, kind: Kind, place: _Place, lines: list[Line]) -> None:
         if kind is Kind.REFUND:
@@ -104,16 +130,8 @@ class _Comparison:
         if wrong := self._of_other_currency(place, lines):
             self._differ(Found.OTHER_CURRENCY, Kind.REFUND, place, wrong, ())
             return
-        here = [entry for entry in self._refunds(place) if self._period.near(entry.at)]
-        left = []
-        for line in lines:
-            twin = next((entry for entry in here if entry.amount == line.amount), None)
-            if twin is not None:
-                here.remove(twin)
-            if twin is not None or self._is_mended(place, _refund_at(line.at, line.amount)):
-                self._agreed += 1
-            else:
-                left.append(line)
+        left, here = self._unpaired(place, lines)
+        self._agreed += len(lines) - len(left)
         here = [entry for entry in here if self._period.is_due(entry.at) and not self._is_given_back(place, entry)]
         if sum([line.amount for line in left]) == sum([entry.amount for entry in here]):
             self._agreed += len(left)  # in parts on one side
@@ -125,6 +143,18 @@ class _Comparison:
                 which = _refund_at(line.at, line.amount)
                 self._differ(Found.MISSING_HERE, Kind.REFUND, place, [line], (), which)
             self._not_refunded_there(place, here)
+
+    def _unpaired(self, place: _Place, lines: Sequence[Line]) -> tuple[list[Line], list[Entry]]:
+        """The refunds without one of the same amount on the other side."""
+        here = [entry for entry in self._refunds(place) if self._period.near(entry.at)]
+        left = []
+        for line in lines:
+            twin = next((entry for entry in here if entry.amount == line.amount), None)
+            if twin is not None:
+                here.remove(twin)
+            elif not self._is_mended(place, _refund_at(line.at, line.amount)):
+                left.append(line)
+        return left, here
 
     def _not_refunded_there(self, place: _Place, here: Sequence[Entry]) -> None:
         for entry in here:
@@ -207,6 +237,7 @@ class _Comparison:
         which: str | None = None,
     ) -> None:
         tenant, reference = place
+        paid = self._entries(Kind.PAYMENT, place)
         first: Line | Entry = lines[0] if lines else here[0]
         here_amount = sum([entry.amount for entry in here]) if which else self._here(kind, place, here)
         self._found.append(
@@ -221,12 +252,13 @@ class _Comparison:
                 id=mending_id(kind, reference, which or self._next_number(kind, place)),
                 at=first.at,
                 rows=tuple(line.row for line in lines),
-                lot=reference if self._entries(Kind.PAYMENT, place) else None,
+                lot=reference if paid else None,
                 paid=self._paid(place),
                 here_currency=next((one.currency for k in Kind for one in self._entries(k, place)), None),
                 once=lines[0].amount if lines else None,
                 elsewhere=bool(self._entries(Kind.CHARGE_BACK, place)) or place in self._seen,
                 request=self._requests.get(reference),
+                credited=self._here(Kind.PAYMENT, place, paid) != 0 or place in self._paid_there,
             )
         )
 
@@ -241,3 +273,14 @@ class _Comparison:
 def _refund_at(at: datetime | None, amount: int) -> str:
     """What tells the refunds of one payment apart: when, or else how much."""
     return str(amount) if at is None else f"{at:%Y%m%dT%H%M%S}"
+
+
+def _of_one_amount(payments: Iterable[Line], refunds: Iterable[Line]) -> list[tuple[list[Line], list[Line]]]:
+    """Each payment with a refund of its amount, where there is one."""
+    left, pairs = list(refunds), []
+    for payment in payments:
+        refund = next((line for line in left if line.amount == payment.amount), None)
+        if refund is not None:
+            left.remove(refund)
+            pairs.append(([payment], [refund]))
+    return pairs

@@ -104,7 +104,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One difference: what is there (in the file) and here (in the ledger), None for nothing.
 
     `lot` is the payment where the ledger knows it, `paid` its amount less refunds, `id` the id of the command that
-    mends it, `once` the first of several amounts, `elsewhere` that file or ledger have it as charged back.
+    mends it, `once` the first of several amounts, `elsewhere` that file or ledger have it as charged back,
+    `credited` that file or ledger have the payment.
     """
 
     found: Found
@@ -122,6 +123,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     here_currency: str | None = None
     once: int | None = None
     elsewhere: bool = False
+    credited: bool = True
     request: Request | None = None
 
 

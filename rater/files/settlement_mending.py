@@ -42,7 +42,8 @@ class _Mending:
         there, here = it.there or 0, it.here or 0
         if it.found is Found.TWICE:
             ask = f"ask the gateway about {it.reference}: collected {len(it.rows)} times? if so, let it refund"
-            return f"{ask} {format_micros(there - (it.once or 0))} {it.currency}"
+            then = "and compare this file together with the one that has the refund"
+            return f"{ask} {format_micros(there - (it.once or 0))} {it.currency}, {then}"
         if it.found is Found.MISSING_THERE:
             if it.elsewhere:
                 return f"ask the gateway about {it.reference}: its payment is in no file, what went back of it is"
@@ -66,10 +67,18 @@ class _Mending:
         it = self._it
         there, here = it.there or 0, it.here or 0
         why = f"refunded by the gateway as {it.reference}"
+        if not it.credited:
+            return f"ask the gateway about {it.reference}: it refunded a payment that was never credited here"
         if there > here and it.lot is not None:
             words = ["refund", it.tenant or "", it.lot, format_micros(there - here), "--id", it.id]
             other = self._adjust(here - there, why)
-            return f"{self._say(words, why)} (if less is left of it: {other})"
+            again = ""
+            if there - here == it.paid:
+                again = (
+                    "; nothing, if it pays back a second payment that was never credited:"
+                    " compare this file together with the one that has both payments"
+                )
+            return f"{self._say(words, why)} (if less is left of it: {other}{again})"
         if there > here:
             return self._adjust(here - there, why)
         mend = self._adjust(here - there, "not refunded")

@@ -10,6 +10,7 @@ from rater.core import (
     DeckActivated,
     RateDeck,
     Refusal,
+    TenantConfigured,
     with_activation,
 )
 from rater.engine.deck_plan import DeckBooks
@@ -62,6 +63,7 @@ async def _books(settings: KafkaSettings, owner: str, partition: int, decks: dic
         own,
         () if place == NO_TENANT else everybody,
         lambda command: (place, command) in state.taken,
+        place in state.configured,
     )
 
 
@@ -70,6 +72,7 @@ class _Activated:
 
     def __init__(self, tenants: set[str], decks: dict[str, RateDeck]) -> None:
         self.taken: set[tuple[str, str]] = set()
+        self.configured = {NO_TENANT}
         self.commands_at = 0
         self._decks = decks
         self._activations: dict[str, Activations] = {}
@@ -86,6 +89,7 @@ class _Activated:
             account = entity_of(key, value)[2]
             assert isinstance(account, Account)
             self._activations[self._keys[key]] = account.decks
+            self.configured.add(self._keys[key])
         elif key.startswith(self._seen):
             _, (tenant, name), _ = entity_of(key, value)
             self.taken.add((tenant, name.removeprefix("command/")))
@@ -93,6 +97,8 @@ class _Activated:
     def arrived(self, raw: bytes) -> None:
         """A command that was not applied yet."""
         command = decode_command(raw)
+        if isinstance(command, TenantConfigured):
+            self.configured.add(command.tenant)
         if not isinstance(command, DeckActivated) or command.version not in self._decks:
             return
         tenant = NO_TENANT if command.tenant == EVERY_TENANT else command.tenant

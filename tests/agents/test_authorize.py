@@ -291,6 +291,14 @@ def test_a_deck_that_is_not_read_yet() -> None:
     assert may(world, "911") == ("emergency", A_DAY)
 
 
+def test_a_closed_tenant() -> None:
+    """The rule closing: no call may start but one for help."""
+    world = ada("MCOPSTN5")
+    world.close("2025-03-05")
+    assert may(world, US) == ("tenant_closed", 0)
+    assert may(world, "911") == ("emergency", A_DAY)
+
+
 def test_every_answer_has_its_test() -> None:
     """The closed list: what allows and what refuses are apart, and nothing of it is left over."""
     text = Path(__file__).read_text()

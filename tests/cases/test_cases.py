@@ -110,8 +110,16 @@ EXPORTS = [
     ),
     Case(
         "durations.csv",
-        {"d00": _TWO_MINUTES, "d06": "0", "d07": "0", "d09": "0", "d11": _TWO_MINUTES},
-        {"malformed": 13, "negative_duration": 1},
+        {
+            "d00": _TWO_MINUTES,
+            "d01": _TWO_MINUTES,
+            "d02": _TWO_MINUTES,
+            "d06": "0",
+            "d07": "0",
+            "d09": "0",
+            "d11": _TWO_MINUTES,
+        },
+        {"malformed": 11, "negative_duration": 1},
     ),
 ]
 

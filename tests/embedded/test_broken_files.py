@@ -242,7 +242,7 @@ def test_how_a_gzip_ends(folder: Path, ending: str, rated: int, said: str) -> No
     )  # fmt: skip
     assert json.loads(done.stdout)["records"] == SETTING_UP + rated
     assert said in done.stderr
-    assert bool(said) == bool(done.stderr)
+    assert bool(said) == ("rater: " in done.stderr)
 
 
 def zipped(**files: str) -> bytes:
@@ -266,7 +266,8 @@ def test_a_zip_that_cannot_be_read(folder: Path) -> None:
     (folder / "two.zip").write_bytes(zipped(a_csv=export(row("a")), b_csv=export(row("b"))))
     (folder / "cut.zip").write_bytes(zipped(a_csv=export(row("a")))[:-9])
     said = run(folder, "two.zip", "cut.zip", code=Exit.USAGE)["said"]
-    assert "two.zip: expected a zip with one CSV, got 2 files: a.csv, b.csv; unzip it first" in said
+    assert "two.zip: expected a zip with one" in said
+    assert "got 2 files: a.csv, b.csv" in said
     assert "cut.zip: expected a whole zip file" in said
 
 

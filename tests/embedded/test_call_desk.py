@@ -5,10 +5,7 @@ Harare costs 0.20 a minute; the tenant has no minutes for it, so credit carries 
 
 import gzip
 import json
-import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,7 +23,7 @@ from rater.files.source import InputFile
 from rater.ops.metrics.meter import Metrics
 from rater.wire.errors import Exit
 from tests.commands import rater
-from tests.embedded.usage import run
+from tests.embedded.usage import killed_at, run
 from tests.world import DECK, HARARE, US
 
 MAY = "2025-05-05"
@@ -109,6 +106,20 @@ def test_credit_runs_out(files: Path) -> None:
     assert ended(files) == BOTH
 
 
+def test_a_tenant_is_closed_while_its_calls_run(files: Path) -> None:
+    """The rule closing: at 10:03 nothing covers a call any more but the one for help; each ran this long until then."""
+    run(files, "running.jsonl")
+    close = ("--pay-out", "--reason", "contract ended", "--by", "kim", "--yes", "--at", f"{MAY}T10:03:00Z")
+    rater("tenant", "close", "contoso", *close, cwd=files, code=Exit.OK)
+    assert sorted(ended(files)) == [
+        ("home", "tenant_closed", 40),
+        ("long", "tenant_closed", 180),
+        ("short", "tenant_closed", 60),
+    ]
+    write(files, "later.jsonl", told("new", "started", "10:03:30"))
+    assert run(files, "later.jsonl")["disconnects"] == {"tenant_closed": 1}
+
+
 def test_what_is_counted(files: Path) -> None:
     """The metrics of the embedded rater: 4 events taken, a line that is none, 4 calls running, 2 orders."""
     write(files, "odd.jsonl", *RUNNING, b'{"event":"started"}')
@@ -178,35 +189,13 @@ def test_calls_run_on_over_a_restart(files: Path) -> None:
     assert orders(files, "steps.db") == orders(files)
 
 
-#: Kills the process before or after its n-th commit.
-KILL = """\
-import os, signal, sys
-from rater.embedded.store import Store
-commit, when, left = Store.commit, sys.argv.pop(1), [int(sys.argv.pop(1))]
-def counted(self, *args):
-    left[0] -= 1
-    if not left[0] and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    commit(self, *args)
-    if not left[0]:
-        os.kill(os.getpid(), signal.SIGKILL)
-Store.commit = counted
-from rater.cli import main
-main()
-"""
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("commit", [3, 4])
 def test_killed_and_run_again(files: Path, when: str, commit: int) -> None:
     """`kill -9` around the commit of the events (third) or of the record (fourth), then the same command."""
     command = ["run", "running.jsonl", "dear.jsonl", "--commands", "setup.jsonl", "--deck", "deck.csv"]
     rater(*command, "--store", "whole.db", cwd=files)
-    killed = subprocess.run(
-        [sys.executable, "-c", KILL, when, str(commit), *command, "--store", "killed.db"],
-        cwd=files, capture_output=True, check=False,
-    )  # fmt: skip
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    killed_at(files, when, commit, *command, "--store", "killed.db")
     assert (ended(files, "killed.db") == BOTH) == ((when, commit) == ("after", 4))
     assert rater(*command, "--store", "killed.db", cwd=files).returncode == Exit.OK
     assert orders(files, "killed.db") == orders(files, "whole.db")

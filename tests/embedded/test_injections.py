@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -61,6 +62,30 @@ def test_a_formula_is_text_in_csv_and_excel(folder: Path) -> None:
     assert {cell.data_type for cell in cells if str(cell.value)[:1] in "=@-+"} == {"s"}
     (line,) = rater("export", "usage", "--format", "jsonl", cwd=folder).stdout.splitlines()
     assert json.loads(line)["UsageId"] == "=1+1"
+
+
+#: A name, and its cell in an export as CSV.
+APOSTROPHES = {
+    "=1+1": "'=1+1",
+    "'=1+1": "''=1+1",
+    "''=1+1": "'''=1+1",
+    "'-2+3": "''-2+3",
+    "O'Brien": "O'Brien",
+    "'quoted'": "'quoted'",
+    "+14255550100": "+14255550100",
+    "'+14255550100": "''+14255550100",
+}
+
+
+def test_one_apostrophe_is_taken_away_to_read_a_text_back(folder: Path) -> None:
+    """A text that had apostrophes itself gets one more, so that it is not mixed up with one that we guarded."""
+    calls(folder, *[{"usage_id": str(n), "user_display_name": text} for n, text in enumerate(APOSTROPHES)])
+    run(folder, "cdrs.jsonl")
+    rater("export", "usage", "--out", "u.csv", cwd=folder, code=0)
+    with (folder / "u.csv").open(newline="") as lines:
+        cells = [row["User Display Name"] for row in csv.DictReader(lines)]
+    assert cells == [*APOSTROPHES.values()]
+    assert [re.sub(r"^'(?='*[=+\-@\t\r])", "", cell) for cell in cells] == [*APOSTROPHES]
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from rater.wire.errors import Exit
 from tests.commands import rater
 from tests.embedded.test_broken_files import OWN_CALL, SETTING_UP, export, letters
-from tests.embedded.usage import row, run
+from tests.embedded.usage import killed_at, row, run
 
 
 def test_a_hole_of_nul_bytes_is_one_letter_that_says_where_the_whole_is(folder: Path) -> None:
@@ -30,3 +32,27 @@ def test_a_file_in_which_1500_rows_in_a_row_are_refused_stops_nothing(folder: Pa
     summary = run(folder, "excel.csv", code=Exit.REFUSED)
     assert summary["outcomes"] == {"rated": SETTING_UP + 1, "rejected": 1500}
     assert len(letters(folder)) == 1500
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("commit", [3, 4])
+def test_a_run_after_a_kill_ends_as_the_whole_would_have(folder: Path, when: str, commit: int) -> None:
+    """Its third commit has the refused row, the fourth the other file: exit 3 in every case; the run after that, 0."""
+    (folder / "bad.csv").write_text(export(row("a", number="12065550123")))
+    (folder / "good.csv").write_text(export(row("b")))
+    words = ("bad.csv", "good.csv", "--commands", "setup.jsonl", "--deck", "deck.csv", "--tenant", "contoso")
+    rater("run", *words, "--store", "whole.db", cwd=folder, code=Exit.REFUSED)
+    killed_at(folder, when, commit, "run", *words)
+    again = rater("run", *words, cwd=folder, code=Exit.REFUSED)
+    told = "rater: the run before was broken off; 1 records were refused in it" in again.stderr
+    assert told == ((when, commit) != ("before", 3))  # else this run refuses it itself
+    assert len(letters(folder)) == 1
+    rater("run", *words, cwd=folder, code=Exit.OK)
+
+
+def test_a_run_after_a_kill_in_which_nothing_was_refused(folder: Path) -> None:
+    """The whole ends with 0, and so does the run that goes on."""
+    (folder / "good.csv").write_text(export(row("b")))
+    words = ("run", "good.csv", "--commands", "setup.jsonl", "--deck", "deck.csv", "--tenant", "contoso")
+    killed_at(folder, "after", 3, *words)
+    assert "broken off" not in rater(*words, cwd=folder, code=Exit.OK).stderr

@@ -14,6 +14,7 @@ from rater.files.local_times import LocalTimes, UnreadableTime
 from rater.files.usage_csv import COLUMNS, PstnCsv
 from rater.wire.errors import Exit
 from tests.commands import rater
+from tests.embedded.test_broken_files import SETTING_UP
 from tests.embedded.usage import HEADER, row, run
 
 ZONED = "expected a time with zone such as 2025-03-01T10:00:00Z, got "
@@ -174,7 +175,7 @@ def test_a_zip_with_two_tables(folder: Path) -> None:
         archive.writestr("DirectRouting.calls.csv", "CorrelationId,SIP Address\nd1,ada@contoso.example\n")
         archive.writestr("parameters.json", "{}")
     summary = run(folder, "portal.zip")
-    assert summary["outcomes"]["rated"] == 5
+    assert summary["outcomes"]["rated"] == SETTING_UP + 1
     assert "DirectRouting.calls.csv in it was left out: it is no PSTN usage export" in summary["said"]
     with ZipFile(folder / "both.zip", "w") as archive:
         for name in ("1.csv", "2.csv"):
@@ -191,7 +192,7 @@ def test_a_link_in_a_folder_is_not_followed(folder: Path) -> None:
     (folder / "in" / "b.csv").symlink_to(folder / "elsewhere.csv")
     (folder / "in" / "c").symlink_to(folder)
     summary = run(folder, "in", code=Exit.USAGE)
-    assert (summary["outcomes"]["rated"], len(summary["unread_files"])) == (5, 2)
+    assert (summary["outcomes"]["rated"], len(summary["unread_files"])) == (SETTING_UP + 1, 2)
     assert "a symbolic link in a folder is not followed" in summary["unread_files"][0]
 
 

@@ -1,6 +1,9 @@
 """Usage exports of contoso and the command line that rates them, for tests with files."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,23 @@ SETUP = """\
 "sku":"MCOPSTNPP","country":"US"}
 """
 
+#: Kills the process before or after its n-th commit.
+_KILL = """\
+import os, signal, sys
+from rater.embedded.store import Store
+commit, when, left = Store.commit, sys.argv.pop(1), [int(sys.argv.pop(1))]
+def counted(self, *args):
+    left[0] -= 1
+    if not left[0] and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    commit(self, *args)
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+Store.commit = counted
+from rater.cli import main
+main()
+"""
+
 
 def row(id: str, number: str = "+12065550100", seconds: object = 61, **cells: str) -> str:
     values = {"type": "user_out", "start": "2025-03-01T10:00:00Z", "end": "2025-03-01T11:00:00Z"} | cells
@@ -60,3 +80,11 @@ def run(folder: Path, *files: object, stdin: bytes = b"", code: int = Exit.OK) -
     )  # fmt: skip
     summary: dict[str, Any] = json.loads(done.stdout)
     return summary | {"said": done.stderr}
+
+
+def killed_at(folder: Path, when: str, commit: int, *words: str) -> None:
+    """The command line, killed `before` or `after` its n-th commit."""
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILL, when, str(commit), *words], cwd=folder, capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()

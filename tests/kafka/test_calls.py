@@ -20,9 +20,11 @@ from rater.dev.ports import free_ports
 from rater.files.deck_csv import read_deck
 from rater.kafka.consume import read_topic
 from rater.wire.codec import encode_input
+from rater.wire.errors import Exit
+from tests.commands import invoke, typed
 from tests.kafka.agents_world import AgentsProcess
 from tests.kafka.deployment import Deployment, until
-from tests.world import DECK, HARARE, JAMAICA, LONDON
+from tests.world import DECK, HARARE, JAMAICA, LONDON, US
 
 TOKEN = "of-this-test"
 Answer = tuple[bool, str, int]
@@ -66,13 +68,13 @@ class Switch:
         assert status == 200, body
         return body["allowed"], body["reason"], body["seconds"]
 
-    def tell(self, id: str, called: str, user: str, started_at: datetime) -> None:
+    def tell(self, id: str, called: str, user: str, started_at: datetime, tenant: str = "contoso") -> None:
         """A call runs."""
         event = CallEvent(
-            tenant="contoso", usage_id=id, type=CallType.USER_OUT, event=CallProgress.HEARTBEAT,
+            tenant=tenant, usage_id=id, type=CallType.USER_OUT, event=CallProgress.HEARTBEAT,
             at=datetime.now(UTC), started_at=started_at, user=user, called=called, call_id=f"leg-{id}",
         )  # fmt: skip
-        self.deployment.publish([("call-events", "contoso", msgspec.json.encode(event))])
+        self.deployment.publish([("call-events", tenant, msgspec.json.encode(event))])
 
     def record(self, id: str, called: str, user: str, began: datetime, seconds: int, **more: Any) -> None:
         """A call is over, and this is its record."""
@@ -134,6 +136,28 @@ def test_credit_runs_out_while_calls_run(switch: Switch) -> None:
     assert call.minutes == -(-order.authorized_s // 60) < 10
     assert switch.agents.counted('rater_disconnects_total{reason="credits_suspended"}') == 1
     assert switch.agents.counted('rater_authorizations_total{answer="unknown"}') >= 1
+
+
+def test_a_customer_comes_and_leaves(switch: Switch) -> None:
+    """The commands of the operators' page, one after the other: a user may call; closed, the running call is ended."""
+    settings, names = switch.deployment.settings, {"NAME": "fresh", "USER": "eve@fresh.example", "INVOICE": "inv-1"}
+    where = (f"--bootstrap={settings.bootstrap}", f"--prefix={settings.prefix}")
+    assert invoke("rates", "activate", "deck-1", *where).exit_code == Exit.OK
+    for words in (*typed("a customer comes", **names), *typed("a customer pays", **names)):
+        assert invoke(*words, *where).exit_code == Exit.OK, words
+    until(lambda: switch.may(HARARE, "fresh", "eve@fresh.example")[:2] == (True, "credit"), "500 of credit")
+    assert switch.may(US, "fresh", "eve@fresh.example")[:2] == (True, "pool_then_credit")
+    for id, called in (("running", HARARE), ("help", "911")):
+        switch.tell(id, called, "eve@fresh.example", datetime.now(UTC), "fresh")
+    until(lambda: switch.agents.counted("rater_running_calls") == 2, "the calls to be known")
+    (close, *_) = typed("a customer leaves", **names)
+    closed = invoke(*close, "--reason", "contract ended", "--by", "kim", "--yes", *where)
+    assert closed.exit_code == Exit.OK, closed.output
+    until(lambda: bool(switch.read("call-commands", CallCommand)), "an order")
+    orders = switch.read("call-commands", CallCommand)
+    assert {id: order.reason for id, order in orders.items()} == {"running": DisconnectReason.TENANT_CLOSED}
+    assert switch.may(US, "fresh", "eve@fresh.example") == (False, "tenant_closed", 0)
+    assert switch.may("911", "fresh", "eve@fresh.example") == (True, "emergency", 86_400)
 
 
 def test_what_is_wrong_is_said(switch: Switch) -> None:

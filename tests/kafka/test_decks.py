@@ -50,6 +50,8 @@ def test_a_wrong_list_is_refused_and_taken_back(deployment: Deployment, tmp_path
     assert activated(deployment) == 3 * partitions
     twice = invoke("rates", "activate", version, *where)
     assert "no changes" in twice.stderr
+    nobody = invoke("rates", "activate", version, "--tenant=contosso", *where)
+    assert str(nobody.exception).startswith("--tenant: 'contosso' is not configured in")
     invoke("tenant", "add", "contoso", "--currency=USD", "--at=2025-03-01T00:00:00Z", *where)
     (tmp_path / "march.csv").write_text(
         "reference,amount,currency,type,at,tenant\ninv-1,200,USD,payment,2025-03-02T09:00:00Z,contoso\n"
@@ -58,6 +60,7 @@ def test_a_wrong_list_is_refused_and_taken_back(deployment: Deployment, tmp_path
     missing = invoke(*reconcile)
     assert missing.exit_code == Exit.FAILED
     (difference,) = json.loads(missing.stdout)
+    assert invoke("rates", "activate", version, "--tenant=contoso", *where).exit_code == Exit.OK
     invoke(*difference["mend"].split()[1:])
     deployment.wait_until_rated()
     assert invoke(*reconcile).exit_code == Exit.OK

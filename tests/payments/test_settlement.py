@@ -100,6 +100,19 @@ AGREE = {
         "payment r1 100 5, charge_back r1 60 9",
     ),
     "a payment of the last 72 hours, in the next file": ("payment r1 100 5", "payment r1 100 5, payment r2 100 29"),
+    "collected twice, 100 + 100, and one of them paid back": (
+        "payment r1 100 5, payment r1 100 6, refund r1 100 7",
+        "payment r1 100 5",
+    ),
+    "collected three times, and 200 = 2 * 100 paid back at once": (
+        "payment r1 100 5, payment r1 100 6, payment r1 100 7, refund r1 200 9",
+        "payment r1 100 5",
+    ),
+    "collected twice, one paid back, and 30 of the other refunded": (
+        "payment r1 100 5, payment r1 100 6, refund r1 30 7, refund r1 100 8",
+        "payment r1 100 5, refund r1 30 7",
+    ),
+    "collected and paid back, and never credited": ("payment r1 100 5, refund r1 100 7", ""),
     "rows after the period": ("payment r1 100 5, payment r2 100 31", "payment r1 100 5"),
 }
 
@@ -148,7 +161,34 @@ DIFFER = {
         "payment r1 100 5, payment r1 100 6",
         "payment r1 100 5",
         "twice in the file payment r1 100 200",
+        "ask the gateway about r1: collected 2 times? if so, let it refund 100 USD, and compare this file together",
+    ),
+    "collected three times, and paid back once: 300 - 100": (
+        "payment r1 100 5, payment r1 100 6, payment r1 100 7, refund r1 100 8",
+        "payment r1 100 5",
+        "twice in the file payment r1 100 200",
         "ask the gateway about r1: collected 2 times? if so, let it refund 100 USD",
+    ),
+    "collected twice, paid back once, and never credited": (
+        "payment r1 100 5, payment r1 100 6, refund r1 100 7",
+        "",
+        "missing here payment r1 None 100",
+        "rater tenant fund contoso 100 --id r1",
+    ),
+    "a refund of a payment that nobody credited": (
+        "refund r9 100 9",
+        "",
+        "missing here refund r9 None 100",
+        "ask the gateway about r9: it refunded a payment that was never credited here",
+    ),
+    "refunded in this file, which another file may have as collected twice": (
+        "refund r1 100 30",
+        "payment r1 100 29",
+        "missing here refund r1 None 100",
+        "rater tenant refund contoso r1 100 --id gateway-refund-20250330T120000-r1 --reason 'refunded by the gateway"
+        " as r1' --by reconcile --yes --at 2025-03-30T12:00:00Z (if less is left of it: rater tenant adjust contoso"
+        " -100 --id gateway-refund-20250330T120000-r1 --reason 'refunded by the gateway as r1' --by reconcile --yes"
+        " --at 2025-03-30T12:00:00Z; nothing, if it pays back a second payment that was never credited",
     ),
     "refunded, and not here": (
         "payment r1 100 5, refund r1 30 6",

@@ -275,8 +275,8 @@ class _Partition:
         where = f"partition {self._partition}"
         if self._followed:
             self._report.remarks.append(
-                f"{where}: commits {self._followed[0]:,} to {self._followed[-1]:,} were followed and added up, not"
-                " computed again: their inputs or outputs are deleted, or the state that they begin with is not kept"
+                f"{where}: commits {self._followed[0]:,} to {self._followed[-1]:,} were followed and added up,"
+                " not computed again: inputs or outputs are deleted, or the state that they begin with is not kept"
             )
         if not self._whole:
             self._report.remarks.append(

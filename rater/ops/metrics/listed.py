@@ -180,7 +180,7 @@ TENANTS = _gauge(
 SETTINGS = _gauge(
     "rater_settings_number",
     "number",
-    "A number made of the settings of agents: processes that show different ones are set differently.",
+    "A number made of the settings of agents: those that show different ones are set differently; 0: no agents.",
 )
 GATEWAY_ANSWERS = _counter(
     "rater_gateway_answers_total", "answers", "Answers of the payment gateway.", labels.GATEWAY_ANSWER

@@ -21,7 +21,7 @@ from rater.ops.metrics.boards import (
 
 _REJECTED = f'sum(rate({m.RECORDS.name}{{outcome="rejected"}}[10m])) / sum(rate({m.RECORDS.name}[10m]))'
 _AGE = f"time() - max by (partition) ({m.LAST_COMMIT.name})"
-_SETTINGS = f'count(count_values("number", {m.SETTINGS.name}{{job=~".*rater-agents"}}))'
+_SETTINGS = f'count(count_values("number", {m.SETTINGS.name} != 0))'
 _LAGGING = f"max by (partition) ({m.LAG_RECORDS.name}) > 0"
 
 _AT_A_GLANCE = (

@@ -61,7 +61,7 @@ class UsageIndex(Protocol):
         """Forget everything."""
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close its files."""
 
 
 def keys_of(calls: Sequence[CallRecord]) -> list[Key]:
@@ -188,8 +188,11 @@ class DiskIndex:
         self._open_anew()
 
     def close(self) -> None:
-        """See UsageIndex."""
-        self._db.close()
+        """See UsageIndex; what could not be written, as on a full disk, is read again from the topic."""
+        try:
+            self._db.close()
+        except Exception as wrong:  # RocksDB's errors have no type of their own
+            log.warning("the usage-id index was not closed well", folder=str(self._folder), error=str(wrong))
 
 
 def _no_room(wrong: Exception, folder: Path) -> RaterError | None:

@@ -14,7 +14,7 @@ SIZE_KB = 2_048
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def small_disk(deployment: Deployment, tmp_path: Path) -> Iterator[Path]:
     """A file system of two megabytes; only root may mount one."""
     folder = tmp_path / "small"
     folder.mkdir()
@@ -26,6 +26,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        deployment.end()  # a worker that runs holds it
         subprocess.run(["umount", str(folder)], check=True)
 
 

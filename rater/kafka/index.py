@@ -179,7 +179,8 @@ class DiskIndex:
         """
         estimate, unflushed = (self._db.property_int_value(name) or 0 for name in _ESTIMATES)
         positions = unflushed * self._positions_put // max(1, self._positions_put + self._calls_put)
-        return max(0, estimate - max(1, positions))
+        in_files = 1 if estimate > unflushed else 0
+        return max(0, estimate - positions - in_files)
 
     def clear(self) -> None:
         """See UsageIndex."""

@@ -91,7 +91,7 @@ def test_a_broker_that_begins_to_hang_while_commands_work(own_broker: LocalKafka
     records = tmp_path / "calls.jsonl"
     records.write_bytes(b"".join(value + b"\n" for _, _, value in calls(spec) if value.startswith(b'{"tenant')))
     follows = started(deployment, "top", "--json", "--every=0.2")
-    publishes = started(deployment, "publish", str(records), "--rate=50", "--format=jsonl")
+    publishes = started(deployment, "publish", str(records), "--rate=50")
     assert follows.stdout is not None
     assert json.loads(follows.stdout.readline())["tenants"] == 0
     until(lambda: len(deployment.values("cdrs")) > len(list(calls(spec))), "the first records to be published")

@@ -104,11 +104,11 @@ async def _cluster(kafka: KafkaSettings, service: Service, answering: Answering)
     }
     checks = [first]
     for name, (look, fix) in looks.items():
-        if answering.silent or first.state is not State.OK:
+        if answering.is_silent() or first.state is not State.OK:
             checks.append(Check(name, State.SKIPPED, "the broker does not answer"))
             continue
         check = await looked(name, look, fix)
-        if answering.silent:
+        if answering.is_silent():
             check = Check(name, State.FAIL, str(answering.unreachable()).partition("\n")[0], _STATUS)
         checks.append(check)
     return checks

@@ -43,8 +43,7 @@ class Answering:
         self._answered = False
         self._gone = asyncio.Event()
 
-    @property
-    def silent(self) -> bool:
+    def is_silent(self) -> bool:
         """Whether the last question was not answered in time."""
         return self._silent_since is not None
 
@@ -67,10 +66,10 @@ class Answering:
         working, gone = asyncio.create_task(work), asyncio.create_task(self._gone.wait())
         try:
             await asyncio.wait([working, gone], return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
+            if working.done() and not working.cancelled():  # a consumer that is stopped may cancel who stops it
                 return working.result()
         except (KafkaError, TimeoutError, Doubt, RaterError) as wrong:
-            if self.silent and not (isinstance(wrong, RaterError) and wrong.exit not in _OF_SILENCE):
+            if self.is_silent() and not (isinstance(wrong, RaterError) and wrong.exit not in _OF_SILENCE):
                 raise self.unreachable() from wrong
             if isinstance(wrong, KafkaError):
                 raise refusal(self._settings, READ, wrong) from wrong

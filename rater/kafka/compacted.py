@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rater.core import Balance, Entity, Memory, parse_ledger
+from rater.core import Balance, Entity, Key, Memory, parse_ledger
 from rater.kafka.audit_report import Report, shown
 from rater.kafka.changelog import entity_of, pack, state_key
 from rater.kafka.latest import Latest, Read, StateAsOf
@@ -66,7 +66,7 @@ class Compacted:
                         f"state/{self._partition}: {kind} {'/'.join(key)} is not what the replay ends with"
                     )
 
-    def accounts(self) -> dict[tuple[str, ...], Entity]:
+    def accounts(self) -> dict[Key, Entity]:
         """The accounts in the changelog, where nothing was computed that could be compared with them."""
         return {
             key: entity

@@ -41,21 +41,51 @@ def hanging(kafka: LocalKafka) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def started(deployment: Deployment, *words: str) -> subprocess.Popen[str]:
-    settings = deployment.settings
-    where = [f"--bootstrap={settings.bootstrap}", f"--prefix={settings.prefix}"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "rater", *words, *where],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+class Commands:
+    """Commands that run beside the test, and that end with it."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self._running: list[subprocess.Popen[str]] = []
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        settings = self.deployment.settings
+        where = [f"--bootstrap={settings.bootstrap}", f"--prefix={settings.prefix}"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rater", *words, *where],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        self._running.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self._running:
+            process.kill()
+            process.communicate()
 
 
-def test_commands_say_what_they_wait_for_and_end(own_broker: LocalKafka, tmp_path: Path) -> None:
+@pytest.fixture
+def commands(own_broker: LocalKafka, tmp_path: Path) -> Iterator[Commands]:
+    """On topics of the test's own."""
+    made: list[Deployment] = []
+
+    def make() -> bool:
+        made.append(Deployment(own_broker.bootstrap, tmp_path))
+        return True
+
+    until(make, "the broker to be one of its cluster again")
+    commands = Commands(made[0])
+    yield commands
+    commands.end()
+
+
+def test_commands_say_what_they_wait_for_and_end(
+    own_broker: LocalKafka, commands: Commands, tmp_path: Path
+) -> None:
     """Each says after a few seconds what it waits for, and ends with one line and exit code 7: no right is missing."""
-    deployment = Deployment(own_broker.bootstrap, tmp_path)
     lines = (
         ("topics", "diff"),
         ("consume", "debits"),
@@ -64,8 +94,8 @@ def test_commands_say_what_they_wait_for_and_end(own_broker: LocalKafka, tmp_pat
         ("tenant", "add", "contoso", "--currency=USD"),
     )
     with hanging(own_broker):
-        running = [started(deployment, *words) for words in lines]
-        doctor = started(deployment, "doctor", "--json")
+        running = [commands.start(*words) for words in lines]
+        doctor = commands.start("doctor", "--json")
         ended = [process.communicate(timeout=ENDS_WITHIN_S) for process in running]
         found, said = doctor.communicate(timeout=ENDS_WITHIN_S)
     waiting = f"waiting for Kafka at {own_broker.bootstrap}, which does not answer"
@@ -83,15 +113,17 @@ def test_commands_say_what_they_wait_for_and_end(own_broker: LocalKafka, tmp_pat
     assert checks["rights"]["cause"] == "the broker does not answer"
 
 
-def test_a_broker_that_begins_to_hang_while_commands_work(own_broker: LocalKafka, tmp_path: Path) -> None:
+def test_a_broker_that_begins_to_hang_while_commands_work(
+    own_broker: LocalKafka, commands: Commands, tmp_path: Path
+) -> None:
     """In the middle of publishing, and of a picture that is drawn again and again: the same line, the same exit code."""
-    deployment = Deployment(own_broker.bootstrap, tmp_path)
+    deployment = commands.deployment
     spec = story(2_000)
     deployment.publish([*provisioning(spec), *calls(spec)])
     records = tmp_path / "calls.jsonl"
     records.write_bytes(b"".join(value + b"\n" for _, _, value in calls(spec) if value.startswith(b'{"tenant')))
-    follows = started(deployment, "top", "--json", "--every=0.2")
-    publishes = started(deployment, "publish", str(records), "--rate=50")
+    follows = commands.start("top", "--json", "--every=0.2")
+    publishes = commands.start("publish", str(records), "--rate=50")
     assert follows.stdout is not None
     assert json.loads(follows.stdout.readline())["tenants"] == 0
     until(lambda: len(deployment.values("cdrs")) > len(list(calls(spec))), "the first records to be published")
@@ -104,11 +136,10 @@ def test_a_broker_that_begins_to_hang_while_commands_work(own_broker: LocalKafka
         assert "Traceback" not in errors, errors
 
 
-def test_a_short_hang_is_waited_for(own_broker: LocalKafka, tmp_path: Path) -> None:
+def test_a_short_hang_is_waited_for(own_broker: LocalKafka, commands: Commands) -> None:
     """The command says that it waits; the broker goes on, and so does the command."""
-    deployment = Deployment(own_broker.bootstrap, tmp_path)
     with hanging(own_broker):
-        command = started(deployment, "topics", "diff", "--partitions=4")
+        command = commands.start("topics", "diff", "--partitions=4")
         assert command.stderr is not None
         assert command.stderr.readline().startswith("waiting for Kafka at")
     _, errors = command.communicate(timeout=ENDS_WITHIN_S)

@@ -20,7 +20,6 @@ LONGER = {
     "rater/core/inputs.py": "all that comes in, in one piece",
     "rater/core/entities.py": "all that is remembered, in one piece",
     "rater/dev/scenarios/model.py": "the file format in one piece",
-    "rater/kafka/verify.py": "one partition's comparison, kept together",
     "rater/embedded/store.py": "reading and writing one file",
 }
 LONGER_FUNCTIONS = {

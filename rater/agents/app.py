@@ -18,6 +18,7 @@ from rater.agents.transport import CarefulTransport
 from rater.core import RatingSettings
 from rater.kafka.connect import connection
 from rater.kafka.settings import KafkaSettings
+from rater.serve.limited_web import LimitedWeb
 
 #: Seconds: what was finished since the last commit comes again after a kill.
 _COMMIT_S = 1.0
@@ -42,6 +43,9 @@ class AgentsApp(faust.App):
 
     def _create_directories(self) -> None:
         """There are no tables, so there is nothing to keep in folders."""
+
+    def _new_web(self) -> LimitedWeb:
+        return LimitedWeb(self)
 
     def _new_transport(self) -> CarefulTransport:
         return CarefulTransport(self.conf.broker_consumer, self)

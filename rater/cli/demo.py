@@ -51,8 +51,9 @@ def demo(
         show_tenant(console, found[-1][1], what)
     console.rule()
     console.print(
-        f"{summary.records:,} records in {time.monotonic() - started:.1f} s:"
-        f" {', '.join(f'{outcome.value} {count:,}' for outcome, count in sorted(summary.outcomes.items()))}."
+        f"{summary.calls.total():,} call records and {summary.commands.total():,} commands in"
+        f" {time.monotonic() - started:.1f} s; call records:"
+        f" {', '.join(f'{outcome.value} {count:,}' for outcome, count in sorted(summary.calls.items()))}."
         f" Refused: {', '.join(f'{reason} {count}' for reason, count in sorted(summary.rejected.items()))}."
     )
     console.print(f"{PRETENDED[0].upper()}{PRETENDED[1:]}.")

@@ -16,7 +16,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from rater.agents.settings import AgentsSettings
-from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, say_waiting
+from rater.kafka.answering import Answering
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.ops.doctor import cluster, outside, partitions
 from rater.ops.doctor.check import Check, State, looked
@@ -28,7 +29,7 @@ from rater.wire.visible import visible
 
 _COLOURS = {State.OK: "green", State.WARN: "yellow", State.FAIL: "red", State.SKIPPED: "dim"}
 
-
+_STATUS = "rater dev kafka status"
 INDEX = Path("rater-index")
 
 
@@ -76,15 +77,16 @@ async def _look(bootstrap: str, prefix: str, config: Path | None, service: str |
         kafka = kafka_settings(bootstrap, prefix)
         agents = read_settings(AgentsSettings, config)
         checks.append(outside.certificates(kafka))
-        checks += await _cluster(kafka, _service_of(service, kafka))
+        async with Answering(kafka, say_waiting) as answering:
+            checks += await _cluster(kafka, _service_of(service, kafka), answering)
         checks.append(await looked("gateway", partial(outside.gateway, agents.gateway)))
         checks.append(await looked("smtp", partial(outside.smtp, agents.notify)))
     return checks
 
 
-async def _cluster(kafka: KafkaSettings, service: Service) -> list[Check]:
-    """The broker, and if it answers what is on it."""
-    first = await looked("broker", partial(cluster.broker, kafka), "rater dev kafka status")
+async def _cluster(kafka: KafkaSettings, service: Service, answering: Answering) -> list[Check]:
+    """The broker, and while it answers what is on it."""
+    first = await looked("broker", partial(cluster.broker, kafka), _STATUS)
     looks: dict[str, tuple[Callable[[], Awaitable[Check]], str]] = {
         "rights": (partial(cluster.rights, kafka, service), f"rater acls --service {service.name}"),
         "topics": (partial(cluster.topics, kafka), "rater topics apply"),
@@ -100,9 +102,16 @@ async def _cluster(kafka: KafkaSettings, service: Service) -> list[Check]:
         "retention": (partial(partitions.retention, kafka), "rater topics apply"),
         "decks awaited": (partial(partitions.decks_awaited, kafka), "rater topics apply"),
     }
-    if first.state is not State.OK:
-        return [first, *(Check(name, State.SKIPPED, "the broker does not answer") for name in looks)]
-    return [first, *[await looked(name, look, fix) for name, (look, fix) in looks.items()]]
+    checks = [first]
+    for name, (look, fix) in looks.items():
+        if answering.is_silent() or first.state is not State.OK:
+            checks.append(Check(name, State.SKIPPED, "the broker does not answer"))
+            continue
+        check = await looked(name, look, fix)
+        if answering.is_silent():
+            check = Check(name, State.FAIL, str(answering.unreachable()).partition("\n")[0], _STATUS)
+        checks.append(check)
+    return checks
 
 
 def _service_of(named: str | None, kafka: KafkaSettings) -> Service:

@@ -7,20 +7,16 @@ from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 import typer
-from aiokafka.errors import KafkaError
 
 from rater.kafka.access_errors import DeniedError
-from rater.kafka.connect import connection
+from rater.kafka.answering import Answering
 from rater.kafka.port import Doubt
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, from_environment
-from rater.kafka.topic_ids import Client
 from rater.wire.errors import Exit, RaterError
 
 Bootstrap = Annotated[str, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers, host:port,...")]
 Prefix = Annotated[str, typer.Option(envvar="RATER_PREFIX", help="Stands before every topic's name.")]
 
-#: Seconds after which it is said that a broker takes its time.
-SILENT_S = 3.0
 _Answer = TypeVar("_Answer")
 
 
@@ -49,26 +45,14 @@ def talk(settings: KafkaSettings, service: str, work: Coroutine[Any, Any, _Answe
 
 
 async def _answered(settings: KafkaSettings, work: Coroutine[Any, Any, _Answer]) -> _Answer:
-    """The answer; whoever waits for a broker that takes its time is told what for."""
-    asked = asyncio.create_task(_answers(settings))
-    try:
-        return await work
-    finally:
-        asked.cancel()
+    """The answer; whoever waits for a broker that does not answer is informed."""
+    async with Answering(settings, say_waiting) as answering:
+        return await answering.answer(work)
 
 
-async def _answers(settings: KafkaSettings) -> None:
-    """Say that a broker takes its time, while it does; a command that works on answers says nothing."""
-    client = Client(**connection(settings))
-    try:
-        async with asyncio.timeout(SILENT_S):
-            await client.start()
-    except TimeoutError:
-        typer.echo(f"waiting for Kafka at {settings.bootstrap}, which does not answer yet", err=True)
-    except (KafkaError, OSError):
-        pass  # the command itself meets that, and says it
-    finally:
-        await client.close()
+def say_waiting(line: str) -> None:
+    """Say what a command waits for."""
+    typer.echo(line, err=True)
 
 
 def who_may(settings: KafkaSettings, service: str) -> str:

@@ -1,6 +1,7 @@
 """`rater publish`: files to topics."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -108,12 +109,26 @@ def publish_files(
         _license_messages(licenses or [], tenant, at),
         _call_messages(files or [], tenant, format, refused, as_written),
     )
+    published = Counter(topic for topic, _, _ in decks)
     with counting("published") as progress:
-        stored = _publish(settings, decks, messages, progress, rate)
-    typer.echo(f"{stored} records published", err=True)
+        _publish(settings, decks, _counted(messages, published), progress, rate)
+    typer.echo(said_of(published), err=True)
     for plan in plans:
         plan.say(kafka_options(bootstrap, prefix))
     _end(refused)
+
+
+def said_of(published: Mapping[str, int]) -> str:
+    """How many call records, and how much else, in words; a command for everybody is one."""
+    words = {"cdrs": "call records", "commands": "commands", "rate-decks": "decks", "call-events": "call events"}
+    counts = [f"{published[topic]:,} {word}" for topic, word in words.items() if published.get(topic)]
+    return f"published: {', '.join(counts) or 'nothing'}"
+
+
+def _counted(messages: Iterator[Message], published: Counter[str]) -> Iterator[Message]:
+    for message in messages:
+        published[message[0]] += 1
+        yield message
 
 
 def _end(refused: list[str]) -> None:
@@ -180,10 +195,11 @@ def _publish(
     messages: Iterator[Message],
     progress: Callable[[int], None],
     rate: int | None,
-) -> int:
+) -> None:
     """Publish decks, then the rest: a deck is there before the first command that names it."""
-    stored = talk(settings, "publisher", publish_decks(settings, decks)) if decks else 0
-    return stored + talk(settings, "publisher", publish(settings, messages, progress, rate))
+    if decks:
+        talk(settings, "publisher", publish_decks(settings, decks))
+    talk(settings, "publisher", publish(settings, messages, progress, rate))
 
 
 def command_messages(paths: list[Path], refused: list[str]) -> Iterator[Message]:

@@ -8,7 +8,7 @@ import msgspec
 import orjson
 import typer
 
-from rater.cli import rate_decks
+from rater.cli import rate_decks, unreadable_decks
 from rater.cli.list_options import Column, DecimalMark, Rounded, list_options
 from rater.cli.written_options import Encoding, Times, Zone
 from rater.core import RateDeck
@@ -57,6 +57,7 @@ def register(app: typer.Typer) -> None:
     rates = typer.Typer(help="Look after rate decks.", no_args_is_help=True)
     rates.command("lint")(lint_rates)
     rate_decks.register(rates)
+    rates.command("remove-unreadable")(unreadable_decks.remove)
     app.add_typer(rates, name="rates")
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rater.core import format_micros
+from rater.core import Outcome, format_micros
 from rater.embedded.payments import Payments
 from rater.embedded.summary import Summary
 from rater.wire.visible import visible
@@ -44,7 +44,7 @@ def report(
         typer.echo(orjson.dumps(facts))
         return
     table = Table("what", "count", title="this run")
-    for name in ("outcomes", "debited", "events", "rejected", "disconnects"):
+    for name in ("calls", "commands", "debited", "events", "rejected", "disconnects"):
         for key, value in facts[name].items():
             table.add_row(f"{name}: {key}", str(value))
     if summary.call_events:
@@ -63,6 +63,8 @@ def _facts(
     """The summary for programs."""
     return {
         "records": summary.records,
+        "calls": _by_word(summary.calls),
+        "commands": _by_word(summary.commands, rated="applied"),
         "outcomes": {outcome.value: count for outcome, count in sorted(summary.outcomes.items())},
         "debited": {currency: format_micros(sum) for currency, sum in sorted(summary.debited.items())},
         "events": dict(sorted(summary.events.items())),
@@ -76,6 +78,12 @@ def _facts(
         "disconnects": dict(sorted(summary.disconnects.items())),
         "seconds": round(seconds, 3),
     }
+
+
+def _by_word(counts: Mapping[Outcome, int], rated: str = Outcome.RATED.value) -> dict[str, int]:
+    """Outcomes in words; a command is not rated, but applied."""
+    words = {Outcome.RATED: rated}
+    return {words.get(outcome, outcome.value): count for outcome, count in sorted(counts.items())}
 
 
 def _already(files: dict[str, str | None]) -> Iterator[str]:

@@ -71,7 +71,8 @@ def drawn(picture: Picture) -> Group:
     """The picture for people."""
     head = (
         f"{time.strftime('%H:%M:%S')}  {picture.rate:,.1f} call records/s  {picture.waiting:,} waiting"
-        f"  {picture.tenants:,} tenants  {picture.low:,} near zero  {picture.in_flight:,} recharges in flight"
+        f"  {picture.commands_waiting:,} commands waiting  {picture.tenants:,} tenants  {picture.low:,} near zero"
+        f" {picture.in_flight:,} recharges in flight"
     )
     partitions = Table(
         "partition", "records/s", "cdrs waiting", "commands waiting", "oldest s", "latency s", "idle s"

@@ -8,8 +8,9 @@ import typer
 
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
+from rater.kafka.audit_report import Report
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, rating_of_environment
-from rater.kafka.verify import Report, verify
+from rater.kafka.verify import verify
 from rater.ops.doctor.rights import must_hold, service_named
 from rater.wire.errors import Exit
 

@@ -54,10 +54,11 @@ PART_RECORDS = 1_000
 
 
 class _Rated(NamedTuple):
-    """A batch, and all its outputs as the store keeps them."""
+    """A batch, all its outputs as the store keeps them, and how many call records had each outcome."""
 
     batch: Batch
     rows: Rows
+    calls: Counter[Outcome]
 
 
 class EmbeddedRater:
@@ -199,16 +200,19 @@ class EmbeddedRater:
     def _rate(self, records: Iterable[Record], *, until_payment: bool = False) -> _Rated:
         began = time.perf_counter()
         rows = Rows(with_sums=self._observed.sums)
+        kinds: list[str] = []
+        noted = _noting_kinds(records, kinds)
         batch = run_batch(
-            self.store, self._rules, records, until_payment=until_payment, each=rows.add, part=PART_RECORDS
+            self.store, self._rules, noted, until_payment=until_payment, each=rows.add, part=PART_RECORDS
         )
         self._observed.rated(time.perf_counter() - began)
-        return _Rated(batch, rows)
+        outcomes = zip(kinds, batch.outcomes, strict=False)  # a payment may end a batch earlier
+        return _Rated(batch, rows, Counter(outcome for kind, outcome in outcomes if kind == "cdr"))
 
     def _keep(
         self, rated: _Rated, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
     ) -> None:
-        batch, rows = rated
+        batch, rows, of_calls = rated
         events = [output for output in batch.outputs if isinstance(output, AccountEvent)]
         # Before the commit: a run that is killed in between is run again, with the same events and ids.
         self._notices.of(events, batch.state.accounts.values())
@@ -217,7 +221,7 @@ class EmbeddedRater:
         began = time.perf_counter()
         self.store.commit(batch.state, rows, positions or {}, replayed, calls)
         self._desk.kept()
-        self.summary.add(batch, rows, calls.orders)
+        self.summary.add(batch, of_calls, rows, calls.orders)
         self._observed.committed(batch, rows, calls.orders, len(self._desk), time.perf_counter() - began)
 
     def _settle(self, requests: list[RechargeRequest]) -> None:
@@ -247,6 +251,12 @@ class EmbeddedRater:
 def _today() -> str:
     """For people: on which day a file was read to its end."""
     return datetime.now(UTC).date().isoformat()
+
+
+def _noting_kinds(records: Iterable[Record], kinds: list[str]) -> Iterator[Record]:
+    for record in records:
+        kinds.append(record.kind)
+        yield record
 
 
 def _requests_of(batch: Batch) -> list[RechargeRequest]:

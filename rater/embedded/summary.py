@@ -17,7 +17,9 @@ class Summary:
     """What a run did."""
 
     def __init__(self) -> None:
+        #: What became of call records and commands together, and of the call records among them.
         self.outcomes: Counter[Outcome] = Counter()
+        self.calls: Counter[Outcome] = Counter()
         self.debited: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
@@ -48,8 +50,14 @@ class Summary:
                 where = f"{path}:{output.source.offset}: " + (f"{output.field}: " if output.field else "")
                 self.refused.append(f"{where}{output.message} ({output.reason.value})")
 
-    def add(self, batch: Batch, rows: Rows, orders: Iterable[CallCommand]) -> None:
-        """Count a committed batch, and the orders to end calls that were committed with it."""
+    @property
+    def commands(self) -> Counter[Outcome]:
+        """What became of commands: those of people and files, answers of the gateway, ticks."""
+        return self.outcomes - self.calls
+
+    def add(self, batch: Batch, calls: Counter[Outcome], rows: Rows, orders: Iterable[CallCommand]) -> None:
+        """Count a committed batch, the call records in it, and the orders to end calls that it committed."""
+        self.calls.update(calls)
         self.disconnects.update(order.reason.value for order in orders)
         self.outcomes.update(batch.counts)
         self.records += batch.taken

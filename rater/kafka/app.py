@@ -24,6 +24,7 @@ from rater.kafka.settings import (
 )
 from rater.kafka.worker import Worker
 from rater.ops.metrics.meter import Metrics
+from rater.serve.limited_web import LimitedWeb
 from rater.wire.errors import RaterError
 
 #: Seconds without a turn of the loop after which the process counts as dead.
@@ -42,6 +43,9 @@ class RaterApp(faust.App):
 
     BootStrategy = OnlySupervise
     rating: "RatingService | None" = None
+
+    def _new_web(self) -> LimitedWeb:
+        return LimitedWeb(self)
 
 
 class RatingService(Service):

@@ -61,7 +61,9 @@ class DeckReader:
 
     def _take(self, value: bytes | None) -> None:
         """Publish a version; one that does not decode prices nothing, so a command that names it is refused."""
-        deck = decode_deck(value or b"")
+        if not value:
+            return  # a record that could not be read was removed
+        deck = decode_deck(value)
         if isinstance(deck, Refusal):
             log.error("a rate deck cannot be read", field=deck.field, reason=deck.message)
         else:

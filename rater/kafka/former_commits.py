@@ -85,6 +85,11 @@ class Marks:
         """Whether a commit read a topic that was created again since."""
         return commit.sequence < self._renewed.get(topic, 0)
 
+    def outputs_before(self, commit: Commit) -> Mapping[str, int]:
+        """Where outputs ended when the last snapshot at or before the commit was written; nothing if none was."""
+        at = bisect_right(self._snapshots, commit.sequence, key=lambda snapshot: snapshot[0])
+        return self._snapshots[at - 1][1] if at else {}
+
     def outputs_after(self, commit: Commit) -> Mapping[str, int]:
         """Where outputs ended when the next snapshot was written; nothing if none was."""
         at = bisect_right(self._snapshots, commit.sequence, key=lambda snapshot: snapshot[0])

@@ -28,6 +28,8 @@ _STANDS_AT = b"stands-at/3"
 _COLUMN_FAMILY = "default"
 _BLOOM_BITS = 10
 _WRITE_BUFFER_BYTES = 8 << 20
+#: RocksDB's counts: all keys, and what of them is not in a file yet.
+_ESTIMATES = ("rocksdb.estimate-num-keys", "rocksdb.num-entries-active-mem-table")
 
 log = structlog.get_logger(__name__)
 _pack = msgspec.msgpack.Encoder().encode
@@ -59,7 +61,7 @@ class UsageIndex(Protocol):
         """Forget everything."""
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close its files."""
 
 
 def keys_of(calls: Sequence[CallRecord]) -> list[Key]:
@@ -124,6 +126,8 @@ class DiskIndex:
         self._open()
 
     def _open(self) -> None:
+        #: Records that were written since the folder was opened.
+        self._positions_put = self._calls_put = 0
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         options = Options(raw_mode=True)
         options.create_if_missing(True)
@@ -162,13 +166,21 @@ class DiskIndex:
         batch.put(_STANDS_AT, _pack(stands_at))
         try:
             self._db.write(batch)
+            self._positions_put += 1
+            self._calls_put += len(calls)
         except Exception as wrong:  # RocksDB's errors have no type of their own
             raise (_no_room(wrong, self._folder) or wrong) from wrong
         self.stands_at = stands_at
 
     def entries(self) -> int:
-        """See UsageIndex; RocksDB estimates: what was written again may count twice until it compacts."""
-        return max(0, (self._db.property_int_value("rocksdb.estimate-num-keys") or 0) - 1)
+        """See UsageIndex; RocksDB estimates: what was written again may count twice until it compacts.
+
+        The position is written again with each batch, and each time counts until its memory is flushed to a file.
+        """
+        estimate, unflushed = (self._db.property_int_value(name) or 0 for name in _ESTIMATES)
+        positions = unflushed * self._positions_put // max(1, self._positions_put + self._calls_put)
+        in_files = 1 if estimate > unflushed else 0
+        return max(0, estimate - positions - in_files)
 
     def clear(self) -> None:
         """See UsageIndex."""
@@ -177,8 +189,11 @@ class DiskIndex:
         self._open_anew()
 
     def close(self) -> None:
-        """See UsageIndex."""
-        self._db.close()
+        """See UsageIndex; what could not be written, as on a full disk, is read again from the topic."""
+        try:
+            self._db.close()
+        except Exception as wrong:  # RocksDB's errors have no type of their own
+            log.warning("the usage-id index was not closed well", folder=str(self._folder), error=str(wrong))
 
 
 def _no_room(wrong: Exception, folder: Path) -> RaterError | None:

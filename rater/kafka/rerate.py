@@ -44,6 +44,8 @@ from rater.wire.errors import Exit, RaterError
 #: How often a partition is read anew because calls of it were corrected meanwhile.
 _TRIES = 5
 _LOOK_AGAIN_S = 0.3
+#: Versions of decks that an error names: the last ones.
+_NAMED_MAX = 10
 _FOLLOWED = ("commits", "rated-calls", "rejected-cdrs")
 
 _calls = msgspec.json.Decoder(RatedCall)
@@ -98,7 +100,7 @@ async def planned(
     if order.deck not in decks.tariffs:
         raise RaterError(
             f"--deck: expected a CSV file or the version of a published deck, got {order.deck!r};"
-            " rater consume rate-decks lists what is published"
+            f" published are {', '.join(sorted(decks.tariffs)[-_NAMED_MAX:]) or 'none'}"
         )
     plan, count = Plan(), await partitions_of(settings, "rated-calls")
     for partition in range(count) if order.tenant is None else (partition_of(order.tenant, count),):

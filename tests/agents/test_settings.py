@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from rater.agents.service import digest_of
 from rater.agents.settings import AgentsSettings
+from rater.core.settings import RatingSettings
 from rater.ops.written_settings import read_settings
 from rater.wire.errors import RaterError
 
@@ -51,6 +53,30 @@ def test_a_variable_wins_over_the_file(tmp_path: Path) -> None:
     ]
     assert (settings.sweep_s, settings.tick_s) == (5, 7)
     assert str(settings.notify.outbox) == "/var/lib/rater/outbox.db"
+
+
+def test_a_digest_names_settings_and_not_the_process(tmp_path: Path) -> None:
+    """Each process has an outbox of its own; another gateway, and other rules, are another digest."""
+    one = read(FILE, tmp_path, RATER_NOTIFY_OUTBOX="/var/lib/rater/agents-0.db")
+    other = read(FILE, tmp_path, RATER_NOTIFY_OUTBOX="/var/lib/rater/agents-1.db")
+    assert digest_of(one, RatingSettings()) == digest_of(other, RatingSettings())
+    elsewhere = read(FILE, tmp_path, RATER_NOTIFY_OUTBOX="x.db", RATER_GATEWAY_URL="https://other.example.com")
+    rules = RatingSettings(emergency_numbers=("IT:1530",))
+    digests = {digest_of(one, RatingSettings()), digest_of(elsewhere, RatingSettings()), digest_of(one, rules)}
+    assert len(digests) == 3
+
+
+def test_webhooks_go_over_tls(tmp_path: Path) -> None:
+    """`http:` to another machine only where the settings say so; to this machine always."""
+    hook = "notify: {{outbox: x.db, webhooks: [{{name: a, url: '{}', secret: {{env: KEY}}{}}}]}}"
+    with pytest.raises(RaterError, match=r"expected https, got http://hooks\.example; allow_http permits it"):
+        read(hook.format("http://hooks.example", ""), tmp_path)
+    for url, more in (
+        ("http://hooks.example", ", allow_http: true"),
+        ("https://hooks.example", ""),
+        ("http://127.0.0.1:9/", ""),
+    ):
+        assert read(hook.format(url, more), tmp_path).notify is not None
 
 
 def test_a_secret_may_be_a_variable(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from rater.ops.manifests.generated import texts
+from rater.ops.manifests.network import ASKS_AGENTS, MONITORING
 from rater.wire.generated_files import drifted
 from rater.wire.topics import load_topics
 from tests.commands import misunderstood
@@ -207,3 +208,35 @@ def test_scaling_is_off_by_default_and_bounded() -> None:
     assert "ScaledObject" not in {resource["kind"] for resource in resources_of(FOLDER / "base")}
     scaled = named("ScaledObject", "rater-worker")["spec"]
     assert scaled["maxReplicaCount"] == load_topics()["cdrs"].partitions
+
+
+@pytest.mark.parametrize("name", ["rater-worker", "rater-agents"])
+def test_only_named_peers_connect(name: str) -> None:
+    """Ingress: the web port, from Prometheus; the agents' also from namespaces that say so.  Kafka over TLS only."""
+    policy = named("NetworkPolicy", name)["spec"]
+    assert policy["podSelector"] == named("StatefulSet", name)["spec"]["selector"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    (ingress,) = policy["ingress"]
+    assert ingress["ports"] == [{"protocol": "TCP", "port": "web"}]
+    peers = [peer["namespaceSelector"]["matchLabels"] for peer in ingress["from"]]
+    assert peers == [MONITORING] + ([ASKS_AGENTS] if name == "rater-agents" else [])
+    ports = [[port["port"] for port in rule["ports"]] for rule in policy["egress"]]
+    assert ports == [[53, 53], [9093]] + ([[443, 587, 465]] if name == "rater-agents" else [])
+    (container,) = named("StatefulSet", name)["spec"]["template"]["spec"]["containers"]
+    environment = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert environment["RATER_BOOTSTRAP"].endswith(":9093")
+
+
+def test_the_image_is_named_by_its_digest() -> None:
+    """A tag may be another image tomorrow; workloads name none, the kustomization one digest for all."""
+    images = [
+        container["image"]
+        for resource in EVERYTHING
+        if resource["kind"] == "StatefulSet"
+        for container in resource["spec"]["template"]["spec"]["containers"]
+    ]
+    assert set(images) == {"rater"}
+    (image,) = yaml.safe_load((FOLDER / "base/kustomization.yaml").read_text())["images"]
+    assert image["name"] == "rater"
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", image["digest"])
+    assert "newTag" not in image

@@ -83,6 +83,16 @@ def test_blank_first_lines_of_commands(folder: Path) -> None:
     ]
 
 
+def test_calls_are_counted_apart_from_commands(folder: Path) -> None:
+    """Two calls that are rated and one that is refused, beside the commands of the set-up; then the same again."""
+    (folder / "usage.csv").write_text(export(row("a"), row("b"), row("c", seconds="long")))
+    first = run(folder, "usage.csv", code=Exit.REFUSED)
+    assert (first["calls"], first["commands"]) == ({"rated": 2, "rejected": 1}, {"applied": SETTING_UP})
+    (folder / "usage.csv").write_text(export(row("a"), row("b")) + "\n")
+    again = run(folder, "usage.csv")
+    assert (again["calls"], again["commands"]) == ({"duplicate": 2}, {})
+
+
 def test_tabs_with_empty_cells_at_the_ends(folder: Path) -> None:
     """Of 20 cells the last is empty, and of another row the first: both are read as 20 cells, and kept whole."""
     last, first = row("a").split(","), row("").split(",")

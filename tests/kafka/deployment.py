@@ -25,12 +25,13 @@ from rater.core.settings import RatingSettings
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.dev.ports import free_ports
+from rater.kafka.audit_report import Report
 from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.connect import connection, reachable
 from rater.kafka.consume import read_topic
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply
-from rater.kafka.verify import Report, verify
+from rater.kafka.verify import verify
 from rater.wire.codec import encode_input
 from rater.wire.commits import Commit, part_of
 from rater.wire.errors import RaterError

@@ -168,6 +168,30 @@ def test_verify_begins_where_inputs_begin(deployment: Deployment) -> None:
     assert (later.followed, later.commits - first.commits) == (gone.followed, PARTITIONS + 1)
 
 
+def test_verify_after_outputs_were_deleted(deployment: Deployment) -> None:
+    """Day 401: the first inputs, rated calls and debits are gone.  What is left is followed; no difference is made up.
+
+    A worker writes a snapshot; from there on everything is computed again, and the money adds up to its balances.
+    """
+    deployment.publish([*provisioning(story(400)), *calls(story(400))])
+    worker = deployment.start("worker-0")
+    deployment.wait_until_rated()
+    worker.stop()
+    for topic, before in (("cdrs", 20), ("rated-calls", 10), ("debits", 4)):
+        delete_records(deployment, topic, before)
+    gone = deployment.verify()
+    assert gone.findings == [], gone.findings
+    assert gone.followed > 0
+    assert f"partition {HERE}: balances were not added up: the first debits or credits are deleted" in gone.remarks
+    deployment.start("worker-1")
+    deployment.publish([configured(), *(call(f"later-{number}") for number in range(3))])
+    deployment.wait_until_rated()
+    later = deployment.verify()
+    assert later.findings == [], later.findings
+    assert later.followed == gone.followed
+    assert [remark for remark in later.remarks if "balances were not added up" in remark] == []
+
+
 def test_verify_of_a_deployment_that_works(deployment: Deployment) -> None:
     """Calls are rated all the time while it looks: no difference, and what came later is not compared."""
     spec = story(20_000)

@@ -38,13 +38,13 @@ def test_what_waits_and_what_was_rated(deployment: Deployment) -> None:
     deployment.publish(list(calls(spec)))
     before = top(deployment, "--json")
     assert sum(row["cdrs_waiting"] for row in before["partitions"]) == deployment.published
-    assert before["waiting"] > deployment.published
+    assert (before["waiting"], before["commands_waiting"] > 0) == (deployment.published, True)
     assert {row["latency_s"] for row in before["partitions"]} == {None}
     assert all(row["waiting_s"] > 0 for row in before["partitions"])
     deployment.start("worker-0")
     until(lambda: not deployment.lag(), "everything to be rated")
     after = top(deployment, "--json")
-    assert (after["waiting"], after["tenants"]) == (0, 24)
+    assert (after["waiting"], after["commands_waiting"], after["tenants"]) == (0, 0, 24)
     assert after["rate"] > 0
     assert all(row["latency_s"] > 0 and row["waiting_s"] is None for row in after["partitions"])
     assert (after["in_flight"], len(after["recharges"])) == (24, 20)

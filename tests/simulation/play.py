@@ -8,8 +8,9 @@ from typing import Any
 
 from rater.core.inputs import CallRecord
 from rater.core.settings import RatingSettings
+from rater.kafka.audit_report import Report
+from rater.kafka.partition_audit import verify_partition
 from rater.kafka.port import Consumed
-from rater.kafka.verify import Report, verify_partition
 from tests.simulation.broker import Broker
 from tests.simulation.cluster import PARTITIONS, Cluster
 from tests.simulation.story import calls, money, provision, reratings, tariffs

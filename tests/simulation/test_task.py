@@ -290,7 +290,7 @@ def test_a_bug_names_its_record_and_an_operator_goes_past_it(monkeypatch: pytest
         return decode_call(raw)
 
     monkeypatch.setattr("rater.engine.batch.decode_call", raises)
-    monkeypatch.setattr("rater.kafka.verify.decode_cdr", raises)
+    monkeypatch.setattr("rater.kafka.partition_audit.decode_cdr", raises)
     with pytest.raises(RecordAtFault, match=f"--partition {HOME} --topic cdrs --offset 2 --note WHY") as stopped:
         finish(task.step())
     assert stopped.value.source == Source("cdrs", HOME, 2)

@@ -30,7 +30,7 @@ from tests.conftest import ROOT
         ({"RATER_TICK_S": ".nan"}, ["RATER_TICK_S: tick_s: expected less than or equal to 3600, got nan"]),
         ({"RATER_BOOTSTAP": "x:1"}, ["RATER_BOOTSTAP: nothing reads this variable; did you mean RATER_BOOTSTRAP?"]),
         ({"RATER_SECURITY": "SASL_SSL"}, ["security SASL_SSL: expected RATER_USERNAME and RATER_PASSWORD_FILE, a file with the password in its first line"]),
-        ({"RATER_GATEWAY_URL": "http://pay.example.com"}, ["gateway: expected https, got http://pay.example.com; plain_http allows it on a private network"]),
+        ({"RATER_GATEWAY_URL": "http://pay.example.com"}, ["gateway: expected https, got http://pay.example.com; allow_http permits it on a private network"]),
     ],
 )  # fmt: skip
 def test_the_environment(environment: dict[str, str], wrong: list[str]) -> None:

@@ -19,12 +19,13 @@ from rater.core.outputs import RatedCall, ServiceState
 from rater.core.reasons import Outcome
 from rater.core.settings import RatingSettings
 from rater.core.tariff import Tariffs
+from rater.kafka.audit_report import Report
 from rater.kafka.changelog import META_KEY, Entities, pack, read_meta
 from rater.kafka.consume import SequenceCheck
 from rater.kafka.index import MemoryIndex
+from rater.kafka.partition_audit import verify_partition
 from rater.kafka.port import Consumed, Doubt, Fenced
 from rater.kafka.rating_task import RatingTask
-from rater.kafka.verify import Report, verify_partition
 from rater.ops.metrics.meter import Metrics
 from rater.wire.codec import encode_input
 from rater.wire.commits import Commit, part_of

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rater.ops.secrets import SecretSource
+from rater.wire.addresses import is_in_the_clear
 
 #: Stands for every tenant that is not named.
 EVERYBODY = "*"
@@ -60,10 +61,18 @@ class WebhookSettings(BaseModel):
     name: str = Field(pattern="^[a-z0-9-]{1,40}$")
     url: str = Field(pattern=r"^https?://[^\s/]+")
     secret: SecretSource
+    #: Allow `http:` to other machines: for a private network that encrypts by itself.
+    allow_http: bool = False
     #: Tenants whose events are sent there.
     tenants: frozenset[str] = frozenset({EVERYBODY})
     #: Seconds to wait for an answer.
     timeout_s: float = Field(default=10, gt=0, le=300)
+
+    @model_validator(mode="after")
+    def _not_in_the_clear(self) -> Self:
+        if is_in_the_clear(self.url) and not self.allow_http:
+            raise ValueError(f"expected https, got {self.url}; allow_http permits it on a private network")
+        return self
 
 
 class NotifySettings(BaseModel):

@@ -6,8 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rater.ops.secrets import SecretSource
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from rater.wire.addresses import is_in_the_clear
 
 
 class GatewaySettings(BaseModel):
@@ -22,7 +21,7 @@ class GatewaySettings(BaseModel):
     #: Keys of the gateway's webhooks; two while one replaces the other.
     webhook_secrets: tuple[SecretSource, ...] = Field(default=(), max_length=4)
     #: Allow `http:` to other machines: for a private network that encrypts by itself.
-    plain_http: bool = False
+    allow_http: bool = False
     #: Seconds to reach the gateway.
     connect_timeout_s: float = Field(default=5, gt=0, le=60)
     #: Seconds to wait for one answer, connecting included.
@@ -51,7 +50,6 @@ class GatewaySettings(BaseModel):
 
     @model_validator(mode="after")
     def _not_in_the_clear(self) -> Self:
-        parts = urlsplit(self.url)
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.plain_http:
-            raise ValueError(f"expected https, got {self.url}; plain_http allows it on a private network")
+        if is_in_the_clear(self.url) and not self.allow_http:
+            raise ValueError(f"expected https, got {self.url}; allow_http permits it on a private network")
         return self

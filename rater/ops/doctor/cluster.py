@@ -15,6 +15,7 @@ from rater.kafka.consume import read_topic
 from rater.kafka.rights import coordinator_answers
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import changeable, compare, partitions_of, partitions_of_task, stamped_by_writers
+from rater.kafka.unreadable_decks import TOPIC, deck_records, unreadable_of
 from rater.ops.doctor.check import Check, State
 from rater.ops.doctor.rights import lacking
 from rater.ops.manifests.services import Service
@@ -29,6 +30,8 @@ SKEW_FAIL_S = 30.0
 #: A call record of the future by more than this: a switch's clock is ahead.
 _PUBLISHED_AHEAD_S = 2.0
 _MILLIS = 1000
+#: Unreadable decks that are named.
+_NAMED_MAX = 5
 #: It puts the deck in force for every tenant, too.
 _PUBLISH = "rater publish --deck prices.csv"
 _NTP = "chronyc tracking"
@@ -141,17 +144,18 @@ async def switch_clocks(settings: KafkaSettings) -> Check:
 
 async def decks(settings: KafkaSettings) -> Check:
     """Whether a rate deck is published, can be read, and was put in force."""
-    found = [
-        decode_deck(record.value or b"")
-        async for records in read_topic(settings, "rate-decks")
-        for record in records
-    ]
-    unreadable = [deck.message for deck in found if isinstance(deck, Refusal)]
+    records = await deck_records(settings)
+    unreadable = unreadable_of(records)
+    found = [decode_deck(record.value or b"") for record in records]
     published = {deck.version for deck in found if not isinstance(deck, Refusal)}
     active = await _activated(settings)
     missing = sorted(active - published)
     if unreadable:
-        return Check("decks", State.FAIL, f"cannot be read: {'; '.join(unreadable)}", _PUBLISH)
+        first = unreadable[0]
+        said = "; ".join(f"{TOPIC}[{one.partition}]:{one.offset}: {one.why}" for one in unreadable[:_NAMED_MAX])
+        more = f"; and {len(unreadable) - _NAMED_MAX} more" if len(unreadable) > _NAMED_MAX else ""
+        fix = f"rater rates remove-unreadable --partition {first.partition} --offset {first.offset}"
+        return Check("decks", State.FAIL, f"cannot be read: {said}{more}", fix)
     if not published:
         return Check("decks", State.FAIL, "none is published: no call has a price", _PUBLISH)
     if not active:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from rater.ops.manifests.acls import grants
+from rater.ops.manifests.network import network_policies
 from rater.ops.manifests.strimzi import kafka_topics, kafka_users
 from rater.wire.generated_files import write_or_check
 from rater.wire.topics import load_topics
@@ -54,6 +55,7 @@ def texts() -> dict[Path, str]:
     files = {
         "kafka-topics.yaml": ("topics/*.yaml", kafka_topics(topics)),
         "kafka-users.yaml": ("topics/*.yaml and rater/ops/manifests/services.py", kafka_users(granted)),
+        "network-policies.yaml": ("rater/ops/manifests/network.py", network_policies()),
         "prometheus-rule.yaml": (
             "deploy/prometheus/rules.yml",
             [prometheus_rule(RULES.read_text(encoding="utf-8"))],

@@ -162,6 +162,10 @@ class Metrics:
 
     # ---- decisions: the agents ----
 
+    def settings(self, number: int) -> None:
+        """The number that stands for this process's settings."""
+        self._gauge(listed.SETTINGS).set(number)
+
     def gateway_answer(self, answer: GatewayAnswer) -> None:
         """What the payment gateway answered to a request."""
         self._counter(listed.GATEWAY_ANSWERS, answer).inc()

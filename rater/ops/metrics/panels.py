@@ -21,6 +21,7 @@ from rater.ops.metrics.boards import (
 
 _REJECTED = f'sum(rate({m.RECORDS.name}{{outcome="rejected"}}[10m])) / sum(rate({m.RECORDS.name}[10m]))'
 _AGE = f"time() - max by (partition) ({m.LAST_COMMIT.name})"
+_SETTINGS = f'count(count_values("number", {m.SETTINGS.name} != 0))'
 _LAGGING = f"max by (partition) ({m.LAG_RECORDS.name}) > 0"
 
 _AT_A_GLANCE = (
@@ -103,6 +104,7 @@ _BROKEN = (
     ),
     panel("Usage ids remembered", "To tell duplicates.", [Query(f"sum({m.USAGE_INDEX.name})", "entries")]),
     panel("Recharges", "By result.", [rate(m.RECHARGES, "result", times="* 60")]),
+    panel("Settings of agents", "More than 1: agents are set differently.", [Query(_SETTINGS, "different")]),
     panel("Payment gateway", "Its answers, each minute.", [rate(m.GATEWAY_ANSWERS, "answer", times="* 60")]),
     panel("Payment webhooks", "What was done with them.", [rate(m.PAYMENT_WEBHOOKS, "result", times="* 60")]),
     panel("Answers to switches", "May this call start?", [rate(m.AUTHORIZATIONS, "answer")], Unit.PER_SECOND),

@@ -53,10 +53,14 @@ class RechargeRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything at one moment; `low` and `in_flight` count all, the lists name the first."""
+    """Everything at one moment; `low` and `in_flight` count all, the lists name the first.
+
+    `rate` and `waiting` are of call records; commands that wait are counted apart.
+    """
 
     rate: float
     waiting: int
+    commands_waiting: int
     tenants: int
     low: int
     in_flight: int
@@ -119,7 +123,8 @@ def picture_of(rows: list[PartitionRow], balances: Mapping[str, Balance]) -> Pic
     asked = sorted((balance for balance in real if balance.recharge_in_flight), key=_by_request)
     return Picture(
         rate=round(sum(row.rate for row in rows), 1),
-        waiting=sum(row.cdrs_waiting + row.commands_waiting for row in rows),
+        waiting=sum(row.cdrs_waiting for row in rows),
+        commands_waiting=sum(row.commands_waiting for row in rows),
         tenants=len(real),
         low=len(low),
         in_flight=len(asked),

@@ -1,0 +1,43 @@
+"""What `rater verify` found: how much was compared, the first differences, and remarks."""
+
+from collections import defaultdict
+from datetime import datetime
+
+from rater.kafka.port import Consumed
+
+FINDINGS_MAX = 20
+_SHOWN_MAX = 400
+
+
+class Report:
+    """What was compared, and the first differences."""
+
+    def __init__(self) -> None:
+        self.partitions = self.commits = self.cdrs = self.commands = self.outputs = 0
+        #: Commits of earlier rules, by the number of their rules: followed and added up, not computed again.
+        self.former: dict[int, int] = defaultdict(int)
+        self.outcomes: dict[str, int] = defaultdict(int)
+        self.findings: list[str] = []
+        self.found = 0
+        #: What was not compared, and why; and what operators gave up.
+        self.remarks: list[str] = []
+        #: Commits that were followed and added up, because what it takes to compute them is gone.
+        self.followed = 0
+        #: When the ends were looked at up to which was compared: the first and the last partition's.
+        self.as_of: list[datetime] = []
+
+    def find(self, finding: str) -> None:
+        """Note a difference; only the first are kept in words."""
+        self.found += 1
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(finding)
+
+
+def place_of(record: Consumed) -> str:
+    """Where a record stands."""
+    return f"{record.topic}/{record.partition}@{record.offset}"
+
+
+def shown(value: bytes | None) -> str:
+    """The beginning of a record, for a finding."""
+    return "nothing" if value is None else value.decode(errors="replace")[:_SHOWN_MAX]

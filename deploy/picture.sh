@@ -11,7 +11,8 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "${PICTURE_FOLDER:-picture}"
-folder=$(cd "${PICTURE_FOLDER:-picture}" && pwd)
+typed=${PICTURE_FOLDER:-picture}
+folder=$(cd "$typed" && pwd)
 PARTS="gateway worker agents prometheus traffic"
 STOP_TIMEOUT_S=20
 
@@ -134,13 +135,13 @@ configure_prometheus() {
 say_commands() {
     cat <<-END
 
-	Type in another terminal; the first line lets rater find everything:
+	Type in another terminal, in this folder ($PWD); the first line lets rater find everything:
 
-	    . $folder/environment
+	    . $typed/environment
 	    rater top
 	    rater doctor
 	    rater dlq ls
-	    curl -s -H "Authorization: Bearer \$(cat $folder/switches-token)" "http://127.0.0.1:$AGENTS_PORT/v1/authorize?tenant=tenant-0000&user=user000000@tenant-0000.example&called=%2B442079460000"
+	    curl -s -H "Authorization: Bearer \$(cat $typed/switches-token)" "http://127.0.0.1:$AGENTS_PORT/v1/authorize?tenant=tenant-0000&user=user000000@tenant-0000.example&called=%2B442079460000"
 
 	Pages: worker http://127.0.0.1:$WORKER_PORT/healthz?verbose  agents http://127.0.0.1:$AGENTS_PORT/healthz?verbose  alerts http://127.0.0.1:$PROMETHEUS_PORT/alerts
 
@@ -148,7 +149,7 @@ say_commands() {
 
 	END
     for part in broker $PARTS; do
-        printf '    %-58s %s\n' "$here/picture.sh stop $part" "$here/picture.sh start $part"
+        printf '    %-36s %s\n' "$0 stop $part" "$0 start $part"
     done
     echo
     echo "Ctrl-C here ends everything."
@@ -160,7 +161,7 @@ watch() { # say once of each part that it ended by itself
             if [ -e "$folder/$part.pid" ] && ! pid_of "$part" >/dev/null; then
                 rm -f "$folder/$part.pid"
                 echo "$part ended by itself: $(tail -n 1 "$folder/$part.log")"
-                echo "    start it again: $here/picture.sh start $part"
+                echo "    start it again: $0 start $part"
             fi
         done
         sleep 2 &
@@ -171,7 +172,7 @@ watch() { # say once of each part that it ended by itself
 
 run_all() {
     if [ -e "$folder/environment" ] && [ -n "$(status | grep -v ' stopped$')" ]; then
-        echo "$folder: a picture runs here already; $here/picture.sh status shows its parts, end ends it" >&2
+        echo "$folder: a picture runs here already; $0 status shows its parts, end ends it" >&2
         exit 1
     fi
     trap end EXIT

@@ -63,8 +63,9 @@ start() { # PART: in the background, its output in a file of that name
     esac
     part=$1
     shift
-    # nohup: it outlives the terminal in which it was started again
-    nohup "$@" </dev/null >>"$folder/$part.log" 2>&1 &
+    # a session of its own: Ctrl-C reaches this script only, which ends the parts in their order
+    session=$(command -v setsid || true)
+    $session nohup "$@" </dev/null >>"$folder/$part.log" 2>&1 &
     echo "$!" >"$folder/$part.pid"
     echo "$part: process $!, log $folder/$part.log"
 }

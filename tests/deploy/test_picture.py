@@ -48,7 +48,13 @@ class Picture:
         self.output = folder / "output"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [SCRIPT], stdout=output, stderr=output, env=self._environment, start_new_session=True, cwd=folder
+                # where the tests run in the background SIGINT is ignored, and a shell would never see it
+                ["env", "--default-signal=INT", SCRIPT],
+                stdout=output,
+                stderr=output,
+                env=self._environment,
+                start_new_session=True,
+                cwd=folder,
             )
 
     def do(self, *words: str) -> str:

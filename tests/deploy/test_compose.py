@@ -117,7 +117,9 @@ def test_scripts_are_understood(name: str, commands: int) -> None:
     """Their commands exist, a shell reads them, and they are executable."""
     script = DEPLOY / name
     text = script.read_text().replace("\\\n", "")
-    lines = re.findall(r"^ *(?:\w+=\S+ )?(?:run |(?:\w+\) )?set -- \w+ )?(rater [a-z][^|>;\n]*)", text, re.MULTILINE)
+    lines = re.findall(
+        r"^ *(?:\w+=\S+ )?(?:run |(?:\w+\) )?set -- \w+ )?(rater [a-z][^|>;\n]*)", text, re.MULTILINE
+    )
     assert len(lines) == commands
     assert [wrong for line in lines if (wrong := misunderstood(line.rstrip(" )")))] == []
     (deck,) = re.findall(r"rater/dev/\S+?\.csv", text)

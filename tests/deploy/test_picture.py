@@ -71,7 +71,9 @@ class Picture:
     def rated(self) -> float:
         """Call records that the worker rated since it was started; 0 while it does not answer."""
         lines = get(f"{self.worker}/metrics")[1].splitlines()
-        return sum(float(line.split()[1]) for line in lines if line.startswith('rater_records_total{outcome="rated"}'))
+        return sum(
+            float(line.split()[1]) for line in lines if line.startswith('rater_records_total{outcome="rated"}')
+        )
 
     def processes(self) -> list[str]:
         """Command lines of this machine that name one of its folders."""

@@ -6,10 +6,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-MINUTES ?= 10
 N ?= 70
 SEED ?= 1
-.PHONY: help demo picture test lint spec bench chaos fuzz mutants lock clean install
+soak: MINUTES ?= 120
+fuzz: MINUTES ?= 10
+RATE ?= 2000
+.PHONY: help demo picture test lint spec bench soak chaos fuzz mutants lock clean install
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +49,9 @@ bench: $(INSTALLED) ## the figures, as JSON
 	$(BIN)/python benchmarks/decoders.py --json
 	$(BIN)/python benchmarks/embedded.py --json
 	$(BIN)/python benchmarks/kafka.py --json
+
+soak: $(INSTALLED) ## whether memory, disk and latency stay flat: make soak MINUTES=120 RATE=2000
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --rate $(RATE)
 
 chaos: $(INSTALLED) ## the long form of the tests that kill workers and brokers, and 100,000 simulated hours
 	RATER_CHAOS=long $(BIN)/python -m pytest tests/kafka/test_chaos.py

@@ -48,8 +48,13 @@ def state_key(kind: str, key: Key) -> bytes:
 
 def entity_of(key: bytes, value: bytes) -> tuple[str, Key, Entity]:
     """What a record of the topic says: kind, (tenant, name), entity."""
+    kind, place = _key_of(key)
+    return kind, place, _unpack[kind](value)
+
+
+def _key_of(key: bytes) -> tuple[str, Key]:
     kind, tenant, name = key.decode().split("/", 2)
-    return kind, (tenant.replace("%2F", "/").replace("%25", "%"), name), _unpack[kind](value)
+    return kind, (tenant.replace("%2F", "/").replace("%25", "%"), name)
 
 
 def changes_of(state: State) -> list[tuple[bytes, bytes]]:
@@ -134,6 +139,14 @@ class Entities:
         for account in self._decoded["account"].values():
             assert isinstance(account, Account)
             yield account
+
+    def tenants(self) -> Iterator[str]:
+        """The name of every tenant of the partition; decodes no account."""
+        for key in self._raw:
+            if key.startswith(b"account/"):
+                yield _key_of(key)[1][0]
+        for tenant, _ in self._decoded["account"]:
+            yield tenant
 
     def __len__(self) -> int:
         return len(self._raw) + sum(map(len, self._decoded.values()))

@@ -7,7 +7,8 @@ Taking ownership
     4. seek the inputs to those positions
     5. migrate the state, and commit that, if older rules wrote it (see `upgrade`)
 
-Inputs that are not what they were stop the partition after 2 (see `input_topics`).
+Inputs that are not what they were, or another number of partitions, stop the partition after 2 (see
+`input_topics`).
 
 A commit
     1. rate the batch on an overlay
@@ -35,7 +36,7 @@ from rater.kafka.at_fault import find_at_fault
 from rater.kafka.catch_up import TOPIC, catch_up
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex
-from rater.kafka.input_topics import INPUTS, inputs_to_read
+from rater.kafka.input_topics import INPUTS, inputs_to_read, must_be_here
 from rater.kafka.observer import Observer
 from rater.kafka.partition_state import PartitionState
 from rater.kafka.port import Consumed, Doubt, PartitionLog
@@ -101,6 +102,7 @@ class RatingTask:
         self._log = log
         self._state = PartitionState(index)
         self._decks = decks
+        self._partitions = partitions
         self._admit = admission(log.partition, partitions)
         self._batch_records_max = batch_records_max
         self._backlog_records_max = backlog_records_max
@@ -143,6 +145,7 @@ class RatingTask:
             for record in records:
                 assert record.key is not None
                 state.entities.take(record.key, record.value)
+        must_be_here(self.partition, self._partitions, state.entities.tenants())
         inputs = await inputs_to_read(log, state.entities.meta)
         self.topics, self.look_again, self._skips = inputs.topics, False, inputs.skips
         await self._decks.read_to_end()

@@ -60,7 +60,7 @@ def test_mounted_files_exist() -> None:
 def test_nothing_listens_beyond_this_machine() -> None:
     """Without passwords, ports are published on 127.0.0.1 only."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
-    assert len(ports) == 3
+    assert len(ports) == 4
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
 
@@ -114,14 +114,18 @@ def _dependencies() -> list[str]:
     return re.findall(r'"([^"]+)"', block)
 
 
-@pytest.mark.parametrize(("name", "commands"), [("traffic.sh", 2), ("picture.sh", 6)])
+@pytest.mark.parametrize(("name", "commands"), [("traffic.sh", 2), ("picture.sh", 7)])
 def test_scripts_are_understood(name: str, commands: int) -> None:
     """Their commands exist, a shell reads them, and they are executable."""
     script = DEPLOY / name
     text = script.read_text().replace("\\\n", "")
-    lines = re.findall(r"^ *(?:\w+=\S+ )?(?:\w+=\$\(|start \w+ |run )?(rater [a-z][^|>\n]*)", text, re.MULTILINE)
+    lines = re.findall(
+        r"^ *(?:\w+=\S+ )?(?:run |(?:\w+\) )?set -- \w+ )?(rater [a-z][^|>;\n]*)", text, re.MULTILINE
+    )
     assert len(lines) == commands
     assert [wrong for line in lines if (wrong := misunderstood(line.rstrip(" )")))] == []
+    (deck,) = re.findall(r"rater/dev/\S+?\.csv", text)
+    assert (ROOT / deck).exists(), "the price list that the traffic is priced with"
     subprocess.run(["sh", "-n", script], check=True)
     assert os.access(script, os.X_OK)
 

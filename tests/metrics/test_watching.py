@@ -171,6 +171,13 @@ def test_commands_of_runbooks_exist(path: Path) -> None:
     assert [wrong for line in shown_in(path) if (wrong := misunderstood(line))] == []
 
 
+@pytest.mark.parametrize("path", sorted((DEPLOY / "runbooks").glob("*.md")), ids=lambda path: path.stem)
+def test_runbooks_can_be_tried_on_the_picture(path: Path) -> None:
+    """A first command that only Kubernetes or Kafka's own tools understand has its like for compose and the picture."""
+    lines = re.findall(r"(?m)^\d\. `(?:kubectl|kafka-).*$", path.read_text())
+    assert [line for line in lines if "compose" not in line or "picture" not in line] == []
+
+
 @needs_promtool
 def test_rules_are_read_and_fire() -> None:
     """promtool plays every history against the rules."""

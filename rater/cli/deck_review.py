@@ -104,11 +104,7 @@ def look_at(
     RaterError where the changes go beyond a limit and nobody accepted them; `nothing` says what was not done.
     """
     before = books.in_force(deck.currency, since or now)
-    if before is None:
-        said = (
-            f"deck {deck.version} is the first in {deck.currency} {_for(books.owner)}: there is nothing to compare"
-        )
-        print(said, file=sys.stderr)
+    if before is None:  # the first one of its currency has nothing to be compared with
         return None
     if before.version == deck.version:
         print(f"deck {deck.version} is in force {_for(books.owner)} already: no changes", file=sys.stderr)

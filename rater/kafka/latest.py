@@ -21,8 +21,14 @@ Read = Callable[[str], AsyncIterator[Sequence[Consumed]]]
 
 
 def is_later(value: bytes, last: Commit) -> bool:
-    """Whether an output comes from an input that the commit and those before it did not take."""
-    source = _sourced(value).source
+    """Whether an output comes from an input that the commit and those before it did not take.
+
+    What does not say where it comes from was written by somebody else: no commit will name it.
+    """
+    try:
+        source = _sourced(value).source
+    except msgspec.DecodeError:
+        return False
     ends = {"cdrs": last.cdrs_next, "commands": last.commands_next, "commits": last.sequence + 1}
     return source.offset >= ends.get(source.topic, 0)
 

@@ -105,6 +105,7 @@ def test_a_reader_who_may_not_write_beside_the_store() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         Store(folder / "rater.db").close()
+        (folder / "rater.db").chmod(0o644)  # its owner lets others read it
         os.seteuid(65534)
         try:
             open_reader(folder / "rater.db").close()

@@ -129,7 +129,7 @@ def test_an_import_leaves_no_half_file(tmp_path: Path, words: tuple[object, ...]
 def test_lint_shows_errors_first_and_few_warnings(tmp_path: Path) -> None:
     """New-user trial: one error is not hidden by five warnings; --all and --json have all of them."""
     cities = "".join(f"outbound,49{n},City,DE,landline,1.5,0,60,60,,\n" for n in range(30, 35))
-    twice = "outbound,49,Germany,DE,landline,0.016,0,60,60,,\n"
+    twice = "outbound,49,Germany,DE,landline,0.015,0,60,60,,\n"
     (tmp_path / "deck.csv").write_text(f"{COLUMNS}{cities}outbound,49,Germany,DE,landline,0.015,0,60,60,,\n{twice}")
     short = rater("rates", "lint", "deck.csv", cwd=tmp_path, code=1)
     lines = short.stdout.splitlines()
@@ -197,7 +197,7 @@ def test_columns_that_are_missing(tmp_path: Path) -> None:
             ["overlap"],
         ),
         (
-            "outbound,49,Germany,DE,landline,0.015,0,60,60,,\noutbound,49,Germany,DE,landline,0.016,0,60,60,,",
+            "outbound,49,Germany,DE,landline,0.015,0,60,60,,\noutbound,49,Germany,DE,landline,0.015,0,60,60,,",
             ["unreachable"],
         ),
         (

@@ -155,7 +155,7 @@ def test_a_run_that_ended_in_the_middle_goes_on(folder: Path) -> None:
 def test_corrections_and_duplicates_come_afterwards(folder: Path) -> None:
     """A12: the same file is all duplicates; the next version of a call gives back what the new rating cost."""
     rerate(folder, "--yes")
-    rater("run", "--deck", "right.csv", cwd=folder, code=0)
+    rater("run", "--deck", "right.csv", "--accept-changes", cwd=folder, code=0)
     (folder / "again.jsonl").write_bytes((folder / "calls.jsonl").read_bytes() + b"\n")
     written(folder / "corrected.jsonl", [(HARARE, 300)], version=2)
     done = rater("run", "again.jsonl", "corrected.jsonl", "--json", cwd=folder, code=0)
@@ -167,7 +167,7 @@ def test_another_deck_in_force_is_said(folder: Path) -> None:
     """A12: until the right deck is in force, late records and corrections are priced with the wrong one."""
     words = ("rerate", "--deck", "right.csv", "--tenant", "contoso", *MARCH, "--yes")
     assert "which is in force; activate" in rater(*words, cwd=folder, code=0).stderr
-    rater("run", "--deck", "right.csv", cwd=folder, code=0)
+    rater("run", "--deck", "right.csv", "--accept-changes", cwd=folder, code=0)
     assert "in force" not in rater(*words, cwd=folder, code=0).stderr
 
 
@@ -197,7 +197,7 @@ def test_what_cannot_be_asked_for(folder: Path, words: tuple[str, ...], expected
 
 def test_a_published_deck_is_named_by_its_version(folder: Path) -> None:
     """A12: the version of a deck that a run was given."""
-    rater("run", "--deck", "right.csv", cwd=folder, code=0)
+    rater("run", "--deck", "right.csv", "--accept-changes", cwd=folder, code=0)
     version = read_deck(folder / "right.csv").version
     words = ("rerate", "--deck", version, "--all", *MARCH, "--yes")
     assert "4 calls rated again" in rater(*words, cwd=folder, code=0).stderr

@@ -181,7 +181,7 @@ def test_a_list_that_changes_much_is_refused_before_anything_is_done(folder: Pat
 
 def test_the_first_list_and_the_same_list(folder: Path) -> None:
     """There is nothing to compare the first list with; the same one again says so."""
-    assert "deck" not in rate(folder, "--deck", "wrong", accept=False)
+    assert "in force" not in rate(folder, "--deck", "wrong", accept=False)
     assert "is in force for everybody already: no changes" in rate(folder, "--deck", "wrong", accept=False)
 
 

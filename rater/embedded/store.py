@@ -3,6 +3,7 @@
 import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -18,8 +19,10 @@ from rater.embedded.call_tables import (
     write_changes,
 )
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
+from rater.embedded.failures import error_of
+from rater.embedded.ownership import check_owner, take_over
 from rater.embedded.rows import Rows
-from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
+from rater.embedded.schema import open_for_reading, open_for_writing
 from rater.embedded.upgrade import upgrade
 from rater.files.arrival import Arrival
 from rater.wire.dead_letters import DlqAudit
@@ -57,7 +60,7 @@ class Reader(StoredEntities):
         weakref.finalize(self, connection.close)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the store."""
         self._connection.close()
 
     def tenants(self) -> list[str]:
@@ -170,15 +173,17 @@ class Store(Reader):
         #: What was done to a store of an older release when it was opened, a line each; for people.
         self.upgraded: list[str] = []
         try:
+            self._epoch = take_over(connection)
             self.upgraded = upgrade(connection)
-        except BaseException as wrong:
+        except sqlite3.Error as wrong:
             self.close()
-            if isinstance(wrong, sqlite3.OperationalError) and "full" in str(wrong):
-                raise disk_full(path) from wrong
+            raise error_of(path, wrong) from wrong
+        except BaseException:
+            self.close()
             raise
 
     def close(self) -> None:
-        """Let go of the file and of its lock."""
+        """Close the store, then release its lock."""
         super().close()
         self._lock.close()
 
@@ -192,11 +197,13 @@ class Store(Reader):
             _deck_decoder.decode(value)
         except msgspec.ValidationError as wrong:
             raise RaterError(f"rate deck {deck.version}: {wrong}; nothing was written") from wrong
-        self._connection.execute("INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, value))
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, value))
 
     def set(self, name: str, value: str) -> None:
         """Keep a setting, in place of its value so far; never a secret."""
-        self._connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+        with self._transaction():
+            self._connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def begin_run(self) -> int:
         """How many dead letters there were when this run began; if the run before did not end, when that began."""
@@ -224,9 +231,23 @@ class Store(Reader):
     def note(self, audits: Iterable[DlqAudit]) -> None:
         """Keep what somebody did with dead letters."""
         rows = [(msgspec.json.encode(audit),) for audit in audits]
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany('INSERT INTO "dlq-audit" (value) VALUES (?)', rows)
-        self._connection.execute("COMMIT")
+        with self._transaction():
+            self._connection.executemany('INSERT INTO "dlq-audit" (value) VALUES (?)', rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, and nothing where another process became the owner; RaterError if SQLite fails."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            check_owner(self._connection, self.path, self._epoch)
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException as wrong:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if isinstance(wrong, sqlite3.Error):
+                raise error_of(self.path, wrong) from wrong
+            raise
 
     def commit(
         self,
@@ -236,18 +257,13 @@ class Store(Reader):
         replayed: Iterable[str] = (),
         calls: CallChanges = NO_CHANGES,
     ) -> None:
-        """Write a batch's rows, its changes and positions in one transaction; RaterError if the disk is full."""
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
+        """Write a batch's rows, its changes and positions in one transaction.
+
+        Raises RaterError: the disk is full or fails, or another process became the owner; nothing is kept then.
+        """
+        with self._transaction():
             self._write(state, rows, positions, replayed)
             write_changes(self._connection, calls)
-            self._connection.execute("COMMIT")
-        except sqlite3.OperationalError as wrong:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if "full" in str(wrong) or "disk I/O" in str(wrong):
-                raise disk_full(self.path) from wrong
-            raise
         self.merge(state.changes())
 
     def _write(self, state: State, rows: Rows, positions: dict[str, Position], replayed: Iterable[str]) -> None:

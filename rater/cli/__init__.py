@@ -45,6 +45,7 @@ COMMANDS = {
     "payments": "payments",
     "config": "config",
     "doctor": "doctor",
+    "backup": "backup",
 }
 
 

@@ -33,6 +33,7 @@ from rater.core import (
 )
 from rater.embedded.call_desk import CallDesk
 from rater.embedded.decks import StoreDecks
+from rater.embedded.kept_inputs import KeptBatch, kept_of
 from rater.embedded.notices import Notices
 from rater.embedded.observed import Observed
 from rater.embedded.payments import unanswered
@@ -54,10 +55,11 @@ PART_RECORDS = 1_000
 
 
 class _Rated(NamedTuple):
-    """A batch, and all its outputs as the store keeps them."""
+    """A batch, all its outputs as the store keeps them, and what it took."""
 
     batch: Batch
     rows: Rows
+    taken: KeptBatch
 
 
 class EmbeddedRater:
@@ -196,26 +198,28 @@ class EmbeddedRater:
         self._settle(_requests_of(rated.batch))
         self._tick_due(rated.batch.state.accounts)
 
-    def _rate(self, records: Iterable[Record], *, until_payment: bool = False) -> _Rated:
+    def _rate(self, given: Iterable[Record], *, until_payment: bool = False) -> _Rated:
         began = time.perf_counter()
+        records = [*given]
         rows = Rows(with_sums=self._observed.sums)
         batch = run_batch(
             self.store, self._rules, records, until_payment=until_payment, each=rows.add, part=PART_RECORDS
         )
         self._observed.rated(time.perf_counter() - began)
-        return _Rated(batch, rows)
+        taken = kept_of(self._rules.settings, self._decks.published, records[: batch.taken])
+        return _Rated(batch, rows, taken)
 
     def _keep(
         self, rated: _Rated, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
     ) -> None:
-        batch, rows = rated
+        batch, rows, taken = rated
         events = [output for output in batch.outputs if isinstance(output, AccountEvent)]
         # Before the commit: a run that is killed in between is run again, with the same events and ids.
         self._notices.of(events, batch.state.accounts.values())
         self._desk.accounts_changed(batch.state)
         calls = self._desk.changes()
         began = time.perf_counter()
-        self.store.commit(batch.state, rows, positions or {}, replayed, calls)
+        self.store.commit(batch.state, rows, positions or {}, replayed, calls, taken)
         self._desk.kept()
         self.summary.add(batch, rows, calls.orders)
         self._observed.committed(batch, rows, calls.orders, len(self._desk), time.perf_counter() - began)

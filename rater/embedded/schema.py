@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rater.core import OUTPUT_TOPICS, RULES
 from rater.embedded.failures import error_of
+from rater.embedded.kept_inputs import KEPT_TABLES
 from rater.embedded.ownership import OWNER_TABLE, Lock
 from rater.embedded.upgrade import rules_of
 from rater.wire.errors import Exit, RaterError
@@ -49,6 +50,7 @@ _LATER = (
     "CREATE TABLE IF NOT EXISTS rules (number INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     OWNER_TABLE,
+    *KEPT_TABLES,
 )
 
 

@@ -20,6 +20,7 @@ from rater.embedded.call_tables import (
 )
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.failures import error_of
+from rater.embedded.kept_inputs import KeptBatch, begin_base, has_base, keep
 from rater.embedded.ownership import check_owner, take_over
 from rater.embedded.rows import Rows
 from rater.embedded.schema import open_for_reading, open_for_writing
@@ -62,6 +63,11 @@ class Reader(StoredEntities):
     def close(self) -> None:
         """Close the store."""
         self._connection.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """What reads the store, for modules of this package."""
+        return self._connection
 
     def tenants(self) -> list[str]:
         """Every configured tenant, in order."""
@@ -142,23 +148,23 @@ class Reader(StoredEntities):
         """What people did with dead letters, oldest first."""
         rows = (
             self._connection.execute('SELECT value FROM "dlq-audit" ORDER BY offset')
-            if self._has("dlq-audit")
+            if self.has("dlq-audit")
             else ()
         )
         return [_audit_decoder.decode(value) for (value,) in rows]
 
     def orders(self, tenant: str | None = None) -> list[CallCommand]:
         """The orders to end running calls, in the order in which they were given."""
-        return list(read_orders(self._connection, tenant)) if self._has("call-commands") else []
+        return list(read_orders(self._connection, tenant)) if self.has("call-commands") else []
 
     def setting(self, name: str) -> str | None:
         """The value of a setting of the store; None if it was never given."""
-        if not self._has("settings"):
+        if not self.has("settings"):
             return None
         row = self._connection.execute("SELECT value FROM settings WHERE name=?", (name,)).fetchone()
         return str(row[0]) if row else None
 
-    def _has(self, table: str) -> bool:
+    def has(self, table: str) -> bool:
         """Whether the store has a table that came later."""
         rows = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name=?", (table,))
         return bool(rows.fetchone()[0])
@@ -175,6 +181,9 @@ class Store(Reader):
         try:
             self._epoch = take_over(connection)
             self.upgraded = upgrade(connection)
+            if self.upgraded or not has_base(connection):
+                with self.transaction():
+                    begin_base(connection, "an older release rated them")
         except sqlite3.Error as wrong:
             self.close()
             raise error_of(path, wrong) from wrong
@@ -197,12 +206,12 @@ class Store(Reader):
             _deck_decoder.decode(value)
         except msgspec.ValidationError as wrong:
             raise RaterError(f"rate deck {deck.version}: {wrong}; nothing was written") from wrong
-        with self._transaction():
+        with self.transaction():
             self._connection.execute("INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, value))
 
     def set(self, name: str, value: str) -> None:
         """Keep a setting, in place of its value so far; never a secret."""
-        with self._transaction():
+        with self.transaction():
             self._connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def begin_run(self) -> int:
@@ -231,11 +240,11 @@ class Store(Reader):
     def note(self, audits: Iterable[DlqAudit]) -> None:
         """Keep what somebody did with dead letters."""
         rows = [(msgspec.json.encode(audit),) for audit in audits]
-        with self._transaction():
+        with self.transaction():
             self._connection.executemany('INSERT INTO "dlq-audit" (value) VALUES (?)', rows)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """All or nothing, and nothing where another process became the owner; RaterError if SQLite fails."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -256,14 +265,17 @@ class Store(Reader):
         positions: dict[str, Position],
         replayed: Iterable[str] = (),
         calls: CallChanges = NO_CHANGES,
+        taken: KeptBatch | None = None,
     ) -> None:
-        """Write a batch's rows, its changes and positions in one transaction.
+        """Write a batch's rows, its changes, its inputs and positions in one transaction.
 
         Raises RaterError: the disk is full or fails, or another process became the owner; nothing is kept then.
         """
-        with self._transaction():
+        with self.transaction():
             self._write(state, rows, positions, replayed)
             write_changes(self._connection, calls)
+            if taken is not None:
+                keep(self._connection, taken)
         self.merge(state.changes())
 
     def _write(self, state: State, rows: Rows, positions: dict[str, Position], replayed: Iterable[str]) -> None:

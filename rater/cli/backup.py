@@ -16,9 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def backup(
-    file: Annotated[
-        Path, typer.Argument(help="The copy; one that is there is replaced by a whole one.")
-    ],
+    file: Annotated[Path, typer.Argument(help="The copy; one that is there is replaced by a whole one.")],
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Copy a store into one file, also while a run writes it; the copy is read again before it counts.

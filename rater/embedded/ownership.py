@@ -2,8 +2,8 @@
 
 Two locks: the file `.lock` beside the store, which says who has it, and the store's own inode, which is the same
 through symbolic links, hard links and mounts.  The second is a `flock`; SQLite's locks are of another kind and do
-not meet it.  Should both fail (a file system without locks), the epoch still does: who opens a store to write raises
-it, and each transaction of an earlier owner is then refused.
+not meet it.  Should both fail (a file system without locks), the epoch still does: who opens a store to write
+raises it, and each transaction of an earlier owner is then refused.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ class Lock:
             raise
 
     def close(self) -> None:
-        """Release both; only after SQLite's connection, which loses its own locks with any descriptor of the file."""
+        """Release both; SQLite's connection is closed before, for it loses its locks with any descriptor."""
         while self._open:
             os.close(self._open.pop())
 

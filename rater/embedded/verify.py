@@ -1,7 +1,7 @@
 """`rater verify --store`: compute a store's ledger again from its kept inputs, and compare every byte.
 
-It reads one snapshot of the store, so a run may go on meanwhile.  Live calls are looked up in the store itself, among
-the rows that were compared before: memory grows with users and pools, not with calls.
+It reads one snapshot of the store, so a run may go on meanwhile.  Live calls are looked up in the store itself,
+among the rows that were compared before: memory grows with users and pools, not with calls.
 """
 
 import sqlite3
@@ -18,6 +18,7 @@ from rater.core import (
     Debit,
     Entity,
     Key,
+    MoneyError,
     Outcome,
     Rules,
     Seen,
@@ -159,13 +160,13 @@ class _Replay:
         self._report.outputs += 1
         found = next(self._tapes[topic], None)
         if found is None:
-            self._report.find(f"{topic}: missing {made[2].decode()}")
+            self._report.find(f"{topic}: missing {_shown(made[2])}")
             return
         offset, *row = found
         if topic == "rated-calls":
             self._entities.calls_until = offset
         if tuple(row) != made:
-            self._report.find(f"{topic}:{offset}: expected {made[2].decode()}, found {row[2].decode()}")
+            self._report.find(f"{topic}:{offset}: expected {_shown(made[2])}, found {_shown(row[2])}")
 
     def _compare_entities(self) -> None:
         """What the next run would begin with is what the replay ends with."""
@@ -178,15 +179,22 @@ class _Replay:
             self._report.find(f"state: {kind} {tenant}/{name} is missing")
 
 
+def _shown(value: bytes | str) -> str:
+    """A record for people; text where another program wrote it."""
+    return value if isinstance(value, str) else value.decode(errors="replace")
+
+
 def _compare_money(reader: Reader, report: StoreReport) -> None:
     """Money in less money out is the balance, for every tenant, from the first record on and without the rules."""
     ledger: Counter[str] = Counter()
-    for _, value in reader.topic("debits"):
-        debit = _debits.decode(value)
-        ledger[debit.tenant] -= parse_ledger(debit.amount)
-    for _, value in reader.topic("account-events"):
-        event = _events.decode(value)
-        ledger[event.tenant] += credited_by(event)
+    for topic, moved in (("debits", _debited), ("account-events", _credited)):
+        for offset, value in reader.topic(topic):
+            try:
+                tenant, micros = moved(value)
+            except (msgspec.DecodeError, MoneyError) as wrong:
+                report.find(f"{topic}:{offset}: {wrong}")
+                continue
+            ledger[tenant] += micros
     for tenant in reader.tenants():
         account = reader.account(tenant)
         assert isinstance(account, Account)
@@ -195,3 +203,14 @@ def _compare_money(reader: Reader, report: StoreReport) -> None:
                 f"tenant {tenant}: credits less debits are {format_micros(ledger[tenant])}, the balance is"
                 f" {format_micros(account.balance)}"
             )
+
+
+def _debited(value: bytes) -> tuple[str, int]:
+    """What a debit adds to the balance, in micro-units: nothing or less, unless it is a reversal."""
+    debit = _debits.decode(value)
+    return debit.tenant, -parse_ledger(debit.amount)
+
+
+def _credited(value: bytes) -> tuple[str, int]:
+    event = _events.decode(value)
+    return event.tenant, credited_by(event)

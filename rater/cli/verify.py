@@ -95,7 +95,7 @@ def _plain_of_store(report: StoreReport) -> dict[str, object]:
         "batches": report.batches,
         "records": report.records,
         "outputs": report.outputs,
-        "outcomes": dict(report.outcomes),
+        "outcomes": {outcome.value: count for outcome, count in report.outcomes.items()},
         "differences": report.found,
         "findings": report.findings,
         "not_computed_again": _not_replayed(report),

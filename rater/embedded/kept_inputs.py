@@ -123,7 +123,7 @@ def records_of(batch: KeptBatch) -> list[Record]:
                 one.kind,
                 one.source,
                 one.raw,
-                decoded,  # type: ignore[arg-type]  # the reader of a format gives what that format has
+                decoded,
                 envelope,
                 one.arrived_at,
                 one.arrival_given,

@@ -5,7 +5,9 @@ Data goes to standard output, all else to standard error.  `rater.wire.errors` l
 
 import importlib
 import os
+import sqlite3
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -43,6 +45,7 @@ COMMANDS = {
     "payments": "payments",
     "config": "config",
     "doctor": "doctor",
+    "backup": "backup",
 }
 
 
@@ -88,6 +91,8 @@ def main() -> None:
     except BrokenPipeError:
         _forget_output()
         sys.exit(Exit.OK)
+    except sqlite3.Error as wrong:
+        _end_of_store(wrong)
     except OSError as wrong:
         if wrong.errno not in NO_ROOM:
             raise
@@ -112,6 +117,15 @@ def _run(app: typer.Typer) -> None:
 def _end(code: Exit, message: str) -> NoReturn:
     print(f"rater: {visible_lines(message)}", file=sys.stderr)
     sys.exit(code)
+
+
+def _end_of_store(wrong: sqlite3.Error) -> NoReturn:
+    """What SQLite says while a store is read; it does not say of which one, so the command line is asked."""
+    error_of = importlib.import_module("rater.embedded.failures").error_of
+    given = [value for option, value in zip(sys.argv, sys.argv[1:], strict=False) if option == "--store"]
+    given += [word.removeprefix("--store=") for word in sys.argv if word.startswith("--store=")]
+    error = error_of(Path(given[-1] if given else "rater.db"), wrong)
+    _end(error.exit, str(error))
 
 
 def _forget_output() -> None:

@@ -1,6 +1,7 @@
-"""`rater verify`: compute the ledger again from the topics, and compare."""
+"""`rater verify`: compute the ledger again from the topics, or a store's inputs, and compare."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -8,6 +9,7 @@ import typer
 
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
+from rater.embedded.verify import StoreReport, verify_store
 from rater.kafka.audit_report import Report
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, rating_of_environment
 from rater.kafka.verify import verify
@@ -25,15 +27,23 @@ def register(app: typer.Typer) -> None:
 def verify_topics(
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     prefix: Prefix = "",
+    store: Annotated[Path | None, typer.Option(help="Verify this store instead of topics.")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Replay all topics through the rules and compare every byte; exit 1 with the first differences.
 
     Example: rater verify --bootstrap 127.0.0.1:9092
 
+    Example: rater verify --store rater.db
+
+    A store keeps its inputs for this. Its file is checked, too, and its money is added up.
+
     Work goes on meanwhile: it compares what was committed when it began.  Commits whose inputs retention has
     deleted are followed and added up; from the next snapshot on every byte is computed again.
     """
+    if store is not None:
+        _verify_store(store, json)
+        return
     with counting("records replayed") as progress:
         settings = kafka_settings(bootstrap, prefix)
         work = _verify(settings, progress)
@@ -44,6 +54,53 @@ def verify_topics(
         _print(report)
     if report.found:
         raise typer.Exit(Exit.FAILED)
+
+
+def _verify_store(store: Path, json: bool) -> None:
+    """Print what was compared in a store; exit 1 if something differs."""
+    with counting("records replayed") as progress:
+        report = verify_store(store, progress)
+    if json:
+        typer.echo(orjson.dumps(_plain_of_store(report)))
+    for finding in [] if json else report.findings:
+        typer.echo(finding)
+    if not json and report.found > len(report.findings):
+        typer.echo(f"... and {report.found - len(report.findings)} more")
+    if (remark := _not_replayed(report)) is not None:
+        typer.echo(remark, err=True)
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(report.outcomes.items()))
+    typer.echo(
+        f"{report.records:,} records in {report.batches:,} batches: {outcomes or 'nothing'};"
+        f" {report.outputs:,} outputs compared, {report.found:,} differences",
+        err=True,
+    )
+    if report.found:
+        raise typer.Exit(Exit.FAILED)
+
+
+def _not_replayed(report: StoreReport) -> str | None:
+    """What was only added up, and why."""
+    if report.base is None:
+        return (
+            "the file was checked and its money added up; nothing was computed again, because the store keeps no"
+            " inputs yet: it does from the next `rater run` on"
+        )
+    if report.base.why is None:
+        return None
+    calls = report.base.offsets["rated-calls"]
+    return f"the first {calls:,} rated calls were added up, not computed again: {report.base.why}"
+
+
+def _plain_of_store(report: StoreReport) -> dict[str, object]:
+    return {
+        "batches": report.batches,
+        "records": report.records,
+        "outputs": report.outputs,
+        "outcomes": {outcome.value: count for outcome, count in report.outcomes.items()},
+        "differences": report.found,
+        "findings": report.findings,
+        "not_computed_again": _not_replayed(report),
+    }
 
 
 async def _verify(settings: KafkaSettings, progress: Callable[[int], None]) -> Report:

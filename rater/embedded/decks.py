@@ -44,13 +44,18 @@ class StoreDecks:
         self._store, self._tariffs = store, tariffs
         #: Decks that were published by this process, in order.
         self._given: list[RateDeck] = []
+        #: Every version that the rules know, in the order in which they came to know it.
+        self.published: tuple[str, ...] = ()
         for deck in store.decks():
             tariffs.publish(deck)
+            self.published += (deck.version,)
 
     def publish(self, deck: RateDeck) -> None:
         """Keep a version of a rate deck for ever."""
         self._store.publish(deck)
         self._tariffs.publish(deck)
+        if deck.version not in self.published:
+            self.published += (deck.version,)
         self._given.append(deck)
 
     def activation(self, version: str, now: datetime | None = None) -> DeckActivated | None:

@@ -26,6 +26,8 @@ CACHE_ENTITIES_MAX = 300_000
 #: Kinds whose entities are kept in memory; the others have one for every record ever taken.
 CACHED = [kind for kind in KINDS if kind not in ("call", "seen")]
 _FETCH = 500
+#: SQLite has no larger one.
+OFFSET_MAX = 2**63 - 1
 
 _unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.items()}
 _call_decoder = msgspec.json.Decoder(RatedCall)
@@ -40,6 +42,8 @@ class StoredEntities(Committed):
         self._cache: dict[tuple[str, Key], Entity | None] = {}
         #: The live calls that the batch at hand may ask for, once they are prepared.
         self._calls: dict[Key, LiveCall] | None = None
+        #: Rated calls that stand after this offset are not there yet: a replay has not come so far.
+        self.calls_until = OFFSET_MAX
 
     def load(self, kind: str, key: Key) -> Entity | None:
         """See rater.core.state.Committed."""
@@ -93,8 +97,8 @@ class StoredEntities(Committed):
         for part in _parts(list(ids | {normal_usage_id(usage_id) for usage_id in ids})):
             marks = ",".join("?" * len(part))
             rows = self._connection.execute(
-                f'SELECT value FROM "rated-calls" WHERE key IN ({marks}) ORDER BY offset',  # noqa: S608 - marks only
-                part,
+                f'SELECT value FROM "rated-calls" WHERE key IN ({marks}) AND offset <= ? ORDER BY offset',  # noqa: S608 - marks only
+                [*part, self.calls_until],
             )
             for (value,) in rows:
                 call = _call_decoder.decode(value)

@@ -33,11 +33,13 @@ from rater.core import (
 )
 from rater.embedded.call_desk import CallDesk
 from rater.embedded.decks import StoreDecks
+from rater.embedded.kept_inputs import KeptBatch, kept_of
 from rater.embedded.notices import Notices
 from rater.embedded.observed import Observed
 from rater.embedded.payments import unanswered
+from rater.embedded.positions import Position
 from rater.embedded.rows import Rows
-from rater.embedded.store import Position, Store
+from rater.embedded.store import Store
 from rater.embedded.summary import Summary
 from rater.engine.batch import Batch, Record, run_batch
 from rater.engine.gateway import PaymentGateway
@@ -54,11 +56,12 @@ PART_RECORDS = 1_000
 
 
 class _Rated(NamedTuple):
-    """A batch, all its outputs as the store keeps them, and how many call records had each outcome."""
+    """A batch, its outputs as the store keeps them, how many call records had each outcome, and its inputs."""
 
     batch: Batch
     rows: Rows
     calls: Counter[Outcome]
+    taken: KeptBatch
 
 
 class EmbeddedRater:
@@ -197,29 +200,30 @@ class EmbeddedRater:
         self._settle(_requests_of(rated.batch))
         self._tick_due(rated.batch.state.accounts)
 
-    def _rate(self, records: Iterable[Record], *, until_payment: bool = False) -> _Rated:
+    def _rate(self, given: Iterable[Record], *, until_payment: bool = False) -> _Rated:
         began = time.perf_counter()
+        records = [*given]
         rows = Rows(with_sums=self._observed.sums)
-        kinds: list[str] = []
-        noted = _noting_kinds(records, kinds)
         batch = run_batch(
-            self.store, self._rules, noted, until_payment=until_payment, each=rows.add, part=PART_RECORDS
+            self.store, self._rules, records, until_payment=until_payment, each=rows.add, part=PART_RECORDS
         )
         self._observed.rated(time.perf_counter() - began)
-        outcomes = zip(kinds, batch.outcomes, strict=False)  # a payment may end a batch earlier
-        return _Rated(batch, rows, Counter(outcome for kind, outcome in outcomes if kind == "cdr"))
+        outcomes = zip(records, batch.outcomes, strict=False)  # a payment may end a batch earlier
+        of_calls = Counter(outcome for record, outcome in outcomes if record.kind == "cdr")
+        taken = kept_of(self._rules.settings, self._decks.published, records[: batch.taken])
+        return _Rated(batch, rows, of_calls, taken)
 
     def _keep(
         self, rated: _Rated, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
     ) -> None:
-        batch, rows, of_calls = rated
+        batch, rows, of_calls, taken = rated
         events = [output for output in batch.outputs if isinstance(output, AccountEvent)]
         # Before the commit: a run that is killed in between is run again, with the same events and ids.
         self._notices.of(events, batch.state.accounts.values())
         self._desk.accounts_changed(batch.state)
         calls = self._desk.changes()
         began = time.perf_counter()
-        self.store.commit(batch.state, rows, positions or {}, replayed, calls)
+        self.store.commit(batch.state, rows, positions or {}, replayed, calls, taken)
         self._desk.kept()
         self.summary.add(batch, of_calls, rows, calls.orders)
         self._observed.committed(batch, rows, calls.orders, len(self._desk), time.perf_counter() - began)
@@ -251,12 +255,6 @@ class EmbeddedRater:
 def _today() -> str:
     """For people: on which day a file was read to its end."""
     return datetime.now(UTC).date().isoformat()
-
-
-def _noting_kinds(records: Iterable[Record], kinds: list[str]) -> Iterator[Record]:
-    for record in records:
-        kinds.append(record.kind)
-        yield record
 
 
 def _requests_of(batch: Batch) -> list[RechargeRequest]:

@@ -1,12 +1,13 @@
 """The tables of a store, and the two ways to open one."""
 
-import fcntl
 import os
 import sqlite3
 from pathlib import Path
-from typing import IO
 
 from rater.core import OUTPUT_TOPICS, RULES
+from rater.embedded.failures import error_of
+from rater.embedded.kept_inputs import KEPT_TABLES
+from rater.embedded.ownership import OWNER_TABLE, Lock
 from rater.embedded.upgrade import rules_of
 from rater.wire.errors import Exit, RaterError
 
@@ -15,7 +16,6 @@ SCHEMA_VERSION = 3
 #: Of a new store; a rated call has some 800 bytes, of which the usual page of 4,096 holds few.
 _PAGE_BYTES = 16_384
 _APPLICATION_ID = 0x72617465  # "rate"
-_OWNER_ONLY = 0o600
 
 #: The topic of rated calls is the dedupe log: this finds a usage id in it.
 _FIND_CALLS = 'CREATE INDEX rated_calls_by_usage_id ON "rated-calls" (key)'
@@ -49,19 +49,21 @@ _LATER = (
     'CREATE TABLE IF NOT EXISTS "running-calls" (tenant TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID',
     "CREATE TABLE IF NOT EXISTS rules (number INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    OWNER_TABLE,
+    *KEPT_TABLES,
 )
 
 
-def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
+def open_for_writing(path: Path) -> tuple[sqlite3.Connection, Lock]:
     """The store, made if it is not there, and the lock that keeps other writers out until it is closed.
 
-    Raises RaterError: in use by another process, written by a newer version, not a store, not writable.
+    A new store is its owner's alone: it says who called whom; SQLite gives its other files the same rights.
+    Raises RaterError: in use by another process, written by a newer version, not a store, not writable, damaged.
     """
-    lock = _lock(path)
+    lock = Lock(path.resolve())
     try:
-        _make_private(path)
         connection = _connect(path, "mode=rwc")
-        _check_version(connection, path)
+        _check_version(connection, path, "mode=rwc")
         connection.execute(f"PRAGMA page_size={_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -81,19 +83,11 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, IO[str]]:
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     except sqlite3.Error as wrong:
         lock.close()
-        raise _cannot_open(path, wrong) from wrong
+        raise error_of(path, wrong) from wrong
     except RaterError:
         lock.close()
         raise
     return connection, lock
-
-
-def _make_private(path: Path) -> None:
-    """A new store is its owner's alone: it says who called whom.  SQLite gives its other files the same rights."""
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, _OWNER_ONLY))
-    except OSError:
-        return  # what is wrong with it is said when it is opened
 
 
 def _add_columns(connection: sqlite3.Connection) -> None:
@@ -116,7 +110,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         return _checked(path, "mode=ro")
     except sqlite3.Error as wrong:
         if _may_write(path):
-            raise _cannot_open(path, wrong) from wrong
+            raise error_of(path, wrong) from wrong
     if _unsettled(path):
         raise RaterError(
             f"{path}: being written, or its last run was killed, and you may not write in its folder; ask who may"
@@ -125,13 +119,13 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     try:
         return _checked(path, "mode=ro&immutable=1")
     except sqlite3.Error as wrong:
-        raise _cannot_open(path, wrong) from wrong
+        raise error_of(path, wrong) from wrong
 
 
 def _checked(path: Path, how: str) -> sqlite3.Connection:
     connection = _connect(path, how)
     try:
-        _check_version(connection, path)
+        _check_version(connection, path, how)
         _check_rules(connection, path)
     except BaseException:
         connection.close()
@@ -140,25 +134,30 @@ def _checked(path: Path, how: str) -> sqlite3.Connection:
 
 
 def _may_write(path: Path) -> bool:
-    return os.access(path.absolute().parent, os.W_OK, effective_ids=True)
+    return os.access(path.resolve().parent, os.W_OK, effective_ids=True)
 
 
 def _unsettled(path: Path) -> bool:
     """Whether something was written that is not in the file itself yet."""
     try:
-        return path.with_name(path.name + "-wal").stat().st_size > 0
+        resolved = path.resolve()
+        return resolved.with_name(resolved.name + "-wal").stat().st_size > 0
     except FileNotFoundError:
         return False
 
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?{how}"
+    uri = f"{path.resolve().as_uri()}?{how}"
     return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def _check_version(connection: sqlite3.Connection, path: Path, how: str) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if not tables and "mode=ro" in how:
+        raise RaterError(
+            f"{path}: empty; `rater run --store {path}` fills it, or copy the last `rater backup` there"
+        )
     if application != _APPLICATION_ID and tables:
         raise RaterError(f"{path}: expected a store of rater, got another SQLite file")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -172,8 +171,6 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
 
 def _check_rules(connection: sqlite3.Connection, path: Path) -> None:
     """Who only reads cannot upgrade a store, and would not find in it what has another name now (A51)."""
-    if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        return
     rules = rules_of(connection)
     if rules < RULES:
         raise RaterError(
@@ -190,48 +187,3 @@ def _in_one_transaction(connection: sqlite3.Connection, *statements: str) -> Non
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     connection.execute("COMMIT")
-
-
-def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags, _OWNER_ONLY)
-
-
-def _lock(path: Path) -> IO[str]:
-    """Take the store's lock file; it says who has it."""
-    try:
-        lock = open(path.with_name(path.name + ".lock"), "a+", encoding="utf-8", opener=_opener)  # noqa: SIM115 - only this one has an opener
-    except OSError as wrong:
-        raise RaterError(f"{path}: cannot be written: {wrong.strerror}") from wrong
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as wrong:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise RaterError(
-            f"{path}: in use by process {holder}; wait until it ends, or use another --store",
-            Exit.STORE_IN_USE,
-        ) from wrong
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
-
-
-def _cannot_open(path: Path, wrong: sqlite3.Error) -> RaterError:
-    if "disk is full" in str(wrong):
-        return disk_full(path)
-    if "readonly" in str(wrong):
-        return RaterError(
-            f"{path}: cannot be written: this user may only read it; change its rights or use --store"
-        )
-    return RaterError(f"{path}: cannot be opened as a store: {wrong}")
-
-
-def disk_full(path: Path) -> RaterError:
-    """What to say when the last batch found no room."""
-    return RaterError(
-        f"{path}: the disk is full; the last batch was undone, all before it is kept."
-        " Free some space and run the same command again",
-        Exit.DISK_FULL,
-    )

@@ -3,6 +3,7 @@
 import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -18,33 +19,21 @@ from rater.embedded.call_tables import (
     write_changes,
 )
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
+from rater.embedded.failures import error_of
+from rater.embedded.kept_inputs import KeptBatch, begin_base, has_base, keep
+from rater.embedded.ownership import check_owner, take_over
+from rater.embedded.positions import Position, position_row, read_arrival
 from rater.embedded.rows import Rows
-from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
+from rater.embedded.schema import open_for_reading, open_for_writing
 from rater.embedded.upgrade import upgrade
-from rater.files.arrival import Arrival
 from rater.wire.dead_letters import DlqAudit
 from rater.wire.errors import RaterError
 
 _pack = msgspec.msgpack.Encoder().encode
 _deck_decoder = msgspec.json.Decoder(RateDeck)
 _audit_decoder = msgspec.json.Decoder(DlqAudit)
-_arrival_decoder = msgspec.json.Decoder(Arrival)
 #: The setting that says how many dead letters there were before a run that has not ended.
 _UNFINISHED = "unfinished_run"
-
-
-class Position(msgspec.Struct, frozen=True):
-    """How much of an input was consumed: records, bytes, and a digest of those bytes.
-
-    `arrival` is there while a run is not through with the input: if it is killed, the rest has this arrival (A43).
-    `rated_at` is when a run came to its end.
-    """
-
-    records: int = 0
-    size: int = 0
-    digest: bytes = b""
-    arrival: Arrival | None = None
-    rated_at: str | None = None
 
 
 class Reader(StoredEntities):
@@ -57,8 +46,13 @@ class Reader(StoredEntities):
         weakref.finalize(self, connection.close)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the store."""
         self._connection.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """What reads the store, for modules of this package."""
+        return self._connection
 
     def tenants(self) -> list[str]:
         """Every configured tenant, in order."""
@@ -121,7 +115,7 @@ class Reader(StoredEntities):
         if row is None:
             return Position()
         records, size, digest, arrival, rated_at = row
-        return Position(records, size, digest, _arrival_decoder.decode(arrival) if arrival else None, rated_at)
+        return Position(records, size, digest, read_arrival(arrival), rated_at)
 
     def _rated_from(self, path: str, tenant: str) -> bool:
         """Whether a call of the tenant was rated from a file of this name."""
@@ -139,23 +133,23 @@ class Reader(StoredEntities):
         """What people did with dead letters, oldest first."""
         rows = (
             self._connection.execute('SELECT value FROM "dlq-audit" ORDER BY offset')
-            if self._has("dlq-audit")
+            if self.has("dlq-audit")
             else ()
         )
         return [_audit_decoder.decode(value) for (value,) in rows]
 
     def orders(self, tenant: str | None = None) -> list[CallCommand]:
         """The orders to end running calls, in the order in which they were given."""
-        return list(read_orders(self._connection, tenant)) if self._has("call-commands") else []
+        return list(read_orders(self._connection, tenant)) if self.has("call-commands") else []
 
     def setting(self, name: str) -> str | None:
         """The value of a setting of the store; None if it was never given."""
-        if not self._has("settings"):
+        if not self.has("settings"):
             return None
         row = self._connection.execute("SELECT value FROM settings WHERE name=?", (name,)).fetchone()
         return str(row[0]) if row else None
 
-    def _has(self, table: str) -> bool:
+    def has(self, table: str) -> bool:
         """Whether the store has a table that came later."""
         rows = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name=?", (table,))
         return bool(rows.fetchone()[0])
@@ -170,15 +164,20 @@ class Store(Reader):
         #: What was done to a store of an older release when it was opened, a line each; for people.
         self.upgraded: list[str] = []
         try:
+            self._epoch = take_over(connection)
             self.upgraded = upgrade(connection)
-        except BaseException as wrong:
+            if self.upgraded or not has_base(connection):
+                with self.transaction():
+                    begin_base(connection, "an older release rated them")
+        except sqlite3.Error as wrong:
             self.close()
-            if isinstance(wrong, sqlite3.OperationalError) and "full" in str(wrong):
-                raise disk_full(path) from wrong
+            raise error_of(path, wrong) from wrong
+        except BaseException:
+            self.close()
             raise
 
     def close(self) -> None:
-        """Let go of the file and of its lock."""
+        """Close the store, then release its lock."""
         super().close()
         self._lock.close()
 
@@ -192,11 +191,13 @@ class Store(Reader):
             _deck_decoder.decode(value)
         except msgspec.ValidationError as wrong:
             raise RaterError(f"rate deck {deck.version}: {wrong}; nothing was written") from wrong
-        self._connection.execute("INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, value))
+        with self.transaction():
+            self._connection.execute("INSERT OR IGNORE INTO decks VALUES (?, ?)", (deck.version, value))
 
     def set(self, name: str, value: str) -> None:
         """Keep a setting, in place of its value so far; never a secret."""
-        self._connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+        with self.transaction():
+            self._connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def begin_run(self) -> int:
         """How many dead letters there were when this run began; if the run before did not end, when that began."""
@@ -224,9 +225,23 @@ class Store(Reader):
     def note(self, audits: Iterable[DlqAudit]) -> None:
         """Keep what somebody did with dead letters."""
         rows = [(msgspec.json.encode(audit),) for audit in audits]
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany('INSERT INTO "dlq-audit" (value) VALUES (?)', rows)
-        self._connection.execute("COMMIT")
+        with self.transaction():
+            self._connection.executemany('INSERT INTO "dlq-audit" (value) VALUES (?)', rows)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, and nothing where another process became the owner; RaterError if SQLite fails."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            check_owner(self._connection, self.path, self._epoch)
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException as wrong:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if isinstance(wrong, sqlite3.Error):
+                raise error_of(self.path, wrong) from wrong
+            raise
 
     def commit(
         self,
@@ -235,19 +250,17 @@ class Store(Reader):
         positions: dict[str, Position],
         replayed: Iterable[str] = (),
         calls: CallChanges = NO_CHANGES,
+        taken: KeptBatch | None = None,
     ) -> None:
-        """Write a batch's rows, its changes and positions in one transaction; RaterError if the disk is full."""
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
+        """Write a batch's rows, its changes, its inputs and positions in one transaction.
+
+        Raises RaterError: the disk is full or fails, or another process became the owner; nothing is kept then.
+        """
+        with self.transaction():
             self._write(state, rows, positions, replayed)
             write_changes(self._connection, calls)
-            self._connection.execute("COMMIT")
-        except sqlite3.OperationalError as wrong:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if "full" in str(wrong) or "disk I/O" in str(wrong):
-                raise disk_full(self.path) from wrong
-            raise
+            if taken is not None:
+                keep(self._connection, taken)
         self.merge(state.changes())
 
     def _write(self, state: State, rows: Rows, positions: dict[str, Position], replayed: Iterable[str]) -> None:
@@ -267,14 +280,9 @@ class Store(Reader):
         many(
             "INSERT OR REPLACE INTO inputs (name, records, bytes, digest, arrival, rated_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            [(name, *_position_row(at)) for name, at in positions.items()],
+            [(name, *position_row(at)) for name, at in positions.items()],
         )
         many("INSERT OR IGNORE INTO replayed VALUES (?)", [(id,) for id in replayed])
-
-
-def _position_row(at: Position) -> tuple[object, ...]:
-    arrival = msgspec.json.encode(at.arrival) if at.arrival else None
-    return at.records, at.size, at.digest, arrival, at.rated_at
 
 
 def open_reader(path: Path) -> Reader:

@@ -20,6 +20,7 @@ class Exit(IntEnum):
     UNREACHABLE = 7  # no Kafka broker answers
     PAYMENT_UNKNOWN = 8  # the payment gateway gave no clear answer; run again, nothing is paid twice
     DENIED = 9  # the Kafka user, password or certificate does not allow this; `rater acls` prints the rights
+    STORE_DAMAGED = 10  # the store's bytes are not what was written, or its disk fails; restore a backup
     INTERRUPTED = 130
 
 

@@ -15,6 +15,7 @@ from rater.core.settings import RatingSettings
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
+from rater.embedded.verify import verify_store
 from rater.engine.gateway import LocalGateway
 from rater.files.deck_csv import read_deck
 from rater.files.source import InputFile
@@ -143,5 +144,6 @@ def test_killed_after_any_commit(tmp_path: Path) -> None:
     for number in commits(tmp_path / "killed.db", files):
         live(tmp_path / "killed.db", files)
         assert tables(tmp_path / "killed.db") == whole, number
+        assert verify_store(tmp_path / "killed.db").findings == [], number
         points += 1
     assert points > 2 * PIECES

@@ -1,0 +1,216 @@
+"""`rater verify --store`: compute a store's ledger again from its kept inputs, and compare every byte.
+
+It reads one snapshot of the store, so a run may go on meanwhile.  Live calls are looked up in the store itself,
+among the rows that were compared before: memory grows with users and pools, not with calls.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from rater.core import (
+    KINDS,
+    Account,
+    AccountEvent,
+    Debit,
+    Entity,
+    Key,
+    MoneyError,
+    Outcome,
+    Rules,
+    Seen,
+    Tariffs,
+    credited_by,
+    format_micros,
+    parse_ledger,
+)
+from rater.embedded.entities import CACHED, StoredEntities, seen_key
+from rater.embedded.failures import damaged
+from rater.embedded.kept_inputs import Base, base_of, kept_batches, records_of
+from rater.embedded.rows import Row, Rows
+from rater.embedded.store import Reader, open_reader
+from rater.engine.batch import run_batch
+
+FINDINGS_MAX = 20
+_debits = msgspec.json.Decoder(Debit)
+_events = msgspec.json.Decoder(AccountEvent)
+_decode = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.items()}
+
+
+class StoreReport:
+    """What was compared, and the first differences."""
+
+    def __init__(self, base: Base | None) -> None:
+        self.base = base
+        self.batches = self.records = self.outputs = self.found = 0
+        self.outcomes: Counter[Outcome] = Counter()
+        self.findings: list[str] = []
+
+    def find(self, finding: str) -> None:
+        """Note a difference; only the first are kept in words."""
+        self.found += 1
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(finding)
+
+
+def check_integrity(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise RaterError for a store whose pages or indexes are not what SQLite wrote."""
+    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise damaged(path, " ".join(str(found).split()))
+
+
+def verify_store(path: Path, progress: Callable[[int], None] = lambda _: None) -> StoreReport:
+    """Check the file, add its money up, and replay what is kept of its inputs.
+
+    Raises RaterError where the file is damaged.
+    """
+    reader = open_reader(path)
+    try:
+        connection = reader.connection
+        connection.execute("BEGIN")
+        check_integrity(connection, path)
+        kept = reader.has("kept-inputs")
+        report = StoreReport(base_of(connection) if kept else None)
+        if report.base is not None:
+            _Replay(connection, reader, report, report.base).run(progress)
+        _compare_money(reader, report)
+    finally:
+        reader.close()
+    return report
+
+
+class _Entities(StoredEntities):
+    """The state of the replay: a base, and what was computed since."""
+
+    def __init__(self, connection: sqlite3.Connection, base: Base) -> None:
+        super().__init__(connection)
+        self.calls_until = base.offsets["rated-calls"]
+        self.entities: dict[str, dict[Key, Entity]] = {kind: {} for kind in CACHED}
+        self.seen: dict[bytes, Seen] = {}
+        for kind, tenant, name, value in connection.execute('SELECT * FROM "base-entities"'):
+            self.entities[kind][(tenant, name)] = _decode[kind](value)
+
+    def load(self, kind: str, key: Key) -> Entity | None:
+        """See Committed."""
+        if kind == "call":
+            return super().load(kind, key)
+        if kind != "seen":
+            return self.entities[kind].get(key)
+        hashed = seen_key(key)
+        if hashed in self.seen:
+            return self.seen[hashed]
+        row = self._connection.execute('SELECT value FROM "base-seen" WHERE key=?', (hashed,)).fetchone()
+        return _decode["seen"](row[0]) if row else None
+
+    def merge(self, changes: Mapping[str, Mapping[Key, Entity]]) -> None:
+        """See StoredEntities."""
+        for kind in CACHED:
+            self.entities[kind].update(changes[kind])
+        for key, entity in changes["seen"].items():
+            assert isinstance(entity, Seen)
+            self.seen[seen_key(key)] = entity
+        self._calls = None
+
+
+class _Replay:
+    """The comparison of one store."""
+
+    def __init__(self, connection: sqlite3.Connection, reader: Reader, report: StoreReport, base: Base) -> None:
+        self._connection, self._report = connection, report
+        self._entities = _Entities(connection, base)
+        self._decks = {deck.version: deck for deck in reader.decks()}
+        self._tapes = {topic: self._tape(topic, offset) for topic, offset in base.offsets.items()}
+
+    def run(self, progress: Callable[[int], None]) -> None:
+        """Replay batch by batch, then compare what stands at the end."""
+        published: tuple[str, ...] = ()
+        tariffs = Tariffs()
+        for batch in kept_batches(self._connection):
+            if batch.decks != published:
+                published, tariffs = batch.decks, Tariffs()
+                for version in published:
+                    if version in self._decks:
+                        tariffs.publish(self._decks[version])
+            records, rows = records_of(batch), Rows()
+            done = run_batch(self._entities, Rules(batch.settings, tariffs), records, each=rows.add)
+            for topic, made in rows.of.items():
+                for row in made:
+                    self._compare(topic, row)
+            self._entities.merge(done.state.changes())
+            self._report.batches += 1
+            self._report.records += len(records)
+            self._report.outcomes.update(done.outcomes)
+            progress(len(records))
+        for topic, tape in self._tapes.items():
+            for offset, *_ in tape:
+                self._report.find(f"{topic}:{offset}: no kept input causes it")
+        self._compare_entities()
+
+    def _tape(self, topic: str, after: int) -> Iterator[tuple[int, str, str | None, bytes]]:
+        return self._connection.execute(
+            f'SELECT offset, tenant, key, value FROM "{topic}" WHERE offset > ? ORDER BY offset',  # noqa: S608 - closed list
+            (after,),
+        )
+
+    def _compare(self, topic: str, made: Row) -> None:
+        self._report.outputs += 1
+        found = next(self._tapes[topic], None)
+        if found is None:
+            self._report.find(f"{topic}: missing {_shown(made[2])}")
+            return
+        offset, *row = found
+        if topic == "rated-calls":
+            self._entities.calls_until = offset
+        if tuple(row) != made:
+            self._report.find(f"{topic}:{offset}: expected {_shown(made[2])}, found {_shown(row[2])}")
+
+    def _compare_entities(self) -> None:
+        """What the next run would begin with is what the replay ends with."""
+        left = {(kind, *key) for kind, entities in self._entities.entities.items() for key in entities}
+        for kind, tenant, name, value in self._connection.execute("SELECT * FROM entities"):
+            left.discard((kind, tenant, name))
+            if self._entities.entities[kind].get((tenant, name)) != _decode[kind](value):
+                self._report.find(f"state: {kind} {tenant}/{name} is not what the replay ends with")
+        for kind, tenant, name in sorted(left):
+            self._report.find(f"state: {kind} {tenant}/{name} is missing")
+
+
+def _shown(value: bytes | str | None) -> str:
+    """A record for people; text where another program wrote it."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _compare_money(reader: Reader, report: StoreReport) -> None:
+    """Money in less money out is the balance, for every tenant, from the first record on and without the rules."""
+    ledger: Counter[str] = Counter()
+    for topic, moved in (("debits", _debited), ("account-events", _credited)):
+        for offset, value in reader.topic(topic):
+            try:
+                tenant, micros = moved(value)
+            except (msgspec.DecodeError, MoneyError) as wrong:
+                report.find(f"{topic}:{offset}: {wrong}")
+                continue
+            ledger[tenant] += micros
+    for tenant in reader.tenants():
+        account = reader.account(tenant)
+        assert isinstance(account, Account)
+        if account.balance != ledger[tenant]:
+            report.find(
+                f"tenant {tenant}: credits less debits are {format_micros(ledger[tenant])}, the balance is"
+                f" {format_micros(account.balance)}"
+            )
+
+
+def _debited(value: bytes) -> tuple[str, int]:
+    """What a debit adds to the balance, in micro-units: nothing or less, unless it is a reversal."""
+    debit = _debits.decode(value)
+    return debit.tenant, -parse_ledger(debit.amount)
+
+
+def _credited(value: bytes) -> tuple[str, int]:
+    event = _events.decode(value)
+    return event.tenant, credited_by(event)

@@ -71,7 +71,8 @@ from rater.core.money import (
     parse_price,
     round_to_cents,
 )
-from rater.core.numbering import countries_of_prefix, prefix_region
+from rater.core.numbering import calls_for_help, countries_of_prefix, prefix_region
+from rater.core.numbers import is_address, is_e164, is_withheld, normal_number, user_part
 from rater.core.outputs import (
     OUTPUT_TOPICS,
     TOPIC_OF,
@@ -225,6 +226,7 @@ __all__ = [
     "apply_command",
     "as_utc",
     "authorize",
+    "calls_for_help",
     "close_batch",
     "compare_decks",
     "counted_country",
@@ -245,7 +247,10 @@ __all__ = [
     "hash_of",
     "impossible_time",
     "in_utc",
+    "is_address",
+    "is_e164",
     "is_whole",
+    "is_withheld",
     "letter_id",
     "live_call",
     "lots_with_money",
@@ -256,6 +261,7 @@ __all__ = [
     "month_start",
     "name_key",
     "no_currency",
+    "normal_number",
     "normal_usage_id",
     "parse_amount",
     "parse_ledger",
@@ -280,6 +286,7 @@ __all__ = [
     "sku",
     "ticks_due",
     "too_much",
+    "user_part",
     "with_activation",
     "with_header",
 ]

@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": "show",
     "export": "export",
     "generate": "generate",
+    "map": "map",
     "import": "rates",
     "rates": "rates",
     "dlq": "dlq",

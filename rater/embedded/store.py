@@ -21,7 +21,7 @@ from rater.embedded.call_tables import (
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.schema import disk_full, open_for_reading, open_for_writing
 from rater.embedded.upgrade import upgrade
-from rater.engine.batch import Batch
+from rater.engine.batch import Batch, SwitchLine
 from rater.files.arrival import Arrival
 from rater.wire.codec import encode
 from rater.wire.dead_letters import DlqAudit
@@ -111,6 +111,15 @@ class Reader(StoredEntities):
             (usage_id, normal_usage_id(usage_id)),
         )
         return [value for owner, value in rows if tenant in (None, owner)]
+
+    def switch_line(self, tenant: str, usage_id: str, version: int) -> SwitchLine | None:
+        """What the switch wrote of a call; None of a call that no mapping read."""
+        if not self._has("switch-lines"):
+            return None
+        row = self._connection.execute(
+            'SELECT * FROM "switch-lines" WHERE tenant=? AND usage_id=? AND version=?', (tenant, usage_id, version)
+        ).fetchone()
+        return SwitchLine(*row) if row else None
 
     def decks(self) -> list[RateDeck]:
         """Every published version of a rate deck."""
@@ -281,6 +290,10 @@ class Store(Reader):
             "INSERT OR REPLACE INTO inputs (name, records, bytes, digest, arrival, rated_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             [(name, *_position_row(at)) for name, at in positions.items()],
+        )
+        many(
+            'INSERT OR REPLACE INTO "switch-lines" VALUES (?, ?, ?, ?, ?, ?)',
+            [msgspec.structs.astuple(line) for line in batch.switch_lines],
         )
         many("INSERT OR IGNORE INTO replayed VALUES (?)", [(id,) for id in replayed])
 

@@ -19,10 +19,12 @@ from rater.core import (
     CallRecord,
     CallRerated,
     Committed,
+    MappedBy,
     Mediated,
     Original,
     Outcome,
     Output,
+    RatedCall,
     Reason,
     Refusal,
     RejectedCdr,
@@ -41,6 +43,8 @@ from rater.wire.codec import claimed_tenant, decode_call, decode_command, encode
 
 #: What the bytes of a record say, or why they say nothing.
 Decoded = CallRecord | AnyCommand | Refusal
+#: What is kept of a switch's record with its call; the longest line of any switch is shorter, XML may be longer.
+SWITCH_LINE_BYTES_MAX = 10_000
 #: The topic's own format, which letters do not name.
 _OWN_FORMAT = "cdrs"
 #: What the rules are applied to.
@@ -49,7 +53,7 @@ Input = Mediated | AnyCommand
 
 class Envelope(msgspec.Struct, frozen=True):
     """What a reader needs besides a record's bytes to read them again: format, tenant, the file's header; how
-    its times are written, and the zone of local ones.
+    its times are written, and the zone of local ones; of a switch's record, its mapping.
     """
 
     format: str
@@ -57,6 +61,18 @@ class Envelope(msgspec.Struct, frozen=True):
     header: str | None = None
     times: str | None = None
     zone: str | None = None
+    mapping: MappedBy | None = None
+
+
+class SwitchLine(msgspec.Struct, frozen=True):
+    """A call that was rated, and the record of the switch that it was made of, as far as it is kept."""
+
+    tenant: str
+    usage_id: str
+    version: int
+    mapping: str
+    mapping_version: str
+    raw: bytes
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -81,13 +97,15 @@ class Record(msgspec.Struct, frozen=True):
 class Batch:
     """What a shell commits in one transaction."""
 
-    __slots__ = ("outcomes", "outputs", "state")
+    __slots__ = ("outcomes", "outputs", "state", "switch_lines")
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.outputs: list[Output] = []
         #: What became of each record, in order.
         self.outcomes: list[Outcome] = []
+        #: What switches wrote of the calls that were rated, where a mapping read it.
+        self.switch_lines: list[SwitchLine] = []
 
     @property
     def taken(self) -> int:
@@ -140,10 +158,22 @@ def run_batch(
             if record.envelope is None
             else [_enveloped(output, record.envelope) for output in applied.outputs]
         )
+        if record.envelope is not None and record.envelope.mapping is not None:
+            batch.switch_lines += _switch_lines(record, record.envelope.mapping, applied.outputs)
         if until_payment and state.asked_for_payment:
             break
     outputs.extend(close_batch(state))
     return batch
+
+
+def _switch_lines(record: Record, mapping: MappedBy, outputs: Iterable[Output]) -> list[SwitchLine]:
+    """The switch's record of each call that it made be rated."""
+    raw = record.raw[:SWITCH_LINE_BYTES_MAX]
+    return [
+        SwitchLine(output.tenant, output.usage_id, output.version, mapping.name, mapping.version, raw)
+        for output in outputs
+        if isinstance(output, RatedCall)
+    ]
 
 
 def _admitted(value: Input | Refusal, admit: Callable[[str], Refusal | None]) -> Input | Refusal:
@@ -161,6 +191,7 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
         claimed_tenant=claimed and shortened(claimed, NAME_LENGTH_MAX),
         times=envelope.times,
         zone=envelope.zone,
+        mapping=envelope.mapping,
     )
     return with_header(letter, envelope.header)
 

@@ -13,7 +13,8 @@ from rater.files.mappings.mapping import Mapping
 from rater.files.mappings.model import MappingFile
 from rater.files.mappings.tables import Entries
 from rater.wire.errors import RaterError
-from rater.wire.yaml_lines import Lines, line_of, load as load_with_lines
+from rater.wire.yaml_lines import Lines, line_of
+from rater.wire.yaml_lines import load as load_with_lines
 
 #: A site extends a preset, which extends another.
 EXTENDS_MAX = 5

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, BinaryIO
-from xml.parsers import expat  # noqa: S407 - a document type, in which entities are declared, is refused
+from xml.parsers import expat
 
 from rater.files.lines import EndsEarly
 from rater.files.mappings.model import Reader

@@ -1,6 +1,7 @@
 """What a mapping still has to say before it may read records: nothing that costs money is guessed."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from rater.files.mappings.fields import CALL, MADE_BEFORE, fields_of
 from rater.files.mappings.model import MappingFile, TimeFrom
@@ -55,8 +56,8 @@ def _usage_id(file: MappingFile) -> Iterator[str]:
     for name in own:
         if name.rpartition(".")[2].casefold() in _NOT_OF_THE_RECORD:
             yield (
-                f"call.usage_id: {{{name}}}: expected the switch's own id of the call: a random id, a row or a time of"
-                " arrival is another when a record is sent again, and the call would be charged twice"
+                f"call.usage_id: {{{name}}}: expected the switch's own id of the call: a random id, a row or a time"
+                " of arrival is another when a record is sent again, and the call would be charged twice"
             )
 
 
@@ -72,7 +73,7 @@ def _circular(file: MappingFile) -> Iterator[str]:
 
 def _templates(file: MappingFile) -> Iterator[str]:
     """Every text of the call record, wherever it stands."""
-    held = [file.call.model_dump()]
+    held: list[Any] = [file.call.model_dump()]
     while held:
         value = held.pop()
         if isinstance(value, str):

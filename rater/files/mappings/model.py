@@ -1,6 +1,6 @@
 """What a mapping file may say: one pydantic model, no language of its own.
 
-A text such as `"{uniqueid}/{sequence}"` is put together from fields of the record; text without braces stays as it is.
+A text such as `"{uniqueid}/{sequence}"` is made of fields of the record; text without braces stays as it is.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -106,7 +106,9 @@ class LookUp(Strict):
 def _kind(written: Any) -> str:
     if isinstance(written, dict):
         return "cases" if "cases" in written else "table"
-    return {Cases: "cases", LookUp: "table"}.get(type(written), "text")
+    if isinstance(written, LookUp):
+        return "table"
+    return "cases" if isinstance(written, Cases) else "text"
 
 
 class Case(Strict):
@@ -156,7 +158,7 @@ class TimeFrom(TimeRules):
 
 
 class Duration(Strict):
-    """Seconds of talk: a field in a unit, or the difference of two times; and how fractions become whole seconds."""
+    """Seconds of talk: a field in a unit, or the difference of two times; and how they become whole seconds."""
 
     from_: Some | None = Field(default=None, alias="from")
     between: tuple[Literal["answered_at"], Literal["ended_at"]] | None = None
@@ -171,7 +173,7 @@ class Duration(Strict):
 
 
 class Extensions(Strict):
-    """Numbers of so many digits are extensions: `add` is written before them, or they become addresses of `domain`."""
+    """Numbers of so many digits are extensions: `add` comes before them, or they are addresses of `domain`."""
 
     digits: tuple[Annotated[int, Field(ge=1, le=15)], Annotated[int, Field(ge=1, le=15)]]
     add: Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{0,14}$")] | None = None

@@ -27,7 +27,7 @@ _DIGITS = re.compile(r"[0-9]+", re.ASCII)
 
 
 def number_reader(compiler: Compiler, field: str, given: str | NumberFrom, default: NumberRules) -> ReadNumber:
-    """A function that reads a number of a record; None of a number that is withheld.  RaterError: no such country."""
+    """A function that reads a number of a record; None of one that is withheld.  RaterError: no such country."""
     own = given if isinstance(given, NumberFrom) else NumberFrom.model_validate({"from": given})
     said = {name: getattr(own, name) for name in NumberRules.model_fields if getattr(own, name) is not None}
     rules = default.model_copy(update=said)

@@ -85,7 +85,8 @@ def look_up(compiler: Compiler, field: str, given: LookUp, tables: dict[str, Ent
             return found
         if otherwise is not None:
             return otherwise(fields)
-        message = f"expected {wanted!r:.80} in {entries.path.name}; add it, then: rater dlq replay --reason unknown_account"
+        add = "add it, then: rater dlq replay --reason unknown_account"
+        message = f"expected {wanted!r:.80} in {entries.path.name}; {add}"
         raise Unmapped(field, message, Reason.UNKNOWN_ACCOUNT)
 
     return value

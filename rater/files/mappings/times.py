@@ -26,11 +26,11 @@ _ISO = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?( ?(?:
 _TEXT_LENGTH_MAX = 80
 _SAY_WHICH = "say `ambiguous: earlier` or `ambiguous: later` in the mapping, or let the switch write UTC"
 #: A pattern must say all of these; what is left out would be 1 January 1900, 00:00.
-_SAMPLE = datetime(2021, 11, 23, 17, 48, 59)
+_SAMPLE = datetime(2021, 11, 23, 17, 48, 59, tzinfo=UTC)
 
 
 def time_reader(compiler: Compiler, field: str, given: str | TimeFrom, default: TimeRules) -> ReadTime:
-    """A function that reads a time of a record; None of what means "never".  RaterError: a zone or pattern is none."""
+    """A function that reads a time of a record; None of what means "never".  RaterError: no such zone or pattern."""
     own = given if isinstance(given, TimeFrom) else TimeFrom.model_validate({"from": given})
     written = own.as_ or default.as_ or "iso"
     zone = _zone(field, own.zone or default.zone)
@@ -75,9 +75,8 @@ def _converter(field: str, written: str, zone: tzinfo | None, ambiguous: str | N
 
 def _check_pattern(field: str, pattern: str) -> None:
     try:
-        same = (
-            "%" in pattern and datetime.strptime(_SAMPLE.strftime(pattern), pattern).replace(tzinfo=None) == _SAMPLE
-        )
+        read = datetime.strptime(_SAMPLE.strftime(pattern), pattern)
+        same = "%" in pattern and read.replace(tzinfo=None) == _SAMPLE.replace(tzinfo=None)
     except ValueError:
         same = False
     if not same:

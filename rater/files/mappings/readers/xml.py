@@ -139,19 +139,20 @@ def _nonempty(document: bytes, found: list[tuple[int, int]]) -> list[tuple[int, 
 
 def _is_whole(document: bytes) -> bool:
     try:
-        _parse(document, _Tree(), nested=True)
+        _parse(document, None)
     except Unmapped as wrong:
         return "no element found" not in str(wrong) and "unclosed token" not in str(wrong)
     return True
 
 
-def _parse(document: str | bytes, into: "_Tree | _Places", *, nested: bool = False) -> None:
+def _parse(document: str | bytes, into: "_Tree | _Places | None") -> None:
     """Read a document into `into`; Unmapped of all that is no XML, and of document types."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    parser.StartElementHandler = (lambda name, _: None) if nested else into.start
-    parser.EndElementHandler = (lambda name: None) if nested else into.end
-    parser.CharacterDataHandler = (lambda text: None) if nested else into.text
+    if into is not None:
+        parser.StartElementHandler = into.start
+        parser.EndElementHandler = into.end
+        parser.CharacterDataHandler = into.text
     parser.StartDoctypeDeclHandler = _refuse_doctype
     if isinstance(into, _Places):
         into.parser = parser

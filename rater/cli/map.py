@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rater.cli.printing import show_table
 from rater.core import CallRecord
-from rater.files.mappings import load, preset_file, preset_text, presets
+from rater.files.mappings import NotSelected, load, preset_file, preset_text, presets
 from rater.files.mappings.trying import Tried, compare, shared_ids, text_of, tried, why, write_expected
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Mappings: how the records of any switch are read.", no_args_is_help=True)
     group.command("check")(check)
-    group.command("test")(test)
+    group.command("test")(compare_sample)
     group.command("list")(list_presets)
     group.command("show")(show)
     app.add_typer(group, name="map")
@@ -61,7 +61,7 @@ def check(
         raise typer.Exit(Exit.REFUSED)
 
 
-def test(
+def compare_sample(
     mapping: MappingName,
     sample: Annotated[
         Path | None, typer.Option(help="What the switch wrote; else MAPPING.sample.* beside it.")
@@ -136,7 +136,7 @@ def _show(file: str, one: Tried, earlier: int | None, *, json: bool) -> None:
 def _sort_of(one: Tried) -> str:
     """What records are counted by that are not rated."""
     assert not isinstance(one.result, CallRecord), "it is rated"
-    return why(one.result) if one.outcome == "not selected" else str(one.result.reason.value)  # type: ignore[union-attr]
+    return one.result.reason if isinstance(one.result, NotSelected) else one.result.reason.value
 
 
 def _flat(fields: Any) -> list[tuple[str, str]]:

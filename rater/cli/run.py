@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from rater.agents.notices.blocking import WaitingNotifier
 
 GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
-
 DEFAULT_STORE = Path("rater.db")
 _DEFAULTS = RatingSettings()
 GatewayOption = Annotated[

@@ -162,8 +162,8 @@ def explain(
         raise RaterError(f"{usage_id}: no call with this usage id was rated; see `rater dlq ls`", Exit.FAILED)
     for value in found:
         call = _read_call(value)
-        lines = [*explained(call, _user(reader, call)), *_switch_line(reader, call)]
-        typer.echo(value.strip() if json else "\n".join(map(visible, lines)))
+        parts = [*explained(call, _user(reader, call)), *_switch_line(reader, call)]
+        typer.echo(value.strip() if json else "\n".join(map(visible, parts)))
 
 
 def _switch_line(reader: Reader | None, call: RatedCall) -> list[str]:

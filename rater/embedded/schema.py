@@ -37,7 +37,7 @@ _TABLES = (
     "CREATE TABLE rules (number INTEGER NOT NULL)",
     f"INSERT INTO rules VALUES ({RULES})",  # noqa: S608 - a number of ours
 )
-#: Came later; a store without them has no settings, no handled dead letters, no running calls, no switches' records.
+#: Came later; a store without them has no settings, handled dead letters, running calls or switches' records.
 _LATER = (
     'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)',
     (

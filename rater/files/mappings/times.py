@@ -30,7 +30,7 @@ _SAMPLE = datetime(2021, 11, 23, 17, 48, 59, tzinfo=UTC)
 
 
 def time_reader(compiler: Compiler, field: str, given: str | TimeFrom, default: TimeRules) -> ReadTime:
-    """A function that reads a time of a record; None of what means "never".  RaterError: no such zone or pattern."""
+    """A function that reads a time of a record; None of what means "never".  RaterError: no such zone."""
     own = given if isinstance(given, TimeFrom) else TimeFrom.model_validate({"from": given})
     written = own.as_ or default.as_ or "iso"
     zone = _zone(field, own.zone or default.zone)

@@ -25,7 +25,7 @@ IDS_COMPARED_MAX = 1_000_000
 
 
 class Tried(NamedTuple):
-    """One record: its row, its bytes, its fields as the reader sees them (None if it sees none), what became of it."""
+    """One record: its row, its bytes, its fields (None if it cannot be read), what became of it."""
 
     row: int
     raw: bytes
@@ -70,7 +70,7 @@ def text_of(call: CallRecord) -> dict[str, str]:
 
 
 def compare(mapping: Mapping, place: Path, sample: Path | None = None, expected: Path | None = None) -> list[str]:
-    """A line for each difference between a sample's records and the expected rows; RaterError if files are missing."""
+    """A line for each difference between a sample's records and the expected rows; RaterError: no such file."""
     sample, expected = sample or _sample_of(place), expected or place.with_name(f"{place.stem}.expected.csv")
     if not expected.exists():
         raise RaterError(

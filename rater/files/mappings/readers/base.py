@@ -18,7 +18,7 @@ DEPTH_MAX = 50
 
 
 class Opened(NamedTuple):
-    """A file's records as bytes; the header that a record needs to be read; how many rows stand before the first."""
+    """A file's records as bytes; the header that they need; how many rows stand before the first."""
 
     raws: Iterator[bytes]
     header: str | None = None
@@ -28,10 +28,10 @@ class Opened(NamedTuple):
 class RecordReader(Protocol):
     """How one format is read."""
 
-    def open(self, path: str, stream: BinaryIO, *, must_end: bool) -> Opened:
+    def open(self, path: str, stream: BinaryIO, /, *, must_end: bool) -> Opened:
         """The records of a file; with `must_end`, EndsEarly at a last one that is not ended.  Raises RaterError."""
 
-    def bind(self, header: str | None) -> "RecordReader":
+    def bind(self, header: str | None, /) -> "RecordReader":
         """The same reader for the records below a header."""
 
     def fields(self, raw: bytes) -> Mapping[str, Any] | None:

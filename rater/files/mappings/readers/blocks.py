@@ -1,4 +1,4 @@
-"""Blocks of `key: value` lines, one record a block; a blank line ends it.  A line without separator is passed over."""
+"""Blocks of `key: value` lines, one record a block; a blank line ends it.  Lines without separator are left out."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
@@ -17,11 +17,11 @@ class Blocks:
     def __init__(self, spec: Reader) -> None:
         self._spec = spec
 
-    def open(self, path: str, stream: BinaryIO, *, must_end: bool) -> Opened:
+    def open(self, _: str, stream: BinaryIO, *, must_end: bool) -> Opened:
         """See RecordReader.  With `must_end`, a block is ended by the blank line behind it."""
         return Opened(_blocks(stream, must_end=must_end))
 
-    def bind(self, header: str | None) -> RecordReader:
+    def bind(self, _: str | None) -> RecordReader:
         """See RecordReader."""
         return self
 

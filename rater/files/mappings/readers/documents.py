@@ -1,6 +1,6 @@
 """JSON and forms: a record a line, or a list of records within a document."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
@@ -59,7 +59,7 @@ class Json:
             raise EndsEarly
         return Opened(iter(self._listed(path, document)))
 
-    def bind(self, header: str | None) -> RecordReader:
+    def bind(self, _: str | None) -> RecordReader:
         """See RecordReader."""
         return self
 
@@ -99,11 +99,11 @@ class Form:
     def __init__(self, spec: Reader) -> None:
         self._spec = spec
 
-    def open(self, path: str, stream: BinaryIO, *, must_end: bool) -> Opened:
+    def open(self, _: str, stream: BinaryIO, *, must_end: bool) -> Opened:
         """See RecordReader."""
-        return Opened(_lines(stream, must_end=must_end))
+        return Opened(ended_lines(stream, must_end=must_end))
 
-    def bind(self, header: str | None) -> RecordReader:
+    def bind(self, _: str | None) -> RecordReader:
         """See RecordReader."""
         return self
 
@@ -145,7 +145,3 @@ def json_object(text: str) -> Mapping[str, Any]:
     if repeated := repeated_key(raw):
         raise Unmapped(repeated, f"expected every field once, got {repeated!r} twice", Reason.DUPLICATE_KEY)
     return value
-
-
-def _lines(stream: BinaryIO, *, must_end: bool) -> Iterator[bytes]:
-    return ended_lines(stream, must_end=must_end)

@@ -1,4 +1,4 @@
-"""XML: a document that is one record, or a list of elements.  No document type, so no entities but XML's own five."""
+"""XML: a document that is one record, or a list of elements.  No document type, so no entities of its own."""
 
 from collections.abc import Mapping
 from typing import Any, BinaryIO
@@ -36,7 +36,7 @@ class Xml:
             return Opened(iter([document]))
         return Opened(iter(_elements(path, document, tuple(self._spec.list.split(".")))))
 
-    def bind(self, header: str | None) -> RecordReader:
+    def bind(self, _: str | None) -> RecordReader:
         """See RecordReader."""
         return self
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "explain": "show",
     "export": "export",
     "generate": "generate",
+    "map": "map",
     "import": "rates",
     "rates": "rates",
     "dlq": "dlq",

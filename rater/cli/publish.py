@@ -1,7 +1,7 @@
 """`rater publish`: files to topics."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -13,12 +13,13 @@ import typer
 from rater.cli.counting import counting
 from rater.cli.deck_review import AcceptChanges, look_at, say_in_force
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_options, kafka_settings, talk
-from rater.cli.written_options import Encoding, Times, Zone, written
+from rater.cli.written_options import Encoding, MapOption, Times, Zone, mapping_of, written
 from rater.core import EVERY_TENANT, CallEvent, DeckActivated, RateDeck, Refusal, Source
-from rater.engine.batch import Record
+from rater.engine.batch import SWITCH_LINE_BYTES_MAX, Record
 from rater.engine.deck_plan import DeckBooks, activation_of, with_decks
 from rater.files.deck_csv import read_deck
 from rater.files.licenses import Licenses, unknown_in_commands
+from rater.files.mappings import Mapping
 from rater.files.recognise import FORMATS, check_format
 from rater.files.source import InputFile
 from rater.files.written import AS_IT_IS, Written
@@ -80,6 +81,7 @@ def publish_files(
     times: Times = None,
     zone: Zone = None,
     encoding: Encoding = None,
+    map: MapOption = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     prefix: Prefix = "",
 ) -> None:
@@ -94,6 +96,7 @@ def publish_files(
     """
     check_format(format)
     as_written = written(times, zone, encoding)
+    mapping = mapping_of(map, format, as_written)
     refused: list[str] = []
     versions = [read_deck(path, currency=currency) for path in deck or ()]
     settings = kafka_settings(bootstrap, prefix)
@@ -107,7 +110,7 @@ def publish_files(
         in_force,
         command_messages(commands or [], refused),
         _license_messages(licenses or [], tenant, at),
-        _call_messages(files or [], tenant, format, refused, as_written),
+        _call_messages(files or [], tenant, format, refused, as_written, mapping),
     )
     published = Counter(topic for topic, _, _ in decks)
     with counting("published") as progress:
@@ -118,7 +121,7 @@ def publish_files(
     _end(refused)
 
 
-def said_of(published: Mapping[str, int]) -> str:
+def said_of(published: Counter[str]) -> str:
     """How many call records, and how much else, in words; a command for everybody is one."""
     words = {"cdrs": "call records", "commands": "commands", "rate-decks": "decks", "call-events": "call events"}
     counts = [f"{published[topic]:,} {word}" for topic, word in words.items() if published.get(topic)]
@@ -233,11 +236,16 @@ def _warn(lines: list[str]) -> None:
 
 
 def _call_messages(
-    files: list[str], tenant: str | None, format: str | None, refused: list[str], as_written: Written = AS_IT_IS
+    files: list[str],
+    tenant: str | None,
+    format: str | None,
+    refused: list[str],
+    as_written: Written = AS_IT_IS,
+    mapping: Mapping | None = None,
 ) -> Iterator[Message]:
     """The files' records; rows that cannot be read, and files that are not all there, become lines for people."""
     for name in files:
-        file = InputFile(name, format, tenant, written=as_written)
+        file = InputFile(name, format, tenant, written=as_written, mapping=mapping)
         for record in file.records():
             if isinstance(record, CallEvent):
                 yield "call-events", record.tenant, msgspec.json.encode(record)
@@ -246,6 +254,7 @@ def _call_messages(
             else:
                 yield _message("cdrs" if record.kind == "cdr" else "commands", record)
         _warn(file.remarks)
+        _warn([f"{name}: {count} not selected: {reason}" for reason, count in sorted(file.not_selected.items())])
         if file.incomplete:
             refused.append(file.incomplete)
 
@@ -256,10 +265,20 @@ def _not_published(name: str, source: Source, wrong: Refusal) -> str:
     return f"{where}: {wrong.message}"
 
 
+def _with_source(canonical: bytes, record: Record) -> bytes:
+    """A call record with the switch's own in a field `source` that is kept out of rating, if a mapping read it."""
+    mapping = record.envelope.mapping if record.envelope else None
+    if mapping is None:
+        return canonical
+    raw = record.raw[:SWITCH_LINE_BYTES_MAX].decode("utf-8", "replace")
+    source = msgspec.json.encode({"mapping": mapping.name, "version": mapping.version, "raw": raw})
+    return canonical[:-1] + b',"source":' + source + b"}"
+
+
 def _message(topic: str, record: Record) -> Message:
     """The record as its topic wants it; bytes that do not decode go as they are, to become dead letters."""
     if record.decoded is not None and not isinstance(record.decoded, Refusal):
-        return topic, record.decoded.tenant, encode_input(record.decoded)
+        return topic, record.decoded.tenant, _with_source(encode_input(record.decoded), record)
     value = decode_cdr(record.raw) if topic == "cdrs" else decode_command(record.raw)
     owner = claimed_tenant(record.raw) or _NOBODY if isinstance(value, Refusal) else value.tenant
     return topic, owner, record.raw

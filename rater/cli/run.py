@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rater.cli.deck_review import AcceptChanges, look_at, say_in_force
 from rater.cli.run_files import Intake
 from rater.cli.run_report import report
-from rater.cli.written_options import Encoding, Times, Zone, written
+from rater.cli.written_options import Encoding, MapOption, Times, Zone, mapping_of, written
 from rater.core import DURATION_S_MAX, EVERY_TENANT, HOURS_MAX, RateDeck, RatingSettings, ahead_of_arrival
 from rater.embedded.decks import books_of, to_activate
 from rater.embedded.payments import gateway_of, payments_of
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from rater.agents.notices.blocking import WaitingNotifier
 
 GATEWAY_TOKEN_ENV = "RATER_GATEWAY_TOKEN"  # noqa: S105 - the name of a variable
-
 DEFAULT_STORE = Path("rater.db")
 _DEFAULTS = RatingSettings()
 GatewayOption = Annotated[
@@ -112,6 +111,7 @@ def run(
     times: Times = None,
     zone: Zone = None,
     encoding: Encoding = None,
+    map: MapOption = None,
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
     ] = None,
@@ -149,6 +149,7 @@ def run(
     """
     check_format(format)
     as_written = written(times, zone, encoding)
+    mapping = mapping_of(map, format, as_written)
     arrived_at = read_instant("--arrived", arrived) if arrived is not None else None
     started, broken_off = time.monotonic(), 0
     expect_long_lives()
@@ -179,7 +180,7 @@ def run(
         with _progress() as progress:
             task = progress.add_task("rating", total=None)
             intake = Intake(
-                rater, store, format, tenant, lambda n: progress.advance(task, n), arrived_at, as_written
+                rater, store, format, tenant, lambda n: progress.advance(task, n), arrived_at, as_written, mapping
             )
             for path in commands or ():
                 intake.commands(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.watch import files_in, new_content
 from rater.files.licenses import unknown_in_commands
+from rater.files.mappings import Mapping
 from rater.files.source import InputFile
 from rater.files.written import AS_IT_IS, Written
 from rater.wire.errors import Exit, RaterError
@@ -26,6 +27,7 @@ class Intake:
         progress: Callable[[int], None],
         arrived: datetime | None = None,
         written: Written = AS_IT_IS,
+        mapping: Mapping | None = None,
     ) -> None:
         self.unread: dict[str, str] = {}
         self._rater = rater
@@ -35,6 +37,7 @@ class Intake:
         self._progress = progress
         self._arrived = arrived
         self._written = written
+        self._mapping = mapping
 
     def commands(self, path: Path) -> None:
         """Apply commands.  Raises RaterError: without them, calls would be refused that are right."""
@@ -65,10 +68,16 @@ class Intake:
                 yield path
 
     def _take(self, path: str, *, growing: bool = False) -> None:
-        file = InputFile(
-            path, self._format, self._tenant, growing=growing, arrived=self._arrived, written=self._written
-        )
         try:
+            file = InputFile(
+                path,
+                self._format,
+                self._tenant,
+                growing=growing,
+                arrived=self._arrived,
+                written=self._written,
+                mapping=self._mapping,
+            )
             self._rater.take(file, self._progress)
         except RaterError as wrong:
             if wrong.exit is not Exit.USAGE:

@@ -47,6 +47,8 @@ def report(
     for name in ("calls", "commands", "debited", "events", "rejected", "disconnects"):
         for key, value in facts[name].items():
             table.add_row(f"{name}: {key}", str(value))
+    for reason, count in sorted(summary.not_selected.items()):
+        table.add_row(f"not selected: {reason}", str(count))
     if summary.call_events:
         table.add_row("call events", str(summary.call_events))
     Console(stderr=True).print(table)
@@ -69,6 +71,7 @@ def _facts(
         "debited": {currency: format_micros(sum) for currency, sum in sorted(summary.debited.items())},
         "events": dict(sorted(summary.events.items())),
         "rejected": dict(sorted(summary.rejected.items())),
+        "not_selected": dict(sorted(summary.not_selected.items())),
         "refused_rows": summary.refused,
         "unread_files": unread,
         "lookalike_tenants": alike,

@@ -28,6 +28,7 @@ from rater.core import (
 from rater.core import explain as explained
 from rater.embedded.dead_letters import letters_of
 from rater.embedded.store import Reader, open_reader
+from rater.embedded.switch_lines import switch_line_of
 from rater.files.export_tables import pool_report
 from rater.wire.dead_letters import Choice
 from rater.wire.errors import Exit, RaterError
@@ -164,7 +165,19 @@ def explain(
         raise RaterError(f"{usage_id}: no call with this usage id was rated; see `rater dlq ls`", Exit.FAILED)
     for value in found:
         call = _read_call(value)
-        typer.echo(value.strip() if json else "\n".join(map(visible, explained(call, _user(reader, call)))))
+        parts = [*explained(call, _user(reader, call)), *_switch_line(reader, call)]
+        typer.echo(value.strip() if json else "\n".join(map(visible, parts)))
+
+
+def _switch_line(reader: Reader | None, call: RatedCall) -> list[str]:
+    """What the switch wrote of a call that a mapping read, where a store keeps it."""
+    line = switch_line_of(reader.connection, call.tenant, call.usage_id, call.version) if reader else None
+    if line is None:
+        return []
+    return [
+        f"  The switch wrote (read by mapping {line.mapping}, version {line.mapping_version}):",
+        "  " + line.raw.decode("utf-8", "replace"),
+    ]
 
 
 def _is_of(user: str | None, call: RatedCall) -> bool:

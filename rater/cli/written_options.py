@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
+from rater.files.mappings import Mapping, load
 from rater.files.written import Written
+from rater.wire.errors import RaterError
 
 Times = Annotated[
     str | None,
@@ -18,6 +20,24 @@ Zone = Annotated[
     typer.Option(help="The zone of times without one, such as Europe/Berlin or UTC.", metavar="ZONE"),
 ]
 Encoding = Annotated[str | None, typer.Option(help="The encoding of text files, such as windows-1252; else UTF-8.")]
+
+MapOption = Annotated[
+    str | None,
+    typer.Option(
+        "--map",
+        help="The mapping that reads the files: a YAML file, or a preset (rater map list).",
+        metavar="MAPPING",
+    ),
+]
+
+
+def mapping_of(place: str | None, format: str | None, said: Written) -> Mapping | None:
+    """The mapping that was given; RaterError where another option says how the files are written, too."""
+    if place is None:
+        return None
+    if format is not None or said.times is not None or said.zone is not None:
+        raise RaterError("--map: the mapping says format, times and zone; leave out --format, --times and --zone")
+    return load(place)
 
 
 def written(times: str | None, zone: str | None, encoding: str | None) -> Written:

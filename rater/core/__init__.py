@@ -71,13 +71,15 @@ from rater.core.money import (
     parse_price,
     round_to_cents,
 )
-from rater.core.numbering import countries_of_prefix, prefix_region
+from rater.core.numbering import calls_for_help, countries_of_prefix, prefix_region
+from rater.core.numbers import is_address, is_e164, is_withheld, normal_number, user_part
 from rater.core.outputs import (
     OUTPUT_TOPICS,
     TOPIC_OF,
     AccountEvent,
     Balance,
     Debit,
+    MappedBy,
     Output,
     RatedCall,
     RechargeRequest,
@@ -177,6 +179,7 @@ __all__ = [
     "LicenseRemoved",
     "LiveCall",
     "LotKind",
+    "MappedBy",
     "Mediated",
     "Memory",
     "Migration",
@@ -224,6 +227,7 @@ __all__ = [
     "ahead_of_arrival",
     "as_utc",
     "authorize",
+    "calls_for_help",
     "close_batch",
     "compare_decks",
     "counted_country",
@@ -244,7 +248,10 @@ __all__ = [
     "hash_of",
     "impossible_time",
     "in_utc",
+    "is_address",
+    "is_e164",
     "is_whole",
+    "is_withheld",
     "letter_id",
     "live_call",
     "lots_with_money",
@@ -255,6 +262,7 @@ __all__ = [
     "month_start",
     "name_key",
     "no_currency",
+    "normal_number",
     "normal_usage_id",
     "parse_amount",
     "parse_ledger",
@@ -279,6 +287,7 @@ __all__ = [
     "sku",
     "ticks_due",
     "too_much",
+    "user_part",
     "with_activation",
     "with_header",
 ]

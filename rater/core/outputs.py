@@ -232,11 +232,19 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     user: str | None = None
 
 
+class MappedBy(msgspec.Struct, frozen=True):
+    """The mapping that read a switch's record: its name, the hash of its content, and what loads it again."""
+
+    name: str
+    version: str
+    place: str
+
+
 class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A record or command that was refused, with the reason and the raw bytes, so that nothing is lost.
 
     `format` (absent: that of `cdrs`), `header`, `times` and `zone` (of local times) say how to read the bytes again
-    when they are replayed.  Of very
+    when they are replayed; `mapping` is there where `format` is `mapping`.  Of very
     long ones only the beginning is in `raw` (`raw_cut`); `raw_length` and `raw_hash` (BLAKE2b, 128 bits) are those
     of the whole, which stands at `source`; the same for the header.
     """
@@ -262,6 +270,7 @@ class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     claimed_tenant: str | None = None
     times: str | None = None
     zone: str | None = None
+    mapping: MappedBy | None = None
 
 
 Output = RatedCall | Debit | Balance | AccountEvent | RechargeRequest | ServiceState | RejectedCdr

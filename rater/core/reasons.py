@@ -173,6 +173,9 @@ class Reason(ClosedList):
     DUPLICATE_KEY = "duplicate_key"  # a JSON object says the same field twice
     TOO_LARGE = "too_large"  # the record is larger than any real one
     UNKNOWN_TENANT = "unknown_tenant"  # nobody configured this tenant yet
+    UNKNOWN_ACCOUNT = (
+        "unknown_account"  # a table of the mapping lacks the account, trunk or number that the switch wrote
+    )
     CONFLICTING_DUPLICATE = "conflicting_duplicate"  # this id was taken before with other content: a call, or money
     NEGATIVE_DURATION = "negative_duration"  # a call cannot last less than nothing
     IMPOSSIBLE_DURATION = "impossible_duration"  # longer than the time between its start and its end

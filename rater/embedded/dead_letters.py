@@ -10,8 +10,8 @@ from rater.core import Outcome, RejectedCdr, Source, is_whole
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store, open_reader
 from rater.engine.batch import Envelope, Record
+from rater.files.read_again import reader_of
 from rater.files.recognise import CDRS
-from rater.files.source import reader_of
 from rater.wire.dead_letters import (
     SETTLED,
     DlqAudit,
@@ -101,6 +101,6 @@ def _record(number: int, letter: RejectedCdr, at: datetime) -> Record:
     """The record of a letter; it arrives when it is replayed: clocks that run ahead stay rejected (A43)."""
     raw = raw_bytes(letter)
     tenant = letter.claimed_tenant or letter.tenant
-    envelope = Envelope(letter.format or CDRS, tenant, letter.header, letter.times, letter.zone)
+    envelope = Envelope(letter.format or CDRS, tenant, letter.header, letter.times, letter.zone, letter.mapping)
     kind, decode = reader_of(envelope)
     return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope, at)

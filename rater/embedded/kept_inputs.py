@@ -13,9 +13,10 @@ from typing import Literal
 
 import msgspec
 
-from rater.core import OUTPUT_TOPICS, AnyCommand, Original, RatingSettings, Refusal, Source
+from rater.core import OUTPUT_TOPICS, AnyCommand, CallRecord, Original, RatingSettings, Refusal, Source
 from rater.engine.batch import Envelope, Record
-from rater.files.source import Decode, reader_of
+from rater.files.read_again import Decode, reader_of
+from rater.wire.codec import decode_cdr, encode_input
 
 KEPT_TABLES = (
     (
@@ -38,7 +39,10 @@ _command = msgspec.json.Decoder(AnyCommand).decode
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
-    """A record; `command` says that its bytes were written by this program, `envelope` which one of the batch."""
+    """A record; `command` says that its bytes were written by this program, `envelope` which one of the batch.
+
+    `mapped` is what a mapping made of it: mapping and tables may be others when it is computed again.
+    """
 
     kind: Literal["cdr", "command"]
     source: Source
@@ -49,6 +53,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     arrived_at: datetime | None
     arrival_given: bool
     original: Original | None
+    mapped: bytes | None = None
 
 
 class KeptBatch(msgspec.Struct, frozen=True):
@@ -99,9 +104,16 @@ def kept_of(settings: RatingSettings, decks: Sequence[str], records: Sequence[Re
                 record.arrived_at,
                 record.arrival_given,
                 record.original,
+                _mapped(record),
             )
         )
     return KeptBatch(settings, tuple(decks), tuple(one for one in numbers if one is not None), tuple(kept))
+
+
+def _mapped(record: Record) -> bytes | None:
+    if record.envelope is None or record.envelope.mapping is None or not isinstance(record.decoded, CallRecord):
+        return None
+    return encode_input(record.decoded)
 
 
 def kept_batches(connection: sqlite3.Connection) -> Iterator[KeptBatch]:
@@ -112,11 +124,10 @@ def kept_batches(connection: sqlite3.Connection) -> Iterator[KeptBatch]:
 
 def records_of(batch: KeptBatch) -> list[Record]:
     """The records of a batch as the run had them."""
-    readers: list[Decode | None] = [reader_of(envelope)[1] for envelope in batch.envelopes]
+    readers = [None if envelope.mapping else reader_of(envelope)[1] for envelope in batch.envelopes]
     records = []
     for one in batch.records:
-        decode = None if one.envelope is None else readers[one.envelope]
-        decoded = one.refusal or (_command(one.raw) if one.command else decode(one.raw) if decode else None)
+        decoded = one.refusal or _decoded(one, None if one.envelope is None else readers[one.envelope])
         envelope = None if one.envelope is None else batch.envelopes[one.envelope]
         records.append(
             Record(
@@ -131,6 +142,15 @@ def records_of(batch: KeptBatch) -> list[Record]:
             )
         )
     return records
+
+
+def _decoded(one: _Kept, decode: Decode | None) -> CallRecord | AnyCommand | Refusal | None:
+    if one.command:
+        command: AnyCommand = _command(one.raw)
+        return command
+    if one.mapped is not None:
+        return decode_cdr(one.mapped)
+    return decode(one.raw) if decode else None
 
 
 def base_of(connection: sqlite3.Connection) -> Base | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from operator import attrgetter
 
 from rater.core import OUTPUT_TOPICS, TOPIC_OF, Debit, Output, RatedCall, parse_amount
+from rater.engine.batch import SwitchLine
 from rater.ops.metrics.tally import Tally, add_outputs
 from rater.wire.codec import encode
 
@@ -24,6 +25,8 @@ class Rows:
 
     def __init__(self, *, with_sums: bool = False) -> None:
         self.of: dict[str, list[Row]] = {topic: [] for topic in OUTPUT_TOPICS}
+        #: What switches wrote of the calls that were rated; they are known when the batch is.
+        self.switch_lines: list[SwitchLine] = []
         #: Micro-units that left the balances, by currency.
         self.debited: Counter[str] = Counter()
         #: For metrics, where somebody asked for them.

@@ -207,6 +207,7 @@ class EmbeddedRater:
         batch = run_batch(
             self.store, self._rules, records, until_payment=until_payment, each=rows.add, part=PART_RECORDS
         )
+        rows.switch_lines = batch.switch_lines
         self._observed.rated(time.perf_counter() - began)
         outcomes = zip(records, batch.outcomes, strict=False)  # a payment may end a batch earlier
         of_calls = Counter(outcome for record, outcome in outcomes if record.kind == "cdr")

@@ -39,7 +39,7 @@ _TABLES = (
     "CREATE TABLE rules (number INTEGER NOT NULL)",
     f"INSERT INTO rules VALUES ({RULES})",  # noqa: S608 - a number of ours
 )
-#: Came later; a store without them has no settings, no handled dead letters and no running calls.
+#: Came later; a store without them has no settings, handled dead letters, running calls or switches' records.
 _LATER = (
     'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)',
     (
@@ -48,6 +48,10 @@ _LATER = (
     ),
     'CREATE TABLE IF NOT EXISTS "running-calls" (tenant TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID',
     "CREATE TABLE IF NOT EXISTS rules (number INTEGER NOT NULL)",
+    (
+        'CREATE TABLE IF NOT EXISTS "switch-lines" (tenant TEXT, usage_id TEXT, version INTEGER, mapping TEXT,'
+        " mapping_version TEXT, raw BLOB, PRIMARY KEY (tenant, usage_id, version)) WITHOUT ROWID"
+    ),
     "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     OWNER_TABLE,
     *KEPT_TABLES,

@@ -25,6 +25,7 @@ from rater.embedded.ownership import check_owner, take_over
 from rater.embedded.positions import Position, position_row, read_arrival
 from rater.embedded.rows import Rows
 from rater.embedded.schema import open_for_reading, open_for_writing
+from rater.embedded.switch_lines import keep_switch_lines
 from rater.embedded.upgrade import upgrade
 from rater.wire.dead_letters import DlqAudit
 from rater.wire.errors import RaterError
@@ -282,6 +283,7 @@ class Store(Reader):
             " VALUES (?, ?, ?, ?, ?, ?)",
             [(name, *position_row(at)) for name, at in positions.items()],
         )
+        keep_switch_lines(self._connection, rows.switch_lines)
         many("INSERT OR IGNORE INTO replayed VALUES (?)", [(id,) for id in replayed])
 
 

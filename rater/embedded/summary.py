@@ -33,6 +33,8 @@ class Summary:
         self.remarks: dict[str, list[str]] = {}
         #: Files in which nothing was new, and on which day they were read to their end, if that is known.
         self.already: dict[str, str | None] = {}
+        #: Records that a mapping did not select, by reason: other legs, calls that nobody answered.
+        self.not_selected: Counter[str] = Counter()
         #: The first refused rows of files as FILE:ROW: field: why (reason).
         self.refused: list[str] = []
 
@@ -40,6 +42,7 @@ class Summary:
         """What is to be said of a file; in place of what was said when it was read the last time."""
         self.incomplete.pop(file.name, None)
         self.remarks[file.name] = file.remarks
+        self.not_selected += file.not_selected
         if file.incomplete:
             self.incomplete[file.name] = file.incomplete
 

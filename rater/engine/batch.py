@@ -22,6 +22,7 @@ from rater.core import (
     CallRerated,
     Committed,
     Debit,
+    MappedBy,
     Mediated,
     Original,
     Outcome,
@@ -46,6 +47,8 @@ PART_RECORDS = 64
 FREQUENT = frozenset({RatedCall, Debit, Balance})
 #: What the bytes of a record say, or why they say nothing.
 Decoded = CallRecord | AnyCommand | Refusal
+#: What is kept of a switch's record with its call; the longest line of any switch is shorter, XML may be longer.
+SWITCH_LINE_BYTES_MAX = 10_000
 #: The topic's own format, which letters do not name.
 _OWN_FORMAT = "cdrs"
 #: What the rules are applied to.
@@ -54,7 +57,7 @@ Input = Mediated | AnyCommand
 
 class Envelope(msgspec.Struct, frozen=True):
     """What a reader needs besides a record's bytes to read them again: format, tenant, the file's header; how
-    its times are written, and the zone of local ones.
+    its times are written, and the zone of local ones; of a switch's record, its mapping.
     """
 
     format: str
@@ -62,6 +65,18 @@ class Envelope(msgspec.Struct, frozen=True):
     header: str | None = None
     times: str | None = None
     zone: str | None = None
+    mapping: MappedBy | None = None
+
+
+class SwitchLine(msgspec.Struct, frozen=True):
+    """A call that was rated, and the record of the switch that it was made of, as far as it is kept."""
+
+    tenant: str
+    usage_id: str
+    version: int
+    mapping: str
+    mapping_version: str
+    raw: bytes
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -86,7 +101,7 @@ class Record(msgspec.Struct, frozen=True):
 class Batch:
     """What a shell commits in one transaction."""
 
-    __slots__ = ("outcomes", "outputs", "state")
+    __slots__ = ("outcomes", "outputs", "state", "switch_lines")
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -94,6 +109,8 @@ class Batch:
         self.outputs: list[Output] = []
         #: What became of each record, in order.
         self.outcomes: list[Outcome] = []
+        #: What switches wrote of the calls that were rated, where a mapping read it.
+        self.switch_lines: list[SwitchLine] = []
 
     @property
     def taken(self) -> int:
@@ -159,6 +176,8 @@ def _apply_part(
         outcomes.append(_apply(applier, record, value))
         if record.envelope is not None:
             outputs[before:] = [_enveloped(output, record.envelope) for output in outputs[before:]]
+            if record.envelope.mapping is not None:
+                batch.switch_lines += _switch_lines(record, record.envelope.mapping, outputs[before:])
         if until_payment and state.asked_for_payment:
             break
 
@@ -171,6 +190,16 @@ def _hand_over(batch: Batch, outputs: list[Output], each: Callable[[list[Output]
         each(outputs)
         batch.outputs.extend([output for output in outputs if type(output) not in FREQUENT])
     outputs.clear()
+
+
+def _switch_lines(record: Record, mapping: MappedBy, outputs: Iterable[Output]) -> list[SwitchLine]:
+    """The switch's record of each call that it made be rated."""
+    raw = record.raw[:SWITCH_LINE_BYTES_MAX]
+    return [
+        SwitchLine(output.tenant, output.usage_id, output.version, mapping.name, mapping.version, raw)
+        for output in outputs
+        if isinstance(output, RatedCall)
+    ]
 
 
 def _admitted(value: Input | Refusal, admit: Callable[[str], Refusal | None]) -> Input | Refusal:
@@ -188,6 +217,7 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
         claimed_tenant=claimed and shortened(claimed, NAME_LENGTH_MAX),
         times=envelope.times,
         zone=envelope.zone,
+        mapping=envelope.mapping,
     )
     return with_header(letter, envelope.header)
 

@@ -1,5 +1,6 @@
 """A source of records: a file or standard input, its format recognised, read from where it was left."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -11,7 +12,7 @@ from typing import BinaryIO, Literal, NamedTuple
 import orjson
 from msgspec import json, to_builtins
 
-from rater.core import AnyCommand, CallEvent, CallRecord, Original, Reason, Refusal, Source
+from rater.core import AnyCommand, CallEvent, CallRecord, MappedBy, Original, Reason, Refusal, Source
 from rater.engine.batch import Envelope, Record
 from rater.files.arrival import Arrival, size_of
 from rater.files.compressed import Ending
@@ -29,17 +30,18 @@ from rater.files.lines import (
     open_stream,
     whole_line,
 )
-from rater.files.local_times import LocalTimes
+from rater.files.mappings import Mapping, NotSelected
 from rater.files.recognise import CALL_EVENTS, CDRS, COMMANDS, GRAPH, PSTN_CSV, check_commands, recognise
 from rater.files.usage_csv import reader_for
 from rater.files.written import AS_IT_IS, Written, all_alike
 from rater.wire.codec import RECORD_BYTES_MAX, decode_call_event
 from rater.wire.errors import RaterError
 
-__all__ = ["CALL_EVENTS", "InputFile", "reader_of"]
+__all__ = ["CALL_EVENTS", "InputFile"]
 
-Decode = Callable[[bytes], CallRecord | AnyCommand | Refusal]
-Read = Callable[[bytes], CallRecord | AnyCommand | CallEvent | Refusal]
+Read = Callable[[bytes], CallRecord | AnyCommand | CallEvent | NotSelected | Refusal]
+#: After so many records the tables of a mapping are looked at again: a batch of a store is as long.
+_LOOK_AGAIN_RECORDS = 10_000
 _CUT = "the compressed file ends early; every whole record before that was rated. Run again with the complete file"
 _FOLLOWED = "the compressed file is followed by bytes that are no gzip; they were left. Get it again"
 _UNFINISHED = "the last record is not ended; it waits for the rest. If this is all, end its line"
@@ -56,6 +58,7 @@ class _Reading(NamedTuple):
     decode: Read | None
     rows_before: int
     kind: Literal["cdr", "command"] = "cdr"
+    envelope: Envelope | None = None
 
 
 class InputFile:
@@ -75,6 +78,7 @@ class InputFile:
         growing: bool = False,
         arrived: datetime | None = None,
         written: Written = AS_IT_IS,
+        mapping: Mapping | None = None,
     ) -> None:
         self.path = path
         self.name = path if path == STANDARD_INPUT else str(Path(path).resolve())
@@ -83,6 +87,7 @@ class InputFile:
         self._growing = growing
         self._arrived = arrived
         self._written = written
+        self._mapping = mapping.for_tenant(tenant) if mapping else None
         self._kept: Arrival | None = None
         self._start()
 
@@ -92,6 +97,8 @@ class InputFile:
         self.ended = False
         self.incomplete: str | None = None
         self.remarks: list[str] = []
+        #: Records that the mapping did not select, by reason.
+        self.not_selected: Counter[str] = Counter()
         self._hash = blake2b(digest_size=16)
 
     @property
@@ -99,7 +106,9 @@ class InputFile:
         """What the position of this file is kept under: with another tenant or format it is another input, and read
         in another way, too: what was refused when it was read wrongly is read again.
         """
-        ways = () if self._written == AS_IT_IS else (to_builtins(self._written),)
+        ways: tuple[object, ...] = () if self._written == AS_IT_IS else (to_builtins(self._written),)
+        if self._mapping is not None:
+            ways += ((self._mapping.name, self._mapping.version),)
         return json.encode([self.name, self.tenant, self._format, *ways]).decode()
 
     @property
@@ -153,15 +162,11 @@ class InputFile:
     def _decoded(
         self, stream: BinaryIO, skip: int, digest: bytes, *, must_end: bool
     ) -> Iterator[Record | CallEvent]:
-        row, first = first_line(stream)
-        if must_end and len(first) <= RECORD_BYTES_MAX:
-            check_ended(first)
-        if not first:
+        reading = self._mapped(stream, must_end=must_end) or self._recognised(stream, must_end=must_end)
+        if reading is None:
             self.remarks.append(f"{self.path}: the file is empty")
             return
-        format = self._format or recognise(self.path, row, first)
-        raws, decode, rows_before, kind = self._reading(format, row, first, stream, must_end=must_end)
-        envelope = self._envelope(format, first)
+        raws, decode, rows_before, kind, envelope = reading
         topic = "commands" if kind == "command" else Path(self.path).name
         for raw in raws:
             text, refused, original = self._count(raw)
@@ -174,8 +179,43 @@ class InputFile:
                 if isinstance(value, CallEvent):
                     yield value
                     continue
+                if isinstance(value, NotSelected):
+                    self.not_selected[value.reason] += 1
+                    continue
                 at, given = self.arrival.at, self.arrival.given
                 yield Record(kind, source, text, value, envelope, at, given, original)
+
+    def _mapped(self, stream: BinaryIO, *, must_end: bool) -> _Reading | None:
+        """How a mapping reads the file; None without one."""
+        mapping = self._mapping
+        if mapping is None:
+            return None
+        self._refresh(mapping)
+        raws, bound, header, rows_before = mapping.open(self.path, stream, must_end=must_end)
+        by = MappedBy(mapping.name, mapping.version, mapping.place)
+        envelope = Envelope("mapping", self.tenant, header, mapping=by)
+        return _Reading(self._refreshing(raws, mapping), bound.map_one, rows_before, "cdr", envelope)
+
+    def _refreshing(self, raws: Iterator[bytes], mapping: Mapping) -> Iterator[bytes]:
+        """The same records; tables that changed are read again between batches."""
+        for raw in raws:
+            yield raw
+            if self.taken % _LOOK_AGAIN_RECORDS == 0:
+                self._refresh(mapping)
+
+    def _refresh(self, mapping: Mapping) -> None:
+        self.remarks += [line for line in mapping.refresh() if line not in self.remarks]
+
+    def _recognised(self, stream: BinaryIO, *, must_end: bool) -> _Reading | None:
+        """How the file is read by the format that it has, or that somebody said; None of an empty one."""
+        row, first = first_line(stream)
+        if must_end and len(first) <= RECORD_BYTES_MAX:
+            check_ended(first)
+        if not first:
+            return None
+        format = self._format or recognise(self.path, row, first)
+        reading = self._reading(format, row, first, stream, must_end=must_end)
+        return reading._replace(envelope=self._envelope(format, first))
 
     def _count(self, raw: bytes) -> tuple[bytes, Refusal | None, Original | None]:
         """Note that a record was read; its text without line end, or its beginning and why it is too long."""
@@ -248,28 +288,3 @@ def _is_row(first: bytes) -> bool:
         return False
     row = orjson.loads(first)
     return isinstance(row, dict) and not isinstance(row.get("value"), list)
-
-
-def reader_of(envelope: Envelope) -> tuple[Literal["cdr", "command"], Decode | None]:
-    """What reads a record again: its kind, and the decoder of its format unless it is the topic's own."""
-    local = LocalTimes(envelope.times, envelope.zone)
-    match envelope.format:
-        case "pstn-csv":
-            header = (envelope.header or "").encode()
-            return "cdr", reader_for("dead letter", header, envelope.tenant, local).decode
-        case "graph":
-            return "cdr", GraphRows(envelope.tenant or "", local).decode
-        case "commands":
-            return "command", None
-        case "call-events":
-            return "cdr", _history
-        case _:
-            return "cdr", None
-
-
-def _history(raw: bytes) -> Refusal:
-    """Why an event of a call is not taken later: orders are for calls that run."""
-    event = decode_call_event(raw)
-    if isinstance(event, Refusal):
-        return event
-    return Refusal(Reason.MALFORMED, "at", "expected an event of a call that runs; that time is over, drop it")

@@ -186,6 +186,8 @@ def may_be_replayed(letter: RejectedCdr) -> bool:
     Release 0.3.0 took commands in files of calls, too, and its letters do not say by which door a command came;
     a letter of this release that has the format or the topic of commands came in by a door for commands.
     """
+    if letter.mapping is not None:
+        return True  # read by a mapping, which makes call records only
     if _COMMANDS in (letter.format, letter.source.topic):
         return _written_by_this_release(letter)
     return not_a_call_record(raw_bytes(letter)) is None

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from rater.core import RateDeck, RatingSettings
 from rater.dev.scenarios.model import ACTIONS, Scenario
-from rater.dev.scenarios.yaml_lines import Lines, line_of, load
 from rater.files.deck_csv import read_deck
 from rater.wire.errors import RaterError
 from rater.wire.words import in_words
+from rater.wire.yaml_lines import Lines, line_of, load
 
 #: Errors whose own words speak of Python's types.
 _SAID = {

@@ -28,6 +28,7 @@ from rater.engine.batch import Record, run_batch
 from rater.files.deck_csv import read_deck
 from rater.files.graph import GraphRows, page_of
 from rater.files.licenses import Licenses, unknown_in_commands
+from rater.files.mappings import Mapping, load
 from rater.files.price_list import read_any_deck
 from rater.files.source import InputFile
 from rater.files.usage_csv import COLUMNS, PstnCsv, reader_for
@@ -105,6 +106,13 @@ SCENARIO = (
     b"users:\n- {id: ada, country: US, licenses: [MCOPSTN1]}\nsteps:\n"
     b"- fund: {id: f1, amount: '75.00', at: 2025-03-01T00:00:00Z}\n  expect: {balance: '75', events: []}\n"
     b"- cdr: {id: c, type: user_out, user: ada, called: '+34910000000', start: 2025-03-02T10:00:00Z, seconds: 60}\n"
+)
+MAPPED_CELLS = b"c1,2025-03-10 09:00:07,60.5,030123456\n"
+MAPPED_JSON = b'{"id":"c1","at":"2025-03-10%2009:00:07","secs":60.5,"to":"030123456"}'
+MAPPED_XML = b"<cdr><id>c1</id><at>2025-03-10 09:00:07</at><secs>60.5</secs><to>030123456</to></cdr>"
+MAPPING = (
+    b"extends: asterisk-cdr-csv\ntimes: {zone: UTC}\nselect:\n- {only: {disposition: ANSWERED}, otherwise: no}\n"
+    b"call:\n  tenant: contoso\n  type: {cases: [{if: {dst: {prefix: '49'}}, then: user_in}], default: user_out}\n"
 )
 #: As short as DER can say it: version, serial number, algorithm, issuer, validity.
 CERTIFICATE = (
@@ -212,6 +220,28 @@ def _question(text: str) -> object:
         return refused.errors(include_url=False, include_context=False, include_input=False)
 
 
+def _mapping(reader: str) -> Mapping:
+    """A mapping of three fields, and the reader that is tried."""
+    path = _FOLDER / "mapping.yaml"
+    path.write_text(
+        f"reader: {reader}\ntimes: {{as: iso, zone: Europe/Berlin}}\nnumbers: {{country: DE}}\ncall:\n"
+        "  usage_id: '{id}'\n  answered_at: '{at}'\n  duration: {from: '{secs}', round: half}\n"
+        "  called: '{to}'\n  type: user_out\n  user: ada\n  tenant: t\n"
+    )
+    return load(path)
+
+
+def _mapped(reader: str) -> Decode:
+    """Every record of a file by a mapping."""
+    mapping = _mapping(reader)
+    return _refusing(lambda raw: list(islice(mapping.read(raw), _RECORDS)))
+
+
+def _loaded(path: Path) -> object:
+    """A mapping as people write it."""
+    return load(path)
+
+
 DECODERS: dict[str, Decoder] = {
     "cdrs": Decoder(decode_call, CALL),
     "commands": Decoder(decode_command, COMMAND),
@@ -227,6 +257,25 @@ DECODERS: dict[str, Decoder] = {
     "graph-pages": Decoder(_refusing(lambda raw: page_of("page.json", raw)), b'{"value":[' + ROW + b"]}"),
     "pstn-rows": Decoder(PstnCsv("t", ",", COLUMNS).decode, CELLS),
     "pstn-headers": Decoder(_refusing(lambda raw: reader_for("usage.csv", raw, "t")), HEADER),
+    "mapped-csv": Decoder(_mapped("{kind: csv}"), b"id,at,secs,to\n" + MAPPED_CELLS),
+    "mapped-csv-unescaped": Decoder(
+        _mapped("{kind: csv, quotes: unescaped, header: false, columns: [id, at, secs, to]}"),
+        b'"c"1","2025-03-10 09:00:07","60", "030123456"\n',
+    ),
+    "mapped-csv-bars": Decoder(
+        _mapped("{kind: csv, delimiter: '|', quotes: none}"),
+        b"|id|at|secs|to\n|" + MAPPED_CELLS.replace(b",", b"|"),
+    ),
+    "mapped-json": Decoder(_mapped("{kind: json, percent_decode: true}"), MAPPED_JSON),
+    "mapped-json-lists": Decoder(_mapped("{kind: json, list: calls}"), b'{"calls":[' + MAPPED_JSON + b"]}"),
+    "mapped-forms": Decoder(_mapped("{kind: form}"), b"id=c1&at=2025-03-10+09%3A00%3A07&secs=60&to=030123456\n"),
+    "mapped-form-json": Decoder(_mapped("{kind: form, field: cdr}"), b"cdr=" + MAPPED_JSON.replace(b"%", b"%25")),
+    "mapped-xml": Decoder(_mapped("{kind: xml}"), MAPPED_XML),
+    "mapped-xml-lists": Decoder(_mapped("{kind: xml, list: cdr}"), b"<all>" + MAPPED_XML + b"</all>"),
+    "mapped-blocks": Decoder(
+        _mapped("{kind: blocks}"), b"id: c1\nat: 2025-03-10 09:00:07\nsecs: 60\nto: 030123456\n"
+    ),
+    "mappings": Decoder(_of_file(_loaded), MAPPING),
     "gateway-answers": Decoder(_body(Payment), PAYMENT),
     "gateway-orders": Decoder(_body(PaymentOrder), ORDER),
     "webhooks": Decoder(_body(PaymentNotice), NOTICE),

@@ -22,7 +22,7 @@ from tests.fuzz.decoders import CALL, COMMAND, CORPUS, DECK, DECODERS, kept_inpu
 #: Of all of the kept corpus, in bytes: it is read by people, too.
 CORPUS_BYTES_MAX = 300_000
 #: YAML is read by Python code, a hundred times slower than JSON.
-SLOW = {"scenarios", "notify-settings", "agents-settings", "variables"}
+SLOW = {"scenarios", "notify-settings", "agents-settings", "variables", "mappings"}
 #: How many changed inputs a test makes from one seed.
 CHANGES = 400
 #: What the changed inputs are made from besides each other.

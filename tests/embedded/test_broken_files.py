@@ -329,7 +329,7 @@ def test_a_store_that_cannot_be_written(folder: Path) -> None:
     (folder / "rater.db").chmod(0o444)
     done = rater("run", "--deck", "deck.csv", "--json", cwd=folder, preexec_fn=like_any_user)
     assert done.returncode == Exit.USAGE
-    assert done.stderr.startswith("rater: rater.db: cannot be written")
+    assert done.stderr.startswith(f"rater: {(folder / 'rater.db').resolve()}: cannot be written")
     assert done.stderr.count("\n") == 1
 
 

@@ -225,6 +225,8 @@ class Cluster:
                 self.broker.now += 1
                 self._notice()
                 self._step_one()
+            # as a coordinator does with what an owner left behind
+            self.broker.time_out(self.broker.now - TRANSACTION_TIMEOUT)
             if self._all_rated() and not self._noticing:
                 return
         raise AssertionError("the pipeline does not come to rest")

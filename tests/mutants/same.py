@@ -4,7 +4,7 @@
 SAME = {
     # Caches and short cuts: the answer is the same, found more slowly.
     "rater/core/pools.py _total: month.counted == account.licenses_revision  ->  False": "counts again",
-    "rater/core/pools.py available: staged.counted != account.licenses_revision  ->  True": "keeps it again",
+    "rater/core/pools.py available: staged.counted == account.licenses_revision  ->  False": "keeps it again",
     "rater/core/pricing.py _route: len(_ROUTES) >= _ROUTES_MAX  ->  False": "the cache's bound",
     "rater/core/pricing.py _route: len(_ROUTES) >= _ROUTES_MAX  ->  True": "the cache is emptied too often",
     "rater/core/pricing.py _route: len(_ROUTES) >= _ROUTES_MAX  ->  len(_ROUTES) > _ROUTES_MAX": "its bound",

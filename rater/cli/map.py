@@ -96,7 +96,10 @@ def compare_sample(
 
 
 def list_presets() -> None:
-    """List the presets, and what each needs to be told."""
+    """List the presets, and what each needs to be told.
+
+    Example: rater map list
+    """
     table = Table("preset", "records of", "a site must say", box=None)
     for name in presets():
         file, missing = preset_file(name)

@@ -134,7 +134,8 @@ def test_a_place_that_cannot_be_written(reader: Reader, tmp_path: Path, format: 
     with pytest.raises(RaterError, match="the disk is full, nothing was written") as full:
         export(reader, "usage", format, Path("/dev/full"))
     assert (missing.value.exit, full.value.exit) == (Exit.USAGE, Exit.DISK_FULL)
-    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {"rater"}  # the store
+    # the store, and what it was made of
+    assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {"rater", "setup", "cdrs"}
 
 
 def test_a_device_is_written_to_and_not_replaced(reader: Reader, tmp_path: Path) -> None:

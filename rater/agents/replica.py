@@ -6,7 +6,7 @@ What one transaction wrote is taken over at once.  Values are decoded when a rul
 from collections.abc import Callable, Sequence
 
 from rater.core import Account, CallRecord, Committed, Entity, Key
-from rater.kafka.changelog import META_KEY, entity_of, read_meta, state_key
+from rater.kafka.changelog import META_KEY, entity_of, read_meta, state_key, tenant_of
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import partition_of
 
@@ -75,7 +75,7 @@ class Replica:
         partition = self._partitions[record.partition]
         for name in partition.take(record.key, record.value):
             if name.startswith(_ACCOUNT):
-                self.account_changed(_tenant_of(name))
+                self.account_changed(tenant_of(name))
 
     def of(self, tenant: str) -> PartitionReplica:
         """The partition that a tenant lives in."""
@@ -89,9 +89,3 @@ class Replica:
 
     def __len__(self) -> int:
         return sum(map(len, self._partitions))
-
-
-def _tenant_of(name: bytes) -> str:
-    """The tenant of `account/tenant/`."""
-    tenant = name[len(_ACCOUNT) : -1].decode()
-    return tenant.replace("%2F", "/").replace("%25", "%")

@@ -46,6 +46,11 @@ def state_key(kind: str, key: Key) -> bytes:
     return f"{kind}/{tenant}/{name}".encode()
 
 
+def tenant_of(key: bytes) -> str:
+    """The tenant of a record of the topic that is an entity."""
+    return _key_of(key)[1][0]
+
+
 def entity_of(key: bytes, value: bytes) -> tuple[str, Key, Entity]:
     """What a record of the topic says: kind, (tenant, name), entity."""
     kind, place = _key_of(key)
@@ -144,7 +149,7 @@ class Entities:
         """The name of every tenant of the partition; decodes no account."""
         for key in self._raw:
             if key.startswith(b"account/"):
-                yield _key_of(key)[1][0]
+                yield tenant_of(key)
         for tenant, _ in self._decoded["account"]:
             yield tenant
 

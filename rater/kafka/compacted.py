@@ -6,7 +6,7 @@ import msgspec
 
 from rater.core import Balance, Entity, Key, Memory, parse_ledger
 from rater.kafka.audit_report import Report, shown
-from rater.kafka.changelog import entity_of, pack, state_key
+from rater.kafka.changelog import entity_of, pack, state_key, tenant_of
 from rater.kafka.latest import Latest, Read, StateAsOf
 from rater.wire.commits import Commit
 
@@ -85,14 +85,9 @@ class Compacted:
 
     def tenants_of_later_commits(self) -> set[str]:
         """Tenants whose records in the changelog a later commit wrote."""
-        return {_tenant_of(key) for key in self._state.later}
+        return {tenant_of(key) for key in self._state.later}
 
 
 def _is(entity: Entity, key: bytes, value: bytes | None) -> bool:
     """Whether a record is this entity; one that no commit changed since is written as an earlier release did."""
     return value is not None and (value == pack(entity) or entity_of(key, value)[2] == entity)
-
-
-def _tenant_of(key: bytes) -> str:
-    """The tenant of a record of the changelog."""
-    return key.decode().split("/")[1].replace("%2F", "/").replace("%25", "%")

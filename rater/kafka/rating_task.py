@@ -5,7 +5,7 @@ Taking ownership
     2. restore the state from the changelog up to its end, and with it the input positions
     3. look whether the usage-id index has what it says it has, and catch it up with `rated-calls`
     4. seek the inputs to those positions
-    5. migrate the state, and commit that, if older rules wrote it (see `upgrade`)
+    5. migrate the state if older rules wrote it (see `upgrade`), or write a snapshot if one is due (see `snapshot`)
 
 Inputs that are not what they were, or another number of partitions, stop the partition after 2 (see
 `input_topics`).
@@ -36,7 +36,7 @@ from rater.kafka.at_fault import find_at_fault
 from rater.kafka.catch_up import TOPIC, catch_up
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex
-from rater.kafka.input_topics import INPUTS, inputs_to_read, must_be_here
+from rater.kafka.input_topics import INPUTS, Inputs, inputs_to_read, must_be_here
 from rater.kafka.observer import Observer
 from rater.kafka.partition_state import PartitionState
 from rater.kafka.port import Consumed, Doubt, PartitionLog
@@ -151,15 +151,23 @@ class RatingTask:
         await self._decks.read_to_end()
         calls = await catch_up(log, state, partial(self._observer.restoring, self, TOPIC))  # 3
         self.positions = dict(await log.seek({topic: inputs.positions.get(topic) for topic in INPUTS}))  # 4
-        if state.entities.meta.rules < RULES:  # 5
-            state.entities, migration = await upgrade(log, state.entities, self.positions)
-            self._observer.upgraded(self, migration.report)
-        if is_due(state.entities.meta, inputs, log.now_s()):
-            state.entities.meta = await write_snapshot(log, state.entities, self.positions, inputs, log.now_s())
-        # nothing is awaited after `seek`: a rebalance in between would pause the inputs, and nobody resume them
-        self.positions = dict(await log.seek(self.positions))
+        if await self._commit_state(inputs):  # 5
+            # nothing is awaited after `seek`: a rebalance in between would pause the inputs, and nobody resume them
+            self.positions = dict(await log.seek(self.positions))
         self.restored = True
         self._observer.owned(self, state.entities, calls)
+
+    async def _commit_state(self, inputs: Inputs) -> bool:
+        """Migrate the state of older rules, or write a snapshot, where either is due; whether one was."""
+        log, state, now_s = self._log, self._state, self._log.now_s()
+        if state.entities.meta.rules < RULES:
+            state.entities, migration = await upgrade(log, state.entities, self.positions, inputs, now_s)
+            self._observer.upgraded(self, migration.report)
+        elif is_due(state.entities.meta, inputs, now_s):
+            state.entities.meta = await write_snapshot(log, state.entities, self.positions, inputs, now_s)
+        else:
+            return False
+        return True
 
     async def step(self) -> None:
         """Take what has arrived, rate it, commit it, in as many commits as its bytes ask for."""

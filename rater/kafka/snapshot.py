@@ -6,7 +6,7 @@ begins again writes all parts again, from number 0.  A worker that takes ownersh
 and when inputs were given up (see `input_topics`); the first commit of new rules has one, too (see `upgrade`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -39,30 +39,47 @@ async def write_snapshot(
     log: PartitionLog, entities: Entities, positions: Mapping[str, int], inputs: Inputs, now_s: float
 ) -> Meta:
     """Commit the state as it stands, and what was given up before; how the partition stands afterwards."""
-    meta = Meta(STATE_VERSION, entities.meta.commits + 1, dict(positions), RULES, inputs.topics, now_s)
-    parts = parts_of(entities.pairs())
+    meta = next_meta(entities, positions, inputs, now_s)
+    await commit_state(log, meta, entities.pairs(), inputs, {})
+    return meta
+
+
+def next_meta(entities: Entities, positions: Mapping[str, int], inputs: Inputs, now_s: float) -> Meta:
+    """How a partition stands after a commit that has its whole state."""
+    return Meta(STATE_VERSION, entities.meta.commits + 1, dict(positions), RULES, inputs.topics, now_s)
+
+
+async def commit_state(
+    log: PartitionLog,
+    meta: Meta,
+    pairs: Iterable[tuple[bytes, bytes]],
+    inputs: Inputs,
+    changes: Mapping[str, Sequence[tuple[bytes, bytes | None]]],
+) -> None:
+    """Commit a whole state, its meta record and what was given up; `changes` are other records, by topic."""
+    parts = parts_of(pairs)
     commit = Commit(
         partition=log.partition,
         sequence=meta.commits,
-        commands_first=positions["commands"],
-        commands_next=positions["commands"],
-        cdrs_first=positions["cdrs"],
-        cdrs_next=positions["cdrs"],
+        commands_first=meta.positions["commands"],
+        commands_next=meta.positions["commands"],
+        cdrs_first=meta.positions["cdrs"],
+        cdrs_next=meta.positions["cdrs"],
         outcomes={},
         rules=RULES,
         migrated=digest_of(parts),
         gaps=inputs.gaps,
         outputs={topic: await log.end(topic) for topic in HISTORY},
     )
-    last = await write_all_but_last(log, parts)
+    last = await _write_all_but_last(log, parts)
     await log.begin()
     record = (str(log.partition).encode(), msgspec.json.encode(commit))
-    await log.send({"state": [(META_KEY, pack(meta))], "commits": [*last, record]})
+    writes = {**changes, "state": [*changes.get("state", ()), (META_KEY, pack(meta))], "commits": [*last, record]}
+    await log.send({topic: records for topic, records in writes.items() if records})
     await log.commit()
-    return meta
 
 
-async def write_all_but_last(log: PartitionLog, parts: list[bytes]) -> Pairs:
+async def _write_all_but_last(log: PartitionLog, parts: list[bytes]) -> Pairs:
     """Commit the parts that do not fit one transaction; those that are left go with the commit record."""
     *first, last = _portions([(part_key(log.partition, number), part) for number, part in enumerate(parts)])
     for portion in first:

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 import msgspec
 
 from rater.core import AccountEvent, Memory, RatedCall, RejectedCdr, normal_usage_id
-from rater.kafka.changelog import META_KEY, entity_of, read_meta
+from rater.kafka.changelog import META_KEY, entity_of, read_meta, tenant_of
 from rater.kafka.client import read_partition
 from rater.kafka.consume import ends_of
 from rater.kafka.publisher import partition_of
@@ -33,16 +33,13 @@ async def state_of(settings: KafkaSettings, tenant: str) -> Memory:
         for record in records:
             if record.key == META_KEY:
                 read_meta(record.value or b"")
-            elif (
-                record.key is not None and tenant.encode().replace(b"%", b"%25").replace(b"/", b"%2F") in record.key
-            ):
+            elif record.key is not None and tenant_of(record.key) == tenant:
                 raw[record.key] = record.value
     memory = Memory()
     for name, value in raw.items():
         if value is not None:
             kind, key, entity = entity_of(name, value)
-            if key[0] == tenant:
-                memory.entities[kind][key] = entity
+            memory.entities[kind][key] = entity
     return memory
 
 

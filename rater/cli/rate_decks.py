@@ -12,7 +12,7 @@ import typer
 from rater.cli.deck_review import AcceptChanges, look_at, print_review, review, say_in_force
 from rater.cli.kafka_options import Prefix, kafka_options, kafka_settings, talk
 from rater.cli.run import DEFAULT_STORE, gateway_for, say_upgraded, settings_for, store_option
-from rater.cli.sending import Bootstrap, StoreOption, instant
+from rater.cli.sending import Bootstrap, StoreOption, at_or_now, instant
 from rater.core import EVERY_TENANT, DeckActivated, Outcome, RateDeck
 from rater.embedded.decks import books_of
 from rater.embedded.run import EmbeddedRater
@@ -54,7 +54,7 @@ def compare(
 
     Example: rater rates compare deck-2025-03.csv deck-2025-04.csv
     """
-    when = instant("at", at) or datetime.now(UTC)
+    when = at_or_now(at)
     found = review(read_any_deck(old), read_any_deck(new), when, deck_limits_of_environment())
     if json:
         typer.echo(orjson.dumps(found.facts()))

@@ -37,6 +37,11 @@ def instant(option: str, text: str | None) -> datetime | None:
     return read_instant(f"--{option}", text) if text else None
 
 
+def at_or_now(at: str | None) -> datetime:
+    """What --at says; the present where it is not given."""
+    return instant("at", at) or datetime.now(UTC)
+
+
 def send(
     command: AnyCommand, store: Path | None, bootstrap: str | None, prefix: str, gateway: str | None, json: bool
 ) -> None:

@@ -1,6 +1,5 @@
 """`rater tenant`: set tenants up, fund them, give their users licences; on Kafka or in a store."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from rater.cli import tenant_closing, tenant_money
 from rater.cli.kafka_options import Prefix
 from rater.cli.run import GatewayOption
-from rater.cli.sending import At, Bootstrap, Currency, Id, Json, StoreOption, Tenant, instant, send
+from rater.cli.sending import At, Bootstrap, Currency, Id, Json, StoreOption, Tenant, at_or_now, instant, send
 from rater.cli.tenant_commands import AMOUNT_MIN, Change, Funding, Licence, NewTenant, checked
 from rater.core import DURATION_S_MAX
 
@@ -77,7 +76,7 @@ def add(
         NewTenant,
         tenant=tenant,
         id=id,
-        at=instant("at", at) or datetime.now(UTC),
+        at=at_or_now(at),
         currency=currency,
         country=country,
         credits=credits,
@@ -118,7 +117,7 @@ def configure(
         Change,
         tenant=tenant,
         id=id,
-        at=instant("at", at) or datetime.now(UTC),
+        at=at_or_now(at),
         country=country,
         credits=credits,
         audio_conferencing_licenses=audio_conferencing_licenses,
@@ -158,7 +157,7 @@ def fund(
         Funding,
         tenant=tenant,
         id=id,
-        at=instant("at", at) or datetime.now(UTC),
+        at=at_or_now(at),
         amount=amount,
         currency=currency,
         purchase_order=purchase_order,
@@ -191,7 +190,7 @@ def license(
         Licence,
         tenant=tenant,
         id=id,
-        at=instant("at", at) or datetime.now(UTC),
+        at=at_or_now(at),
         user=user,
         sku=sku,
         country=country,

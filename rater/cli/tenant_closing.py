@@ -1,7 +1,6 @@
 """`rater tenant close|reopen`: shown before it is sent; a last statement follows a closing."""
 
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -9,7 +8,7 @@ import typer
 from rater.cli.kafka_options import Prefix, talk
 from rater.cli.money_orders import Closing, Reopening
 from rater.cli.run import GatewayOption
-from rater.cli.sending import At, Bootstrap, Id, Json, StoreOption, Tenant, instant
+from rater.cli.sending import At, Bootstrap, Id, Json, StoreOption, Tenant, at_or_now
 from rater.cli.statement import print_statement
 from rater.cli.tenant_commands import checked
 from rater.cli.tenant_money import By, Reason, Yes, asked, kafka_of, send_money, store_of
@@ -59,7 +58,7 @@ def close(
         Closing,
         tenant=tenant,
         id=id,
-        at=instant("at", at) or datetime.now(UTC),
+        at=at_or_now(at),
         remainder="pay_out" if pay_out else "forfeit",
         reason=asked("Why", reason),
         by=asked("Who does it", by),
@@ -113,7 +112,7 @@ def reopen(
         Reopening,
         tenant=tenant,
         id=id,
-        at=instant("at", at) or datetime.now(UTC),
+        at=at_or_now(at),
         reason=asked("Why", reason),
         by=asked("Who does it", by),
     )

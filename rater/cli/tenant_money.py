@@ -1,6 +1,5 @@
 """`rater tenant adjust|refund|reverse-payment|promote`: money by hand (A45, A46), shown before it is sent."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.money_orders import Adjustment, Promotion, Refunding, Reversal
 from rater.cli.preview import preview
 from rater.cli.run import DEFAULT_STORE, GatewayOption
-from rater.cli.sending import At, Bootstrap, Currency, Id, Json, StoreOption, Tenant, instant, send
+from rater.cli.sending import At, Bootstrap, Currency, Id, Json, StoreOption, Tenant, at_or_now, instant, send
 from rater.cli.tenant_commands import checked
 from rater.core import IDENTIFIER_LENGTH_MAX, MoneyByHand, MoneyError, RatedCall, parse_ledger, parse_micros
 from rater.embedded.store import open_reader
@@ -65,7 +64,7 @@ def adjust(
         Adjustment,
         tenant=tenant,
         id=id or (call and f"credit-{call}"[:IDENTIFIER_LENGTH_MAX]),
-        at=instant("at", at) or datetime.now(UTC),
+        at=at_or_now(at),
         amount=_amount(tenant, amount, call, all, store_of(store, bootstrap), kafka_of(store, bootstrap, prefix)),
         reason=asked("Why", reason),
         by=asked("Who does it", by),
@@ -102,7 +101,7 @@ def refund(
         Refunding,
         tenant=tenant,
         id=id,
-        at=instant("at", at) or datetime.now(UTC),
+        at=at_or_now(at),
         lot=lot,
         amount=amount,
         reason=asked("Why", reason),
@@ -136,7 +135,7 @@ def reverse_payment(
         Reversal,
         tenant=tenant,
         id=id,
-        at=instant("at", at) or datetime.now(UTC),
+        at=at_or_now(at),
         lot=lot,
         reason=asked("Why", reason),
         by=asked("Who does it", by),
@@ -167,7 +166,7 @@ def promote(
         Promotion,
         tenant=tenant,
         id=id,
-        at=instant("at", at) or datetime.now(UTC),
+        at=at_or_now(at),
         amount=amount,
         expires=instant("expires", expires),
         currency=currency,

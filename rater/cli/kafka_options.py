@@ -64,6 +64,6 @@ def who_may(settings: KafkaSettings, service: str) -> str:
 
 
 def kafka_options(bootstrap: str, prefix: str) -> str:
-    """The options that name the cluster in a command that people are told to type."""
+    """The options that name the cluster in a command that is printed for people to type."""
     words = ["--bootstrap", bootstrap, *(["--prefix", prefix] if prefix else [])]
     return f" {shlex.join(words)}"

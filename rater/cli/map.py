@@ -96,7 +96,7 @@ def compare_sample(
 
 
 def list_presets() -> None:
-    """List the presets, and what each needs to be told.
+    """List the presets, and what a site must say for each.
 
     Example: rater map list
     """

@@ -50,7 +50,7 @@ At = Annotated[
     ),
 ]
 Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for a worker; on Kafka.")]
-Json = Annotated[bool, typer.Option("--json", help="The sums and what came of it as JSON on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="The sums and the outcome as JSON on standard output.")]
 _WORDS_MAX = 256
 
 
@@ -147,7 +147,7 @@ class _InStore:
             return planned(reader, kept_settings(reader), order, deck, progress)
 
     def carry_out(self, plan: Plan, deck: RateDeck | None, progress: Callable[[int], None]) -> dict[str, Any]:
-        """Apply the commands; what came of them."""
+        """Apply the commands; their outcome."""
         with closing(Store(self._path)) as opened:
             say_upgraded(opened)
             rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, self._gateway))
@@ -181,7 +181,7 @@ class _OnKafka:
         return self._planned.plan
 
     def carry_out(self, plan: Plan, deck: RateDeck | None, progress: Callable[[int], None]) -> dict[str, Any]:
-        """Publish the deck, then the commands; what came of them."""
+        """Publish the deck, then the commands; their outcome."""
         assert self._planned is not None, "planned"
         assert self._planned.plan is plan
         if deck is not None:
@@ -236,7 +236,7 @@ def _ask(yes: bool, calls: int) -> None:
 
 
 def _end(plan: Plan, came: dict[str, Any] | None, json: bool) -> None:
-    """Say what came of it; exit 3 if something was refused or is not rated yet."""
+    """Print the outcome; exit 3 if something was refused or is not rated yet."""
     _say(plan, came, json)
     if came and (came["refused"] or came["waiting"]):
         raise typer.Exit(Exit.REFUSED)

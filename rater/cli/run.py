@@ -216,7 +216,7 @@ def run(
 
 
 def store_option(store: Path) -> str:
-    """The option that names a store in a command that people are told to type."""
+    """The option that names a store in a command that is printed for people to type."""
     return "" if store == DEFAULT_STORE else f" --store {shlex.quote(str(store))}"
 
 

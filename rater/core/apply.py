@@ -67,7 +67,7 @@ class Applier:
         account = self._state.account(command.tenant)
         if command.tenant in RESERVED_TENANTS:
             if command.tenant != EVERY_TENANT or not isinstance(command, DeckActivated):
-                message = "expected a tenant's name; only deck_activated can be told to every tenant, as '*'"
+                message = "expected a tenant's name; only deck_activated can be sent to every tenant, as '*'"
                 return self.reject(source, raw, _unknown(command.tenant, message))
             account = self._state.account(NO_TENANT) or _nobody(self._state)
         if account is None:

@@ -165,7 +165,7 @@ def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:
 
 
 def live_call(call: RatedCall) -> LiveCall:
-    """The live version that a rated call leaves: enough to tell a duplicate and to reverse it (A12)."""
+    """The live version that a rated call leaves: enough to recognise a duplicate and to reverse it (A12)."""
     return LiveCall(
         call.version,
         call.content,

@@ -280,7 +280,7 @@ class Share(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class LiveCall(msgspec.Struct, frozen=True, gc=False):
-    """The live version of a usage id: enough to tell a duplicate and to reverse it (A12).
+    """The live version of a usage id: enough to recognise a duplicate and to reverse it (A12).
 
     `rating` counts how often this version was rated again.
     """

@@ -29,8 +29,8 @@ KEPT_TABLES = (
     ),
     'CREATE TABLE IF NOT EXISTS "base-seen" (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID',
 )
-#: The setting that holds the base's `Base`, and the one that says whether inputs are kept at all.
-_BASE, _KEEPING = "kept_base", "keep_inputs"
+#: The setting that holds the base.
+_BASE = "kept_base"
 #: Level 1 is a third of the work of level 6 for a tenth more bytes.
 _LEVEL = 1
 
@@ -78,7 +78,7 @@ _bases = msgspec.json.Decoder(Base)
 
 def keep(connection: sqlite3.Connection, batch: KeptBatch) -> None:
     """Within a batch's transaction: keep what it took."""
-    if batch.records and is_keeping(connection):
+    if batch.records:
         connection.execute(
             'INSERT INTO "kept-inputs" (records, value) VALUES (?, ?)',
             (len(batch.records), zlib.compress(_pack(batch), _LEVEL)),
@@ -154,40 +154,20 @@ def _decoded(one: _Kept, decode: Decode | None) -> CallRecord | AnyCommand | Ref
 
 
 def base_of(connection: sqlite3.Connection) -> Base | None:
-    """Where computing again begins; None for a store whose inputs are not kept."""
+    """Where computing again begins; None for a store that no release has opened to write that keeps inputs."""
     row = connection.execute("SELECT value FROM settings WHERE name=?", (_BASE,)).fetchone()
-    return _bases.decode(row[0]) if row and is_keeping(connection) else None
-
-
-def is_keeping(connection: sqlite3.Connection) -> bool:
-    """Whether inputs are kept; they are, unless somebody said otherwise."""
-    row = connection.execute("SELECT value FROM settings WHERE name=?", (_KEEPING,)).fetchone()
-    return row is None or row[0] != "none"
-
-
-def has_base(connection: sqlite3.Connection) -> bool:
-    """Whether the store has a base, even one that is not in use."""
-    return connection.execute("SELECT 1 FROM settings WHERE name=?", (_BASE,)).fetchone() is not None
+    return _bases.decode(row[0]) if row else None
 
 
 def begin_base(connection: sqlite3.Connection, why: str | None = None) -> None:
     """Within a transaction: computing again begins here; the inputs before are deleted."""
     for table in ("kept-inputs", "base-entities", "base-seen"):
         connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - closed list
-    if is_keeping(connection):
-        connection.execute('INSERT INTO "base-entities" SELECT kind, tenant, name, value FROM entities')
-        connection.execute('INSERT INTO "base-seen" SELECT key, value FROM seen')
+    connection.execute('INSERT INTO "base-entities" SELECT kind, tenant, name, value FROM entities')
+    connection.execute('INSERT INTO "base-seen" SELECT key, value FROM seen')
     offsets = {
         topic: connection.execute(f'SELECT coalesce(max(offset), 0) FROM "{topic}"').fetchone()[0]  # noqa: S608 - closed list
         for topic in OUTPUT_TOPICS
     }
     base = Base(offsets, why if any(offsets.values()) else None)
     connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (_BASE, msgspec.json.encode(base).decode()))
-
-
-def size_of_inputs(connection: sqlite3.Connection) -> tuple[int, int]:
-    """How many records are kept, and in how many bytes."""
-    row = connection.execute(
-        'SELECT coalesce(sum(records), 0), coalesce(sum(length(value)), 0) FROM "kept-inputs"'
-    ).fetchone()
-    return int(row[0]), int(row[1])

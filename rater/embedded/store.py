@@ -20,7 +20,7 @@ from rater.embedded.call_tables import (
 )
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.failures import error_of
-from rater.embedded.kept_inputs import KeptBatch, begin_base, has_base, keep
+from rater.embedded.kept_inputs import KeptBatch, base_of, begin_base, keep
 from rater.embedded.ownership import check_owner, take_over
 from rater.embedded.positions import Position, position_row, read_arrival
 from rater.embedded.rows import Rows
@@ -167,7 +167,7 @@ class Store(Reader):
         try:
             self._epoch = take_over(connection)
             self.upgraded = upgrade(connection)
-            if self.upgraded or not has_base(connection):
+            if self.upgraded or base_of(connection) is None:
                 with self.transaction():
                     begin_base(connection, "an older release rated them")
         except sqlite3.Error as wrong:

@@ -67,7 +67,7 @@ class KafkaLetters:
     """See LetterBox."""
 
     def __init__(self, settings: KafkaSettings, talk: Talk, wait_s: float) -> None:
-        """`wait_s` is how long a replay is followed until it counts as unknown what came of it."""
+        """`wait_s` is how long a replay is followed until its outcome counts as unknown."""
         self._settings = settings
         self._talk = talk
         self._wait_s = wait_s

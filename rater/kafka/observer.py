@@ -1,4 +1,4 @@
-"""Who is told what a rating task does: for metrics and logs."""
+"""What follows a rating task: for metrics and logs."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Who is told what a task does: for metrics and logs; it must not fail."""
+    """Follows what a task does, for metrics and logs; it must not fail."""
 
     def owning(self, task: "RatingTask") -> None:
         """Ownership is being taken."""

@@ -33,7 +33,7 @@ class LetterState(ClosedList):
 
     WAITING = "waiting"  # nobody dealt with it
     REFUSED_AGAIN = "refused_again"  # replayed, and refused for the same reason
-    REPLAYED = "replayed"  # replayed, and nobody waited for what came of it
+    REPLAYED = "replayed"  # replayed, and nobody waited for the outcome
     ACCEPTED = "accepted"  # replayed, and rated now, or found to have been
     DROPPED = "dropped"
 

@@ -16,6 +16,7 @@ from rater.core.settings import RatingSettings
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store, open_reader
 from rater.engine.gateway import LocalGateway
+from rater.files.atomic import whole_file
 from rater.files.deck_csv import read_deck
 from rater.files.export import write
 from rater.files.export_tables import TABLES, table_of
@@ -136,6 +137,17 @@ def test_a_place_that_cannot_be_written(reader: Reader, tmp_path: Path, format: 
     assert (missing.value.exit, full.value.exit) == (Exit.USAGE, Exit.DISK_FULL)
     # the store, and what it was made of
     assert {path.name.partition(".")[0] for path in tmp_path.iterdir()} == {"rater", "setup", "cdrs"}
+
+
+def test_of_a_file_that_finds_no_room_nothing_is_kept(tmp_path: Path) -> None:
+    """Neither the file nor what was written beside it: here every write finds the disk full."""
+    (tmp_path / ".full.part").symlink_to("/dev/full")
+    with (
+        pytest.raises(RaterError, match="the disk is full, nothing was written"),
+        whole_file(tmp_path / "full") as out,
+    ):
+        out.write("2025-03,4.02\n" * 100_000)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_device_is_written_to_and_not_replaced(reader: Reader, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Text of a record: fields by path, templates such as `"{uniqueid}/{sequence}"`, conditions."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -130,11 +130,6 @@ def text_of(name: str, value: Any) -> str:
             raise Unmapped(
                 name, f"expected a text or a number, got {'a list' if isinstance(value, list) else 'an object'}"
             )
-
-
-def all_fields(template: Iterator[str]) -> set[str]:
-    """The fields of many templates."""
-    return {name for text in template for name in fields_of(text)}
 
 
 def _within(value: Any, part: str) -> Any:

@@ -72,7 +72,7 @@ def close(
 
 
 def _is_rated(kafka: KafkaSettings, command: TenantClosed, ends: dict[tuple[str, int], int]) -> bool:
-    """Wait for what becomes of the closing; RaterError if it was refused."""
+    """Wait for the outcome of the closing; RaterError if it was refused."""
     raw = encode_input(command)
     found = talk(kafka, "operators", answer_to(kafka, command.tenant, command.id, raw, ends, WAIT_S))
     match found:

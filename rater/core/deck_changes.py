@@ -40,7 +40,7 @@ class DeckLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(IntEnum):
-    """What became of a row; the order is that in which people should look."""
+    """How a row changed; in the order in which people should look."""
 
     COUNTRY_GONE = 0
     PREMIUM_GONE = 1
@@ -170,7 +170,7 @@ class _Rows:
 
 
 def _changes(old: _Rows, new: _Rows, key: _Key, at: datetime, limits: DeckLimits) -> list[DeckChange]:
-    """What becomes of a prefix over time; nothing where its numbers cost what they did and its row is there."""
+    """The changes of a prefix over time; nothing where its numbers cost what they did and its row is there."""
     instants = sorted({*old.instants(key, at), *new.instants(key, at)})
     return [change for instant in instants if (change := _change(old, new, key, instant, at, limits))]
 

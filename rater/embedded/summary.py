@@ -17,7 +17,7 @@ class Summary:
     """What a run did."""
 
     def __init__(self) -> None:
-        #: What became of call records and commands together, and of the call records among them.
+        #: Outcomes of call records and commands together, and of the call records among them.
         self.outcomes: Counter[Outcome] = Counter()
         self.calls: Counter[Outcome] = Counter()
         self.debited: Counter[str] = Counter()
@@ -55,7 +55,7 @@ class Summary:
 
     @property
     def commands(self) -> Counter[Outcome]:
-        """What became of commands: those of people and files, answers of the gateway, ticks."""
+        """Outcomes of commands: those of people and files, answers of the gateway, ticks."""
         return self.outcomes - self.calls
 
     def add(self, batch: Batch, calls: Counter[Outcome], rows: Rows, orders: Iterable[CallCommand]) -> None:

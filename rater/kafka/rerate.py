@@ -61,7 +61,7 @@ class Planned(msgspec.Struct, frozen=True):
 
 
 class Came(msgspec.Struct, frozen=True):
-    """What came of the commands: `repeated` had been applied before, `waiting` are not rated yet."""
+    """Outcomes of the commands: `repeated` had been applied before, `waiting` are not rated yet."""
 
     rated: int
     refused: dict[Reason, int]
@@ -167,7 +167,7 @@ class _Followed:
         self._refused: Counter[Reason] = Counter()
 
     async def came(self, wait_s: float) -> Came:
-        """What came of them, once all were taken or nobody takes them any more."""
+        """Their outcomes, once all were applied or no worker applies them any more."""
         count = await partitions_of(self._settings, "commands")
         ends = await ends_of(self._settings, "commands")
         partitions = {partition_of(command.tenant, count) for command in self._expected.values()}

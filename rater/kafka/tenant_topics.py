@@ -20,7 +20,7 @@ from rater.kafka.topics import partitions_of
 _rated_calls = msgspec.json.Decoder(RatedCall)
 _events = msgspec.json.Decoder(AccountEvent)
 _letters = msgspec.json.Decoder(RejectedCdr)
-#: Where what becomes of a command is written.
+#: Where the outcome of a command is written.
 ANSWERS = ("account-events", "rejected-cdrs")
 _LOOK_S = 0.5
 
@@ -62,7 +62,7 @@ async def rated_calls_of(settings: KafkaSettings, tenant: str, usage_id: str) ->
 async def answer_to(
     settings: KafkaSettings, tenant: str, id: str, raw: bytes, ends: Mapping[tuple[str, int], int], wait_s: float
 ) -> AccountEvent | RejectedCdr | None:
-    """What became of a command that was published after the `ends` were noted; None if nobody rated it so long."""
+    """The outcome of a command that was published after the `ends` were noted; None if none came in that time."""
     deadline = time.monotonic() + wait_s
     while True:
         found = await _answer_now(settings, tenant, id, raw, ends)

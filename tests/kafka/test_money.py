@@ -20,7 +20,7 @@ WHO = ("--reason", "wrong price", "--by", "kim", "--yes")
 
 
 class Clerk:
-    """Somebody who types commands, and looks at what became of them."""
+    """Somebody who types commands, and looks at their outcomes."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment

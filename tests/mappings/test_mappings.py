@@ -1,4 +1,4 @@
-"""What a mapping may say, and what becomes of a record by each of its parts."""
+"""What a mapping may say, and what each of its parts does to a record."""
 
 import os
 from pathlib import Path

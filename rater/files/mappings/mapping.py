@@ -13,7 +13,7 @@ from rater.files.mappings.results import HEADER_AGAIN, NotSelected, Unmapped
 from rater.files.mappings.tables import Entries
 from rater.wire.errors import RaterError
 
-#: What becomes of a record.
+#: The outcome of a record.
 Mapped = CallRecord | Refusal | NotSelected
 
 
@@ -84,7 +84,7 @@ class Mapping:
         return bound
 
     def map_one(self, raw: bytes) -> Mapped:
-        """What becomes of one record."""
+        """The outcome of one record."""
         try:
             fields = self.fields(raw)
         except Unmapped as wrong:
@@ -96,7 +96,7 @@ class Mapping:
         return self._reader.fields(raw)
 
     def read(self, given: bytes | Iterable[bytes]) -> Iterator[tuple[Mapped, bytes]]:
-        """What becomes of each record of a file, a body or a stream in chunks, with its bytes."""
+        """The outcome of each record of a file, a body or a stream in chunks, with its bytes."""
         stream = BytesIO(given) if isinstance(given, bytes) else BufferedReader(_Chunks(given))
         opened = self.open("input", cast("BinaryIO", stream))
         for raw in opened.raws:

@@ -91,7 +91,7 @@ class Plan:
         return value
 
     def map(self, record: Mapping[str, Any]) -> CallRecord | Refusal | NotSelected:
-        """What becomes of a record."""
+        """The outcome of a record."""
         try:
             return self._record(Fields(record))
         except Unmapped as wrong:

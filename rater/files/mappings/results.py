@@ -1,4 +1,4 @@
-"""What becomes of a switch's record, and how the parts of a mapping say so."""
+"""The outcomes of a switch's record, and how the parts of a mapping report them."""
 
 import msgspec
 

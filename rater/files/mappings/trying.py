@@ -1,4 +1,4 @@
-"""A mapping tried before it is used: what becomes of each record of a file, and whether it is what was expected.
+"""A mapping tried before it is used: the outcome of each record of a file, and whether it is what was expected.
 
 Expected rows stand beside the mapping: `M.sample.*` is what the switch wrote, `M.expected.csv` one row for each
 record, in order: `result` is `rated`, `not selected` or `refused`; other columns are fields of the call record.
@@ -25,7 +25,7 @@ IDS_COMPARED_MAX = 1_000_000
 
 
 class Tried(NamedTuple):
-    """One record: its row, its bytes, its fields (None if it cannot be read), what became of it."""
+    """One record: its row, its bytes, its fields (None if it cannot be read), its outcome."""
 
     row: int
     raw: bytes
@@ -87,7 +87,7 @@ def compare(mapping: Mapping, place: Path, sample: Path | None = None, expected:
 
 
 def write_expected(mapping: Mapping, place: Path, sample: Path, columns: tuple[str, ...]) -> Path:
-    """Write what becomes of a sample now as what is expected, to be read and kept by a person."""
+    """Write the outcomes of a sample as the expected ones, to be read and kept by a person."""
     path = place.with_name(f"{place.stem}.expected.csv")
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

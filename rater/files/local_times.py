@@ -5,12 +5,12 @@ RFC 3339 is read as it is.  All else needs a person's word, because 05/03 is two
 """
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import msgspec
 
 from rater.core import Reason
+from rater.files.zones import came_twice, instants_of, says_all, zone_of
 from rater.wire.errors import RaterError
 
 DAY_FIRST, MONTH_FIRST, ISO = "day-first", "month-first", "iso"
@@ -49,11 +49,8 @@ class LocalTimes(msgspec.Struct, frozen=True):
 
     def check(self) -> None:
         """That both are understood; RaterError names the option."""
-        if self.zone is not None:
-            try:
-                ZoneInfo(self.zone)
-            except (KeyError, OSError, ValueError) as wrong:
-                raise _no_zone(self.zone) from wrong
+        if self.zone is not None and zone_of(self.zone) is None:
+            raise _no_zone(self.zone)
         if self.times is not None and self.times not in (DAY_FIRST, MONTH_FIRST, ISO):
             _check_pattern(self.times)
 
@@ -72,7 +69,10 @@ class LocalTimes(msgspec.Struct, frozen=True):
         local = self._local(text, text)
         if self.zone is None:
             raise UnreadableTime(f"{_expected(text)}, which has no zone; {_SAY_ZONE}", Reason.TIME_WITHOUT_ZONE)
-        return _text(_in_zone(local, ZoneInfo(self.zone), self.zone, text))
+        zone = zone_of(self.zone)
+        if zone is None:
+            raise _no_zone(self.zone)
+        return _text(_in_zone(local, zone, self.zone, text))
 
     def _local(self, text: str, shown: str) -> datetime:
         """The time without its zone."""
@@ -103,13 +103,8 @@ def _no_zone(zone: str) -> RaterError:
 
 
 def _check_pattern(pattern: str) -> None:
-    """That a pattern says day, month, year, hour and minute: what is left out would be 1 January 1900, 00:00."""
-    sample = datetime(2021, 11, 23, 17, 48)
-    try:
-        same = "%" in pattern and datetime.strptime(sample.strftime(pattern), pattern) == sample
-    except ValueError:
-        same = False
-    if not same:
+    """That a pattern says day, month, year, hour and minute; a time may have no seconds."""
+    if not says_all(pattern, datetime(2021, 11, 23, 17, 48)):
         raise RaterError(
             f"--times: expected {DAY_FIRST}, {MONTH_FIRST}, {ISO}, or a pattern with day, month, year, hour and"
             f" minute such as '%d.%m.%Y %H:%M:%S', got {pattern!r}"
@@ -152,20 +147,20 @@ def _at_offset(local: datetime, found: re.Match[str], shown: str) -> str:
     return _text(local.replace(tzinfo=timezone(offset)))
 
 
-def _in_zone(local: datetime, zone: ZoneInfo, name: str, shown: str) -> datetime:
+def _in_zone(local: datetime, zone: tzinfo, name: str, shown: str) -> datetime:
     """The one instant of a local time; UnreadableTime where clocks were turned back or forward over it."""
-    first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     try:
-        if first.utcoffset() == second.utcoffset():
-            return first.astimezone(UTC)
-        exists = first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == local
+        before, after = instants_of(local, zone)
+        if before == after:
+            return before
+        twice = came_twice(local, zone)
     except OverflowError as wrong:
         raise UnreadableTime(f"{_expected(shown)}, which is outside of the years 1 to 9999 in UTC") from wrong
-    if exists:
+    if twice:
         why = f"which came twice in {name}, when clocks were turned back"
     else:
         why = f"which {name} never had, because clocks were turned forward over it"
-    offsets = " or ".join(local.isoformat() + _offset(instant) for instant in (first, second))
+    offsets = " or ".join(local.isoformat() + _offset(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
     raise UnreadableTime(
         f"{_expected(shown)}, {why}; write it with its offset: {offsets}", Reason.TIME_WITHOUT_ZONE
     )

@@ -3,8 +3,8 @@
 import contextlib
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo
 
+from rater.files.zones import zone_of
 from rater.wire.errors import RaterError
 
 #: Names of zones that are in files and not in the time-zone database.
@@ -42,7 +42,7 @@ def zone_named(name: str) -> tzinfo:
     """A zone by its name in the database, or by what files call it."""
     if name.upper() in _OFFSETS_H:
         return timezone(timedelta(hours=_OFFSETS_H[name.upper()]))
-    try:
-        return UTC if name.upper() in ("UTC", "GMT", "Z") else ZoneInfo(name)
-    except (ValueError, OSError, LookupError) as wrong:
-        raise RaterError(f"time zone: expected one such as UTC or Europe/Berlin, got {name!r}") from wrong
+    zone = UTC if name.upper() in ("UTC", "GMT", "Z") else zone_of(name)
+    if zone is None:
+        raise RaterError(f"time zone: expected one such as UTC or Europe/Berlin, got {name!r}")
+    return zone

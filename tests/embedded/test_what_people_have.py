@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -230,7 +231,8 @@ def test_calls_by_what_stands_on_a_bill(folder: Path) -> None:
         "show", "calls", "contoso", "--on", "2025-03-02", "--charge", call["charge"], "--json", cwd=folder
     )
     assert [each["usage_id"] for each in json.loads(found.stdout)] == ["b"]
-    both = rater("show", "calls", "contoso", "--charge", f"{float(call['charge']):.2f}", "--json", cwd=folder)
+    shown = Decimal(call["charge"]).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    both = rater("show", "calls", "contoso", "--charge", str(shown), "--json", cwd=folder)
     assert [each["usage_id"] for each in json.loads(both.stdout)] == ["a", "b"]
     none = rater("show", "calls", "contoso", "--on", "2025-03-03", "--charge", "4.02", cwd=folder, code=Exit.OK)
     assert "no call of contoso that began on 2025-03-03 and cost 4.02 was rated" in none.stderr

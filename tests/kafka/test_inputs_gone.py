@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.errors import KafkaError
 
 from rater.core.inputs import TenantConfigured
 from rater.core.outputs import RatedCall
@@ -15,6 +16,7 @@ from rater.kafka.publisher import partition_of
 from rater.ops.doctor import partitions
 from rater.wire.codec import encode_input
 from rater.wire.commits import Commit, Gap
+from rater.wire.errors import RaterError
 from tests.commands import invoke
 from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, calls, provisioning, story, until
 from tests.kafka.test_commands import at
@@ -57,19 +59,20 @@ def delete_records(deployment: Deployment, topic: str, before: int) -> None:
 
 
 def create_again(deployment: Deployment, topic: str) -> None:
-    """As somebody does who wants a topic empty."""
+    """As somebody does who wants a topic empty: it can be created when the old one is gone."""
+    settings = deployment.settings
 
-    async def renew() -> None:
-        settings = deployment.settings
+    async def delete() -> None:
         async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
             await admin.delete_topics([settings.topic(topic)])
-            while True:
-                answer = await admin.create_topics([NewTopic(settings.topic(topic), PARTITIONS, 1)])
-                if not answer.topic_errors[0][1]:
-                    return
-                await asyncio.sleep(0.1)
 
-    asyncio.run(renew())
+    async def create() -> bool:
+        async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
+            answer = await admin.create_topics([NewTopic(settings.topic(topic), PARTITIONS, 1)])
+        return not answer.topic_errors[0][1]
+
+    asyncio.run(delete())
+    until(lambda: asyncio.run(create()), "the topic to be deleted")
 
 
 def test_records_that_were_deleted_before_they_were_rated_stop_their_partition_until_they_are_given_up(
@@ -142,7 +145,7 @@ def publishes(deployment: Deployment, messages: list[tuple[str, str, bytes]]) ->
     """Whether publishing has to be tried again: brokers learn of the new topic a little later."""
     try:
         deployment.publish(messages)
-    except Exception:
+    except (RaterError, KafkaError):
         return True
     return False
 

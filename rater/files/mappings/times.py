@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from rater.core import Reason
 from rater.files.mappings.fields import Compiler, Fields, Get
 from rater.files.mappings.model import TimeFrom, TimeRules
 from rater.files.mappings.results import Unmapped
+from rater.files.zones import came_twice, instants_of, says_all, zone_of
 from rater.wire.errors import RaterError
 
 ReadTime = Callable[[Fields], datetime | None]
@@ -25,7 +25,7 @@ _ISO = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?( ?(?:
 #: Longer than the longest time of any format.
 _TEXT_LENGTH_MAX = 80
 _SAY_WHICH = "say `ambiguous: earlier` or `ambiguous: later` in the mapping, or let the switch write UTC"
-#: A pattern must say all of these; what is left out would be 1 January 1900, 00:00.
+#: A pattern must say all of these.
 _SAMPLE = datetime(2021, 11, 23, 17, 48, 59, tzinfo=UTC)
 
 
@@ -53,14 +53,10 @@ def _reader(field: str, get: Get, never: frozenset[str], convert: Callable[[str]
 
 
 def _zone(field: str, name: str | None) -> tzinfo | None:
-    if name is None:
-        return None
-    try:
-        return UTC if name == "UTC" else ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as wrong:
-        raise RaterError(
-            f"{field}: zone: expected one of the IANA list such as Europe/Berlin, got {name!r}"
-        ) from wrong
+    zone = None if name is None else zone_of(name)
+    if name is not None and zone is None:
+        raise RaterError(f"{field}: zone: expected one of the IANA list such as Europe/Berlin, got {name!r}")
+    return zone
 
 
 def _converter(field: str, written: str, zone: tzinfo | None, ambiguous: str | None) -> Callable[[str], datetime]:
@@ -74,12 +70,7 @@ def _converter(field: str, written: str, zone: tzinfo | None, ambiguous: str | N
 
 
 def _check_pattern(field: str, pattern: str) -> None:
-    try:
-        read = datetime.strptime(_SAMPLE.strftime(pattern), pattern)
-        same = "%" in pattern and read.replace(tzinfo=None) == _SAMPLE.replace(tzinfo=None)
-    except ValueError:
-        same = False
-    if not same:
+    if not says_all(pattern, _SAMPLE):
         raise RaterError(
             f"{field}: as: expected iso, {', '.join(_UNITS)}, or a pattern with day, month, year, hour, minute and"
             f" second such as '%d.%m.%Y %H:%M:%S', got {pattern!r}"
@@ -114,14 +105,11 @@ def _instant(field: str, time: datetime, zone: tzinfo | None, ambiguous: str | N
         return time.astimezone(UTC)
     if zone is None:
         raise Unmapped(field, f"{time}: a local time; say `zone` in the mapping's times", Reason.TIME_WITHOUT_ZONE)
-    if zone is UTC:
-        return time.replace(tzinfo=UTC)
-    one, other = (time.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    if one == other:
-        return one
+    before, after = instants_of(time, zone)
+    if before == after:
+        return before
     if ambiguous is None:
-        exists = one.astimezone(zone).replace(tzinfo=None) == time
-        why = "came twice" if exists else "never came"
+        why = "came twice" if came_twice(time, zone) else "never came"
         message = f"expected an hour that is there once, got {time}, which {why} in {zone}; {_SAY_WHICH}"
         raise Unmapped(field, message, Reason.TIME_WITHOUT_ZONE)
-    return min(one, other) if ambiguous == "earlier" else max(one, other)
+    return min(before, after) if ambiguous == "earlier" else max(before, after)

@@ -46,7 +46,6 @@ from rater.kafka.records import (
     deck_named_by,
     in_order,
     names_in,
-    not_before,
     portions,
     positions_after,
     records_of,
@@ -185,7 +184,8 @@ class RatingTask:
         fetched = await self._log.fetch(self._records_max)
         full = len(fetched) >= self._records_max
         self._records_max = self._backlog_records_max if full else self._batch_records_max
-        return not_before(self.positions, fetched)
+        # after a rebalance the same records may come again
+        return [record for record in fetched if record.offset >= self.positions[record.topic]]
 
     async def _take(self, records: Sequence[Consumed]) -> None:
         """Rate records in as many commits as the names of unknown decks ask for."""

@@ -53,17 +53,6 @@ def arrival_of(published_ms: int) -> datetime | None:
     return datetime.fromtimestamp(published_ms / 1000, UTC) if 0 < published_ms <= _STAMP_MAX_MS else None
 
 
-def not_before(positions: Mapping[str, int], records: Sequence[Consumed]) -> list[Consumed]:
-    """Each record from the positions on, once: after a rebalance the same ones may be read again."""
-    following = dict(positions)
-    found = []
-    for record in records:
-        if record.offset >= following[record.topic]:
-            following[record.topic] = record.offset + 1
-            found.append(record)
-    return found
-
-
 def in_order(records: Sequence[Consumed]) -> list[Consumed]:
     """Commands first, then call records, each in the order of its topic: the order that a replay takes, too."""
     return sorted(records, key=lambda record: record.topic != "commands")

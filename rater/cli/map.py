@@ -37,7 +37,7 @@ def check(
     mapping: MappingName,
     file: Annotated[str, typer.Argument(help="A file of the switch, or - for standard input.")],
     tenant: Tenant = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Show so many records.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=1_000_000, help="Show so many records.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a record.")] = False,
 ) -> None:
     """Show each record of a file before and after, or why it is not rated.  Nothing is rated.

@@ -5,7 +5,7 @@ RULES.md says every rule in words, with the module that implements it.
 
 from rater.core.activations import Activation, Activations, activation_in_force, with_activation
 from rater.core.amounts import credited_by
-from rater.core.apply import Applier, reject
+from rater.core.apply import Applier, Rejection, reject
 from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
 from rater.core.calls import live_call
@@ -54,7 +54,7 @@ from rater.core.inputs import (
     Tick,
     UserConfigured,
 )
-from rater.core.instants import as_utc, month_start, parse_period
+from rater.core.instants import as_utc, month_index, month_start, parse_period
 from rater.core.letters import NAME_LENGTH_MAX, Original, hash_of, is_whole, letter_id, shortened, with_header
 from rater.core.lists import Restricted
 from rater.core.lots import lots_with_money, money_in, shown_lots
@@ -205,6 +205,7 @@ __all__ = [
     "RechargeSettings",
     "Refusal",
     "RejectedCdr",
+    "Rejection",
     "Reserved",
     "Restricted",
     "Rules",
@@ -259,6 +260,7 @@ __all__ = [
     "mediate",
     "migrate",
     "money_in",
+    "month_index",
     "month_start",
     "name_key",
     "no_currency",

@@ -6,6 +6,8 @@ else happens: no I/O, no clock, no randomness.  An exception is a bug, and the s
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from rater.core.calls import call_arrived, held_as
 from rater.core.commands import command_arrived, command_seen, unreadable
 from rater.core.entities import Account, Seen
@@ -31,10 +33,17 @@ from rater.core.state import State
 from rater.core.step import Rules, Step
 
 
+class Rejection(msgspec.Struct, frozen=True):
+    """Why an input was rejected, and the id of its dead letter."""
+
+    letter: str
+    refusal: Refusal
+
+
 class Applier:
     """Applies the inputs of a batch to its state, one after the other; `outputs` are what they caused, in order."""
 
-    __slots__ = ("_calls", "_rules", "_state", "outputs")
+    __slots__ = ("_calls", "_rules", "_state", "outputs", "rejections")
 
     def __init__(self, state: State, rules: Rules) -> None:
         self._state = state
@@ -42,6 +51,8 @@ class Applier:
         #: What collects the outputs of a tenant's calls, from its first one on.
         self._calls: dict[str, Step] = {}
         self.outputs: list[Output] = []
+        #: The letter and the reason of each input that was rejected, in order, also where the letter was there before.
+        self.rejections: list[Rejection] = []
 
     def call(self, call: Mediated, source: Source, raw: bytes) -> Outcome:
         """Rate a call-detail record, or say why not."""
@@ -96,9 +107,10 @@ class Applier:
         original: Original | None = None,
     ) -> Outcome:
         """Keep an input that cannot be applied as a dead letter."""
-        letter = reject(
+        id, letter = reject(
             self._state, source, raw, refused, tenant, usage_id, file_tenant=file_tenant, original=original
         )
+        self.rejections.append(Rejection(id, refused))
         if letter is not None:
             self.outputs.append(letter)
         return Outcome.REJECTED
@@ -115,7 +127,8 @@ class Applier:
         """Keep a rejected record of a known tenant; a conflicting one is an event, too, once."""
         cdr = call.cdr
         said = held_as(call) if refused.reason is Reason.IMPLAUSIBLE_DURATION else None
-        letter = reject(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
+        id, letter = reject(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
+        self.rejections.append(Rejection(id, refused))
         conflict = refused.reason is Reason.CONFLICTING_DUPLICATE
         if conflict and letter is not None:
             step.tell(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
@@ -160,8 +173,8 @@ def reject(
     *,
     file_tenant: str | None = None,
     original: Original | None = None,
-) -> RejectedCdr | None:
-    """The dead letter of an input that cannot be applied; None where it was written before.
+) -> tuple[str, RejectedCdr | None]:
+    """The id of the dead letter of an input that cannot be applied, and the letter; None where it was written before.
 
     The same bytes of a tenant are one letter.
     `tenant` is the one that the input names; `file_tenant` that of the file it was in, where it names none.
@@ -176,11 +189,12 @@ def reject(
     former = (account.tenant, f"rejected/{former_letter_id(raw, refused.reason)}")
     # 0.3.0 took rows that begin alike for one
     if state.seen(key) is not None or (original is None and state.seen(former) is not None):
-        return None
+        return id, None
     state.seen_now[key] = Seen(account.clock, said)
-    return rejected(
+    letter = rejected(
         account, source, raw, refused, id=id, usage_id=usage_id, claimed_tenant=claimed, original=original
     )
+    return id, letter
 
 
 def _nobody(state: State) -> Account:

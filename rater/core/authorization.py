@@ -9,10 +9,12 @@ from datetime import datetime
 import msgspec
 
 from rater.core.classify import OUTBOUND
+from rater.core.entities import Account
 from rater.core.quoting import Question, Quote, Reserved, quote
-from rater.core.reasons import ALLOWS, Anomaly, Refusal, Why
+from rater.core.reasons import ALLOWS, Anomaly, Pocket, Refusal, Why
 from rater.core.state import Committed
 from rater.core.step import Rules
+from rater.core.tariff import Rate
 
 #: What the rating core flags and does not refuse, because the call was made; here it has not begun.
 _REFUSED_FOR = {
@@ -22,12 +24,29 @@ _REFUSED_FOR = {
 }
 
 
+#: The pocket that the first minute of an allowed call draws on; all else is free.
+_POCKETS = {
+    Why.POOL: Pocket.POOL,
+    Why.POOL_THEN_CREDIT: Pocket.POOL,
+    Why.CREDIT: Pocket.CREDIT,
+    Why.INCLUDED: Pocket.INCLUDED,
+}
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """What a switch is told; `seconds` is 0 where the call is refused."""
+    """The answer to a switch; `seconds` is 0 where the call is refused.
+
+    `pocket` is what the first minute of an allowed call draws on, `pools` the minutes of pools in the order of their
+    use.  `rate` is what minutes cost that no pool carries, in `currency`; None where nobody may spend credits on them.
+    """
 
     allowed: bool
     reason: Why
     seconds: int
+    pocket: Pocket | None = None
+    pools: tuple[tuple[str, int], ...] = ()
+    rate: Rate | None = None
+    currency: str | None = None
 
 
 def authorize(
@@ -41,7 +60,12 @@ def authorize(
     if isinstance(quoted, Refusal):
         return quoted
     why = _refused(question, quoted) or quoted.why
-    return Answer(True, why, min(quoted.seconds, quoted.longest_s)) if why in ALLOWS else Answer(False, why, 0)
+    account = committed.load("account", (question.tenant, ""))
+    currency = account.currency if isinstance(account, Account) else None
+    if why not in ALLOWS:
+        return Answer(False, why, 0, rate=quoted.rate, currency=currency)
+    seconds = min(quoted.seconds, quoted.longest_s)
+    return Answer(True, why, seconds, _POCKETS.get(why, Pocket.FREE), quoted.pools, quoted.rate, currency)
 
 
 def _refused(question: Question, quoted: Quote) -> Why | None:

@@ -107,6 +107,11 @@ class RunningCalls:
     def __len__(self) -> int:
         return sum(map(len, self._calls.values()))
 
+    @property
+    def due_at(self) -> datetime | None:
+        """When `due` next has something to look at; None without calls."""
+        return self._watch[0][0] if self._watch else None
+
     def reserved(self, tenant: str) -> Reserved:
         """What the tenant's running calls may still cost."""
         return self._reserved.get(tenant) or Reserved()

@@ -78,6 +78,34 @@ class CallDesk:
             self._order(tenant.running.service_changed(account.tenant, account.service, at))
         self._committed = self._store
 
+    def pass_time(self, at: datetime) -> bool:
+        """Look at every tenant's calls by a clock; whether something is to be committed."""
+        due = [
+            (name, tenant)
+            for name, tenant in self._tenants.items()
+            if tenant.running.due_at is not None and tenant.running.due_at <= at
+        ]
+        for name, tenant in due:
+            tenant.heard_at = max(tenant.heard_at, at)
+            self._touched.add(name)
+            self._order(tenant.running.due(at))
+        return bool(due)
+
+    def reserved(self, tenants: Iterable[str]) -> dict[str, Reserved]:
+        """A copy of what the running calls of these tenants may still cost."""
+        known = [(name, self._tenants[name].running) for name in tenants if name in self._tenants]
+        return {
+            name: Reserved(found.money, dict(found.pools))
+            for name, running in known
+            for found in (running.reserved(name),)
+        }
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When `pass_time` next has something to look at; None without calls."""
+        due = [at for tenant in self._tenants.values() if (at := tenant.running.due_at) is not None]
+        return min(due, default=None)
+
     def changes(self) -> CallChanges:
         """What is to be committed: new orders, and the running calls of each tenant that may have others now."""
         return CallChanges(

@@ -56,6 +56,12 @@ def was_ordered(connection: sqlite3.Connection, id: str) -> bool:
     return connection.execute('SELECT 1 FROM "call-commands" WHERE key=?', (id,)).fetchone() is not None
 
 
+def read_orders_after(connection: sqlite3.Connection, offset: int) -> list[tuple[int, CallCommand]]:
+    """Orders with their offsets, in the order in which they were given."""
+    rows = connection.execute('SELECT offset, value FROM "call-commands" WHERE offset > ? ORDER BY offset', (offset,))
+    return [(number, _order_decoder.decode(value)) for number, value in rows]
+
+
 def read_orders(connection: sqlite3.Connection, tenant: str | None) -> Iterator[CallCommand]:
     """The orders in which they were given, of a tenant or all."""
     where, values = ("WHERE tenant=?", (tenant,)) if tenant else ("", ())

@@ -18,6 +18,7 @@ import msgspec
 from rater.core import (
     AccountEvent,
     AnyCommand,
+    CallCommand,
     CallEvent,
     Outcome,
     RateDeck,
@@ -91,6 +92,16 @@ class EmbeddedRater:
         self._settle(unanswered(store))
         self._tick_due(store.tenants())
 
+    @property
+    def rules(self) -> Rules:
+        """What records are rated by."""
+        return self._rules
+
+    @property
+    def desk(self) -> CallDesk:
+        """Calls in progress."""
+        return self._desk
+
     def publish(self, deck: RateDeck) -> None:
         """Keep a version of a rate deck for ever."""
         self._decks.publish(deck)
@@ -116,6 +127,15 @@ class EmbeddedRater:
         elif before.records and not file.of_commands:
             self.summary.already[file.path] = before.rated_at
         self.summary.add_file(file)
+
+    def take_arrived(self, records: Iterable[Record | CallEvent], now: datetime) -> tuple[Batch, list[CallCommand]]:
+        """Rate what arrived together, in one transaction; and the orders to end calls that follow, also by the clock.
+
+        Payments are not collected here, and no ticks follow: who serves switches does both beside it.
+        """
+        self._desk.pass_time(now)
+        rated = self._rate(self._hear([*records]))
+        return rated.batch, self._keep(rated)
 
     def tick(self, at: datetime) -> None:
         """Let time pass for every tenant up to an instant."""
@@ -216,7 +236,8 @@ class EmbeddedRater:
 
     def _keep(
         self, rated: _Rated, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
-    ) -> None:
+    ) -> list[CallCommand]:
+        """Commit a batch; the orders that were committed with it."""
         batch, rows, of_calls, taken = rated
         events = [output for output in batch.outputs if isinstance(output, AccountEvent)]
         # Before the commit: a run that is killed in between is run again, with the same events and ids.
@@ -228,6 +249,7 @@ class EmbeddedRater:
         self._desk.kept()
         self.summary.add(batch, of_calls, rows, calls.orders)
         self._observed.committed(batch, rows, calls.orders, len(self._desk), time.perf_counter() - began)
+        return list(calls.orders)
 
     def _settle(self, requests: list[RechargeRequest]) -> None:
         while requests and self._gateway:

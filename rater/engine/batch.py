@@ -31,6 +31,7 @@ from rater.core import (
     Reason,
     Refusal,
     RejectedCdr,
+    Rejection,
     Rules,
     Source,
     State,
@@ -101,7 +102,7 @@ class Record(msgspec.Struct, frozen=True):
 class Batch:
     """What a shell commits in one transaction."""
 
-    __slots__ = ("outcomes", "outputs", "state", "switch_lines")
+    __slots__ = ("outcomes", "outputs", "rejections", "state", "switch_lines")
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -111,6 +112,8 @@ class Batch:
         self.outcomes: list[Outcome] = []
         #: What switches wrote of the calls that were rated, where a mapping read it.
         self.switch_lines: list[SwitchLine] = []
+        #: Of each record that was rejected or conflicts, in order: its letter, and why.
+        self.rejections: list[Rejection] = []
 
     @property
     def taken(self) -> int:
@@ -148,6 +151,7 @@ def run_batch(
     """
     batch = Batch(State(committed))
     applier, left = Applier(batch.state, rules), iter(records)
+    batch.rejections = applier.rejections
     while some := list(islice(left, part)):
         decoded = [(record, _decode(record)) for record in some]
         if admit is not None:

@@ -1,21 +1,37 @@
 """`GET /v1/authorize`: a switch asks over HTTP whether a call may start.
 
-200 with `allowed`, `reason` and `seconds`; 400 for a question that no call can be, 401 without the token, 503 while
-this process has not read enough.  Emergency calls are allowed even then.
+200 with `allowed`, `reason`, `seconds`, what the call draws on and what it costs; 400 for a question that no call
+can be, 401 without the token, 503 while this process has not read enough.  Emergency calls are allowed even then.
+With `Accept: text/plain` or `format=text` the answer is one line for dial plans.
 """
 
 import hmac
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
+from typing import Literal
 
+import msgspec
 import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rater.core import AUTHORIZED_S_MAX, IDENTIFIER_LENGTH_MAX, Answer, CallType, NumberType, Question, Refusal, Why
+from rater.core import (
+    AUTHORIZED_S_MAX,
+    IDENTIFIER_LENGTH_MAX,
+    Answer,
+    CallType,
+    NumberType,
+    Pocket,
+    Question,
+    Refusal,
+    Why,
+    format_micros,
+)
 from rater.ops.metrics.labels import AuthorizationAnswer
 from rater.ops.metrics.meter import Metrics
+from rater.serve.problems import ProblemError
+from rater.serve.queries import first_wrong, once_each
 
 PATH = "/v1/authorize"
 _NUMBER_LENGTH_MAX = 64
@@ -37,6 +53,38 @@ class Query(BaseModel):
     type: CallType = CallType.USER_OUT
     number_type: NumberType = NumberType.TOLL
     emergency: bool | None = None
+    format: Literal["json", "text"] | None = Field(default=None, description="text: one line; else as Accept says")
+
+
+class PoolMinutes(msgspec.Struct, frozen=True):
+    """Minutes that a pool has for the call."""
+
+    pool: str
+    minutes: int
+
+
+class Price(msgspec.Struct, frozen=True):
+    """What minutes cost that no pool carries; amounts are decimal strings in major units."""
+
+    per_minute: str
+    connection_fee: str
+    increments: str
+    currency: str
+    destination: str
+
+
+class Authorization(msgspec.Struct, frozen=True):
+    """The answer: may the call start, why, for how many seconds at most, what it draws on first, and its price.
+
+    `price` is null where nobody may spend credits on the call, and where no price is known.
+    """
+
+    allowed: bool
+    reason: Why
+    seconds: int
+    pocket: Pocket | None
+    pools: tuple[PoolMinutes, ...]
+    price: Price | None
 
 
 class AuthorizePage:
@@ -64,35 +112,76 @@ class AuthorizePage:
         answer = self._answer(question) if isinstance(question, Question) else question
         if isinstance(answer, str):
             return _wrong(answer, HTTPStatus.BAD_REQUEST)
-        self._metrics.authorization(_counted_as(answer), self._seconds() - began)
-        ready = answer.reason is not Why.NOT_READY
-        return _json(
-            {"allowed": answer.allowed, "reason": answer.reason.value, "seconds": answer.seconds},
-            HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE,
-        )
+        self._metrics.authorization(counted_as(answer), self._seconds() - began)
+        return answer_response(answer, as_text=wants_text(request))
 
     def _answer(self, question: Question) -> Answer | str:
         """The answer, or what is wrong with the question."""
-        answer = self._ask(question, self._now())
-        if isinstance(answer, Refusal):
-            return f"{answer.field}: {answer.message}{_plus_hint(question.called)}"
-        assert 0 <= answer.seconds <= AUTHORIZED_S_MAX, answer
-        return answer
+        return answered(self._ask, question, self._now())
+
+
+def answered(ask: Ask, question: Question, at: datetime) -> Answer | str:
+    """The answer to a question, or in one line what is wrong with it."""
+    answer = ask(question, at)
+    if isinstance(answer, Refusal):
+        return f"{answer.field}: {answer.message}{_plus_hint(question.called)}"
+    assert 0 <= answer.seconds <= AUTHORIZED_S_MAX, answer
+    return answer
+
+
+def wants_text(request: web.Request) -> bool:
+    """Whether the switch asks for one line of text."""
+    asked = request.query.get("format")
+    return asked == "text" or (asked is None and request.headers.get("Accept", "").startswith("text/plain"))
+
+
+def answer_response(answer: Answer, *, as_text: bool) -> web.Response:
+    """The answer in JSON or in one line; 503 while too little is known."""
+    ready = answer.reason is not Why.NOT_READY
+    status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+    headers = {} if ready else {"Retry-After": "1"}
+    if as_text:
+        return web.Response(text=text_of(answer), status=status, headers=headers)
+    body = msgspec.json.encode(authorization_of(answer))
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
+
+
+def authorization_of(answer: Answer) -> Authorization:
+    """The answer as it is written in JSON."""
+    rate = answer.rate
+    price = None
+    if rate is not None and answer.currency is not None:
+        price = Price(
+            rate.price_text, format_micros(rate.fee), rate.increments, answer.currency, rate.destination
+        )
+    pools = tuple(PoolMinutes(name, minutes) for name, minutes in answer.pools)
+    return Authorization(answer.allowed, answer.reason, answer.seconds, answer.pocket, pools, price)
+
+
+def text_of(answer: Answer) -> str:
+    """`allow|deny SECONDS POCKET PRICE_PER_MINUTE CONNECTION_FEE CURRENCY REASON`, `-` for what there is not."""
+    written = authorization_of(answer)
+    price = written.price
+    parts = (
+        "allow" if answer.allowed else "deny",
+        str(answer.seconds),
+        answer.pocket.value if answer.pocket is not None else "-",
+        price.per_minute if price else "-",
+        price.connection_fee if price else "-",
+        price.currency if price else "-",
+        answer.reason.value,
+    )
+    return " ".join(parts) + "\n"
 
 
 def question_of(request: web.Request) -> Question | str:
     """The question that the parameters ask, or what is wrong with them, in one sentence."""
-    parameters = dict(request.query)
-    if len(parameters) < len(request.query):
-        return f"{next(name for name in parameters if len(request.query.getall(name)) > 1)}: expected it once"
     try:
-        query = Query.model_validate(parameters)
+        query = Query.model_validate(once_each(request.query))
+    except ProblemError as wrong:
+        return wrong.detail
     except ValidationError as wrong:
-        first = wrong.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            return f"{name[:40]}: no such parameter; expected {', '.join(Query.model_fields)}"
-        return f"{name}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        return first_wrong(wrong, Query)
     return Question(
         tenant=query.tenant,
         user=query.user,
@@ -109,7 +198,8 @@ def _plus_hint(called: str | None) -> str:
     return "; write + as %2B" if called is not None and called.startswith(" ") else ""
 
 
-def _counted_as(answer: Answer) -> AuthorizationAnswer:
+def counted_as(answer: Answer) -> AuthorizationAnswer:
+    """How an answer is counted."""
     if answer.reason in _CANNOT_TELL:
         return AuthorizationAnswer.UNKNOWN
     return AuthorizationAnswer.ALLOWED if answer.allowed else AuthorizationAnswer.DENIED

@@ -34,21 +34,21 @@ RECORDS: dict[str, tuple[str, Any]] = {
 def schema_of(topic: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a topic's values."""
     name, type = RECORDS[topic]
-    schema = _unindented(msgspec.json.schema(type))
+    schema = unindented(msgspec.json.schema(type))
     if CallRecord.__name__ in schema["$defs"]:
         # a null is read as an absent duration (rule 73), which the decoder does and the type does not say
         schema["$defs"][CallRecord.__name__]["properties"]["duration_s"]["type"] = ["integer", "null"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"{name} v{VERSION}", **schema}
 
 
-def _unindented(value: Any) -> Any:
+def unindented(value: Any) -> Any:
     """The schema with its descriptions as every Python has them: from 3.13 on docstrings have no indent."""
     if isinstance(value, list):
-        return [_unindented(each) for each in value]
+        return [unindented(each) for each in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: cleandoc(each) if name == "description" and isinstance(each, str) else _unindented(each)
+        name: cleandoc(each) if name == "description" and isinstance(each, str) else unindented(each)
         for name, each in value.items()
     }
 

@@ -143,6 +143,37 @@ class CertificateUse(ClosedList):
     BROKER_CA = "broker_ca"  # the authority that we trust brokers by
 
 
+class Route(ClosedList):
+    """What is asked of the HTTP door."""
+
+    CDRS = "cdrs"
+    CALL_EVENTS = "call_events"
+    COMMANDS = "commands"
+    AUTHORIZE = "authorize"
+    CALL_COMMANDS = "call_commands"
+    OTHER = "other"  # pages about the process itself, and paths that there are not
+
+
+class HttpResult(ClosedList):
+    """How a request to the HTTP door was answered."""
+
+    OK = "ok"
+    WRONG = "wrong"  # it cannot be read, or is too long; nothing was stored
+    DENIED = "denied"  # no token, a wrong one, or one that may not do this
+    LIMITED = "limited"  # more records than its client may send
+    BUSY = "busy"  # too much waits, or the store or Kafka does not answer: the switch tries again
+    FAILED = "failed"  # a bug
+
+
+class RecordResult(ClosedList):
+    """What became of a record that came by HTTP."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    NOT_SELECTED = "not_selected"  # its mapping passes it over: another leg, a call that nobody answered
+
+
 def plan_of_pool(pool: str) -> str:
     """The plan in a pool's name: "MCOPSTN1/US-PR/2025-03" is MCOPSTN1's."""
     return pool.partition("/")[0]
@@ -177,6 +208,9 @@ GATEWAY_ANSWER = _of("answer", GatewayAnswer)
 WEBHOOK_RESULT = _of("result", WebhookResult)
 CHANNEL = _of("channel", Channel)
 NOTIFICATION_RESULT = _of("result", NotificationResult)
+ROUTE = _of("route", Route)
+HTTP_RESULT = _of("result", HttpResult)
+RECORD_RESULT = _of("result", RecordResult)
 CERTIFICATE_USE = Label("use", tuple(use.value for use in CertificateUse), listed=False)
 INPUT = _of("input", Input)
 TOPIC = Label("topic", OUTPUT_TOPICS)

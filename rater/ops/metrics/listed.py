@@ -213,6 +213,21 @@ NOTIFICATIONS_WAITING = _gauge(
     "rater_notifications_waiting", "messages", "E-mails and webhooks that this process has still to send.",
     labels.CHANNEL,
 )  # fmt: skip
+HTTP_REQUESTS = _counter(
+    "rater_http_requests_total", "requests", "Requests to the HTTP door, by how they were answered.",
+    labels.ROUTE, labels.HTTP_RESULT,
+)  # fmt: skip
+HTTP_RECORDS = _counter(
+    "rater_http_records_total", "records", "Records that came by HTTP, by what became of them.",
+    labels.ROUTE, labels.RECORD_RESULT,
+)  # fmt: skip
+HTTP_WAITING = _gauge(
+    "rater_http_waiting_records", "records", "Records that came by HTTP and are not stored yet."
+)
+HTTP_STORED_SECONDS = _histogram(
+    "rater_http_stored_seconds", "Storing what came by HTTP together: one commit, or all acknowledgements of Kafka.",
+    STEP_BUCKETS_S,
+)  # fmt: skip
 UNREADABLE = _counter(
     "rater_unreadable_records_total",
     "records",
@@ -233,5 +248,5 @@ METRICS = (
     LAG_SECONDS, LAST_COMMIT, PARTITIONS, REBALANCES, RESTORE_SECONDS, USAGE_INDEX, RECHARGES,
     RECHARGES_IN_FLIGHT, TENANTS, SETTINGS, GATEWAY_ANSWERS, PAYMENT_WEBHOOKS, AUTHORIZATIONS,
     AUTHORIZATION_SECONDS, RUNNING_CALLS, CALL_EVENTS, DISCONNECTS, NOTIFICATIONS, NOTIFICATIONS_WAITING,
-    UNREADABLE, CERTIFICATE_EXPIRY,
+    HTTP_REQUESTS, HTTP_RECORDS, HTTP_WAITING, HTTP_STORED_SECONDS, UNREADABLE, CERTIFICATE_EXPIRY,
 )  # fmt: skip

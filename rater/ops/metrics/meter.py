@@ -6,16 +6,15 @@ Callers give durations and instants.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import product
-from math import prod
-from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics import MetricWrapperBase, disable_created_metrics
+from prometheus_client.metrics import disable_created_metrics
 
 from rater.core import Account, DisconnectReason, Outcome
 from rater.engine.batch import Batch
 from rater.ops.metrics import listed
 from rater.ops.metrics.books import Books, Findings
+from rater.ops.metrics.instruments import flat, known, make, series
 from rater.ops.metrics.labels import (
     COUNTRY,
     CURRENCY,
@@ -31,23 +30,20 @@ from rater.ops.metrics.labels import (
     CommitResult,
     CreditSource,
     GatewayAnswer,
+    HttpResult,
     Input,
     NotificationResult,
     PartitionState,
+    RecordResult,
+    Route,
     Standing,
     WebhookResult,
 )
 from rater.ops.metrics.latency import BatchHistogram
-from rater.ops.metrics.listed import Kind, Metric
+from rater.ops.metrics.listed import Metric
 from rater.ops.metrics.tally import Tally, tally
 
-#: Series that start at 0 with their process, so that the first event is an increase that an alert sees.
-_SERIES_AT_START_MAX = 64
 _CURRENCIES, _COUNTRIES, _PLANS = frozenset(CURRENCY.values), frozenset(COUNTRY.values), frozenset(PLAN.values)
-
-_A = TypeVar("_A")
-_B = TypeVar("_B")
-_Instrument = TypeVar("_Instrument", Counter, Gauge, Histogram)
 
 # When a series was made is one more series for each, and no dashboard asks for it.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
@@ -64,7 +60,7 @@ class Metrics:
         self._latency = BatchHistogram(listed.LATENCY.name, listed.LATENCY.help, listed.LATENCY.buckets)
         registry.register(self._latency)
         self._made = {
-            metric.name: _make(metric, registry) for metric in listed.METRICS if metric is not listed.LATENCY
+            metric.name: make(metric, registry) for metric in listed.METRICS if metric is not listed.LATENCY
         }
 
     # ---- money and records: the rating task ----
@@ -119,9 +115,9 @@ class Metrics:
 
     def open_books(self, accounts: Iterable[Account], partition: int = 0) -> None:
         """Begin with these accounts; the embedded rater has nothing to restore."""
-        known = list(accounts)
-        self._books.restore(partition, known)
-        self._begin_currencies(known)
+        all_accounts = list(accounts)
+        self._books.restore(partition, all_accounts)
+        self._begin_currencies(all_accounts)
         self._show_tenants()
 
     def forget_partition(self, partition: int) -> None:
@@ -199,6 +195,24 @@ class Metrics:
         """How many messages are still to be sent."""
         self._gauge(listed.NOTIFICATIONS_WAITING, channel).set(messages)
 
+    # ---- records over HTTP ----
+
+    def http_request(self, route: Route, result: HttpResult) -> None:
+        """A request was answered."""
+        self._counter(listed.HTTP_REQUESTS, route, result).inc()
+
+    def http_records(self, route: Route, result: RecordResult, records: int) -> None:
+        """So many records of a request had this result."""
+        self._counter(listed.HTTP_RECORDS, route, result).inc(records)
+
+    def http_waiting(self, records: int) -> None:
+        """How many records wait to be stored."""
+        self._gauge(listed.HTTP_WAITING).set(records)
+
+    def http_stored(self, seconds: float) -> None:
+        """How long it took to store what came together."""
+        self._histogram(listed.HTTP_STORED_SECONDS).observe(seconds)
+
     def unreadable(self, topic: str) -> None:
         """A record of one of our topics does not decode."""
         self._counter(listed.UNREADABLE, topic).inc()
@@ -206,18 +220,18 @@ class Metrics:
     # ---- how it is done ----
 
     def _add_sums(self, sums: Tally) -> None:
-        for kind, currency, micros in _flat(sums.debited):
-            self._counter(listed.DEBITED, kind, _known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
-        for source, currency, micros in _flat(sums.credited):
-            self._counter(listed.CREDITED, source, _known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
-        for country, currency, micros in _flat(sums.spend):
-            where = _known(country, _COUNTRIES, NO_COUNTRY)
-            self._counter(listed.SPEND, where, _known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
-        for pocket, plan, minutes in _flat(sums.minutes):
-            self._counter(listed.BILLED_MINUTES, pocket, _known(plan, _PLANS, NO_PLAN)).inc(minutes)
+        for kind, currency, micros in flat(sums.debited):
+            self._counter(listed.DEBITED, kind, known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
+        for source, currency, micros in flat(sums.credited):
+            self._counter(listed.CREDITED, source, known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
+        for country, currency, micros in flat(sums.spend):
+            where = known(country, _COUNTRIES, NO_COUNTRY)
+            self._counter(listed.SPEND, where, known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
+        for pocket, plan, minutes in flat(sums.minutes):
+            self._counter(listed.BILLED_MINUTES, pocket, known(plan, _PLANS, NO_PLAN)).inc(minutes)
         for metric, amounts in ((listed.OVERRUN, sums.overrun), (listed.UNFUNDED, sums.unfunded)):
             for currency, micros in amounts.items():
-                self._counter(metric, _known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
+                self._counter(metric, known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
         for reason, records in sums.rejected.items():
             self._counter(listed.REJECTED, reason).inc(records)
         for anomaly, calls in sums.anomalies.items():
@@ -230,7 +244,7 @@ class Metrics:
         for currency in {account.currency for account in accounts if account.currency} - self._currencies:
             self._currencies.add(currency)
             for source in CreditSource:
-                self._counter(listed.CREDITED, source, _known(currency, _CURRENCIES, NO_CURRENCY))
+                self._counter(listed.CREDITED, source, known(currency, _CURRENCIES, NO_CURRENCY))
 
     def _show_tenants(self) -> None:
         self._gauge(listed.TENANTS, Standing.LOW).set(self._books.low)
@@ -240,48 +254,16 @@ class Metrics:
         self._gauge(listed.RECHARGES_IN_FLIGHT).set(self._books.waiting)
 
     def _counter(self, metric: Metric, *labels: str) -> Counter:
-        return _series(self._made[metric.name], labels, Counter)
+        return series(self._made[metric.name], labels, Counter)
 
     def _gauge(self, metric: Metric, *labels: str) -> Gauge:
-        return _series(self._made[metric.name], labels, Gauge)
+        return series(self._made[metric.name], labels, Gauge)
 
     def _histogram(self, metric: Metric) -> Histogram:
-        return _series(self._made[metric.name], (), Histogram)
+        return series(self._made[metric.name], (), Histogram)
 
     def _remove(self, metric: Metric, *labels: str) -> None:
         try:
             self._made[metric.name].remove(*labels)
         except KeyError:
             pass  # the partition never had this series
-
-
-def _known(value: str, values: frozenset[str], other: str) -> str:
-    """The value, if the label's closed list has it."""
-    return value if value in values else other
-
-
-def _flat(sums: Mapping[tuple[_A, _B], int]) -> Iterable[tuple[_A, _B, int]]:
-    return ((first, second, sum) for (first, second), sum in sums.items())
-
-
-def _series(made: MetricWrapperBase, labels: tuple[str, ...], kind: type[_Instrument]) -> _Instrument:
-    found = made.labels(*map(str, labels)) if labels else made
-    assert isinstance(found, kind), made
-    return found
-
-
-def _make(metric: Metric, registry: CollectorRegistry) -> MetricWrapperBase:
-    names = [label.name for label in metric.labels]
-    made: MetricWrapperBase
-    match metric.kind:
-        case Kind.COUNTER:
-            made = Counter(metric.name, metric.help, names, registry=registry)
-        case Kind.GAUGE:
-            made = Gauge(metric.name, metric.help, names, registry=registry)
-        case Kind.HISTOGRAM:
-            made = Histogram(metric.name, metric.help, names, buckets=metric.buckets, registry=registry)
-    listed_series = prod(len(label.values) for label in metric.labels)
-    if names and listed_series <= _SERIES_AT_START_MAX and all(label.listed for label in metric.labels):
-        for values in product(*(label.values for label in metric.labels)):
-            made.labels(*values)
-    return made

@@ -1,0 +1,168 @@
+"""Who may send records: clients (switches, gateways) with their tokens, in a file that is read again when it changes.
+
+The file holds salted SHA-256 hashes, never a token.  A token is 32 random bytes, so a fast hash is enough: nobody
+can try them all.  Two tokens of one client are good at once while one replaces the other.
+
+clients:
+  - name: freeswitch-1
+    tokens: [sha256:SALT:HASH]
+    may: [cdrs, call-events, authorize, call-commands]
+"""
+
+import base64
+import binascii
+import hmac
+import re
+import secrets
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import structlog
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from rater.core import IDENTIFIER_LENGTH_MAX
+from rater.wire.bounded_yaml import load_yaml, problem_of
+from rater.wire.errors import RaterError
+
+Right = Literal["cdrs", "call-events", "authorize", "call-commands", "commands"]
+#: What a switch does; `commands` (money, users, licences) is given by name only.
+SWITCH_RIGHTS: tuple[Right, ...] = ("cdrs", "call-events", "authorize", "call-commands")
+CLIENTS_MAX = 1_000
+TOKENS_MAX = 4
+BODY_BYTES_DEFAULT, BODY_BYTES_MAX = 2_000_000, 16_000_000
+_HASHED = re.compile(r"sha256:((?:[0-9a-f]{2}){8,32}):([0-9a-f]{64})")
+_TOKEN_BYTES, _SALT_BYTES = 32, 16
+
+log = structlog.get_logger("rater.serve")
+
+
+class Client(BaseModel):
+    """One switch or gateway: its hashed tokens, what it may do, and how much it may send."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    tokens: tuple[str, ...] = Field(min_length=1, max_length=TOKENS_MAX)
+    may: tuple[Right, ...] = SWITCH_RIGHTS
+    tenant: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=IDENTIFIER_LENGTH_MAX,
+        description="of records whose mapping names none",
+    )
+    records_per_s: int = Field(default=5_000, ge=1, le=1_000_000)
+    body_bytes_max: int = Field(default=BODY_BYTES_DEFAULT, ge=1_000, le=BODY_BYTES_MAX)
+
+    @field_validator("tokens")
+    @classmethod
+    def _are_hashes(cls, tokens: tuple[str, ...]) -> tuple[str, ...]:
+        if any(_HASHED.fullmatch(token) is None for token in tokens):
+            raise ValueError("expected sha256:SALT:HASH, which `rater serve-token NAME` prints, and never a token")
+        return tokens
+
+    def knows(self, token: str) -> bool:
+        """Whether this is one of its tokens; every one is compared."""
+        same = []
+        for hashed in self.tokens:
+            _, salt, digest = hashed.split(":")
+            same.append(hmac.compare_digest(digest, _hash(salt, token)))
+        return any(same)
+
+
+class ClientsFile(BaseModel):
+    """The file: every client once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clients: tuple[Client, ...] = Field(min_length=1, max_length=CLIENTS_MAX)
+
+    @field_validator("clients")
+    @classmethod
+    def _names_once(cls, clients: tuple[Client, ...]) -> tuple[Client, ...]:
+        names = [client.name for client in clients]
+        if len(set(names)) < len(names):
+            raise ValueError("expected each name once")
+        return clients
+
+
+class Clients:
+    """The clients of a file; `refresh` reads it again where it changed, and keeps what was good before."""
+
+    def __init__(self, path: Path) -> None:
+        """RaterError: the file cannot be read, or is wrong."""
+        self._path = path
+        self._stands = _stands(path)
+        self._clients = read_clients(path).clients
+
+    def refresh(self) -> None:
+        """Read the file again if it changed; what is wrong with it is logged, and the clients before stay."""
+        try:
+            if (stands := _stands(self._path)) == self._stands:
+                return
+            self._stands = stands
+            self._clients = read_clients(self._path).clients
+        except RaterError as wrong:
+            log.error("the clients stay as they were", reason=str(wrong))
+            return
+        log.info("the clients were read again", path=str(self._path), clients=len(self._clients))
+
+    def of(self, authorization: str | None) -> Client | None:
+        """Whose token an Authorization header shows: `Bearer TOKEN`, or `Basic` with the token as password."""
+        token = _token_of(authorization or "")
+        if token is None:
+            return None
+        known = [client for client in self._clients if client.knows(token)]
+        return known[0] if known else None
+
+
+def read_clients(path: Path) -> ClientsFile:
+    """The clients of a file; RaterError says in one line what is wrong."""
+    try:
+        written = load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise RaterError(f"{path}: the clients cannot be read: {wrong}") from wrong
+    except yaml.YAMLError as wrong:
+        line, problem = problem_of(wrong)
+        raise RaterError(f"{path}:{line}: expected YAML: {problem}") from wrong
+    try:
+        return ClientsFile.model_validate(written)
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
+        raise RaterError(f"{path}: {place}: {message[:1].lower()}{message[1:]}") from None
+
+
+def new_token() -> tuple[str, str]:
+    """A token and its line for the file."""
+    token, salt = secrets.token_urlsafe(_TOKEN_BYTES), secrets.token_hex(_SALT_BYTES)
+    return token, f"sha256:{salt}:{_hash(salt, token)}"
+
+
+def _hash(salt: str, token: str) -> str:
+    return sha256(bytes.fromhex(salt) + token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _token_of(authorization: str) -> str | None:
+    scheme, _, rest = authorization.partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return rest.strip() or None
+        case "basic":
+            try:
+                pair = base64.b64decode(rest.strip(), validate=True).decode("utf-8", "surrogateescape")
+            except (binascii.Error, ValueError):
+                return None
+            return pair.partition(":")[2] or None
+        case _:
+            return None
+
+
+def _stands(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError as wrong:
+        raise RaterError(f"{path}: the clients cannot be read: {wrong.strerror}") from wrong
+    return stat.st_size, stat.st_mtime_ns

@@ -1,0 +1,1 @@
+"""The two engines behind the HTTP door: a store, and Kafka."""

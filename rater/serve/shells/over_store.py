@@ -1,0 +1,161 @@
+"""The door over a store: the embedded rater with HTTP in front of it, in one process without Kafka.
+
+One thread writes.  Switches are answered beside it, from a reader of its own that learns of each commit as it comes.
+By the clock of this process time passes: calls in progress are looked at, money expires, months begin, recharges are
+tried again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+
+from rater.core import Answer, AnyCommand, Question, Refusal, Reserved, Rules, Source, Tariffs, authorize
+from rater.embedded.store import Reader, open_reader
+from rater.engine.batch import Record
+from rater.serve.group_commit import Item, NotKept
+from rater.serve.orders import OrderLog
+from rater.serve.results import Result
+from rater.serve.shells.due_ticks import DueTicks
+from rater.serve.shells.payments import Collecting
+from rater.serve.shells.store_writer import Committed, StoreWriter
+from rater.wire.codec import encode_input
+from rater.wire.errors import Exit, RaterError
+
+#: How often calls in progress are looked at, and how often everything else that time changes.
+_LOOK_S, _TICK_S = 0.1, 5.0
+#: A store that fails like this is not served any more: a person must look.
+_FATAL = frozenset({Exit.STORE_IN_USE, Exit.STORE_DAMAGED, Exit.STORE_TOO_NEW})
+
+log = structlog.get_logger("rater.serve")
+_T = TypeVar("_T")
+
+
+class StoreEngine:
+    """See rater.serve.door.Engine.  Open after `start`, until `close`; `run` beside the door."""
+
+    takes_commands = True
+
+    def __init__(self, writer: StoreWriter) -> None:
+        self.orders = OrderLog()
+        self._writer = writer
+        self._collecting: Collecting | None = None
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._reader: Reader | None = None
+        self._rules = Rules(writer.settings, Tariffs())
+        self._ticks = DueTicks(writer.settings)
+        self._reserved: dict[str, Reserved] = {}
+        self._due_at: datetime | None = None
+        self._failed: asyncio.Future[None] | None = None
+        self._numbers = 0
+
+    async def start(self) -> None:
+        """Open the store; RaterError: it cannot be used."""
+        committed = await self._in_thread(self._writer.open)
+        self._collecting = Collecting(self._writer.gateway) if self._writer.gateway else None
+        reader = self._reader = open_reader(self._writer.path)
+        self._failed = asyncio.get_running_loop().create_future()
+        tariffs = Tariffs()
+        for deck in reader.decks():
+            tariffs.publish(deck)
+        self._rules = Rules(self._writer.settings, tariffs)
+        self._ticks = DueTicks(self._writer.settings)
+        self._ticks.changed([account for tenant in reader.tenants() if (account := reader.account(tenant))])
+        self._learn(committed)
+
+    async def close(self) -> None:
+        """Close the store; what is being written is finished before."""
+        self.orders.close()
+        await self._in_thread(self._writer.close)
+        self._thread.shutdown()
+        if self._reader is not None:
+            self._reader.close()
+
+    async def run(self) -> None:
+        """Let time pass and collect payments, until cancelled; RaterError where the store fails for good."""
+        assert self._failed is not None, "it was started"
+        tasks: list[Awaitable[None]] = [self._failed, self._look(), self._tick()]
+        if self._collecting is not None:
+            tasks.append(self._collecting.run(self.apply))
+        running = [asyncio.ensure_future(task) for task in tasks]
+        try:
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def keep(self, items: Sequence[Item]) -> Sequence[Result]:
+        """See Keeper: 200 means that the ledger has it."""
+        try:
+            committed = await self._in_thread(self._writer.keep, items)
+        except RaterError as wrong:
+            if wrong.exit in _FATAL and self._failed is not None and not self._failed.done():
+                self._failed.set_exception(wrong)
+            raise NotKept(str(wrong)) from wrong
+        self._learn(committed)
+        return committed.results
+
+    async def apply(self, topic: str, commands: Sequence[AnyCommand]) -> None:
+        """Apply commands of the clock or of the gateway; raises NotKept."""
+        records: list[Item] = []
+        for command in commands:
+            self._numbers += 1
+            records.append(Record("command", Source(topic, 0, self._numbers), encode_input(command), command))
+        await self.keep(records)
+
+    def ask(self, question: Question, at: datetime) -> Answer | Refusal:
+        """See Engine."""
+        assert self._reader is not None, "it was started"
+        return authorize(self._reader, self._rules, question, at, self._reserved.get(question.tenant))
+
+    def waiting_for(self) -> list[str]:
+        """See Engine."""
+        if self._reader is None:
+            return ["the store to be opened"]
+        return ["the store, which failed"] if self._failed is None or self._failed.done() else []
+
+    def _learn(self, committed: Committed) -> None:
+        """What was committed is what switches are answered by from now on."""
+        if committed.state is not None:
+            assert self._reader is not None, "it was started"
+            self._reader.merge(committed.state.changes())
+        self._ticks.changed(committed.accounts)
+        self._reserved.update(committed.reserved)
+        self._due_at = committed.due_at
+        for offset, order in committed.orders:
+            self.orders.add(0, offset, order)
+        if self._collecting is not None:
+            self._collecting.ask_for(committed.requests)
+
+    async def _look(self) -> None:
+        """Calls in progress by the clock: an order is at most so late."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if self._due_at is not None and self._due_at <= datetime.now(UTC):
+                await self._quietly(self.keep(()))
+
+    async def _tick(self) -> None:
+        while True:
+            if ticks := self._ticks.due(datetime.now(UTC)):
+                await self._quietly(self.apply("clock", ticks))
+            await asyncio.sleep(_TICK_S)
+
+    async def _quietly(self, work: Awaitable[object]) -> None:
+        """What cannot be stored now is tried again at the next look; a bug in it stops nothing else."""
+        try:
+            await work
+        except NotKept as wrong:
+            log.error("time cannot pass", reason=str(wrong))
+            await asyncio.sleep(_TICK_S)
+        except Exception:
+            log.exception("time cannot pass")
+            await asyncio.sleep(_TICK_S)
+
+    async def _in_thread(self, work: Callable[..., _T], *given: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)

@@ -1,0 +1,77 @@
+"""`rater serve`: a door over an engine, from its start to its end."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rater.agents.notices.notifier import Notifier
+from rater.core import AccountEvent, RatingSettings
+from rater.kafka.settings import KafkaSettings
+from rater.ops.metrics.meter import Metrics
+from rater.serve.clients import Clients
+from rater.serve.door import Door
+from rater.serve.maps import Maps
+from rater.serve.server import Listening, serve
+from rater.serve.shells.over_kafka import KafkaEngine
+from rater.serve.shells.over_store import StoreEngine
+from rater.serve.shells.store_writer import StoreWriter
+
+#: An event that cannot be written into the outbox by then fails its batch, which is tried again.
+_NOTED_WITHIN_S = 30.0
+
+
+class Front(NamedTuple):
+    """What a door has whatever stands behind it; `started` is called with its port."""
+
+    listening: Listening
+    clients: Clients
+    maps: Maps
+    metrics: Metrics
+    started: Callable[[int], None]
+
+
+#: Makes the writer of a store; it is given what queues events of accounts for people, if somebody is notified.
+MakeWriter = Callable[[Callable[[list[AccountEvent]], None] | None], StoreWriter]
+
+
+async def serve_store(front: Front, make: MakeWriter, notifier: Notifier | None) -> None:
+    """Serve a store until stopped."""
+    if notifier is None:
+        await _serve_store(front, make(None))
+        return
+    loop = asyncio.get_running_loop()
+
+    async def note_all(events: list[AccountEvent]) -> None:
+        for event in events:
+            await notifier.note(event)
+
+    def note(events: list[AccountEvent]) -> None:
+        asyncio.run_coroutine_threadsafe(note_all(events), loop).result(_NOTED_WITHIN_S)
+
+    async with notifier:
+        sending = asyncio.create_task(notifier.run())
+        try:
+            await _serve_store(front, make(note))
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _serve_store(front: Front, writer: StoreWriter) -> None:
+    engine = StoreEngine(writer)
+    await engine.start()
+    try:
+        door = Door(engine, front.clients, front.maps, front.metrics)
+        await serve(door, front.listening, engine.run, engine.orders.close, front.started)
+    finally:
+        await engine.close()
+
+
+async def serve_kafka(front: Front, kafka: KafkaSettings, rating: RatingSettings) -> None:
+    """Serve in front of Kafka until stopped; RaterError: topics are not there."""
+    engine = KafkaEngine(kafka, rating, front.metrics)
+    try:
+        door = Door(engine, front.clients, front.maps, front.metrics)
+        await serve(door, front.listening, engine.run, engine.orders.close, front.started)
+    finally:
+        await engine.close()

@@ -45,20 +45,20 @@ class Switchboard:
 
     `publish` stores a record (topic, tenant, bytes) or raises NotStored; `owns` says of which tenants this process
     gives orders to end calls.  Where several do, each order comes from each of them, with the same id.
-    RaterError at once for a token that is not there.
+    Without `settings` it is asked by `ask` alone.  RaterError at once for a token that is not there.
     """
 
     def __init__(
         self,
         kafka: KafkaSettings,
         rating: RatingSettings,
-        settings: SwitchSettings,
+        settings: SwitchSettings | None,
         metrics: Metrics,
         publish: Callable[[str, str, bytes], Awaitable[None]],
         owns: Callable[[str], bool],
     ) -> None:
         self._kafka, self._metrics = kafka, metrics
-        self._token = settings.token.read("the token that switches show")
+        self._token = settings.token.read("the token that switches show") if settings is not None else None
         self._decks = DeckReader(kafka, 0)
         self._rules = Rules(rating, self._decks.tariffs)
         self._orders = OrderSender(publish, owns, metrics)
@@ -73,6 +73,7 @@ class Switchboard:
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Answer at /v1/authorize."""
+        assert self._token is not None, "it has settings"
         page = AuthorizePage(self.ask, self._token, self._metrics, lambda: datetime.now(UTC), time.perf_counter)
         router.add_get(PATH, page.respond, allow_head=False)
 
@@ -95,12 +96,12 @@ class Switchboard:
             # only once the state is known: an account as it was long ago must end no call
             await state.wait_until_caught_up()
             self._events = Follower(self._kafka, ["call-events"], control.take)
-            await _together(self._events.run(), control.run(), self._orders.run())
+            await together(self._events.run(), control.run(), self._orders.run())
 
         await self._decks.start()
         self._replica, self._control = replica, control
         try:
-            await _together(state.run(), self._follow_decks(), follow_calls())
+            await together(state.run(), self._follow_decks(), follow_calls())
         finally:
             await self._decks.stop()
 
@@ -113,7 +114,7 @@ class Switchboard:
                 log.warning("rate decks cannot be read", reason=str(doubt))
 
 
-async def _together(*coroutines: Coroutine[Any, Any, None]) -> None:
+async def together(*coroutines: Coroutine[Any, Any, None]) -> None:
     """Run all; the first that fails ends the others, and is what is raised."""
     try:
         async with asyncio.TaskGroup() as group:

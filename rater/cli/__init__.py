@@ -46,6 +46,8 @@ COMMANDS = {
     "payments": "payments",
     "config": "config",
     "doctor": "doctor",
+    "serve": "serve",
+    "serve-token": "serve",
     "backup": "backup",
 }
 

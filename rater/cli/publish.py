@@ -7,7 +7,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from rater.cli.counting import counting
@@ -15,7 +14,7 @@ from rater.cli.deck_review import AcceptChanges, look_at, say_in_force
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_options, kafka_settings, talk
 from rater.cli.written_options import Encoding, MapOption, Times, Zone, mapping_of, written
 from rater.core import EVERY_TENANT, CallEvent, DeckActivated, RateDeck, Refusal, Source
-from rater.engine.batch import SWITCH_LINE_BYTES_MAX, Record
+from rater.engine.batch import Record
 from rater.engine.deck_plan import DeckBooks, activation_of, with_decks
 from rater.files.deck_csv import read_deck
 from rater.files.licenses import Licenses, unknown_in_commands
@@ -26,14 +25,11 @@ from rater.files.written import AS_IT_IS, Written
 from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.deck_books import deck_books
 from rater.kafka.deck_publisher import publish_decks, split_decks
+from rater.kafka.messages import event_message, message_of
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
-from rater.wire.codec import claimed_tenant, decode_cdr, decode_command, encode_input
+from rater.wire.codec import encode_input
 from rater.wire.errors import Exit, RaterError
 from rater.wire.instants import read_instant
-
-#: The key of bytes that do not say whose they are.
-_NOBODY = "-"
-
 
 Files = Annotated[list[str] | None, typer.Argument(help="CDR files, or - for standard input.", metavar="FILE...")]
 Commands = Annotated[list[Path] | None, typer.Option(help="Commands in JSON Lines.")]
@@ -214,7 +210,7 @@ def command_messages(paths: list[Path], refused: list[str]) -> Iterator[Message]
             if isinstance(record.decoded, Refusal):
                 refused.append(_not_published(str(path), record.source, record.decoded))
             else:
-                yield _message("commands", record)
+                yield message_of(record)[0]
 
 
 def _license_messages(paths: list[Path], tenant: str | None, at: str | None) -> Iterator[Message]:
@@ -248,11 +244,11 @@ def _call_messages(
         file = InputFile(name, format, tenant, written=as_written, mapping=mapping)
         for record in file.records():
             if isinstance(record, CallEvent):
-                yield "call-events", record.tenant, msgspec.json.encode(record)
+                yield event_message(record)
             elif isinstance(record.decoded, Refusal):
                 refused.append(_not_published(name, record.source, record.decoded))
             else:
-                yield _message("cdrs" if record.kind == "cdr" else "commands", record)
+                yield message_of(record)[0]
         _warn(file.remarks)
         _warn([f"{name}: {count} not selected: {reason}" for reason, count in sorted(file.not_selected.items())])
         if file.incomplete:
@@ -263,22 +259,3 @@ def _not_published(name: str, source: Source, wrong: Refusal) -> str:
     """A row that cannot be read, or not as a whole, in a line for people."""
     where = f"{name}:{source.offset}: {wrong.field}".removesuffix(": ")
     return f"{where}: {wrong.message}"
-
-
-def _with_source(canonical: bytes, record: Record) -> bytes:
-    """A call record with the switch's own in a field `source` that is kept out of rating, if a mapping read it."""
-    mapping = record.envelope.mapping if record.envelope else None
-    if mapping is None:
-        return canonical
-    raw = record.raw[:SWITCH_LINE_BYTES_MAX].decode("utf-8", "replace")
-    source = msgspec.json.encode({"mapping": mapping.name, "version": mapping.version, "raw": raw})
-    return canonical[:-1] + b',"source":' + source + b"}"
-
-
-def _message(topic: str, record: Record) -> Message:
-    """The record as its topic wants it; bytes that do not decode go as they are, to become dead letters."""
-    if record.decoded is not None and not isinstance(record.decoded, Refusal):
-        return topic, record.decoded.tenant, _with_source(encode_input(record.decoded), record)
-    value = decode_cdr(record.raw) if topic == "cdrs" else decode_command(record.raw)
-    owner = claimed_tenant(record.raw) or _NOBODY if isinstance(value, Refusal) else value.tenant
-    return topic, owner, record.raw

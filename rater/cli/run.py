@@ -158,7 +158,7 @@ def run(
     opened = Store(store)
     say_upgraded(opened)
     try:
-        replaced = _look_at(opened, versions, now, accepted=accept_changes)
+        replaced = look_at_decks(opened, versions, now, accepted=accept_changes)
         settings = settings_for(
             opened,
             GivenSettings(
@@ -220,7 +220,7 @@ def store_option(store: Path) -> str:
     return "" if store == DEFAULT_STORE else f" --store {shlex.quote(str(store))}"
 
 
-def _look_at(store: Store, versions: list[RateDeck], now: datetime, *, accepted: bool) -> RateDeck | None:
+def look_at_decks(store: Store, versions: list[RateDeck], now: datetime, *, accepted: bool) -> RateDeck | None:
     """Compare the last deck, which will be in force, with the one that is; RaterError before anything is done."""
     if not versions:
         return None

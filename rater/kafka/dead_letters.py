@@ -16,10 +16,13 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from rater.core import Outcome, RejectedCdr, Source, hash_of
+from rater.engine.batch import Envelope, Record
+from rater.files.read_again import reader_of
 from rater.kafka.batch_publisher import publish
 from rater.kafka.client import RETRY_BACKOFF_MS, read_partition, record_at
 from rater.kafka.connect import WRITE, connection, reachable
 from rater.kafka.consume import ends_of, read_topic
+from rater.kafka.messages import message_of
 from rater.kafka.publisher import partition_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import MESSAGE_BYTES_MAX, partitions_of
@@ -166,7 +169,14 @@ class _Given(NamedTuple):
 
 
 def _given(letter: RejectedCdr, raw: bytes) -> _Given:
-    """The bytes of a letter, for the topic that they came from."""
+    """The bytes of a letter, for the topic that they came from; a switch's record is mapped again before."""
+    if letter.mapping is not None:
+        envelope = Envelope("mapping", letter.claimed_tenant or letter.tenant, letter.header, mapping=letter.mapping)
+        _, decode = reader_of(envelope)
+        value = decode(raw) if decode is not None else None
+        record = Record("cdr", letter.source, raw, value, envelope)
+        topic, owner, published = message_of(record)[0]
+        return _Given(topic, owner, published)
     return _Given(letter.source.topic, claimed_tenant(raw) or letter.claimed_tenant or letter.tenant, raw)
 
 

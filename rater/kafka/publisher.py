@@ -5,7 +5,7 @@ An idempotent producer can come to an end that it does not recover from; then th
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from rater.core import RESERVED_TENANTS, Reason, Refusal
+from rater.core import RESERVED_TENANTS, Reason, Refusal, Source
 from rater.kafka.client import RETRY_BACKOFF_MS
 from rater.kafka.connect import UnreachableError, connection, started
 from rater.kafka.settings import KafkaSettings
@@ -23,6 +23,7 @@ from rater.wire.errors import Exit, RaterError
 #: A record that is not stored by then counts as not stored; whoever publishes it again gives it the same id.
 STORED_WITHIN_S = 30.0
 _STOP_TIMEOUT_S = 5.0
+_BATCH_BYTES = 500_000
 
 
 class NotStored(RaterError):
@@ -57,20 +58,58 @@ class Publisher:
             await self._drop(producer)
             raise NotStored(topic, wrong) from wrong
 
+    async def publish_all(self, messages: Sequence[tuple[str, str, bytes]]) -> list[Source]:
+        """Publish (topic, tenant, value) together; where each stands once all are stored.  Raises NotStored.
+
+        In a batch for each partition, which costs a fifth of one record after the other; order is kept within each.
+        """
+        producer = None
+        try:
+            async with asyncio.timeout(STORED_WITHIN_S):
+                producer = await self._open(*{topic for topic, _, _ in messages})
+                return await self._send_all(producer, messages)
+        except (KafkaError, UnreachableError, TimeoutError, OSError) as wrong:
+            await self._drop(producer)
+            raise NotStored(messages[0][0], wrong) from wrong
+
+    async def _send_all(self, producer: Any, messages: Sequence[tuple[str, str, bytes]]) -> list[Source]:
+        open_batches: dict[tuple[str, int], tuple[Any, list[int]]] = {}
+        full: list[tuple[tuple[str, int], Any, list[int]]] = []
+        for number, (topic, tenant, value) in enumerate(messages):
+            place = (topic, partition_of(tenant, self._partitions[topic]))
+            batch, numbers = open_batches.setdefault(place, (producer.create_batch(), []))
+            if batch.append(key=tenant.encode(), value=value, timestamp=None) is None:
+                full.append((place, batch, numbers))
+                batch, numbers = open_batches[place] = (producer.create_batch(), [])
+                batch.append(key=tenant.encode(), value=value, timestamp=None)  # the first always fits
+            numbers.append(number)
+        full += [(place, batch, numbers) for place, (batch, numbers) in open_batches.items()]
+        sent = [
+            (place, numbers, await producer.send_batch(batch, self._settings.topic(place[0]), partition=place[1]))
+            for place, batch, numbers in full
+        ]
+        places: dict[int, Source] = {}
+        for (topic, partition), numbers, stored in sent:
+            first = (await stored).offset
+            places |= {number: Source(topic, partition, first + at) for at, number in enumerate(numbers)}
+        return [places[number] for number in range(len(messages))]
+
     async def close(self) -> None:
         """Send what is under way, then disconnect."""
         await self._drop(self._producer)
 
-    async def _open(self, topic: str) -> Any:
+    async def _open(self, *topics: str) -> Any:
         async with self._opening:
-            if topic not in self._partitions:
-                self._partitions[topic] = await partitions_of(self._settings, topic)
+            for topic in topics:
+                if topic not in self._partitions:
+                    self._partitions[topic] = await partitions_of(self._settings, topic)
             if self._producer is None:
                 self._producer = await started(
                     self._settings,
                     AIOKafkaProducer(
                         **connection(self._settings),
                         enable_idempotence=True,
+                        max_batch_size=_BATCH_BYTES,
                         max_request_size=MESSAGE_BYTES_MAX,
                         retry_backoff_ms=RETRY_BACKOFF_MS,
                     ),

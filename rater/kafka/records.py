@@ -10,6 +10,7 @@ import msgspec
 from rater.core import CallRerated, DeckActivated, Output, Reason, Refusal, ServiceState, Source, name_key
 from rater.engine.batch import Batch, Record
 from rater.kafka.changelog import META_KEY, Meta, changes_of, pack
+from rater.kafka.not_mapped import BEGINNING, unframed
 from rater.kafka.port import Consumed
 from rater.kafka.topics import MESSAGE_BYTES_MAX
 from rater.wire.codec import decode_command, encode
@@ -41,7 +42,10 @@ def _record(kind: Literal["cdr", "command"], record: Consumed, skipped: Collecti
     raw, source, arrived_at = record.value or b"", source_of(record), arrival_of(record.published_ms)
     if source in skipped:
         return Record(kind, source, raw, _SKIPPED)
-    return Record(kind, source, raw, decode_command(raw) if kind == "command" else None, None, arrived_at, True)
+    if kind == "command":
+        return Record(kind, source, raw, decode_command(raw), None, arrived_at, True)
+    read = Record(kind, source, raw, None, None, arrived_at, True)
+    return unframed(read) if raw.startswith(BEGINNING) else read
 
 
 @lru_cache(maxsize=4096)

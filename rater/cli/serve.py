@@ -1,0 +1,151 @@
+"""`rater serve`: the HTTP door; and `rater serve-token`: a token for it."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from prometheus_client import CollectorRegistry
+
+from rater.agents.notices.notifier import Notifier
+from rater.agents.notices.settings import NotifySettings
+from rater.cli.deck_review import AcceptChanges
+from rater.cli.kafka_options import kafka_settings
+from rater.cli.run import GatewayOption, gateway_for, look_at_decks, say_upgraded, settings_for
+from rater.cli.web_port import DEFAULT_HOST, port_to_listen_on
+from rater.core import AccountEvent, RateDeck
+from rater.embedded.run import EmbeddedRater
+from rater.files.deck_csv import read_deck
+from rater.files.source import InputFile
+from rater.kafka.settings import rating_of_environment
+from rater.kafka.topics import partitions_of
+from rater.ops.doctor.rights import must_hold, service_named
+from rater.ops.garbage_collection import expect_long_lives
+from rater.ops.logs import Style, log_to_stderr
+from rater.ops.metrics.meter import Metrics
+from rater.ops.written_settings import read_settings
+from rater.serve.clients import Clients, new_token
+from rater.serve.maps import Maps
+from rater.serve.server import Listening
+from rater.serve.shells.serving import Front, serve_kafka, serve_store
+from rater.serve.shells.store_writer import StoreWriter
+from rater.wire.errors import RaterError
+
+WEB_PORT = 6080
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("serve")(serve)
+    app.command("serve-token")(serve_token)
+
+
+def serve(
+    clients: Annotated[Path, typer.Option(help="Who may ask: a file in YAML (rater serve-token NAME).")],
+    store: Annotated[Path | None, typer.Option(help="The SQLite file; without Kafka.")] = None,
+    bootstrap: Annotated[
+        str | None, typer.Option(help="Addresses of brokers, host:port,...; else RATER_BOOTSTRAP, without --store.")
+    ] = None,
+    prefix: Annotated[str, typer.Option(envvar="RATER_PREFIX", help="Stands before every topic's name.")] = "",
+    map: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="A mapping for ?map=NAME: a YAML file, a preset, or NAME=PLACE.", metavar="MAPPING"),
+    ] = None,
+    web_port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one; RATER_WEB_HOST.")] = WEB_PORT,
+    tls_cert: Annotated[Path | None, typer.Option(help="The certificate, with those in between; PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key; if not in the same file.")] = None,
+    deck: Annotated[list[Path] | None, typer.Option(help="A rate deck in CSV, put in force in the store.")] = None,
+    accept_changes: AcceptChanges = False,
+    currency: Annotated[str, typer.Option(help="The currency of the decks.")] = "USD",
+    commands: Annotated[list[Path] | None, typer.Option(help="Commands in JSON Lines, applied to the store.")] = None,
+    gateway: GatewayOption = None,
+    notify: Annotated[Path | None, typer.Option(help="Notify people of a store's events: settings in YAML.")] = None,
+    loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
+) -> None:
+    """Take call records over HTTP, answer switches, and give orders to end calls; until SIGTERM.
+
+    Over a store it is the whole rater in one process; over Kafka it publishes, and may run many times.
+
+    Example: rater serve --store rater.db --clients clients.yaml --map site.yaml
+    """
+    if store is None and bootstrap is None:
+        bootstrap = os.environ.get("RATER_BOOTSTRAP") or None
+    if (store is None) == (bootstrap is None):
+        raise RaterError("expected either --store FILE or --bootstrap HOST:PORT, and not both")
+    if store is None and (deck or commands or gateway or notify):
+        raise RaterError("--deck, --commands, --gateway, --notify: expected with --store; on Kafka: rater publish")
+    if loglevel not in _LEVELS:
+        raise RaterError(f"--loglevel: expected one of {', '.join(_LEVELS)}, got {loglevel!r}")
+    log_to_stderr(log_style, loglevel.upper())
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    expect_long_lives()
+    host, port = os.environ.get("RATER_WEB_HOST", DEFAULT_HOST), port_to_listen_on(web_port)
+    listening = Listening(host, port, tls_cert, tls_key)
+    front = Front(listening, Clients(clients), Maps(map or []), Metrics(CollectorRegistry()), _say(listening))
+    if store is None:
+        _over_kafka(front, bootstrap or "", prefix)
+        return
+    versions = [read_deck(path, currency=currency) for path in deck or ()]
+
+    def prepare(rater: EmbeddedRater) -> None:
+        _prepare(rater, versions, commands or [], accepted=accept_changes)
+
+    def make(note: Callable[[list[AccountEvent]], None] | None) -> StoreWriter:
+        return StoreWriter(store, settings_for, lambda opened: gateway_for(opened, gateway), prepare, front.metrics, note)
+
+    notifier = Notifier(read_settings(NotifySettings, notify, {}), metrics=front.metrics) if notify else None
+    asyncio.run(serve_store(front, make, notifier))
+
+
+def serve_token(name: Annotated[str, typer.Argument(help="The client: a switch or gateway.")]) -> None:
+    """Make a token: on standard output the token, which is shown once; on standard error its entry for the file.
+
+    Example: rater serve-token freeswitch-1
+    """
+    token, hashed = new_token()
+    typer.echo(token)
+    typer.echo(
+        f"put this into the clients' file (below `clients:`); for a client that is there, add the hash to its"
+        f" tokens, give the switch the new token, then delete the old hash:\n  - name: {name}\n"
+        f"    tokens: ['{hashed}']",
+        err=True,
+    )
+
+
+def _over_kafka(front: Front, bootstrap: str, prefix: str) -> None:
+    kafka = kafka_settings(bootstrap, prefix)
+
+    async def run() -> None:
+        await must_hold(kafka, service_named("door"))
+        await partitions_of(kafka, "cdrs")
+        await serve_kafka(front, kafka, rating_of_environment())
+
+    asyncio.run(run())
+
+
+def _prepare(rater: EmbeddedRater, versions: list[RateDeck], commands: list[Path], *, accepted: bool) -> None:
+    """Put decks in force and apply commands, before the first request."""
+    now = datetime.now(UTC)
+    say_upgraded(rater.store)
+    look_at_decks(rater.store, versions, now, accepted=accepted)
+    for version in versions:
+        rater.publish(version)
+    for path in commands:
+        rater.take(InputFile(str(path), "commands"))
+    for version in versions:
+        rater.activate(version.version, now)
+
+
+def _say(listening: Listening) -> Callable[[int], None]:
+    scheme = "https" if listening.certificate else "http"
+
+    def say(port: int) -> None:
+        typer.echo(f"rater: serving on {scheme}://{listening.host}:{port}", err=True)
+
+    return say

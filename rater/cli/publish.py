@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from rater.cli.bridge import carry_over
 from rater.cli.counting import counting
 from rater.cli.deck_review import AcceptChanges, look_at, say_in_force
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_options, kafka_settings, talk
@@ -53,6 +54,12 @@ Currency = Annotated[
 ]
 Tenant = Annotated[str | None, typer.Option(help="The tenant of files that do not name one.")]
 Rate = Annotated[int | None, typer.Option(min=1, max=10_000_000, help="Publish at most so many records a second.")]
+FromTopic = Annotated[
+    str | None,
+    typer.Option(
+        help="Go on with what a switch publishes to this topic itself, mapped by --map, exactly once; until SIGTERM."
+    ),
+]
 Format = Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")]
 
 
@@ -78,6 +85,7 @@ def publish_files(
     zone: Zone = None,
     encoding: Encoding = None,
     map: MapOption = None,
+    from_topic: FromTopic = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
     prefix: Prefix = "",
 ) -> None:
@@ -90,6 +98,9 @@ def publish_files(
 
     Example: rater publish --deck rates.csv --commands setup.jsonl cdrs.jsonl
     """
+    if from_topic is not None:
+        carry_over(kafka_settings(bootstrap, prefix), from_topic, map, tenant)
+        return
     check_format(format)
     as_written = written(times, zone, encoding)
     mapping = mapping_of(map, format, as_written)

@@ -57,7 +57,8 @@ Found = Item | NotSelected
 
 def calls_in(content_type: str, body: bytes, arrived: Arrived, mapping: Mapping | None) -> list[Found]:
     """The records of calls; ProblemError where the body is none."""
-    body = _out_of_form(content_type, body)
+    if mapping is None or mapping.file.reader.kind != "form":  # a mapping of forms reads them itself
+        body = _out_of_form(content_type, body)
     if mapping is not None:
         return _bounded(_mapped(mapping, body, arrived))
     return _bounded(

@@ -51,6 +51,11 @@ class Mapping:
         self._reader: RecordReader = reader_of_kind(file.reader)
         self._check_names(self._reader)
 
+    @property
+    def tenant(self) -> str | None:
+        """The tenant of records that do not name one."""
+        return self._tenant
+
     def for_tenant(self, tenant: str | None) -> "Mapping":
         """The same mapping for records that do not name their tenant.  RaterError: nobody says whose they are."""
         if tenant is None and self.file.call.tenant is None:

@@ -24,8 +24,8 @@ async def lacking(settings: KafkaSettings, service: Service) -> list[str]:
     """The rights of a service that the connecting user lacks, such as "Write topic debits"."""
     rows = of_service(grants(load_topics(), settings.prefix), service)
     topics = {grant.name: grant.operations for grant in _about(rows, Resource.TOPIC)}
-    groups = {grant.name: grant.operations for grant in _about(rows, Resource.GROUP)}
-    ids = [f"{grant.name}0" if grant.prefixed else grant.name for grant in _about(rows, Resource.TRANSACTIONAL_ID)]
+    groups = {_one_of(grant): grant.operations for grant in _about(rows, Resource.GROUP)}
+    ids = [_one_of(grant) for grant in _about(rows, Resource.TRANSACTIONAL_ID)]
     return await missing_rights(settings, topics, groups, ids)
 
 
@@ -37,6 +37,11 @@ async def must_hold(settings: KafkaSettings, service: Service, *, reading: bool 
     if missing:
         more = f" (and lacks {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise DeniedError(settings, missing[0] + more)
+
+
+def _one_of(grant: Grant) -> str:
+    """A name that the right is about."""
+    return f"{grant.name}0" if grant.prefixed else grant.name
 
 
 def _about(rows: list[Grant], resource: Resource) -> list[Grant]:

@@ -51,10 +51,14 @@ def grants(topics: Mapping[str, Topic], prefix: str = "") -> list[Grant]:
             if operations:
                 found.append(Grant(service, Resource.TOPIC, prefix + topic.name, operations))
         if service.group:
-            found.append(Grant(service, Resource.GROUP, prefix + service.group, ("Read", "Describe")))
+            name, prefixed = prefix + service.group, service.group_prefixed
+            found.append(Grant(service, Resource.GROUP, name, ("Read", "Describe"), prefixed=prefixed))
         if service.compares:
-            others = [other.group for other in SERVICES if other.group and other != service]
-            found.extend(Grant(service, Resource.GROUP, prefix + group, ("Describe",)) for group in others)
+            others = [other for other in SERVICES if other.group and other != service]
+            found.extend(
+                Grant(service, Resource.GROUP, f"{prefix}{other.group}", ("Describe",), prefixed=other.group_prefixed)
+                for other in others
+            )
         if service.transactional_prefix:
             name = prefix + service.transactional_prefix
             found.append(Grant(service, Resource.TRANSACTIONAL_ID, name, ("Write", "Describe"), prefixed=True))

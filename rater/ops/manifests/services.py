@@ -7,7 +7,8 @@ import msgspec
 
 
 class Service(msgspec.Struct, frozen=True):
-    """A Kafka user.  `roles` are words of `produced_by` and `consumed_by`; `group` is its consumer group.
+    """A Kafka user.  `roles` are words of `produced_by` and `consumed_by`; `group` is its consumer group, or with
+    `group_prefixed` the beginning of its groups' names.
 
     `transactional_prefix` begins its transactional ids; `compares` says that it reads topics' settings and other
     groups' positions, `creates` that it makes topics and changes their settings.
@@ -17,6 +18,7 @@ class Service(msgspec.Struct, frozen=True):
     says: str
     roles: frozenset[str]
     group: str | None = None
+    group_prefixed: bool = False
     transactional_prefix: str | None = None
     compares: bool = False
     creates: bool = False
@@ -50,6 +52,16 @@ SERVICES = (
             }
         ),
         group="rater-agents",
+    ),
+    Service("door", "takes records over HTTP, answers switches: `rater serve`", frozenset({"HTTP door"})),
+    Service(
+        "bridge",
+        "maps what switches publish to a topic of their own, which it must be allowed to read, too: `rater publish"
+        " --from-topic`",
+        frozenset({"bridge"}),
+        group="rater-bridge.",
+        group_prefixed=True,
+        transactional_prefix="rater-bridge.",
     ),
     Service(
         "switches",

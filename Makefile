@@ -49,6 +49,7 @@ bench: $(INSTALLED) ## the figures, as JSON
 	$(BIN)/python benchmarks/decoders.py --json
 	$(BIN)/python benchmarks/embedded.py --json
 	$(BIN)/python benchmarks/kafka.py --json
+	$(BIN)/python benchmarks/serve.py --json
 
 soak: $(INSTALLED) ## whether memory, disk and latency stay flat: make soak MINUTES=120 RATE=2000
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --rate $(RATE)

@@ -37,8 +37,8 @@ def test_the_file_is_valid() -> None:
 
 
 def test_everything_is_there() -> None:
-    """Kafka, topics, worker, agents, gateway, traffic, Prometheus, Grafana; what is waited for exists."""
-    assert list(SERVICES) == ["kafka", "topics", "worker", "agents", "gateway", "traffic", "prometheus", "grafana"]
+    """Kafka, topics, worker, agents, door, gateway, traffic, Prometheus, Grafana; what is waited for exists."""
+    assert list(SERVICES) == ["kafka", "topics", "worker", "agents", "door", "gateway", "traffic", "prometheus", "grafana"]
     for service in SERVICES.values():
         assert set(service.get("depends_on", ())) <= SERVICES.keys()
         named = {volume.split(":")[0] for volume in service.get("volumes", ()) if not volume.startswith((".", "/"))}
@@ -60,7 +60,7 @@ def test_mounted_files_exist() -> None:
 def test_nothing_listens_beyond_this_machine() -> None:
     """Without passwords, ports are published on 127.0.0.1 only."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
-    assert len(ports) == 4
+    assert len(ports) == 5
     assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
 
 

@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from rater.ops.manifests.generated import texts
-from rater.ops.manifests.network import ASKS_AGENTS, MONITORING
+from rater.ops.manifests.network import ASKS_AGENTS, ASKS_DOOR, MONITORING
 from rater.wire.generated_files import drifted
 from rater.wire.topics import load_topics
 from tests.commands import misunderstood
@@ -23,6 +23,8 @@ from tests.conftest import ROOT
 FOLDER = ROOT / "deploy/kubernetes"
 SCHEMAS = Path(__file__).parent.parent / "fixtures/schemas"
 OVERLAYS = [FOLDER / "base", FOLDER / "overlays/keda"]
+WORKLOADS = [("StatefulSet", "rater-worker"), ("StatefulSet", "rater-agents"), ("Deployment", "rater-door")]
+ASKS = {"rater-agents": [ASKS_AGENTS], "rater-door": [ASKS_DOOR]}
 
 
 def files_of(folder: Path) -> Iterator[Path]:
@@ -135,7 +137,7 @@ def test_kustomize_builds(folder: Path) -> None:
         for resource in resources
         if resource["kind"] in ("Deployment", "StatefulSet")
     ]
-    assert [labels["app.kubernetes.io/part-of"] for labels in pods] == ["rater", "rater"]
+    assert [labels["app.kubernetes.io/part-of"] for labels in pods] == ["rater"] * 3
     assert ("ScaledObject" in {resource["kind"] for resource in resources}) == (folder.name == "keda")
 
 
@@ -155,7 +157,7 @@ def test_topics_are_those_of_the_list() -> None:
         assert spec["replicas"] == 3
 
 
-@pytest.mark.parametrize(("kind", "name"), [("StatefulSet", "rater-worker"), ("StatefulSet", "rater-agents")])
+@pytest.mark.parametrize(("kind", "name"), WORKLOADS)
 def test_pods_are_confined(kind: str, name: str) -> None:
     """Not root, nothing writable but named volumes, no rights on Kubernetes, probes on the web port."""
     pod = named(kind, name)["spec"]["template"]["spec"]
@@ -169,7 +171,7 @@ def test_pods_are_confined(kind: str, name: str) -> None:
     }
     assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "web"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "web"}
-    assert container["ports"] == [{"name": "web", "containerPort": 6066}]
+    assert container["ports"] == [{"name": "web", "containerPort": 6080 if name == "rater-door" else 6066}]
     assert misunderstood(" ".join(["rater", *container["args"]])) is None
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert not [name for name in environment if re.search("PASSWORD$|SECRET$|TOKEN$|KEY$", name)]
@@ -198,7 +200,7 @@ def test_one_pod_tells() -> None:
 
 def test_disruptions_take_one_at_a_time() -> None:
     """Each workload has a budget that selects its pods."""
-    for kind, name in (("StatefulSet", "rater-worker"), ("StatefulSet", "rater-agents")):
+    for kind, name in WORKLOADS:
         budget = named("PodDisruptionBudget", name)["spec"]
         assert budget == {"maxUnavailable": 1, "selector": named(kind, name)["spec"]["selector"]}
 
@@ -210,19 +212,19 @@ def test_scaling_is_off_by_default_and_bounded() -> None:
     assert scaled["maxReplicaCount"] == load_topics()["cdrs"].partitions
 
 
-@pytest.mark.parametrize("name", ["rater-worker", "rater-agents"])
-def test_only_named_peers_connect(name: str) -> None:
-    """Ingress: the web port, from Prometheus; the agents' also from namespaces that say so.  Kafka over TLS only."""
+@pytest.mark.parametrize(("kind", "name"), WORKLOADS)
+def test_only_named_peers_connect(kind: str, name: str) -> None:
+    """Ingress: the web port, from Prometheus; agents' and door's also from namespaces that say so.  Kafka by TLS."""
     policy = named("NetworkPolicy", name)["spec"]
-    assert policy["podSelector"] == named("StatefulSet", name)["spec"]["selector"]
+    assert policy["podSelector"] == named(kind, name)["spec"]["selector"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     (ingress,) = policy["ingress"]
     assert ingress["ports"] == [{"protocol": "TCP", "port": "web"}]
     peers = [peer["namespaceSelector"]["matchLabels"] for peer in ingress["from"]]
-    assert peers == [MONITORING] + ([ASKS_AGENTS] if name == "rater-agents" else [])
+    assert peers == [MONITORING, *ASKS.get(name, [])]
     ports = [[port["port"] for port in rule["ports"]] for rule in policy["egress"]]
     assert ports == [[53, 53], [9093]] + ([[443, 587, 465]] if name == "rater-agents" else [])
-    (container,) = named("StatefulSet", name)["spec"]["template"]["spec"]["containers"]
+    (container,) = named(kind, name)["spec"]["template"]["spec"]["containers"]
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert environment["RATER_BOOTSTRAP"].endswith(":9093")
 
@@ -232,7 +234,7 @@ def test_the_image_is_named_by_its_digest() -> None:
     images = [
         container["image"]
         for resource in EVERYTHING
-        if resource["kind"] == "StatefulSet"
+        if resource["kind"] in ("Deployment", "StatefulSet")
         for container in resource["spec"]["template"]["spec"]["containers"]
     ]
     assert set(images) == {"rater"}

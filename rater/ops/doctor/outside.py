@@ -1,7 +1,8 @@
-"""What lies outside Kafka: settings, certificates, the payment gateway, the mail server."""
+"""What lies outside Kafka: settings, certificates, the payment gateway, the mail server, the HTTP door."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +19,8 @@ from rater.ops.doctor.check import Check, State
 
 #: As the alert RaterCertificateExpiring has it.
 CERTIFICATE_WARN = timedelta(days=14)
-_GATEWAY_TIMEOUT_S = 10
+_GATEWAY_TIMEOUT_S = _DOOR_TIMEOUT_S = 10
+_SHOWN = 200
 
 
 def settings(path: Path | None, environment: Mapping[str, str]) -> Check:
@@ -60,6 +62,23 @@ async def gateway(given: GatewaySettings | None) -> Check:
     if status >= 500:
         return Check("gateway", State.WARN, f"{given.url} answers {status}", f"curl -v {given.url}")
     return Check("gateway", State.OK, f"{given.url} answers")
+
+
+async def door(url: str | None) -> Check:
+    """Whether an HTTP door (`rater serve`) is ready."""
+    if url is None:
+        return Check("door", State.SKIPPED, "none is named (--door http://host:6080)")
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_DOOR_TIMEOUT_S)) as session,
+            session.get(f"{url.rstrip('/')}/readyz", allow_redirects=False) as answer,
+        ):
+            status, text = answer.status, (await answer.text())[:_SHOWN].strip()
+    except (TimeoutError, aiohttp.ClientError) as wrong:
+        return Check("door", State.FAIL, f"{url}: {wrong or 'no answer in time'}", "rater serve")
+    if status != HTTPStatus.OK:
+        return Check("door", State.FAIL, f"{url} answers {status}: {text}", f"curl -v {url}/readyz")
+    return Check("door", State.OK, f"{url} is ready")
 
 
 async def smtp(notify: NotifySettings | None) -> Check:

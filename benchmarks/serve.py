@@ -1,7 +1,7 @@
 """The HTTP door: records a second in batches, beside what limits it, in one run.
 
-Prints JSON.  `store`: `rater serve --store`, so it rates as well.  `kafka`: `rater serve --bootstrap` in front of one
-broker, with one worker that rates what arrives.
+Prints JSON.  `store`: `rater serve --store`, so it rates as well.  `kafka`: `rater serve --bootstrap` in front of
+one broker, with one worker that rates what arrives.
 `limit_store` rates and commits the same batches without HTTP, `limit_kafka` publishes them without HTTP, in this
 process.  `limit_http` is an aiohttp server that reads and splits the same bodies and answers.  Batches are sent by
 `--connections` connections at a time, each waiting for its answer.  CPU seconds are those of the door's process, so
@@ -62,7 +62,9 @@ class Load:
     """A month of calls, as bodies of so many records."""
 
     def __init__(self, records: int, batch: int, tenants: int) -> None:
-        self.spec = Spec(tenants=tenants, users=tenants * 20, calls=records, month=f"{datetime.now(UTC):%Y-%m}", funds="1000000")
+        self.spec = Spec(
+            tenants=tenants, users=tenants * 20, calls=records, month=f"{datetime.now(UTC):%Y-%m}", funds="1000000"
+        )
         self.calls = [one for one in generate_calls(self.spec) if isinstance(one, CallRecord)][:records]
         encoded = [encode_input(one) for one in self.calls]
         self.batches = [encoded[at : at + batch] for at in range(0, len(encoded), batch)]
@@ -130,7 +132,15 @@ def door(folder: Path, words: Sequence[str]) -> tuple[subprocess.Popen[bytes], i
     client = {"name": "bench", "tokens": [hashed], "records_per_s": 1_000_000}
     (folder / "clients.yaml").write_text(yaml.safe_dump({"clients": [client]}))
     port = free_ports(1)[0]
-    words = [sys.executable, "-m", "rater", "serve", f"--clients={folder / 'clients.yaml'}", f"--web-port={port}", *words]
+    words = [
+        sys.executable,
+        "-m",
+        "rater",
+        "serve",
+        f"--clients={folder / 'clients.yaml'}",
+        f"--web-port={port}",
+        *words,
+    ]
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log)
     wait_for(lambda: _ready(port), "the door to be ready")
@@ -168,7 +178,7 @@ def store(folder: Path, load: Load, options: argparse.Namespace) -> Figures:
     rater = EmbeddedRater(opened, RatingSettings(), None)
     version = read_deck(deck)
     rater.publish(version)
-    rater.tell_all([one for one in generate_commands(load.spec)], datetime.now(UTC))
+    rater.tell_all(generate_commands(load.spec), datetime.now(UTC))
     rater.activate(version.version, datetime.now(UTC))
     began = time.perf_counter()
     for batch in load.batches:
@@ -189,11 +199,27 @@ def kafka(folder: Path, load: Load, options: argparse.Namespace) -> Figures:
         deck = bundled_deck()
         at = next(iter(generate_commands(load.spec))).at
         everybody = DeckActivated(tenant=EVERY_TENANT, id="deck", at=at, version=deck.version)
-        asyncio.run(publish(settings, [("rate-decks", deck.version, encode_input(deck)), ("commands", EVERY_TENANT, encode_input(everybody))]))
+        asyncio.run(
+            publish(
+                settings,
+                [
+                    ("rate-decks", deck.version, encode_input(deck)),
+                    ("commands", EVERY_TENANT, encode_input(everybody)),
+                ],
+            )
+        )
         commands = ((one.tenant, encode_input(one)) for one in generate_commands(load.spec))
         asyncio.run(publish(settings, [("commands", tenant, value) for tenant, value in commands]))
         log = (folder / "worker.log").open("wb")
-        words = [sys.executable, "-m", "rater", "worker", f"--bootstrap={broker.bootstrap}", f"--index={folder / 'index'}", f"--web-port={free_ports(1)[0]}"]
+        words = [
+            sys.executable,
+            "-m",
+            "rater",
+            "worker",
+            f"--bootstrap={broker.bootstrap}",
+            f"--index={folder / 'index'}",
+            f"--web-port={free_ports(1)[0]}",
+        ]
         worker = subprocess.Popen(words, stdout=log, stderr=log)
         figures = over_http(folder, [f"--bootstrap={broker.bootstrap}"], load, options)
         figures["limit_kafka_records_per_s"] = asyncio.run(_publish_only(settings, load))

@@ -26,6 +26,7 @@ LONGER_FUNCTIONS = {
     "_emit_rated_call": "a record of 47 fields, one a line, in their order",
     "run": "a command's options with their help",
     "publish_files": "a command's options with their help",
+    "serve": "a command's options with their help",
     "reconcile_payments": "a command's options with their help",
     "balance_record": "a record of 21 fields, one a line, in their order",
     "classify": "nine facts and nine answers, one a line",

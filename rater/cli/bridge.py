@@ -19,7 +19,9 @@ from rater.wire.errors import RaterError
 def carry_over(kafka: KafkaSettings, raw_topic: str, map: str | None, tenant: str | None) -> None:
     """Map and publish what comes until SIGTERM; then say how much it was."""
     if map is None:
-        raise RaterError("--from-topic: expected --map, too: what makes call records of the switch's (rater map list)")
+        raise RaterError(
+            "--from-topic: expected --map, too: what makes call records of the switch's (rater map list)"
+        )
     mapping = load(map).for_tenant(tenant)
     if mapping.file.reader.kind == "csv" and mapping.file.reader.header:
         raise RaterError(f"--map {map}: expected a mapping of single records; a record of a topic has no header")

@@ -53,7 +53,7 @@ def doctor(
     index: Annotated[Path, typer.Option(help="The folder of an index or a store on this machine.")] = INDEX,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Check settings, broker, rights, topics, decks, workers, inputs, disk, gateway, mail, door; exit 1 if any fails.
+    """Check settings, broker, rights, topics, decks, workers, inputs, disk, gateway, mail; exit 1 if any fails.
 
     It writes one record, to the topic dlq-audit: the broker stamps it, which tells its time.
 

@@ -57,7 +57,7 @@ Rate = Annotated[int | None, typer.Option(min=1, max=10_000_000, help="Publish a
 FromTopic = Annotated[
     str | None,
     typer.Option(
-        help="Go on with what a switch publishes to this topic itself, mapped by --map, exactly once; until SIGTERM."
+        help="Publish what a switch puts into this topic itself, mapped by --map, exactly once; until SIGTERM."
     ),
 ]
 Format = Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMATS)}; recognised if not given.")]

@@ -54,7 +54,9 @@ def serve(
     prefix: Annotated[str, typer.Option(envvar="RATER_PREFIX", help="Stands before every topic's name.")] = "",
     map: Annotated[
         list[str] | None,
-        typer.Option("--map", help="A mapping for ?map=NAME: a YAML file, a preset, or NAME=PLACE.", metavar="MAPPING"),
+        typer.Option(
+            "--map", help="A mapping for ?map=NAME: a YAML file, a preset, or NAME=PLACE.", metavar="MAPPING"
+        ),
     ] = None,
     web_port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one; RATER_WEB_HOST.")] = WEB_PORT,
     tls_cert: Annotated[Path | None, typer.Option(help="The certificate, with those in between; PEM.")] = None,
@@ -62,9 +64,13 @@ def serve(
     deck: Annotated[list[Path] | None, typer.Option(help="A rate deck in CSV, put in force in the store.")] = None,
     accept_changes: AcceptChanges = False,
     currency: Annotated[str, typer.Option(help="The currency of the decks.")] = "USD",
-    commands: Annotated[list[Path] | None, typer.Option(help="Commands in JSON Lines, applied to the store.")] = None,
+    commands: Annotated[
+        list[Path] | None, typer.Option(help="Commands in JSON Lines, applied to the store.")
+    ] = None,
     gateway: GatewayOption = None,
-    notify: Annotated[Path | None, typer.Option(help="Notify people of a store's events: settings in YAML.")] = None,
+    notify: Annotated[
+        Path | None, typer.Option(help="Notify people of a store's events: settings in YAML.")
+    ] = None,
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
 ) -> None:
@@ -97,7 +103,9 @@ def serve(
         _prepare(rater, versions, commands or [], accepted=accept_changes)
 
     def make(note: Callable[[list[AccountEvent]], None] | None) -> StoreWriter:
-        return StoreWriter(store, settings_for, lambda opened: gateway_for(opened, gateway), prepare, front.metrics, note)
+        return StoreWriter(
+            store, settings_for, lambda opened: gateway_for(opened, gateway), prepare, front.metrics, note
+        )
 
     notifier = Notifier(read_settings(NotifySettings, notify, {}), metrics=front.metrics) if notify else None
     asyncio.run(serve_store(front, make, notifier))

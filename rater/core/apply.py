@@ -51,7 +51,8 @@ class Applier:
         #: What collects the outputs of a tenant's calls, from its first one on.
         self._calls: dict[str, Step] = {}
         self.outputs: list[Output] = []
-        #: The letter and the reason of each input that was rejected, in order, also where the letter was there before.
+        #: The letter and the reason of each input that was rejected, in order, also where the letter was there
+        #: before.
         self.rejections: list[Rejection] = []
 
     def call(self, call: Mediated, source: Source, raw: bytes) -> Outcome:
@@ -174,7 +175,7 @@ def reject(
     file_tenant: str | None = None,
     original: Original | None = None,
 ) -> tuple[str, RejectedCdr | None]:
-    """The id of the dead letter of an input that cannot be applied, and the letter; None where it was written before.
+    """The id of the dead letter of an input that cannot be applied; and the letter, unless it was written before.
 
     The same bytes of a tenant are one letter.
     `tenant` is the one that the input names; `file_tenant` that of the file it was in, where it names none.

@@ -36,8 +36,10 @@ _POCKETS = {
 class Answer(msgspec.Struct, frozen=True):
     """The answer to a switch; `seconds` is 0 where the call is refused.
 
-    `pocket` is what the first minute of an allowed call draws on, `pools` the minutes of pools in the order of their
-    use.  `rate` is what minutes cost that no pool carries, in `currency`; None where nobody may spend credits on them.
+    `pocket` is what the first minute of an allowed call draws on, `pools` the minutes of pools in the order of
+    their
+    use.  `rate` is what minutes cost that no pool carries, in `currency`; None where nobody may spend credits on
+    them.
     """
 
     allowed: bool

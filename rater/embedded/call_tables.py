@@ -58,7 +58,9 @@ def was_ordered(connection: sqlite3.Connection, id: str) -> bool:
 
 def read_orders_after(connection: sqlite3.Connection, offset: int) -> list[tuple[int, CallCommand]]:
     """Orders with their offsets, in the order in which they were given."""
-    rows = connection.execute('SELECT offset, value FROM "call-commands" WHERE offset > ? ORDER BY offset', (offset,))
+    rows = connection.execute(
+        'SELECT offset, value FROM "call-commands" WHERE offset > ? ORDER BY offset', (offset,)
+    )
     return [(number, _order_decoder.decode(value)) for number, value in rows]
 
 

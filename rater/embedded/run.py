@@ -129,7 +129,7 @@ class EmbeddedRater:
         self.summary.add_file(file)
 
     def take_arrived(self, records: Iterable[Record | CallEvent], now: datetime) -> tuple[Batch, list[CallCommand]]:
-        """Rate what arrived together, in one transaction; and the orders to end calls that follow, also by the clock.
+        """Rate what arrived together, in one transaction; and the orders to end calls that follow by now.
 
         Payments are not collected here, and no ticks follow: who serves switches does both beside it.
         """

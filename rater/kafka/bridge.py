@@ -6,8 +6,8 @@ Each partition of the raw topic has a transactional id.  Who takes a partition o
 and for each batch
     3. publishes what the mapping makes of it, and the offset after it, in one transaction.
 
-Any doubt begins at 1 again.  What the mapping refuses is published in a frame and becomes a dead letter; what it does
-not select is passed over.
+Any doubt begins at 1 again.  What the mapping refuses is published in a frame and becomes a dead letter; what it
+does not select is passed over.
 """
 
 import asyncio
@@ -96,7 +96,9 @@ class Bridge:
                 async with doubted(self._settings, WRITE):
                     await self._own(consumer, place)
             except Doubt as doubt:
-                log.warning("a partition of the raw topic is taken again", partition=place.partition, reason=str(doubt))
+                log.warning(
+                    "a partition of the raw topic is taken again", partition=place.partition, reason=str(doubt)
+                )
             await asyncio.sleep(_BACK_OFF_S)
 
     async def _own(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> None:

@@ -171,7 +171,9 @@ class _Given(NamedTuple):
 def _given(letter: RejectedCdr, raw: bytes) -> _Given:
     """The bytes of a letter, for the topic that they came from; a switch's record is mapped again before."""
     if letter.mapping is not None:
-        envelope = Envelope("mapping", letter.claimed_tenant or letter.tenant, letter.header, mapping=letter.mapping)
+        envelope = Envelope(
+            "mapping", letter.claimed_tenant or letter.tenant, letter.header, mapping=letter.mapping
+        )
         _, decode = reader_of(envelope)
         value = decode(raw) if decode is not None else None
         record = Record("cdr", letter.source, raw, value, envelope)

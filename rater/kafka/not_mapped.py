@@ -1,6 +1,7 @@
 """A switch's record that its mapping refused, on its way to the dead letters of the rating task.
 
-`cdrs` holds call records in our JSON.  What a mapping cannot read goes there in a frame of its own, so that the rating
+`cdrs` holds call records in our JSON.  What a mapping cannot read goes there in a frame of its own, so that the
+rating
 task writes the dead letter, with the reason that the mapping gave and the bytes of the switch: nobody else writes
 dead letters.
 """

@@ -151,9 +151,7 @@ def authorization_of(answer: Answer) -> Authorization:
     rate = answer.rate
     price = None
     if rate is not None and answer.currency is not None:
-        price = Price(
-            rate.price_text, format_micros(rate.fee), rate.increments, answer.currency, rate.destination
-        )
+        price = Price(rate.price_text, format_micros(rate.fee), rate.increments, answer.currency, rate.destination)
     pools = tuple(PoolMinutes(name, minutes) for name, minutes in answer.pools)
     return Authorization(answer.allowed, answer.reason, answer.seconds, answer.pocket, pools, price)
 

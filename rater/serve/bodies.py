@@ -1,8 +1,8 @@
-"""The records in the body of a request: our JSON (one object, an array, or lines), a form as FreeSWITCH posts it, or
-what a mapping reads.
+"""The records in the body of a request: our JSON (one object, an array, or lines), a form as FreeSWITCH posts it,
+or what a mapping reads.
 
-A body whose frame cannot be read is refused as a whole (400: nothing was stored, the client still has it).  A record
-in a good frame that cannot be rated is kept as a dead letter.
+A body whose frame cannot be read is refused as a whole (400: nothing was stored, the client still has it).  A
+record in a good frame that cannot be rated is kept as a dead letter.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Who may send records: clients (switches, gateways) with their tokens, in a file that is read again when it changes.
+"""Who may ask: clients (switches, gateways) with their tokens, in a file that is read again when it changes.
 
 The file holds salted SHA-256 hashes, never a token.  A token is 32 random bytes, so a fast hash is enough: nobody
 can try them all.  Two tokens of one client are good at once while one replaces the other.

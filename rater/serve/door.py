@@ -6,7 +6,6 @@ bounds what waits, and says what is wrong.
 
 import asyncio
 import time
-
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Protocol
@@ -101,7 +100,7 @@ class Door:
         self._metrics.authorization(counted_as(answer), time.perf_counter() - began)
         return answer_response(answer, as_text=wants_text(request))
 
-    async def _readyz(self, request: web.Request) -> web.Response:
+    async def _readyz(self, _: web.Request) -> web.Response:
         waiting = self._engine.waiting_for()
         text = f"waiting for {', '.join(waiting)}\n" if waiting else "ready\n"
         return web.Response(text=text, status=HTTPStatus.SERVICE_UNAVAILABLE if waiting else HTTPStatus.OK)
@@ -165,5 +164,3 @@ async def _livez(_: web.Request) -> web.Response:
 
 async def _openapi(_: web.Request) -> web.Response:
     return web.Response(text=openapi.text(), content_type="application/json")
-
-

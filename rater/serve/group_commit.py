@@ -89,7 +89,7 @@ class GroupCommit:
             await self._keep(group)
 
     async def _keep(self, group: Sequence[_Waiting]) -> None:
-        """Store a group; where that fails for a bug, each request by itself, so that one does not fail the others."""
+        """Store a group; where that fails for a bug, each request by itself, so that it fails no other."""
         began = time.perf_counter()
         try:
             results = await self._keeper.keep([item for waiting in group for item in waiting.items])

@@ -29,7 +29,7 @@ class Maps:
         return sorted(self._mappings)
 
     def named(self, name: str | None, tenant: str | None) -> Mapping | None:
-        """The mapping of a request; ProblemError if there is none of this name, or nobody says whose records are."""
+        """The mapping of a request; ProblemError: there is none of this name, or nobody says whose records are."""
         if name is None:
             return None
         if (mapping := self._mappings.get(name)) is None:

@@ -101,7 +101,9 @@ def texts() -> dict[Path, str]:
 def _paths() -> dict[str, Any]:
     calls = _posting("postCallRecords", "Store records of calls", "CallRecord", _CALL, mapped=True)
     events = _posting("postCallEvents", "Store events of running calls", "CallEvent", _EVENT)
-    commands = _posting("postCommands", "Apply commands: tenants, users, licences, money (over a store)", None, _COMMAND)
+    commands = _posting(
+        "postCommands", "Apply commands: tenants, users, licences, money (over a store)", None, _COMMAND
+    )
     return {
         records_page.CDRS: {"post": calls},
         records_page.CALL_EVENTS: {"post": events},
@@ -123,13 +125,19 @@ def _posting(
     one = {"$ref": f"#/components/schemas/{record}"} if record else _any_command()
     content: dict[str, Any] = {
         _JSON: {
-            "schema": {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": bodies.RECORDS_MAX}]},
+            "schema": {
+                "anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": bodies.RECORDS_MAX}]
+            },
             "examples": {"one": {"value": example}, "several": {"value": [example]}},
         },
         bodies.LINES[0]: {"schema": {"type": "string"}, "example": json.dumps(example) + "\n"},
     }
     if mapped:
-        form = {"type": "object", "required": [bodies.FORM_FIELD], "properties": {bodies.FORM_FIELD: {"type": "string"}}}
+        form = {
+            "type": "object",
+            "required": [bodies.FORM_FIELD],
+            "properties": {bodies.FORM_FIELD: {"type": "string"}},
+        }
         content[bodies.FORM] = {"schema": form, "example": {bodies.FORM_FIELD: json.dumps(example)}}
     stored = {"description": "Every record is stored; each one's result", "content": _content("Results")}
     return {
@@ -171,13 +179,19 @@ def _orders() -> dict[str, Any]:
         "operationId": "readCallCommands",
         "summary": "Orders to end running calls, as soon as there are some",
         "parameters": _parameters(OrdersQuery),
-        "responses": {"200": {"description": "The orders after the cursor", "content": content}, **_problems(*_ALWAYS)},
+        "responses": {
+            "200": {"description": "The orders after the cursor", "content": content},
+            **_problems(*_ALWAYS),
+        },
     }
 
 
 def _open(id: str, summary: str, type: str, *, not_ready: bool = False) -> dict[str, Any]:
     """A page without a token."""
-    answer = {"description": summary, "content": {type: {"schema": {"type": "object" if type == _JSON else "string"}}}}
+    answer = {
+        "description": summary,
+        "content": {type: {"schema": {"type": "object" if type == _JSON else "string"}}},
+    }
     answers = {"200": answer} | ({"503": answer} if not_ready else {})
     return {"operationId": id, "summary": summary, "security": [], "responses": answers}
 
@@ -206,7 +220,12 @@ def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     found = []
     for name, field in schema["properties"].items():
         said = {key: value for key, value in field.items() if key not in ("title", "default", "description")}
-        parameter = {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": _inline(said, parts)}
+        parameter = {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "schema": _inline(said, parts),
+        }
         if "description" in field:
             parameter["description"] = field["description"]
         found.append(parameter)

@@ -74,7 +74,8 @@ class OrdersPage:
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             while not self._orders.closed:
                 given = await self._after(cursor, tenant, _SIGN_OF_LIFE_S)
-                for order, cursor in given:
+                for order, after in given:
+                    cursor = after
                     data = msgspec.json.encode(order).decode()
                     await answer.write(f"id: {cursor}\nevent: {order.command}\ndata: {data}\n\n".encode())
                 if not given:

@@ -30,7 +30,12 @@ class Kind(Enum):
         "The body is of no kind that is read",
         HttpResult.WRONG,
     )
-    TOO_MANY = ("too-many", HTTPStatus.TOO_MANY_REQUESTS, "More records than the client may send", HttpResult.LIMITED)
+    TOO_MANY = (
+        "too-many",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "More records than the client may send",
+        HttpResult.LIMITED,
+    )
     FAILED = ("failed", HTTPStatus.INTERNAL_SERVER_ERROR, "The rater failed", HttpResult.FAILED)
     BUSY = ("busy", HTTPStatus.SERVICE_UNAVAILABLE, "Not now", HttpResult.BUSY)
 
@@ -69,4 +74,6 @@ def problem_response(wrong: ProblemError) -> web.Response:
         headers["Allow"] = wrong.allow
     if kind is Kind.NO_TOKEN:
         headers["WWW-Authenticate"] = 'Bearer realm="rater", Basic realm="rater"'
-    return web.Response(body=msgspec.json.encode(body), status=kind.status, headers=headers, content_type=CONTENT_TYPE)
+    return web.Response(
+        body=msgspec.json.encode(body), status=kind.status, headers=headers, content_type=CONTENT_TYPE
+    )

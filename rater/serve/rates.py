@@ -4,8 +4,8 @@ import math
 import time
 from collections.abc import Callable
 
-from rater.serve.problems import Kind, ProblemError
 from rater.serve.clients import Client
+from rater.serve.problems import Kind, ProblemError
 
 #: A request may hold more records than a second allows; the client then waits longer before its next one.
 _BURST_S = 1.0

@@ -36,11 +36,13 @@ _APART_BYTES = 50_000
 
 
 class RecordsQuery(BaseModel):
-    """The parameters of a request with records.  FreeSWITCH adds `uuid`; it says nothing that the record does not."""
+    """The parameters of a request with records.  FreeSWITCH adds `uuid`, which its record says, too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    map: str | None = Field(default=None, min_length=1, max_length=100, description="the mapping that reads the body")
+    map: str | None = Field(
+        default=None, min_length=1, max_length=100, description="the mapping that reads the body"
+    )
     tenant: str | None = Field(
         default=None,
         min_length=1,
@@ -136,7 +138,8 @@ def _query_of(request: web.Request) -> RecordsQuery:
 async def _body_of(request: web.Request, most: int) -> bytes:
     """The whole body, decompressed; ProblemError where it is longer than its client may send, or does not come."""
     too_large = ProblemError(
-        Kind.TOO_LARGE, f"expected at most {most} bytes of body (body_bytes_max of the clients' file); send fewer records"
+        Kind.TOO_LARGE,
+        f"expected at most {most} bytes of body (body_bytes_max of the clients' file); send fewer records",
     )
     if (request.content_length or 0) > most:
         raise too_large

@@ -13,7 +13,8 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What became of one record.
 
     `reason`, `field` and `message` say why it was refused (or passed over), `dead_letter` the id under which its
-    bytes are kept: `rater dlq show` and `rater dlq replay` know it.  A record that was refused need not be sent again.
+    bytes are kept: `rater dlq show` and `rater dlq replay` know it.  A record that was refused need not be sent
+    again.
     """
 
     result: RecordResult

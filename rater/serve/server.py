@@ -1,4 +1,4 @@
-"""The door's web server: plain, or TLS with a certificate that is read again when it is renewed; until it is stopped.
+"""The door's web server: plain, or TLS with a certificate that is read again when it is renewed.
 
 Stopping refuses new requests, answers those that are being stored, and only then ends.
 """
@@ -43,7 +43,8 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, or until what runs `beside` ends with an error.
 
-    `closing` is called before requests are waited for, `started` with the port.  RaterError: the certificate is none.
+    `closing` is called before requests are waited for, `started` with the port.  RaterError: the certificate is
+    none.
     """
     tls = _tls(listening)
     runner = web.AppRunner(

@@ -38,7 +38,17 @@ def test_the_file_is_valid() -> None:
 
 def test_everything_is_there() -> None:
     """Kafka, topics, worker, agents, door, gateway, traffic, Prometheus, Grafana; what is waited for exists."""
-    assert list(SERVICES) == ["kafka", "topics", "worker", "agents", "door", "gateway", "traffic", "prometheus", "grafana"]
+    assert list(SERVICES) == [
+        "kafka",
+        "topics",
+        "worker",
+        "agents",
+        "door",
+        "gateway",
+        "traffic",
+        "prometheus",
+        "grafana",
+    ]
     for service in SERVICES.values():
         assert set(service.get("depends_on", ())) <= SERVICES.keys()
         named = {volume.split(":")[0] for volume in service.get("volumes", ()) if not volume.startswith((".", "/"))}

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,14 +37,14 @@ def door(deployment: Deployment, folder: Path, clients: Given, *more: str) -> Se
 
 
 @pytest.fixture
-def contoso(deployment: Deployment) -> Iterator[Deployment]:
+def contoso(deployment: Deployment) -> Deployment:
     """contoso with 1.00, ada and bob, a worker."""
     deck = read_deck(DECK, version="deck-1")
     commands = list(setting_up(datetime(2026, 3, 1, tzinfo=UTC)))
     deployment.publish([("rate-decks", deck.version, encode_input(deck))])
     deployment.publish([("commands", one.tenant, encode_input(one)) for one in commands])
     deployment.start("worker-0")
-    yield deployment
+    return deployment
 
 
 def record(id: str, called: str = LONDON, **more: Any) -> dict[str, Any]:

@@ -21,7 +21,9 @@ WAIT_S = 60.0
 class ServeProcess:
     """A door that can be started again on the same port."""
 
-    def __init__(self, folder: Path, clients: Given, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, clients: Given, *arguments: str, environment: dict[str, str] | None = None
+    ) -> None:
         self.port = free_ports(1)[0]
         self.log = folder / "serve.log"
         self._arguments = [

@@ -34,7 +34,9 @@ def asked(called: str, **more: str) -> str:
     return "/v1/authorize?" + urlencode({"tenant": "contoso", "user": "ada", "called": called, **more})
 
 
-def event(id: str, progress: str = "heartbeat", called: str = HARARE, started: datetime | None = None) -> dict[str, Any]:
+def event(
+    id: str, progress: str = "heartbeat", called: str = HARARE, started: datetime | None = None
+) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
         "tenant": "contoso", "usage_id": id, "type": "user_out", "event": progress, "at": now.isoformat(),

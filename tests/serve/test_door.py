@@ -29,7 +29,9 @@ def test_no_token_no_answer(tmp_path: Path) -> None:
     clients = clients_file(tmp_path, switch={"may": ["cdrs", "authorize"]})
     path = "/v1/authorize?tenant=contoso&user=ada&called=%2B442079460000"
     with serving(tmp_path, clients=clients) as (_, switch):
-        wrong = [switch.ask(path, Authorization=shown) for shown in ("", "Bearer", "Bearer x", "Basic x", "Basic !")]
+        wrong = [
+            switch.ask(path, Authorization=shown) for shown in ("", "Bearer", "Bearer x", "Basic x", "Basic !")
+        ]
         good = [switch.ask(path), switch.basic(path)]
         not_allowed = switch.ask("/v1/call-commands?wait=0")
         open_pages = [switch.ask(page, Authorization="").status for page in ("/livez", "/readyz", "/healthz", "/metrics", "/v1/openapi.json")]  # fmt: skip

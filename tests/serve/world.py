@@ -66,7 +66,9 @@ def setting_up(funds: str = "100", recharge: tuple[str, str] | None = None) -> I
     """contoso with money, and ada who may spend it."""
     at = NOON - timedelta(days=1)
     settings = RechargeSettings(enabled=True, trigger=recharge[0], amount=recharge[1]) if recharge else None
-    yield TenantConfigured(tenant="contoso", id="setup", at=at, currency="USD", credits="enabled", recharge=settings)
+    yield TenantConfigured(
+        tenant="contoso", id="setup", at=at, currency="USD", credits="enabled", recharge=settings
+    )
     yield FundsAdded(tenant="contoso", id="funds", at=at, amount=funds)
     yield LicenseAssigned(
         tenant="contoso", id="ada", at=at, user="ada", sku="MCOPSTNPP", country="US", since_ever=True
@@ -149,7 +151,12 @@ class Serving:
             rater.tell_all([*given, DeckActivated(tenant=EVERY_TENANT, id="d", at=at, version="d")], NOON)
 
         writer = StoreWriter(
-            self.store, lambda _: settings or RatingSettings(), lambda _: gateway, prepare, self.metrics, self.noted.extend
+            self.store,
+            lambda _: settings or RatingSettings(),
+            lambda _: gateway,
+            prepare,
+            self.metrics,
+            self.noted.extend,
         )
         self.engine = StoreEngine(writer)
         self._maps = maps or []

@@ -56,7 +56,9 @@ def grants(topics: Mapping[str, Topic], prefix: str = "") -> list[Grant]:
         if service.compares:
             others = [other for other in SERVICES if other.group and other != service]
             found.extend(
-                Grant(service, Resource.GROUP, f"{prefix}{other.group}", ("Describe",), prefixed=other.group_prefixed)
+                Grant(
+                    service, Resource.GROUP, f"{prefix}{other.group}", ("Describe",), prefixed=other.group_prefixed
+                )
                 for other in others
             )
         if service.transactional_prefix:

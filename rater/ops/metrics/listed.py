@@ -221,11 +221,9 @@ HTTP_RECORDS = _counter(
     "rater_http_records_total", "records", "Records that came by HTTP, by what became of them.",
     labels.ROUTE, labels.RECORD_RESULT,
 )  # fmt: skip
-HTTP_WAITING = _gauge(
-    "rater_http_waiting_records", "records", "Records that came by HTTP and are not stored yet."
-)
+HTTP_WAITING = _gauge("rater_http_waiting_records", "records", "Records that came by HTTP and are not stored yet.")
 HTTP_STORED_SECONDS = _histogram(
-    "rater_http_stored_seconds", "Storing what came by HTTP together: one commit, or all acknowledgements of Kafka.",
+    "rater_http_stored_seconds", "Storing what came by HTTP together: a commit, or all acknowledgements of Kafka.",
     STEP_BUCKETS_S,
 )  # fmt: skip
 UNREADABLE = _counter(

@@ -1,4 +1,4 @@
-"""Ticks that tenants of a store need by the clock: expiry of money, recharges to be tried again, starts of months."""
+"""Ticks that tenants of a store need by the clock: expiry of money, recharges to be tried again, months."""
 
 import time
 from collections.abc import Callable, Iterable

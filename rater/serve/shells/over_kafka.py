@@ -1,7 +1,8 @@
 """The door over Kafka: records are published, and 200 means that every in-sync replica has them.
 
 It keeps nothing but the replica by which switches are answered, so it may run many times.  What becomes of a record
-that was accepted is the rating task's to say; bytes that cannot be read are published, too, and become dead letters.
+that was accepted is the rating task's to say; bytes that cannot be read are published, too, and become dead
+letters.
 """
 
 from collections.abc import Sequence
@@ -96,7 +97,9 @@ def _of(item: Item) -> tuple[_Message | None, Result]:
     if isinstance(item, CallEvent):
         return event_message(item), accepted(item.usage_id)
     if isinstance(item.decoded, Refusal) and not _is_mapped(item):
-        return None, refused(item.decoded, None, name_of(item))  # an event that is none: its call goes on without it
+        return None, refused(
+            item.decoded, None, name_of(item)
+        )  # an event that is none: its call goes on without it
     message, wrong = message_of(item)
     if wrong is None:
         return message, Result(result=RecordResult.ACCEPTED, usage_id=name_of(item))

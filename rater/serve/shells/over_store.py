@@ -1,8 +1,9 @@
 """The door over a store: the embedded rater with HTTP in front of it, in one process without Kafka.
 
-One thread writes.  Switches are answered beside it, from a reader of its own that learns of each commit as it comes.
-By the clock of this process time passes: calls in progress are looked at, money expires, months begin, recharges are
-tried again.
+One thread writes.  Switches are answered beside it, from a reader of its own that learns of each commit as it
+comes.
+By the clock of this process time passes: calls in progress are looked at, money expires, months begin, recharges
+are tried again.
 """
 
 import asyncio

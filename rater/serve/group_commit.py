@@ -19,7 +19,7 @@ from rater.serve.problems import Kind, ProblemError
 from rater.serve.results import Result
 
 #: Records that are stored together; a request with more is stored by itself.
-GROUP_RECORDS_MAX = 2_000
+GROUP_RECORDS_MAX = 1_000
 #: Records and bytes that wait at most.
 WAITING_RECORDS_MAX = 20_000
 WAITING_BYTES_MAX = 64_000_000

@@ -124,6 +124,23 @@ _BROKEN = (
         ],
     ),
     panel(
+        "Requests over HTTP",
+        "To `rater serve`, by page and answer; busy and limited ones are sent again by the switch.",
+        [rate(m.HTTP_REQUESTS, "route", "result")],
+        Unit.PER_SECOND,
+    ),
+    panel(
+        "Records over HTTP",
+        "What became of them, and how many wait to be stored.",
+        [rate(m.HTTP_RECORDS, "route", "result"), Query(f"sum({m.HTTP_WAITING.name})", "waiting")],
+    ),
+    panel(
+        "Time to store over HTTP",
+        "One commit, or all acknowledgements of Kafka.",
+        quantiles(m.HTTP_STORED_SECONDS, "0.5", "0.99"),
+        Unit.SECONDS,
+    ),
+    panel(
         "Messages to people",
         "E-mails and webhooks, each minute.",
         [

@@ -31,6 +31,9 @@ from rater.serve.results import Result, counted, not_selected
 CDRS, CALL_EVENTS, COMMANDS = "/v1/cdrs", "/v1/call-events", "/v1/commands"
 #: A body must be here by then.
 BODY_WITHIN_S = 30.0
+#: Bodies that are read at the same time have so many bytes together.
+READING_BYTES_MAX = 64_000_000
+_RETRY_AFTER_S = 1
 #: A larger body is read apart from the loop, so that others are answered meanwhile.
 _APART_BYTES = 50_000
 
@@ -67,6 +70,8 @@ class RecordsPage:
         self._metrics, self._now = metrics, now
         self._rates = Rates()
         self._places = _places()
+        #: Bytes of bodies that are being read, as far as they are announced.
+        self._reading = 0
 
     async def cdrs(self, request: web.Request) -> web.Response:
         """Records of calls."""
@@ -94,7 +99,19 @@ class RecordsPage:
     async def _arrived(self, request: web.Request, right: Right) -> tuple[Client, RecordsQuery, bytes]:
         client = self._access.check(request, right)
         query = _query_of(request)
-        return client, query, await _body_of(request, client.body_bytes_max)
+        size = min(client.body_bytes_max, request.content_length or client.body_bytes_max)
+        if self._reading + size > READING_BYTES_MAX:
+            raise ProblemError(
+                Kind.BUSY,
+                f"{self._reading} bytes of bodies are being read (READING_BYTES_MAX {READING_BYTES_MAX}); nothing of"
+                " this request was stored, send it again later",
+                _RETRY_AFTER_S,
+            )
+        self._reading += size
+        try:
+            return client, query, await _body_of(request, client.body_bytes_max)
+        finally:
+            self._reading -= size
 
     def _of(self, client: Client, tenant: str | None) -> Arrived:
         places = self._places

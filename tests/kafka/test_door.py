@@ -21,13 +21,17 @@ from tests.world import DECK, HARARE, LONDON
 
 KILLS, BATCH = 20, 20
 SPEC = Spec(seed=3, tenants=4, calls=1_200, users=16, funds="20", duplicate_share=0.05)
-MAPPING = (
-    "reader: {kind: json}\n"
-    "call:\n"
-    "  usage_id: {field: id}\n  type: user_out\n  user: {field: who}\n  called: {field: to}\n"
-    "  started: {field: start}\n  duration: {field: secs}\n"
-    "times: {format: iso}\n"
-)
+MAPPING = """\
+reader: {kind: json}
+times: {as: iso}
+call:
+  usage_id: "{id}"
+  type: user_out
+  user: "{who}"
+  called: "{to}"
+  answered_at: "{start}"
+  duration: {from: "{secs}", unit: s, round: up}
+"""
 
 
 def door(deployment: Deployment, folder: Path, clients: Given, *more: str) -> ServeProcess:

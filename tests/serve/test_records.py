@@ -44,6 +44,18 @@ def lines(*calls: dict[str, Any]) -> bytes:
     return b"".join(json.dumps(one).encode() + b"\n" for one in calls)
 
 
+MAPPING = """\
+reader: {kind: json}
+times: {as: iso}
+call:
+  usage_id: "{id}"
+  type: user_out
+  user: "{who}"
+  called: "{to}"
+  answered_at: "{start}"
+  duration: {from: "{secs}", unit: s, round: up}
+"""
+
 BODIES = {
     "an object": (JSON, json.dumps(call("a"), indent=2).encode(), ["a"]),
     "an array": ("application/json; charset=utf-8", json.dumps([call("a"), call("b")]).encode(), ["a", "b"]),
@@ -160,13 +172,7 @@ def test_records_of_switches_by_a_mapping(site: str, sample: str, type: str, wra
 
 def test_a_record_that_its_mapping_refuses_is_a_dead_letter_of_it(tmp_path: Path) -> None:
     """It can be replayed when the mapping is mended: the letter names it, and holds the switch's bytes."""
-    (tmp_path / "m.yaml").write_text(
-        "reader: {kind: json}\n"
-        "call:\n"
-        "  usage_id: {field: id}\n  type: user_out\n  user: {field: who}\n  called: {field: to}\n"
-        "  started: {field: start}\n  duration: {field: secs}\n"
-        "times: {format: iso}\n"
-    )
+    (tmp_path / "m.yaml").write_text(MAPPING)
     clients = clients_file(tmp_path, switch={"tenant": "contoso"})
     good = {"id": "a", "who": "ada", "to": "+442079460000", "start": "2026-03-10T12:00:00Z", "secs": "61"}
     with serving(tmp_path, clients=clients, maps=[str(tmp_path / "m.yaml")]) as (door, switch):

@@ -103,8 +103,8 @@ class RecordsPage:
         if self._reading + size > READING_BYTES_MAX:
             raise ProblemError(
                 Kind.BUSY,
-                f"{self._reading} bytes of bodies are being read (READING_BYTES_MAX {READING_BYTES_MAX}); nothing of"
-                " this request was stored, send it again later",
+                f"{self._reading} bytes of bodies are being read (READING_BYTES_MAX {READING_BYTES_MAX}); nothing"
+                " of this request was stored, send it again later",
                 _RETRY_AFTER_S,
             )
         self._reading += size

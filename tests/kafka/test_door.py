@@ -23,7 +23,7 @@ KILLS, BATCH = 20, 20
 SPEC = Spec(seed=3, tenants=4, calls=1_200, users=16, funds="20", duplicate_share=0.05)
 MAPPING = """\
 reader: {kind: json}
-times: {as: iso}
+times: {as: iso, zone: UTC}
 call:
   usage_id: "{id}"
   type: user_out

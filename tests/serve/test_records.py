@@ -46,7 +46,7 @@ def lines(*calls: dict[str, Any]) -> bytes:
 
 MAPPING = """\
 reader: {kind: json}
-times: {as: iso}
+times: {as: iso, zone: UTC}
 call:
   usage_id: "{id}"
   type: user_out

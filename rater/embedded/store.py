@@ -44,11 +44,11 @@ class Reader(StoredEntities):
         super().__init__(connection)
         self.path = path
         # A command that ends does not close what it read: from Python 3.13 on a file left open is a warning.
-        weakref.finalize(self, connection.close)
+        self._close = weakref.finalize(self, connection.close)
 
     def close(self) -> None:
         """Close the store."""
-        self._connection.close()
+        self._close()
 
     @property
     def connection(self) -> sqlite3.Connection:

@@ -92,11 +92,11 @@ class Door:
         began = time.perf_counter()
         self._access.check(request, "authorize")
         question = question_of(request)
-        answer = question
-        if isinstance(question, Question):
-            answer = answered(self._engine.ask, question, datetime.now(UTC))
-        if not isinstance(answer, Answer):
-            raise ProblemError(Kind.UNREADABLE, str(answer))
+        if isinstance(question, str):
+            raise ProblemError(Kind.UNREADABLE, question)
+        answer = answered(self._engine.ask, question, datetime.now(UTC))
+        if isinstance(answer, str):
+            raise ProblemError(Kind.UNREADABLE, answer)
         self._metrics.authorization(counted_as(answer), time.perf_counter() - began)
         return answer_response(answer, as_text=wants_text(request))
 

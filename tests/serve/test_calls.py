@@ -58,7 +58,7 @@ def test_what_a_call_costs_and_draws_on(tmp_path: Path) -> None:
         domestic = switch.ask(asked(US, format="text")).body
         pools = switch.ask(asked(US)).body["pools"]
         emergency = switch.ask(asked("911", format="text")).body
-        denied = switch.ask("/v1/authorize?tenant=nobody&called=%2B442079460000&format=text").body
+        denied = switch.ask("/v1/authorize?tenant=nobody&user=ada&called=%2B442079460000&format=text").body
         wrong = [switch.ask(asked(" 442079460000")), switch.ask("/v1/authorize?user=ada")]
     price = {"per_minute": "0.05", "connection_fee": "0", "increments": "60/60", "currency": "USD", "destination": london["price"]["destination"]}  # fmt: skip
     assert london == {"allowed": True, "reason": "credit", "seconds": 1_200, "pocket": "credit", "pools": [], "price": price}  # fmt: skip

@@ -49,7 +49,7 @@ def test_answers_fit_their_schemas(tmp_path: Path) -> None:
             "Results": [switch.send(call("a"), call("a"), call("b", tenant="nobody")).body],
             "Authorization": [
                 switch.ask("/v1/authorize?tenant=contoso&user=ada&called=%2B442079460000").body,
-                switch.ask("/v1/authorize?tenant=nobody").body,
+                switch.ask("/v1/authorize?tenant=nobody&user=ada&called=%2B442079460000").body,
             ],
             "Orders": [switch.ask("/v1/call-commands?wait=0").body],
             "Problem": [switch.ask("/v1/cdrs", b"{").body, switch.ask("/nowhere").body],

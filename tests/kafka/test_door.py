@@ -94,7 +94,7 @@ def test_records_go_to_the_topic_and_are_rated(contoso: Deployment, tmp_path: Pa
     assert refused.mapping is not None
     assert (refused.format, refused.mapping.name, json.loads(refused.raw)["id"]) == ("mapping", "m", "e")
     assert refused.message == by_map.body["results"][1]["message"]
-    assert contoso.verify().clean, contoso.verify()
+    assert contoso.verify().findings == []
 
 
 def _seconds(serving: ServeProcess) -> int:
@@ -183,7 +183,7 @@ def test_killed_twenty_times(broker: Any, tmp_path: Path) -> None:
             assert serving.stop() == 0
             deployment.wait_until_rated()
             ledgers.append(ledger(deployment))
-            assert deployment.verify().clean
+            assert deployment.verify().findings == []
         finally:
             deployment.end()
     assert ledgers[0] == ledgers[1]

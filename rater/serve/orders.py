@@ -14,7 +14,8 @@ from rater.core import CallCommand
 #: Orders that are kept in memory.
 KEPT_MAX = 10_000
 _CURSOR = re.compile(r"|[0-9]{1,5}\.[0-9]{1,19}(?:-[0-9]{1,5}\.[0-9]{1,19})*")
-CURSOR_LENGTH_MAX = 8_000
+#: With the rest of a request's first line it stays below what the web server reads of one.
+CURSOR_LENGTH_MAX = 4_000
 
 
 class Given(NamedTuple):

@@ -30,7 +30,10 @@ class OrdersQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     after: str | None = Field(
-        default=None, max_length=CURSOR_LENGTH_MAX, description="`next` of the last answer; if absent: from now on"
+        default=None,
+        max_length=CURSOR_LENGTH_MAX,
+        pattern=r"^[0-9.-]*$",
+        description="`next` of the last answer; if absent: from now on",
     )
     tenant: str | None = Field(default=None, min_length=1, max_length=IDENTIFIER_LENGTH_MAX)
     wait: int = Field(default=WAIT_S_DEFAULT, ge=0, le=WAIT_S_MAX, description="seconds")

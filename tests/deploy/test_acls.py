@@ -136,7 +136,7 @@ def test_an_unknown_service_is_one_clear_line() -> None:
     assert refused.returncode == 2
     assert (
         refused.stderr
-        == "rater: --service: expected one of worker, agents, switches, publisher, billing, operators, topics, got 'nobody'\n"
+        == "rater: --service: expected one of worker, agents, door, bridge, switches, publisher, billing, operators, topics, got 'nobody'\n"
     )
 
 

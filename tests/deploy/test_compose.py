@@ -154,7 +154,7 @@ def test_alerts_speak_of_the_jobs_that_are_scraped() -> None:
         job["job_name"]
         for job in yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]
     }
-    assert jobs == {"rater-worker", "rater-agents"}
+    assert jobs == {"rater-worker", "rater-agents", "rater-door"}
     assert re.search(r'up\{job=~"\.\*rater-agents"\}', (DEPLOY / "prometheus/rules.yml").read_text())
 
 

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from rater.kafka.connect import connection, reachable
 from rater.kafka.not_mapped import BEGINNING
-from rater.wire.errors import Exit
+from rater.wire.errors import Exit, RaterError
 from tests.commands import invoke
 from tests.kafka.deployment import Deployment, until
 from tests.kafka.test_door import MAPPING
@@ -123,5 +123,6 @@ def test_a_bridge_goes_on_and_says_what_it_did(deployment: Deployment, mapping: 
 def test_what_a_bridge_needs(words: list[str], says: str) -> None:
     """Said before anything is connected."""
     ran = invoke("publish", *words, "--bootstrap=127.0.0.1:1")
-    assert ran.exit_code == Exit.USAGE
-    assert says in str(ran.output) + str(ran.exception)
+    assert isinstance(ran.exception, RaterError)
+    assert ran.exception.exit is Exit.USAGE
+    assert says in str(ran.exception)

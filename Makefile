@@ -11,7 +11,7 @@ SEED ?= 1
 soak: MINUTES ?= 120
 fuzz: MINUTES ?= 10
 RATE ?= 2000
-.PHONY: help demo picture test lint spec bench soak chaos fuzz mutants lock clean install
+.PHONY: help demo picture test lint spec bench soak chaos fuzz api mutants lock clean install
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -61,6 +61,10 @@ chaos: $(INSTALLED) ## the long form of the tests that kill workers and brokers,
 fuzz: $(INSTALLED) ## look for inputs that a decoder cannot read: make fuzz MINUTES=10
 	$(BIN)/python -m pip install --quiet 'atheris>=3,<4' # not locked: there are wheels for some machines only
 	$(BIN)/python -m tests.fuzz.fuzz --minutes $(MINUTES)
+
+api: $(INSTALLED) ## ask the HTTP door much that its OpenAPI document allows, and what it does not
+	$(BIN)/python -m pip install --quiet 'schemathesis>=4,<5' # not locked: only this needs it
+	$(BIN)/python -m tests.serve
 
 mutants: $(INSTALLED) ## how many small faults in the rules the tests notice: make mutants N=70 SEED=1
 	$(BIN)/python -m tests.mutants --number $(N) --seed $(SEED)

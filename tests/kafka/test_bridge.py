@@ -62,7 +62,7 @@ class BridgeProcess:
 @pytest.fixture
 def mapping(tmp_path: Path) -> Path:
     path = tmp_path / "m.yaml"
-    path.write_text(MAPPING + "  tenant: \"{tenant}\"\n")
+    path.write_text(MAPPING + '  tenant: "{tenant}"\n')
     return path
 
 

@@ -22,11 +22,21 @@ CHECKS = (
 )
 SCHEMATHESIS = Path(os.environ.get("SCHEMATHESIS", Path(sys.executable).parent / "schemathesis"))
 RIGHTS = ["cdrs", "call-events", "authorize", "commands"]
+#: The tool does not know how lines of JSON are sent.
+HOOKS = """
+import schemathesis
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(ctx, value):
+    return str(value).encode()
+"""
 
 
 def main() -> int:
     """Exit as schemathesis does; the long poll is left out, for it waits for orders that never come."""
     with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "hooks_of_rater.py").write_text(HOOKS)
+        environment = os.environ | {"SCHEMATHESIS_HOOKS": "hooks_of_rater", "PYTHONPATH": folder}
         clients = clients_file(Path(folder), switch={"may": RIGHTS, "records_per_s": 1_000_000})
         with serving(Path(folder), clients=clients) as (_, switch):
             words = [
@@ -34,7 +44,7 @@ def main() -> int:
                 *("-H", f"Authorization: Bearer {switch.token}", "--checks", ",".join(CHECKS)),
                 *("--exclude-path-regex", "metrics|call-commands", "--continue-on-failure", *sys.argv[1:]),
             ]
-            return subprocess.run(words, check=False).returncode
+            return subprocess.run(words, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

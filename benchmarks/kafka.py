@@ -77,7 +77,7 @@ class CopyingTask(RatingTask):
         }
         await self._log.begin()
         await self._log.send(writes)
-        await self._log.tell_positions(after)
+        await self._log.commit_offsets(after)
         await self._log.commit()
         self.positions = after
         self._state.entities.meta = meta
@@ -250,7 +250,7 @@ async def throughput(
     }
 
 
-def taken_of(commit: bytes) -> int:
+def consumed_by(commit: bytes) -> int:
     """Call records that a commit took."""
     value = orjson.loads(commit)
     return int(value["cdrs_next"] - value["cdrs_first"])
@@ -271,7 +271,7 @@ def rating(bench: Bench) -> tuple[KafkaSettings, Figures]:
     settings = bench.fill("rater-", bench.calls)
     workers = bench.raters(settings)
     try:
-        return settings, asyncio.run(throughput(settings, "commits", taken_of, len(bench.calls), workers))
+        return settings, asyncio.run(throughput(settings, "commits", consumed_by, len(bench.calls), workers))
     finally:
         workers.end()
 

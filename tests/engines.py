@@ -201,7 +201,7 @@ class OnSimulatedBroker(EmbeddedEngine):
         """See Engine."""
         replica = _Replica(self._index)
         for record in self._broker.read(("state", 0), 0):
-            replica.entities.take(record.key or b"", record.value)
+            replica.entities.apply(record.key or b"", record.value)
         return replica
 
     def close(self) -> None:

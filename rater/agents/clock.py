@@ -81,7 +81,7 @@ class Ticking:
 
     def _note_next(self) -> None:
         """When time next changes something for each tenant whose balance has changed."""
-        for tenant in self._tenants.take_touched():
+        for tenant in self._tenants.pop_touched():
             balance = self._tenants.balance(tenant)
             instants = due_instants(funds_in(balance), self._rating) if balance is not None else []
             if instants:

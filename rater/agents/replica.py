@@ -38,7 +38,7 @@ class PartitionReplica(Committed):
     def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See Committed; everything is at hand here."""
 
-    def take(self, key: bytes, value: bytes | None) -> list[bytes]:
+    def apply(self, key: bytes, value: bytes | None) -> list[bytes]:
         """The next record; when it ends a transaction, the keys of what changed.
 
         RaterError if a newer program wrote it.
@@ -69,11 +69,11 @@ class Replica:
         self.account_changed: Callable[[str], None] = lambda _: None
         self._partitions = [PartitionReplica() for _ in range(partitions)]
 
-    def take(self, record: Consumed) -> None:
+    def apply(self, record: Consumed) -> None:
         """A record of the `state` topic, each partition's in order."""
         assert record.key is not None, f"state/{record.partition}@{record.offset}: a record without key"
         partition = self._partitions[record.partition]
-        for name in partition.take(record.key, record.value):
+        for name in partition.apply(record.key, record.value):
             if name.startswith(_ACCOUNT):
                 self.account_changed(tenant_of(name))
 

@@ -44,7 +44,7 @@ def agents(
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
 ) -> None:
-    """Collect recharges from the payment gateway, let time pass, tell people, answer switches; several may run.
+    """Collect recharges from the payment gateway, let time pass, notify people, answer switches; several may run.
 
     The file's names are those of rater/agents/settings.py; a secret is named by its place:
 

@@ -31,7 +31,7 @@ def gateway(
     script: Annotated[
         str, typer.Option(help="Behaviours of the first new orders, with commas; then the rules.")
     ] = "",
-    webhook_url: Annotated[str | None, typer.Option(help="Where results are told (late, twice).")] = None,
+    webhook_url: Annotated[str | None, typer.Option(help="Where results are sent (late, twice).")] = None,
     webhook_secret_file: Annotated[
         Path | None, typer.Option(help=f"File with the key of webhooks; else the variable {WEBHOOK_SECRET_ENV}.")
     ] = None,

@@ -160,7 +160,7 @@ class Plan:
             command = activation_of(with_decks(books, decks), deck, now, id=id)
             assert command is not None, "an id is given"
             self.commands.append(command)
-            if not books.taken(id):
+            if not books.applied(id):
                 self._new = deck
 
     def look(self, *, accepted: bool) -> None:
@@ -210,7 +210,7 @@ def command_messages(paths: list[Path], refused: list[str]) -> Iterator[Message]
     for path in paths:
         _warn(unknown_in_commands(path))
         for record in InputFile(str(path), "commands").records():
-            assert isinstance(record, Record), "commands tell of no calls"
+            assert isinstance(record, Record), "these are files of commands, not of call events"
             if isinstance(record.decoded, Refusal):
                 refused.append(_not_published(str(path), record.source, record.decoded))
             else:

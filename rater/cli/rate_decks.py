@@ -164,7 +164,7 @@ def _activate_in_store(
         commands = _looked_at(plans, accepted)
         rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, None))
         for command in commands:
-            outcome, refused = rater.tell(command, now)
+            outcome, refused = rater.apply(command, now)
             if outcome is not Outcome.RATED:
                 why = f"{refused.field}: {refused.message}" if refused else outcome.value
                 raise RaterError(f"{command.tenant}: refused: {why}", Exit.REFUSED)

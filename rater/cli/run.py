@@ -133,7 +133,7 @@ def run(
         ),
     ] = None,
     notify: Annotated[
-        Path | None, typer.Option(help="Tell people by e-mail and webhooks: settings in YAML (deploy/README.md).")
+        Path | None, typer.Option(help="Notify people by e-mail and webhooks: settings in YAML (deploy/README.md).")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON on standard output.")] = False,
 ) -> None:
@@ -273,7 +273,7 @@ class _NobodyTold:
 
 
 def _notices(path: Path | None) -> "WaitingNotifier | _NobodyTold":
-    # Only who tells waits for the import of mail and HTTP clients.
+    # Only a run with --notify waits for the import of mail and HTTP clients.
     return (
         importlib.import_module("rater.agents.notices.blocking").waiting_notifier(path) if path else _NobodyTold()
     )

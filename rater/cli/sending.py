@@ -58,7 +58,7 @@ def send(
     say_upgraded(opened)
     try:
         rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, gateway))
-        outcome, refused = rater.tell(command, datetime.now(UTC))
+        outcome, refused = rater.apply(command, datetime.now(UTC))
         tenants, payments = opened.tenants(), payments_of(opened)
     finally:
         opened.close()

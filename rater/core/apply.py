@@ -118,7 +118,7 @@ class Applier:
         letter = reject(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
         conflict = refused.reason is Reason.CONFLICTING_DUPLICATE
         if conflict and letter is not None:
-            step.tell(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
+            step.emit(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
         _finish(step)
         if letter is not None:
             self.outputs.append(letter)

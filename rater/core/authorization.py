@@ -23,7 +23,7 @@ _REFUSED_FOR = {
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a switch is told; `seconds` is 0 where the call is refused."""
+    """The answer to a switch; `seconds` is 0 where the call is refused."""
 
     allowed: bool
     reason: Why

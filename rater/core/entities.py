@@ -258,7 +258,7 @@ class Alias(msgspec.Struct, frozen=True):
 
 
 class PoolMonth(msgspec.Struct):
-    """What was used of one minute pool in one month, and what was told of it.
+    """What was used of one minute pool in one month, and which events were emitted.
 
     `total` was counted at `counted`, a revision of the tenant's licences; it is only kept while nobody joined
     within the month, because then it does not depend on the instant.

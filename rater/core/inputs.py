@@ -99,7 +99,7 @@ class RechargeSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", omit_defaults=True):
-    """What people, the gateway and the clock tell the rater; idempotent by `id` within a tenant."""
+    """Commands of people, the gateway and the clock; idempotent by `id` within a tenant."""
 
     tenant: Identifier
     id: Identifier

@@ -116,7 +116,7 @@ def _paid(step: Step, case: Case) -> Priced:
         return _overflow(step, case, NOTHING_TAKEN, case.minutes)
     taken = take(step.state, step.account, step.rules.settings, route.pools, case.cdr.answered_at, case.minutes)
     for found in taken.news:
-        step.tell(found.kind, pool=found.name, used=found.used, total=found.total)
+        step.emit(found.kind, pool=found.name, used=found.used, total=found.total)
     if not taken.left:
         return _priced(case, taken.segments, taken.capability or route.capability, taken.pools)
     return _overflow(step, case, taken, taken.left)
@@ -139,8 +139,8 @@ def _overflow(step: Step, case: Case, taken: Taken, minutes: int) -> Priced:
 
 
 def _freecall(step: Step, case: Case, taken: Taken, minutes: int, why: Anomaly) -> Priced:
-    """It cannot be priced, so the rest of it is free, and somebody is told (rule 48)."""
-    step.tell(EventKind.RATING_EXCEPTION, usage_id=case.cdr.usage_id, user=case.cdr.user, reason=why.value)
+    """It cannot be priced, so the rest of it is free, and an event reports it (rule 48)."""
+    step.emit(EventKind.RATING_EXCEPTION, usage_id=case.cdr.usage_id, user=case.cdr.user, reason=why.value)
     if why not in case.anomalies:
         case = msgspec.structs.replace(case, anomalies=(*case.anomalies, why))
     return _priced(case, (*taken.segments, Segment(Pocket.FREE, minutes)), _FREECALL, taken.pools)

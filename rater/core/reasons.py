@@ -126,7 +126,7 @@ class LotKind(ClosedList):
 
 
 class EventKind(ClosedList):
-    """What is told about a tenant; in the order in which one step tells them."""
+    """What happened to a tenant; in the order in which one step emits them."""
 
     CDR_QUARANTINED = "cdr.quarantined"
     RATING_EXCEPTION = "rating.exception"
@@ -160,7 +160,7 @@ class EventKind(ClosedList):
     FUNDS_ADDED = "funds.added"
     DECK_ACTIVATED = "deck.activated"
     CALL_ACCEPTED = "call.accepted"  # a person let a held record through; it is rated when it comes again
-    FUNDS_EXPIRING = "funds.expiring"  # told by the agents, from balances; no step tells it
+    FUNDS_EXPIRING = "funds.expiring"  # emitted by the agents, from balances; by no step
 
 
 class Reason(ClosedList):
@@ -233,7 +233,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Why(ClosedList):
-    """The reason of an answer; the first group allows, the second refuses, the third cannot tell yet."""
+    """The reason of an answer; the first group allows, the second refuses, the third has no answer yet."""
 
     EMERGENCY = "emergency"  # calls for help are always allowed (rule 23)
     FREE = "free"  # within the service, or over the customer's own trunks: nobody pays (rules 15, 38)

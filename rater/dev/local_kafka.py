@@ -126,7 +126,7 @@ class LocalKafka:
     def pid(self, id: int) -> int | None:
         """The process of a broker, or None when it does not run."""
         if (child := self._children.get(id)) is not None:
-            # A new process has no command line for an instant, so /proc cannot tell whether our own child runs.
+            # A new process has no command line for an instant, so /proc does not show whether our own child runs.
             return child.pid if child.poll() is None else None
         try:
             pid = int((self.folder / f"broker-{id}" / "pid").read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from rater.wire.errors import RaterError
 
 
 class Behaviour(ClosedList):
-    """What a new order meets; asked again with the same key, every one but `late` tells its result."""
+    """What a new order meets; asked again with the same key, every one but `late` answers its result."""
 
     APPROVE = "approve"  # takes the money and says so
     CARD_EXPIRED = "card_expired"  # declines

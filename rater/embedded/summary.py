@@ -63,7 +63,7 @@ class Summary:
         self.calls.update(calls)
         self.disconnects.update(order.reason.value for order in orders)
         self.outcomes.update(batch.counts)
-        self.records += batch.taken
+        self.records += batch.consumed
         self.debited.update(rows.debited)
         for output in batch.outputs:
             if isinstance(output, AccountEvent):

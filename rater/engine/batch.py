@@ -113,7 +113,7 @@ class Batch:
         self.switch_lines: list[SwitchLine] = []
 
     @property
-    def taken(self) -> int:
+    def consumed(self) -> int:
         """How many records were applied."""
         return len(self.outcomes)
 

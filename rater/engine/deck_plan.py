@@ -82,7 +82,7 @@ def with_decks(books: DeckBooks, decks: Sequence[RateDeck]) -> DeckBooks:
 
 def _free_id(books: DeckBooks, version: str) -> str:
     number, id = 1, _id(f"deck-{version}")
-    while books.taken(id):
+    while books.applied(id):
         number += 1
         id = _id(f"deck-{version}-{number}")
     return id

@@ -113,7 +113,7 @@ class Room:
                 " If that is meant, unpack it first"
             )
 
-    def take(self, unpacked: bytes) -> None:
+    def add(self, unpacked: bytes) -> None:
         """Count what came out."""
         size = len(unpacked) + UNPACKED_LINE_BYTES * unpacked.count(b"\n")
         self.need(size)
@@ -128,7 +128,7 @@ def gzip_ending(path: str, packed: BinaryIO) -> Ending:
     start = packed.tell()
     room, look = Room(path, packed, start), Gunzipped(packed)
     while unpacked := look.read(_LOOK_BYTES):
-        room.take(unpacked)
+        room.add(unpacked)
     packed.seek(start)
     if look.ending is Ending.DAMAGED:
         raise RaterError(
@@ -184,7 +184,7 @@ def _look_through(path: str, packed: BinaryIO, archive: ZipFile, name: str) -> N
     try:
         with archive.open(name) as table:
             while unpacked := table.read(_LOOK_BYTES):
-                room.take(unpacked)
+                room.add(unpacked)
     except (BadZipFile, zlib.error, EOFError) as wrong:
         raise RaterError(
             f"{path}: the zip file is damaged in {name}; nothing of it was rated. Get it again"

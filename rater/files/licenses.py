@@ -53,7 +53,7 @@ class Assignment(BaseModel):
 
 
 class Licenses:
-    """What a file assigns, and what to tell about it."""
+    """What a file assigns, and remarks about it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -271,7 +271,7 @@ class _Comparison:
 
 
 def _refund_at(at: datetime | None, amount: int) -> str:
-    """What tells the refunds of one payment apart: when, or else how much."""
+    """What distinguishes the refunds of one payment: when, or else how much."""
     return str(amount) if at is None else f"{at:%Y%m%dT%H%M%S}"
 
 

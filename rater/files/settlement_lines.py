@@ -138,7 +138,7 @@ class Reconciliation(msgspec.Struct, frozen=True):
 def mending_id(kind: Kind, reference: str, which: int | str = 1) -> str:
     """The id of the command that mends a difference: the same difference has the same id, so it is mended once.
 
-    `which` tells several of one payment apart: a number, or of a refund its time.
+    `which` distinguishes several of one payment: a number, or of a refund its time.
     """
     id = f"{MENDED}{kind.value}-{which}-{reference}"
     if len(id) <= IDENTIFIER_LENGTH_MAX and not CONTROL_CHARACTERS.search(id):

@@ -80,7 +80,7 @@ class Entities:
         self._raw: dict[bytes, bytes] = {}
         self._decoded: dict[str, dict[Key, Entity]] = {kind: {} for kind in LOGGED_KINDS}
 
-    def take(self, key: bytes, value: bytes | None) -> None:
+    def apply(self, key: bytes, value: bytes | None) -> None:
         """A record of the changelog, while restoring."""
         if key == META_KEY:
             if value is not None:

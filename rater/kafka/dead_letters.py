@@ -213,14 +213,14 @@ class _Followed:
         deadline = time.monotonic() + wait_s
         while True:
             commits = await self._commits()
-            if all(_taking(commits, place) for place in self._places) or time.monotonic() > deadline:
+            if all(_commit_of(commits, place) for place in self._places) or time.monotonic() > deadline:
                 break
             await asyncio.sleep(_LOOK_AGAIN_S)
         await asyncio.sleep(_LOOK_AGAIN_S)  # a transaction becomes visible topic by topic
         marks = await self._marks()
         found = {}
         for place in self._places:
-            if (commit := _taking(commits, place)) is not None:
+            if (commit := _commit_of(commits, place)) is not None:
                 found[place] = place in marks or _REFUSING.isdisjoint(commit.outcomes)
         return found
 
@@ -250,7 +250,7 @@ class _Followed:
                     yield record.value or b""
 
 
-def _taking(commits: dict[int, list[Commit]], place: Source) -> Commit | None:
+def _commit_of(commits: dict[int, list[Commit]], place: Source) -> Commit | None:
     """The commit that took a record."""
     for commit in commits[place.partition]:
         first, beyond = (

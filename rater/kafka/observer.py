@@ -27,7 +27,7 @@ class Observer(Protocol):
     def upgraded(self, task: "RatingTask", report: Sequence[str]) -> None:
         """The state that older rules had written was migrated and committed."""
 
-    def took(self, records: Sequence[Consumed]) -> None:
+    def consumed(self, records: Sequence[Consumed]) -> None:
         """Records came in and are going to be rated."""
 
     def rated(self, batch: Batch) -> None:

@@ -77,10 +77,10 @@ class PartitionLog(Protocol):
     async def send(self, writes: Writes) -> Mapping[str, int]:
         """Write within the transaction, wait until all is stored; the position after each topic's last record."""
 
-    async def tell_positions(self, positions: Mapping[str, int]) -> None:
-        """Tell the group how far its inputs were taken, for tools that show lag; no task ever reads it.
+    async def commit_offsets(self, positions: Mapping[str, int]) -> None:
+        """Commit the group's offsets of the inputs, for tools that show lag; no task ever reads them.
 
-        In the open transaction, else in one of its own.  Nothing is done if it was told lately; so it is called
+        In the open transaction, else in one of its own.  Nothing is done if they were committed lately; so it is called
         again when there is nothing else to do.
         """
 
@@ -88,7 +88,7 @@ class PartitionLog(Protocol):
         """Make everything since `begin` visible at once."""
 
     async def back_off(self, doubts: int) -> None:
-        """Wait a little after that many doubts in a row, so that the group can tell who owns the partition."""
+        """Wait a little after that many doubts in a row, so that the group can settle who owns the partition."""
 
     async def close(self) -> None:
         """Abort an open transaction and let go; never raises."""

@@ -78,7 +78,7 @@ class Publisher:
             return self._producer
 
     async def _drop(self, producer: Any) -> None:
-        """Records that others wait for go with it; each of them is told so, and publishes again."""
+        """Records that others wait for go with it; each of them gets the failure, and publishes again."""
         if producer is None or producer is not self._producer:
             return
         self._producer = None

@@ -13,7 +13,7 @@ Inputs that are not what they were, or another number of partitions, stop the pa
 A commit
     1. rate the batch on an overlay
     2. begin, and send outputs, changelog, meta and commit record; wait until every one is stored
-    3. add the group's offsets, if they were not told lately
+    3. add the group's offsets, if they were not committed lately
     4. commit, and only then: 5. merge the overlay and the index
 
 Any doubt on the way drops overlay, state and producer; ownership is taken again.
@@ -143,7 +143,7 @@ class RatingTask:
             self._observer.restoring(self, "state", len(records))
             for record in records:
                 assert record.key is not None
-                state.entities.take(record.key, record.value)
+                state.entities.apply(record.key, record.value)
         must_be_here(self.partition, self._partitions, state.entities.tenants())
         inputs = await inputs_to_read(log, state.entities.meta)
         self.topics, self.look_again, self._skips = inputs.topics, False, inputs.skips
@@ -174,10 +174,10 @@ class RatingTask:
             raise Doubt("a topic of this partition has another id")
         records = await self.arrived()
         if not records:
-            await self._log.tell_positions(self.positions)
+            await self._log.commit_offsets(self.positions)
             return
         for portion in portions(in_order(records), self._batch_bytes_max):
-            await self._take(portion)
+            await self._rate_and_commit(portion)
 
     async def arrived(self) -> list[Consumed]:
         """The next input records; more of them at a time once there was a full batch, because then more wait."""
@@ -187,7 +187,7 @@ class RatingTask:
         # after a rebalance the same records may come again
         return [record for record in fetched if record.offset >= self.positions[record.topic]]
 
-    async def _take(self, records: Sequence[Consumed]) -> None:
+    async def _rate_and_commit(self, records: Sequence[Consumed]) -> None:
         """Rate records in as many commits as the names of unknown decks ask for."""
         versions = self._versions(records)
         missing = self._unknown(versions.values())
@@ -198,7 +198,7 @@ class RatingTask:
 
     async def _commit(self, records: Sequence[Consumed], versions: set[str]) -> None:
         """Rate and commit one batch; the steps are numbered in the module's docstring."""
-        self._observer.took(records)
+        self._observer.consumed(records)
         unknown = self._unknown(versions)
         try:
             batch, meta, commit, writes = self._rate(records, unknown)  # 1
@@ -208,7 +208,7 @@ class RatingTask:
         log = self._log
         await log.begin()  # 2
         stored = await log.send(writes)
-        await log.tell_positions(meta.positions)  # 3
+        await log.commit_offsets(meta.positions)  # 3
         await log.commit()  # 4
         self.positions = meta.positions  # 5
         self._state.entities.merge(batch.state, meta)

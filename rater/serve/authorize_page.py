@@ -58,8 +58,8 @@ class AuthorizePage:
         began = self._seconds()
         shown = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(shown, self._credentials):
-            told = "expected the header Authorization: Bearer TOKEN with the token of this service"
-            return _wrong(told, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
+            expected = "expected the header Authorization: Bearer TOKEN with the token of this service"
+            return _wrong(expected, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
         question = question_of(request)
         answer = self._answer(question) if isinstance(question, Question) else question
         if isinstance(answer, str):

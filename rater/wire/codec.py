@@ -159,7 +159,7 @@ def _not_a_command(raw: bytes) -> Refusal | None:
 
 
 def decode_call_event(raw: bytes) -> CallEvent | Refusal:
-    """What a switch tells of a running call, its times in UTC, from one JSON object; or why not."""
+    """An event of a running call, its times in UTC, from one JSON object; or why not."""
     decoded = _decode(_event_decoder.decode, CallEvent, raw, _EVENT_INSTANTS)
     if isinstance(decoded, Refusal):
         return (not_a_call_record(raw) if decoded.reason is Reason.MALFORMED else None) or decoded

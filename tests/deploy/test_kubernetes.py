@@ -187,7 +187,7 @@ def test_a_pod_keeps_its_name(name: str) -> None:
     assert pod["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
 
 
-def test_one_pod_tells() -> None:
+def test_one_pod_notifies() -> None:
     """Its name is one that the StatefulSet gives, and its outbox lies on a volume of its own."""
     agents = named("StatefulSet", "rater-agents")["spec"]
     (container,) = agents["template"]["spec"]["containers"]

@@ -116,7 +116,7 @@ def test_pretty_printed_graph_json(tmp_path: Path, shape: str, indent: int | str
 
 
 def test_more_pages_are_mentioned(folder: Path) -> None:
-    """Graph gives at most 1000 rows a page and a link to the next: people are told, nothing is wrong."""
+    """Graph gives at most 1000 rows a page and a link to the next: a remark says so, nothing is wrong."""
     page = {"@odata.nextLink": "https://graph.microsoft.com/v1.0/next", "value": [GRAPH_ROW]}
     (folder / "rows.json").write_text(json.dumps(page))
     assert "rows.json: the page has an @odata.nextLink" in run(folder, "rows.json")["said"]

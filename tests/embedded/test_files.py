@@ -299,11 +299,11 @@ def test_declined_cards(folder: Path) -> None:
     store = Store(folder / "rater.db")
     try:
         embedded = EmbeddedRater(store, RatingSettings(), LocalGateway(["tenant-0001"]))
-        embedded.take(InputFile(str(folder / "setup.jsonl"), "commands"))
+        embedded.consume(InputFile(str(folder / "setup.jsonl"), "commands"))
         deck = read_deck(DECK, version="d")
         embedded.publish(deck)
         embedded.activate("d")
-        embedded.take(InputFile(str(folder / "cdrs.jsonl")))
+        embedded.consume(InputFile(str(folder / "cdrs.jsonl")))
         accounts = {tenant: store.account(tenant) for tenant in store.tenants()}
     finally:
         store.close()

@@ -119,7 +119,7 @@ def test_a_worker_logs_it_once() -> None:
                 partition=0, sequence=number + 1, commands_first=number, commands_next=number + 1, cdrs_first=0,
                 cdrs_next=0, outcomes={},
             )  # fmt: skip
-            watch.took([])
+            watch.consumed([])
             watch.committed([], batch, commit)
             memory.merge(batch.state)
     said = [line["remark"] for line in logs if line["event"] == "tenants look alike"]

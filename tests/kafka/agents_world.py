@@ -190,11 +190,11 @@ def requests(deployment: Deployment) -> list[RechargeRequest]:
     return records(deployment, "recharges", RechargeRequest)
 
 
-def told_as(deployment: Deployment) -> Counter[str]:
-    """The Message-ID that each event must be told under."""
+def notices_of(deployment: Deployment) -> Counter[str]:
+    """The Message-ID that each event must be notified under."""
     events = records(deployment, "account-events", AccountEvent)
-    told = [event for event in events if notice_of(event) is not None]
-    return Counter(f"<{message_key((event.id,))}@carrier.example>" for event in told)
+    notified = [event for event in events if notice_of(event) is not None]
+    return Counter(f"<{message_key((event.id,))}@carrier.example>" for event in notified)
 
 
 def tenant_names(count: int) -> list[str]:

@@ -64,8 +64,8 @@ class WorkerProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
 
-    def told(self, event: str) -> list[dict[str, Any]]:
-        """The lines of its log that tell of an event."""
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """The lines of its log with this event."""
         lines = self.log.read_bytes().splitlines()
         entries = [orjson.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
         return [entry for entry in entries if event in entry.get("event", "")]
@@ -73,11 +73,11 @@ class WorkerProcess:
     @property
     def was_fenced(self) -> bool:
         """Whether something that it wrote was refused because another had taken over."""
-        return any(doubt["fenced"] for doubt in self.told("ownership is taken again"))
+        return any(doubt["fenced"] for doubt in self.logged("ownership is taken again"))
 
     def assigned(self) -> set[int]:
         """The partitions that it was assigned last."""
-        found = self.told("partitions assigned")
+        found = self.logged("partitions assigned")
         return set(found[-1]["partitions"]) if found else set()
 
     def get(self, path: str) -> tuple[int, str]:
@@ -200,7 +200,7 @@ class Deployment:
         for twice in (calls for calls in rated.values() if len(calls) > 1):
             lines += [f"rated twice: {call.id} {call.source} {call.sequence}" for call in twice]
         for worker in self.workers:
-            lines += [f"{worker.name}: {line}" for line in worker.told("partition")]
+            lines += [f"{worker.name}: {line}" for line in worker.logged("partition")]
         return lines
 
 

@@ -69,9 +69,9 @@ def test_workers_are_killed(deployment: Deployment, chance: random.Random) -> No
         workers[killed] = deployment.start(workers[killed].name if same_name else f"worker-{number + 3}")
     audit(deployment)
     assert sum(worker.process.returncode == -9 for worker in deployment.workers) == KILLS
-    rebalances = [len(worker.told("partitions assigned")) for worker in deployment.workers]
+    rebalances = [len(worker.logged("partitions assigned")) for worker in deployment.workers]
     assert max(rebalances) <= 2 * (len(workers) + 2 * KILLS), "a storm: each kill and each start asks for one"
-    assert sum(len(worker.told("partition owned")) for worker in deployment.workers) > PARTITIONS
+    assert sum(len(worker.logged("partition owned")) for worker in deployment.workers) > PARTITIONS
 
 
 def test_a_zombie_is_refused(deployment: Deployment) -> None:
@@ -124,7 +124,7 @@ def test_the_broker_is_killed(tmp_path: Path, chance: random.Random) -> None:
         kafka.wait_for_node(1)
         deployment.publish(second)
         audit(deployment)
-        assert worker.told("Connect call failed")
+        assert worker.logged("Connect call failed")
     finally:
         deployment.end()
         kafka.stop()
@@ -163,7 +163,7 @@ def test_rolling_restart(deployment: Deployment) -> None:
         assert (code, seconds < EXIT_S) == (0, True), f"exit {code} after {seconds:.1f} s"
         workers[number] = deployment.start(f"worker-{number}")
     audit(deployment)
-    rebalances = sum(len(worker.told("partitions assigned")) for worker in workers)
+    rebalances = sum(len(worker.logged("partitions assigned")) for worker in workers)
     assert rebalances <= 3 * 3 + 3 * 2 * 3  # joining, and each restart once out and once in
 
 
@@ -178,4 +178,4 @@ def test_local_state_is_deleted(deployment: Deployment) -> None:
     again = deployment.start("worker-0")
     deployment.publish(messages[:500])
     audit(deployment)
-    assert sum(owned["calls_indexed"] for owned in again.told("partition owned")) > RECORDS // 2
+    assert sum(owned["calls_indexed"] for owned in again.logged("partition owned")) > RECORDS // 2

@@ -94,7 +94,7 @@ def test_everything_is_well(deployment: Deployment, tmp_path: Path) -> None:
                 ("cdrs", "contoso", b"{}"),
             ]
         )  # fmt: skip
-        until(lambda: len(worker.told("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
+        until(lambda: len(worker.logged("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
         with mail_server() as port:
             config = tmp_path / "agents.yaml"
             config.write_text(
@@ -180,7 +180,7 @@ def test_tenants_that_look_alike_are_said(deployment: Deployment) -> None:
             for name in ("contoso", "c0ntoso", "fabrikam")
         ]
     )
-    until(lambda: len(worker.told("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
+    until(lambda: len(worker.logged("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
     check = doctor(deployment.settings.bootstrap, deployment.settings.prefix, code=1)["tenants"]
     assert check["state"] == "warn"
     assert "tenant 'c0ntoso' looks like 'contoso': they are different tenants" in check["cause"]

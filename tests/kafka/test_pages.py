@@ -86,7 +86,7 @@ def test_publish_in_python(rating: Deployment) -> None:
 
 
 def test_publish_with_kcat(rating: Deployment) -> None:
-    """The example; without the partitioner, which kcat must be told, a tenant's records land elsewhere."""
+    """The example; without the partitioner, which kcat needs as an option, a tenant's records land elsewhere."""
     if shutil.which("kcat") is None:
         pytest.skip("no kcat here: this test runs the page's kcat command (apt install kcat)")
     names = [f"contoso-{number}" for number in range(8)]

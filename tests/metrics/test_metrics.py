@@ -198,9 +198,9 @@ def test_recharges_are_counted_and_answered(tmp_path: Path) -> None:
     rater = EmbeddedRater(store, RatingSettings(), LocalGateway(["b"]), seen)
     deck = read_deck(DECK)
     rater.publish(deck)
-    rater.take(InputFile(str(tmp_path / "commands.jsonl"), "commands"))
+    rater.consume(InputFile(str(tmp_path / "commands.jsonl"), "commands"))
     rater.activate(deck.version)
-    rater.take(InputFile(str(tmp_path / "cdrs.jsonl"), None))
+    rater.consume(InputFile(str(tmp_path / "cdrs.jsonl"), None))
     series, events = shown(seen, zeros=True), rater.summary.events
     assert events["recharge.requested"] > 0
     assert events["recharge.failed"] > 0

@@ -70,11 +70,11 @@ def test_what_a_gateway_does_and_what_it_says_when_asked_again(tmp_path: Path) -
     with sandbox(log, "--script", script, *nobody, RATER_WEBHOOK_SECRET=SECRET) as gateway:
         first = asyncio.run(ask(gateway.url, *requests, attempts_max=1))
         again = asyncio.run(ask(gateway.url, *requests, attempts_max=1))
-    told = [
+    outcomes = [
         (asked.id, *[_of_the_example(answer, asked.id) for answer in answers])
         for asked, *answers in zip(requests, first, again, strict=True)
     ]
-    assert told == list(BEHAVIOURS)
+    assert outcomes == list(BEHAVIOURS)
     assert [charge.key for charge in read_charges(log)] == [behaviour for behaviour, _, _ in BEHAVIOURS]
 
 

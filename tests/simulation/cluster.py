@@ -148,7 +148,7 @@ class ModelLog:
             raise Doubt("a send failed")
         return stored
 
-    async def tell_positions(self, positions: Mapping[str, int]) -> None:
+    async def commit_offsets(self, positions: Mapping[str, int]) -> None:
         """See PartitionLog."""
 
     async def commit(self) -> None:
@@ -289,7 +289,7 @@ class Cluster:
             self._members.append(process)
 
     def _rebalance(self) -> None:
-        """A new assignment; each worker hears of it some time later."""
+        """A new assignment; each worker learns of it some time later."""
         members = sorted((m for m in self._members if m.alive), key=lambda process: process.name)
         self.chance.shuffle(members)
         self._owners = {n: members[n % len(members)] for n in range(PARTITIONS)}
@@ -348,18 +348,18 @@ class Cluster:
         """See Observer."""
         self.broker.marks["a partition was restored"] += bool(len(entities) and calls and task.ownerships)
 
-    def took(self, records: Sequence[Consumed]) -> None:
+    def consumed(self, records: Sequence[Consumed]) -> None:
         """See Observer."""
         self.broker.marks["records were taken"] += len(records)
 
     def rated(self, batch: Batch) -> None:
         """See Observer."""
-        self.broker.marks["records were rated"] += batch.taken
+        self.broker.marks["records were rated"] += batch.consumed
 
     def committed(self, records: Sequence[Consumed], batch: Batch, commit: Commit) -> None:
         """See Observer."""
-        assert len(records) == batch.taken
-        self.broker.marks["a batch was committed"] += bool(batch.taken and commit.sequence)
+        assert len(records) == batch.consumed
+        self.broker.marks["a batch was committed"] += bool(batch.consumed and commit.sequence)
 
     def doubted(self, task: RatingTask, doubt: Doubt) -> None:
         """See Observer."""

@@ -13,7 +13,7 @@ from rater.core.settings import read_emergency_numbers
 from rater.kafka.settings import rating_of_environment
 from rater.ops.configuration import in_force, wrong_in
 from rater.wire.errors import RaterError
-from tests.agents.switch import A_DAY, Switch, may, told
+from tests.agents.switch import A_DAY, Switch, may, shown
 from tests.conftest import ROOT
 from tests.world import HARARE, World
 
@@ -53,7 +53,7 @@ def test_running_calls_and_authorisation_use_the_same_numbers_as_rating() -> Non
     world = World(funds="0.10", emergency_numbers=("IT:1530",)).user("ada", "IT", "MCOPSTNPP")
     assert may(world, "1530") == may(world, "+391530") == ("emergency", A_DAY)
     switch = Switch(world)
-    assert told(switch.start("help", "1530")) == []
+    assert shown(switch.start("help", "1530")) == []
     orders = [*switch.start("abroad", HARARE), *switch.wait(120)]
     assert [order.usage_id for order in orders] == ["abroad"]
     assert world.call("1530", 600).rule == "23 emergency"

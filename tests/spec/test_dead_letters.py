@@ -141,7 +141,7 @@ def long_row(end: bytes, kept: int = 100_000) -> Record:
 
 
 def test_long_rows_that_begin_alike_are_letters_of_their_own() -> None:
-    """The hash of the whole tells them apart; the same row again is counted on its letter."""
+    """The hash of the whole distinguishes them; the same row again is counted on its letter."""
     state, rules = Memory(), Rules(RatingSettings(), Tariffs())
     rows = [long_row(b"a" * 1_000_000), long_row(b"b" * 1_000_000), long_row(b"a" * 1_000_000)]
     batch = run_batch(state, rules, rows)

@@ -59,7 +59,7 @@ def test_a_user_of_the_longest_licences_is_bounded(change: str) -> None:
             world.assign("ada", f"{number:03}" + WIDE * 125, str(when.date()), country=("US", "CA")[number % 2])
         else:
             country = ("US", "CA")[number % 2]
-            world.tell(UserConfigured(tenant=T, id=f"c-{number}", at=when, user="ada", country=country))
+            world.apply(UserConfigured(tenant=T, id=f"c-{number}", at=when, user="ada", country=country))
         if world.refusals:
             break
     assert world.refusals == ["too_many"]
@@ -76,7 +76,7 @@ def test_a_tenant_has_at_most_so_many_dated_decks() -> None:
     while not world.refusals:
         world.happened += 1
         command = DeckActivated(tenant=T, id=f"d-{world.happened}", at=at("2025-03-10"), version="deck-1")
-        world.tell(command)
+        world.apply(command)
     assert world.refusals == ["too_many"]
     assert f"decks that fit {DATED_BYTES_MAX} bytes (DATED_BYTES_MAX)" in letter_of(world).message
     assert largest_entity(world) < DATED_BYTES_MAX + 2_000

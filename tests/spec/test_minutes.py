@@ -133,7 +133,7 @@ def test_no_plan_no_minutes() -> None:
 
 
 def test_a_licence_counts_from_when_it_is_effective() -> None:
-    """Rule 14: the rater uses the licence's own time, not the time at which it heard of it."""
+    """Rule 14: the rater uses the licence's own time, not the time at which it read of it."""
     world = World().user("ada", "US", "MCOPSTNPP")
     world.assign("ada", "MCOPSTN1", "2025-03-10 12:00")
     assert pockets(world.call(US, 60, "2025-03-10 11:59")) == [("credit", 1)]
@@ -267,7 +267,7 @@ def test_rules_change_at_the_start_of_a_month() -> None:
 
 
 def test_a_user_is_let_call_and_restricted_again() -> None:
-    """What one step undoes and does again is told as it happened."""
+    """What one step undoes and does again is emitted as it happened."""
     world = World(funds=None).user("ada", "US", "MCOPSTN1")
     world.call(HARARE, 60, "2025-03-10")
     assert world.events == ["user.restricted"]

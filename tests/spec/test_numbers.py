@@ -330,7 +330,7 @@ def test_what_is_domestic_under_every_shared_calling_code(
     ]
     world = World(deck=False).user("ada", country)
     world.engine.publish(RateDeck(version="one-row", currency="USD", rows=tuple(rows)))
-    world.tell(DeckActivated(tenant=T, id="one-row", at=at("1970-01-01"), version="one-row"))
+    world.apply(DeckActivated(tenant=T, id="one-row", at=at("1970-01-01"), version="one-row"))
     assert world.call(called).context == context
 
 

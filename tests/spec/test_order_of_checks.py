@@ -179,5 +179,5 @@ def test_what_was_refused_for_its_number_or_time_is_not_let_through(called: str,
     world = after_a_call()
     world.cdr(called, 100_000, arrived=arrived)
     (letter,) = [output.id for output in world.outputs]
-    world.tell(CallAccepted(tenant=T, id="x", at=at("2025-03-12"), letter=letter))
+    world.apply(CallAccepted(tenant=T, id="x", at=at("2025-03-12"), letter=letter))
     assert world.refusals == ["unknown_letter"]

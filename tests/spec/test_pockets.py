@@ -96,7 +96,7 @@ def test_premium_numbers_are_never_bundled() -> None:
     assert (pockets(french), french.charge) == ([("credit", 1)], "0.4")
 
 
-def test_unsupported_numbers_are_free_and_told() -> None:
+def test_unsupported_numbers_are_free_with_an_event() -> None:
     """Rule 22: a number that should not have connected is nobody's bill, and an exception."""
     world = World().user("ada", "GB", "MCOPSTN1", "MCOPSTNPP")
     call = world.call(GB_PREMIUM, 61)

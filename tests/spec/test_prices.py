@@ -55,7 +55,7 @@ def test_overflow_whole_to_credits() -> None:
 
 
 def test_what_cannot_be_priced_is_free() -> None:
-    """Rule 48: no rate found, charge 0, capability FREECALL, and somebody is told."""
+    """Rule 48: no rate found, charge 0, capability FREECALL, and an event reports it."""
     world = ada("MCOPSTNPP")
     call = world.call(NOWHERE, 120)
     assert (pockets(call), call.charge, call.capability) == ([("free", 2)], "0", "FREECALL")
@@ -178,7 +178,7 @@ def test_pool_calls_go_on_at_zero() -> None:
 
 
 def test_pool_notifications() -> None:
-    """Rule 56: at 80 % (96 of 120) and at 100 %, once each a month; one call may tell both."""
+    """Rule 56: at 80 % (96 of 120) and at 100 %, once each a month; one call may emit both."""
     world = ada("MCOPSTN5", "MCOPSTNPP")
     world.call(US, 95 * 60)
     assert world.events == []
@@ -193,7 +193,7 @@ def test_pool_notifications() -> None:
 
 
 def test_a_pool_that_grew_can_be_exhausted_again() -> None:
-    """Rule 56: exhaustion is told again only after the total grew."""
+    """Rule 56: exhaustion is emitted again only after the total grew."""
     world = ada("MCOPSTN5", "MCOPSTNPP")
     world.call(US, 120 * 60)
     world.assign("bob", "MCOPSTN5", "2025-03-11", country="US")

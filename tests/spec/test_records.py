@@ -334,7 +334,7 @@ def test_commands_in_years_that_cannot_be(field: str) -> None:
     assert (outcome, len(outputs)) == ("rated", 1)
 
 
-def test_a_duplicate_tells_the_time() -> None:
+def test_a_duplicate_passes_time() -> None:
     """README "Any step's time": what expires before a duplicate arrives is forfeited, and nothing else happens."""
     world = World(funds=None).user("ada", "US", "MCOPSTN1", "MCOPSTNPP")
     world.fund("7", "2024-03-20", id="old")

@@ -52,9 +52,9 @@ def reader(tmp_path: Path) -> Reader:
     store = Store(tmp_path / "rater.db")
     rater = EmbeddedRater(store, RatingSettings(), LocalGateway())
     rater.publish(read_deck(DECK, version="deck-1"))
-    rater.take(InputFile(str(tmp_path / "setup.jsonl"), "commands"))
+    rater.consume(InputFile(str(tmp_path / "setup.jsonl"), "commands"))
     rater.activate("deck-1")
-    rater.take(InputFile(str(tmp_path / "cdrs.jsonl")))
+    rater.consume(InputFile(str(tmp_path / "cdrs.jsonl")))
     store.close()
     return open_reader(tmp_path / "rater.db")
 

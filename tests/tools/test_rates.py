@@ -75,7 +75,7 @@ def test_published_toll_free_prices(shared: Path, calling: str | None, price: st
 
 
 def test_a_root_of_plus_one_is_no_area_code() -> None:
-    """A row for 1 would be Jamaica's price too; the person is told which rows are missing."""
+    """A row for 1 would be Jamaica's price too; the message lists the rows that are missing."""
     root = RateRow(direction="outbound", prefix="1", destination="US", country="US", type="landline", price_per_minute="1")  # fmt: skip
     rows = published_toll_free([root, msgspec.structs.replace(root, prefix="1416", country="CA")])
     assert (from_toll_free(rows, "+12065550100"), from_toll_free(rows, "+14165550100")) == (None, "0.022")

@@ -1,4 +1,4 @@
-"""`rater tenant`: what people type is checked, told once, and answered with the command's id."""
+"""`rater tenant`: what people type is checked, published once, and answered with the command's id."""
 
 import json
 from pathlib import Path

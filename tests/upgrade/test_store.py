@@ -156,7 +156,7 @@ def test_the_store_can_be_shown_and_exported(folder: Path) -> None:
         assert (done.returncode, done.stderr) == (Exit.OK, ""), args
 
 
-def test_who_only_reads_is_told_how_to_upgrade(folder: Path) -> None:
+def test_a_reader_gets_how_to_upgrade(folder: Path) -> None:
     """One line, and the file stays as it was."""
     before = (folder / "rater.db").read_bytes()
     done = rater("show", "tenant", "contoso", cwd=folder)

@@ -179,7 +179,7 @@ def test_a_user_has_one_key_in_service_states_after_the_upgrade() -> None:
     assert [finding for record in records if (finding := check.check(record))] == []
     tenants = Tenants(Metrics(CollectorRegistry()))
     for record in records:
-        tenants.take(record)
+        tenants.apply(record)
     assert sorted(tenants.restricted_tenants()) == ["contoso", "northwind"]
     assert cluster.verify().findings == []
 
@@ -309,7 +309,7 @@ def test_going_back_is_refused() -> None:
     with pytest.raises(
         RaterError, match=r"written by a newer rater \(rules 3, this one knows 2\); upgrade this worker"
     ):
-        Entities().take(META_KEY, pack(later))
+        Entities().apply(META_KEY, pack(later))
 
 
 def test_every_rated_call_is_known_to_the_fixture() -> None:

@@ -1,4 +1,4 @@
-"""What every way of telling offers, and the two ways in which it can fail."""
+"""What every channel offers, and the two ways in which it can fail."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -10,7 +10,7 @@ from rater.core import AccountEvent
 
 
 class Message(msgspec.Struct, frozen=True):
-    """Events of one tenant that are told together: one, or those of a digest."""
+    """Events of one tenant that are sent together: one, or those of a digest."""
 
     channel: str
     tenant: str
@@ -40,13 +40,13 @@ class Connection(Protocol):
 
 
 class Channel(Protocol):
-    """One way of telling."""
+    """One way to notify."""
 
     name: str
     #: Messages about one tenant in one hour before a digest; None: no digests.
     messages_per_hour_max: int | None
 
-    def tells(self, tenant: str) -> bool:
+    def notifies(self, tenant: str) -> bool:
         """Whether somebody wants to know about this tenant."""
 
     def connected(self) -> AbstractAsyncContextManager[Connection]:

@@ -9,7 +9,7 @@ from rater.ops.masking import mask_texts
 
 
 class Notice(ClosedList):
-    """Events that are told; the value is that of EventKind."""
+    """Events that people are notified of; the value is that of EventKind."""
 
     RECHARGE_SUCCEEDED = "recharge.succeeded"  # money was added by an automatic recharge
     RECHARGE_FAILED = "recharge.failed"  # the payment method did not pay
@@ -50,7 +50,7 @@ REASONS = {
 
 
 def notice_of(event: AccountEvent) -> Notice | None:
-    """What an event is told as; None for events that are not told."""
+    """The notice of an event; None for events without one."""
     return _NOTICES.get(event.event.value)
 
 

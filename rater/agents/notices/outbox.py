@@ -1,7 +1,7 @@
-"""The ledger of what is to be told and what was: one row for each event and channel, in one SQLite file.
+"""The ledger of notices to send and notices sent: one row for each event and channel, in one SQLite file.
 
 An event is noted before its record is acknowledged, so that none is lost; the row of an event and channel is made
-once, so that a record delivered twice is told once.  A message goes through three states: `queued`, `sending`
+once, so that a record delivered twice is sent once.  A message goes through three states: `queued`, `sending`
 (written before the attempt), `sent` (written after the receiver took it).
 
 Between the receiver taking a message and `sent` being written lies an instant.  A process killed in it leaves
@@ -10,7 +10,7 @@ would be at most once: a kill an instant earlier would lose the message.  So a s
 then, and it bears the same key (the Message-ID of an e-mail, the webhook-id of a webhook), made of the event id,
 by which mail servers, readers and receivers recognise it.
 
-The ledger is one file on one disk: an event that is noted in two files is told twice, with the same key.
+The ledger is one file on one disk: an event that is noted in two files is sent twice, with the same key.
 """
 
 import sqlite3
@@ -43,7 +43,7 @@ _TABLES = (
         UNIQUE (event, channel)
     )""",
     "CREATE INDEX due ON notices (channel, due_s, number) WHERE state IN ('queued', 'sending')",
-    "CREATE INDEX told ON notices (channel, tenant, noted_s)",
+    "CREATE INDEX notified ON notices (channel, tenant, noted_s)",
 )
 _decoder = msgspec.json.Decoder(AccountEvent)
 
@@ -51,8 +51,8 @@ _decoder = msgspec.json.Decoder(AccountEvent)
 class State(ClosedList):
     """How far a notice has come."""
 
-    QUEUED = "queued"  # to be told when it is due
-    SENDING = "sending"  # an attempt was begun; found at a start, it may have been told
+    QUEUED = "queued"  # to be sent when it is due
+    SENDING = "sending"  # an attempt was begun; found at a start, it may have been sent
     SENT = "sent"  # the receiver took it
     ABANDONED = "abandoned"  # the receiver refused it for days; kept to be looked at
 

@@ -75,7 +75,7 @@ class EmailChannel:
         if settings.password is not None:
             settings.password.read("the SMTP password")
 
-    def tells(self, tenant: str) -> bool:
+    def notifies(self, tenant: str) -> bool:
         """See Channel."""
         return bool(self._recipients(tenant))
 

@@ -183,6 +183,6 @@ class KafkaEngine:
         consumer = await self._reader(["state"])
         async for _, records in unread(consumer, await self._written(consumer)):
             for record in records:
-                replica.entities.take(record.key, record.value)
+                replica.entities.apply(record.key, record.value)
         await consumer.stop()
         return replica

@@ -121,14 +121,14 @@ def _play(file: ScenarioFile, engine: Engine) -> Iterator[tuple[str, Expect, Cau
         engine.submit("command", encode_input(command))
     known = Known()
     for index, step in enumerate(scenario.steps):
-        outcome, outputs = _take_step(engine, scenario.tenant.id, index, step.action, known)
+        outcome, outputs = _run_step(engine, scenario.tenant.id, index, step.action, known)
         known.note(outputs)
         where = f"{file.path}:{file.step_line(index)}: steps[{index}]"
         names = {recharge: name for name, recharge in reversed(known.recharges.items())}
         yield where, step.expect, Caused(outcome, outputs, engine, scenario.tenant.id, names)
 
 
-def _take_step(
+def _run_step(
     engine: Engine, tenant: str, index: int, action: Action, known: Known
 ) -> tuple[Outcome, list[Output]]:
     """Publish what a step stands for; what became of it.  Held records are noted, so that `accept` finds them."""

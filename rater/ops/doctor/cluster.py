@@ -181,7 +181,7 @@ async def tenants(settings: KafkaSettings) -> Check:
 
 
 async def _activated(settings: KafkaSettings) -> set[str]:
-    """The versions that any tenant was told to use."""
+    """The versions that are in force for any tenant."""
     decode = msgspec.json.Decoder(AccountEvent).decode
     marker = EventKind.DECK_ACTIVATED.value.encode()
     return {

@@ -82,7 +82,7 @@ class Standing(ClosedList):
 
 
 class AuthorizationAnswer(ClosedList):
-    """What a switch was told when it asked whether a call may start."""
+    """The answer to a switch that asked whether a call may start."""
 
     ALLOWED = "allowed"
     DENIED = "denied"
@@ -90,7 +90,7 @@ class AuthorizationAnswer(ClosedList):
 
 
 class CallEventResult(ClosedList):
-    """What became of what a switch told of a running call."""
+    """Whether an event of a running call was applied."""
 
     TAKEN = "taken"
     UNREADABLE = "unreadable"  # no record of this contract
@@ -121,7 +121,7 @@ class WebhookResult(ClosedList):
 
 
 class Channel(ClosedList):
-    """How people are told."""
+    """How people are notified."""
 
     EMAIL = "email"
     WEBHOOK = "webhook"
@@ -133,7 +133,7 @@ class NotificationResult(ClosedList):
     SENT = "sent"
     FAILED = "failed"  # tried again later
     ABANDONED = "abandoned"  # refused for days: kept in the outbox, and not tried again
-    DIGESTED = "digested"  # over the hourly limit of its tenant: told in a digest
+    DIGESTED = "digested"  # over the hourly limit of its tenant: sent in a digest
 
 
 class CertificateUse(ClosedList):

@@ -164,7 +164,7 @@ RESTORE_SECONDS = _histogram(
 USAGE_INDEX = _gauge(
     "rater_usage_index_entries",
     "entries",
-    "Usage ids that are remembered to tell duplicates.",
+    "Usage ids that are kept to recognise duplicates.",
     labels.PARTITION,
 )
 RECHARGES = _counter("rater_recharges_total", "recharges", "Auto-recharges by result.", labels.RECHARGE_RESULT)
@@ -196,9 +196,9 @@ AUTHORIZATIONS = _counter(
 AUTHORIZATION_SECONDS = _histogram(
     "rater_authorization_seconds", "Answering a switch that asked whether a call may start.", ANSWER_BUCKETS_S
 )
-RUNNING_CALLS = _gauge("rater_running_calls", "calls", "Calls that switches told of and that run now.")
+RUNNING_CALLS = _gauge("rater_running_calls", "calls", "Calls that run now, by the events that switches send.")
 CALL_EVENTS = _counter(
-    "rater_call_events_total", "events", "What switches told of running calls, by what was done with it.",
+    "rater_call_events_total", "events", "Events of running calls that switches sent, by result.",
     labels.CALL_EVENT_RESULT,
 )  # fmt: skip
 DISCONNECTS = _counter(

@@ -184,7 +184,7 @@ class Metrics:
         self._gauge(listed.RUNNING_CALLS).set(calls)
 
     def call_events(self, result: CallEventResult, events: int = 1) -> None:
-        """Switches told of running calls."""
+        """Switches sent events of running calls."""
         self._counter(listed.CALL_EVENTS, result).inc(events)
 
     def disconnect(self, reason: DisconnectReason) -> None:

@@ -102,7 +102,7 @@ _BROKEN = (
             ),
         ],
     ),
-    panel("Usage ids remembered", "To tell duplicates.", [Query(f"sum({m.USAGE_INDEX.name})", "entries")]),
+    panel("Usage ids kept", "To recognise duplicates.", [Query(f"sum({m.USAGE_INDEX.name})", "entries")]),
     panel("Recharges", "By result.", [rate(m.RECHARGES, "result", times="* 60")]),
     panel("Settings of agents", "More than 1: agents are set differently.", [Query(_SETTINGS, "different")]),
     panel("Payment gateway", "Its answers, each minute.", [rate(m.GATEWAY_ANSWERS, "answer", times="* 60")]),
@@ -116,7 +116,7 @@ _BROKEN = (
     ),
     panel(
         "Running calls",
-        "Calls that switches told of, and orders to end one, each minute: credit ran out while it ran.",
+        "Running calls of which switches send events, and orders to end one, each minute: credit ran out while it ran.",
         [
             Query(f"max({m.RUNNING_CALLS.name})", "running"),
             rate(m.DISCONNECTS, "reason", times="* 60"),

@@ -94,7 +94,7 @@ class Board:
                 if place.topic == self._settings.topic("commits"):
                     if part_of(record.key) is not None:
                         continue
-                    self._progress[place.partition].take(_commit(record.value), record.timestamp / _MILLIS)
+                    self._progress[place.partition].add(_commit(record.value), record.timestamp / _MILLIS)
                 else:
                     balance = _balance(record.value)
                     self._balances[balance.tenant] = balance

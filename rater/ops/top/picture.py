@@ -80,7 +80,7 @@ class Progress:
         self.rated_at: float | None = None
         self._recent: deque[tuple[float, int]] = deque()
 
-    def take(self, commit: Commit, at: float) -> None:
+    def add(self, commit: Commit, at: float) -> None:
         """A commit and when it was made, in Unix seconds."""
         self.commands_next, self.cdrs_next = commit.commands_next, commit.cdrs_next
         self.last_at = at

@@ -142,7 +142,7 @@ class Publisher:
         self._random = random.Random(1)
 
     async def run(self) -> float:
-        """Publish everything; the records a second that it came to."""
+        """Publish everything; the rate, in records a second."""
         producer = AIOKafkaProducer(**connection(self.settings), enable_idempotence=True)
         await producer.start()
         began, sent = time.monotonic(), 0
@@ -226,7 +226,7 @@ async def note(
 
 
 async def behind(settings: KafkaSettings) -> int:
-    """Call records that the worker has not taken, by its commits."""
+    """Call records that the worker has not consumed, by its commits."""
     reader = committed_reader(settings)
     await reader.start()
     places = [TopicPartition(settings.topic("cdrs"), number) for number in range(PARTITIONS)]
@@ -317,7 +317,7 @@ def questions(load: Load, count: int) -> list[bytes]:
 
 
 async def authorize(port: int, asked: list[bytes], rate: int, seconds: float) -> dict[str, object]:
-    """Ask at a steady rate whatever the answers take."""
+    """Ask at a steady rate, however long the answers take."""
     took: list[float] = []
     refused: list[bytes] = []
     free: asyncio.Queue[Asker] = asyncio.Queue()

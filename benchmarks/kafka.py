@@ -3,7 +3,7 @@
 Prints JSON.  `consuming` reads the same records and does nothing; `copying` is the same shell, which copies records
 in the same transactions and rates nothing: these are the limits of `rater`.  `faust_agent` is a plain agent, at
 least once.  `latency` is measured at a steady rate, from the acknowledged record to the debit that a consumer of
-committed records sees, after a warm-up; for `copying` to the copy.  `restore` takes ownership of every partition on
+committed records sees, after a warm-up; for `copying` to the copy.  `restore` acquires every partition on
 an empty disk; `reading` only reads what it reads.  CPU seconds and memory are those of the worker processes.
 """
 
@@ -221,7 +221,7 @@ def _places(settings: KafkaSettings, *topics: str) -> list[TopicPartition]:
 async def throughput(
     settings: KafkaSettings, topic: str, worth: Callable[[bytes], int], goal: int, workers: Workers
 ) -> Figures:
-    """From the moment that every worker rates until the topic says that `goal` records were taken.
+    """From the moment that every worker rates until the topic says that `goal` records were consumed.
 
     `worth` is how many records a record of the topic stands for.
     """
@@ -239,7 +239,7 @@ async def throughput(
             first = time.monotonic(), taken, workers.cpu_s()
     await reader.stop()
     if taken < goal or first is None or taken == first[1]:
-        raise SystemExit(f"{settings.prefix}: {taken} of {goal} records were taken; are there enough --calls?")
+        raise SystemExit(f"{settings.prefix}: {taken} of {goal} records were consumed; are there enough --calls?")
     records = taken - first[1]
     return {
         "records_per_s": round(records / (time.monotonic() - first[0])),
@@ -251,7 +251,7 @@ async def throughput(
 
 
 def consumed_by(commit: bytes) -> int:
-    """Call records that a commit took."""
+    """Call records that a commit consumed."""
     value = orjson.loads(commit)
     return int(value["cdrs_next"] - value["cdrs_first"])
 
@@ -327,7 +327,7 @@ async def _agent_rate(settings: KafkaSettings, goal: int, seconds: float, agent:
 
 
 async def restore(settings: KafkaSettings, folder: Path) -> Figures:
-    """Take ownership of every partition on an empty disk, as a worker that has just started."""
+    """Acquire every partition on an empty disk, as a worker that has just started."""
     decks = DeckReader(settings, 0)
     await decks.start()
     state, calls = await end_of(settings, "state"), await end_of(settings, "rated-calls")

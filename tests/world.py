@@ -1,4 +1,4 @@
-"""A tenant to try rules on: each line of a test is something that happens, each answer what came of it."""
+"""A tenant to try rules on: each line of a test is an input, each answer its outcome."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,7 +129,7 @@ class World:
         )
 
     def remove(self, name: str, sku: str, when: str, country: str | None = None) -> list[str]:
-        """A licence is taken away."""
+        """A licence is removed."""
         self.happened += 1
         id = f"remove-{self.happened}"
         return self.apply(LicenseRemoved(tenant=T, id=id, at=at(when), user=name, sku=sku, country=country))
@@ -238,7 +238,7 @@ class World:
         arrived: str | None = None,
         **more: Any,
     ) -> Outcome:
-        """A record arrives; what became of it."""
+        """A record arrives; its outcome."""
         self.happened += 1
         record = CallRecord(
             tenant=tenant,
@@ -295,7 +295,7 @@ class World:
 
     @property
     def account(self) -> Account:
-        """The tenant as it stands."""
+        """The tenant's present state."""
         return self.engine.account(T)
 
     @property

@@ -1,6 +1,6 @@
 """Notices to people: events of accounts as they come, and money that expires soon.
 
-An event counts as read only once it stands in the notifier's outbox.
+An event counts as read only once it is in the notifier's outbox.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """The agents as a Faust application: `rater agents`.
 
-Faust shares the partitions out, wakes on events and runs the timers; what is outstanding is never taken from its
+Faust shares the partitions out, wakes on events and runs the timers; what is outstanding is never read from its
 acknowledgements (see `payments`, `transport`).
 """
 

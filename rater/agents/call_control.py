@@ -68,7 +68,7 @@ class CallControl:
         self._give(self.running.apply(event, now))
 
     def account_changed(self, tenant: str) -> None:
-        """The tenant's account is another one now: does its credit still carry calls?"""
+        """The tenant's account is another one now: does its credit still cover calls?"""
         if tenant in self.running and (account := self._replica.account(tenant)) is not None:
             self._give(self.running.service_changed(tenant, account.service, self._now()))
 
@@ -100,7 +100,7 @@ class OrderSender:
         self._waiting: asyncio.Queue[CallCommand] = asyncio.Queue()
 
     def send(self, orders: Sequence[CallCommand]) -> None:
-        """Take note of orders."""
+        """Note orders."""
         for order in orders:
             if self._owns(order.tenant):
                 self._waiting.put_nowait(order)

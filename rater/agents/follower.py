@@ -28,9 +28,9 @@ log = structlog.get_logger(__name__)
 
 
 class Follower:
-    """Run `run` as a task (or Faust service); `take` is called with each record, in the loop, and must be quick.
+    """Run `run` as a task (or Faust service); `apply` is called with each record, in the loop, and must be quick.
 
-    An exception of `take` is a bug and ends `run`; a broker that does not answer is waited for.
+    An exception of `apply` is a bug and ends `run`; a broker that does not answer is waited for.
     """
 
     def __init__(self, settings: KafkaSettings, topics: Sequence[str], take: Callable[[Consumed], None]) -> None:

@@ -1,6 +1,6 @@
 """The rating task's state as others read it: a replica of the `state` topic in memory.
 
-What one transaction wrote is taken over at once.  Values are decoded when a rule first asks for them.
+What one transaction wrote is merged at once.  Values are decoded when a rule first asks for them.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from rater.kafka.publisher import partition_of
 #: Decoded entities of a partition that are kept; then they are decoded anew.
 DECODED_MAX = 65_536
 _ACCOUNT = b"account/"
-#: Remembered ids of commands and dead letters: no decision asks for them.
+#: Kept ids of commands and dead letters: no decision asks for them.
 _SEEN = b"seen/"
 
 

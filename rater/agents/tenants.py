@@ -40,7 +40,7 @@ class Tenants:
         self._restricted: dict[str, dict[str, datetime]] = {}
 
     def apply(self, record: Consumed) -> None:
-        """Take over a record; one that does not decode changes nothing, and is logged and counted."""
+        """Apply a record; one that does not decode changes nothing, and is logged and counted."""
         match record.topic:
             case "balances":
                 self._apply_balance(record)

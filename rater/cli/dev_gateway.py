@@ -18,7 +18,7 @@ WEBHOOK_SECRET_ENV = "RATER_WEBHOOK_SECRET"  # noqa: S105 - the name of a variab
 
 
 def gateway(
-    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 8090,
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 chooses a free one.", min=0, max=65535)] = 8090,
     charges: Annotated[Path, typer.Option("--log", help="Append-only file of charges, JSON lines.")] = Path(
         "gateway-charges.jsonl"
     ),

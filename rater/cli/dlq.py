@@ -168,7 +168,7 @@ def _say_accepted(letters: list[Letter], audits: list[DlqAudit]) -> None:
     """How many were accepted; exit 3 if some were refused again."""
     accepted = sum(audit.accepted is True for audit in audits)
     unknown = sum(audit.accepted is None for audit in audits)
-    later = f", {unknown} published and not taken yet: is a worker running?" if unknown else ""
+    later = f", {unknown} published and not applied yet: is a worker running?" if unknown else ""
     print(f"{accepted} of {len(letters)} records accepted{later}", file=sys.stderr)
     if accepted + unknown < len(letters):
         raise typer.Exit(Exit.REFUSED)

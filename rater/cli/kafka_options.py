@@ -15,7 +15,7 @@ from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, from_environm
 from rater.wire.errors import Exit, RaterError
 
 Bootstrap = Annotated[str, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers, host:port,...")]
-Prefix = Annotated[str, typer.Option(envvar="RATER_PREFIX", help="Stands before every topic's name.")]
+Prefix = Annotated[str, typer.Option(envvar="RATER_PREFIX", help="Begins every topic's name.")]
 
 _Answer = TypeVar("_Answer")
 

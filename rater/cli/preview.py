@@ -36,7 +36,7 @@ from rater.wire.visible import visible
 
 
 def preview(command: MoneyByHand, store: Path | None, kafka: KafkaSettings | None) -> Iterator[str]:
-    """The lines: what is asked for, and what comes of it in a store, or as of the last commit on Kafka."""
+    """The lines: what is asked for, and its outcome in a store, or as of the last commit on Kafka."""
     yield visible(f"{command.tenant}: {_asked(command)}")
     if kafka is not None:
         yield from _on_kafka(command, kafka)
@@ -75,7 +75,7 @@ def _comes_of_it(
         yield visible(f"it would be refused: {refused.field}: {refused.message}")
         return
     if outcome is not Outcome.RATED:
-        yield "it would change nothing: this id was taken before"
+        yield "it would change nothing: this id was used before"
         return
     for output in outputs:
         if isinstance(output, Debit):

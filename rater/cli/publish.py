@@ -146,7 +146,7 @@ class Plan:
     """What putting decks in force comes to for one owner.
 
     Each is activated under the id of its version, so that publishing twice changes nothing; the last one whose id
-    was not taken before will be in force.
+    was not applied before will be in force.
     """
 
     def __init__(self, books: DeckBooks, decks: list[RateDeck], now: datetime, again: str | None) -> None:

@@ -1,4 +1,4 @@
-"""`rater import rates|licenses` and `rater rates lint`: what people have, into what rater takes."""
+"""`rater import rates|licenses` and `rater rates lint`: what people have, into what rater reads."""
 
 import sys
 from pathlib import Path
@@ -50,7 +50,7 @@ TollFreeElsewhere = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    imports = typer.Typer(help="Turn price lists and licence lists into what rater takes.", no_args_is_help=True)
+    imports = typer.Typer(help="Turn price lists and licence lists into what rater reads.", no_args_is_help=True)
     imports.command("rates")(import_rates)
     imports.command("licenses")(import_licenses)
     app.add_typer(imports, name="import")

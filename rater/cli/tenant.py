@@ -182,7 +182,7 @@ def license(
     gateway: GatewayOption = None,
     json: Json = False,
 ) -> None:
-    """Give a user a licence, or take it away.
+    """Assign a licence to a user, or remove it.
 
     Example: rater tenant license contoso maria@contoso.example MCOPSTN1 --country US
     """

@@ -152,7 +152,7 @@ class Funding(Order):
 
 
 class Licence(Order):
-    """A licence given to a user, or taken away."""
+    """A licence assigned to a user, or removed."""
 
     user: Name
     sku: Name

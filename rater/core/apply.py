@@ -104,7 +104,7 @@ class Applier:
         return Outcome.REJECTED
 
     def _first_call(self, tenant: str, source: Source, at: datetime) -> Step | None:
-        """The step of a tenant's calls; None for a tenant that nobody configured."""
+        """The step of a tenant's calls; None for an unconfigured tenant."""
         account = self._state.account(tenant)
         if account is None or tenant in RESERVED_TENANTS:
             return None
@@ -174,7 +174,7 @@ def reject(
     id = letter_id(tenant or file_tenant or NO_TENANT, raw, refused.reason, original)
     key = (account.tenant, f"rejected/{id}")
     former = (account.tenant, f"rejected/{former_letter_id(raw, refused.reason)}")
-    # 0.3.0 took rows that begin alike for one
+    # 0.3.0 read rows that begin alike as one
     if state.seen(key) is not None or (original is None and state.seen(former) is not None):
         return None
     state.seen_now[key] = Seen(account.clock, said)

@@ -73,7 +73,7 @@ def add_lot(step: Step, lot: str, amount: int, kind: LotKind, expires: datetime 
 
 
 def payment_refused(step: Step, command: PaymentSucceeded | PaymentFailed) -> Refusal | None:
-    """Why this answer to a recharge cannot be taken."""
+    """Why this answer to a recharge is not applied."""
     account, asked = step.account, _asked_for(step.account, command)
     if isinstance(command, PaymentFailed):
         return _no_such_recharge(step, command)

@@ -148,7 +148,7 @@ class LicenseAssigned(Command, frozen=True, kw_only=True, tag="license_assigned"
 
 
 class LicenseRemoved(Command, frozen=True, kw_only=True, tag="license_removed", omit_defaults=True):
-    """A licence is taken away with effect from `effective_from` (default `at`)."""
+    """A licence is removed with effect from `effective_from` (default `at`)."""
 
     user: Identifier
     sku: Identifier

@@ -47,7 +47,7 @@ class Restricted(msgspec.Struct):
 
 
 class RestrictedPage(msgspec.Struct, frozen=True, array_like=True):
-    """Keys of users who came to be restricted, in order; whether one still is, its User says."""
+    """Keys of users who became restricted, in order; whether one still is, its User says."""
 
     users: tuple[str, ...]
 

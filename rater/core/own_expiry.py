@@ -56,7 +56,7 @@ def change(account: Account, name: str, by: int) -> bool:
 
 
 def remove_expired(account: Account, at: datetime) -> list[Lot]:
-    """Take out every one of these lots whose time is over."""
+    """Remove every one of these lots whose time is over."""
     both = (*account.promotions, *account.own_expiry)
     over = [lot for lot in both if lot.expires_at <= at]
     if over:

@@ -39,7 +39,7 @@ class Pool(msgspec.Struct, frozen=True):
 
     @property
     def capability(self) -> str:
-        """The licence code in the usage row of a call that this pool carried."""
+        """The licence code in the usage row of a call that this pool covered."""
         return "MCOMEETADD" if self.plan is None else self.plan.capability
 
     @property

@@ -32,7 +32,7 @@ _FREECALL = "FREECALL"
 
 
 class Priced(msgspec.Struct, frozen=True, gc=False):
-    """What a call came to, before it is debited and written down; built by position, as it is for every call."""
+    """A priced call, before its debit; built by position, as it is for every call."""
 
     rule: str
     minutes: int
@@ -44,7 +44,7 @@ class Priced(msgspec.Struct, frozen=True, gc=False):
     #: Minutes by pool.
     pools: tuple[tuple[str, int], ...] = ()
     charge: int = 0
-    #: None when every minute is carried; minutes at no price may be unfunded too.
+    #: None when every minute is covered; minutes at no price may be unfunded too.
     unfunded: int | None = None
     fee: int = 0
     overflow_s: int | None = None
@@ -69,14 +69,14 @@ _NOT_CONNECTED = Priced("73 not connected", 0, ())
 
 @lru_cache(maxsize=16_384)
 def _whole(pocket: Pocket, minutes: int) -> tuple[Segment, ...]:
-    """One pocket carries all minutes."""
+    """One pocket covers all minutes."""
     return (Segment(pocket, minutes),)
 
 
 def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool) -> Priced:
     """The decision order: not connected, emergency, internal, then the table.
 
-    Takes the pools' minutes; the money is still to be debited.  Authorisation asks it on an overlay that it drops.
+    Uses the pools' minutes; the money is still to be debited.  Authorisation asks it on an overlay that it drops.
     """
     cdr = call.cdr
     seconds = cdr.duration_s
@@ -110,7 +110,7 @@ def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, eme
 
 
 def _paid(step: Step, case: Case) -> Priced:
-    """Minutes of the route's pools first, money for what they do not carry (rules 47, 51)."""
+    """Minutes of the route's pools first, money for what they do not cover (rules 47, 51)."""
     route = case.route
     if not route.pools or _straddler_goes_whole_to_credits(step, case):
         return _overflow(step, case, NOTHING_TAKEN, case.minutes)
@@ -175,7 +175,7 @@ def _priced(
 
 
 def _straddler_goes_whole_to_credits(step: Step, case: Case) -> bool:
-    """A3's other choice: a call that the pools cannot carry whole takes none of their minutes."""
+    """A3's other choice: a call that the pools cannot cover whole takes none of their minutes."""
     settings = step.rules.settings
     if settings.straddle == "split" or not _may_spend(step.account, case):
         return False

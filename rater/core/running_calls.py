@@ -1,7 +1,7 @@
-"""Calls in progress: which run, what each has reserved, and which must be ended because nothing carries them.
+"""Calls in progress: which run, what each has reserved, and which must be disconnected because no minutes or credit cover them.
 
 A call is known from its first event, and dropped after `SILENCE_S` without one.
-What it reserves reaches from its start to the instant at which it would be forgotten, or to its last authorised
+What it reserves reaches from its start to the instant at which it would be dropped, or to its last authorised
 second if that comes earlier; each heartbeat asks anew what carries the call beside all others.  So while switches
 are applied, running calls together cost no more than there is, and who asks for another call gets what is left.
 
@@ -26,7 +26,7 @@ SILENCE_S = 90
 #: How long an ended call keeps what it used reserved, until its record is rated.
 SETTLING_S = 60
 
-#: What carries a call that started at an instant, as things stand at another, beside what is reserved.
+#: What covers a call that started at an instant, with the state at another, beside what is reserved.
 Quoting = Callable[[Question, datetime, datetime, Reserved], Quote | Refusal]
 
 
@@ -56,7 +56,7 @@ class RunningCall(msgspec.Struct, kw_only=True, eq=False):
 
     @property
     def may_run_out(self) -> bool:
-        """Whether credit carries it, at least at its end, or the tenant is closed."""
+        """Whether credit covers it, at least at its end, or the tenant is closed."""
         quote = self.quote
         if quote is None:
             return False
@@ -149,7 +149,7 @@ class RunningCalls:
         return [order for call in running for order in self._look(call, at)]
 
     def due(self, at: datetime) -> list[CallCommand]:
-        """Time has passed: silent calls are forgotten, those whose time is used up are ended."""
+        """Time has passed: silent calls are dropped, those whose time is used up are ended."""
         orders: list[CallCommand] = []
         while self._watch and self._watch[0][0] <= at:
             _, _, call = heappop(self._watch)
@@ -198,7 +198,7 @@ class RunningCalls:
         return call
 
     def _look(self, call: RunningCall, at: datetime) -> list[CallCommand]:
-        """Ask anew what carries the call beside all others; reserve it, or order the end if nothing does."""
+        """Ask anew what covers the call beside all others; reserve it, or order the end if nothing does."""
         self._reserve(call, Reserved())
         quote = self._quote(call.question, call.started_at, at, self.reserved(call.tenant))
         if isinstance(quote, Refusal):

@@ -95,7 +95,7 @@ class Step:
         self._news.extend(attempt._news)
 
     def emit(self, kind: EventKind, **facts: object) -> None:
-        """Remember an event; events are emitted, in their order, when the step is finished."""
+        """Note an event; events are emitted, in their order, when the step is finished."""
         self._news.append((kind, facts))
 
     def debit(

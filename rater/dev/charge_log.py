@@ -1,6 +1,6 @@
-"""The sandbox gateway's memory: an append-only file of charges, JSON lines, on the disk before anybody is answered.
+"""The sandbox gateway's charges: an append-only file of charges, JSON lines, on the disk before anybody is answered.
 
-A line that was cut short by a kill was never answered, so it is taken off when the file is opened again.
+A line that was cut short by a kill was never answered, so it is cut off when the file is opened again.
 """
 
 import fcntl
@@ -60,7 +60,7 @@ class ChargeLog:
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def find(self, key: str) -> Charge | None:

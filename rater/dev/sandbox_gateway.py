@@ -185,7 +185,7 @@ async def serve(sandbox: Sandbox, port: int, ready: Callable[[str], None]) -> No
         ready(f"http://127.0.0.1:{runner.addresses[0][1]}")
         await stopped.wait()
     except OSError as wrong:
-        raise RaterError(f"--port {port}: {wrong.strerror}; --port 0 takes a free one") from wrong
+        raise RaterError(f"--port {port}: {wrong.strerror}; --port 0 chooses a free one") from wrong
     finally:
         await runner.cleanup()
 

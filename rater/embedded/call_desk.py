@@ -66,7 +66,7 @@ class CallDesk:
             self._order(tenant.running.apply(event, tenant.last_event_at))
 
     def accounts_changed(self, state: State) -> None:
-        """A batch is about to be committed: does its tenants' credit still carry their calls?"""
+        """A batch is about to be committed: does its tenants' credit still cover their calls?"""
         touched = [(account, self._tenants[name]) for name, account in state.accounts.items() if self._runs(name)]
         if not touched:
             return
@@ -118,4 +118,4 @@ class _Staged(Committed):
         return self._changes[kind].get(key) or self._committed.load(kind, key)
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
-        """See Committed: nobody asks here for what needs it."""
+        """See Committed: not needed here."""

@@ -26,7 +26,7 @@ class Summary:
         self.call_events = 0
         self.disconnects: Counter[str] = Counter()
         self.records = 0
-        #: Tenants that were configured or that nobody configured: names that may be a slip.
+        #: Tenants, configured or not: names that may be a slip.
         self.appeared: set[str] = set()
         #: By file: why there may be more of it than could be read; and what to know though nothing is missing.
         self.incomplete: dict[str, str] = {}

@@ -25,7 +25,7 @@ _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 class DeckBooks(msgspec.Struct, frozen=True):
     """The published decks, and what one owner (a tenant, or EVERY_TENANT) activated, in order.
 
-    `everybody` are the activations that price a tenant without a deck of its own; `taken` says whether an id of a
+    `everybody` are the activations that price a tenant without a deck of its own; `applied` says whether an id of a
     command of the owner was used; `configured` whether the tenant exists, or will once all commands are applied.
     """
 

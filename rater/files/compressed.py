@@ -37,7 +37,7 @@ class Ending(Enum):
     WHOLE = auto()
     CUT = auto()  # before its checksum: what came before is what was compressed
     FOLLOWED = auto()  # by bytes that are no gzip
-    DAMAGED = auto()  # what came out is not what was compressed
+    DAMAGED = auto()  # the unpacked bytes are not those that were compressed
 
 
 class Gunzipped(RawIOBase):
@@ -114,7 +114,7 @@ class Room:
             )
 
     def add(self, unpacked: bytes) -> None:
-        """Count what came out."""
+        """Count the outputs."""
         size = len(unpacked) + UNPACKED_LINE_BYTES * unpacked.count(b"\n")
         self.need(size)
         self._left -= size

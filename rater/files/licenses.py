@@ -22,7 +22,7 @@ from rater.wire.errors import RaterError
 from rater.wire.words import did_you_mean
 
 COLUMNS = ("UPN", "SKU", "Usage country")
-#: `isdigit` also takes a raised ² and numbers of any length, which `int` does not read.
+#: `isdigit` also accepts a raised ² and numbers of any length, which `int` does not read.
 _COUNT = re.compile("[0-9]{1,9}")
 PURCHASED_COLUMNS = ("SKU", "Purchased")
 

@@ -230,7 +230,7 @@ def csv_records(lines: Iterator[bytes], delimiter: str, *, must_end: bool) -> It
 
 
 def _span(ahead: deque[bytes], lines: Iterator[bytes], quote: bytes, *, must_end: bool) -> int:
-    """How many lines the first record takes, reading more where it needs them; 1 if its quote is never closed."""
+    """How many lines the first record has, reading more where it needs them; 1 if its quote is never closed."""
     is_open, count, size = False, 0, 0
     while count < CSV_RECORD_LINES_MAX and size < CSV_RECORD_BYTES_MAX:
         if count == len(ahead):

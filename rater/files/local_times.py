@@ -1,6 +1,6 @@
 """Times as people's programs write them: in which order, local to which zone.
 
-RFC 3339 is read as it is.  All else needs a person's word, because 05/03 is two days and a local time two instants:
+RFC 3339 is read as it is.  All else needs an option, because 05/03 is two days and a local time two instants:
 `--times` says the order, `--zone` the zone.
 """
 
@@ -88,7 +88,7 @@ class LocalTimes(msgspec.Struct, frozen=True):
         if found := _NAMED.fullmatch(text):
             if self.times not in (DAY_FIRST, MONTH_FIRST):
                 raise UnreadableTime(
-                    f"{_expected(shown)}, of which nobody knows whether the day or the month comes first;"
+                    f"{_expected(shown)}, where either the day or the month may come first;"
                     f" {_SAY_BOTH}",
                     Reason.TIME_WITHOUT_ZONE,
                 )

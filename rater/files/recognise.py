@@ -7,7 +7,7 @@ import orjson
 from rater.wire.errors import RaterError
 
 PSTN_CSV, GRAPH, COMMANDS, CDRS, CALL_EVENTS = "pstn-csv", "graph", "commands", "cdrs", "call-events"
-#: What a file of calls may have.  Commands are none of them: they enter by doors of their own (A48).
+#: What a file of calls may have.  Commands are none of them: they have inputs of their own (A48).
 FORMATS: tuple[str, ...] = (CDRS, PSTN_CSV, GRAPH, CALL_EVENTS)
 
 
@@ -24,7 +24,7 @@ def check_format(format: str | None) -> None:
 def recognise(path: str, row: int, first: bytes) -> str:
     """The format that the first line of a file shows, which is its line `row`; RaterError when it shows none.
 
-    A file is never taken for commands because it looks like them (A48): they are refused as records of calls.
+    A file is never read as commands because it looks like them (A48): they are refused as records of calls.
     """
     start = first.lstrip()
     if not _is_json(start):

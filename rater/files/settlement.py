@@ -183,7 +183,7 @@ class _Comparison:
         return (lines[0].at or self._period.end) > self._period.end - self._period.grace
 
     def _missing_there(self, compared: Iterable[tuple[Kind, _Place]]) -> None:
-        """Entries of the period about which the file says nothing."""
+        """Entries of the period that the file does not mention."""
         done = set(compared)
         for (kind, tenant, lot), entries in self._of_lot.items():
             place = (tenant, lot)

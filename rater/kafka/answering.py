@@ -1,4 +1,4 @@
-"""Whether brokers answer while a command works: a broker that hangs accepts connections and says nothing.
+"""Whether brokers answer while a command works: a broker that hangs accepts connections and does not answer.
 
 The client library waits for its records without end then.  So a small question is asked beside the work, again and
 again: after a few seconds without answer a person is informed, after many the work is ended.

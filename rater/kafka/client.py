@@ -134,7 +134,7 @@ class AiokafkaLog:
         apart; after a pause the first record is fetched at once.
         """
         await asyncio.sleep(max(0.0, self._next_batch_at - time.monotonic()))
-        # an offset that is not kept any more is doubt, too: taking ownership again reports it
+        # an offset that is not kept any more is a reason, too: acquiring the partition again reports it
         async with doubted(self._settings):
             wanted = self._input_partitions[:1] if await self._commands_wait() else self._input_partitions
             found = await self._inputs.getmany(*wanted, timeout_ms=self._worker.batch_wait_ms, max_records=limit)
@@ -221,7 +221,7 @@ class AiokafkaLog:
 
 @contextlib.asynccontextmanager
 async def doubted(settings: KafkaSettings | None = None, right: str = READ) -> AsyncIterator[None]:
-    """Whatever the client library raises inside is doubt; a missing right is none: a person must act."""
+    """Whatever the client library raises inside becomes Doubt, except a missing right: a person must act."""
     try:
         yield
     except (ProducerFenced, InvalidProducerEpoch) as fenced:

@@ -37,7 +37,7 @@ class FormerOutputs:
     async def of(
         self, commit: Commit, outputs: Mapping[str, int]
     ) -> AsyncIterator[tuple[str, Consumed, str | None]]:
-        """The outputs up to the end of what a commit took, each with its topic and what is wrong with it.
+        """The outputs up to the end of what a commit consumed, each with its topic and what is wrong with it.
 
         `outputs` are the positions that no output of the commit is beyond, as far as they are known.
         """

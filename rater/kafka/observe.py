@@ -102,7 +102,7 @@ class Watch:
         log.debug("committed", partition=commit.partition, commit=commit.sequence, records=batch.consumed)
 
     def _say_lookalikes(self, batch: Batch) -> None:
-        """One line for a tenant that was configured, or that nobody configured, and that looks like another one."""
+        """One line for a tenant, configured or not, that looks like another one."""
         outputs = batch.outputs
         configured = [
             output.tenant
@@ -119,4 +119,4 @@ class Watch:
         """See Observer."""
         fenced = isinstance(doubt, Fenced)
         self.metrics.commit(CommitResult.ABORTED if fenced else CommitResult.UNKNOWN)
-        log.warning("ownership is taken again", partition=task.partition, reason=str(doubt), fenced=fenced)
+        log.warning("partition is reacquired", partition=task.partition, reason=str(doubt), fenced=fenced)

@@ -35,7 +35,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Doubt(Exception):
-    """A transaction failed or its outcome is unknown: drop everything that was staged, take ownership again."""
+    """A transaction failed or its outcome is unknown: drop everything that was staged, reacquire the partition."""
 
 
 class Fenced(Doubt):
@@ -88,7 +88,7 @@ class PartitionLog(Protocol):
         """Make everything since `begin` visible at once."""
 
     async def back_off(self, doubts: int) -> None:
-        """Wait a little after that many doubts in a row, so that the group can settle who owns the partition."""
+        """Wait a little after that many failures in a row, so that the group can settle who owns the partition."""
 
     async def close(self) -> None:
-        """Abort an open transaction and let go; never raises."""
+        """Abort an open transaction and close; never raises."""

@@ -16,7 +16,7 @@ A commit
     3. add the group's offsets, if they were not committed lately
     4. commit, and only then: 5. merge the overlay and the index
 
-Any doubt on the way drops overlay, state and producer; ownership is taken again.
+Any failure on the way drops overlay, state and producer; the partition is reacquired.
 """
 
 from collections.abc import Iterable, Sequence
@@ -90,7 +90,7 @@ class RatingTask:
         self.partition = log.partition
         self.restored = False
         self.stopping = False
-        #: How often ownership was taken.
+        #: How often the partition was acquired.
         self.ownerships = 0
         #: The next offset of each input, as committed.
         self.positions: dict[str, int] = {}
@@ -114,7 +114,7 @@ class RatingTask:
         self._rules = Rules(settings, decks.tariffs)
 
     async def run(self) -> None:
-        """Own the partition and rate until `stopping` is set; any doubt starts over."""
+        """Own the partition and rate until `stopping` is set; any failure makes it reacquire the partition."""
         doubts = 0
         try:
             while not self.stopping:
@@ -133,7 +133,7 @@ class RatingTask:
             await self._log.close()
 
     async def own(self) -> None:
-        """Take ownership; the steps are numbered in the module's docstring."""
+        """Acquire the partition; the steps are numbered in the module's docstring."""
         log, state = self._log, self._state
         self.ownerships += 1
         self._observer.owning(self)
@@ -151,7 +151,7 @@ class RatingTask:
         calls = await catch_up(log, state, partial(self._observer.restoring, self, TOPIC))  # 3
         self.positions = dict(await log.seek({topic: inputs.positions.get(topic) for topic in INPUTS}))  # 4
         if await self._commit_state(inputs):  # 5
-            # nothing is awaited after `seek`: a rebalance in between would pause the inputs, and nobody resume them
+            # nothing is awaited after `seek`: a rebalance in between would pause the inputs for good
             self.positions = dict(await log.seek(self.positions))
         self.restored = True
         self._observer.owned(self, state.entities, calls)
@@ -169,7 +169,7 @@ class RatingTask:
         return True
 
     async def step(self) -> None:
-        """Take what has arrived, rate it, commit it, in as many commits as its bytes ask for."""
+        """Read what has arrived, rate it, commit it, in as many commits as its bytes need."""
         if self.look_again:
             raise Doubt("a topic of this partition has another id")
         records = await self.arrived()
@@ -254,5 +254,5 @@ class RatingTask:
         return {one.source: version for one in given if (version := deck_named_by(one.decoded)) is not None}
 
     def _unknown(self, versions: Iterable[str]) -> set[str]:
-        """Those that nobody published, as far as the decks were read."""
+        """Those that are not published, as far as the decks were read."""
         return {version for version in versions if version not in self._rules.tariffs}

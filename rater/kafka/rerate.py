@@ -1,6 +1,6 @@
 """Calls of a deployment that are rated again: which ones another price list changes, and the commands on their way.
 
-What the rules need to know is read from the topics `state` and `rated-calls`, as a worker does that takes a
+What the rules need to know is read from the topics `state` and `rated-calls`, as a worker does that acquires a
 partition over; so the sums are those that the worker comes to, unless calls come in between.
 """
 

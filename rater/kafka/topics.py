@@ -32,7 +32,7 @@ MESSAGE_BYTES_MAX = 4_000_000
 
 
 class TopicState(msgspec.Struct, frozen=True):
-    """How one topic stands: `differences` are sentences; `fatal` ones cannot be repaired by changing a setting."""
+    """The state of one topic: `differences` are sentences; `fatal` ones cannot be repaired by changing a setting."""
 
     name: str
     state: Literal["missing", "as expected", "differs"]
@@ -166,7 +166,7 @@ async def partitions_of_task(settings: KafkaSettings) -> int:
 
 @stamina.retry(on=NodeNotReadyError, attempts=10)
 async def _partition_counts(settings: KafkaSettings, topics: list[str], right: str = READ) -> list[int]:
-    """A broker that just died is asked no more."""
+    """A broker that just crashed is asked no more."""
     admin = await started(settings, AIOKafkaAdminClient(**connection(settings)))
     try:
         described = await admin.describe_topics([settings.topic(topic) for topic in topics])

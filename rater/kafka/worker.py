@@ -216,7 +216,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 at = wrong.source if isinstance(wrong, RecordAtFault) else None
                 place = {"topic": at.topic, "offset": at.offset} if at else {}
                 log.error(
-                    "a partition stands still", partition=partition, **place, error=str(wrong), exc_info=wrong
+                    "partition stopped", partition=partition, **place, error=str(wrong), exc_info=wrong
                 )
                 self.failed[partition] = wrong
                 running.index.close()

@@ -1,7 +1,7 @@
 """Bytes to inputs and outputs to bytes.
 
 Wrong types are refused, never coerced; unknown fields are allowed and kept out of rating.  JSON that says
-a field twice is refused, because readers differ in which one they take.
+a field twice is refused, because readers differ in which one they use.
 Every decoder gives a value or a Refusal, whatever the bytes are, in time and memory that grow with their number.
 Knows no rules: a record that decodes may still be refused by the core.
 """
@@ -52,7 +52,7 @@ _Decoded = TypeVar("_Decoded")
 class _Kind(msgspec.Struct, frozen=True):
     """The two fields by which a command and a record of a call are known apart (A48).
 
-    A record of a call may have a field `command` that nobody knows; it is a command if that is the name of one.
+    A record of a call may have an unknown field `command`; it is a command if that is the name of one.
     """
 
     command: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET

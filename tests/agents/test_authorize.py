@@ -205,7 +205,7 @@ def test_queues() -> None:
 
 
 def test_unknown_tenants_and_users() -> None:
-    """A tenant that nobody configured has nothing; a user that nobody licensed spends nothing."""
+    """An unconfigured tenant has nothing; a user without a licence spends nothing."""
     assert may(ada(), US, tenant="nobody") == ("unknown_tenant", 0)
     assert may(ada(), US, user="zoe") == ("unknown_user", 0)
 
@@ -284,7 +284,7 @@ def test_everybodys_deck_in_another_currency() -> None:
 
 
 def test_a_deck_that_is_not_read_yet() -> None:
-    """The state may name a version before this process has read it: nobody guesses a price."""
+    """The state may name a version before this process has read it: a price is never guessed."""
     world = ada("MCOPSTN5")
     world.engine.rules.tariffs.clear()
     assert may(world, US) == ("not_ready", 0)

@@ -191,7 +191,7 @@ def test_running_calls_together_cost_no_more_than_there_is(calls: list[Planned],
 
 @given(planned_calls, st.integers(10_000, 2_000_000), st.sets(st.integers(0, 39)))
 def test_going_on_from_what_was_written_down(calls: list[Planned], funds: int, restarts: set[int]) -> None:
-    """The same orders at the same instants, and the same reserved, whenever another process takes over."""
+    """The same orders at the same instants, and the same reserved, whenever another process continues."""
     exchanges = Exchange(format_micros(funds)), Exchange(format_micros(funds))
     for beat in range(40):
         for exchange in exchanges:

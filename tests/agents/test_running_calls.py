@@ -77,7 +77,7 @@ def test_only_pools_that_are_needed_are_reserved() -> None:
 
 
 def test_the_end_of_a_call_is_ordered_once() -> None:
-    """An end that comes again, or of a call that nobody knows, changes nothing."""
+    """An end that comes again, or of an unknown call, changes nothing."""
     switch = credits_only("10")
     assert switch.end("unknown", HARARE) == []
     switch.start("a", HARARE)

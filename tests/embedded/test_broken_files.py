@@ -187,7 +187,7 @@ def test_a_quote_within_a_cell_is_a_sign_like_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("twice", ["Duration Seconds", "UsageId", "duration seconds"])
 def test_a_column_twice(folder: Path, twice: str) -> None:
-    """Which of the two is meant, nobody knows: one line for the file."""
+    """The text does not show which of the two is meant: one line for the file."""
     (folder / "usage.csv").write_text(f"{HEADER},{twice}\n{row('a')},5\n")
     assert "usage.csv:1: expected every column once, got" in run(folder, "usage.csv", code=Exit.USAGE)["said"]
 
@@ -211,7 +211,7 @@ def packed_rows(count: int = 2000) -> bytes:
 
 @pytest.mark.parametrize("place", ["checksum", "middle"])
 def test_a_damaged_gzip(folder: Path, place: str) -> None:
-    """A flipped bit: nothing of the file is rated, since nobody knows where it is wrong."""
+    """A flipped bit: nothing of the file is rated, since the place of the damage is unknown."""
     packed = bytearray(packed_rows())
     packed[-6 if place == "checksum" else len(packed) // 2] ^= 0x10
     (folder / "usage.csv.gz").write_bytes(packed)

@@ -121,7 +121,7 @@ def test_a_tenant_is_closed_while_its_calls_run(files: Path) -> None:
 
 
 def test_what_is_counted(files: Path) -> None:
-    """The metrics of the embedded rater: 4 events taken, a line that is none, 4 calls running, 2 orders."""
+    """The metrics of the embedded rater: 4 events applied, an invalid line, 4 calls running, 2 orders."""
     write(files, "odd.jsonl", *RUNNING, b'{"event":"started"}')
     metrics = Metrics(CollectorRegistry())
     store = Store(files / "rater.db")

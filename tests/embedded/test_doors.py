@@ -1,4 +1,4 @@
-"""Money that nobody asked for: commands enter by the doors for commands only (A48)."""
+"""Money that nobody asked for: commands are accepted by the inputs for commands only (A48)."""
 
 import json
 import sqlite3
@@ -100,7 +100,7 @@ def test_a_refused_command_is_replayed_as_the_command_that_it_is(folder: Path) -
 
 @pytest.mark.parametrize("command", ["run", "publish"])
 def test_files_cannot_be_said_to_be_commands(folder: Path, command: str) -> None:
-    """`--format commands` is one line that names the door."""
+    """`--format commands` is refused on one line that names the input for commands."""
     done = rater(command, "setup.jsonl", "--format", "commands", cwd=folder)
     assert done.returncode == Exit.USAGE
     assert done.stderr.count("\n") == 1

@@ -313,7 +313,7 @@ def test_declined_cards(folder: Path) -> None:
     assert embedded.summary.events["recharge.succeeded"] > 0
 
 
-def test_watch_takes_what_comes(folder: Path) -> None:
+def test_watch_reads_new_files(folder: Path) -> None:
     """A watched folder: a new file is rated while the process runs; SIGTERM ends it cleanly."""
     (folder / "in").mkdir()
     process = subprocess.Popen(

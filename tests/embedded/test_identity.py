@@ -1,4 +1,4 @@
-"""Users and usage ids in a store: the same thing is the same thing at every door (A40, A41)."""
+"""Users and usage ids in a store: spellings of one user or id are the same at every input (A40, A41)."""
 
 import json
 import sqlite3

@@ -154,7 +154,7 @@ def test_another_file_under_the_name_arrives_anew(small: Path) -> None:
 
 
 def test_who_says_when_the_rest_arrived_is_believed(small: Path) -> None:
-    """`--arrived` of the run that goes on is a person's word, and newer."""
+    """`--arrived` of the run that goes on is given by a person, and newer."""
     path = calls(small / "cdrs.jsonl", 0, 10)
     killed(small, InputFile(str(path), arrived=FEBRUARY))
     assert consume(small, InputFile(str(path), arrived=MARCH)).summary.rejected == {}

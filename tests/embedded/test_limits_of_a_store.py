@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def outcomes(folder: Path, *options: str, **environment: str) -> dict[str, Any]:
-    """What became of the setup and the call."""
+    """The outcomes of the setup and the call."""
     done = rater(
         "run", "--commands", "setup.jsonl", "cdrs.jsonl", "--json", *options, cwd=folder, environment=environment
     )
@@ -111,7 +111,7 @@ def test_a_store_keeps_how_far_clocks_may_run_ahead(folder: Path) -> None:
     )
 
 
-def test_a_store_takes_them_from_the_environment_too(folder: Path) -> None:
+def test_a_store_reads_them_from_the_environment_too(folder: Path) -> None:
     """The same variables as on Kafka; a wrong value is a wrong use."""
     environment = {"RATER_CALL_DURATION_MAX_S": "50000", "RATER_CLOCK_AHEAD_MAX_H": "48"}
     assert set(outcomes(folder, **environment)) == {"said"}

@@ -48,7 +48,7 @@ NEW = (
     ],
 )
 def test_names_that_look_alike(name: str, other: str) -> None:
-    """Case, blanks, NFKC, other scripts, signs that nobody sees, 0 and O, 1, l and I."""
+    """Case, blanks, NFKC, other scripts, invisible characters, 0 and O, 1, l and I."""
     expected = f"tenant {other!a} looks like {name!a}: they are different tenants; is one of them a slip?"
     assert [*Lookalikes([name]).remarks([other])] == [expected]
     assert [*Lookalikes([other]).remarks([name])]
@@ -78,7 +78,7 @@ def test_a_pair_is_said_once_and_many_are_cut() -> None:
 
 
 def test_a_run_says_it(folder: Path) -> None:
-    """A tenant that is configured, and one that nobody configured; both are kept apart, and nothing is refused for it."""
+    """A tenant that is configured, and one that is not; both are kept apart, and nothing is refused for it."""
     (folder / "other.jsonl").write_text(NEW.format(name=json.dumps("c\u043entoso")))
     call = {
         "tenant": "Contoso", "usage_id": "a", "type": "user_out", "answered_at": "2025-03-01T10:00:00Z",

@@ -1,4 +1,4 @@
-"""The payment gateway is a setting of the store: nobody's money is credited that was not collected."""
+"""The payment gateway is a setting of the store: no money is credited that was not collected."""
 
 import json
 import sqlite3
@@ -80,7 +80,7 @@ def test_the_summary_gives_the_command_that_answers(waiting: Path) -> None:
 
 
 def test_a_store_of_an_earlier_version_waits_until_a_gateway_is_said(waiting: Path) -> None:
-    """It has no settings; it can be read, and what was in flight is credited by nobody's default."""
+    """It has no settings; it can be read, and what was in flight is not credited by default."""
     _run(waiting, "run", "--commands", "setup.jsonl")
     _forget_settings(waiting)
     reader = open_reader(waiting / "rater.db")
@@ -119,7 +119,7 @@ def test_dead_letters_are_replayed_with_the_gateway_of_the_store(waiting: Path) 
 
 
 def test_another_gateway_replaces_the_one_of_the_store(waiting: Path) -> None:
-    """One line says so; `none` takes it away, and payments wait again."""
+    """One line says so; `none` removes it, and payments wait again."""
     _run(waiting, "run", "--gateway", "pretend:decline")
     assert "now pretend; it was pretend:decline\n" in _run(waiting, "run", "--gateway", "pretend")
     assert "it was" not in _run(waiting, "run", "--gateway", "pretend")

@@ -1,4 +1,4 @@
-"""What real usage exports hold: call types of other operators, bots and numbers of nobody; calls without a duration."""
+"""What real usage exports hold: call types of other operators, bots and unassigned numbers; calls without a duration."""
 
 import json
 from pathlib import Path

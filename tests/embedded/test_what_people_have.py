@@ -38,7 +38,7 @@ def test_an_export_that_was_saved_again_in_europe(folder: Path) -> None:
     (folder / "u.csv").write_text(export(row("a", **EUROPEAN)), encoding="utf-8-sig")
     (line,) = run(folder, "u.csv", code=Exit.USAGE)["unread_files"]
     assert line == (
-        f"u.csv:2: Start Time: {ZONED}'05/03/2025 16:02:00', of which nobody knows whether the day or the month comes"
+        f"u.csv:2: Start Time: {ZONED}'05/03/2025 16:02:00', where either the day or the month may come"
         " first; say --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin.  None of its"
         " first 1 rows can be read, so nothing of it was rated"
     )
@@ -99,7 +99,7 @@ def test_numbers_that_a_spreadsheet_rounded(column: str) -> None:
     ],
 )
 def test_times_that_are_read(text: str, times: str | None, zone: str | None, read: str) -> None:
-    """What is beyond doubt, and what the options say."""
+    """What is certain, and what the options set."""
     assert LocalTimes(times, zone).read(text) == read
 
 

@@ -146,7 +146,7 @@ class Surroundings:
             self._gateway = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
 
     def start(self, name: str) -> AgentsProcess:
-        """Start agents; under a name that was used before they take its outbox and port over."""
+        """Start agents; under a name that was used before they use its outbox and port."""
         known = list(self.agents)
         number = known.index(name) if name in known else len(known)
         self.agents[name] = AgentsProcess(self.deployment, name, self._web_ports[number], self._environment)

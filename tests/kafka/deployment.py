@@ -72,8 +72,8 @@ class WorkerProcess:
 
     @property
     def was_fenced(self) -> bool:
-        """Whether something that it wrote was refused because another had taken over."""
-        return any(doubt["fenced"] for doubt in self.logged("ownership is taken again"))
+        """Whether something that it wrote was refused because another owned the partition."""
+        return any(doubt["fenced"] for doubt in self.logged("partition is reacquired"))
 
     def assigned(self) -> set[int]:
         """The partitions that it was assigned last."""
@@ -172,7 +172,7 @@ class Deployment:
         ]
 
     def rated(self) -> int:
-        """Call records that commits have taken."""
+        """Call records that commits have consumed."""
         return asyncio.run(self._rated())
 
     async def _rated(self) -> int:

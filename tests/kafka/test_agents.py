@@ -129,7 +129,7 @@ async def _post(agents: AgentsProcess, body: bytes, headers: dict[str, str]) -> 
 def _webhook(
     agents: AgentsProcess, request: RechargeRequest, secret: str = SECRET, ago: int = 0, **changes: str
 ) -> int:
-    """Send the gateway's word that a request was paid; the status that it is answered with."""
+    """Send the gateway's message that a request was paid; the status that it is answered with."""
     data = {
         "recharge_id": request.id,
         "tenant": request.tenant,

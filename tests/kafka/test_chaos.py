@@ -1,4 +1,4 @@
-"""Whatever dies on a real Kafka, every record is accounted for and the audit is clean.
+"""Whatever crashes on a real Kafka, every record is accounted for and the audit finds nothing.
 
 Each test shows that its fault did happen.  `make chaos` runs the long form: 100,000 records and 20 kills.
 """
@@ -75,7 +75,7 @@ def test_workers_are_killed(deployment: Deployment, chance: random.Random) -> No
 
 
 def test_a_zombie_is_refused(deployment: Deployment) -> None:
-    """(b) SIGSTOP past the session's end, then SIGCONT: others have taken over, and what it writes is refused."""
+    """(b) SIGSTOP past the session's end, then SIGCONT: others own its partitions by then, and what it writes is refused."""
     frozen, other = deployment.start("worker-0"), deployment.start("worker-1")
     first, *others = slices(load(deployment, story(RECORDS)), 4)
     # whether a frozen worker was about to write is chance: there are ten tries, and the first that was ends them
@@ -103,7 +103,7 @@ def _freeze_until_replaced(
         deployment.publish(meanwhile)
         until(
             lambda: len(other.assigned()) == PARTITIONS and not deployment.lag(),
-            "the other worker to take over all partitions",
+            "the other worker to own all partitions",
         )
     finally:
         frozen.thaw()

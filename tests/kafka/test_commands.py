@@ -83,7 +83,7 @@ def test_another_cleanup_policy(broker: LocalKafka) -> None:
 
 
 def test_from_files_to_debits(deployment: Deployment, tmp_path: Path) -> None:
-    """Publish files, rate them, read what came of it, verify: and publishing twice changes nothing."""
+    """Publish files, rate them, read the results, verify: and publishing twice changes nothing."""
     spec = story(2_000)
     deployment.publish(provisioning(spec))
     lines = [value for _, _, value in calls(spec)]

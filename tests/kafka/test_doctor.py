@@ -134,12 +134,12 @@ def test_what_is_missing_is_named_with_what_to_type(deployment: Deployment, tmp_
 
 
 def test_a_deck_that_is_awaited_and_records_that_nobody_rates(deployment: Deployment, tmp_path: Path) -> None:
-    """No worker runs, a command names a deck that nobody published: each is said with the way out."""
+    """No worker runs, a command names an unpublished deck: each message has what to do."""
     everybody = DeckActivated(tenant="contoso", id="2", at=AT, version="2025-07")
     deployment.publish([("commands", "contoso", encode_input(everybody)), ("cdrs", "contoso", b"{}")])
     checks = doctor(deployment.settings.bootstrap, deployment.settings.prefix, f"--index={tmp_path}", code=1)
     assert checks["owners"]["cause"].startswith(
-        "0 workers own 0 of 4 partitions; nobody owns partitions 0, 1, 2, 3"
+        "0 workers own 0 of 4 partitions; no worker owns partitions 0, 1, 2, 3"
     )
     assert "2025-07 by partition" in checks["decks awaited"]["cause"]
     assert checks["decks awaited"]["fix"].startswith("rater publish --deck")

@@ -31,7 +31,7 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]
 
 @contextmanager
 def hanging(kafka: LocalKafka) -> Iterator[None]:
-    """SIGSTOP: its sockets stay open, and nobody reads them."""
+    """SIGSTOP: its sockets stay open, and are not read."""
     pid = kafka.pid(1)
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)

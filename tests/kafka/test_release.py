@@ -102,10 +102,10 @@ def balances(deployment: Deployment) -> dict[str, str]:
 
 def refusals(worker: WorkerProcess) -> list[str]:
     """Why partitions stopped at a worker."""
-    return [line["error"] for line in worker.logged("a partition stands still")]
+    return [line["error"] for line in worker.logged("partition stopped")]
 
 
-def test_a_new_worker_takes_over_from_release_0_3_0(
+def test_a_new_worker_continues_from_release_0_3_0(
     deployment: Deployment, old: dict[str, str], tmp_path: Path
 ) -> None:
     """The old one comes back: it ends in one clear line for each partition and writes nothing; the money is right."""

@@ -47,7 +47,7 @@ class SimpleLots:
         return [Share(name, own), *shares] if own else shares
 
     def _newest(self) -> str | None:
-        """The newest lot that takes money of others."""
+        """The newest lot that may get money of others."""
         able = [lot for lot in self.lots if not lot.promotion and lot.lot not in self.reversed]
         last = [lot for lot in self.lots if not lot.promotion][-1:]
         able = [lot for lot in able if lot in last or lot.remaining or lot.expires_at > self.clock]

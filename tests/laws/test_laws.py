@@ -152,7 +152,7 @@ reratings = st.builds(
     stale=st.sampled_from([False, False, False, True]),
 )
 
-#: What was put in; a new rating is about what came out before.
+#: What was put in; a new rating is about the outputs before it.
 Input = CallRecord | AnyCommand | Rerated
 histories = st.lists(st.one_of(calls(), calls(), commands(), reratings), min_size=1, max_size=40)
 
@@ -175,7 +175,7 @@ def other_decks() -> list[RateDeck]:
 
 
 class History:
-    """A world that takes inputs, keeps every output, and checks the books after each."""
+    """A world that applies inputs, keeps every output, and checks the books after each."""
 
     def __init__(self, *skus: str) -> None:
         self.world = World(funds=None, conferencing_licenses=1, recharge=("50", "100"))

@@ -29,7 +29,7 @@ from tests.notify.world import (
 
 
 def mailed(folder: Path, *events: AccountEvent, clock: Clock | None = None, **changes: Any) -> Mailbox:
-    """What a server took after these events were noted and what was due was sent."""
+    """What a server accepted after these events were noted and what was due was sent."""
 
     async def outcome() -> Mailbox:
         async with mail_server(Mailbox()) as mailbox:
@@ -240,7 +240,7 @@ def test_a_message_that_is_refused_holds_nothing_back(tmp_path: Path) -> None:
 
 
 def test_a_greylisting_server_is_tried_again(tmp_path: Path) -> None:
-    """451 once, then taken."""
+    """451 once, then accepted."""
 
     async def outcome() -> Mailbox:
         clock = Clock()

@@ -104,7 +104,7 @@ def test_a_signed_webhook_for_each_event(tmp_path: Path, monkeypatch: pytest.Mon
         ((302, 204), ["notice.refused", "notice.sent", "notice.sent"]),
     ],
 )
-def test_a_receiver_that_does_not_take_it(
+def test_a_receiver_that_rejects_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...], said: list[str]
 ) -> None:
     """Down: everything waits.  Refused: this one waits.  Afterwards each event is sent once."""

@@ -175,7 +175,7 @@ DIFFER = {
         "missing here payment r1 None 100",
         "rater tenant fund contoso 100 --id r1",
     ),
-    "a refund of a payment that nobody credited": (
+    "a refund of a payment that was not credited": (
         "refund r9 100 9",
         "",
         "missing here refund r9 None 100",
@@ -228,7 +228,7 @@ DIFFER = {
         "ask the gateway about r1; if it was not charged back: rater tenant adjust contoso 100"
         " --id gateway-charge_back-1-r1",
     ),
-    "a charge-back of a payment that nobody knows": (
+    "a charge-back of an unknown payment": (
         "charge_back r9 100 9",
         "",
         "missing here charge_back r9 None 100",

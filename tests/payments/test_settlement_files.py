@@ -153,7 +153,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, text: str, reading: Rea
     assert "\n" not in str(wrong.value)
 
 
-def test_types_that_nobody_knows_are_said(tmp_path: Path) -> None:
+def test_unknown_types_are_listed(tmp_path: Path) -> None:
     """They are not compared, and counted; a person says what they are."""
     text = "reference,amount,currency,type\nr1,1,USD,Einzug\nr2,1,USD,Einzug\n"
     path = written(tmp_path, text)

@@ -94,7 +94,7 @@ def test_a_webhook_is_the_same_command_as_the_answer(
     assert asyncio.run(outcome()) == [command, command]
 
 
-def test_the_rater_takes_a_repeated_webhook_once() -> None:
+def test_the_rater_applies_a_repeated_webhook_once() -> None:
     """The same command applied twice adds the money once: 10 + 100."""
     world = World(funds=None, recharge=("50", "100"))
     asked = world.fund("10", "2025-03-10")
@@ -234,7 +234,7 @@ def test_a_key_that_can_be_guessed_is_refused_at_the_start(monkeypatch: pytest.M
 def test_the_sandbox_answers_by_webhook(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, behaviour: str, times: int
 ) -> None:
-    """The whole way: asked over HTTP, reported by a signed webhook, the same command each time, one charge."""
+    """From end to end: asked over HTTP, reported by a signed webhook, the same command each time, one charge."""
     log = tmp_path / "charges.jsonl"
 
     async def outcome() -> tuple[list[PaymentCommand], object]:

@@ -271,7 +271,7 @@ class Cluster:
             self.broker.time_out(self.broker.now - TRANSACTION_TIMEOUT)
 
     def _crash(self, process: Process) -> None:
-        """The process is gone at once; another with the same disk takes its place."""
+        """The process is gone at once; another with the same disk replaces it."""
         _end(process)
         self.broker.marks["a worker crashed"] += 1
         successor = self._boot(process.name)
@@ -309,7 +309,7 @@ class Cluster:
                 self._follow(process)
 
     def _follow(self, process: Process) -> None:
-        """Let go of what went, begin what came."""
+        """Close the tasks of revoked partitions, start those of assigned ones."""
         owned = {partition for partition, owner in self._owners.items() if owner is process}
         for partition, (task, _) in process.runs.items():
             if partition not in owned:
@@ -329,11 +329,11 @@ class Cluster:
             )
             process.runs[partition] = (task, task.run())
         if any(task.stopping for partition, (task, _) in process.runs.items() if partition in owned):
-            self._noticing.append((self.broker.now + 5, process))  # taken back while it was letting go
+            self._noticing.append((self.broker.now + 5, process))  # assigned back while it was closing
 
     def owning(self, task: RatingTask) -> None:
         """See Observer."""
-        self.broker.marks["ownership was taken again"] += task.ownerships > 1
+        self.broker.marks["partition was reacquired"] += task.ownerships > 1
 
     def restoring(self, task: RatingTask, topic: str, records: int) -> None:
         """See Observer."""
@@ -350,7 +350,7 @@ class Cluster:
 
     def consumed(self, records: Sequence[Consumed]) -> None:
         """See Observer."""
-        self.broker.marks["records were taken"] += len(records)
+        self.broker.marks["records were consumed"] += len(records)
 
     def rated(self, batch: Batch) -> None:
         """See Observer."""
@@ -368,7 +368,7 @@ class Cluster:
 
 
 def _end(process: Process) -> None:
-    """Where its coroutines stand, they end, without another word to the broker."""
+    """Its coroutines end where they are, without another request to the broker."""
     process.alive = False
     for _, run in process.runs.values():
         with contextlib.suppress(Crash, StopIteration):

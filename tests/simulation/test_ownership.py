@@ -52,7 +52,7 @@ def watched(desk: Desk, index: MemoryIndex | None = None, **changes: Any) -> tup
 
 
 def test_an_observer_knows_every_step() -> None:
-    """Ownership, each topic that is restored, what was taken, rated and committed; in this order."""
+    """Acquisition, each topic that is restored, what was consumed, rated and committed; in this order."""
     desk = Desk()
     desk.send(call(1), call(2))
     finish(desk.owner().step())
@@ -105,7 +105,7 @@ class Stops(Exception):
 
 
 def test_each_doubt_in_a_row_waits_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """0, 1, 2; a step that succeeds begins anew; whenever it is in doubt it does not count as restored."""
+    """0, 1, 2; a step that succeeds begins anew; whenever it has failed it does not count as restored."""
     desk = Desk()
     task, watching = watched(desk)
     waited: list[tuple[int, bool]] = []
@@ -267,7 +267,7 @@ def test_an_index_that_lost_a_call_is_built_anew(lost: int) -> None:
 
 
 def test_only_the_last_calls_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 90 calls those at the last 10 positions, whatever lies before: ownership is not taken later for a large index."""
+    """Of 90 calls those at the last 10 positions, whatever lies before: a partition is not acquired later for a large index."""
     desk = Desk()
     calls = rated(desk, 90)
     place = [record.offset for record in desk.broker.read(("rated-calls", HOME), 0)]
@@ -298,7 +298,7 @@ class Noting(ModelLog):
 
 @pytest.mark.parametrize("rules", [RULES, RULES - 1])
 def test_nothing_is_awaited_once_the_inputs_were_sought(rules: int) -> None:
-    """A rebalance pauses the inputs of a task that is not restored; after `seek` nobody would resume them."""
+    """A rebalance pauses the inputs of a task that is not restored; after `seek` they would not be resumed."""
     desk = Desk()
     finish(desk.owner().step())
     meta = Meta(STATE_VERSION, 1, {"cdrs": 0, "commands": 5}, rules=rules)

@@ -1,6 +1,6 @@
 """No output is larger than a message may be, for the largest records that are legal and the largest that are not.
 
-A topic that nobody set up otherwise takes 1,048,588 bytes, batch and all; so the bound here is a megabyte.
+A topic with default settings accepts 1,048,588 bytes, batch and all; so the bound here is a megabyte.
 """
 
 from typing import Any
@@ -51,7 +51,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
 
 
 def padded(fields: dict[str, Any], size: int = RECORD_BYTES_MAX) -> bytes:
-    """A record of so many bytes, by a field that nobody knows."""
+    """A record of so many bytes, by an unknown field."""
     raw = msgspec.json.encode(fields | {"padding": ""})
     return raw[:-2] + b"x" * (size - len(raw)) + raw[-2:]
 

@@ -65,7 +65,7 @@ def test_an_unknown_tenant_may_call_an_added_number_of_any_country() -> None:
     assert may(world, "1530", tenant="nobody") == may(world, "99887", tenant="nobody") == ("emergency", A_DAY)
 
 
-def test_workers_agents_and_verify_take_them_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_agents_and_verify_read_them_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """RATER_EMERGENCY_NUMBERS; `rater config check` names a wrong one and shows those in force."""
     monkeypatch.setenv("RATER_EMERGENCY_NUMBERS", "IT:1530,CH:1414")
     assert rating_of_environment().emergency_numbers == ("IT:1530", "CH:1414")
@@ -110,7 +110,7 @@ def test_a_store_keeps_them(folder: Path) -> None:
     assert "the added emergency numbers are now none; they were IT:1530" in again.stderr
 
 
-def test_a_store_takes_them_from_the_environment_too(folder: Path) -> None:
+def test_a_store_reads_them_from_the_environment_too(folder: Path) -> None:
     """The same variable as on Kafka; a wrong value is one line, and nothing is kept of it."""
     assert json.loads(rate(folder, RATER_EMERGENCY_NUMBERS="IT:1530").stdout)["outcomes"] == {"rated": 3}
     wrong = rate(folder, "--emergency-numbers", "1530")

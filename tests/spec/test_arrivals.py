@@ -128,7 +128,7 @@ def test_a_repeated_command_moves_no_clock() -> None:
 
 @pytest.mark.parametrize(("arrived", "late"), [("2025-04-03 23:59:59", False), ("2025-04-04", True)])
 def test_the_stamp_decides_what_is_late(arrived: str, late: bool) -> None:
-    """A43: on Kafka the broker's stamp says when a record arrived, although the switch says nothing of it."""
+    """A43: on Kafka the broker's stamp says when a record arrived, although the record has no time of its own."""
     assert ada("MCOPSTN1").call(US, 60, "2025-03-30", arrived=arrived).late is late
 
 

@@ -171,7 +171,7 @@ def test_what_passing_time_did_before_a_command_stays() -> None:
 
 
 def test_what_a_rejected_command_would_have_passed_is_not_done() -> None:
-    """A37: a deck that nobody published moves no clock; March's restriction stays."""
+    """A37: an unpublished deck moves no clock; March's restriction stays."""
     world = ada("MCOPSTN5", funds=None)
     world.call(HARARE)
     clock = world.account.clock

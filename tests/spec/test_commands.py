@@ -1,4 +1,4 @@
-"""Commands that are refused: another currency's deck, an id that was taken, countries and policies that are none."""
+"""Commands that are refused: another currency's deck, an id that was used, countries and policies that are none."""
 
 from typing import Any
 
@@ -77,13 +77,13 @@ def test_the_same_funds_again_are_a_duplicate(again: FundsAdded) -> None:
         (funds("f", "70", currency="EUR"), "funds_added 70 EUR"),
     ],
 )
-def test_other_funds_under_an_id_that_was_taken_are_refused(again: FundsAdded, got: str) -> None:
+def test_other_funds_under_an_id_that_was_used_are_refused(again: FundsAdded, got: str) -> None:
     """Money is never lost without a word: a dead letter names both and says what to do."""
     world = World()
     world.apply(funds("f", "70"))
     world.apply(again)
     message = (
-        f"expected an id of its own for '{got}': 'f' was taken by 'funds_added 70 USD'"
+        f"expected an id of its own for '{got}': 'f' was used by 'funds_added 70 USD'"
         " at 2025-03-02T00:00:00+00:00; nothing was added"
     )
     assert (world.outcome, refused(world)) == (Outcome.CONFLICTING_DUPLICATE, ("conflicting_duplicate", message))
@@ -99,12 +99,12 @@ def test_funds_under_the_id_of_another_command_are_refused(id: str, kind: str) -
     reason, message = refused(world)
     assert (reason, world.balance) == ("conflicting_duplicate", "100")
     assert message.startswith(
-        f"expected an id of its own for 'funds_added 70 USD': '{id}' was taken by '{kind}' at "
+        f"expected an id of its own for 'funds_added 70 USD': '{id}' was used by '{kind}' at "
     )
 
 
 @pytest.mark.in_memory
-def test_funds_that_an_older_rater_took() -> None:
+def test_funds_that_an_older_rater_applied() -> None:
     """It did not remember what a command said: the same id again is a duplicate, as it was then."""
     world = World()
     world.memory.entities["seen"][(T, "command/f")] = Seen(at("2025-03-02"))
@@ -112,7 +112,7 @@ def test_funds_that_an_older_rater_took() -> None:
     assert (world.outcome, world.refusals) == (Outcome.DUPLICATE, [])
 
 
-def test_other_commands_under_an_id_that_was_taken_are_duplicates() -> None:
+def test_other_commands_under_an_id_that_was_used_are_duplicates() -> None:
     """Agents repeat the gateway's answers with other words and times."""
     world = World(funds="50", recharge=("100", "10")).user("ada", "US", "MCOPSTNPP")
     world.call(HARARE)

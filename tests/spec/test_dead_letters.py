@@ -161,7 +161,7 @@ def test_a_long_row_has_the_id_of_all_of_its_bytes() -> None:
 
 
 def test_a_letter_of_a_short_beginning_is_cut_too() -> None:
-    """What is not all there is never taken for whole, however little was kept."""
+    """An incomplete file never counts as whole, however little was kept."""
     (letter,) = run_batch(Memory(), Rules(RatingSettings(), Tariffs()), [long_row(b"a" * 1_000_000, 10)]).outputs
     assert isinstance(letter, RejectedCdr)
     assert (letter.raw, letter.raw_cut, letter.raw_length) == ("x" * 10, True, 1_000_010)

@@ -177,7 +177,7 @@ def test_letting_a_held_call_through_is_an_event() -> None:
 
 
 def test_a_tenant_may_have_longer_calls() -> None:
-    """A44: its own longest call, in seconds; the command says nothing of other tenants."""
+    """A44: its own longest call, in seconds; the command does not concern other tenants."""
     world = ada("MCOPSTNPP")
     world.configure("2025-03-02", call_duration_max_s=50_000)
     assert world.cdr(US, 50_000).value == "rated"

@@ -14,7 +14,7 @@ from rater.engine.batch import Record, run_batch
 from rater.wire.codec import encode_input
 from tests.world import HARARE, T, World, ada, at
 
-#: What a topic takes.
+#: The largest message of a topic.
 MESSAGE_BYTES_MAX = 1_000_000
 WIDE = "\U00020000"
 pytestmark = pytest.mark.in_memory
@@ -126,7 +126,7 @@ def tiny(world: World, count: int) -> None:
 
 
 def test_a_call_is_paid_by_at_most_a_thousand_purchases() -> None:
-    """A debit names them all: what would not fit a message is refused, and nothing was taken."""
+    """A debit names them all: what would not fit a message is refused, and no money was taken."""
     world = ada("MCOPSTNPP", funds=None)
     tiny(world, CALL_LOTS_MAX + 500)
     world.cdr(HARARE, 60, id="one")

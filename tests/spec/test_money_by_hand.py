@@ -214,12 +214,12 @@ def test_a_conflict_of_content_names_both() -> None:
     world.adjust("1", "2025-03-02", id="a")
     world.adjust("1", "2025-03-02", id="a", reason="other")
     assert (world.outcome, world.refusals) == ("conflicting_duplicate", ["conflicting_duplicate"])
-    assert "'a' was taken by 'funds_adjusted 1 USD'" in message_of(world)
+    assert "'a' was used by 'funds_adjusted 1 USD'" in message_of(world)
 
 
 @pytest.mark.in_memory
 def test_a_purchase_of_an_older_release_can_be_paid_back() -> None:
-    """A45, A51: the command that added it says how much was paid; of a recharge nobody noted it."""
+    """A45, A51: the command that added it says how much was paid; of a recharge it was not noted."""
     world = World(funds=None)
     world.fund("5", "2025-03-01", id="bought")
     memory, account = world.memory, world.account

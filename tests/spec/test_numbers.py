@@ -72,7 +72,7 @@ def test_a_hidden_tail_is_legal_in_a_uri() -> None:
     ],
 )
 def test_digits_without_a_plus_sign_are_no_number(text: str) -> None:
-    """A39: they are refused as the called number, and nobody guesses a country."""
+    """A39: they are refused as the called number, and no country is guessed."""
     world = ada("MCOPSTN1")
     assert normal_number(text) == text
     assert world.cdr(text, 60) == "rejected"
@@ -228,7 +228,7 @@ def test_the_country_that_a_record_says_adds_to_the_lists_of_the_tenants_countri
 
 
 def test_a_running_call_for_help_is_never_ended() -> None:
-    """A38, rule 40: five cents do not carry a call to India, but `+911` is none."""
+    """A38, rule 40: five cents do not pay for a call to India, and `+911` is no emergency number."""
     for called in ("911", "+911", "tel:112", "sip:911@contoso.example"):
         switch = Switch(World(funds="0.05").user("ada", "US", "MCOPSTN_PAYG_1", "MCOPSTNPP"))
         switch.start("a", called)

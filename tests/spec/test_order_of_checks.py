@@ -130,7 +130,7 @@ def test_a_held_correction_is_let_through() -> None:
 
 
 def test_an_acceptance_among_call_records_accepts_nothing() -> None:
-    """A44, A48: commands enter by the doors for commands only, this one, too."""
+    """A44, A48: commands are accepted by the inputs for commands only, also here."""
     world = after_a_call()
     world.cdr(US, 100_000)
     (letter,) = [output.id for output in world.outputs]
@@ -153,7 +153,7 @@ def test_a_command_with_a_usage_id_among_call_records_is_a_command(name: str) ->
 
 
 def test_a_record_of_a_call_may_have_a_field_named_command() -> None:
-    """Nobody knows this field; where the record is broken, the reason says what is broken."""
+    """This field is unknown; where the record is broken, the reason says what is broken."""
     world = after_a_call()
     world.raw(b'{"command":"dial","tenant":"contoso","usage_id":"x","type":"user_out"}')
     assert world.refusals == ["malformed"]

@@ -133,7 +133,7 @@ def test_what_lifts_a_restriction(cure: str) -> None:
 
 
 def test_minutes_that_cost_nothing_are_unfunded_too() -> None:
-    """Rules 50, 53: what counts is that nobody carried the minutes, not their price."""
+    """Rules 50, 53: what counts is that nothing paid for the minutes, not their price."""
     world = ada("MCOEV")
     call = world.call("+448001234567", 60)
     assert (pockets(call), call.unfunded_charge) == ([("unfunded", 1)], "0")

@@ -222,7 +222,7 @@ def test_a_call_of_hidden_digits() -> None:
 
 
 def test_a_held_call_that_was_accepted_is_rated_again() -> None:
-    """A12, A44: a call that a person let through needs no second word."""
+    """A12, A44: a call that a person accepted needs no second acceptance."""
     world = with_lists(ada("MCOPSTNPP"))
     world.cdr(HARARE, 90_000, id="long")
     world.accept("2025-03-12")

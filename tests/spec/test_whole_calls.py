@@ -71,7 +71,7 @@ def test_a_call_on_a_pool() -> None:
 def test_a_toll_free_call_of_a_queue(
     calling: str, amount: str, balance: str, price: str, country: str, prefix: str, name: str
 ) -> None:
-    """Rule 42: priced by its origin, whose country it shows; nobody's but the tenant's."""
+    """Rule 42: priced by its origin, whose country it shows; of the tenant only."""
     world = World()
     call = world.call(US, 61, id="c", user=None, type="ucap_in", toll_free=True, calling=calling)
     assert whole(call) == ALWAYS | CREDIT | {
@@ -149,7 +149,7 @@ def test_a_deck_is_in_force_from_its_instant_on() -> None:
 
 
 def test_a_row_prices_its_direction_only() -> None:
-    """Rule 42: what toll-free calls from Poland cost says nothing of calls to Poland, and the other way round."""
+    """Rule 42: the price of toll-free calls from Poland does not apply to calls to Poland, nor the reverse."""
     world = ada("MCOPSTNPP", deck=False)
     world.engine.publish(deck("one", row("48", "0.5", "toll_free_inbound"), row("263", "0.2")))
     world.apply(DeckActivated(tenant=T, id="one", at=at("2025-03-02"), version="one"))

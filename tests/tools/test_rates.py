@@ -67,7 +67,7 @@ def from_toll_free(rows: tuple[RateRow, ...], calling: str | None) -> str | None
     ],
 )
 def test_published_toll_free_prices(shared: Path, calling: str | None, price: str | None) -> None:
-    """Rule 42: callers from countries whose price is published pay that; nobody else's is invented."""
+    """Rule 42: callers from countries whose price is published pay that; other prices are not invented."""
     deck = read_any_deck(shared / "data" / "acs-pstn-rates-2025-10-15.csv")
     rows = published_toll_free(deck.rows)
     assert from_toll_free(rows, calling) == price

@@ -126,7 +126,7 @@ def test_what_is_none_is_refused_before_anything_is_sent(words: list[str], said:
     assert shown(folder)["balance"] == "95.8"
 
 
-def test_the_command_is_what_the_topic_takes(folder: Path) -> None:
+def test_the_command_is_what_the_topic_accepts(folder: Path) -> None:
     """A45: the same bytes go to Kafka and into a store."""
     given = rater("tenant", "adjust", "contoso", "5", *WHO, "--yes", "--json", "--id", "x", cwd=folder, code=0)
     assert decode_command(given.stdout.encode()).id == "x"  # type: ignore[union-attr]  # it is a command

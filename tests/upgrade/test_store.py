@@ -206,7 +206,7 @@ def test_files_that_0_3_0_consumed_are_not_read_again(folder: Path) -> None:
     assert json.loads(done.stdout)["records"] == 0
 
 
-def test_a_file_that_0_3_0_took_for_another_tenant_is_read_for_the_right_one(folder: Path) -> None:
+def test_a_file_that_0_3_0_read_for_another_tenant_is_read_for_the_right_one(folder: Path) -> None:
     """Who mistyped `--tenant` gives the file again: its calls are rated for this tenant, once."""
     moved(folder)
     rows = len((folder / CALLS[0]).read_text().splitlines()) - 1

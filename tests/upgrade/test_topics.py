@@ -47,7 +47,7 @@ class Steady(random.Random):
 
 
 class Quiet:
-    """Nobody listens."""
+    """No listener."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_: None
@@ -133,7 +133,7 @@ def finish(coroutine: Coroutine[Any, Any, Any]) -> None:
 
 
 def test_the_first_commit_of_new_rules_has_a_digest() -> None:
-    """A51: commits have the number of the rules; the first of a new one takes no input and has the state's digest."""
+    """A51: commits have the number of the rules; the first of a new one consumes no input and has the state's digest."""
     cluster = Cluster()
     before = {topic: cluster.values(topic) for topic in OUTPUTS}
     cluster.owner()
@@ -283,7 +283,7 @@ def test_an_upgrade_without_answer_is_done_again_or_found(monkeypatch: pytest.Mo
 
 
 def test_a_snapshot_in_many_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large state is written in parts; who dies between them has a successor that begins again."""
+    """A large state is written in parts; after a crash between them the next owner begins again."""
     monkeypatch.setattr("rater.kafka.snapshot.PART_BYTES_MAX", 500)
     monkeypatch.setattr("rater.kafka.snapshot.TRANSACTION_BYTES_MAX", 2_000)
     cluster = Cluster()

@@ -15,7 +15,7 @@ class Message(msgspec.Struct, frozen=True):
     channel: str
     tenant: str
     events: tuple[AccountEvent, ...]
-    #: It may have been sent before: the last attempt ended without a word.
+    #: It may have been sent before: the last attempt ended without an answer.
     again: bool = False
 
     @property
@@ -25,18 +25,18 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Refused(Exception):
-    """The receiver does not take this message; others may pass."""
+    """The receiver rejects this message; others may pass."""
 
 
 class Unreachable(Exception):
-    """The receiver takes nothing now."""
+    """The receiver accepts nothing now."""
 
 
 class Connection(Protocol):
     """A way to the receiver that is open."""
 
     async def send(self, message: Message) -> None:
-        """Return once the receiver has taken it; raises Refused or Unreachable."""
+        """Return once the receiver has accepted it; raises Refused or Unreachable."""
 
 
 class Channel(Protocol):

@@ -130,7 +130,7 @@ async def _leave(smtp: aiosmtplib.SMTP) -> None:
     try:
         await smtp.quit()
     except (aiosmtplib.SMTPException, OSError):
-        smtp.close()  # it is gone already; what was taken is taken
+        smtp.close()  # it is gone already; what was accepted is accepted
 
 
 def _tls_context(settings: EmailSettings) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""What a gateway's answer means: the command that carries it back, that it is pending, or that nobody knows."""
+"""What a gateway's answer means: the command that carries it back, that it is pending, or that it is unknown."""
 
 from datetime import timedelta
 

@@ -185,7 +185,7 @@ class WebhookReceiver:
 
 
 def _repeated_header(request: web.Request) -> str | None:
-    """A header of the signature that comes twice: readers differ in which one they take."""
+    """A header of the signature that comes twice: readers differ in which one they use."""
     for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER):
         if len(request.headers.getall(name, [])) > 1:
             return name

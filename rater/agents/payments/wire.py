@@ -47,7 +47,7 @@ class PaymentOrder(BaseModel):
 
 
 class Payment(BaseModel):
-    """What became of an order.  `settled_at`: when the money was taken or declined, by the gateway's clock."""
+    """The outcome of an order.  `settled_at`: when the money was taken or declined, by the gateway's clock."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 

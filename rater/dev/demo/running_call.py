@@ -7,7 +7,7 @@ from rater.core import CallCommand, CallEvent, CallProgress, CallRecord, CallTyp
 
 TENANT = "tailspin"
 USAGE_ID = "demo-running-call"
-#: No plan of this user has minutes for calls to Germany, so credit carries them.
+#: No plan of this user has minutes for calls to Germany, so credit covers them.
 USER, CALLING, CALLED = "user000002@tailspin.example", "+12065550002", "+493023011649"
 #: How long the call has lasted when the credit runs out, and how often the switch sends a heartbeat.
 LASTED = timedelta(minutes=5)

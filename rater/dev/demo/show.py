@@ -1,4 +1,4 @@
-"""Prints what the demo's month came to, with the sums to check by hand."""
+"""Prints the results of the demo's month, with the sums to check by hand."""
 
 from rich.console import Console
 from rich.table import Table

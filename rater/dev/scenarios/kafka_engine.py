@@ -154,7 +154,7 @@ class KafkaEngine:
     async def _next_commit(self) -> Commit:
         while True:
             if self._worker.failed:
-                raise RaterError(f"the worker stands still: {self._worker.failed[0]}")
+                raise RaterError(f"the worker stopped: {self._worker.failed[0]}")
             for records in (await self._commits.getmany(timeout_ms=_READ_WAIT_MS, max_records=1)).values():
                 if part_of(records[0].key) is not None:
                     continue

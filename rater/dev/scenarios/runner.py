@@ -97,7 +97,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def play(file: ScenarioFile, engine_for: Callable[[RatingSettings], Engine]) -> Result:
-    """Provision the tenant, take the steps in order, compare after each."""
+    """Provision the tenant, run the steps in order, compare after each."""
     engine = engine_for(file.settings)
     differing: list[str] = []
     notes: list[str] = []
@@ -131,7 +131,7 @@ def _play(file: ScenarioFile, engine: Engine) -> Iterator[tuple[str, Expect, Cau
 def _run_step(
     engine: Engine, tenant: str, index: int, action: Action, known: Known
 ) -> tuple[Outcome, list[Output]]:
-    """Publish what a step stands for; what became of it.  Held records are noted, so that `accept` finds them."""
+    """Publish the record of a step; its outcome.  Held records are noted, so that `accept` finds them."""
     held = known.held
     if isinstance(action, Payment):
         id, recharge = _own_id("step", index), known.recharge_of(engine, tenant, action)

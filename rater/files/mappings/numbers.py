@@ -18,7 +18,7 @@ from rater.wire.errors import RaterError
 
 ReadNumber = Callable[[Fields], str | None]
 
-#: So many texts of one mapping's numbers are remembered.
+#: So many texts of one mapping's numbers are kept.
 NUMBERS_KEPT_MAX = 65_536
 #: E.164 has at most 15 digits, and no country has numbers as short as its extensions.
 _DIGITS_WITHOUT_PLUS_MIN = 7

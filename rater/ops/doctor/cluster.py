@@ -159,7 +159,7 @@ async def decks(settings: KafkaSettings) -> Check:
     if not published:
         return Check("decks", State.FAIL, "none is published: no call has a price", _PUBLISH)
     if not active:
-        cause = f"{len(published)} published, none in force: no worker has taken a command deck_activated"
+        cause = f"{len(published)} published, none in force: no worker has applied a command deck_activated"
         return Check("decks", State.FAIL, cause, _PUBLISH)
     if missing:
         return Check("decks", State.FAIL, f"in force and not published: {', '.join(missing)}", _PUBLISH)

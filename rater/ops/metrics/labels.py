@@ -1,6 +1,6 @@
 """The closed lists that label metrics: no label of ours can grow with customers.
 
-A tenant, a user or a number is never a label: who it was stands in the logs.
+A tenant, a user or a number is never a label: who it was is in the logs.
 """
 
 import msgspec
@@ -24,7 +24,7 @@ from rater.core import (
 NO_CURRENCY = "XXX"
 #: ISO 3166-1 keeps ZZ free: here the destination of a call that no row of a deck matched.
 NO_COUNTRY = "ZZ"
-#: Minutes that no plan carried.
+#: Minutes that no plan covered.
 NO_PLAN = "none"
 #: More than one deployment needs (architecture, "Beyond one machine"); each series of a partition is one a worker.
 PARTITIONS_MAX = 1024
@@ -38,7 +38,7 @@ class Input(ClosedList):
 
 
 class PartitionState(ClosedList):
-    """How a partition that this worker owns stands."""
+    """The state of a partition that this worker owns."""
 
     RESTORING = "restoring"  # its state and usage-id index are being read
     RATING = "rating"  # its records are rated
@@ -50,7 +50,7 @@ class CommitResult(ClosedList):
 
     COMMITTED = "committed"
     ABORTED = "aborted"  # undone and tried again; nothing of it is visible
-    UNKNOWN = "unknown"  # the answer was lost: the partition is taken again, which finds out
+    UNKNOWN = "unknown"  # the answer was lost: the partition is reacquired, which finds out
 
 
 class CreditSource(ClosedList):
@@ -63,7 +63,7 @@ class CreditSource(ClosedList):
 
 
 class RechargeResult(ClosedList):
-    """What became of auto-recharges."""
+    """The outcomes of auto-recharges."""
 
     REQUESTED = "requested"
     SUCCEEDED = "succeeded"
@@ -104,14 +104,14 @@ class GatewayAnswer(ClosedList):
     PENDING = "pending"  # the answer comes by webhook
     MALFORMED = "malformed"  # an answer that is none, such as an HTML page
     MISMATCHED = "mismatched"  # an answer about another recharge, tenant, amount or currency
-    REFUSED = "refused"  # it does not take our requests: look at token, address and version
+    REFUSED = "refused"  # it does not accept our requests: look at token, address and version
     UNAVAILABLE = "unavailable"  # it asked us to come back later: asked again with the same key
     UNREACHABLE = "unreachable"  # no connection, timed out or cut off: asked again with the same key
     CIRCUIT_OPEN = "circuit_open"  # not asked: it failed too often just now
 
 
 class WebhookResult(ClosedList):
-    """What became of an answer that the gateway sent by webhook."""
+    """The outcome of an answer that the gateway sent by webhook."""
 
     ACCEPTED = "accepted"
     REPEATED = "repeated"  # had come before; changed nothing
@@ -128,7 +128,7 @@ class Channel(ClosedList):
 
 
 class NotificationResult(ClosedList):
-    """What became of a message to people."""
+    """The outcome of a message to people."""
 
     SENT = "sent"
     FAILED = "failed"  # tried again later

@@ -56,7 +56,7 @@ def _histogram(name: str, help: str, buckets: tuple[float, ...]) -> Metric:
 RECORDS = _counter(
     "rater_records_total",
     "records",
-    "Call records and commands that were taken, by what became of them; a conflicting duplicate is quarantined.",
+    "Call records and commands that were consumed, by outcome; a conflicting duplicate is quarantined.",
     labels.OUTCOME,
 )
 REJECTED = _counter(
@@ -74,7 +74,7 @@ ANOMALIES = _counter(
 BILLED_MINUTES = _counter(
     "rater_billed_minutes_total",
     "minutes",
-    "Billed minutes by the pocket they were taken from, and the plan whose pool carried them.",
+    "Billed minutes by the pocket they were taken from, and the plan whose pool covered them.",
     labels.POCKET,
     labels.PLAN,
 )
@@ -159,7 +159,7 @@ PARTITIONS = _gauge(
 )
 REBALANCES = _counter("rater_rebalances_total", "rebalances", "Changes of this worker's partitions.")
 RESTORE_SECONDS = _histogram(
-    "rater_restore_seconds", "From taking a partition to its first record.", RESTORE_BUCKETS_S
+    "rater_restore_seconds", "From acquiring a partition to its first record.", RESTORE_BUCKETS_S
 )
 USAGE_INDEX = _gauge(
     "rater_usage_index_entries",

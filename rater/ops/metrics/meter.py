@@ -153,7 +153,7 @@ class Metrics:
         self._counter(listed.REBALANCES).inc()
 
     def usage_index(self, partition: int, entries: int) -> None:
-        """How many usage ids a partition remembers."""
+        """How many usage ids a partition keeps."""
         self._gauge(listed.USAGE_INDEX, str(partition)).set(entries)
 
     def certificate(self, use: CertificateUse, expires_at: datetime) -> None:

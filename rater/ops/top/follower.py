@@ -16,7 +16,7 @@ from rater.kafka.topics import partitions_of
 from rater.ops.top.picture import Picture, Progress, picture_of, row_of
 from rater.wire.commits import Commit, part_of
 
-#: Offsets of `commits` that are read for the start: each commit takes two, its record and the marker.
+#: Offsets of `commits` that are read for the start: each commit has two, its record and the marker.
 _COMMITS_BACK = 1_000
 _INPUTS = ("cdrs", "commands")
 _WAIT_MS = 100

@@ -75,7 +75,7 @@ class Progress:
     def __init__(self, commands: int, cdrs: int) -> None:
         """Where its inputs begin, for as long as there is no commit."""
         self.commands_next, self.cdrs_next = commands, cdrs
-        #: The last commit, and the last that took call records, in Unix seconds.
+        #: The last commit, and the last that consumed call records, in Unix seconds.
         self.last_at: float | None = None
         self.rated_at: float | None = None
         self._recent: deque[tuple[float, int]] = deque()

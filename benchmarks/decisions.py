@@ -59,7 +59,7 @@ from rater.wire.topics import load_topics
 PARTITIONS = 4
 TOKEN = "of-the-benchmark"
 WAIT_S = 300.0
-#: Of the records, those that take a tenant's balance to zero.
+#: Of the records, those that bring a tenant's balance to zero.
 POOR_SHARE = 0.02
 TICK_S = 0.005
 #: A machine holds a rate if what it has not rated at the end is less than this much of it.

@@ -102,7 +102,7 @@ class World:
             self.fund(funds, "2025-03-01")
 
     def apply(self, command: AnyCommand, arrived: str | None = None) -> list[str]:
-        """Send a command, stamped by the broker where that is said; the events it caused."""
+        """Send a command, stamped by the broker where asked for; the events it caused."""
         return self._submit("command", encode_input(command), arrived)
 
     def user(self, name: str, country: str | None, *skus: str) -> Self:

@@ -1,4 +1,4 @@
-"""A new price list is looked at before it counts: a table of its changes; too many want a person to accept them."""
+"""A new price list is looked at before it counts: a table of its changes; too many need a person to accept them."""
 
 import shlex
 import sys

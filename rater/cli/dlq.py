@@ -156,7 +156,7 @@ def replay(
 
 
 def _accept_at(accept: bool, at: str | None) -> datetime | None:
-    """When held records are let through, if that was said."""
+    """The acceptance time of held records, if given."""
     if at is None:
         return None
     if not accept:

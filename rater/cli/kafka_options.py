@@ -27,7 +27,7 @@ def kafka_settings(bootstrap: str = DEFAULT_BOOTSTRAP, prefix: str = "") -> Kafk
 
 
 def talk(settings: KafkaSettings, service: str, work: Coroutine[Any, Any, _Answer]) -> _Answer:
-    """The answer of a cluster; what goes wrong is one line, and a right that is missing says who has it.
+    """The answer of a cluster; what goes wrong is one line, and of a missing right, who has it.
 
     `service` is the one of rater.ops.manifests.services whose rights the work needs.
     """

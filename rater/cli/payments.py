@@ -78,7 +78,7 @@ def reconcile_payments(
     recharges_only: Annotated[
         bool, typer.Option("--recharges-only", help="Purchases by hand are not paid through the gateway.")
     ] = False,
-    by: Annotated[str, typer.Option(envvar="RATER_OPERATOR", help="Who mends, in the commands.")] = "reconcile",
+    by: Annotated[str, typer.Option(envvar="RATER_OPERATOR", help="Who corrects, in the commands.")] = "reconcile",
     format: Annotated[Literal["table", "csv", "json"], typer.Option(help="How differences are written.")] = "table",
     out: Annotated[str, typer.Option(help="The file, or - for standard output.")] = "-",
 ) -> None:
@@ -86,7 +86,7 @@ def reconcile_payments(
 
     Files of Stripe (itemized balance or payout reconciliation), Adyen (settlement details) and PayPal (settlement
     report, activity) are recognised; of others say which columns there are. The last column is the command that
-    mends a difference; each has an id, so that typing it twice changes nothing.
+    corrects a difference; each has an id, so that typing it twice changes nothing.
 
     What happened in the last --grace-h hours may be in the next file and is no difference. To check them, too,
     give both files.

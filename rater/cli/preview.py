@@ -43,7 +43,7 @@ def preview(command: MoneyByHand, store: Path | None, kafka: KafkaSettings | Non
     elif store is not None:
         opened = Store(store)
         try:
-            lines = list(_comes_of_it(command, opened, settings_for(opened), opened.decks()))
+            lines = list(_outcome(command, opened, settings_for(opened), opened.decks()))
         finally:
             opened.close()
         yield from lines
@@ -62,10 +62,10 @@ def _on_kafka(command: MoneyByHand, kafka: KafkaSettings) -> Iterator[str]:
         yield "it would be refused: no worker has committed anything of this tenant yet"
         return
     yield "as of the last commit:"
-    yield from _comes_of_it(command, memory, rating_of_environment(), ())
+    yield from _outcome(command, memory, rating_of_environment(), ())
 
 
-def _comes_of_it(
+def _outcome(
     command: MoneyByHand, committed: Committed, settings: RatingSettings, decks: Iterable[RateDeck]
 ) -> Iterator[str]:
     account = State(committed).account(command.tenant)

@@ -90,7 +90,7 @@ def publish_files(
     A deck is put in force for every tenant of its currency, unless --activate names some; again only with --again.
     It is compared with the one in force first; one that changes much is refused without --accept-changes.
 
-    Exit 3 if rows of a file could not be read, or it is not all there: that is said, and the rest is published.
+    Exit 3 if rows of a file could not be read, or it is not all there: that is reported, and the rest is published.
 
     Example: rater publish --deck rates.csv --commands setup.jsonl cdrs.jsonl
     """
@@ -276,7 +276,7 @@ def _with_source(canonical: bytes, record: Record) -> bytes:
 
 
 def _message(topic: str, record: Record) -> Message:
-    """The record as its topic wants it; bytes that do not decode go as they are, to become dead letters."""
+    """The record in its topic's form; bytes that do not decode go as they are, to become dead letters."""
     if record.decoded is not None and not isinstance(record.decoded, Refusal):
         return topic, record.decoded.tenant, _with_source(encode_input(record.decoded), record)
     value = decode_cdr(record.raw) if topic == "cdrs" else decode_command(record.raw)

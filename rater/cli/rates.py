@@ -77,7 +77,7 @@ def import_rates(
 ) -> None:
     """Read a price list, check every row, and write it as a deck.
 
-    Known are the names of columns that carriers use; others are said with --column.  A cell may hold several
+    Known are the names of columns that carriers use; others are given with --column.  A cell may hold several
     prefixes and ranges (4477-4479), prices a currency sign, dates the first day (`valid_to`: the last).
 
     Example: rater import rates a-z.csv --column prefix="Dial codes" --times day-first --out deck.csv

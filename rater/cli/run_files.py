@@ -1,4 +1,4 @@
-"""Files of `rater run`: one that cannot be read is said, and the others go on."""
+"""Files of `rater run`: one that cannot be read is reported; other files continue."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -117,7 +117,7 @@ class Settings(Order):
 
 
 class NewTenant(Settings):
-    """The first settings of a tenant: its currency is said now and never changes."""
+    """The first settings of a tenant: its currency is set now and never changes."""
 
     currency: Currency
 

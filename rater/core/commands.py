@@ -216,7 +216,7 @@ def _move_money(step: Step, command: MoneyByHand) -> None:
 
 
 def unreadable(command: AnyCommand) -> Refusal | None:
-    """Why the command is invalid for every tenant: an amount, a country or a policy that is none."""
+    """Why the command is invalid for every tenant: an invalid amount, country or policy."""
     match command:
         case TenantConfigured():
             return unreadable_tenant(command)

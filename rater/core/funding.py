@@ -159,7 +159,7 @@ def _key(step: Step, recharge: str) -> tuple[str, str]:
 
 
 def _answers(step: Step, recharge: str | None) -> _Answers | None:
-    """What was said of a recharge before; of one that an earlier release recorded, only that it was paid."""
+    """The former answer to a recharge; of one that an earlier release recorded, only that it was paid."""
     if recharge is None:
         return None
     seen = step.state.seen(_key(step, recharge))

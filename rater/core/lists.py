@@ -1,6 +1,6 @@
 """Lists of a tenant's users that are too long for one record, as they are kept: in pages.
 
-How a plan's months are counted is said in `joins`, who may not call out in `restrictions`.
+`joins` counts a plan's months, `restrictions` has who may not call out.
 """
 
 from datetime import datetime

@@ -237,7 +237,7 @@ def blank(field: str, text: str | None) -> Refusal | None:
 
 
 def no_country(code: str | None) -> Refusal | None:
-    """Refuse what looks like a country and is none: UK's users would have no domestic calls and no minutes."""
+    """Reject codes outside ISO 3166-1: UK's users would have no domestic calls and no minutes."""
     if code is None or code in ISO_COUNTRIES:
         return None
     return Refusal(

@@ -1,7 +1,7 @@
 """What covers a call, and for how long: pools in their order, then credit, as the rating core would draw on them.
 
 The question is rated on an overlay that is dropped, as a call of the longest duration; what running calls have
-reserved is taken from pools and balance before.  Whether the call may start is said in `authorization`.
+reserved is taken from pools and balance before.  `authorization` decides whether the call may start.
 """
 
 from datetime import datetime, timedelta
@@ -23,13 +23,13 @@ from rater.core.state import Committed, State
 from rater.core.step import Rules, Step
 from rater.core.tariff import Rate, affordable_seconds, charge
 
-#: The longest that a call is authorised for, whatever covers it; who wants to go on asks again.
+#: The longest that a call is authorised for, whatever covers it; to go on, ask again.
 AUTHORIZED_S_MAX = 86_400
 _NOWHERE = Source("authorization", 0, 0)
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that wants to start, or runs; the fields are those of its later record."""
+    """A call that is to start, or runs; the fields are those of its later record."""
 
     tenant: str
     type: CallType = CallType.USER_OUT

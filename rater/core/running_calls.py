@@ -2,11 +2,11 @@
 
 A call is known from its first event, and dropped after `SILENCE_S` without one.
 What it reserves reaches from its start to the instant at which it would be dropped, or to its last authorised
-second if that comes earlier; each heartbeat asks anew what carries the call beside all others.  So while switches
+second if that comes earlier; each heartbeat asks anew what covers the call beside all others.  So while switches
 are applied, running calls together cost no more than there is, and who asks for another call gets what is left.
 
-While a tenant is open, only a call that may spend credits is ended, and only once pools and credit carry none of
-its seconds any more: never a call that the licence includes, or one that a pool carries.  When the tenant is
+While a tenant is open, only a call that may spend credits is ended, and only once pools and credit cover none of
+its seconds any more: never a call that the licence includes, or one that a pool covers.  When the tenant is
 closed, all its calls are ended.  An emergency call never is.  Rules 23, 40, 53, 54, A5, A22.
 """
 

@@ -55,7 +55,7 @@ class RatingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def read_emergency_numbers(text: str) -> tuple[str, ...]:
-    """Emergency numbers as a deployment writes them: "IT:1530, CH:1414" (A38); ValueError says which is none."""
+    """Emergency numbers as a deployment writes them: "IT:1530, CH:1414" (A38); ValueError names the invalid one."""
     entries = tuple(dict.fromkeys(entry.strip() for entry in text.split(",") if entry.strip()))
     if len(entries) > EMERGENCY_NUMBERS_MAX:
         raise ValueError(f"expected at most {EMERGENCY_NUMBERS_MAX} numbers, got {len(entries)}")

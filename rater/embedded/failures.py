@@ -28,7 +28,7 @@ def error_of(path: Path, wrong: sqlite3.Error) -> RaterError:
         return damaged(path, str(wrong))
     if name.startswith("SQLITE_NOTADB"):
         return RaterError(
-            f"{path}: expected a store of rater, got a file that is none; if it was one, it is damaged: move it"
+            f"{path}: expected a store of rater, got another file; if it was a store, it is damaged: move it"
             " away and copy the last `rater backup` to its place"
         )
     if "readonly" in str(wrong):

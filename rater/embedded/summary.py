@@ -39,7 +39,7 @@ class Summary:
         self.refused: list[str] = []
 
     def add_file(self, file: InputFile) -> None:
-        """What is to be said of a file; in place of what was said when it was read the last time."""
+        """The messages about a file; they replace those of the last read."""
         self.incomplete.pop(file.name, None)
         self.remarks[file.name] = file.remarks
         self.not_selected += file.not_selected

@@ -39,7 +39,7 @@ _WHOLE_NUMBERS = ("increment_first_s", "increment_next_s")
 def read_deck(path: Path, version: str | None = None, currency: str = "USD") -> RateDeck:
     """The deck of a file; its version, where none is given, is a hash of its rows and, but for USD, its currency.
 
-    Raises RaterError naming file, row, column and what was expected, or that the currency is none.
+    Raises RaterError naming file, row, column and what was expected, or that the currency is invalid.
     """
     check_currency(currency)
     numbered = [(number, _row(path, number, cells)) for number, cells in read_rows(path, COLUMNS, _IS_LIST)]

@@ -58,7 +58,7 @@ class GraphRows(msgspec.Struct, frozen=True):
     local: LocalTimes = LocalTimes()
 
     def decode(self, raw: bytes) -> CallRecord | Refusal:
-        """A row as a call record, or why it is none."""
+        """A row as a call record, or why it is refused."""
         if len(raw) > RECORD_BYTES_MAX:
             return Refusal(Reason.TOO_LARGE, "", f"expected at most {RECORD_BYTES_MAX} bytes, got {len(raw)}")
         try:

@@ -89,7 +89,7 @@ def _range(first: str, last: str) -> Iterator[str]:
 
 
 def price_of(text: str) -> Price:
-    """The number and the currency of a price; CellError if it is none."""
+    """The number and the currency of a price; CellError if it is invalid."""
     found = _PRICE.fullmatch(text.strip())
     if found is None:
         raise CellError(f"expected a price such as 0.015 or 0,015 €, got {text[:40]!r}")
@@ -127,7 +127,7 @@ def _mark(number: str) -> Mark | None:
 
 
 def decimal_of(number: str, mark: Mark) -> Decimal:
-    """The number with this decimal mark; CellError if it is none."""
+    """The number with this decimal mark; CellError if it is invalid."""
     decimal, group = (",", ".") if mark == "comma" else (".", ",")
     digits, exponent = re.fullmatch(r"([^eE]*)((?:[eE].*)?)", number).groups()  # type: ignore[union-attr]
     whole, _, fraction = digits.partition(decimal)

@@ -45,7 +45,7 @@ def recognise(path: str, row: int, first: bytes) -> str:
 
 
 def check_commands(path: str, row: int, first: bytes) -> None:
-    """That the first line can be a command, since somebody said so; RaterError if the file is of another kind."""
+    """That the first line can be a command, by the option; RaterError if the file is of another kind."""
     start = first.lstrip()
     if not _is_json(start):
         raise RaterError(f"{path}:{row}: expected commands in JSON Lines, got {_shown(start)}")
@@ -55,7 +55,7 @@ def check_commands(path: str, row: int, first: bytes) -> None:
 
 
 def is_graph(fields: dict[str, Any]) -> bool:
-    """Whether these are fields of a row, of a page, or of the beginning of a page; a call of ours is none."""
+    """Whether these are fields of a row, of a page, or of the beginning of a page; a call of ours is not one."""
     is_page = isinstance(fields.get("value"), list) or any(name.startswith("@odata") for name in fields)
     return "callType" in fields or (is_page and "usage_id" not in fields)
 

@@ -1,7 +1,7 @@
 """A settlement file as lines to compare: columns by name, amounts exact, times with their zone.
 
 RaterError names file, row and column, what was expected and what is there: a row that cannot be read would be a
-difference that is none.
+difference where there is none.
 """
 
 import csv

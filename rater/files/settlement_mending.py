@@ -1,4 +1,4 @@
-"""The command that mends a difference between a settlement file and the ledger, or what to ask the gateway."""
+"""The command that corrects a difference between a settlement file and the ledger, or what to ask the gateway."""
 
 import shlex
 

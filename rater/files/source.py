@@ -132,7 +132,7 @@ class InputFile:
     ) -> Iterator[Record | CallEvent]:
         """The records after the first `skip`; from the start when those do not have this digest.
 
-        A file of call events gives those, and a record for each line that is none.  `kept` is when the file arrived
+        A file of call events gives those, and a record for each invalid line.  `kept` is when the file arrived
         for a run that was broken off.
         """
         self._kept = None if self._arrived else kept

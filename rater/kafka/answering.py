@@ -19,7 +19,7 @@ from rater.kafka.settings import KafkaSettings
 from rater.kafka.topic_ids import Client, IdsRequest
 from rater.wire.errors import Exit, RaterError
 
-#: Seconds without an answer after which it is said that a broker is waited for,
+#: Seconds without an answer after which a line says that a broker is waited for,
 SILENT_S = 3.0
 #: and after which nothing more is expected: longer than any request waits (REQUEST_TIMEOUT_MS).
 GIVE_UP_S = 30.0

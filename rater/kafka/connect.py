@@ -1,4 +1,4 @@
-"""How every client of the cluster connects, and what is said when nobody answers or somebody refuses."""
+"""How every client of the cluster connects, and the messages when no broker answers or one refuses."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from rater.wire.errors import Exit, RaterError
 
 REQUEST_TIMEOUT_MS = 20_000
 _ASK_WHY_TIMEOUT_MS = 5_000
-#: What a client does when nothing else is said.
+#: What a client does by default.
 READ, WRITE = "Read", "Write"
 
 

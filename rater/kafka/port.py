@@ -43,7 +43,7 @@ class Fenced(Doubt):
 
 
 class PartitionLog(Protocol):
-    """One partition, its inputs and outputs, seen by the one task that wants to own it.
+    """One partition, its inputs and outputs, seen by the one task that is to own it.
 
     Every method may raise Doubt (or Fenced).  Positions are offsets of the next record.
     """

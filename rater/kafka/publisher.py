@@ -42,7 +42,7 @@ class Publisher:
         self._opening = asyncio.Lock()
 
     async def publish(self, topic: str, tenant: str, value: bytes, key: str | None = None) -> None:
-        """Return once every replica that has to has it (key: the tenant, if not said); raises NotStored."""
+        """Return once acknowledged by all in-sync replicas (key: the tenant, if not given); raises NotStored."""
         producer = None
         try:
             async with asyncio.timeout(STORED_WITHIN_S):

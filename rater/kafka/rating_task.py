@@ -1,6 +1,6 @@
 """The rating task: one partition, one transactional producer, one state.
 
-Taking ownership
+Acquiring the partition
     1. fence every earlier owner
     2. restore the state from the changelog up to its end, and with it the input positions
     3. look whether the usage-id index has what it says it has, and catch it up with `rated-calls`

@@ -129,7 +129,7 @@ async def change_settings(
 
 
 async def _change(admin: AIOKafkaAdminClient, settings: KafkaSettings, name: str, wanted: dict[str, str]) -> None:
-    """Change settings of one topic, and wait until the brokers say so."""
+    """Change settings of one topic, and wait until the brokers report them."""
     config = await _actual_config(admin, settings, name, own=True) | wanted
     for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)]):
         for code, message, *_ in answer.resources:

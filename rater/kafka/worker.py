@@ -2,7 +2,7 @@
 
 In the callbacks of a rebalance nothing is done but pausing and seeking: no heartbeat is sent while they run.  A
 task whose partition stays with this worker goes on with its state; had anybody else owned it in between, its next
-commit would be refused and it would start over.
+commit would be refused and it would reacquire the partition.
 """
 
 import asyncio

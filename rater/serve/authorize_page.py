@@ -19,7 +19,7 @@ from rater.ops.metrics.meter import Metrics
 
 PATH = "/v1/authorize"
 _NUMBER_LENGTH_MAX = 64
-_CANNOT_TELL = frozenset({Why.UNKNOWN_TENANT, Why.NOT_READY})
+_NO_ANSWER_YET = frozenset({Why.UNKNOWN_TENANT, Why.NOT_READY})
 
 #: Answers a question as things stand now.
 Ask = Callable[[Question, datetime], Answer | Refusal]
@@ -110,7 +110,7 @@ def _plus_hint(called: str | None) -> str:
 
 
 def _counted_as(answer: Answer) -> AuthorizationAnswer:
-    if answer.reason in _CANNOT_TELL:
+    if answer.reason in _NO_ANSWER_YET:
         return AuthorizationAnswer.UNKNOWN
     return AuthorizationAnswer.ALLOWED if answer.allowed else AuthorizationAnswer.DENIED
 

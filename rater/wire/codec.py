@@ -149,7 +149,7 @@ def decode_command(raw: bytes) -> AnyCommand | Refusal:
 
 
 def _not_a_command(raw: bytes) -> Refusal | None:
-    """Why a record of a call is refused where commands are expected (A48); None if it is none."""
+    """Why a record of a call is refused where commands are expected (A48); None if it is not a record."""
     kind = _kind_of(raw) if len(raw) <= RECORD_BYTES_MAX else None
     if kind is None or kind.usage_id is msgspec.UNSET or kind.command is not msgspec.UNSET:
         return None

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from rater.wire.lookalike_letters import LOOK_LIKE
 
-#: About so many names something is said; with more it would be noise.
+#: So many names are reported; with more it would be noise.
 SAID_MAX = 20
 _LETTERS = str.maketrans({letter: look for look, letters in LOOK_LIKE.items() for letter in letters})
 _DIGITS = str.maketrans("01|", "oll")

@@ -26,7 +26,7 @@ def question(
     tenant: str = T,
     emergency: bool | None = None,
 ) -> Question:
-    """A call that wants to start."""
+    """A call that is to start."""
     return Question(
         tenant=tenant,
         type=CallType(type),

@@ -58,7 +58,7 @@ def test_pools_are_reserved_first() -> None:
 
 
 def test_a_call_that_goes_whole_to_credits_reserves_money_only() -> None:
-    """A3: up to two minutes the pool carries it; three are 3 x 0.01 of credit, and no minute of the pool."""
+    """A3: up to two minutes the pool covers it; three are 3 x 0.01 of credit, and no minute of the pool."""
     world = World(funds="10", straddle="whole_to_credits").user("ada", "US", "MCOPSTN5", "MCOPSTNPP")
     world.call(US, 118 * 60)
     switch = Switch(world)
@@ -261,7 +261,7 @@ def test_heartbeats_add_nothing_to_what_is_watched() -> None:
 
 
 def test_a_closed_tenant_is_left_with_no_call_but_for_help() -> None:
-    """The rule closing, rule 23: whatever carries them, running calls are ended, and are billed up to the closing."""
+    """The rule closing, rule 23: whatever covers them, running calls are ended, and are billed up to the closing."""
     switch = Switch(World(funds="10").user("ada", "US", "MCOPSTN5", "MCOPSTNPP"))
     switch.start("credit", HARARE)
     switch.start("pool", US)

@@ -170,7 +170,7 @@ class _Looking:
         return self.now
 
 
-def test_a_tick_is_published_once_then_again_if_nothing_came_of_it() -> None:
+def test_a_tick_is_published_once_then_again_if_it_had_no_effect() -> None:
     """The same tick after a minute, then after two; none once the balance has moved on."""
     looking = _Looking()
     looking.feed(balance(**FAILED))

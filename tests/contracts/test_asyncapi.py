@@ -77,7 +77,7 @@ def test_every_topic_is_a_channel() -> None:
 
 
 def test_rater_receives_what_it_consumes_and_sends_what_it_produces() -> None:
-    """Directions are those of rater, as AsyncAPI 3 wants them."""
+    """Directions are those of rater, as AsyncAPI 3 defines them."""
     topics = {name: topic for name, topic in load_topics().items() if topic.record}
     received = {name for name, topic in topics.items() if RATER_ROLES & set(topic.consumed_by)}
     sent = {name for name, topic in topics.items() if RATER_ROLES & set(topic.produced_by)}

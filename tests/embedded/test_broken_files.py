@@ -1,4 +1,4 @@
-"""Files as people and machines leave them: blank, cut, damaged, quoted badly, half written.  Each is said in one line,
+"""Files as people and machines leave them: blank, cut, damaged, quoted badly, half written.  Each is reported on one line,
 refuses no more than what is broken, and loses nothing.
 """
 
@@ -234,7 +234,7 @@ def test_a_damaged_gzip(folder: Path, place: str) -> None:
     ],
 )
 def test_how_a_gzip_ends(folder: Path, ending: str, rated: int, said: str) -> None:
-    """What was whole is rated, and what is wrong is said as it is; several gzips in one file are one."""
+    """What was whole is rated, and what is wrong is reported; several gzips in one file are one."""
     whole = packed_rows(20)
     (folder / "usage.csv.gz").write_bytes(
         {
@@ -281,7 +281,7 @@ def test_a_zip_that_cannot_be_read(folder: Path) -> None:
     assert "cut.zip: expected a whole zip file" in said
 
 
-def test_a_bad_file_stops_no_other(folder: Path) -> None:
+def test_after_a_bad_file_the_others_continue(folder: Path) -> None:
     """Each bad file is one line; the others are rated, the summary is there, and the exit code says it."""
     (folder / "in").mkdir()
     (folder / "in" / "1.csv").write_text("dear diary\n")

@@ -1,6 +1,6 @@
 """Calls in progress in the embedded rater: which are ordered to end, and that it is the same however it is run.
 
-Harare costs 0.20 a minute; the tenant has no minutes for it, so credit carries it.
+Harare costs 0.20 a minute; the tenant has no minutes for it, so credit covers it.
 """
 
 import gzip
@@ -99,7 +99,7 @@ def files(folder: Path) -> Path:
 def test_credit_runs_out(files: Path) -> None:
     """Rules 54, A5: nothing is left, so both calls to Harare must end, longest authorised first, as of 10:03.
 
-    Rules 23, 40: the emergency call and the one that minutes of the pool carry go on.
+    Rules 23, 40: the emergency call and the one that minutes of the pool cover go on.
     """
     summary = run(files, "running.jsonl", "dear.jsonl")
     assert (summary["call_events"], summary["disconnects"]) == (4, {"credits_suspended": 2})
@@ -227,7 +227,7 @@ def test_a_line_that_is_no_event(files: Path, line: bytes, reason: str, field: s
 
 
 def test_files_of_events(files: Path) -> None:
-    """In a folder beside call records, compressed, or named with --format; a first line that is none needs that."""
+    """In a folder beside call records, compressed, or named with --format; a first line that is no event needs that."""
     (files / "in").mkdir()
     (files / "in" / "1.jsonl.gz").write_bytes(gzip.compress((files / "running.jsonl").read_bytes()))
     (files / "in" / "2.jsonl").write_bytes((files / "dear.jsonl").read_bytes())

@@ -73,7 +73,7 @@ def activations(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("currency", ["usd", "", "US D", "dollars", "US1"])
-def test_a_currency_that_is_none_is_refused_before_a_deck_is_kept(folder: Path, currency: str) -> None:
+def test_an_invalid_currency_is_refused_before_a_deck_is_kept(folder: Path, currency: str) -> None:
     """New-user trial: `--currency usd` is one clear line, and the store can be used as before."""
     refused = rate(folder, "--deck", "old", "--currency", currency, code=Exit.USAGE)
     assert refused == (
@@ -180,7 +180,7 @@ def test_a_list_that_changes_much_is_refused_before_anything_is_done(folder: Pat
 
 
 def test_the_first_list_and_the_same_list(folder: Path) -> None:
-    """There is nothing to compare the first list with; the same one again says so."""
+    """There is nothing to compare the first list with; the same one again gives a message."""
     assert "in force" not in rate(folder, "--deck", "wrong", accept=False)
     assert "is in force for everybody already: no changes" in rate(folder, "--deck", "wrong", accept=False)
 

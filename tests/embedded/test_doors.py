@@ -81,7 +81,7 @@ def test_a_file_of_commands_among_the_files_moves_nothing(folder: Path) -> None:
 
 
 def test_a_dead_letter_of_a_command_is_no_command_when_it_is_replayed(folder: Path) -> None:
-    """It was no record of a call, and is none now."""
+    """It was no record of a call, and still is not."""
     (folder / "cdrs.jsonl").write_text(MINTED + "\n")
     run(folder, "cdrs.jsonl", code=Exit.REFUSED)
     assert rater("dlq", "replay", cwd=folder).returncode == Exit.REFUSED
@@ -89,7 +89,7 @@ def test_a_dead_letter_of_a_command_is_no_command_when_it_is_replayed(folder: Pa
 
 
 def test_a_refused_command_is_replayed_as_the_command_that_it_is(folder: Path) -> None:
-    """A dead letter of the door for commands goes through that door again."""
+    """A dead letter of the input for commands goes through that input again."""
     (folder / "early.jsonl").write_text(MINTED + "\n")
     done = rater("run", "--commands", "early.jsonl", "--json", cwd=folder)
     assert json.loads(done.stdout)["rejected"] == {"unknown_tenant": 1}

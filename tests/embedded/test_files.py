@@ -145,7 +145,7 @@ def test_bad_rows(folder: Path, cells: dict[str, str], reason: str, field: str) 
         (b"GIF89a", "expected a PSTN usage CSV"),
     ],
 )
-def test_files_that_are_none(folder: Path, content: bytes, said: str) -> None:
+def test_invalid_files(folder: Path, content: bytes, said: str) -> None:
     """Bad input: missing columns, wrong encoding, another kind of file: one line, nothing consumed."""
     (folder / "usage.csv").write_bytes(content + b"\n")
     done = rater("run", "usage.csv", "--commands", "setup.jsonl", "--tenant", "contoso", cwd=folder)
@@ -196,7 +196,7 @@ def test_replay_after_a_fix(folder: Path) -> None:
 
 
 def test_a_letter_is_dropped(folder: Path) -> None:
-    """A dead letter that nobody wants rated is listed no more; who dropped it and why is kept in the store."""
+    """A dead letter that was dropped is not listed any more; who dropped it and why is kept in the store."""
     (folder / "usage.csv").write_text("\n".join([HEADER, row("a")]) + "\n")
     rater("run", "usage.csv", "--tenant", "contoso", cwd=folder)
     (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)

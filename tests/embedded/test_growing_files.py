@@ -53,7 +53,7 @@ def test_a_file_that_comes_in_pieces(folder: Path, name: str, content: bytes) ->
 
 
 def test_a_last_line_without_end_waits_only_while_it_may_grow(tmp_path: Path) -> None:
-    """A file that is read once may lack the last line end; one that grows is waited for, and that is said."""
+    """A file that is read once may lack the last line end; one that grows is waited for, and a line says that."""
     (tmp_path / "usage.csv").write_bytes(CSV[:-1])
     once, growing = (
         InputFile(str(tmp_path / "usage.csv"), None, "contoso", growing=grows) for grows in (False, True)
@@ -108,7 +108,7 @@ class Watching:
 
 
 def test_watching_goes_on_after_a_bad_file(folder: Path) -> None:
-    """A bad file is said; when it is mended it is rated, and so are others, also further down."""
+    """A bad file is reported; when it is repaired it is rated, and so are others, also further down."""
     (folder / "in" / "below").mkdir(parents=True)
     (folder / "in" / "1.csv").write_text("dear diary\n")
     watching = Watching(folder)

@@ -94,7 +94,7 @@ def test_a_wrong_time_of_acceptance_is_one_line(folder: Path, options: tuple[str
 
 
 def test_a_store_keeps_the_longest_call(folder: Path) -> None:
-    """`rater run --call-duration-max-s` says it once; later runs and replays use it; another value is said."""
+    """`rater run --call-duration-max-s` sets it once; later runs and replays use it; another value is reported."""
     assert outcomes(folder)["implausible_duration"] == 1
     assert outcomes(folder, "--call-duration-max-s", "50000")["said"].count("call_duration_max_s") == 0
     assert replay(folder) == "1 of 1 records accepted"

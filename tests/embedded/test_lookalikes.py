@@ -1,4 +1,4 @@
-"""Confusable names of tenants are said, wherever one appears; nothing is refused or merged for it: a name is exact."""
+"""Confusable names of tenants are reported, wherever one appears; nothing is refused or merged for it: a name is exact."""
 
 import json
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_names_that_do_not(name: str, other: str) -> None:
     assert [*Lookalikes([name, other]).remarks([name, other])] == []
 
 
-def test_a_pair_is_said_once_and_many_are_cut() -> None:
+def test_a_pair_is_reported_once_and_many_are_cut() -> None:
     """Both names of a pair are one line; an operator is not flooded."""
     assert len([*Lookalikes(["a", "A"]).remarks(["a", "A"])]) == 1
     many = [f"{letters}x" for number in range(100) for letters in (f"t{number}", f"T{number}")]
@@ -100,7 +100,7 @@ def test_a_run_says_it(folder: Path) -> None:
     assert json.loads(again.stdout)["lookalike_tenants"] == []
 
 
-def test_the_door_of_commands_says_it(folder: Path) -> None:
+def test_the_input_of_commands_reports_it(folder: Path) -> None:
     """`rater tenant add` of a name that looks like another one: done, with a remark."""
     assert rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder).returncode == 0
     done = rater("tenant", "add", "c0ntoso", "--currency", "USD", cwd=folder)

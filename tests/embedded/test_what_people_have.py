@@ -47,7 +47,7 @@ def test_an_export_that_was_saved_again_in_europe(folder: Path) -> None:
 
 
 def test_an_export_in_windows_1252(folder: Path) -> None:
-    """Both things that have to be said are said at once."""
+    """Both messages come at once."""
     text = export(row("a", **EUROPEAN).replace(",Ada,", ",J\xfcrgen,"), row("b", **EUROPEAN))
     (folder / "u.csv").write_bytes(text.encode("windows-1252"))
     (line,) = run(folder, "u.csv", code=Exit.USAGE)["unread_files"]
@@ -71,7 +71,7 @@ def test_a_dead_letter_remembers_how_its_times_are_read(folder: Path) -> None:
 
 @pytest.mark.parametrize("column", ["UsageId", "Caller ID", "Destination Number"])
 def test_numbers_that_a_spreadsheet_rounded(column: str) -> None:
-    """The digits are lost: the row says so, and what to do."""
+    """The digits are lost: the message names the row, and what to do."""
     cells = row("a").split(",")
     cells[COLUMNS.index(column)] = "1,20656E+10"
     refused = PstnCsv("contoso", ";", COLUMNS).decode(";".join(cells).encode())
@@ -170,7 +170,7 @@ def test_a_workbook(folder: Path) -> None:
 
 
 def test_a_zip_with_two_tables(folder: Path) -> None:
-    """The portal's zip: the usage export in it is rated, and what is left out is said; of two exports, neither."""
+    """The portal's zip: the usage export in it is rated, and what is left out is reported; of two exports, neither."""
     with ZipFile(folder / "portal.zip", "w") as archive:
         archive.writestr("PSTN.calls.csv", f"{HEADER}\n{row('a')}\n")
         archive.writestr("DirectRouting.calls.csv", "CorrelationId,SIP Address\nd1,ada@contoso.example\n")
@@ -209,7 +209,7 @@ def test_stores_and_exports_are_their_owners(folder: Path) -> None:
     assert (folder / "usage.csv").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_file_that_was_rated_before_is_said(folder: Path) -> None:
+def test_a_file_that_was_rated_before_is_reported(folder: Path) -> None:
     """In plain words, with the day; exit 0, nothing changes."""
     (folder / "u.csv").write_text(f"{HEADER}\n{row('a')}\n")
     assert run(folder, "u.csv")["already_rated"] == []

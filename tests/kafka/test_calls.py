@@ -160,8 +160,8 @@ def test_a_customer_comes_and_leaves(switch: Switch) -> None:
     assert switch.may("911", "fresh", "eve@fresh.example") == (True, "emergency", 86_400)
 
 
-def test_what_is_wrong_is_said(switch: Switch) -> None:
-    """One sentence for each bad question; an event that is none is counted and passed over."""
+def test_what_is_wrong_is_reported(switch: Switch) -> None:
+    """One sentence for each bad question; an invalid event is counted and skipped."""
     call = {"tenant": "contoso", "user": "ada", "called": LONDON}
     until(lambda: switch.may(LONDON)[0], "contoso")
     for answer, status, words in (

@@ -108,7 +108,7 @@ def test_from_files_to_debits(deployment: Deployment, tmp_path: Path) -> None:
 
 
 def test_events_of_running_calls(deployment: Deployment, tmp_path: Path) -> None:
-    """A file of call events goes to `call-events`; a row that is none is named, and the others are published."""
+    """A file of call events goes to `call-events`; an invalid row is named, and the others are published."""
     event = {"tenant": "contoso", "type": "user_out", "event": "started", "at": "2025-03-10T10:00:00Z"}
     rows = [event | {"usage_id": "c1"}, event, event | {"usage_id": "c2"}]
     file = tmp_path / "events.jsonl"

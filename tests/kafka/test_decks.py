@@ -32,7 +32,7 @@ def activated(deployment: Deployment) -> int:
 
 
 def test_a_wrong_list_is_refused_and_withdrawn(deployment: Deployment, tmp_path: Path) -> None:
-    """Also before a worker has applied what was published; a difference in a settlement file is mended on Kafka."""
+    """Also before a worker has applied what was published; a difference in a settlement file is corrected on Kafka."""
     where = at(deployment.settings)
     for name, price in (("old", "0.2"), ("wrong", "2")):
         (tmp_path / name).write_text(f"{COLUMNS}\noutbound,263,Zimbabwe,ZW,landline,{price},0,60,60,,\n")

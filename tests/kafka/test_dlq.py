@@ -80,7 +80,7 @@ def test_what_was_rated_before_counts_as_accepted(refused: Deployment) -> None:
     assert refused.verify().outcomes["duplicate"] == 1
 
 
-def test_nobody_rates(refused: Deployment) -> None:
+def test_no_worker_rates(refused: Deployment) -> None:
     """Without a worker a replay is published, and stays listed until its outcome is known."""
     refused.workers[0].stop()
     ran = dlq(refused, "replay", "--reason", "unknown_tenant", "--wait", "0")

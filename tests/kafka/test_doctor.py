@@ -133,7 +133,7 @@ def test_what_is_missing_is_named_with_what_to_type(deployment: Deployment, tmp_
     assert "no topic nowhere-" in checks["partitions"]["cause"]
 
 
-def test_a_deck_that_is_awaited_and_records_that_nobody_rates(deployment: Deployment, tmp_path: Path) -> None:
+def test_a_deck_that_is_awaited_and_unrated_records(deployment: Deployment, tmp_path: Path) -> None:
     """No worker runs, a command names an unpublished deck: each message has what to do."""
     everybody = DeckActivated(tenant="contoso", id="2", at=AT, version="2025-07")
     deployment.publish([("commands", "contoso", encode_input(everybody)), ("cdrs", "contoso", b"{}")])
@@ -149,7 +149,7 @@ def test_a_deck_that_is_awaited_and_records_that_nobody_rates(deployment: Deploy
     assert "GiB are free" in checks["disk"]["cause"]
 
 
-def test_agents_that_are_set_differently_are_said(tmp_path: Path) -> None:
+def test_agents_that_are_set_differently_are_reported(tmp_path: Path) -> None:
     """Two processes show different names of their settings."""
     servers = []
     try:
@@ -171,7 +171,7 @@ def test_agents_that_are_set_differently_are_said(tmp_path: Path) -> None:
     assert "agents are set differently" in check.cause
 
 
-def test_tenants_that_look_alike_are_said(deployment: Deployment) -> None:
+def test_tenants_that_look_alike_are_reported(deployment: Deployment) -> None:
     """A remark: two tenants whose names differ in a digit that looks like a letter, in any partitions."""
     worker = deployment.start("worker-0")
     deployment.publish(

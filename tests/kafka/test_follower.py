@@ -1,4 +1,4 @@
-"""The follower reads what is there, says so, and goes on with what comes."""
+"""The follower reads what is there, reports that, and goes on with new records."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""A broker that hangs: it accepts connections and answers nothing.  Commands say so, and end."""
+"""A broker that hangs: it accepts connections and answers nothing.  Commands end with a message."""
 
 import json
 import os

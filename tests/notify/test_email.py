@@ -397,7 +397,7 @@ def test_a_tenant_cannot_write_headers(tmp_path: Path) -> None:
 
 
 def test_one_process_has_an_outbox(tmp_path: Path) -> None:
-    """A second one says so; what is no outbox, or a newer one, too."""
+    """A second one is refused; what is no outbox, or a newer one, too."""
 
     async def second() -> None:
         settings = notify_settings(tmp_path)

@@ -54,7 +54,7 @@ def test_a_template_that_cannot_be_is_found_at_the_start(tmp_path: Path, name: s
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    """It says so."""
+    """A message says that."""
     with pytest.raises(RaterError, match="expected a folder with templates"):
         Texts(tmp_path / "no")
 

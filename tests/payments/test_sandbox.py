@@ -62,7 +62,7 @@ def test_a_line_that_was_cut_short_was_never_answered(tmp_path: Path) -> None:
 
 
 def test_one_gateway_for_one_log(tmp_path: Path) -> None:
-    """A second process on the same log says so and ends; a log that is none is named by its line."""
+    """A second process on the same log ends with a message; a file that is no log is refused with its line."""
     log = tmp_path / "charges.jsonl"
     with sandbox(log):
         second = rater("dev", "gateway", "--port", "0", "--log", log, cwd=tmp_path)

@@ -146,7 +146,7 @@ BAD: list[tuple[str, Change, int, WebhookRefusal]] = [
     ("no id", without("webhook-id"), 401, WebhookRefusal.UNSIGNED),
     ("no time", without("webhook-timestamp"), 401, WebhookRefusal.UNSIGNED),
     ("no signature", without("webhook-signature"), 401, WebhookRefusal.UNSIGNED),
-    ("a time that is none", with_header("webhook-timestamp", "yesterday"), 401, WebhookRefusal.UNSIGNED),
+    ("an invalid time", with_header("webhook-timestamp", "yesterday"), 401, WebhookRefusal.UNSIGNED),
     ("a time that is no number", with_header("webhook-timestamp", "nan"), 401, WebhookRefusal.UNSIGNED),
     ("two signatures headers", twice("webhook-signature"), 401, WebhookRefusal.UNSIGNED),
     ("two times", twice("webhook-timestamp"), 401, WebhookRefusal.UNSIGNED),

@@ -215,7 +215,7 @@ class Cluster:
             _end(process)
 
     def _calm(self) -> None:
-        """The faults are over: everybody wakes, one more rebalance, and enough turns to finish."""
+        """The faults are over: every process continues, one more rebalance, and enough turns to finish."""
         for process in self._processes:
             process.stalled_until = 0
         self._members = [process for process in self._processes if process.alive]
@@ -280,7 +280,7 @@ class Cluster:
         self._rebalance()
 
     def _stall(self, process: Process) -> None:
-        """A stop so long that the group gives its partitions to others; then it wakes and goes on as if nothing was."""
+        """A stop so long that the group gives its partitions to others; then it continues as if nothing had happened."""
         process.stalled_until = self.broker.now + self.chance.randint(50, 400)
         self.broker.marks["a zombie woke"] += bool(process.runs)
         if len(self._members) > 1 and process in self._members:
@@ -364,7 +364,7 @@ class Cluster:
     def doubted(self, task: RatingTask, doubt: Doubt) -> None:
         """See Observer."""
         assert not task.restored
-        self.broker.marks["a fenced task started over" if isinstance(doubt, Fenced) else "a doubt"] += 1
+        self.broker.marks["a fenced task reacquired" if isinstance(doubt, Fenced) else "a failure"] += 1
 
 
 def _end(process: Process) -> None:

@@ -117,7 +117,7 @@ def test_the_largest_refused_records_are_bounded_letters(raw: bytes, topic: str)
 
 
 @pytest.mark.parametrize("count", [300, 4_000])
-def test_decks_that_nobody_published_are_named_in_the_commits(count: int) -> None:
+def test_unpublished_decks_are_named_in_the_commits(count: int) -> None:
     """As many as a batch has, each with a name of the greatest length: in as many commits as they ask for."""
     desk = Desk(batch_bytes_max=16_000_000, batch_records_max=count + 1)
     for number in range(count):

@@ -192,7 +192,7 @@ def test_a_batch_is_bounded_in_bytes() -> None:
 
 
 def test_a_record_in_the_wrong_partition() -> None:
-    """A tenant has one writer: what another partitioner put elsewhere is a dead letter that says so."""
+    """A tenant has one writer: what another partitioner put elsewhere is a dead letter with that reason."""
     desk = Desk()
     task = desk.owner()
     stranger = next(tenant for tenant in TENANTS if partition_of(tenant, PARTITIONS) != HOME)
@@ -203,7 +203,7 @@ def test_a_record_in_the_wrong_partition() -> None:
     assert "murmur2" in letter.message
 
 
-def test_a_deck_that_nobody_published() -> None:
+def test_an_unpublished_deck() -> None:
     """The command is refused, and the commit record says which version was not known."""
     desk = Desk()
     task = desk.owner()

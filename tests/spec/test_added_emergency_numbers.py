@@ -42,7 +42,7 @@ def test_a_list_as_it_is_written() -> None:
     "text", ["1530", "IT:", "IT:1", "IT:1530\n1", "it:1530", "IT:²³", "QQ:1530", f"IT:{'1' * 5000}", "IT=1530"]
 )
 def test_what_is_no_number_of_a_country_is_refused(text: str) -> None:
-    """It is said what was expected and what was given."""
+    """The message names what was expected and what was given."""
     with pytest.raises(ValueError, match="expected a country and 2 to 15 digits such as IT:1530") as refused:
         read_emergency_numbers(text)
     assert len(str(refused.value)) < 200

@@ -196,7 +196,7 @@ def test_only_what_was_held_is_accepted() -> None:
 
 
 def test_no_record_accepts_itself() -> None:
-    """A44: a field of the record that says so changes nothing."""
+    """A44: a field of the record that claims acceptance changes nothing."""
     world = ada("MCOPSTNPP")
     world.raw(
         b'{"tenant":"contoso","usage_id":"x","type":"user_out","user":"ada","called":"+263242700000",'

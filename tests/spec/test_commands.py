@@ -1,4 +1,4 @@
-"""Commands that are refused: another currency's deck, an id that was used, countries and policies that are none."""
+"""Commands that are refused: another currency's deck, an id that was used, invalid countries and policies."""
 
 from typing import Any
 
@@ -78,7 +78,7 @@ def test_the_same_funds_again_are_a_duplicate(again: FundsAdded) -> None:
     ],
 )
 def test_other_funds_under_an_id_that_was_used_are_refused(again: FundsAdded, got: str) -> None:
-    """Money is never lost without a word: a dead letter names both and says what to do."""
+    """Money is never lost silently: a dead letter names both and what to do."""
     world = World()
     world.apply(funds("f", "70"))
     world.apply(again)
@@ -132,7 +132,7 @@ def test_other_commands_under_an_id_that_was_used_are_duplicates() -> None:
         TenantConfigured(tenant="fabrikam", id="x", at=BEGINNING, currency="GBP", country="UK"),
     ],
 )
-def test_a_country_that_is_none_is_refused_with_the_one_that_is_meant(command: Any) -> None:
+def test_an_invalid_country_is_refused_with_the_one_that_is_meant(command: Any) -> None:
     """ISO 3166-1: the United Kingdom is GB; a user in UK would have no domestic calls and no minutes."""
     world = World()
     world.apply(command)
@@ -140,7 +140,7 @@ def test_a_country_that_is_none_is_refused_with_the_one_that_is_meant(command: A
     assert (world.outcome, refused(world)) == (Outcome.REJECTED, ("malformed", message))
 
 
-def test_a_first_configuration_with_an_amount_that_is_none_is_refused() -> None:
+def test_a_first_configuration_with_an_invalid_amount_is_refused() -> None:
     """The first command of a tenant is looked at as closely as the later ones."""
     world = World()
     terms = RechargeSettings(enabled=True, trigger="fifty", amount="100")
@@ -151,7 +151,7 @@ def test_a_first_configuration_with_an_amount_that_is_none_is_refused() -> None:
     assert world.outcome is Outcome.RATED
 
 
-def test_a_policy_that_is_none_is_refused_with_the_twelve() -> None:
+def test_an_unknown_policy_is_refused_with_the_twelve() -> None:
     """Rule 24: a misspelt policy would allow every call."""
     world = World()
     world.configure_user("ada", "2025-03-01", outbound_policy="DialoutCPCandPSTNDomestc")

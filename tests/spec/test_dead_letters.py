@@ -198,7 +198,7 @@ def test_ids_of_letters_are_pinned() -> None:
     assert letter_id("contoso", b"nonsense", Reason.MALFORMED) == "577f90530c0e988dbbbe8b983335ffd2"
 
 
-def test_a_letter_that_is_whole_says_nothing_of_cuts() -> None:
+def test_a_letter_that_is_whole_names_no_cut() -> None:
     """Letters of usual records look as they did."""
     fields = msgspec.json.decode(encode(letter_of(b"nonsense")))
     assert not {"raw_cut", "raw_length", "raw_hash"} & fields.keys()

@@ -112,8 +112,8 @@ def test_an_address_is_internal_in_the_tenants_own_domains_only(address: str) ->
     assert world.cdr("sip:bob@other.example", 60) == "rejected"
 
 
-def test_a_domain_that_is_none_is_refused() -> None:
-    """A39: a configuration with a wrong domain says so, and changes nothing."""
+def test_an_invalid_domain_is_refused() -> None:
+    """A39: a configuration with a wrong domain is refused, and changes nothing."""
     world = ada()
     world.configure("2025-03-02", domains=("sip:bob@contoso.example",))
     assert (world.outcome, world.account.domains) == ("rejected", ())

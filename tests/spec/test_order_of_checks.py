@@ -1,6 +1,6 @@
 """In which order a record is checked: unreadable, number, time, duplicate or conflict, length (A39, A43, A44).
 
-Each record is wrong in the way that is named and in every way that is checked later; the first one is said.
+Each record is wrong in the way that is named and in every way that is checked later; the first one is reported.
 """
 
 import json
@@ -46,8 +46,8 @@ def test_the_first_check_that_fails_gives_the_reason(called: str, when: str, id:
         (b'"called":"1206","called":"1206","duration_s":100000,"answered_at":"2030-01-01T00:00:00Z"', "duplicate_key"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_said_first(wrong: bytes, reason: str) -> None:
-    """A39, A43, A44: no number, no time and no length is looked at in a record that is none."""
+def test_what_cannot_be_read_is_reported_first(wrong: bytes, reason: str) -> None:
+    """A39, A43, A44: no number, no time and no length is checked in a record that is no call."""
     world = after_a_call()
     world.raw(b'{"tenant":"contoso","usage_id":"taken","type":"user_out","user":"ada",' + wrong + b"}")
     assert world.refusals == [reason]

@@ -291,7 +291,7 @@ def test_amounts_are_read_exactly(text: str, micros: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["0.0000001", "1e3", "", "1,5", "NaN", "1.", ".5", "9999999999999999"])
-def test_amounts_that_are_none(text: str) -> None:
+def test_invalid_amounts(text: str) -> None:
     """A18: seven decimals would have to be rounded; exponents, commas and the like are refused."""
     with pytest.raises(MoneyError):
         parse_micros(text)

@@ -69,7 +69,7 @@ def planned(world: World, calls: Iterable[RatedCall], deck: str, since: str, unt
 
 
 def test_a_wrong_list_costs_nothing_in_the_end() -> None:
-    """A12: ten times too dear from the 3rd, mended on the 5th: the balance is that of the right list from the start.
+    """A12: ten times too dear from the 3rd, corrected on the 5th: the balance is that of the right list from the start.
 
     Calls by day: the 2nd Harare 10 min, the 3rd Harare 10 min, the 4th London 5 min and Paris 4 min, the 5th London
     1 min.  A minute to Harare is 0.2, to London and Paris 0.05.  The 3rd and 4th cost 20 + 2.5 + 2 instead of
@@ -231,7 +231,7 @@ def test_a_held_call_that_was_accepted_is_rated_again() -> None:
 
 
 def test_a_plan_leaves_alone_what_does_not_change() -> None:
-    """A12: calls that a pool carries, internal calls and calls for help cost the same with every list."""
+    """A12: calls that a pool covers, internal calls and calls for help cost the same with every list."""
     world = with_lists(ada("MCOPSTN1", "MCOPSTNPP"))
     seen = [
         world.call(US, 600, "2025-03-10 09:00"),

@@ -188,7 +188,7 @@ def test_lint_reads_lists_and_names_their_rows(tmp_path: Path) -> None:
     assert "say which with --column prefix=NAME" in without.stderr
 
 
-def test_the_door_of_lists_and_the_door_of_decks(tmp_path: Path) -> None:
+def test_the_input_of_lists_and_the_input_of_decks(tmp_path: Path) -> None:
     """`rater import rates` makes the deck for `rater run --deck`; the latter names the former."""
     (tmp_path / "list.csv").write_text('Dial Code,Rate\n"34,35-36",0.02\n')
     refused = rater("run", "--deck", "list.csv", cwd=tmp_path, code=2)

@@ -197,7 +197,7 @@ def test_explain(call: tuple[str, int], country: str, skus: tuple[str, ...], sai
 
 
 def test_explain_a_licence_that_came_later() -> None:
-    """Rules 14, 50: nobody debits a call of 10 March for a licence that is effective from 11 March on, and it is said."""
+    """Rules 14, 50: nobody debits a call of 10 March for a licence that is effective from 11 March on, and a note says it."""
     world = World().user("ada", "US")
     world.assign("ada", "MCOPSTNPP", "2025-03-11")
     call = world.call(HARARE, 60, "2025-03-10")

@@ -185,7 +185,7 @@ def test_addresses_of_brokers(bootstrap: str) -> None:
     "bootstrap", ["", "a:", "a:0", "a:65536", "a:²", f"a:{'9' * 5000}", "a:1,", "a b:1", "http://a:1"]
 )
 def test_what_is_no_address_of_a_broker(bootstrap: str) -> None:
-    """It is said before anything is connected."""
+    """The message comes before anything is connected."""
     with pytest.raises(ValidationError, match=r"expected addresses such as 127\.0\.0\.1:9092"):
         KafkaSettings(bootstrap=bootstrap)
 

@@ -86,7 +86,7 @@ def test_a_root_of_plus_one_is_no_area_code() -> None:
 
 
 @pytest.mark.parametrize("price", ["-1", "free", "0.1234567"])
-def test_a_price_for_elsewhere_that_is_none(price: str) -> None:
+def test_an_invalid_price_for_elsewhere(price: str) -> None:
     """Which option, and what was expected."""
     with pytest.raises(RaterError, match="--toll-free-elsewhere: expected"):
         toll_free_elsewhere(price)

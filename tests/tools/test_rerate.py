@@ -163,7 +163,7 @@ def test_corrections_and_duplicates_come_afterwards(folder: Path) -> None:
     assert balance(folder) == "98.68"  # five minutes to Harare less: 97.68 + 2 - 1
 
 
-def test_another_deck_in_force_is_said(folder: Path) -> None:
+def test_another_deck_in_force_is_reported(folder: Path) -> None:
     """A12: until the right deck is in force, late records and corrections are priced with the wrong one."""
     words = ("rerate", "--deck", "right.csv", "--tenant", "contoso", *MARCH, "--yes")
     assert "which is in force; activate" in rater(*words, cwd=folder, code=0).stderr

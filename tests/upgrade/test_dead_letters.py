@@ -59,7 +59,7 @@ def test_only_commands_of_the_old_release_are_not_replayed(folder: Path) -> None
         ("a.jsonl", "cdrs", False),
     ],
 )
-def test_a_command_of_this_release_is_replayed_by_the_door_that_it_came_in_by(
+def test_a_command_of_this_release_is_replayed_by_the_input_that_it_came_in_by(
     topic: str, format: str, may: bool
 ) -> None:
     """Its id proves that this release wrote it, which accepts commands by inputs for commands only."""

@@ -23,7 +23,7 @@ CALLS = ("PSTN.calls.2025-03.csv", "graph.json", "calls.jsonl")
 
 
 def run(folder: Path, *args: str) -> dict[str, Any]:
-    """`rater run` on the store of 0.3.0; the summary and what was said."""
+    """`rater run` on the store of 0.3.0; the summary and the messages."""
     done = rater("run", *args, "--tenant", "contoso", "--gateway", "pretend:decline", "--json", cwd=folder)
     assert "Traceback" not in done.stderr, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout)

@@ -201,7 +201,7 @@ def test_a_user_who_is_allowed_again_after_the_upgrade_is_so_under_the_present_k
 
 
 def test_calls_sent_again_are_duplicates_and_verify_passes() -> None:
-    """A41, A51: nothing is rated again, the balances add up, and it is said what was not computed again."""
+    """A41, A51: nothing is rated again, the balances add up, and the report names what was not computed again."""
     cluster = Cluster()
     assert cluster.verify().findings == []
     task = cluster.owner()

@@ -47,7 +47,7 @@ class Channel(Protocol):
     messages_per_hour_max: int | None
 
     def notifies(self, tenant: str) -> bool:
-        """Whether somebody wants to know about this tenant."""
+        """Whether somebody follows this tenant."""
 
     def connected(self) -> AbstractAsyncContextManager[Connection]:
         """Open the way; raises Unreachable."""

@@ -77,7 +77,7 @@ class Notifier:
         self._thread.shutdown()
 
     async def note(self, event: AccountEvent) -> int:
-        """Queue an event for every channel that wants it; how many.  It cannot be lost once this returns.
+        """Queue an event for every channel that sends it; how many.  It cannot be lost once this returns.
 
         The same event again is no message again.  Events without a notice are skipped.
         """

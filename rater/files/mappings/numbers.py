@@ -38,7 +38,7 @@ def number_reader(compiler: Compiler, field: str, given: str | NumberFrom, defau
 
 
 def read_number(field: str, text: str, rules: NumberRules) -> str | None:
-    """A number in E.164, an emergency number or an address as it stands; Unmapped if it is none of them."""
+    """A number in E.164, an emergency number or an address as it stands; Unmapped if it is another text."""
     if not text or (not is_address(text) and is_withheld(text)):
         return None
     number = normal_number(text)

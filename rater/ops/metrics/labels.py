@@ -20,7 +20,7 @@ from rater.core import (
     Reason,
 )
 
-#: ISO 4217's "no currency" stands for a code that an older release accepted and that is none.
+#: ISO 4217's "no currency" stands for an invalid code that an older release accepted.
 NO_CURRENCY = "XXX"
 #: ISO 3166-1 keeps ZZ free: here the destination of a call that no row of a deck matched.
 NO_COUNTRY = "ZZ"
@@ -102,7 +102,7 @@ class GatewayAnswer(ClosedList):
     APPROVED = "approved"
     DECLINED = "declined"
     PENDING = "pending"  # the answer comes by webhook
-    MALFORMED = "malformed"  # an answer that is none, such as an HTML page
+    MALFORMED = "malformed"  # an invalid answer, such as an HTML page
     MISMATCHED = "mismatched"  # an answer about another recharge, tenant, amount or currency
     REFUSED = "refused"  # it does not accept our requests: look at token, address and version
     UNAVAILABLE = "unavailable"  # it asked us to come back later: asked again with the same key

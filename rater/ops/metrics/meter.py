@@ -134,7 +134,7 @@ class Metrics:
         self._show_tenants()
 
     def lag(self, input: Input, partition: int, records: int, seconds: float) -> None:
-        """Records that wait, and the age of the oldest (0 when none waits)."""
+        """Unrated records, and the age of the oldest (0 when there is none)."""
         assert partition < PARTITIONS_MAX, partition
         self._gauge(listed.LAG_RECORDS, input, str(partition)).set(records)
         self._gauge(listed.LAG_SECONDS, input, str(partition)).set(seconds)

@@ -13,12 +13,12 @@ from rater.wire.commits import Commit
 
 #: The rate is that of so many seconds.
 RATE_WINDOW_S = 10.0
-#: Tenants and recharges that are named; of the others only the number is said.
+#: Tenants and recharges that are named; of the others only the number is shown.
 NAMED_MAX = 20
 
 
 class PartitionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One partition: call records a second, records that wait, and how late it is in seconds.
+    """One partition: call records a second, unrated records, and how late it is in seconds.
 
     `waiting_s` is the age of the oldest call record that waits; `latency_s` the time from the publication of the
     last call record that was rated to its commit; `idle_s` the time since the last commit.  None: nothing to say.

@@ -150,7 +150,9 @@ class Publisher:
         total = int(self.load.rate * self.load.seconds)
         while sent < total:
             now = time.monotonic() - began
-            await self._publish_events(producer, min(int((now + RUNNING_S) * self.load.rate * POOR_SHARE), self.load.poor))
+            await self._publish_events(
+                producer, min(int((now + RUNNING_S) * self.load.rate * POOR_SHARE), self.load.poor)
+            )
             due = min(int(now * self.load.rate), total)
             stored += await self._publish(producer, due - sent, now)
             sent = due

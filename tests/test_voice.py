@@ -10,7 +10,18 @@ from tests.conftest import ROOT
 
 LIST = Path(__file__).with_name("voice.txt")
 SUFFIXES = {".py", ".md", ".yaml", ".toml", ".json", ".txt", ".html", ".sh"}
-PLACES = ("README.md", "Makefile", "pyproject.toml", "docs", "deploy", "topics", "schemas", "rater", "tests", "benchmarks")
+PLACES = (
+    "README.md",
+    "Makefile",
+    "pyproject.toml",
+    "docs",
+    "deploy",
+    "topics",
+    "schemas",
+    "rater",
+    "tests",
+    "benchmarks",
+)
 #: The list and its test; what other programs, another release and the fuzzer wrote.
 NOT_READ = ("tests/voice.txt", "tests/test_voice.py", "tests/fixtures/", "tests/fuzz/corpus/")
 #: Names that users' files hold; they stay as they are.
@@ -72,7 +83,9 @@ def files(place: str) -> Iterator[Path]:
 @pytest.mark.parametrize("place", PLACES)
 def test_plain_words(place: str) -> None:
     """Short, literal sentences in the field's words, in every text and every name."""
-    assert [one for path in files(place) for one in listed(str(path.relative_to(ROOT)), path.read_text("utf-8"))] == []
+    assert [
+        one for path in files(place) for one in listed(str(path.relative_to(ROOT)), path.read_text("utf-8"))
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -151,12 +151,16 @@ class World:
         self.happened += 1
         id = id or f"promotion-{self.happened}"
         until = at(expires)
-        return self.apply(FundsAdded(tenant=T, id=id, at=at(when), amount=amount, source="promotion", expires=until))
+        return self.apply(
+            FundsAdded(tenant=T, id=id, at=at(when), amount=amount, source="promotion", expires=until)
+        )
 
     def refund(self, lot: str, amount: str, when: str) -> list[str]:
         """Money of a purchase is paid out."""
         self.happened += 1
-        return self.apply(FundsRefunded(tenant=T, id=f"refund-{self.happened}", at=at(when), lot=lot, amount=amount))
+        return self.apply(
+            FundsRefunded(tenant=T, id=f"refund-{self.happened}", at=at(when), lot=lot, amount=amount)
+        )
 
     def reverse_payment(self, lot: str, when: str) -> list[str]:
         """The bank takes a payment back."""

@@ -72,7 +72,7 @@ DurationOption = Annotated[
         envvar="RATER_CALL_DURATION_MAX_S",
         min=1,
         max=DURATION_S_MAX,
-        help="Seconds of the longest call that is rated without a person's acceptance, for tenants without a setting of their own"
+        help="Seconds of the longest call that is rated without acceptance, for tenants without an own setting"
         f" (A44; {_DEFAULTS.call_duration_max_s} if never given).  The store keeps it.",
     ),
 ]
@@ -139,7 +139,7 @@ def run(
 ) -> None:
     """Rate call-detail records into one SQLite file.  Running a file twice changes nothing.
 
-    Events of running calls (JSON Lines of `call-events`) give orders to disconnect those no longer covered by minutes or credit.
+    Events of running calls (JSON Lines of `call-events`) give orders to disconnect those no longer covered.
 
     The orders: rater export call-commands
 

@@ -51,7 +51,7 @@ class Intake:
             self._consume(path)
 
     def watched(self, paths: list[str]) -> Iterator[None]:
-        """Rate files, then what comes into folders until the process gets a signal to stop; a turn after each file."""
+        """Rate files, then what comes into folders until a signal to stop; a turn after each file."""
         self.files([path for path in paths if path == "-" or not Path(path).is_dir()])
         for path in new_content(paths, self._store, self._unreadable):
             before = self._rater.summary.records

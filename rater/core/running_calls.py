@@ -1,8 +1,8 @@
-"""Calls in progress: which run, what each has reserved, and which must be disconnected because no minutes or credit cover them.
+"""Calls in progress: which run, what each has reserved, and which must be disconnected: no longer covered.
 
 A call is known from its first event, and dropped after `SILENCE_S` without one.
 What it reserves reaches from its start to the instant at which it would be dropped, or to its last authorised
-second if that comes earlier; each heartbeat asks anew what covers the call beside all others.  So while switches
+second if that comes earlier; each heartbeat asks anew what covers the call beside all others.  So while events
 are applied, running calls together cost no more than there is, and who asks for another call gets what is left.
 
 While a tenant is open, only a call that may spend credits is ended, and only once pools and credit cover none of

@@ -1,4 +1,4 @@
-"""The sandbox gateway's charges: an append-only file of charges, JSON lines, on the disk before anybody is answered.
+"""The sandbox gateway's charges: an append-only file of JSON lines, on the disk before anybody is answered.
 
 A line that was cut short by a kill was never answered, so it is cut off when the file is opened again.
 """

@@ -142,7 +142,7 @@ def run_batch(
 ) -> Batch:
     """Apply records in order to a new overlay; with `until_payment` up to the one that asks for a payment.
 
-    `admit` says why this shell must not apply records of a tenant, or None when it may.  `each` is given the outputs
+    `admit` is why this shell must not apply records of a tenant, or None when it may.  `each` is given the outputs
     of every `part` of the records as they come, and has to write them down: the batch keeps the rare ones only.
     An exception is a bug: the shell stops and nothing of the batch is kept.
     """

@@ -87,7 +87,7 @@ def _price(row: RateRow) -> tuple[object, ...]:
 
 
 def _version(rows: tuple[RateRow, ...], currency: str) -> str:
-    """The same prices in two currencies are two decks; USD is left out of the name, as before other currencies were distinguished."""
+    """The same prices in two currencies are two decks; USD is left out, as before there were other currencies."""
     content = rows if currency == "USD" else (currency, rows)
     return blake2b(msgspec.msgpack.encode(content), digest_size=6).hexdigest()
 

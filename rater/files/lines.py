@@ -122,7 +122,7 @@ def _buffered(stream: Any) -> BinaryIO:
 class _Utf8(RawIOBase):
     """A stream in another encoding, read as UTF-8.
 
-    Some spreadsheets save CSV as UTF-16 with a byte order mark; there, what is invalid becomes U+FFFD ("replace"), so
+    Some spreadsheets save CSV as UTF-16 with a byte order mark; invalid bytes become U+FFFD there ("replace"), so
     that the row is refused and not the file.  In an encoding that a person named it is an error ("strict").
     """
 

@@ -88,8 +88,7 @@ class LocalTimes(msgspec.Struct, frozen=True):
         if found := _NAMED.fullmatch(text):
             if self.times not in (DAY_FIRST, MONTH_FIRST):
                 raise UnreadableTime(
-                    f"{_expected(shown)}, where either the day or the month may come first;"
-                    f" {_SAY_BOTH}",
+                    f"{_expected(shown)}, where either the day or the month may come first; {_SAY_BOTH}",
                     Reason.TIME_WITHOUT_ZONE,
                 )
             parts = (found["second_part"], found["first"])

@@ -48,7 +48,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """The lines of a file; `skipped` counts rows by the type that is not compared, `unknown` types that are not known."""
+    """The lines of a file; `skipped` counts rows by the type that is not compared, `unknown` other types."""
 
     format: str
     lines: tuple[Line, ...]

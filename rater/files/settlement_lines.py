@@ -136,7 +136,7 @@ class Reconciliation(msgspec.Struct, frozen=True):
 
 
 def mending_id(kind: Kind, reference: str, which: int | str = 1) -> str:
-    """The id of the command that corrects a difference: the same difference has the same id, so it is corrected once.
+    """The id of the command that corrects a difference: one difference has one id, so it is corrected once.
 
     `which` distinguishes several of one payment: a number, or of a refund its time.
     """

@@ -62,7 +62,7 @@ class _Reading(NamedTuple):
 
 
 class InputFile:
-    """One source.  While it is read, `records_read`, `bytes_read` and `digest` describe what was read of it so far, and
+    """One source.  While it is read, `records_read`, `bytes_read` and `digest` are what was read so far, and
     `arrival` when the record arrived that was read last; `ended` says that there is no more.
 
     `incomplete` says why there may be more than could be read, what was read being whole; `remarks` are for

@@ -55,7 +55,7 @@ def _check_size(version: str, value: bytes) -> None:
 async def publish_decks(settings: KafkaSettings, decks: list[Message]) -> int:
     """Publish decks, each with its version, and wait until every one is stored; how many.
 
-    Raises RaterError if the topic's limit is smaller than it should be; what is put in force after that was not sent.
+    Raises RaterError if the topic's limit is too small; what is put in force after that was not sent.
     """
     count = await partitions_of(settings, TOPIC, WRITE)
     producer = AIOKafkaProducer(

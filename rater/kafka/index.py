@@ -138,7 +138,7 @@ class DiskIndex:
         options.set_block_based_table_factory(table)
         # The column family's options are given: rocksdict would read those that the folder keeps.  Among these is
         # the filter that drops what is old, and RocksDB puts another one around it: the inner one gets values
-        # without their date, and reads their last four bytes as the date.  The next compaction would drop calls that
+        # without their date, and reads their last four bytes as one.  The next compaction would drop calls that
         # became debt, whatever their age.
         self._db = Rdict(
             str(self._folder),

@@ -1,4 +1,4 @@
-"""Whether the topics that a partition reads are still those that it has read: checked when the partition is acquired.
+"""Whether the topics that a partition reads are still those that it has read: checked when it is acquired.
 
 Positions are offsets of one topic.  In a topic that was deleted and created again they mean other records, and what
 retention deleted before it was rated comes no more; going on would lose calls silently.  So the partition

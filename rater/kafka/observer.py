@@ -22,7 +22,7 @@ class Observer(Protocol):
         """So many more records of a topic were read while acquiring the partition."""
 
     def owned(self, task: "RatingTask", entities: Entities, calls: int) -> None:
-        """The partition was acquired: the entities that were restored, and how many calls were added to the index."""
+        """The partition was acquired: the restored entities, and how many calls were added to the index."""
 
     def upgraded(self, task: "RatingTask", report: Sequence[str]) -> None:
         """The state that older rules had written was migrated and committed."""

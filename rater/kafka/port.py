@@ -80,7 +80,7 @@ class PartitionLog(Protocol):
     async def commit_offsets(self, positions: Mapping[str, int]) -> None:
         """Commit the group's offsets of the inputs, for tools that show lag; no task ever reads them.
 
-        In the open transaction, else in one of its own.  Nothing is done if they were committed lately; so it is called
+        In the open transaction, else in one of its own.  Does nothing if they were committed lately; it is called
         again when there is nothing else to do.
         """
 

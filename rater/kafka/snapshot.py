@@ -2,7 +2,7 @@
 
 The state stands in parts under the keys `PARTITION/state/N`, before a commit record with its digest.  Parts are
 written in transactions of bounded size, the last with the commit record: until then nothing has happened, and who
-begins again writes all parts again, from number 0.  A worker that acquires the partition writes one when the last is old,
+begins again writes all parts again, from number 0.  The worker that acquires it writes one when the last is old,
 and when inputs were given up (see `input_topics`); the first commit of new rules has one, too (see `upgrade`).
 """
 

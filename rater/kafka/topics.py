@@ -32,7 +32,7 @@ MESSAGE_BYTES_MAX = 4_000_000
 
 
 class TopicState(msgspec.Struct, frozen=True):
-    """The state of one topic: `differences` are sentences; `fatal` ones cannot be repaired by changing a setting."""
+    """The state of one topic: `differences` are sentences; no change of a setting repairs the `fatal` ones."""
 
     name: str
     state: Literal["missing", "as expected", "differs"]

@@ -215,9 +215,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if running.runs.done() and (wrong := running.runs.exception()) is not None:
                 at = wrong.source if isinstance(wrong, RecordAtFault) else None
                 place = {"topic": at.topic, "offset": at.offset} if at else {}
-                log.error(
-                    "partition stopped", partition=partition, **place, error=str(wrong), exc_info=wrong
-                )
+                log.error("partition stopped", partition=partition, **place, error=str(wrong), exc_info=wrong)
                 self.failed[partition] = wrong
                 running.index.close()
                 del self._running[partition]

@@ -183,7 +183,7 @@ def place_of(letter: RejectedCdr) -> str:
 def may_be_replayed(letter: RejectedCdr) -> bool:
     """Whether a replay applies nothing that came in by an input for call records only (A48).
 
-    Release 0.3.0 accepted commands in files of calls, too, and its letters do not record by which input a command came;
+    Release 0.3.0 accepted commands in files of calls, too, and its letters do not have the input of a command;
     a letter of this release that has the format or the topic of commands came in by an input for commands.
     """
     if letter.mapping is not None:

@@ -33,7 +33,7 @@ from tests.world import at
 )
 def test_what_expires_within_thirty_days_of_noon(lots: tuple[LotState, ...], expected: list[str]) -> None:
     """Rule 63: one notice for each purchase with money left."""
-    assert [notice.lot for notice in expiring(funds_in(balance(lots=lots)), NOW)] == shown
+    assert [notice.lot for notice in expiring(funds_in(balance(lots=lots)), NOW)] == expected
 
 
 def test_a_notice_is_made_of_its_purchase() -> None:

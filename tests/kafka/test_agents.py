@@ -28,13 +28,13 @@ from tests.kafka.agents_world import (
     charged,
     command,
     deck,
+    notices_of,
     now,
     prepaid,
     records,
     requests,
     surroundings,
     tenant_names,
-    notices_of,
 )
 from tests.kafka.deployment import Deployment, until
 

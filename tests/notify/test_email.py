@@ -322,11 +322,11 @@ def test_killed_while_it_sends(tmp_path: Path) -> None:
                 )
                 pid, limit = process.pid, kill_at
 
-                def took(_: object, pid: int = pid, limit: int | None = limit) -> None:
+                def kill(_: object, pid: int = pid, limit: int | None = limit) -> None:
                     if limit is not None and len(mailbox.messages) + 1 == limit:
                         os.kill(pid, signal.SIGKILL)
 
-                mailbox.refuse = took
+                mailbox.refuse = kill
                 code = await process.wait()
                 assert code == (0 if kill_at is None else -signal.SIGKILL)
         return mailbox

@@ -120,7 +120,9 @@ def test_what_was_too_much_comes_back(folder: Path) -> None:
     usage = rater("export", "usage", "--tenant", "contoso", cwd=folder, code=0).stdout
     assert [row["Charge"] for row in csv.DictReader(io.StringIO(usage))] == ["2.00", "0.25", "0.05", "0.02"]
     explained = rater("explain", "call-0", cwd=folder, code=0).stdout
-    assert explained.index("of deck") < explained.index("Rated again (rating 1) with another price list: ten times too dear.")
+    assert explained.index("of deck") < explained.index(
+        "Rated again (rating 1) with another price list: ten times too dear."
+    )
 
 
 def test_no_terminal_and_no_yes(folder: Path) -> None:

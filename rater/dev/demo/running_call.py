@@ -1,4 +1,4 @@
-"""The call that runs while its tenant's credit runs out: the events of its switch, and the record after it obeyed."""
+"""A call that runs while its tenant's credit runs out: its events, and the record after the switch obeyed."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

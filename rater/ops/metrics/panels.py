@@ -116,7 +116,7 @@ _BROKEN = (
     ),
     panel(
         "Running calls",
-        "Running calls of which switches send events, and orders to end one, each minute: credit ran out while it ran.",
+        "Running calls, by their events, and orders to end one, each minute: credit ran out while it ran.",
         [
             Query(f"max({m.RUNNING_CALLS.name})", "running"),
             rate(m.DISCONNECTS, "reason", times="* 60"),

@@ -153,7 +153,7 @@ class Tenants:
 
 
 def unreadable(metrics: Metrics, topic: str, place: str, wrong: Exception) -> None:
-    """Say that a record of one of our own topics does not decode: a newer rater wrote it, or it is broken."""
+    """Log that a record of one of our own topics does not decode: a newer rater wrote it, or it is broken."""
     metrics.unreadable(topic)
     log.error(
         "a record cannot be read: it was written by a newer rater; upgrade the agents, then restart them",

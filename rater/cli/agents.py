@@ -69,6 +69,6 @@ def agents(
 
 
 async def _look_before(kafka: KafkaSettings) -> None:
-    """Say clearly what is not there or not allowed, before anything is started."""
+    """Report what is missing or not allowed, before anything is started."""
     await must_hold(kafka, service_named("agents"))
     await partitions_of(kafka, "recharges")

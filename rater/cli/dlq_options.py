@@ -27,6 +27,6 @@ AcceptAt = Annotated[
         " and money expires.  Else: on Kafka now; in a store its tenant's own time, so that none passes."
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 By = Annotated[str | None, typer.Option(envvar="RATER_OPERATOR", help="Who does it, for the audit.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]

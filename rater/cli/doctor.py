@@ -1,4 +1,4 @@
-"""`rater doctor`: look at everything around a rater, and say what is wrong and what to type."""
+"""`rater doctor`: check everything around a rater, and list what is wrong and what to type."""
 
 import asyncio
 import logging

@@ -51,7 +51,7 @@ async def _answered(settings: KafkaSettings, work: Coroutine[Any, Any, _Answer])
 
 
 def say_waiting(line: str) -> None:
-    """Say what a command waits for."""
+    """Print what a command waits for."""
     typer.echo(line, err=True)
 
 

@@ -135,7 +135,7 @@ def _counted(messages: Iterator[Message], published: Counter[str]) -> Iterator[M
 
 
 def _end(refused: list[str]) -> None:
-    """Say what was refused; exit 3 if anything was."""
+    """List what was refused; exit 3 if anything was."""
     for line in refused:
         typer.echo(line, err=True)
     if refused:

@@ -67,7 +67,7 @@ def import_rates(
     more: More = None,
     with_published_toll_free: PublishedTollFree = False,
     toll_free_elsewhere: TollFreeElsewhere = None,
-    currency: Annotated[str, typer.Option(help="The currency of the prices; say it again with --deck.")] = "USD",
+    currency: Annotated[str, typer.Option(help="The currency of the prices; give it again with --deck.")] = "USD",
     column: Column = None,
     times: Times = None,
     zone: Zone = None,
@@ -139,7 +139,7 @@ def lint_rates(
     rounded: Rounded = False,
     json: Annotated[bool, typer.Option("--json", help="Every finding as JSON on standard output.")] = False,
 ) -> None:
-    """Say what is wrong with a deck: every error, then the warnings by kind; exit 1 if there are errors.
+    """List what is wrong with a deck: every error, then the warnings by kind; exit 1 if there are errors.
 
     Price lists of carriers are read as by rater import rates, with the same options.
 

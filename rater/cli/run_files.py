@@ -90,7 +90,7 @@ class Intake:
             print(f"rater: {visible(file.incomplete)}", file=sys.stderr)
 
     def _unreadable(self, path: str, why: str) -> None:
-        """Say that a folder cannot be read; once, however often it is looked at."""
+        """Report a folder that cannot be read; once, however often it is looked at."""
         if self.unread.get(path) != why:
             print(f"rater: {visible(why)}", file=sys.stderr)
         self.unread[path] = why

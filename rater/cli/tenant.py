@@ -173,7 +173,7 @@ def license(
     country: Country = None,
     effective_from: Annotated[str | None, typer.Option(help="From when (RFC 3339); --at if not given.")] = None,
     effective_to: Annotated[str | None, typer.Option(help="Until when (RFC 3339).")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it.")] = False,
     id: Id = None,
     at: At = None,
     store: StoreOption = None,

@@ -182,7 +182,7 @@ _Kind = TypeVar("_Kind", bound=Order)
 
 
 def checked(kind: Callable[..., _Kind], **given: Any) -> _Kind:
-    """The order; RaterError has a line for each wrong value.  What is None was not said."""
+    """The order; RaterError has a line for each wrong value.  What is None was not given."""
     try:
         return kind(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as wrong:

@@ -44,7 +44,7 @@ class Applier:
         self.outputs: list[Output] = []
 
     def call(self, call: Mediated, source: Source, raw: bytes) -> Outcome:
-        """Rate a call-detail record, or say why not."""
+        """Rate a call-detail record, or return why not."""
         cdr = call.cdr
         step = self._calls.get(cdr.tenant) or self._first_call(cdr.tenant, source, call.at)
         if step is None:
@@ -58,7 +58,7 @@ class Applier:
         return outcome
 
     def command(self, command: AnyCommand, source: Source, raw: bytes, arrival: datetime | None = None) -> Outcome:
-        """Apply a command, or say why not; `arrival` is the stamp of whoever received it (A43)."""
+        """Apply a command, or return why not; `arrival` is the stamp of whoever received it (A43)."""
         # A command may replace the account that the step of the tenant's calls holds.
         self._calls.pop(command.tenant, None)
         ahead = ahead_of_arrival("at", as_utc(command.at), arrival, self._rules.settings.clock_ahead_max_h)

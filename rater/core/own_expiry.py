@@ -1,4 +1,4 @@
-"""Lots that say when they expire: promotions, and adjustments with an expiry of their own (A45, A46).
+"""Lots with an expiry of their own: promotions, and adjustments with an expiry of their own (A45, A46).
 
 They are in the account until they expire, also when nothing is left of them.  Promotions are used before all other
 money, that which expires first before the others; adjustments in their place by date among the purchases.

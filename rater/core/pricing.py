@@ -1,7 +1,7 @@
-"""What a call comes to: classify it, take minutes, price what overflows.
+"""The price of a call: classify it, take minutes, price what overflows.
 
 Rules 44 to 51, A1, A3, A17, A22, A23, and the order of decisions in RULES.md.
-What may be debited is, and may leave it below zero.
+A debit may leave the balance below zero.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Rating one call: who pays, what it comes to, the debit, and all of it written down.
+"""Rating one call: who pays, the price, the debit, and the outputs.
 
 Rules 14, 17, 18, 26, 36, 49, 50, A10 to A12, A18.
 """

@@ -41,7 +41,7 @@ def error_of(path: Path, wrong: sqlite3.Error) -> RaterError:
 
 
 def damaged(path: Path, what: str) -> RaterError:
-    """What to say of a store whose bytes are not what was written."""
+    """The message about a store whose bytes are not what was written."""
     return RaterError(
         f"{path}: damaged ({what}); move it away and copy the last `rater backup` to its place, then give the files"
         " that came since again: what is in the backup is not charged twice",
@@ -50,7 +50,7 @@ def damaged(path: Path, what: str) -> RaterError:
 
 
 def disk_full(path: Path) -> RaterError:
-    """What to say when the last batch found no room."""
+    """The message when the last batch found no room."""
     return RaterError(
         f"{path}: the disk is full; the last batch was undone, all before it is kept."
         " Free some space and run the same command again",

@@ -31,7 +31,7 @@ class Payments(msgspec.Struct, frozen=True, kw_only=True):
     gateway: str | None
     pretended: bool
     waiting: int
-    #: One line for people; absent where there is nothing to say.
+    #: One line for people; absent where there is none.
     note: str | None = None
 
 

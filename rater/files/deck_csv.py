@@ -62,7 +62,7 @@ def is_deck(path: Path) -> bool:
 
 
 def check_one_price(path: str, rows: Iterable[tuple[int, RateRow]]) -> None:
-    """That no prefix has two prices from one instant on, premium rows apart: nobody could say which one is meant.
+    """That no prefix has two prices from one instant on, premium rows apart: which one is meant would not be clear.
 
     A premium row wins over an ordinary one, and the later `valid_from` over an earlier one.  RaterError names both
     rows.
@@ -76,7 +76,7 @@ def check_one_price(path: str, rows: Iterable[tuple[int, RateRow]]) -> None:
             raise RaterError(
                 f"{path}:{number}: expected one price of prefix {row.prefix} {since}, got"
                 f" {row.price_per_minute} here and {before.price_per_minute} in row {first};"
-                " leave one of them, or say from when each is valid"
+                " leave one of them, or give the date from which each is valid"
             )
 
 

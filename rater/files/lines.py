@@ -24,7 +24,7 @@ _LINE_END_BYTES = 2
 CSV_RECORD_LINES_MAX = 100
 CSV_RECORD_BYTES_MAX = 1_000_000
 #: What to do about bytes that are no UTF-8.
-SAY_ENCODING = "say how the file is written, such as --encoding windows-1252, or save it as UTF-8"
+SAY_ENCODING = "give its encoding, such as --encoding windows-1252, or save it as UTF-8"
 _UTF16 = (BOM_UTF16_LE, BOM_UTF16_BE)
 #: The rest of a quoted cell, two quotes standing for one.
 _TO_CLOSING_QUOTE = re.compile(rb'(?:[^"]++|"")*+"')
@@ -144,7 +144,7 @@ class _Utf8(RawIOBase):
             except UnicodeDecodeError as wrong:
                 raise RaterError(
                     f"{self._path}: expected text in {self._encoding}, got byte 0x{wrong.object[wrong.start]:02x};"
-                    " say another --encoding.  Records before it may have been rated; they stay"
+                    " give another --encoding.  Records before it may have been rated; they stay"
                 ) from wrong
             if not chunk:
                 break

@@ -14,8 +14,8 @@ from rater.files.zones import came_twice, instants_of, says_all, zone_of
 from rater.wire.errors import RaterError
 
 DAY_FIRST, MONTH_FIRST, ISO = "day-first", "month-first", "iso"
-_SAY_BOTH = "say --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin"
-_SAY_ZONE = "say --zone, such as --zone UTC or --zone Europe/Berlin"
+_SAY_BOTH = "give --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin"
+_SAY_ZONE = "give --zone, such as --zone UTC or --zone Europe/Berlin"
 #: What everybody reads alike: fast to recognise, and passed on as it is.
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)", re.ASCII)
 _ZONE = re.compile(r" ?(?:(?P<utc>[Zz]|UTC|GMT)|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))\Z", re.ASCII)

@@ -32,7 +32,7 @@ def recognise(path: str, row: int, first: bytes) -> str:
             return PSTN_CSV
         raise RaterError(
             f"{path}:{row}: expected a PSTN usage CSV, Graph pstnCallLogRow JSON, or cdrs or call-events"
-            f" JSON Lines, got {_shown(start)}; say the format with --format"
+            f" JSON Lines, got {_shown(start)}; give the format with --format"
         )
     if start.rstrip() in {b"{", b"["} or start.startswith(b"["):
         return GRAPH  # a document, on one line or on many: no other format is one

@@ -266,7 +266,7 @@ class InputFile:
 
     def _graph_rows(self) -> GraphRows:
         if self.tenant is None:
-            raise RaterError(f"{self.path}: Graph rows do not name their tenant; say it with --tenant")
+            raise RaterError(f"{self.path}: Graph rows do not name their tenant; give it with --tenant")
         return GraphRows(self.tenant, self._written.local)
 
     def _document(self, first: bytes, stream: BinaryIO, *, must_end: bool) -> Iterator[bytes]:

@@ -79,7 +79,7 @@ class UnreachableError(RaterError):
         super().__init__(
             f"no Kafka broker answers at {settings.bootstrap} ({settings.security}:"
             f" {str(wrong) or 'no answer in time'}).{guess}\nStart one with `rater dev kafka start` (Java, Maven),"
-            " or with `docker compose -f deploy/compose.yaml up kafka`; say another address with --bootstrap",
+            " or with `docker compose -f deploy/compose.yaml up kafka`; give another address with --bootstrap",
             Exit.UNREACHABLE,
         )
 

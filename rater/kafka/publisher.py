@@ -93,7 +93,7 @@ def partition_of(tenant: str, partitions: int) -> int:
 
 
 def admission(partition: int, partitions: int) -> Callable[[str], Refusal | None]:
-    """Says why a tenant's record must not be rated in this partition: a tenant has one writer."""
+    """Why a tenant's record must not be rated in this partition: a tenant has one writer."""
 
     def admit(tenant: str) -> Refusal | None:
         right = partition_of(tenant, partitions)

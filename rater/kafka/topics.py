@@ -1,4 +1,4 @@
-"""Topics on a cluster: create what is missing, and say what differs from `topics/*.yaml`.
+"""Topics on a cluster: create what is missing, and show what differs from `topics/*.yaml`.
 
 A difference in partitions, cleanup policy or retention is never changed: it would move tenants or lose records.
 Who stamps records is changed, since arrival is the broker's stamp (A43) and the topics of release 0.3.0 have the

@@ -246,7 +246,7 @@ def _duplicate_key(name: str) -> Refusal:
 
 
 def _undecodable(wrong: Exception, kind: object, raw: bytes) -> Refusal:
-    """Say where and what; a local time has a reason of its own."""
+    """Add place and field; a local time has a reason of its own."""
     if not raw.strip():
         return Refusal(Reason.MALFORMED, "", "expected a JSON object, got an empty record")
     if isinstance(wrong, RecursionError):

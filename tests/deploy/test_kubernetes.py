@@ -1,4 +1,4 @@
-"""Kubernetes: manifests are complete, valid, and say what the topics' list and the workers need."""
+"""Kubernetes: manifests are complete, valid, and have what the topics' list and the workers need."""
 
 import json
 import re

@@ -277,7 +277,7 @@ def test_a_file_that_is_no_store(folder: Path) -> None:
 
 
 def test_a_full_disk(folder: Path) -> None:
-    """Bad input: no room for a batch: it is undone, said in one line, and the next run completes."""
+    """Bad input: no room for a batch: it is undone, reported on one line, and the next run completes."""
     month(folder)
     arguments = ["run", "cdrs.jsonl", "--commands", "setup.jsonl", "--deck", "deck.csv", "--json"]
 

@@ -39,7 +39,7 @@ def test_an_export_that_was_saved_again_in_europe(folder: Path) -> None:
     (line,) = run(folder, "u.csv", code=Exit.USAGE)["unread_files"]
     assert line == (
         f"u.csv:2: Start Time: {ZONED}'05/03/2025 16:02:00', where either the day or the month may come"
-        " first; say --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin.  None of its"
+        " first; give --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin.  None of its"
         " first 1 rows can be read, so nothing of it was rated"
     )
     assert run(folder, "u.csv", *BERLIN)["outcomes"] == {"rated": 1}
@@ -110,7 +110,7 @@ def test_times_that_are_read(text: str, times: str | None, zone: str | None, rea
         ("2025-03-01T24:00:00Z", None, ", whose hour is 24; write 00:00:00 of the next day"),
         ("2025-02-29T10:00:00Z", None, "; there is no day 2025-02-29"),
         ("2025-03-01T10:00:00+24:00", None, ", whose offset is a day or more, or has over 59 minutes"),
-        ("2025-03-01T10:00:00", None, ", which has no zone; say --zone, such as --zone UTC or --zone Europe/Berlin"),
+        ("2025-03-01T10:00:00", None, ", which has no zone; give --zone, such as --zone UTC or --zone Europe/Berlin"),
         ("1740823200", None, ", which may be seconds since 1970; write it as a date and a time"),
         ("20250301T100000Z", None, "; write it with dashes and colons"),
         (
@@ -160,7 +160,7 @@ def test_a_workbook(folder: Path) -> None:
     book.active.append(COLUMNS)
     book.active.append([*row("a").split(",")[:13], datetime(2025, 3, 5, 16, 2), None, 61, None, None, "USD", None])
     book.save(folder / "u.xlsx")
-    assert "say --zone" in run(folder, "u.xlsx", code=Exit.USAGE)["unread_files"][0]
+    assert "give --zone" in run(folder, "u.xlsx", code=Exit.USAGE)["unread_files"][0]
     assert run(folder, "u.xlsx", "--zone", "Europe/Berlin")["outcomes"]["rated"] == 1
     assert starts(folder)["a"] == "2025-03-05T15:02:00Z"
     rater("export", "usage", "--format", "xlsx", "--out", "own.xlsx", cwd=folder, code=Exit.OK)

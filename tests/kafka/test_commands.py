@@ -1,4 +1,4 @@
-"""The commands around Kafka: topics, publish, consume, verify, and what they say when something is not there."""
+"""The commands around Kafka: topics, publish, consume, verify, and their messages when something is not there."""
 
 import asyncio
 import gzip

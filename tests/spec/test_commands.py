@@ -62,7 +62,7 @@ def funds(id: str, amount: str, when: str = "2025-03-02", **more: Any) -> FundsA
     "again", [funds("f", "70", "2025-03-05"), funds("f", "70.0"), funds("f", "70", currency="USD", source="manual")]
 )
 def test_the_same_funds_again_are_a_duplicate(again: FundsAdded) -> None:
-    """100 + 70, once: at another time, written in another way, or saying what counts if it is not said."""
+    """100 + 70, once: at another time, written in another way, or with the default written out."""
     world = World()
     world.apply(funds("f", "70"))
     world.apply(again)

@@ -1,4 +1,4 @@
-"""Ports that another process has: said in one line, with the option that names another."""
+"""Ports that another process has: reported on one line, with the option that names another."""
 
 import socket
 from collections.abc import Iterator

@@ -46,7 +46,7 @@ def test_a_tenants_own_domains(folder: Path) -> None:
 
 
 def test_how_long_a_tenants_calls_may_last(folder: Path) -> None:
-    """A44: said when it is set up or later; more than a record can say is refused in one line."""
+    """A44: given when it is set up or later; more than a record can hold is refused in one line."""
     added = rater("tenant", "add", "contoso", "--currency", "USD", "--call-duration-max-s", "90000", "--json", cwd=folder)  # fmt: skip
     assert json.loads(added.stdout)["call_duration_max_s"] == 90_000
     changed = rater("tenant", "configure", "contoso", "--call-duration-max-s", "100000", "--json", cwd=folder)

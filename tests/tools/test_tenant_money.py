@@ -81,7 +81,7 @@ def test_money_is_taken_off(folder: Path) -> None:
 
 
 def test_reason_and_person_are_asked_for_and_so_is_a_word_before_it_is_sent(folder: Path) -> None:
-    """A45: what is not said is asked; no is no."""
+    """A45: what is not given is asked; `no` changes nothing."""
     words = ("tenant", "adjust", "contoso", "5", "--at", "2025-03-12T00:00:00Z")
     assert rater(*words, cwd=folder, stdin=b"goodwill\nkim\nn\n").returncode != 0
     assert shown(folder)["balance"] == "95.8"

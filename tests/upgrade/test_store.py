@@ -37,7 +37,7 @@ def upgraded(folder: Path) -> Path:
 
 
 def test_the_upgrade_is_reported_once(folder: Path) -> None:
-    """A51: `rater run` says how much changed and which users became one; the next run has nothing to say."""
+    """A51: `rater run` says how much changed and which users became one; the next run reports nothing."""
     said = run(folder)["said"]
     assert "rater.db: state upgraded to rules 2: " in said
     assert (

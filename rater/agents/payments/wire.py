@@ -6,7 +6,7 @@
 
     webhook (Standard Webhooks): `PaymentNotice`
 
-Unknown fields are allowed; a field said twice is not.
+Unknown fields are allowed; a field that occurs twice is not.
 """
 
 from typing import Annotated, Literal, Self, TypeVar

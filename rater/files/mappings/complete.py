@@ -1,4 +1,4 @@
-"""What a mapping still has to say before it may read records: nothing that costs money is guessed."""
+"""What a mapping still has to set before it may read records: nothing that costs money is guessed."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -83,7 +83,7 @@ def _dialled(field: str, text: str, digits: str, rules: NumberRules) -> str:
         return _e164(field, text, f"+{digits}")
     if rules.country is None:
         raise _no_number(
-            field, text, "expected E.164; say `country` or `plus_missing: true` in the mapping's numbers"
+            field, text, "expected E.164; write `country` or `plus_missing: true` in the mapping's numbers"
         )
     try:
         parsed = phonenumbers.parse(digits, rules.country)

@@ -21,7 +21,7 @@ class PartitionRow(msgspec.Struct, frozen=True, kw_only=True):
     """One partition: call records a second, unrated records, and how late it is in seconds.
 
     `waiting_s` is the age of the oldest call record that waits; `latency_s` the time from the publication of the
-    last call record that was rated to its commit; `idle_s` the time since the last commit.  None: nothing to say.
+    last call record that was rated to its commit; `idle_s` the time since the last commit.  None: no figure.
     """
 
     partition: int

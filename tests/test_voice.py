@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT
 
 LIST = Path(__file__).with_name("voice.txt")
-SUFFIXES = {".py", ".md", ".yaml", ".toml", ".json", ".txt", ".html", ".sh"}
+SUFFIXES = {".py", ".md", ".yaml", ".yml", ".toml", ".json", ".txt", ".html", ".sh"}
 PLACES = (
     "README.md",
     "Makefile",

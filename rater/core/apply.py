@@ -125,7 +125,7 @@ class Applier:
         return Outcome.CONFLICTING_DUPLICATE if conflict else Outcome.REJECTED
 
     def _first_configuration(self, command: TenantConfigured, source: Source, raw: bytes) -> Outcome:
-        """A tenant comes into being with its currency."""
+        """A tenant is created with its currency."""
         if command.currency is None:
             refused = Refusal(
                 Reason.NOT_CONFIGURED, "currency", "expected the currency of the new tenant, got none"

@@ -1,6 +1,6 @@
 """A sandbox payment gateway: the interface of `rater.agents.payments.wire`, with the misbehaviour of real ones.
 
-It charges once for each idempotency key, from a log that outlives it; the charge is on the disk before the answer
+It charges once for each idempotency key, from a log on disk; the charge is on the disk before the answer
 leaves.  Settlement times are made from the order, so that a scenario gives the same bytes every time.
 """
 

@@ -100,7 +100,7 @@ class UntrustedError(RaterError):
 
 
 def _not_believed(wrong: BaseException) -> bool:
-    """Whether trying again is in vain; a connection that was cut while TLS was spoken is not that."""
+    """Whether trying again is useless; a connection that was cut while TLS was spoken is not that."""
     if isinstance(wrong, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
         return False
     return isinstance(wrong, ssl.SSLError | SaslAuthenticationFailed | UnsupportedSaslMechanismError)

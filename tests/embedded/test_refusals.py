@@ -26,7 +26,7 @@ def test_a_hole_of_nul_bytes_is_one_letter_that_says_where_the_whole_is(folder: 
 
 
 def test_a_file_in_which_1500_rows_in_a_row_are_refused_stops_nothing(folder: Path) -> None:
-    """A spreadsheet ate the plus signs: each row is a letter, and the call after them is rated."""
+    """A spreadsheet removed the plus signs: each row is a letter, and the call after them is rated."""
     bad = [row(f"x{number}", number="12065550123") for number in range(1500)]
     (folder / "excel.csv").write_text(export(*bad, row("good")))
     summary = run(folder, "excel.csv", code=Exit.REFUSED)

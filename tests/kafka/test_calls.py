@@ -114,7 +114,7 @@ def switch(deployment: Deployment) -> Iterator[Switch]:
 
 
 def test_credit_runs_out_while_calls_run(switch: Switch) -> None:
-    """A record eats the credit; the running call is ended, and costs no more than it was authorised for."""
+    """A record uses up the credit; the running call is ended, and costs no more than it was authorised for."""
     until(lambda: switch.may(LONDON) == (True, "credit", 20 * 60), "1 / 0.05")
     until(lambda: switch.may(HARARE, "fabrikam") == (False, "credits_suspended", 0), "fabrikam")
     assert switch.may("911", "fabrikam") == (True, "emergency", 86_400)

@@ -48,7 +48,7 @@ TENANTS: tuple[tuple[str, str, Spec], ...] = (
     ),
     (
         "tailspin",
-        "its card is declined, so it runs dry",
+        "its card is declined, so its credit runs out",
         Spec(seed=33, tenants=1, users=18, calls=4_500, tenant_names=("tailspin",), funds="60"),
     ),
 )

@@ -65,7 +65,7 @@ async def topics(settings: KafkaSettings) -> Check:
     differs = [f"{state.name}: {text}" for state in found for text in state.differences if "partitions" not in text]
     stamped = [state.name for state in found if stamped_by_writers(state)]
     if stamped:
-        cause = f"writers stamp the records of {', '.join(stamped)}, so their clocks vouch for themselves"
+        cause = f"writers stamp the records of {', '.join(stamped)}, so arrival times are those of their own clocks"
         return Check("topics", State.WARN, "; ".join([cause, *differs]), "rater topics apply")
     if differs:
         listed = load_topics()

@@ -34,7 +34,7 @@ FIXED = re.compile(
 GAP = r"(?:[ _]|\s*\n\s*(?:#:?\s*)?)+"
 WORD = re.compile(r"[a-z]+")
 #: What a phrase begins with: a word, or words in brackets.
-BEGINNING = re.compile(r"[a-z]+|\([a-z|]+\)")
+BEGINNING = re.compile(r"(?:[a-z]+|\([a-z|]+\))(?=[ ('\\]|$)")
 
 
 def phrases() -> Iterator[tuple[str, str]]:
@@ -96,6 +96,7 @@ def test_plain_words(place: str) -> None:
         "self.told_by = None",
         "# An order for calls that nothing\n# carries any more.",
         "a partition stands still",
+        "Records were taken.",
         "Let go of the file",
         "Refuses to know about tenants",
         "nothing changed: this id was taken before",

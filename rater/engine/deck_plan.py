@@ -33,7 +33,7 @@ class DeckBooks(msgspec.Struct, frozen=True):
     decks: Mapping[str, RateDeck]
     own: Activations
     everybody: Activations
-    taken: Callable[[str], bool]
+    applied: Callable[[str], bool]
     configured: bool = True
 
     def in_force(self, currency: str, at: datetime) -> RateDeck | None:

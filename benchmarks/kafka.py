@@ -54,6 +54,8 @@ from rater.wire.codec import encode_input
 from rater.wire.topics import load_topics
 
 PARTITIONS = 4
+#: No topic is longer: whatever was committed is there.
+OFFSET_MAX = 2**63 - 1
 WAIT_S = 1_200.0
 #: How long a reader waits for a last record once nothing is published any more.
 QUIET_S = 5.0
@@ -373,7 +375,8 @@ class _NoInputs:
         self._places |= set(places)
         return dict.fromkeys(places, 0)
 
-    end_offsets = beginning_offsets
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, OFFSET_MAX)
 
     def assignment(self) -> set[TopicPartition]:
         return self._places

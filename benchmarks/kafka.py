@@ -51,9 +51,12 @@ from rater.kafka.worker import Worker
 from rater.ops.garbage_collection import expect_long_lives
 from rater.ops.metrics.meter import Metrics
 from rater.wire.codec import encode_input
+from rater.wire.commits import part_of
 from rater.wire.topics import load_topics
 
 PARTITIONS = 4
+#: No topic is longer: whatever was committed is there.
+OFFSET_MAX = 2**63 - 1
 WAIT_S = 1_200.0
 #: How long a reader waits for a last record once nothing is published any more.
 QUIET_S = 5.0
@@ -219,7 +222,7 @@ def _places(settings: KafkaSettings, *topics: str) -> list[TopicPartition]:
 
 
 async def throughput(
-    settings: KafkaSettings, topic: str, worth: Callable[[bytes], int], goal: int, workers: Workers
+    settings: KafkaSettings, topic: str, worth: Callable[[bytes, bytes], int], goal: int, workers: Workers
 ) -> Figures:
     """From the moment that every worker rates until the topic says that `goal` records were consumed.
 
@@ -234,7 +237,7 @@ async def throughput(
     while taken < goal and time.monotonic() < began + WAIT_S:
         workers.check()
         for records in (await reader.getmany(timeout_ms=50)).values():
-            taken += sum(worth(record.value) for record in records)
+            taken += sum(worth(record.key or b"", record.value) for record in records)
         if first is None and taken and workers.ready():
             first = time.monotonic(), taken, workers.cpu_s()
     await reader.stop()
@@ -250,8 +253,10 @@ async def throughput(
     }
 
 
-def consumed_by(commit: bytes) -> int:
-    """Call records that a commit consumed."""
+def rated_in(key: bytes, commit: bytes) -> int:
+    """Call records of a commit; none in a part of a snapshot, which stands among the commits."""
+    if part_of(key) is not None:
+        return 0
     value = orjson.loads(commit)
     return int(value["cdrs_next"] - value["cdrs_first"])
 
@@ -262,7 +267,7 @@ def copying(bench: Bench) -> Figures:
     try:
         goal = asyncio.run(end_of(settings, "cdrs"))
         commands = asyncio.run(end_of(settings, "commands"))
-        return asyncio.run(throughput(settings, "rated-calls", lambda _: 1, goal + commands, workers))
+        return asyncio.run(throughput(settings, "rated-calls", lambda _key, _value: 1, goal + commands, workers))
     finally:
         workers.end()
 
@@ -271,7 +276,7 @@ def rating(bench: Bench) -> tuple[KafkaSettings, Figures]:
     settings = bench.fill("rater-", bench.calls)
     workers = bench.raters(settings)
     try:
-        return settings, asyncio.run(throughput(settings, "commits", consumed_by, len(bench.calls), workers))
+        return settings, asyncio.run(throughput(settings, "commits", rated_in, len(bench.calls), workers))
     finally:
         workers.end()
 
@@ -373,7 +378,8 @@ class _NoInputs:
         self._places |= set(places)
         return dict.fromkeys(places, 0)
 
-    end_offsets = beginning_offsets
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, OFFSET_MAX)
 
     def assignment(self) -> set[TopicPartition]:
         return self._places

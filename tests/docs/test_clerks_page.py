@@ -120,7 +120,9 @@ def letters() -> dict[str, str]:
 
 def deck() -> str:
     """The version of the deck that priced a call."""
-    return re.findall(r"of deck (\w+)", invoke("explain", "abroad").stdout)[0]
+    found = re.search(r"of deck (\w+)", invoke("explain", "abroad").stdout)
+    assert found is not None
+    return found[1]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ install: $(INSTALLED) ## set up the virtual environment
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "rater needs Python 3.11 or newer; say which with: make PYTHON=python3.12 demo" >&2; exit 1; }
+		|| { echo "rater needs Python 3.11 or newer; name it with: make PYTHON=python3.12 demo" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "Python cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
@@ -62,7 +62,7 @@ fuzz: $(INSTALLED) ## look for inputs that a decoder cannot read: make fuzz MINU
 	$(BIN)/python -m pip install --quiet 'atheris>=3,<4' # not locked: there are wheels for some machines only
 	$(BIN)/python -m tests.fuzz.fuzz --minutes $(MINUTES)
 
-api: $(INSTALLED) ## ask the HTTP door much that its OpenAPI document allows, and what it does not
+api: $(INSTALLED) ## ask the HTTP server much that its OpenAPI document allows, and what it does not
 	$(BIN)/python -m pip install --quiet 'schemathesis>=4,<5' # not locked: only this needs it
 	$(BIN)/python -m tests.serve
 

@@ -1,11 +1,12 @@
-"""The HTTP door: records a second in batches, beside what limits it, in one run.
+"""The HTTP server: records a second in batches, beside what limits it, in one run.
 
 Prints JSON.  `store`: `rater serve --store`, so it rates as well.  `kafka`: `rater serve --bootstrap` in front of
 one broker, with one worker that rates what arrives.
 `limit_store` rates and commits the same batches without HTTP, `limit_kafka` publishes them without HTTP, in this
 process.  `limit_http` is an aiohttp server that reads and splits the same bodies and answers.  Batches are sent by
-`--connections` connections at a time, each waiting for its answer.  CPU seconds are those of the door's process, so
-`per_core` is what one core would take.  `authorize_p50_ms` and `_p99_ms` are answers over the door while it takes
+`--connections` connections at a time, each waiting for its answer.  CPU seconds are those of the server's process,
+so
+`per_core` is what one core would take.  `authorize_p50_ms` and `_p99_ms` are answers over the server while it takes
 `--authorize-at` records a second, from when the question was due.
 """
 
@@ -126,7 +127,7 @@ async def latencies(port: int, token: str, load: Load, rate: int, batch: int, se
     return {"authorize_p50_ms": _ms(found[len(found) // 2]), "authorize_p99_ms": _ms(found[int(len(found) * 0.99)])}
 
 
-def door(folder: Path, words: Sequence[str]) -> tuple[subprocess.Popen[bytes], int, str]:
+def server(folder: Path, words: Sequence[str]) -> tuple[subprocess.Popen[bytes], int, str]:
     """`rater serve`, when it is ready; its port and a token."""
     token, hashed = new_token()
     client = {"name": "bench", "tokens": [hashed], "records_per_s": 1_000_000}
@@ -143,12 +144,12 @@ def door(folder: Path, words: Sequence[str]) -> tuple[subprocess.Popen[bytes], i
     ]
     with (folder / "serve.log").open("wb") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log)
-    wait_for(lambda: _ready(port), "the door to be ready")
+    wait_for(lambda: _ready(port), "the server to be ready")
     return process, port, token
 
 
 def over_http(folder: Path, words: Sequence[str], load: Load, options: argparse.Namespace) -> Figures:
-    process, port, token = door(folder, words)
+    process, port, token = server(folder, words)
     try:
         half = len(load.bodies) // 2
         asyncio.run(post_all(port, "/v1/cdrs", load.bodies[: half // 5], token, options.connections))  # warm
@@ -178,12 +179,12 @@ def store(folder: Path, load: Load, options: argparse.Namespace) -> Figures:
     rater = EmbeddedRater(opened, RatingSettings(), None)
     version = read_deck(deck)
     rater.publish(version)
-    rater.tell_all(generate_commands(load.spec), datetime.now(UTC))
+    rater.apply_all(generate_commands(load.spec), datetime.now(UTC))
     rater.activate(version.version, datetime.now(UTC))
     began = time.perf_counter()
     for batch in load.batches:
         items: list[Item] = [Record("cdr", Source("bench", 0, at), raw) for at, raw in enumerate(batch)]
-        rater.take_arrived(items, datetime.now(UTC))
+        rater.apply_arrived(items, datetime.now(UTC))
     figures["limit_store_records_per_s"] = int(sum(map(len, load.batches)) / (time.perf_counter() - began))
     opened.close()
     return figures

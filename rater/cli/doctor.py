@@ -1,4 +1,4 @@
-"""`rater doctor`: look at everything around a rater, and say what is wrong and what to type."""
+"""`rater doctor`: check everything around a rater, and list what is wrong and what to type."""
 
 import asyncio
 import logging
@@ -49,20 +49,20 @@ def doctor(
     worker: Annotated[
         list[str] | None, typer.Option(help="Address of a worker's pages, http://host:6066; for each worker.")
     ] = None,
-    door: Annotated[str | None, typer.Option(help="Address of an HTTP door, http://host:6080.")] = None,
+    server: Annotated[str | None, typer.Option(help="Address of an HTTP server, http://host:6080.")] = None,
     index: Annotated[Path, typer.Option(help="The folder of an index or a store on this machine.")] = INDEX,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Check settings, broker, rights, topics, decks, workers, inputs, disk, gateway, mail; exit 1 if any fails.
 
-    It writes one record, to the topic dlq-audit: the broker stamps it, which tells its time.
+    It writes one record, to the topic dlq-audit: the broker stamps it, which shows its time.
 
     Example: rater doctor --bootstrap 127.0.0.1:9092 --config agents.yaml
     """
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is in the checks
     checks = asyncio.run(_look(bootstrap, prefix, config, service))
     if checks[0].state is State.OK:
-        checks.append(asyncio.run(looked("door", partial(outside.door, door), "rater serve")))
+        checks.append(asyncio.run(looked("server", partial(outside.server, server), "rater serve")))
         checks.append(asyncio.run(looked("workers", partial(partitions.workers, worker or []))))
         checks.append(partitions.disk(index))
     if json:

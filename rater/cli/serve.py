@@ -1,4 +1,4 @@
-"""`rater serve`: the HTTP door; and `rater serve-token`: a token for it."""
+"""`rater serve`: the HTTP server; and `rater serve-token`: a token for it."""
 
 import asyncio
 import logging
@@ -130,7 +130,7 @@ def _over_kafka(front: Front, bootstrap: str, prefix: str) -> None:
     kafka = kafka_settings(bootstrap, prefix)
 
     async def run() -> None:
-        await must_hold(kafka, service_named("door"))
+        await must_hold(kafka, service_named("server"))
         await partitions_of(kafka, "cdrs")
         await serve_kafka(front, kafka, rating_of_environment())
 
@@ -145,7 +145,7 @@ def _prepare(rater: EmbeddedRater, versions: list[RateDeck], commands: list[Path
     for version in versions:
         rater.publish(version)
     for path in commands:
-        rater.take(InputFile(str(path), "commands"))
+        rater.consume(InputFile(str(path), "commands"))
     for version in versions:
         rater.activate(version.version, now)
 

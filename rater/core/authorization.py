@@ -1,6 +1,6 @@
 """May a call start now, why, and for how many seconds at most.
 
-Emergency calls always may; what costs nobody anything may; all else may for as long as pools and credit carry it.
+Emergency calls always may; free calls may; all else may for as long as pools and credit cover it.
 Rules 22 to 24, 43b, 50 to 54, A5, A17.
 """
 
@@ -38,8 +38,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     `pocket` is what the first minute of an allowed call draws on, `pools` the minutes of pools in the order of
     their
-    use.  `rate` is what minutes cost that no pool carries, in `currency`; None where nobody may spend credits on
-    them.
+    use.  `rate` is what minutes cost that no pool covers, in `currency`; None where nobody may spend credits on it.
     """
 
     allowed: bool
@@ -71,7 +70,7 @@ def authorize(
 
 
 def _refused(question: Question, quoted: Quote) -> Why | None:
-    """Why a call that could be carried may not start all the same."""
+    """Why a covered call may not start all the same."""
     if quoted.why in (Why.EMERGENCY, Why.FREE):
         return None
     if quoted.restricted and question.type in OUTBOUND:

@@ -1,13 +1,13 @@
 """Records of a switch that publishes to Kafka itself, mapped and published to `cdrs`: exactly once.
 
-Each partition of the raw topic has a transactional id.  Who takes a partition over
+Each partition of the raw topic has a transactional id.  Who acquires a partition
     1. starts the producer of its id, which ends the transaction of whoever had it before
     2. reads on where the group's committed offset stands
 and for each batch
     3. publishes what the mapping makes of it, and the offset after it, in one transaction.
 
-Any doubt begins at 1 again.  What the mapping refuses is published in a frame and becomes a dead letter; what it
-does not select is passed over.
+After any failure it begins at 1 again.  What the mapping refuses is published in a frame and becomes a dead letter;
+what it does not select is passed over.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Bridge:
         self._settings, self._raw, self._mapping = settings, raw_topic, mapping
         self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        #: What became of records, for people: published, refused, not selected.
+        #: Outcomes of records, for people: published, refused, not selected.
         self.counts: Counter[str] = Counter()
 
     async def run(self) -> None:
@@ -70,7 +70,7 @@ class Bridge:
             await self.release(list(self._tasks))
             await consumer.stop()
 
-    def take(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
+    def acquire(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
         """The group gave these partitions."""
         for place in places:
             task = asyncio.create_task(self._carry_on(consumer, place), name=f"bridge {place.partition}")
@@ -90,14 +90,14 @@ class Bridge:
             self._failed.set_exception(wrong)
 
     async def _carry_on(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> None:
-        """Carry a partition's records over until cancelled; any doubt starts over."""
+        """Carry a partition's records over until cancelled; after a failure the partition is acquired again."""
         while True:
             try:
                 async with doubted(self._settings, WRITE):
                     await self._own(consumer, place)
             except Doubt as doubt:
                 log.warning(
-                    "a partition of the raw topic is taken again", partition=place.partition, reason=str(doubt)
+                    "a partition of the raw topic is acquired again", partition=place.partition, reason=str(doubt)
                 )
             await asyncio.sleep(_BACK_OFF_S)
 
@@ -211,4 +211,4 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the library
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """See aiokafka: nothing is read before the producer of the partition has started."""
         self._consumer.pause(*assigned)
-        self._bridge.take(self._consumer, list(assigned))
+        self._bridge.acquire(self._consumer, list(assigned))

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the HTTP door, generated from the types that it reads and writes.
+"""The OpenAPI 3.1 document of the HTTP server, generated from the types that it reads and writes.
 
 `python -m rater.serve.openapi` writes `schemas/openapi.json`; `--check` says whether it is what the code defines.
 """

@@ -20,7 +20,7 @@ from rater.serve.queries import first_wrong, once_each
 PATH = "/v1/call-commands"
 WAIT_S_DEFAULT, WAIT_S_MAX = 25, 60
 _EVENT_STREAM = "text/event-stream"
-#: A line that says nothing, so that proxies keep the connection.
+#: A comment line, so that proxies keep the connection.
 _SIGN_OF_LIFE_S = 15.0
 
 

@@ -19,7 +19,7 @@ class Rates:
         #: By client: what is left, and when that was.
         self._left: dict[str, tuple[float, float]] = {}
 
-    def take(self, client: Client, records: int) -> None:
+    def count(self, client: Client, records: int) -> None:
         """Count records against a client's limit; ProblemError where nothing is left of it."""
         now = self._clock()
         most = client.records_per_s * _BURST_S

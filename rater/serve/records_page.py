@@ -56,7 +56,7 @@ class RecordsQuery(BaseModel):
 
 
 class RecordsPage:
-    """Takes records in."""
+    """Stores the records of requests."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class RecordsPage:
         """Store what is to be stored; the result of every record, in order."""
         if not found:
             raise ProblemError(Kind.UNREADABLE, "the body: expected at least one record")
-        self._rates.take(client, len(found))
+        self._rates.count(client, len(found))
         stored = iter(await self._commits.add([one for one in found if not isinstance(one, NotSelected)], size))
         results: list[Result] = [
             not_selected(one.reason) if isinstance(one, NotSelected) else next(stored) for one in found

@@ -1,4 +1,4 @@
-"""What became of each record of a request."""
+"""The outcome of each record of a request."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from rater.ops.metrics.labels import RecordResult
 
 
 class Result(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What became of one record.
+    """The outcome of one record.
 
     `reason`, `field` and `message` say why it was refused (or passed over), `dead_letter` the id under which its
     bytes are kept: `rater dlq show` and `rater dlq replay` know it.  A record that was refused need not be sent

@@ -1,4 +1,4 @@
-"""The door's web server: plain, or TLS with a certificate that is read again when it is renewed.
+"""The server's web server: plain, or TLS with a certificate that is read again when it is renewed.
 
 Stopping refuses new requests, answers those that are being stored, and only then ends.
 """
@@ -13,8 +13,8 @@ from typing import NamedTuple
 import structlog
 from aiohttp import web
 
-from rater.serve.door import Door
 from rater.serve.limited_web import HEAD_WITHIN_S, HEADER_BYTES_MAX, HEADERS_MAX, LINE_BYTES_MAX
+from rater.serve.pages import Server
 from rater.wire.errors import RaterError
 
 #: Requests that are being answered have so long to end.
@@ -26,7 +26,7 @@ log = structlog.get_logger("rater.serve")
 
 
 class Listening(NamedTuple):
-    """Where the door is; without a certificate it speaks plain HTTP."""
+    """Where the server is; without a certificate it speaks plain HTTP."""
 
     host: str
     port: int
@@ -35,7 +35,7 @@ class Listening(NamedTuple):
 
 
 async def serve(
-    door: Door,
+    server: Server,
     listening: Listening,
     beside: Callable[[], Awaitable[None]],
     closing: Callable[[], None],
@@ -48,7 +48,7 @@ async def serve(
     """
     tls = _tls(listening)
     runner = web.AppRunner(
-        door.app,
+        server.app,
         access_log=None,
         max_line_size=LINE_BYTES_MAX,
         max_field_size=HEADER_BYTES_MAX,
@@ -61,7 +61,7 @@ async def serve(
     stop = asyncio.Event()
     for number in (SIGINT, SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    work = [asyncio.ensure_future(one) for one in (beside(), door.run(), _renew(tls, listening), stop.wait())]
+    work = [asyncio.ensure_future(one) for one in (beside(), server.run(), _renew(tls, listening), stop.wait())]
     try:
         await web.TCPSite(runner, listening.host, listening.port, ssl_context=tls).start()
         started(runner.addresses[0][1])

@@ -37,13 +37,13 @@ def test_the_file_is_valid() -> None:
 
 
 def test_everything_is_there() -> None:
-    """Kafka, topics, worker, agents, door, gateway, traffic, Prometheus, Grafana; what is waited for exists."""
+    """Kafka, topics, worker, agents, server, gateway, traffic, Prometheus, Grafana; what is waited for exists."""
     assert list(SERVICES) == [
         "kafka",
         "topics",
         "worker",
         "agents",
-        "door",
+        "server",
         "gateway",
         "traffic",
         "prometheus",
@@ -93,7 +93,7 @@ def test_our_services_are_confined(name: str) -> None:
 
 
 def test_the_image_is_not_root_and_locked() -> None:
-    """A number for the user, so that Kubernetes can tell it is not root; every package by its hash."""
+    """A number for the user, so that Kubernetes can check that it is not root; every package by its hash."""
     assert re.search(r"(?m)^USER 10001:10001$", DOCKERFILE)
     assert "--require-hashes -r /tmp/requirements.lock" in DOCKERFILE
     for source in re.findall(r"(?m)^COPY (?!--from)(\S+) ", DOCKERFILE):
@@ -154,12 +154,12 @@ def test_alerts_speak_of_the_jobs_that_are_scraped() -> None:
         job["job_name"]
         for job in yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"]
     }
-    assert jobs == {"rater-worker", "rater-agents", "rater-door"}
+    assert jobs == {"rater-worker", "rater-agents", "rater-server"}
     assert re.search(r'up\{job=~"\.\*rater-agents"\}', (DEPLOY / "prometheus/rules.yml").read_text())
 
 
 def test_commands_of_the_operators_page_exist() -> None:
-    """What the page tells an operator to type, rater understands; its links lead somewhere."""
+    """The commands that the page names exist; its links lead somewhere."""
     page = DEPLOY / "README.md"
     assert [wrong for line in shown_in(page) if (wrong := misunderstood(line))] == []
     links = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())

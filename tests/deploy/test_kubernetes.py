@@ -1,4 +1,4 @@
-"""Kubernetes: manifests are complete, valid, and say what the topics' list and the workers need."""
+"""Kubernetes: manifests are complete, valid, and have what the topics' list and the workers need."""
 
 import json
 import re
@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from rater.ops.manifests.generated import texts
-from rater.ops.manifests.network import ASKS_AGENTS, ASKS_DOOR, MONITORING
+from rater.ops.manifests.network import ASKS_AGENTS, ASKS_SERVER, MONITORING
 from rater.wire.generated_files import drifted
 from rater.wire.topics import load_topics
 from tests.commands import misunderstood
@@ -23,12 +23,12 @@ from tests.conftest import ROOT
 FOLDER = ROOT / "deploy/kubernetes"
 SCHEMAS = Path(__file__).parent.parent / "fixtures/schemas"
 OVERLAYS = [FOLDER / "base", FOLDER / "overlays/keda"]
-WORKLOADS = [("StatefulSet", "rater-worker"), ("StatefulSet", "rater-agents"), ("Deployment", "rater-door")]
-ASKS = {"rater-agents": [ASKS_AGENTS], "rater-door": [ASKS_DOOR]}
+WORKLOADS = [("StatefulSet", "rater-worker"), ("StatefulSet", "rater-agents"), ("Deployment", "rater-server")]
+ASKS = {"rater-agents": [ASKS_AGENTS], "rater-server": [ASKS_SERVER]}
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Every file that a kustomization takes, as kustomize finds them."""
+    """Every file of a kustomization, as kustomize finds them."""
     for resource in yaml.safe_load((folder / "kustomization.yaml").read_text()).get("resources", ()):
         path = (folder / resource).resolve()
         if path.is_dir():
@@ -60,7 +60,7 @@ def test_generated_manifests_have_not_drifted() -> None:
     assert drifted(texts()) == []
 
 
-def test_every_file_is_taken() -> None:
+def test_every_file_is_used() -> None:
     """No manifest lies about that no kustomization names."""
     taken = {path for overlay in OVERLAYS for path in files_of(overlay)}
     there = {path for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml"}
@@ -171,7 +171,7 @@ def test_pods_are_confined(kind: str, name: str) -> None:
     }
     assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "web"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "web"}
-    assert container["ports"] == [{"name": "web", "containerPort": 6080 if name == "rater-door" else 6066}]
+    assert container["ports"] == [{"name": "web", "containerPort": 6080 if name == "rater-server" else 6066}]
     assert misunderstood(" ".join(["rater", *container["args"]])) is None
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert not [name for name in environment if re.search("PASSWORD$|SECRET$|TOKEN$|KEY$", name)]
@@ -189,7 +189,7 @@ def test_a_pod_keeps_its_name(name: str) -> None:
     assert pod["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
 
 
-def test_one_pod_tells() -> None:
+def test_one_pod_notifies() -> None:
     """Its name is one that the StatefulSet gives, and its outbox lies on a volume of its own."""
     agents = named("StatefulSet", "rater-agents")["spec"]
     (container,) = agents["template"]["spec"]["containers"]
@@ -198,7 +198,7 @@ def test_one_pod_tells() -> None:
     assert [claim["metadata"]["name"] for claim in agents["volumeClaimTemplates"]] == ["data"]
 
 
-def test_disruptions_take_one_at_a_time() -> None:
+def test_disruptions_are_one_at_a_time() -> None:
     """Each workload has a budget that selects its pods."""
     for kind, name in WORKLOADS:
         budget = named("PodDisruptionBudget", name)["spec"]
@@ -214,7 +214,7 @@ def test_scaling_is_off_by_default_and_bounded() -> None:
 
 @pytest.mark.parametrize(("kind", "name"), WORKLOADS)
 def test_only_named_peers_connect(kind: str, name: str) -> None:
-    """Ingress: the web port, from Prometheus; agents' and door's also from namespaces that say so.  Kafka by TLS."""
+    """Ingress: the web port, from Prometheus; agents' and server's also from namespaces that say so.  Kafka by TLS."""
     policy = named("NetworkPolicy", name)["spec"]
     assert policy["podSelector"] == named(kind, name)["spec"]["selector"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]

@@ -17,7 +17,7 @@ from rater.kafka.not_mapped import BEGINNING
 from rater.wire.errors import Exit, RaterError
 from tests.commands import invoke
 from tests.kafka.deployment import Deployment, until
-from tests.kafka.test_door import MAPPING
+from tests.kafka.test_serve import MAPPING
 
 RECORDS, KILLS = 4_000, 8
 RAW_PARTITIONS = 2

@@ -1,4 +1,4 @@
-"""`make api`: schemathesis asks a door over a store what its OpenAPI document allows, and much that it does not.
+"""`make api`: schemathesis asks a server over a store what its OpenAPI document allows, and much that it does not.
 
 Two of its checks are left out on purpose.  A record that cannot be rated is answered with 200, because it is kept as
 a dead letter; and a schema cannot say which numbers and times are possible.

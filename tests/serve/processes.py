@@ -19,7 +19,7 @@ WAIT_S = 60.0
 
 
 class ServeProcess:
-    """A door that can be started again on the same port."""
+    """A server that can be started again on the same port."""
 
     def __init__(
         self, folder: Path, clients: Given, *arguments: str, environment: dict[str, str] | None = None

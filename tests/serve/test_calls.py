@@ -1,4 +1,4 @@
-"""Calls in progress over a store: may a call start, what is told of it, when it must end, and what time changes."""
+"""Calls in progress over a store: may a call start, its events, when it must end, and what time changes."""
 
 import json
 import time
@@ -22,7 +22,7 @@ A_MINUTE = timedelta(minutes=1)
 
 
 def until(found: Callable[[], Any], what: str) -> Any:
-    """Wait for something that the door does by itself."""
+    """Wait for something that the server does by itself."""
     deadline = time.monotonic() + 20
     while not (value := found()):
         assert time.monotonic() < deadline, f"waited for {what}"
@@ -45,16 +45,16 @@ def event(
 
 
 def test_what_a_call_costs_and_draws_on(tmp_path: Path) -> None:
-    """1.00 of credit carries 20 minutes to London at 0.05; with a plan the pool's minutes come first."""
+    """1.00 of credit pays for 20 minutes to London at 0.05; with a plan the pool's minutes come first."""
     commands = [*setting_up("1")]
     plan = LicenseAssigned(
         tenant="contoso", id="plan", at=datetime.now(UTC) - A_MINUTE, user="ada", sku="MCOPSTN5", country="US", since_ever=True
     )  # fmt: skip
     clients = clients_file(tmp_path, switch={}, office={"may": ["commands"]})
-    with serving(tmp_path, commands=commands, clients=clients) as (door, switch):
+    with serving(tmp_path, commands=commands, clients=clients) as (server, switch):
         london = switch.ask(asked(LONDON)).body
         text = switch.ask(asked(LONDON), Accept="text/plain")
-        assert door.switch("office").ask("/v1/commands", encode_input(plan)).body["accepted"] == 1
+        assert server.switch("office").ask("/v1/commands", encode_input(plan)).body["accepted"] == 1
         domestic = switch.ask(asked(US, format="text")).body
         pools = switch.ask(asked(US)).body["pools"]
         emergency = switch.ask(asked("911", format="text")).body
@@ -88,13 +88,13 @@ def test_a_running_call_is_ended_when_its_credit_is_used(tmp_path: Path) -> None
     with serving(tmp_path, commands=[*setting_up("1")]) as (_, switch):
         cursor = switch.ask("/v1/call-commands?wait=0").body["next"]
         started = datetime.now(UTC) - timedelta(seconds=299)
-        told = switch.send(event("run", started=started), path="/v1/call-events")
+        answered = switch.send(event("run", started=started), path="/v1/call-events")
         other = switch.ask(asked(HARARE)).body["reason"]
         polled = switch.ask(f"/v1/call-commands?wait=20&after={cursor}").body
         again = switch.ask(f"/v1/call-commands?wait=0&after={polled['next']}").body
         others = switch.ask(f"/v1/call-commands?wait=0&after={cursor}&tenant=fabrikam").body
         streamed = _first_event(switch, cursor)
-    assert told.body["results"] == [{"result": "accepted", "usage_id": "run"}]
+    assert answered.body["results"] == [{"result": "accepted", "usage_id": "run"}]
     assert other == "credit_reserved"
     (order,) = polled["orders"]
     assert (order["usage_id"], order["call_id"], order["reason"]) == ("run", "leg-run", "credit_used_up")
@@ -139,36 +139,36 @@ def test_what_is_no_event_is_refused(body: dict[str, Any], tmp_path: Path) -> No
 def test_recharges_are_collected_beside_the_records(tmp_path: Path) -> None:
     """Of 10, 5.05 goes to a call of 101 minutes; 4.95 is below 5, so 50 is asked for, paid and credited."""
     commands = [*setting_up("10", recharge=("5", "50"))]
-    with serving(tmp_path, commands=commands, gateway=PRETENDING) as (door, switch):
+    with serving(tmp_path, commands=commands, gateway=PRETENDING) as (server, switch):
         switch.send(call("a", seconds=101 * 60))
-        until(lambda: _balance(door) == "54.95", "the recharge")
-        noted = {one.event.value for one in door.noted}
+        until(lambda: _balance(server) == "54.95", "the recharge")
+        noted = {one.event.value for one in server.noted}
     assert {"recharge.requested", "recharge.succeeded"} <= noted
 
 
 def test_a_request_of_the_process_before_is_collected(tmp_path: Path) -> None:
     """It was committed and not asked for: the next process asks."""
     clients = clients_file(tmp_path)
-    with serving(tmp_path, commands=[*setting_up("10", recharge=("5", "50"))], clients=clients) as (door, switch):
+    with serving(tmp_path, commands=[*setting_up("10", recharge=("5", "50"))], clients=clients) as (server, switch):
         switch.send(call("a", seconds=101 * 60))
-        before = _balance(door)
-    with serving(tmp_path, commands=[], clients=clients, gateway=PRETENDING) as (door, _):
-        until(lambda: _balance(door) == "54.95", "the recharge")
+        before = _balance(server)
+    with serving(tmp_path, commands=[], clients=clients, gateway=PRETENDING) as (server, _):
+        until(lambda: _balance(server) == "54.95", "the recharge")
     assert before == "4.95"
 
 
 def test_money_expires_by_the_clock(tmp_path: Path) -> None:
-    """10 that were bought a year and a day ago are forfeited when the door opens, without any record."""
+    """10 that were bought a year and a day ago are forfeited when the server opens, without any record."""
     bought = FundsAdded(tenant="contoso", id="old", at=datetime.now(UTC) - timedelta(days=367), amount="10")
     setup, *_ = setting_up()
     early = msgspec.structs.replace(setup, at=bought.at)
-    with serving(tmp_path, commands=[early, bought]) as (door, _):
-        until(lambda: _events(door, "funds.expired"), "money to expire")
-        assert _balance(door) == "0"
+    with serving(tmp_path, commands=[early, bought]) as (server, _):
+        until(lambda: _events(server, "funds.expired"), "money to expire")
+        assert _balance(server) == "0"
 
 
-def _events(door: Serving, kind: str) -> list[AccountEvent]:
-    reader = open_reader(door.store)
+def _events(server: Serving, kind: str) -> list[AccountEvent]:
+    reader = open_reader(server.store)
     try:
         found = [msgspec.json.decode(value, type=AccountEvent) for _, value in reader.topic("account-events")]
     finally:
@@ -176,8 +176,8 @@ def _events(door: Serving, kind: str) -> list[AccountEvent]:
     return [one for one in found if one.event.value == kind]
 
 
-def _balance(door: Serving) -> str:
-    reader = open_reader(door.store)
+def _balance(server: Serving) -> str:
+    reader = open_reader(server.store)
     try:
         *_, (_, value) = reader.topic("balances")
         return str(msgspec.json.decode(value)["balance"])

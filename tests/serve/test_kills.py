@@ -1,4 +1,4 @@
-"""Killed twenty times while a switch sends, and repeats what was not answered: the ledger of an undisturbed door."""
+"""Killed twenty times while a switch sends, and repeats what was not answered: the ledger of an undisturbed server."""
 
 import json
 import ssl
@@ -31,8 +31,8 @@ def batches() -> list[list[dict[str, Any]]]:
     return [calls[at : at + BATCH] for at in range(0, len(calls), BATCH)]
 
 
-def door(folder: Path) -> ServeProcess:
-    """A door over a new store, with the month's tenants and deck."""
+def server(folder: Path) -> ServeProcess:
+    """A server over a new store, with the month's tenants and deck."""
     folder.mkdir()
     (folder / "setup.jsonl").write_bytes(b"".join(encode_input(one) + b"\n" for one in generate_commands(SPEC)))
     arguments = (f"--store={folder / 'store.db'}", f"--deck={DECK}", f"--commands={folder / 'setup.jsonl'}")
@@ -55,14 +55,14 @@ def _timeless(record: dict[str, Any]) -> dict[str, Any]:
 
 def test_killed_twenty_times(tmp_path: Path) -> None:
     """Nothing is lost and nothing is charged twice; each kill is answered by a start, as a supervisor does."""
-    quiet = door(tmp_path / "quiet")
+    quiet = server(tmp_path / "quiet")
     quiet.start()
     quiet.wait_until_ready()
     for batch in batches():
         send_until_stored(quiet.switch, batch)
     assert quiet.stop() == 0
 
-    killed = door(tmp_path / "killed")
+    killed = server(tmp_path / "killed")
     killed.start()
     killed.wait_until_ready()
     sent, done = [0], threading.Event()
@@ -90,9 +90,9 @@ def test_killed_twenty_times(tmp_path: Path) -> None:
     assert verify_store(tmp_path / "killed" / "store.db").findings == []
 
 
-def test_a_stopped_door_answers_what_it_was_sent(tmp_path: Path) -> None:
+def test_a_stopped_server_answers_what_it_was_sent(tmp_path: Path) -> None:
     """SIGTERM: exit 0, and the store is released."""
-    serving = door(tmp_path / "once")
+    serving = server(tmp_path / "once")
     serving.start()
     serving.wait_until_ready()
     (batch, *_) = batches()
@@ -124,7 +124,7 @@ def test_a_command_line_that_cannot_be(arguments: tuple[str, ...], says: str, tm
 def test_over_tls(tmp_path: Path) -> None:
     """A certificate and its key; plain HTTP is not answered."""
     authority = Authority(tmp_path / "ca")
-    signed = authority.sign("door", "subjectAltName=IP:127.0.0.1")
+    signed = authority.sign("server", "subjectAltName=IP:127.0.0.1")
     serving = ServeProcess(
         tmp_path,
         clients_file(tmp_path),

@@ -42,7 +42,7 @@ def test_examples_are_records(path: str) -> None:
 
 
 def test_answers_fit_their_schemas(tmp_path: Path) -> None:
-    """Of a door over a store: results, an authorisation, orders, a problem; and the document that it serves."""
+    """Of a server over a store: results, an authorisation, orders, a problem; and the document that it serves."""
     clients = clients_file(tmp_path)
     with serving(tmp_path, clients=clients) as (_, switch):
         answers: dict[str, list[Any]] = {

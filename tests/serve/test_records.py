@@ -1,4 +1,4 @@
-"""Records over HTTP into a store: 200 once they are in the ledger, and what became of each."""
+"""Records over HTTP into a store: 200 once they are in the ledger, and the outcome of each."""
 
 import base64
 import json
@@ -75,24 +75,24 @@ BODIES = {
 def test_how_records_may_be_sent(how: str, tmp_path: Path) -> None:
     """61 s to London are 2 minutes x 0.05; FreeSWITCH adds `uuid` to the address."""
     type, body, ids = BODIES[how]
-    with serving(tmp_path) as (door, switch):
+    with serving(tmp_path) as (server, switch):
         answer = switch.ask("/v1/cdrs?uuid=a_0f9b6a52", body, type)
     assert answer.status == 200
     assert answer.body["results"] == [{"result": "accepted", "usage_id": id} for id in ids]
-    assert ledger(door.store) == [(id, "0.1") for id in ids]
+    assert ledger(server.store) == [(id, "0.1") for id in ids]
 
 
 def test_a_switch_that_sends_again_changes_nothing(tmp_path: Path) -> None:
     """The same record is a duplicate; other content under the same id is a dead letter, the same one each time."""
-    with serving(tmp_path) as (door, switch):
+    with serving(tmp_path) as (server, switch):
         first = switch.send(call("a"), call("b"))
         again = switch.send(call("a"), call("b"))
         other = [switch.send(call("a", seconds=600)).body["results"][0] for _ in range(2)]
     assert (first.body["accepted"], again.body["duplicate"]) == (2, 2)
     assert other[0] == other[1]
     assert (other[0]["result"], other[0]["reason"]) == ("refused", "conflicting_duplicate")
-    assert ledger(door.store) == [("a", "0.1"), ("b", "0.1")]
-    assert list(letters(door.store)) == [other[0]["dead_letter"]]
+    assert ledger(server.store) == [("a", "0.1"), ("b", "0.1")]
+    assert list(letters(server.store)) == [other[0]["dead_letter"]]
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_a_switch_that_sends_again_changes_nothing(tmp_path: Path) -> None:
 )
 def test_what_is_refused_is_kept(record: dict[str, Any], reason: str, field: str, tmp_path: Path) -> None:
     """200, because it is stored: a dead letter with the bytes; the record beside it is rated."""
-    with serving(tmp_path) as (door, switch):
+    with serving(tmp_path) as (server, switch):
         answer = switch.ask("/v1/cdrs", lines(record, call("good")), LINES)
     refused, good = answer.body["results"]
     assert (answer.status, answer.body["refused"], good["result"]) == (200, 1, "accepted")
     assert (refused["reason"], refused["field"]) == (reason, field)
-    letter = letters(door.store)[refused["dead_letter"]]
+    letter = letters(server.store)[refused["dead_letter"]]
     assert (letter.reason.value, letter.raw) == (reason, json.dumps(record))
     assert letter.tenant == (NO_TENANT if record["tenant"] == "nobody" else "contoso")
     assert letter.source.topic == "http-switch"
@@ -140,15 +140,15 @@ def test_what_is_refused_is_kept(record: dict[str, Any], reason: str, field: str
     ],
     ids=range(10),
 )  # fmt: skip
-def test_a_body_that_is_none_stores_nothing(type: str, body: bytes, status: int, says: str, tmp_path: Path) -> None:
+def test_an_invalid_body_stores_nothing(type: str, body: bytes, status: int, says: str, tmp_path: Path) -> None:
     """RFC 9457: where, what was expected, what to do; the switch still has its records."""
-    with serving(tmp_path) as (door, switch):
+    with serving(tmp_path) as (server, switch):
         answer = switch.ask("/v1/cdrs", body, type)
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
     assert says in answer.body["detail"]
     assert "\n" not in answer.body["detail"]
     assert answer.body["status"] == status
-    assert (ledger(door.store), letters(door.store)) == ([], {})
+    assert (ledger(server.store), letters(server.store)) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -168,16 +168,16 @@ def test_records_of_switches_by_a_mapping(
     body = b"cdr=" + quote(raw.splitlines()[0]).encode() if wrap else raw
     clients = clients_file(tmp_path, switch={"tenant": "contoso"})
     (tmp_path / "site.yaml").write_text(f"extends: {preset}\n{site}\n")
-    with serving(tmp_path, clients=clients, maps=[f"pbx={tmp_path / 'site.yaml'}"]) as (door, switch):
+    with serving(tmp_path, clients=clients, maps=[f"pbx={tmp_path / 'site.yaml'}"]) as (server, switch):
         answer = switch.ask("/v1/cdrs?map=pbx", body, type)
         unknown = switch.ask("/v1/cdrs?map=../../etc/passwd", body, type)
     assert (answer.status, answer.body["accepted"] > 0) == (200, True)
-    assert len(ledger(door.store)) == answer.body["accepted"]
+    assert len(ledger(server.store)) == answer.body["accepted"]
     assert (unknown.status, unknown.body["detail"]) == (
         400,
         "map: expected one of pbx; got '../../etc/passwd'",
     )
-    assert verify_store(door.store).findings == []
+    assert verify_store(server.store).findings == []
 
 
 def test_a_record_that_its_mapping_refuses_is_a_dead_letter_of_it(tmp_path: Path) -> None:
@@ -185,21 +185,21 @@ def test_a_record_that_its_mapping_refuses_is_a_dead_letter_of_it(tmp_path: Path
     (tmp_path / "m.yaml").write_text(MAPPING)
     clients = clients_file(tmp_path, switch={"tenant": "contoso"})
     good = {"id": "a", "who": "ada", "to": "+442079460000", "start": "2026-03-10T12:00:00Z", "secs": "61"}
-    with serving(tmp_path, clients=clients, maps=[str(tmp_path / "m.yaml")]) as (door, switch):
+    with serving(tmp_path, clients=clients, maps=[str(tmp_path / "m.yaml")]) as (server, switch):
         answer = switch.ask("/v1/cdrs?map=m", lines(good, good | {"id": "b", "secs": "x"}), JSON)
     assert [one["result"] for one in answer.body["results"]] == ["accepted", "refused"]
-    letter = letters(door.store)[answer.body["results"][1]["dead_letter"]]
+    letter = letters(server.store)[answer.body["results"][1]["dead_letter"]]
     assert letter.mapping is not None
     assert (letter.format, letter.mapping.name, json.loads(letter.raw)["id"]) == ("mapping", "m", "b")
 
 
 def test_commands_need_a_token_that_may(tmp_path: Path) -> None:
-    """Money enters by a door of its own (A48): a switch's token may not, and records of calls are none."""
+    """Money enters by a server of its own (A48): a switch's token may not, and records of calls are none."""
     clients = clients_file(tmp_path, switch={}, office={"may": ["commands"]})
     paid = json.loads(encode_input(FundsAdded(tenant="contoso", id="invoice", at=NOON, amount="5")))
-    with serving(tmp_path, clients=clients) as (door, switch):
+    with serving(tmp_path, clients=clients) as (server, switch):
         denied = switch.send(paid, path="/v1/commands")
-        office = door.switch("office")
+        office = server.switch("office")
         given = [office.send(paid, path="/v1/commands").body for _ in range(2)]
         wrong = office.send(call("a"), path="/v1/commands").body
         other = office.send(call("a"))
@@ -211,13 +211,13 @@ def test_commands_need_a_token_that_may(tmp_path: Path) -> None:
 
 def test_what_was_served_is_a_store_like_any_other(tmp_path: Path) -> None:
     """It is verified, shown, and goes on with `rater run`."""
-    with serving(tmp_path) as (door, switch):
+    with serving(tmp_path) as (server, switch):
         switch.send(call("a"), call("b"))
-    assert verify_store(door.store).findings == []
+    assert verify_store(server.store).findings == []
     (tmp_path / "more.jsonl").write_bytes(lines(call("b"), call("c")))
-    ran = invoke("run", f"--store={door.store}", str(tmp_path / "more.jsonl"))
+    ran = invoke("run", f"--store={server.store}", str(tmp_path / "more.jsonl"))
     assert ran.exit_code == 0, ran.output
-    assert [id for id, _ in ledger(door.store)] == ["a", "b", "c"]
+    assert [id for id, _ in ledger(server.store)] == ["a", "b", "c"]
 
 
 def test_metrics_count_requests_and_records(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A door over a store in this process, on a free port, and a switch that asks it."""
+"""A server over a store in this process, on a free port, and a switch that asks it."""
 
 import asyncio
 import base64
@@ -34,8 +34,8 @@ from rater.engine.gateway import LocalGateway, PaymentGateway
 from rater.files.deck_csv import read_deck
 from rater.ops.metrics.meter import Metrics
 from rater.serve.clients import Clients, new_token
-from rater.serve.door import Door
 from rater.serve.maps import Maps
+from rater.serve.pages import Server
 from rater.serve.shells.over_store import StoreEngine
 from rater.serve.shells.store_writer import StoreWriter
 from rater.wire.codec import encode_input
@@ -76,7 +76,7 @@ def setting_up(funds: str = "100", recharge: tuple[str, str] | None = None) -> I
 
 
 class Switch:
-    """Asks a door with its token."""
+    """Asks a server with its token."""
 
     def __init__(self, base: str, token: str) -> None:
         self.base, self.token = base, token
@@ -127,7 +127,7 @@ def clients_file(folder: Path, **clients: dict[str, Any]) -> Given:
 
 
 class Serving:
-    """A door over a store while the block runs."""
+    """A server over a store while the block runs."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class Serving:
         def prepare(rater: EmbeddedRater) -> None:
             rater.publish(read_deck(DECK, version="d"))
             at = NOON - timedelta(days=1)
-            rater.tell_all([*given, DeckActivated(tenant=EVERY_TENANT, id="d", at=at, version="d")], NOON)
+            rater.apply_all([*given, DeckActivated(tenant=EVERY_TENANT, id="d", at=at, version="d")], NOON)
 
         writer = StoreWriter(
             self.store,
@@ -173,7 +173,7 @@ class Serving:
     def __enter__(self) -> "Serving":
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        assert self._started.wait(30), "the door opens"
+        assert self._started.wait(30), "the server opens"
         if self._wrong is not None:
             raise self._wrong
         return self
@@ -196,13 +196,13 @@ class Serving:
         self._stop = asyncio.Event()
         await self.engine.start()
         # in the loop's thread: what stands behind `orders` belongs to it
-        door = Door(self.engine, Clients(self.clients.path), Maps(self._maps), self.metrics)
-        runner = web.AppRunner(door.app, access_log=None, shutdown_timeout=1)
+        server = Server(self.engine, Clients(self.clients.path), Maps(self._maps), self.metrics)
+        runner = web.AppRunner(server.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         self.port = runner.addresses[0][1]
-        work = [asyncio.ensure_future(door.run()), asyncio.ensure_future(self.engine.run())]
+        work = [asyncio.ensure_future(server.run()), asyncio.ensure_future(self.engine.run())]
         self._started.set()
         await self._stop.wait()
         self.engine.orders.close()
@@ -215,9 +215,9 @@ class Serving:
 
 @contextmanager
 def serving(folder: Path, **given: Any) -> Iterator[tuple[Serving, Switch]]:
-    """A door, and its first client."""
-    with Serving(folder, **given) as door:
-        yield door, door.switch(next(iter(door.clients.tokens)))
+    """A server, and its first client."""
+    with Serving(folder, **given) as server:
+        yield server, server.switch(next(iter(server.clients.tokens)))
 
 
 PRETENDING = LocalGateway()

@@ -1,4 +1,4 @@
-"""What lies outside Kafka: settings, certificates, the payment gateway, the mail server, the HTTP door."""
+"""What lies outside Kafka: settings, certificates, the payment gateway, the mail server, the HTTP server."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from rater.ops.doctor.check import Check, State
 
 #: As the alert RaterCertificateExpiring has it.
 CERTIFICATE_WARN = timedelta(days=14)
-_GATEWAY_TIMEOUT_S = _DOOR_TIMEOUT_S = 10
+_GATEWAY_TIMEOUT_S = _SERVER_TIMEOUT_S = 10
 _SHOWN = 200
 
 
@@ -64,25 +64,25 @@ async def gateway(given: GatewaySettings | None) -> Check:
     return Check("gateway", State.OK, f"{given.url} answers")
 
 
-async def door(url: str | None) -> Check:
-    """Whether an HTTP door (`rater serve`) is ready."""
+async def server(url: str | None) -> Check:
+    """Whether an HTTP server (`rater serve`) is ready."""
     if url is None:
-        return Check("door", State.SKIPPED, "none is named (--door http://host:6080)")
+        return Check("server", State.SKIPPED, "none is named (--server http://host:6080)")
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_DOOR_TIMEOUT_S)) as session,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SERVER_TIMEOUT_S)) as session,
             session.get(f"{url.rstrip('/')}/readyz", allow_redirects=False) as answer,
         ):
             status, text = answer.status, (await answer.text())[:_SHOWN].strip()
     except (TimeoutError, aiohttp.ClientError) as wrong:
-        return Check("door", State.FAIL, f"{url}: {wrong or 'no answer in time'}", "rater serve")
+        return Check("server", State.FAIL, f"{url}: {wrong or 'no answer in time'}", "rater serve")
     if status != HTTPStatus.OK:
-        return Check("door", State.FAIL, f"{url} answers {status}: {text}", f"curl -v {url}/readyz")
-    return Check("door", State.OK, f"{url} is ready")
+        return Check("server", State.FAIL, f"{url} answers {status}: {text}", f"curl -v {url}/readyz")
+    return Check("server", State.OK, f"{url} is ready")
 
 
 async def smtp(notify: NotifySettings | None) -> Check:
-    """Whether the mail server takes our login; no mail is sent."""
+    """Whether the mail server accepts our login; no mail is sent."""
     if notify is None or notify.email is None:
         return Check("smtp", State.SKIPPED, "none is set (notify.email in --config)")
     email = notify.email

@@ -1,4 +1,4 @@
-"""Who may connect to whom on Kubernetes: a NetworkPolicy for the workers, the agents, and the HTTP door.
+"""Who may connect to whom on Kubernetes: a NetworkPolicy for the workers, the agents, and the HTTP server.
 
 What is not named here is refused.  Probes come from the node, which Kubernetes always allows.
 """
@@ -17,8 +17,8 @@ _DNS_PORT = 53
 #: Where Prometheus runs; and the label of namespaces whose pods ask the agents: switches, a gateway's ingress.
 MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 ASKS_AGENTS = {"rater/asks-agents": "true"}
-#: The label of namespaces whose pods may ask the HTTP door: switches, an ingress with TLS.
-ASKS_DOOR = {"rater/asks-door": "true"}
+#: The label of namespaces whose pods may ask the HTTP server: switches, an ingress with TLS.
+ASKS_SERVER = {"rater/asks-server": "true"}
 
 
 def network_policies() -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def network_policies() -> list[dict[str, Any]]:
     return [
         _policy("rater-worker", [MONITORING], []),
         _policy("rater-agents", [MONITORING, ASKS_AGENTS], [outside]),
-        _policy("rater-door", [MONITORING, ASKS_DOOR], []),
+        _policy("rater-server", [MONITORING, ASKS_SERVER], []),
     ]
 
 

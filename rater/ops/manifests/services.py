@@ -53,7 +53,7 @@ SERVICES = (
         ),
         group="rater-agents",
     ),
-    Service("door", "takes records over HTTP, answers switches: `rater serve`", frozenset({"HTTP door"})),
+    Service("server", "reads records over HTTP, answers switches: `rater serve`", frozenset({"HTTP server"})),
     Service(
         "bridge",
         "maps what switches publish to a topic of their own, which it must be allowed to read, too: `rater publish"
@@ -87,7 +87,7 @@ SERVICES = (
 
 
 def service_of(role: str) -> Service:
-    """Who plays a role; KeyError names a role that nobody plays."""
+    """Who plays a role; KeyError names a role without a service."""
     for service in SERVICES:
         if role in service.roles:
             return service

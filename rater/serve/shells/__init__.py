@@ -1,1 +1,1 @@
-"""The two engines behind the HTTP door: a store, and Kafka."""
+"""The two engines behind the HTTP server: a store, and Kafka."""

@@ -1,4 +1,4 @@
-"""The door over Kafka: records are published, and 200 means that every in-sync replica has them.
+"""The server over Kafka: records are published, and 200 means that every in-sync replica has them.
 
 It keeps nothing but the replica by which switches are answered, so it may run many times.  What becomes of a record
 that was accepted is the rating task's to say; bytes that cannot be read are published, too, and become dead
@@ -36,9 +36,9 @@ _Message = tuple[str, str, bytes]
 
 
 class KafkaEngine:
-    """See rater.serve.door.Engine; `run` beside the door."""
+    """See rater.serve.pages.Engine; `run` beside the server."""
 
-    takes_commands = False
+    accepts_commands = False
 
     def __init__(self, kafka: KafkaSettings, rating: RatingSettings, metrics: Metrics) -> None:
         self.orders = OrderLog()
@@ -97,9 +97,7 @@ def _of(item: Item) -> tuple[_Message | None, Result]:
     if isinstance(item, CallEvent):
         return event_message(item), accepted(item.usage_id)
     if isinstance(item.decoded, Refusal) and not _is_mapped(item):
-        return None, refused(
-            item.decoded, None, name_of(item)
-        )  # an event that is none: its call goes on without it
+        return None, refused(item.decoded, None, name_of(item))  # an invalid event: its call goes on without it
     message, wrong = message_of(item)
     if wrong is None:
         return message, Result(result=RecordResult.ACCEPTED, usage_id=name_of(item))

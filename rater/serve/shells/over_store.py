@@ -1,4 +1,4 @@
-"""The door over a store: the embedded rater with HTTP in front of it, in one process without Kafka.
+"""The server over a store: the embedded rater with HTTP in front of it, in one process without Kafka.
 
 One thread writes.  Switches are answered beside it, from a reader of its own that learns of each commit as it
 comes.
@@ -36,9 +36,9 @@ _T = TypeVar("_T")
 
 
 class StoreEngine:
-    """See rater.serve.door.Engine.  Open after `start`, until `close`; `run` beside the door."""
+    """See rater.serve.pages.Engine.  Open after `start`, until `close`; `run` beside the server."""
 
-    takes_commands = True
+    accepts_commands = True
 
     def __init__(self, writer: StoreWriter) -> None:
         self.orders = OrderLog()

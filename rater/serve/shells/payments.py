@@ -30,7 +30,7 @@ class Collecting:
         self._waiting: asyncio.Queue[RechargeRequest] = asyncio.Queue()
 
     def ask_for(self, requests: Iterable[RechargeRequest]) -> None:
-        """Take note of requests."""
+        """Note requests."""
         for request in requests:
             self._waiting.put_nowait(request)
 

@@ -1,4 +1,4 @@
-"""`rater serve`: a door over an engine, from its start to its end."""
+"""`rater serve`: a server over an engine, from its start to its end."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from rater.core import AccountEvent, RatingSettings
 from rater.kafka.settings import KafkaSettings
 from rater.ops.metrics.meter import Metrics
 from rater.serve.clients import Clients
-from rater.serve.door import Door
 from rater.serve.maps import Maps
+from rater.serve.pages import Server
 from rater.serve.server import Listening, serve
 from rater.serve.shells.over_kafka import KafkaEngine
 from rater.serve.shells.over_store import StoreEngine
@@ -21,7 +21,7 @@ _NOTED_WITHIN_S = 30.0
 
 
 class Front(NamedTuple):
-    """What a door has whatever stands behind it; `started` is called with its port."""
+    """What a server has whatever stands behind it; `started` is called with its port."""
 
     listening: Listening
     clients: Clients
@@ -61,8 +61,8 @@ async def _serve_store(front: Front, writer: StoreWriter) -> None:
     engine = StoreEngine(writer)
     await engine.start()
     try:
-        door = Door(engine, front.clients, front.maps, front.metrics)
-        await serve(door, front.listening, engine.run, engine.orders.close, front.started)
+        server = Server(engine, front.clients, front.maps, front.metrics)
+        await serve(server, front.listening, engine.run, engine.orders.close, front.started)
     finally:
         await engine.close()
 
@@ -71,7 +71,7 @@ async def serve_kafka(front: Front, kafka: KafkaSettings, rating: RatingSettings
     """Serve in front of Kafka until stopped; RaterError: topics are not there."""
     engine = KafkaEngine(kafka, rating, front.metrics)
     try:
-        door = Door(engine, front.clients, front.maps, front.metrics)
-        await serve(door, front.listening, engine.run, engine.orders.close, front.started)
+        server = Server(engine, front.clients, front.maps, front.metrics)
+        await serve(server, front.listening, engine.run, engine.orders.close, front.started)
     finally:
         await engine.close()

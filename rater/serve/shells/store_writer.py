@@ -1,4 +1,4 @@
-"""The store behind the door, in a thread of its own: everything that touches it runs there, one after the other."""
+"""The store behind the server: everything that touches it runs in one thread, one after the other."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -88,7 +88,7 @@ class StoreWriter:
         """Apply what arrived, in one transaction; where that fails nothing of it is kept, in memory neither."""
         rater = self._open
         try:
-            batch, ordered = rater.take_arrived(items, datetime.now(UTC))
+            batch, ordered = rater.apply_arrived(items, datetime.now(UTC))
         except BaseException:
             self._begin()
             raise

@@ -1,4 +1,4 @@
-"""The door over Kafka: stored means that the topic has it; what comes of it is the rating task's to say."""
+"""The server over Kafka: stored means that the topic has it; its outcome is the rating task's to say."""
 
 import json
 import threading
@@ -34,7 +34,7 @@ call:
 """
 
 
-def door(deployment: Deployment, folder: Path, clients: Given, *more: str) -> ServeProcess:
+def server(deployment: Deployment, folder: Path, clients: Given, *more: str) -> ServeProcess:
     """`rater serve` in front of a deployment."""
     where = (f"--bootstrap={deployment.settings.bootstrap}", f"--prefix={deployment.settings.prefix}")
     return ServeProcess(folder, clients, *where, *more)
@@ -68,7 +68,7 @@ def test_records_go_to_the_topic_and_are_rated(contoso: Deployment, tmp_path: Pa
     """Good ones are rated; what cannot be read is a dead letter under the id that the switch was given."""
     (tmp_path / "m.yaml").write_text(MAPPING)
     clients = clients_file(tmp_path, switch={"tenant": "contoso"})
-    serving = door(contoso, tmp_path, clients, f"--map={tmp_path / 'm.yaml'}")
+    serving = server(contoso, tmp_path, clients, f"--map={tmp_path / 'm.yaml'}")
     serving.start()
     serving.wait_until_ready()
     switch = serving.switch
@@ -103,26 +103,26 @@ def _seconds(serving: ServeProcess) -> int:
     return seconds
 
 
-def test_orders_of_the_agents_come_out_of_the_door(contoso: Deployment, tmp_path: Path) -> None:
+def test_orders_of_the_agents_come_out_of_the_server(contoso: Deployment, tmp_path: Path) -> None:
     """Each process has all of them, and a cursor of one holds in the other."""
-    doors = []
+    servers = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        doors.append(door(contoso, tmp_path / name, clients_file(tmp_path / name)))
-    for one in doors:
+        servers.append(server(contoso, tmp_path / name, clients_file(tmp_path / name)))
+    for one in servers:
         one.start()
-    for one in doors:
+    for one in servers:
         one.wait_until_ready()
-    first = doors[0].switch.ask("/v1/call-commands?wait=0").body["next"]
+    first = servers[0].switch.ask("/v1/call-commands?wait=0").body["next"]
     order = {
         "tenant": "contoso", "id": "order-1", "command": "disconnect", "usage_id": "run", "at": "2026-03-10T12:00:00Z",
         "reason": "credit_used_up", "authorized_s": 300,
     }  # fmt: skip
     contoso.publish([("call-commands", "contoso", msgspec.json.encode(msgspec.convert(order, CallCommand)))])
-    polled = doors[0].switch.ask(f"/v1/call-commands?wait=30&after={first}").body
-    other = doors[1].switch.ask(f"/v1/call-commands?wait=30&after={first}").body
-    nothing = doors[1].switch.ask(f"/v1/call-commands?wait=0&after={polled['next']}").body["orders"]
-    for one in doors:
+    polled = servers[0].switch.ask(f"/v1/call-commands?wait=30&after={first}").body
+    other = servers[1].switch.ask(f"/v1/call-commands?wait=30&after={first}").body
+    nothing = servers[1].switch.ask(f"/v1/call-commands?wait=0&after={polled['next']}").body["orders"]
+    for one in servers:
         one.stop()
     assert [one["usage_id"] for one in polled["orders"]] == ["run"]
     assert (other, nothing) == (polled, [])
@@ -130,7 +130,7 @@ def test_orders_of_the_agents_come_out_of_the_door(contoso: Deployment, tmp_path
 
 def test_events_of_calls_reserve_what_they_use(contoso: Deployment, tmp_path: Path) -> None:
     """A call to Harare at 0.2 that began 150 s ago reserves 4 minutes by its next heartbeats: 0.20 is left of 1.00."""
-    serving = door(contoso, tmp_path, clients_file(tmp_path))
+    serving = server(contoso, tmp_path, clients_file(tmp_path))
     serving.start()
     serving.wait_until_ready()
     until(lambda: _seconds(serving) == 20 * 60, "the replica to know")
@@ -140,12 +140,12 @@ def test_events_of_calls_reserve_what_they_use(contoso: Deployment, tmp_path: Pa
         "at": datetime.fromtimestamp(now, UTC).isoformat(),
         "started_at": datetime.fromtimestamp(now - 140, UTC).isoformat(),
     }  # fmt: skip
-    told = serving.switch.send(event, {"event": "none"}, path="/v1/call-events").body
+    answered = serving.switch.send(event, {"event": "none"}, path="/v1/call-events").body
     # 140 + 90 s = 4 minutes x 0.2 = 0.80; 0.20 / 0.05 = 4 minutes to London
     until(lambda: _seconds(serving) == 4 * 60, "the call to be known")
     serving.stop()
-    assert [one["result"] for one in told["results"]] == ["accepted", "refused"]
-    assert "dead_letter" not in told["results"][1]
+    assert [one["result"] for one in answered["results"]] == ["accepted", "refused"]
+    assert "dead_letter" not in answered["results"][1]
 
 
 def batches() -> list[list[dict[str, Any]]]:
@@ -177,7 +177,7 @@ def test_killed_twenty_times(broker: Any, tmp_path: Path) -> None:
         try:
             deployment.publish(provisioning(SPEC))
             deployment.start("worker-0")
-            serving = door(deployment, folder, clients_file(folder))
+            serving = server(deployment, folder, clients_file(folder))
             serving.start()
             _send(serving, kills)
             assert serving.stop() == 0
@@ -191,7 +191,7 @@ def test_killed_twenty_times(broker: Any, tmp_path: Path) -> None:
 
 
 def _send(serving: ServeProcess, kills: int) -> None:
-    """Send everything, killing the door so often on the way."""
+    """Send everything, killing the server so often on the way."""
     sent, whole = [0], batches()
 
     def send() -> None:

@@ -1,7 +1,7 @@
-"""The HTTP door: its pages over an engine, which is a store or Kafka.
+"""The HTTP server: its pages over an engine, which is a store or Kafka.
 
-The engine stores records, answers switches, and gives orders to end calls; the door checks who asks, reads bodies,
-bounds what waits, and says what is wrong.
+The engine stores records, answers switches, and gives orders to end calls; the server checks who asks, reads
+bodies, bounds what waits, and says what is wrong.
 """
 
 import asyncio
@@ -43,10 +43,10 @@ log = structlog.get_logger("rater.serve")
 
 
 class Engine(Keeper, Protocol):
-    """What stands behind the door."""
+    """What stands behind the server."""
 
     #: Whether commands (money, users, licences) may be given here, too.
-    takes_commands: bool
+    accepts_commands: bool
     orders: OrderLog
 
     def ask(self, question: Question, at: datetime) -> Answer | Refusal:
@@ -56,7 +56,7 @@ class Engine(Keeper, Protocol):
         """What is missing until it is ready."""
 
 
-class Door:
+class Server:
     """`app` answers requests as long as `run` runs."""
 
     def __init__(self, engine: Engine, clients: Clients, maps: Maps, metrics: Metrics) -> None:
@@ -78,7 +78,7 @@ class Door:
         router = self.app.router
         router.add_post(records_page.CDRS, records.cdrs)
         router.add_post(records_page.CALL_EVENTS, records.call_events)
-        if self._engine.takes_commands:
+        if self._engine.accepts_commands:
             router.add_post(records_page.COMMANDS, records.commands)
         router.add_get(authorize_page.PATH, self._authorize, allow_head=False)
         router.add_get(orders_page.PATH, orders.respond, allow_head=False)

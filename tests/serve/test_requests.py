@@ -1,4 +1,4 @@
-"""Who may ask, how much, and what a door that is busy says."""
+"""Who may ask, how much, and what a server that is busy says."""
 
 import asyncio
 from collections.abc import Sequence
@@ -83,13 +83,13 @@ def test_more_records_than_a_client_may_send(tmp_path: Path) -> None:
     """429 with the seconds until it may go on: of 2 a second, 5 were sent at once, so 3 are owed."""
     now = [0.0]
     rates, client = Rates(lambda: now[0]), Client(name="switch", tokens=(HASHED,), records_per_s=2)
-    rates.take(client, 5)
+    rates.count(client, 5)
     with pytest.raises(ProblemError) as refused:
-        rates.take(client, 1)
+        rates.count(client, 1)
     assert (refused.value.kind, refused.value.retry_after_s) == (Kind.TOO_MANY, 2)  # 3 / 2, rounded up
     now[0] = 2.0
-    rates.take(client, 1)
-    rates.take(Client(name="other", tokens=(HASHED,)), 1)
+    rates.count(client, 1)
+    rates.count(Client(name="other", tokens=(HASHED,)), 1)
     clients = clients_file(tmp_path, switch={"records_per_s": 1})
     with serving(tmp_path, clients=clients) as (_, switch):
         answers = [switch.send(call("a"), call("b")), switch.send(call("c"))]
@@ -190,7 +190,7 @@ def test_what_cannot_be_stored_is_to_be_sent_again() -> None:
         ("/v1/call-commands?wait=61", "GET", 400, "wait: input should be less than or equal to 60"),
     ],
 )
-def test_requests_that_are_none(path: str, method: str, status: int, says: str, tmp_path: Path) -> None:
+def test_invalid_requests(path: str, method: str, status: int, says: str, tmp_path: Path) -> None:
     """One problem, one line; 405 says in Allow what there is."""
     with serving(tmp_path) as (_, switch):
         answer = switch.ask(path, b"{}" if method == "POST" else None, method=method)

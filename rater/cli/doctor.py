@@ -23,6 +23,7 @@ from rater.ops.doctor import cluster, outside, partitions
 from rater.ops.doctor.check import Check, State, looked
 from rater.ops.doctor.rights import service_named
 from rater.ops.manifests.services import SERVICES, Service
+from rater.ops.masking import mask_people
 from rater.ops.written_settings import read_settings
 from rater.wire.errors import Exit
 from rater.wire.visible import visible
@@ -63,6 +64,7 @@ def doctor(
     if checks[0].state is State.OK:
         checks.append(asyncio.run(looked("workers", partial(partitions.workers, worker or []))))
         checks.append(partitions.disk(index))
+    checks = [msgspec.structs.replace(check, cause=mask_people(check.cause)) for check in checks]
     if json:
         typer.echo(orjson.dumps([msgspec.to_builtins(check) for check in checks]))
     else:

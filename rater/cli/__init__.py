@@ -47,6 +47,7 @@ COMMANDS = {
     "config": "config",
     "doctor": "doctor",
     "backup": "backup",
+    "erase": "erase",
 }
 
 

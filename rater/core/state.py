@@ -26,7 +26,7 @@ from rater.core.entities import (
     User,
     twin,
 )
-from rater.core.identity import name_key, normal_object_id
+from rater.core.identity import erased_alias, name_key, normal_object_id
 from rater.core.inputs import CallRecord, Source
 from rater.core.lists import Holders, JoinedPage, JoinsOfMonth, Restricted, RestrictedPage
 
@@ -85,6 +85,7 @@ class State(Committed):
         "balances_due",
         "calls",
         "debt_pages",
+        "gone",
         "holders",
         "joined",
         "joins",
@@ -131,6 +132,8 @@ class State(Committed):
             "debts": self.debt_pages,
             "funds": self.lot_histories,
         }
+        #: Kind and key of entities that are no more; what stands for them here is never written.
+        self.gone: set[tuple[str, Key]] = set()
         #: Whether this batch asked for a payment.
         self.asked_for_payment = False
         #: Tenants whose balance this batch touched, with the input that did so last.
@@ -157,14 +160,21 @@ class State(Committed):
         found = self.user(tenant, user)
         if found is not None and found.configured:
             return found
+        for name in self._aliases_of(tenant, user, object_id):
+            alias = self._alias(tenant, name)
+            if alias is not None and alias.user:
+                return self.user(tenant, alias.user)
+        return found
+
+    def _aliases_of(self, tenant: str, user: str, object_id: str | None) -> list[str]:
+        """Under which other names a user may be found; of erased ones names are hashes."""
         names = [name_alias(user), object_alias(user)]
         if object_id is not None:
             names.append(object_alias(object_id))
-        for name in names:
-            alias = self._alias(tenant, name)
-            if alias is not None:
-                return self.user(tenant, alias.user)
-        return found
+        account = self.accounts.get(tenant) or self._committed.load("account", (tenant, ""))
+        if isinstance(account, Account) and account.pseudonym_key is not None:
+            names += [erased_alias(account.pseudonym_key, name) for name in (user, object_id) if name is not None]
+        return names
 
     def _alias(self, tenant: str, name: str) -> Alias | None:
         key = (tenant, name)
@@ -218,9 +228,9 @@ class State(Committed):
 
     def absorb(self, other: "State") -> None:
         """Take over every change of an overlay that lies over this one."""
-        own = self.changes()
-        for kind, changed in other.changes().items():
-            own[kind].update(changed)  # type: ignore[attr-defined]  # the dictionaries of this overlay
+        for kind, changed in other._staged.items():
+            self._staged[kind].update(changed)  # type: ignore[attr-defined]  # the dictionaries of this overlay
+        self.gone |= other.gone
         self.accounts.update(other.accounts)
         self.balances_due.update(other.balances_due)
         self.asked_for_payment |= other.asked_for_payment
@@ -258,8 +268,14 @@ class State(Committed):
         self.debt_pages[(tenant, str(number))] = DebtPage(parts)
 
     def changes(self) -> dict[str, Mapping[Key, Entity]]:
-        """Every entity that this batch may have changed, by kind: what a shell writes in its commit."""
-        return {"account": {(tenant, ""): account for tenant, account in self.accounts.items()}, **self._staged}
+        """Every entity that this batch may have changed, by kind: what a shell writes, beside deleting `gone`."""
+        changed = {"account": {(tenant, ""): account for tenant, account in self.accounts.items()}, **self._staged}
+        if not self.gone:
+            return changed
+        return {
+            kind: {key: entity for key, entity in of.items() if (kind, key) not in self.gone}
+            for kind, of in changed.items()
+        }
 
 
 def name_alias(user: str) -> str:
@@ -298,3 +314,5 @@ class Memory(Committed):
         """Take over a batch's changes: the commit of this store."""
         for kind, changed in state.changes().items():
             self.entities[kind].update(changed)
+        for kind, key in state.gone:
+            self.entities[kind].pop(key, None)

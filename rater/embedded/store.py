@@ -262,7 +262,7 @@ class Store(Reader):
             write_changes(self._connection, calls)
             if taken is not None:
                 keep(self._connection, taken)
-        self.merge(state.changes())
+        self.merge(state.changes(), state.gone)
 
     def _write(self, state: State, rows: Rows, positions: dict[str, Position], replayed: Iterable[str]) -> None:
         many = self._connection.executemany
@@ -272,6 +272,9 @@ class Store(Reader):
         many(
             "INSERT OR REPLACE INTO seen VALUES (?, ?)",
             [(seen_key(key), _pack(entity)) for key, entity in changes["seen"].items()],
+        )
+        many(
+            "DELETE FROM entities WHERE kind=? AND tenant=? AND name=?", [(kind, *key) for kind, key in state.gone]
         )
         for kind in CACHED:
             many(

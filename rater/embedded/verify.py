@@ -6,7 +6,7 @@ among the rows that were compared before: memory grows with users and pools, not
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -29,7 +29,7 @@ from rater.core import (
 )
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.failures import damaged
-from rater.embedded.kept_inputs import Base, base_of, kept_batches, records_of
+from rater.embedded.kept_inputs import Base, base_digest, base_of, kept_batches, records_of
 from rater.embedded.rows import Row, Rows
 from rater.embedded.store import Reader, open_reader
 from rater.engine.batch import run_batch
@@ -76,11 +76,18 @@ def verify_store(path: Path, progress: Callable[[int], None] = lambda _: None) -
         kept = reader.has("kept-inputs")
         report = StoreReport(base_of(connection) if kept else None)
         if report.base is not None:
+            _check_base(connection, report, report.base)
             _Replay(connection, reader, report, report.base).run(progress)
         _compare_money(reader, report)
     finally:
         reader.close()
     return report
+
+
+def _check_base(connection: sqlite3.Connection, report: StoreReport, base: Base) -> None:
+    """The state that the replay begins with is the one that was verified then."""
+    if base.digest is not None and (found := base_digest(connection)) != base.digest:
+        report.find(f"checkpoint: expected a state with digest {base.digest}, found {found}")
 
 
 class _Entities(StoredEntities):
@@ -106,8 +113,10 @@ class _Entities(StoredEntities):
         row = self._connection.execute('SELECT value FROM "base-seen" WHERE key=?', (hashed,)).fetchone()
         return _decode["seen"](row[0]) if row else None
 
-    def merge(self, changes: Mapping[str, Mapping[Key, Entity]]) -> None:
+    def merge(self, changes: Mapping[str, Mapping[Key, Entity]], gone: Collection[tuple[str, Key]] = ()) -> None:
         """See StoredEntities."""
+        for kind, key in gone:
+            self.entities[kind].pop(key, None)
         for kind in CACHED:
             self.entities[kind].update(changes[kind])
         for key, entity in changes["seen"].items():
@@ -140,7 +149,7 @@ class _Replay:
             for topic, made in rows.of.items():
                 for row in made:
                     self._compare(topic, row)
-            self._entities.merge(done.state.changes())
+            self._entities.merge(done.state.changes(), done.state.gone)
             self._report.batches += 1
             self._report.records += len(records)
             self._report.outcomes.update(done.outcomes)
@@ -186,7 +195,7 @@ def _shown(value: bytes | str | None) -> str:
 
 def _compare_money(reader: Reader, report: StoreReport) -> None:
     """Money in less money out is the balance, for every tenant, from the first record on and without the rules."""
-    ledger: Counter[str] = Counter()
+    ledger: Counter[str] = Counter(report.base.carried if report.base is not None else {})
     for topic, moved in (("debits", _debited), ("account-events", _credited)):
         for offset, value in reader.topic(topic):
             try:

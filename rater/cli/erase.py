@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated
@@ -34,8 +33,8 @@ from rater.wire.visible import visible
 #: How long an erasure on Kafka waits for its event.
 WAIT_S = 60.0
 _LAW = (
-    "charges, minutes, times, countries and prefixes stay, under the pseudonym: billing law asks for them"
-    " (in the EU commonly 6 to 10 years; check your law)",
+    "charges, minutes, times, countries and prefixes stay, under the pseudonym",
+    "billing law asks for them, in the EU commonly for 6 to 10 years: check your law",
     "backups, exports, invoices and what switches and payment providers keep are not reached: delete them there",
     "usage ids, call ids and ids of commands stay as they are: use none that names a person",
 )
@@ -75,32 +74,32 @@ def erase_user(
     if bootstrap is not None and store is None:
         settings = kafka_settings(bootstrap, prefix)
         memory = talk(settings, "operators", state_of(settings, tenant))
-        if not isinstance(memory.load("account", (tenant, "")), Account):
+        account = memory.load("account", (tenant, ""))
+        if not isinstance(account, Account):
             raise RaterError(f"{tenant}: no worker has committed anything of this tenant", Exit.FAILED)
-        command = _command(tenant, names_on_kafka(memory, tenant, said) or list(said), reason, by)
+        command = _command(account, names_on_kafka(memory, tenant, said) or list(said), reason, by)
         found = {"tenant": tenant, "names": [command.user, *command.also], "done": yes}
         _say(_on_kafka(settings, command, yes), found, yes, json)
         return
     path = store or DEFAULT_STORE
     reader = open_reader(path)
     try:
-        known_account(reader, tenant)
-        command = _command(tenant, names_of(reader, tenant, said) or list(said), reason, by)
+        command = _command(known_account(reader, tenant), names_of(reader, tenant, said) or list(said), reason, by)
     finally:
         reader.close()
     rows = _in_store(path, command) if yes else _counted(path, command)
     found = {"tenant": tenant, "names": [command.user, *command.also], "rows": rows, "done": yes}
-    lines = [f"{topic}: {count} records name the user" for topic, count in rows.items()]
+    lines = [f"{topic}: {count} records name the user" for topic, count in rows.items() if count]
     _say([*lines, *_LAW], found, yes, json)
 
 
-def _command(tenant: str, names: list[str], reason: str | None, by: str | None) -> UserErased:
-    """Checked, with a key of its own, which the tenant keeps if it has none."""
+def _command(account: Account, names: list[str], reason: str | None, by: str | None) -> UserErased:
+    """Checked, with a key of its own, which the tenant keeps if it has none; no time passes for the tenant."""
     order = checked(
         Erasing,
-        tenant=tenant,
+        tenant=account.tenant,
         id=f"erase-{uuid4().hex}",
-        at=datetime.now(UTC),
+        at=account.clock,
         user=names[0],
         also=tuple(names[1:]),
         key=token_hex(32),

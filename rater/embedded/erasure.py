@@ -223,7 +223,7 @@ def erase(
     report = verify_store(store.path, progress)  # 1
     if report.found:
         raise RaterError(
-            f"{store.path}: {report.found} differences from what its inputs give; nothing was erased, for afterwards"
+            f"{store.path}: {report.found} differences from what its inputs give; nothing was erased, for later"
             " nobody could find them; see rater verify --store, and restore a backup",
             Exit.FAILED,
         )
@@ -233,7 +233,7 @@ def erase(
         raise RaterError(f"{command.tenant}: refused: {why}", Exit.REFUSED)
     with store.transaction():  # 3
         counts = _rewrite(store, person)
-        begin_base(store.connection, f"a user was erased at {command.at.isoformat()}; all was verified before")
+        begin_base(store.connection, "a user was erased then, and all was verified before")
     _compact(store.connection)  # 4
     return Erased(tenant=command.tenant, pseudonym=person.pseudonym, rows=counts)
 

@@ -48,6 +48,7 @@ COMMANDS = {
     "doctor": "doctor",
     "backup": "backup",
     "erase": "erase",
+    "prune": "prune",
 }
 
 

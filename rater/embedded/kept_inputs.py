@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from rater.core import OUTPUT_TOPICS, AnyCommand, CallRecord, Original, RatingSettings, Refusal, Source
+from rater.embedded.days import forget_kept
 from rater.engine.batch import Envelope, Record
 from rater.files.read_again import Decode, reader_of
 from rater.wire.codec import decode_cdr, encode_input
@@ -123,10 +124,10 @@ def _mapped(record: Record) -> bytes | None:
     return encode_input(record.decoded)
 
 
-def kept_batches(connection: sqlite3.Connection) -> Iterator[KeptBatch]:
-    """Every kept batch, in order."""
-    for (value,) in connection.execute('SELECT value FROM "kept-inputs" ORDER BY batch'):
-        yield _batches.decode(zlib.decompress(value))
+def kept_batches(connection: sqlite3.Connection) -> Iterator[tuple[int, KeptBatch]]:
+    """Every kept batch with its number, in order."""
+    for number, value in connection.execute('SELECT batch, value FROM "kept-inputs" ORDER BY batch'):
+        yield number, _batches.decode(zlib.decompress(value))
 
 
 def records_of(batch: KeptBatch) -> list[Record]:
@@ -181,6 +182,7 @@ def base_digest(connection: sqlite3.Connection) -> str:
 def begin_base(connection: sqlite3.Connection, why: str | None = None) -> None:
     """Within a transaction: computing again begins here; the inputs before are deleted."""
     before = base_of(connection)
+    forget_kept(connection)
     for table in ("kept-inputs", "base-entities", "base-seen"):
         connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - closed list
     connection.execute('INSERT INTO "base-entities" SELECT kind, tenant, name, value FROM entities')

@@ -39,7 +39,7 @@ def test_calls_are_written_down_under_the_pseudonym() -> None:
     assert (whole.charge, whole.minutes, whole.balance) == ("0.5", 10, "99.5")  # 10 x 0.05
     assert (hidden.user, hidden.user_object_id, hidden.user_display_name) == (ADA, ADA, ADA)
     assert (hidden.calling, hidden.called) == ("+1425555****", "+44207946****")
-    changed = {name: None for name in ("user", "user_object_id", "user_display_name", "calling", "called")}
+    changed = dict.fromkeys(("user", "user_object_id", "user_display_name", "calling", "called"))
     different = {"sequence": 0, "source": whole.source}
     assert msgspec.structs.replace(hidden, **changed, **different) == msgspec.structs.replace(
         whole, **changed, **different

@@ -43,10 +43,10 @@ def rate(folder: Path, name: str, text: str, *words: str, code: int = Exit.OK) -
     return found
 
 
-def written_on(folder: Path, day: date) -> None:
-    """What was written last was written on that day: what the store notes of today is of that day."""
+def written_on(folder: Path, day: date, noted: date = TODAY) -> None:
+    """What was written last was written on that day: what the store noted of today, or of another, is of that day."""
     with sqlite3.connect(folder / "rater.db") as store:
-        store.execute("UPDATE days SET day=? WHERE day=?", (day.isoformat(), TODAY.isoformat()))
+        store.execute("UPDATE days SET day=? WHERE day=?", (day.isoformat(), noted.isoformat()))
     store.close()
 
 
@@ -136,6 +136,7 @@ def test_more_days_keep_more(folder: Path) -> None:
 
 def test_a_record_that_comes_again_after_that_is_known_as_long_as_its_call_is(folder: Path) -> None:
     """Rule 68: within 400 days it is a duplicate, though its input was deleted."""
+    written_on(folder, TODAY - timedelta(days=100), RECENT)
     rate(folder, "middle.jsonl", line("m"))
     written_on(folder, TODAY - timedelta(days=60))
     rate(folder, "last.jsonl", line("l"))
@@ -146,6 +147,7 @@ def test_a_record_that_comes_again_after_that_is_known_as_long_as_its_call_is(fo
 
 def test_dead_letters_wait_until_somebody_deals_with_them(folder: Path) -> None:
     """One that was dropped goes after 90 days; one that waits stays."""
+    written_on(folder, TODAY - timedelta(days=100), RECENT)
     rate(folder, "bad.jsonl", line("x", called="1") + line("y", called="2"), code=Exit.REFUSED)
     (first, _) = ask(folder, "dlq", "ls")
     rater("dlq", "drop", first["id"], "--note", "test", "--by", "kim", cwd=folder, code=Exit.OK)

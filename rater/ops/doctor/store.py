@@ -23,8 +23,8 @@ def store(path: Path) -> Check:
     finally:
         reader.close()
     cause = (
-        f"{path}: {size.bytes / _MIB:,.1f} MiB ({size.free_bytes / _MIB:,.1f} free in it), {size.calls:,} rated calls,"
-        f" the oldest of {size.oldest_call or 'no day'}; {size.batches:,} batches of inputs;"
+        f"{path}: {size.bytes / _MIB:,.1f} MiB ({size.free_bytes / _MIB:,.1f} free in it); {size.calls:,} rated"
+        f" calls, the oldest of {size.oldest_call or 'no day'}; {size.batches:,} batches of inputs;"
         f" {size.waiting:,} dead letters wait; age is counted from {size.since or 'the next run on'}"
     )
     if size.past_retention:

@@ -209,3 +209,16 @@ def test_the_doctor_says_how_large_and_how_old_a_store_is(folder: Path) -> None:
     ask(folder, "prune")
     (check,) = ask(folder, "doctor", "--store", "rater.db")
     assert (check["state"], check["fix"]) == ("ok", "")
+
+
+def test_the_doctor_names_closed_tenants_with_money(folder: Path) -> None:
+    """It is to be paid out, or it is owed: here 9.85 were paid out, and 1 came in afterwards."""
+    words = ("--reason", "ended", "--by", "kim", "--yes", "--at", "2025-03-20T00:00:00Z")
+    rater("tenant", "close", "contoso", "--pay-out", *words, cwd=folder, code=Exit.OK)
+    ask(folder, "prune")
+    (check,) = ask(folder, "doctor", "--store", "rater.db")
+    assert (check["state"], "contoso is closed" in check["cause"]) == ("ok", False)
+    rater("tenant", "adjust", "contoso", "1", *words, cwd=folder, code=Exit.OK)
+    (check,) = ask(folder, "doctor", "--store", "rater.db")
+    assert (check["state"], check["fix"]) == ("warn", "rater show statement NAME")
+    assert "contoso is closed and 1 USD is to be paid out" in check["cause"]

@@ -4,9 +4,11 @@ import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rater.core import format_micros
 from rater.embedded.retention import size_of
 from rater.embedded.store import open_reader
 from rater.ops.doctor.check import Check, State
+from rater.ops.doctor.cluster import closed_with_money
 from rater.wire.errors import RaterError
 
 _MIB = 1 << 20
@@ -20,6 +22,7 @@ def store(path: Path) -> Check:
         return Check("store", State.FAIL, str(wrong).partition("\n")[0])
     try:
         size = size_of(reader, datetime.now(UTC).date())
+        accounts = [account for tenant in reader.tenants() if (account := reader.account(tenant))]
     finally:
         reader.close()
     cause = (
@@ -29,6 +32,13 @@ def store(path: Path) -> Check:
     )
     if size.past_retention:
         return Check("store", State.WARN, cause, f"rater prune --store {shlex.quote(str(path))}")
+    left = [
+        said
+        for one in accounts
+        if one.closed_since and (said := closed_with_money(one.tenant, format_micros(one.balance), one.currency))
+    ]
+    if left:
+        return Check("store", State.WARN, f"{cause}; {'; '.join(left)}", "rater show statement NAME")
     if size.waiting:
         return Check("store", State.WARN, cause, f"rater dlq ls --store {shlex.quote(str(path))}")
     return Check("store", State.OK, cause)

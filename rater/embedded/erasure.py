@@ -54,12 +54,16 @@ ERASED_MESSAGE = "erased with its user"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A row of a topic that names the user, as it stands from now on; `key` is what it is looked up by."""
+    """A row of a topic that names the user, as it stands from now on; `key` where it is looked up by another name.
+
+    `call` is the usage id of a rated call.
+    """
 
     topic: str
     offset: int
     value: bytes
     key: str | None = None
+    call: str | None = None
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -131,14 +135,14 @@ def _call(person: Person, topic: str, offset: int, value: bytes) -> Row | None:
         if (calling, called) == (call.calling, call.called):
             return None
         call = msgspec.structs.replace(call, calling=calling, called=called)
-    return Row(topic, offset, encode(call), call.usage_id)
+    return Row(topic, offset, encode(call), call=call.usage_id)
 
 
 def _debit(person: Person, topic: str, offset: int, value: bytes) -> Row | None:
     debit = _debits(value)
     if not person.is_meant(debit.user):
         return None
-    return Row(topic, offset, encode(msgspec.structs.replace(debit, user=person.pseudonym)), debit.id)
+    return Row(topic, offset, encode(msgspec.structs.replace(debit, user=person.pseudonym)))
 
 
 def _event(person: Person, topic: str, offset: int, value: bytes) -> Row | None:
@@ -147,7 +151,7 @@ def _event(person: Person, topic: str, offset: int, value: bytes) -> Row | None:
     user = person.pseudonym if person.is_meant(event.user) else event.user
     if (user, pool) == (event.user, event.pool):
         return None
-    return Row(topic, offset, encode(msgspec.structs.replace(event, user=user, pool=pool)), event.event.value)
+    return Row(topic, offset, encode(msgspec.structs.replace(event, user=user, pool=pool)))
 
 
 def _service(person: Person, topic: str, offset: int, value: bytes) -> Row | None:
@@ -162,7 +166,7 @@ def _order(person: Person, topic: str, offset: int, value: bytes) -> Row | None:
     if not person.is_meant(order.user):
         return None
     order = msgspec.structs.replace(order, user=person.pseudonym)
-    return Row(topic, offset, msgspec.json.encode(order), order.id)
+    return Row(topic, offset, msgspec.json.encode(order))
 
 
 def _letter(person: Person, topic: str, offset: int, value: bytes) -> Row | None:
@@ -174,7 +178,7 @@ def _letter(person: Person, topic: str, offset: int, value: bytes) -> Row | None
     letter = msgspec.structs.replace(
         letter, raw="", raw_encoding="utf-8", raw_cut=True, raw_length=size, raw_hash=None, message=ERASED_MESSAGE
     )
-    return Row(topic, offset, encode(letter), letter.id)
+    return Row(topic, offset, encode(letter))
 
 
 _RENAMED: dict[str, Callable[[Person, str, int, bytes], Row | None]] = {
@@ -241,15 +245,15 @@ def erase(
 def _rewrite(store: Store, person: Person) -> dict[str, int]:
     connection = store.connection
     counts = dict.fromkeys(_RENAMED, 0)
-    calls: list[str | None] = []
+    calls: list[str] = []
     for row in list(rows_of(store, person)):
         connection.execute(
-            f'UPDATE "{row.topic}" SET key=?, value=? WHERE offset=?',  # noqa: S608 - a closed list
+            f'UPDATE "{row.topic}" SET key=coalesce(?, key), value=? WHERE offset=?',  # noqa: S608 - a closed list
             (row.key, row.value, row.offset),
         )
         counts[row.topic] += 1
-        if row.topic == "rated-calls":
-            calls.append(row.key)
+        if row.call is not None:
+            calls.append(row.call)
     connection.executemany(
         'DELETE FROM "switch-lines" WHERE tenant=? AND usage_id=?', [(person.tenant, id) for id in calls]
     )

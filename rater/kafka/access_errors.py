@@ -40,7 +40,7 @@ def user_of(settings: KafkaSettings) -> str:
 
 
 def refusal(settings: KafkaSettings, right: str, wrong: KafkaError, *, began: bool = False) -> RaterError:
-    """The error that a person reads; `right` is what the client was about to use, and used already if it `began`."""
+    """The error that a person reads; `right` is what the client was about to use, or uses, if it `began`."""
     known = (
         "how much was stored is not known; run the same command again: what is stored already changes nothing"
         if began

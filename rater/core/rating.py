@@ -71,7 +71,8 @@ def rate_call(
     account, cdr = step.account, call.cdr
     priced = price_call(step, call, user, held, emergency)
     lots = debit(step.state, account, priced.charge) if priced.charge else ()
-    _emit_rated_call(step, _hidden(call, account.pseudonym_key), held, priced, lots, replaces)
+    shown = call if account.pseudonym_key is None else _hidden(call, account.pseudonym_key)
+    _emit_rated_call(step, shown, held, priced, lots, replaces)
     if lots:
         step.debit(
             DebitKind.CALL,
@@ -100,9 +101,9 @@ def rate_call(
             restrict(step, user, _restriction_reason(account))
 
 
-def _hidden(call: Mediated, key: str | None) -> Mediated:
+def _hidden(call: Mediated, key: str) -> Mediated:
     """What is written down of a call: of an erased user's, nothing that names a person."""
-    if key is None or call.cdr.user is None or not is_pseudonym(call.cdr.user):
+    if call.cdr.user is None or not is_pseudonym(call.cdr.user):
         return call
     return msgspec.structs.replace(call, cdr=hidden_record(call.cdr, key))
 

@@ -13,7 +13,7 @@ import typer
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.lookup import known_account
-from rater.cli.run import DEFAULT_STORE, gateway_for, say_upgraded, settings_for
+from rater.cli.run import DEFAULT_STORE, say_upgraded, settings_for
 from rater.cli.sending import Bootstrap, StoreOption, Tenant
 from rater.cli.tenant_commands import Erasing, checked
 from rater.core import Account, RejectedCdr, UserErased
@@ -130,7 +130,7 @@ def _in_store(path: Path, command: UserErased) -> dict[str, int]:
     opened = Store(path)
     say_upgraded(opened)
     try:
-        rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, None))
+        rater = EmbeddedRater(opened, settings_for(opened), None)  # nothing is collected meanwhile
         with counting("records verified") as progress:
             done = erase(opened, rater, command, progress)
     finally:

@@ -20,7 +20,6 @@ _WORDS = {
     "kept-inputs": "batches of inputs",
     "rated-calls": "rated calls",
     "rejected-cdrs": "dead letters that were dealt with",
-    "inputs": "names of files that were read",
 }
 
 

@@ -149,10 +149,6 @@ def _delete(store: Store, checkpoint: Checkpoint, kept: Kept, today: date) -> di
     rows["rejected-cdrs"] = _delete_letters(
         store, min(old_letters.get("rejected-cdrs", 0), offsets["rejected-cdrs"])
     )
-    rows["inputs"] = connection.execute(
-        "DELETE FROM inputs WHERE arrival IS NULL AND rated_at < ?",
-        ((today - timedelta(days=kept.records)).isoformat(),),
-    ).rowcount
     why = f"rater prune deleted inputs on {today}, after they were verified" if checkpoint.taken else base.why
     save_base(connection, Base(offsets, why, base_digest(connection), dict(carried)))
     forget_days(connection, today - timedelta(days=kept.records))

@@ -111,7 +111,7 @@ def _command(account: Account, names: list[str], reason: str | None, by: str | N
 
 def _counted(path: Path, command: UserErased) -> dict[str, int]:
     """How many records of each topic name the user; a line for dead letters that wait."""
-    reader, counts = open_reader(path), {}
+    reader, counts = open_reader(path), dict[str, int]()
     try:
         person = person_of(reader, command)
         for row in rows_of(reader, person):

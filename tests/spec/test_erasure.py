@@ -4,6 +4,8 @@ The tenant has a user, ada, who is erased on 11 March; the key is the same every
 down here.  A minute to London costs 0.05.
 """
 
+from typing import Any
+
 import msgspec
 
 from rater.core.identity import is_pseudonym, name_key, pseudonym_of
@@ -33,7 +35,7 @@ def test_calls_are_written_down_under_the_pseudonym() -> None:
     """The rule erasure: priced as before, with the name, the object id and the last four digits replaced."""
     before, after = ada("MCOPSTNPP"), ada("MCOPSTNPP")
     erase(after)
-    said = {"user_object_id": "4b1c", "user_display_name": "Ada Lovelace", "id": "c"}
+    said: dict[str, Any] = {"user_object_id": "4b1c", "user_display_name": "Ada Lovelace", "id": "c"}
     whole = before.call(LONDON, 600, "2025-03-12 10:00", user="ADA ", **said)
     hidden = after.call(LONDON, 600, "2025-03-12 10:00", user="ADA ", **said)
     assert (whole.charge, whole.minutes, whole.balance) == ("0.5", 10, "99.5")  # 10 x 0.05

@@ -13,7 +13,15 @@ import msgspec
 
 from rater.core.entities import Alias, PoolMonth, User, twin
 from rater.core.entitlements import own_families, unknown_user
-from rater.core.identity import erased_alias, is_erased, is_pseudonym, name_key, pseudonym_of
+from rater.core.identity import (
+    erased_alias,
+    is_erased,
+    is_pseudonym,
+    name_alias,
+    name_key,
+    object_alias,
+    pseudonym_of,
+)
 from rater.core.inputs import CallRecord, UserErased
 from rater.core.instants import month_index, parse_period, period_of
 from rater.core.joins import rename_plan
@@ -21,7 +29,7 @@ from rater.core.numbers import hidden_number
 from rater.core.outputs import RatedCall, Segment
 from rater.core.reasons import EventKind
 from rater.core.restrictions import rename_restricted
-from rater.core.state import State, name_alias, object_alias
+from rater.core.state import State
 from rater.core.step import Step
 
 #: No call of a plan that is counted per user is older: the first such plan came later.

@@ -54,6 +54,16 @@ def normal_object_id(text: str) -> str:
     return normal_usage_id(stripped).casefold()
 
 
+def name_alias(user: str) -> str:
+    """Under which another name of a user is kept."""
+    return f"name/{name_key(user)}"
+
+
+def object_alias(object_id: str) -> str:
+    """Under which the object id of a user is kept."""
+    return f"object/{normal_object_id(object_id)}"
+
+
 def pseudonym_of(key: str, name: str) -> str:
     """What a user of this name is called once it is erased: the same each time, and not found without the key."""
     return f"{_ERASED}{_keyed(key, 'name', name_key(name))}"

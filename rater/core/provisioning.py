@@ -16,7 +16,7 @@ from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.entities import Account, Alias, Seen, User
 from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
 from rater.core.geography import NO_CREDITS
-from rater.core.identity import erased_alias, is_pseudonym, name_key
+from rater.core.identity import erased_alias, is_pseudonym, name_alias, name_key, object_alias
 from rater.core.inputs import (
     NO_TENANT,
     CallAccepted,
@@ -34,7 +34,6 @@ from rater.core.passing_time import expect_relief, unrestrict, unrestrict_all
 from rater.core.policies import POLICIES
 from rater.core.reasons import EventKind, Reason, Refusal
 from rater.core.recharge import RechargeEvent, advance_recharge, set_terms
-from rater.core.state import name_alias, object_alias
 from rater.core.step import Step
 
 

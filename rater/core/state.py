@@ -174,8 +174,7 @@ class State(Committed):
         return aliases
 
     def _alias(self, tenant: str, name: str) -> Alias | None:
-        found = self.aliases.get((tenant, name)) or self._committed.load("alias", (tenant, name))
-        return found  # type: ignore[return-value]  # kind decides the type
+        return self.aliases.get((tenant, name)) or self._committed.load("alias", (tenant, name))  # type: ignore[return-value]  # kind decides the type
 
     def pool(self, tenant: str, name: str) -> PoolMonth:
         """A pool's month, this batch's own copy; a new one when it was never used."""

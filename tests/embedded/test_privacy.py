@@ -91,9 +91,7 @@ def test_a_bill_is_not_masked(refused: Path) -> None:
 
 def test_imported_licences_are_their_owners(folder: Path) -> None:
     """The file names every user."""
-    (folder / "users.csv").write_text(
-        "User principal name,Licenses,Usage location\nada@contoso.example,MCOPSTN1,US\n"
-    )
+    (folder / "users.csv").write_text("UPN,SKU,Usage country\nada@contoso.example,MCOPSTN1,US\n")
     options = ("--tenant", "contoso", "--at", "2025-03-01T00:00:00Z", "--out", "licences.jsonl")
     rater("import", "licenses", "users.csv", *options, cwd=folder, code=Exit.OK)
     assert (folder / "licences.jsonl").stat().st_mode & 0o777 == 0o600

@@ -61,7 +61,7 @@ def erase_user(
         bool, typer.Option("--json", help="What was found or done, as JSON on standard output.")
     ] = False,
 ) -> None:
-    """Erase a user: a pseudonym takes the place of its name, in the store, or on Kafka from now on.
+    """Erase a user: a pseudonym replaces its name, in the store, or on Kafka from now on.
 
     Called and calling numbers of its calls lose their last four digits. No charge and no minute changes. Doing it
     twice changes nothing. What stays, and until when, is printed.

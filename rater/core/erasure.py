@@ -39,8 +39,8 @@ _GONE_ALIAS = Alias("")
 
 
 def names_known(state: State, tenant: str, said: Iterable[str], aliases: Iterable[tuple[str, Alias]]) -> list[str]:
-    """The names and object ids that mean a user: those that are said, the first of them the user, and those that
-    are linked to it; `aliases` are all of the tenant's, with the names that they are kept under."""
+    """The names and object ids that mean a user: those that are given, the first of them the user, and those
+    that are linked to it; `aliases` are all of the tenant's, with the names that they are kept under."""
     names = list(said)
     found = state.who(tenant, names[0])
     if found is not None:
@@ -68,7 +68,7 @@ def erase(step: Step, command: UserErased) -> None:
     for name in names:
         if not is_pseudonym(name):
             _forget(state, tenant, key, name, name_key(after.user))
-    step.tell(EventKind.USER_ERASED, user=after.user, command_id=command.id, reason=command.reason, by=command.by)
+    step.emit(EventKind.USER_ERASED, user=after.user, command_id=command.id, reason=command.reason, by=command.by)
 
 
 def _rename(step: Step, before: User, after: User) -> None:

@@ -14,9 +14,9 @@ _order_decoder = msgspec.json.Decoder(CallCommand)
 
 
 class KnownCalls(msgspec.Struct, frozen=True):
-    """A tenant's running calls, and when the last of them was told of."""
+    """A tenant's running calls, and when the last event of them happened."""
 
-    heard_at: datetime
+    last_event_at: datetime = msgspec.field(name="heard_at")
     standing: Standing = Standing()
 
 
@@ -57,7 +57,7 @@ def forget_user(connection: sqlite3.Connection, tenant: str, is_meant: Callable[
         calls = tuple([call for call in known.standing.calls if not is_meant(call.question.user)])
         if owner == tenant and calls != known.standing.calls:
             standing = msgspec.structs.replace(known.standing, calls=calls)
-            write_changes(connection, CallChanges(known={tenant: KnownCalls(known.heard_at, standing)}))
+            write_changes(connection, CallChanges(known={tenant: KnownCalls(known.last_event_at, standing)}))
 
 
 def was_ordered(connection: sqlite3.Connection, id: str) -> bool:

@@ -88,7 +88,7 @@ class Person(msgspec.Struct, frozen=True):
 
 
 def names_of(reader: Reader, tenant: str, said: Iterable[str]) -> list[str]:
-    """The names that mean a user, and its object ids: those that are said, and those that the store knows."""
+    """The names that mean a user, and its object ids: those that are given, and those that the store knows."""
     rows = reader.connection.execute("SELECT name, value FROM entities WHERE kind='alias' AND tenant=?", (tenant,))
     return names_known(State(reader), tenant, said, [(name, _aliases(value)) for name, value in rows])
 
@@ -231,7 +231,7 @@ def erase(
             " nobody could find them; see rater verify --store, and restore a backup",
             Exit.FAILED,
         )
-    outcome, refused = rater.tell(command)  # 2
+    outcome, refused = rater.apply(command)  # 2
     if refused is not None or outcome is Outcome.REJECTED:
         why = f"{refused.field}: {refused.message}" if refused is not None else "see rater dlq ls"
         raise RaterError(f"{command.tenant}: refused: {why}", Exit.REFUSED)

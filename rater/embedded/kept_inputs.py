@@ -59,7 +59,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeptBatch(msgspec.Struct, frozen=True):
-    """What one batch took, in order, and what its result depends on besides the state."""
+    """What one batch consumed, in order, and what its result depends on besides the state."""
 
     settings: RatingSettings
     decks: tuple[str, ...]
@@ -85,7 +85,7 @@ _bases = msgspec.json.Decoder(Base)
 
 
 def keep(connection: sqlite3.Connection, batch: KeptBatch) -> None:
-    """Within a batch's transaction: keep what it took."""
+    """Within a batch's transaction: keep what it consumed."""
     if batch.records:
         connection.execute(
             'INSERT INTO "kept-inputs" (records, value) VALUES (?, ?)',
@@ -196,5 +196,5 @@ def begin_base(connection: sqlite3.Connection, why: str | None = None) -> None:
 
 
 def save_base(connection: sqlite3.Connection, base: Base) -> None:
-    """Within a transaction: what is said of the state that computing again begins with."""
+    """Within a transaction: what describes the state that computing again begins with."""
     connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (_BASE, msgspec.json.encode(base).decode()))

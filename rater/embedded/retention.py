@@ -149,7 +149,7 @@ def _delete(store: Store, checkpoint: Checkpoint, kept: Kept, today: date) -> di
     rows["rejected-cdrs"] = _delete_letters(
         store, min(old_letters.get("rejected-cdrs", 0), offsets["rejected-cdrs"])
     )
-    why = f"rater prune deleted inputs on {today}, after they were verified" if checkpoint.taken else base.why
+    why = f"rater prune deleted inputs on {today}, after they were verified" if checkpoint.noted else base.why
     save_base(connection, Base(offsets, why, base_digest(connection), dict(carried)))
     forget_days(connection, today - timedelta(days=kept.records))
     return {table: count for table, count in rows.items() if count}
@@ -157,7 +157,7 @@ def _delete(store: Store, checkpoint: Checkpoint, kept: Kept, today: date) -> di
 
 def _begin(connection: sqlite3.Connection, checkpoint: Checkpoint) -> int:
     """Computing again begins with the state that the deleted inputs left; how many batches are deleted."""
-    if not checkpoint.taken:
+    if not checkpoint.noted:
         return 0
     connection.execute('DELETE FROM "base-entities"')
     connection.executemany('INSERT INTO "base-entities" VALUES (?, ?, ?, ?)', checkpoint.entities)
@@ -278,7 +278,7 @@ class Daily:
         self._tried: date | None = None
 
     def look(self) -> None:
-        """Prune if it is due; what keeps it from that is said once a day, and stops nothing else."""
+        """Prune if it is due; what prevents it is reported once a day, and stops nothing else."""
         today, days = datetime.now(UTC).date(), self._store.setting(KEEP_DAYS)
         if not days or self._tried == today or self._store.setting(_PRUNED_ON) == today.isoformat():
             return

@@ -71,7 +71,7 @@ class Checkpoint:
 
     def __init__(self, after: int) -> None:
         self.after = after
-        self.taken = False
+        self.noted = False
         #: The state as rows of the tables of a base.
         self.entities: list[tuple[str, str, str, bytes]] = []
         self.seen: list[tuple[bytes, bytes]] = []
@@ -80,9 +80,9 @@ class Checkpoint:
         #: Ids of calls that inputs behind it ask for.
         self.asked: set[str] = set()
 
-    def take(self, entities: "_Entities", offsets: Mapping[str, int]) -> None:
+    def note(self, entities: "_Entities", offsets: Mapping[str, int]) -> None:
         """Note the state."""
-        self.taken, self.offsets = True, dict(offsets)
+        self.noted, self.offsets = True, dict(offsets)
         self.entities = [
             (kind, *key, _pack(entity)) for kind, of in entities.entities.items() for key, entity in of.items()
         ]
@@ -181,7 +181,7 @@ class _Replay:
         for number, batch in kept_batches(self._connection):
             if checkpoint is not None and number > checkpoint.after:
                 if previous is not None and previous <= checkpoint.after:
-                    checkpoint.take(self._entities, self._offsets)
+                    checkpoint.note(self._entities, self._offsets)
                 self._entities.asked = checkpoint.asked
             previous = number
             if batch.decks != published:

@@ -14,7 +14,7 @@ _WITH_USERS = (
 
 
 def names_of(memory: Memory, tenant: str, said: Iterable[str]) -> list[str]:
-    """The names that mean a user, and its object ids: those that are said, and those that the task knows."""
+    """The names that mean a user, and its object ids: those that are given, and those that the task knows."""
     aliases = [
         (name, alias)
         for (owner, name), alias in memory.entities["alias"].items()

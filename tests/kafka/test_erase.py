@@ -55,7 +55,7 @@ def test_a_user_is_erased_from_compacted_topics(clerk: Clerk) -> None:
     assert clerk.deployment.verify().findings == []
     clerk.deployment.workers[0].stop()
     worker = clerk.deployment.start("worker-1")
-    until(lambda: len(worker.told("partition owned")) == 4, "the next worker to own the partitions")
+    until(lambda: len(worker.logged("partition owned")) == 4, "the next worker to own the partitions")
     clerk.types("erase", "contoso", "ADA", "--yes")
     clerk.publish("later", 1, "2026-03-10 12:00")
     assert users(clerk)[3:] == [pseudonym]

@@ -25,7 +25,7 @@ def erase(world: World, user: str = "ada", *also: str, when: str = WHEN, key: st
     """The user is erased; the events."""
     world.happened += 1
     id = f"erase-{world.happened}"
-    world.tell(
+    world.apply(
         UserErased(tenant=T, id=id, at=at(when), user=user, also=also, key=key, reason="request 4711", by="kim")
     )
     return [output for output in world.outputs if isinstance(output, AccountEvent)]
@@ -114,7 +114,7 @@ def test_a_hidden_call_is_rated_again() -> None:
     world = ada("MCOPSTNPP")
     erase(world)
     call = world.call(LONDON, 600, "2025-03-12 10:00")
-    world.tell(rerating_of(call, "deck-1", at("2025-03-20")))
+    world.apply(rerating_of(call, "deck-1", at("2025-03-20")))
     (rated,) = [output for output in world.outputs if isinstance(output, RatedCall)]
     assert (rated.user, rated.called, rated.charge, rated.prefix) == (ADA, call.called, "0.5", call.prefix)
 
@@ -124,14 +124,14 @@ def test_other_names_and_later_commands_mean_the_same_user() -> None:
     world = ada("MCOPSTNPP", name="ada")
     directory = "db03c14b-06eb-4189-939b-7cbf3a20ba27"
     linked = UserConfigured(tenant=T, id="l", at=BEGINNING, user="countess", object_id=directory)
-    world.tell(UserConfigured(tenant=T, id="k", at=BEGINNING, user="ada", object_id=directory))
-    world.tell(linked)
+    world.apply(UserConfigured(tenant=T, id="k", at=BEGINNING, user="ada", object_id=directory))
+    world.apply(linked)
     erase(world, "countess", "ada", directory)
     for name in ("ada", "Countess", directory):
         assert world.call(LONDON, 60, "2025-03-12 10:00", user=name).user == ADA
     assert world.call(LONDON, 60, "2025-03-12 10:00", user="renamed", user_object_id=directory).user == ADA
-    world.tell(LicenseAssigned(tenant=T, id="m", at=at("2025-03-13"), user="ada", sku="MCOPSTN1", country="US"))
-    world.tell(UserConfigured(tenant=T, id="n", at=at("2025-03-13"), user="countess", object_id=directory))
+    world.apply(LicenseAssigned(tenant=T, id="m", at=at("2025-03-13"), user="ada", sku="MCOPSTN1", country="US"))
+    world.apply(UserConfigured(tenant=T, id="n", at=at("2025-03-13"), user="countess", object_id=directory))
     assert [output.user for output in world.outputs if isinstance(output, AccountEvent)] == [ADA]
     call = world.call(US, 60, "2025-03-14 10:00", user="countess")
     assert (call.user, pockets(call)) == (ADA, [("pool", 1)])
@@ -183,7 +183,7 @@ def test_a_closed_tenants_user_is_erased() -> None:
 def test_nothing_is_kept_under_the_old_name() -> None:
     """The rule erasure: not the user, its pools, its plans, nor its other names; the next owner reads the same."""
     world = ada("MCOPSTN8")
-    world.tell(UserConfigured(tenant=T, id="k", at=BEGINNING, user="ada", object_id="4b1c"))
+    world.apply(UserConfigured(tenant=T, id="k", at=BEGINNING, user="ada", object_id="4b1c"))
     world.call(US, 180, "2025-03-10 10:00")
     erase(world, "ada", "4b1c")
     committed = world.engine.committed()

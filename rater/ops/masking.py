@@ -1,4 +1,4 @@
-"""Phone numbers and users' addresses that people and logs may see: enough to tell two apart, too little to call.
+"""Phone numbers and users' addresses that people and logs may see: enough to compare two, too little to call.
 
 Of a number the country code, at least two digits, and the last two digits stay; of an address its first letter and
 its domain.  No whole E.164 number (`+` and 7 to 15 digits, ITU-T E.164 section 6.2) survives `mask_numbers`, with

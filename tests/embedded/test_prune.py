@@ -182,7 +182,7 @@ def test_the_file_becomes_smaller(tmp_path: Path) -> None:
 
 
 def test_a_run_that_watches_prunes_daily(folder: Path) -> None:
-    """Where the store was told so; once a day, and what is wrong is said in one line."""
+    """Where a setting of the store asks for it; once a day, with one line."""
     ask(folder, "prune", "--keep", "600", "--daily")
     said: list[str] = []
     store = Store(folder / "rater.db")

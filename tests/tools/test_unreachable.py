@@ -1,4 +1,4 @@
-"""What is said when a broker goes away: what is known of what was being done."""
+"""The message when a broker goes away: what is known of what was being done."""
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError

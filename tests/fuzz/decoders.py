@@ -3,7 +3,6 @@
 import atexit
 import shutil
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -114,15 +113,18 @@ MAPPING = (
     b"extends: asterisk-cdr-csv\ntimes: {zone: UTC}\nselect:\n- {only: {disposition: ANSWERED}, otherwise: no}\n"
     b"call:\n  tenant: contoso\n  type: {cases: [{if: {dst: {prefix: '49'}}, then: user_in}], default: user_out}\n"
 )
-#: As short as DER can say it: version, serial number, algorithm, issuer, validity.
-CERTIFICATE = (
-    "-----BEGIN CERTIFICATE-----\n"
-    + b64encode(
-        b"\x30\x2f\x30\x2d\xa0\x00\x02\x01\x01\x30\x00\x30\x00\x30\x1e"
-        b"\x17\x0d250101000000Z\x17\x0d350101000000Z" + b"\x30\x00" * 2
-    ).decode()
-    + "\n-----END CERTIFICATE-----\n"
-).encode()
+#: Of CN=r, until 2036-11-23 22:29:26 UTC.
+CERTIFICATE = b"""\
+-----BEGIN CERTIFICATE-----
+MIIBLDCB36ADAgECAhQDX7+Ki4BETT5b1GoFxPvYc4wjeTAFBgMrZXAwDDEKMAgG
+A1UEAwwBcjAeFw0yNjExMjYyMjI5MjZaFw0zNjExMjMyMjI5MjZaMAwxCjAIBgNV
+BAMMAXIwKjAFBgMrZXADIQC+JTQHOmnrhH0C0ULNyax1WvgEht53xsBjlaUfgq9N
+mqNTMFEwHQYDVR0OBBYEFIBNrkmeLOqy75B+wZGoEfWBKCj9MB8GA1UdIwQYMBaA
+FIBNrkmeLOqy75B+wZGoEfWBKCj9MA8GA1UdEwEB/wQFMAMBAf8wBQYDK2VwA0EA
+P07mLehVsSMXruduME02a3r3TzdrhUdJrxOYsnu2C2T0eg3oCzXNVKzg3XgAKJw2
+TGYz6PkoLPa19y4XZHaADQ==
+-----END CERTIFICATE-----
+"""
 _SIGNER = Webhook("whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
 

@@ -20,11 +20,11 @@ from rater.kafka.settings import (
     KafkaSettings,
     WebVariables,
     WorkerSettings,
-    from_environment,
     rating_of_environment,
 )
 from rater.kafka.worker import Worker
 from rater.ops.metrics.meter import Metrics
+from rater.ops.written_settings import read_settings
 from rater.serve.limited_web import LimitedWeb
 from rater.wire.errors import RaterError
 
@@ -130,10 +130,10 @@ def _add_pages(app: RaterApp) -> None:
 def _app_of_environment() -> RaterApp:
     """The application that the variables describe."""
     return make_app(
-        from_environment(KafkaSettings),
-        from_environment(WorkerSettings),
+        read_settings(KafkaSettings),
+        read_settings(WorkerSettings),
         rating_of_environment(),
-        from_environment(WebVariables).web_port,
+        read_settings(WebVariables).web_port,
     )
 
 

@@ -4,6 +4,7 @@ import atexit
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -32,7 +33,7 @@ from rater.files.price_list import read_any_deck
 from rater.files.source import InputFile
 from rater.files.usage_csv import COLUMNS, PstnCsv, reader_for
 from rater.ops.certificates import expires_at
-from rater.ops.written_settings import read_settings
+from rater.ops.written_settings import WrittenSettings, read_settings
 from rater.serve.authorize_page import Query
 from rater.wire.codec import (
     claimed_tenant,
@@ -175,13 +176,17 @@ def _records(path: Path, format: str | None = None) -> object:
     return list(islice(InputFile(str(path), format, "t").records(), _RECORDS))
 
 
-def _settings(model: type[BaseModel]) -> Decode:
+def _settings(model: type[WrittenSettings]) -> Decode:
     return _of_file(lambda path: read_settings(model, path, {}))
 
 
 def _variable(raw: bytes) -> object:
+    """A list and a number."""
     text = raw.decode("utf-8", "surrogateescape")
-    return read_settings(AgentsSettings, None, {"RATER_GATEWAY_URL": "https://pay.example", "RATER_SWEEP_S": text})
+    gateway = {"RATER_GATEWAY_URL": "https://pay.example"}
+    with suppress(RaterError):
+        read_settings(AgentsSettings, None, gateway | {"RATER_GATEWAY_WEBHOOK_SECRETS": text})
+    return read_settings(AgentsSettings, None, gateway | {"RATER_SWEEP_S": text})
 
 
 def _signed(raw: bytes) -> object:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rater.ops.secrets import SecretSource
+from rater.ops.written_settings import WrittenSettings
 from rater.wire.addresses import is_in_the_clear
 
 #: Stands for every tenant that is not named.
@@ -75,10 +76,8 @@ class WebhookSettings(BaseModel):
         return self
 
 
-class NotifySettings(BaseModel):
+class NotifySettings(WrittenSettings):
     """Everything about notifications; without channels nothing is told."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: The SQLite file that remembers what is to be told and what was.
     outbox: Path

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from standardwebhooks import Webhook
 
-from rater.agents.notices.settings import NotifySettings
+from rater.agents.notices.settings import NotifyFile
 from rater.agents.payments.webhooks import verified_notice
 from rater.agents.payments.wire import BodyError, Payment, PaymentNotice, PaymentOrder, read_body
 from rater.agents.settings import AgentsSettings
@@ -296,7 +296,7 @@ DECODERS: dict[str, Decoder] = {
     "licenses-in-commands": Decoder(_of_file(unknown_in_commands), COMMAND + b"\n"),
     "charge-logs": Decoder(_of_file(read_charges), CHARGE),
     "scenarios": Decoder(_of_file(read_scenario), SCENARIO),
-    "notify-settings": Decoder(_settings(NotifySettings), NOTIFY),
+    "notify-settings": Decoder(_settings(NotifyFile), NOTIFY),
     "agents-settings": Decoder(_settings(AgentsSettings), AGENTS),
     "variables": Decoder(_refusing(_variable), b"2.5"),
     "certificates": Decoder(_of_file(expires_at), CERTIFICATE),

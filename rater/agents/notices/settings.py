@@ -76,8 +76,10 @@ class WebhookSettings(BaseModel):
         return self
 
 
-class NotifySettings(WrittenSettings):
+class NotifySettings(BaseModel):
     """Everything about notifications; without channels nothing is told."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: The SQLite file that remembers what is to be told and what was.
     outbox: Path
@@ -101,3 +103,7 @@ class NotifySettings(WrittenSettings):
         if len(set(names)) != len(names):
             raise ValueError(f"expected names that differ, got {', '.join(names)}")
         return webhooks
+
+
+class NotifyFile(NotifySettings, WrittenSettings):
+    """The same as a file of its own, for `rater run --notify`."""

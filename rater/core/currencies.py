@@ -1,8 +1,8 @@
 """Currencies of ISO 4217 and how many decimals each has (its exponent, the "minor unit").
 
 The active codes of national currencies come from a generated table; those that ended after 2013 are added, since
-their calls may still be rated and shown.  Metals, bond units, XTS (tests) and XXX (none) are left out: no call is paid
-in them.
+their calls may still be rated and shown.  Metals, bond units, XTS (tests) and XXX (none) are left out: no call is
+paid in them.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Countries of ISO 3166-1 with their English names, and currencies of ISO 4217 with their decimals, as tables.
+"""Countries of ISO 3166-1 with English names, currencies of ISO 4217 with decimals: two tables.
 
 Generated from the packages pycountry and iso4217 by rater.dev.iso_codes_generator; do not edit.
 """

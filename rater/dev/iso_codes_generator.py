@@ -16,7 +16,7 @@ from rater.wire.generated_files import write_or_check
 TABLE = Path(__file__).parent.parent / "core" / "iso_codes.py"
 #: An accounting unit of a fund, in which no call is paid; metals, bond units, tests and none have no minor unit.
 NOT_PAID_IN = frozenset({"XAD"})
-_HEAD = '''"""Countries of ISO 3166-1 with their English names, and currencies of ISO 4217 with their decimals, as tables.
+_HEAD = '''"""Countries of ISO 3166-1 with English names, currencies of ISO 4217 with decimals: two tables.
 
 Generated from the packages pycountry and iso4217 by rater.dev.iso_codes_generator; do not edit.
 """

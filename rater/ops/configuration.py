@@ -35,7 +35,8 @@ _FLAT: dict[str, type[WrittenSettings]] = {
 
 def known_variables() -> frozenset[str]:
     """Every variable that means something to rater."""
-    return OTHERS.union(*(variables_of(model) for model in (*_FLAT.values(), AgentsSettings)))
+    models: list[type[BaseModel]] = [*_FLAT.values(), AgentsSettings]
+    return OTHERS.union(*map(variables_of, models))
 
 
 def wrong_in(path: Path | None, environment: Mapping[str, str]) -> list[str]:

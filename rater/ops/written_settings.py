@@ -1,4 +1,4 @@
-"""Settings that people write: a YAML file and environment variables become one model, or one clear line for each error.
+"""Settings that people write: a YAML file and environment variables become one model, or a line for each error.
 
 A variable is named like the path of its field: RATER_GATEWAY_TOKEN_FILE is `gateway.token.file`; it wins over the
 file.  That of a secret, RATER_GATEWAY_TOKEN, holds the secret itself.  Lists and mappings are written as in YAML.
@@ -131,7 +131,7 @@ def _read(
         InitSettingsSource(model, {} if path is None else _read_yaml(path)),
     )
     try:
-        return model(_build_sources=(sources, {})), []
+        return model(_build_sources=(sources, {})), []  # type: ignore[call-arg]  # mypy sees the fields only
     except ValidationError as wrong:
         return None, [_line_of(error, path, environment) for error in wrong.errors(include_url=False)]
 

@@ -102,7 +102,7 @@ def test_a_secret_may_be_a_variable(tmp_path: Path) -> None:
         (None, {"RATER_SWEEP_S": "soon"}, "RATER_SWEEP_S: expected a valid number, unable to parse string as a number, got 'soon'"),
         (None, {"RATER_NOTIFY": "["}, "RATER_NOTIFY: expected a value as in YAML: line 1: expected the node content, but found '<stream end>'"),
         (None, {"RATER_NOTIFY_EMAIL": "host"}, "RATER_NOTIFY_OUTBOX: expected a value, got none\nRATER_NOTIFY_EMAIL: expected a valid dictionary or instance of EmailSettings, got 'host'"),
-        ("notify: {outbox: x.db}", {"RATER_NOTIFY_EMAIL": "{sender: a}"}, "RATER_NOTIFY_EMAIL: notify.email.host: expected a value, got none"),
+        ("notify: {outbox: x.db}", {"RATER_NOTIFY_EMAIL": "{sender: a@x.example, recipients: {}}"}, "RATER_NOTIFY_EMAIL: notify.email.host: expected a value, got none"),
         (None, {"RATER_GATEWAY_URL": "https://x", "RATER_GATEWAY_WEBHOOK_SECRETS": "s3cret"}, "RATER_GATEWAY_WEBHOOK_SECRETS: expected a valid tuple"),
         ("notify: {outbox: x.db, 1: a}", {}, "agents.yaml: notify.1: keys should be strings, got 1"),
         ("notify: {outbox: x.db, _env_file: a}", {}, "agents.yaml: notify._env_file: expected no setting of this name"),
@@ -126,7 +126,7 @@ def test_a_mapping_in_a_variable_adds_to_the_file(tmp_path: Path) -> None:
     settings = read(
         "notify: {outbox: x.db, email: {host: a.example, port: 25, sender: a@x.example, recipients: {}}}",
         tmp_path,
-        RATER_NOTIFY='{email: {host: b.example, sender: b@x.example}}',
+        RATER_NOTIFY="{email: {host: b.example, sender: b@x.example}}",
         RATER_NOTIFY_EMAIL_HOST="c.example",
     )
     assert settings.notify is not None

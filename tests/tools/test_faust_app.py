@@ -18,7 +18,9 @@ print(found.conf.id, found.conf.web_port, found is find_app("rater.kafka.app"))
 
 def ran(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | variables)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ | variables
+    )
 
 
 def test_fausts_command_line_finds_one_application() -> None:

@@ -125,7 +125,16 @@ def test_a_workbook_without_its_extra(without_extras: Path) -> None:
     """One line with the file and what installs the library; exit 2, nothing is written."""
     book = without_extras / "prices.xlsx"
     Workbook().save(book)
-    words = [str(without_extras / "env" / "bin" / "python"), "-m", "rater", "import", "rates", book.name, "--out", "deck.csv"]
+    words = [
+        str(without_extras / "env" / "bin" / "python"),
+        "-m",
+        "rater",
+        "import",
+        "rates",
+        book.name,
+        "--out",
+        "deck.csv",
+    ]
     ran = subprocess.run(words, cwd=without_extras, capture_output=True, text=True, check=False, env=clean())
     said = f"expected the libraries of the extra rater[excel], got no openpyxl; {INSTALL_EXCEL}"
     assert (ran.returncode, ran.stderr) == (2, f"rater: prices.xlsx: {said}\n")

@@ -107,3 +107,5 @@ class NotifySettings(BaseModel):
 
 class NotifyFile(NotifySettings, WrittenSettings):
     """The same as a file of its own, for `rater run --notify`."""
+
+    model_config = WrittenSettings.model_config

@@ -60,7 +60,7 @@ def demo(
     )
     console.print(f"{PRETENDED[0].upper()}{PRETENDED[1:]}.")
     for missing in _write_files(reader, found, out):
-        console.print(f"Not written: {missing}.")
+        console.print(f"Not written: {missing}.", markup=False)
     reader.close()
     store = out / "rater.db"
     console.print(f"Written to {out}/: {', '.join(_written(out))}.")

@@ -4,7 +4,6 @@ import atexit
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -181,12 +180,10 @@ def _settings(model: type[WrittenSettings]) -> Decode:
 
 
 def _variable(raw: bytes) -> object:
-    """A list and a number."""
+    """A list, and a number."""
     text = raw.decode("utf-8", "surrogateescape")
-    gateway = {"RATER_GATEWAY_URL": "https://pay.example"}
-    with suppress(RaterError):
-        read_settings(AgentsSettings, None, gateway | {"RATER_GATEWAY_WEBHOOK_SECRETS": text})
-    return read_settings(AgentsSettings, None, gateway | {"RATER_SWEEP_S": text})
+    number = {"RATER_GATEWAY_URL": "https://pay.example", "RATER_SWEEP_S": text}
+    return read_settings(AgentsSettings, None, number | {"RATER_GATEWAY_WEBHOOK_SECRETS": text})
 
 
 def _signed(raw: bytes) -> object:

@@ -53,7 +53,7 @@ START_S, DRAIN_S = 120.0, 120.0
 
 
 class Minute(msgspec.Struct, frozen=True, kw_only=True):
-    """What one minute was like; sizes in megabytes, latencies in seconds (upper bound of their bucket)."""
+    """The figures of one minute; sizes in megabytes, latencies in seconds (upper bound of their bucket)."""
 
     minute: int
     published: int

@@ -62,7 +62,7 @@ class KafkaSettings(WrittenSettings):
 
 
 class WorkerSettings(WrittenSettings):
-    """How a worker takes records."""
+    """How a worker consumes records."""
 
     batch_records_max: int = Field(default=2_000, ge=1, le=100_000)
     backlog_records_max: int = Field(
@@ -89,9 +89,7 @@ class WorkerSettings(WrittenSettings):
     deck_wait_s: float = Field(
         default=30, ge=0, le=86_400, description="how long to wait for a deck that a command names"
     )
-    release_timeout_s: float = Field(
-        default=5, ge=0, le=600, description="to finish when a partition is taken away"
-    )
+    release_timeout_s: float = Field(default=5, ge=0, le=600, description="to finish when a partition is revoked")
     index_folder: Path = Path("rater-index")
     instance: str | None = Field(default=None, description="static membership: the same name after a restart")
 
@@ -113,7 +111,7 @@ class RatingVariables(WrittenSettings):
         default=_DEFAULTS.call_duration_max_s,
         ge=1,
         le=DURATION_S_MAX,
-        description="A44: seconds of the longest call that is rated without a person's word; a tenant may say more",
+        description="A44: seconds of the longest call that is rated without acceptance; a tenant may allow more",
     )
 
     @field_validator("emergency_numbers")

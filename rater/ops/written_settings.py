@@ -67,7 +67,7 @@ def read_settings(
 def wrong_settings(
     model: type[WrittenSettings], path: Path | None, environment: Mapping[str, str] | None = None
 ) -> list[str]:
-    """What is wrong with the settings, one line for each value; none where `read_settings` reads them."""
+    """What is wrong with the settings, one line for each value; none where `read_settings` accepts them."""
     try:
         return _read(model, path, environment, {})[1]
     except RaterError as unreadable:

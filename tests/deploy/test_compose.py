@@ -111,8 +111,8 @@ def test_the_image_has_the_packages_that_were_tested() -> None:
     assert not names & {package.lower() for packages in EXTRAS.values() for package in packages}
 
 
-def test_extras_are_said_once() -> None:
-    """What a missing library's line says to install is what pyproject.toml has, and it was tested."""
+def test_extras_are_named_alike() -> None:
+    """What the line about a missing library asks to install is what pyproject.toml lists, and what was tested."""
     written = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     said = {extra: tuple(re.split(r"[>=]", line)[0] for line in lines) for extra, lines in written.items()}
     assert said == EXTRAS

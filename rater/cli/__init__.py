@@ -49,6 +49,8 @@ COMMANDS = {
     "serve": "serve",
     "serve-token": "serve",
     "backup": "backup",
+    "erase": "erase",
+    "prune": "prune",
 }
 
 

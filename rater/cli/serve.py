@@ -12,7 +12,7 @@ import typer
 from prometheus_client import CollectorRegistry
 
 from rater.agents.notices.notifier import Notifier
-from rater.agents.notices.settings import NotifySettings
+from rater.agents.notices.settings import NotifyFile
 from rater.cli.deck_review import AcceptChanges
 from rater.cli.kafka_options import kafka_settings
 from rater.cli.run import GatewayOption, gateway_for, look_at_decks, say_upgraded, settings_for
@@ -107,7 +107,7 @@ def serve(
             store, settings_for, lambda opened: gateway_for(opened, gateway), prepare, front.metrics, note
         )
 
-    notifier = Notifier(read_settings(NotifySettings, notify, {}), metrics=front.metrics) if notify else None
+    notifier = Notifier(read_settings(NotifyFile, notify, {}), metrics=front.metrics) if notify else None
     asyncio.run(serve_store(front, make, notifier))
 
 

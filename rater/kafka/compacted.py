@@ -23,9 +23,10 @@ class Compacted:
         self._state = StateAsOf()
         self._expected: dict[str, dict[bytes, bytes]] = {topic: {} for topic in LATEST}
 
-    async def read(self, read: Read, last: Commit) -> None:
-        """Read them as of the last commit."""
+    async def read(self, read: Read, last: Commit, copied: Mapping[str, int]) -> None:
+        """Read them as of the last commit; what is before the positions in `copied` comes from other topics."""
         for topic in LATEST:
+            self._as_of[topic].copied = copied.get(topic, 0)
             await self._as_of[topic].read(read, topic, last)
         await self._state.read(read, "state", last)
 

@@ -8,7 +8,7 @@ import pytest
 from rater.core import EVERY_TENANT, NO_TENANT, Account, Seen, Source
 from rater.core.entities import Sequences
 from rater.kafka.changelog import entity_of, pack, state_key
-from rater.kafka.move.routes import nobodys_state, place_of_copy, places_of_input, split_state
+from rater.kafka.move.routes import nobodys_state, places_of_copy, places_of_input, split_state
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import partition_of
 from rater.wire.dead_letters import DlqAudit, LetterAction
@@ -26,21 +26,21 @@ def audit(action: LetterAction, tenant: str = "contoso") -> Consumed:
 
 
 @pytest.mark.parametrize(
-    ("record", "home"),
+    ("record", "homes"),
     [
-        (Consumed("debits", HERE, 0, b"contoso", b'{"tenant":"contoso"}'), THERE),
-        (Consumed("service-states", HERE, 0, b"contoso/ada", b'{"tenant":"contoso"}'), THERE),
-        (Consumed("rejected-cdrs", 3, 0, b"-", b'{"tenant":"-"}'), 3),
-        (audit(LetterAction.DROPPED), THERE),
-        (audit(LetterAction.REPLAYED, NO_TENANT), 3),
-        (audit(LetterAction.SKIPPED, NO_TENANT), None),
-        (audit(LetterAction.LOSS_ACCEPTED, NO_TENANT), None),
-        (audit(LetterAction.TOPIC_ACCEPTED, NO_TENANT), None),
+        (Consumed("debits", HERE, 0, b"contoso", b'{"tenant":"contoso"}'), (THERE,)),
+        (Consumed("service-states", HERE, 0, b"contoso/ada", b'{"tenant":"contoso"}'), (THERE,)),
+        (Consumed("rejected-cdrs", 3, 0, b"-", b'{"tenant":"-"}'), (3,)),
+        (audit(LetterAction.DROPPED), (THERE,)),
+        (audit(LetterAction.REPLAYED, NO_TENANT), (3,)),
+        (audit(LetterAction.SKIPPED, NO_TENANT), ()),
+        (audit(LetterAction.LOSS_ACCEPTED, NO_TENANT), ()),
+        (audit(LetterAction.TOPIC_ACCEPTED, NO_TENANT), ()),
     ],
 )
-def test_records_that_are_copied(record: Consumed, home: int | None) -> None:
+def test_records_that_are_copied(record: Consumed, homes: tuple[int, ...]) -> None:
     """By tenant; what is for nobody stays; a decision about an offset is about the former topic and is left behind."""
-    assert place_of_copy(record, MORE) == home
+    assert places_of_copy(record, MORE) == homes
 
 
 @pytest.mark.parametrize(

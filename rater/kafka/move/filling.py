@@ -28,6 +28,8 @@ from rater.kafka.standing import metas_of
 from rater.kafka.topic_ids import topic_ids
 from rater.wire.commits import Commit, Moved, part_key
 
+#: The new partitions of a record.
+PlacesOf = Callable[[Consumed], Iterable[int]]
 _FIRST = {"commands": 0, "cdrs": 0}
 
 
@@ -67,12 +69,12 @@ class Filling:
         """The position in a former topic up to which its records are here."""
         return self._moving.copied.get(f"{topic}/{partition}")
 
-    async def copy(self, records: Sequence[Consumed], place_of: Callable[[Consumed], int | None]) -> None:
+    async def copy(self, records: Sequence[Consumed], places_of: PlacesOf) -> None:
         """Append records of one former topic and partition, in order."""
         for portion in in_transactions(records):
             writes: dict[tuple[str, int], list[Written]] = {}
             for record in portion:
-                if (number := place_of(record)) is not None:
+                for number in places_of(record):
                     written = Written(record.key, record.value, record.published_ms or None)
                     writes.setdefault(self._place(record.topic, number), []).append(written)
             last = portion[-1]
@@ -85,20 +87,19 @@ class Filling:
         """Entities, by partition."""
         for number, pairs in homes.items():
             records = [Consumed("state", number, 0, key, value) for key, value in pairs.items()]
-            await self._put(records, lambda record: record.partition)
+            await self._put(records, lambda record: (record.partition,))
 
-    async def put_latest(self, records: Iterable[Consumed], place_of: Callable[[Consumed], int | None]) -> None:
+    async def put_latest(self, records: Iterable[Consumed], places_of: PlacesOf) -> None:
         """The latest record of each key of a compacted topic."""
-        await self._put(list(records), place_of)
+        await self._put(list(records), places_of)
 
-    async def _put(self, records: Sequence[Consumed], place_of: Callable[[Consumed], int | None]) -> None:
+    async def _put(self, records: Sequence[Consumed], places_of: PlacesOf) -> None:
         for portion in in_transactions(records):
             writes: dict[tuple[str, int], list[Written]] = {}
             for record in portion:
-                number = place_of(record)
-                assert number is not None, record
-                written = Written(record.key, record.value, record.published_ms or None)
-                writes.setdefault(self._place(record.topic, number), []).append(written)
+                for number in places_of(record):
+                    written = Written(record.key, record.value, record.published_ms or None)
+                    writes.setdefault(self._place(record.topic, number), []).append(written)
             await self._writer.commit(writes)
 
     async def snapshots(self) -> None:

@@ -27,7 +27,7 @@ from rater.kafka.move.routes import (
     COPIED,
     Pairs,
     nobodys_state,
-    place_of_copy,
+    places_of_copy,
     places_of_input,
     split_state,
 )
@@ -101,17 +101,17 @@ async def create_topics(target: KafkaSettings, partitions: int) -> None:
 
 async def _fill(order: Order, former: int, filling: Filling, say: Say) -> None:
     source = order.source
-    place_of = partial(place_of_copy, partitions=order.partitions)
+    places_of = partial(places_of_copy, partitions=order.partitions)
     for topic in COPIED:
         count = 0
         for number in range(former):
             async for records in read_partition(source, topic, number, filling.copied(topic, number)):
-                await filling.copy(records, place_of)
+                await filling.copy(records, places_of)
                 count += len(records)
         say(f"{topic}: {count:,} records copied")
     for topic in LATEST:
         for number in range(former):
-            await filling.put_latest(await latest_of(source, topic, number), place_of)
+            await filling.put_latest(await latest_of(source, topic, number), places_of)
     left, nobody = Money(), dict[int, Pairs]()
     for number in range(former):
         homes, nobody[number] = split_state(await state_of_partition(source, number, left), order.partitions)

@@ -38,19 +38,20 @@ def home_of(tenant: str, number: int, partitions: int) -> int:
     return number % partitions if tenant in RESERVED_TENANTS else partition_of(tenant, partitions)
 
 
-def place_of_copy(record: Consumed, partitions: int) -> int | None:
-    """Where a record of a copied or compacted topic goes; None if it must not be copied."""
+def places_of_copy(record: Consumed, partitions: int) -> tuple[int, ...]:
+    """Where a record of a copied or compacted topic goes; nowhere if it must not be copied."""
     value = record.value or b""
     match record.topic:
         case "rate-decks":
-            return partition_of((record.key or b"").decode(), partitions)
+            return (partition_of((record.key or b"").decode(), partitions),)
         case "dlq-audit":
             audit = _audit(value)
-            return home_of(audit.tenant, record.partition, partitions) if audit.action in _ABOUT_LETTERS else None
+            about_a_letter = audit.action in _ABOUT_LETTERS
+            return (home_of(audit.tenant, record.partition, partitions),) if about_a_letter else ()
         case "call-events":
-            return home_of((record.key or b"").decode(errors="replace"), record.partition, partitions)
+            return (home_of((record.key or b"").decode(errors="replace"), record.partition, partitions),)
         case _:
-            return home_of(_owned(value).tenant, record.partition, partitions)
+            return (home_of(_owned(value).tenant, record.partition, partitions),)
 
 
 def places_of_input(record: Consumed, partitions: int) -> Iterable[int]:

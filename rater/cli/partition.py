@@ -1,4 +1,4 @@
-"""`rater partition`: what an operator does about a partition that stopped, about too few of them, or a site that is gone."""
+"""`rater partition`: partitions that stopped, that are too few, or whose site is gone."""
 
 import getpass
 from datetime import UTC, datetime

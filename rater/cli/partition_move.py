@@ -79,14 +79,14 @@ def _line(record: Consumed) -> bytes:
 
 def _print(report: Report, ahead: Path, to_prefix: str) -> None:
     typer.echo(
-        f"{report.commits:,} commits computed again, {report.outputs:,} outputs; {report.unrated:,} records are to be"
-        f" rated; {len(report.ahead):,} outputs of the other site were ahead, see {ahead}",
+        f"{report.commits:,} commits computed again, {report.outputs:,} outputs; {report.unrated:,} records are to"
+        f" be rated; {len(report.ahead):,} outputs of the other site were ahead, see {ahead}",
         err=True,
     )
     for request in report.recharges:
         typer.echo(
-            f"recharge {request.id} of tenant {request.tenant}, {request.amount} {request.currency}: ask the gateway"
-            " whether it was paid, before agents start",
+            f"recharge {request.id} of tenant {request.tenant}, {request.amount} {request.currency}: ask the"
+            " gateway whether it was paid, before agents start",
             err=True,
         )
     _say(f"open: let switches send again what the mirror may lack, then start workers with --prefix {to_prefix!r}")

@@ -13,8 +13,8 @@ from rater.wire.errors import Exit, RaterError
 
 _WAY_OUT = (
     "the topics were given more partitions; nothing was rated since. Stop publishing, and carry everything over to"
-    ' topics of a new prefix: rater partition move --to-prefix NEW --partitions {partitions} --with-unrated (deploy/drills.md, "More'
-    ' partitions")'
+    " topics of a new prefix: rater partition move --to-prefix NEW --partitions {partitions} --with-unrated"
+    ' (deploy/drills.md, "More partitions")'
 )
 
 

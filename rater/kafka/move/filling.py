@@ -1,7 +1,7 @@
 """Fills topics that no worker owns yet, and opens them in one last transaction.
 
 1. `begin`: every partition's meta record says that it is being filled; a worker that starts stops.
-2. `copy`: records in order, with their times; how far is in the same transaction, so a second attempt goes on there.
+2. `copy`: records in order, with their times; how far is in the same transaction, so a second attempt goes on.
 3. `put_state`, `put_latest`: entities and compacted records by key; written again they are the same.
 4. `snapshots`: each partition's state among its commits, for `verify`; a second attempt writes all parts again.
 5. `open`: the meta record and the first commit of every partition.  Before it nothing has happened.

@@ -93,9 +93,9 @@ async def start_of(settings: KafkaSettings, number: int, found: Reached, first: 
     )
     if any(first.values()) or found.cut():
         raise RaterError(
-            f"{settings.topic('commits')}[{number}]: no snapshot is there whose later inputs and earlier outputs are"
-            " there, too, and the mirror does not reach back to the beginning; nothing was opened. Let the mirror run"
-            " for a week (workers write a snapshot when they start and the last is a week old)",
+            f"{settings.topic('commits')}[{number}]: no snapshot has its later inputs and earlier outputs in"
+            " the mirror, which does not reach back to the beginning either; nothing was opened. A worker writes a"
+            " snapshot when it starts and the last one is a week old",
             Exit.FAILED,
         )
     return Start(beginning, Memory())

@@ -54,9 +54,9 @@ async def offset_of_first(settings: KafkaSettings, topic: str, number: int) -> i
             found[named[name] - places[name]] += 1
     if len(found) > 1:
         raise RaterError(
-            f"{settings.topic(topic)}[{number}]: the mirror has records twice, or lacks some: by the outputs, the first"
-            f" one stood at {sorted(found)[:3]}; nothing was opened. A mirror must copy exactly once (deploy/drills.md,"
-            ' "A second site")',
+            f"{settings.topic(topic)}[{number}]: the mirror has records twice, or lacks some: by the outputs, the"
+            f" first one stood at {sorted(found)[:3]}; nothing was opened. A mirror must copy exactly once"
+            ' (deploy/drills.md, "A second site")',
             Exit.FAILED,
         )
     return next(iter(found), 0)

@@ -1,9 +1,9 @@
 """One partition of a site that is gone, computed again from its mirror in the order that its commits say.
 
 1. outputs up to a snapshot are those of the mirror
-2. each commit after it whose inputs are there is computed; what the mirror has of its outputs must be the same bytes
-3. the first commit whose inputs are not there ends it: what is left of the inputs is to be rated anew, and outputs
-   that are left in the mirror were ahead of it
+2. each commit after it whose inputs are there is computed; what the mirror has of its outputs must be the same
+3. the first commit whose inputs are not there ends it: inputs that are left are to be rated anew, outputs that are
+   left were ahead of it
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from rater.core import RULES, Memory, RatedCall, RatingSettings, Rules, Tariffs
+from rater.core import RULES, RatedCall, RatingSettings, Rules, Tariffs
 from rater.engine.batch import Batch, run_batch
 from rater.kafka.audit_report import shown
 from rater.kafka.changelog import pack, state_key
@@ -166,8 +166,8 @@ class Replay:
 
     def _misfit(self, commit: Commit, said: str) -> RaterError:
         return RaterError(
-            f"{self._mirror.settings.topic('commits')}[{self._number}]: commit {commit.sequence}: {said}; nothing was"
-            ' opened. The mirror does not fit (deploy/drills.md, "A second site")',
+            f"{self._mirror.settings.topic('commits')}[{self._number}]: commit {commit.sequence}: {said}; nothing"
+            ' was opened. The mirror does not fit (deploy/drills.md, "A second site")',
             Exit.FAILED,
         )
 

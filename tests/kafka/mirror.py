@@ -2,15 +2,27 @@
 
 import asyncio
 import itertools
+import shutil
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
+import pytest
+
+from rater.dev.ports import free_ports
 from rater.kafka.client import read_partition
 from rater.kafka.move.writer import SetWriter, Written
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply
 from rater.wire.topics import load_topics
+from tests.conftest import ROOT
 from tests.kafka.deployment import PARTITIONS
 
+MIRROR = ROOT / "deploy/kafka/mirror"
+MAIN = (
+    f"-Dlog4j2.configurationFile={ROOT / 'deploy/kafka/log4j2.yaml'}",
+    "org.apache.kafka.connect.mirror.MirrorMaker",
+)
 #: What a worker needs for itself is not mirrored: it is computed again.
 MIRRORED = sorted(load_topics().keys() - {"state"})
 
@@ -45,3 +57,56 @@ def mirror(
                         await writer.commit({place: part})
 
     asyncio.run(copy())
+
+
+class MirrorMaker:
+    """MirrorMaker 2 from Maven's jars, with the properties that operators get, between two clusters."""
+
+    def __init__(self, folder: Path, site_a: str, site_b: str) -> None:
+        jars = _fetched()
+        changes = {
+            "A.bootstrap.servers": site_a,
+            "B.bootstrap.servers": site_b,
+            "listeners": f"http://127.0.0.1:{free_ports(1)[0]}",
+            "refresh.topics.interval.seconds": "1",
+            "replication.policy.separator": ".",
+        }
+        lines = (MIRROR / "mirror-maker.properties").read_text().splitlines()
+        found = dict(line.split(" = ", 1) for line in lines if " = " in line and not line.startswith("#")) | changes
+        found |= {name: "1" for name in found if name.endswith("replication.factor")}
+        properties = folder / "mirror-maker.properties"
+        properties.write_text("".join(f"{name} = {value}\n" for name, value in found.items()))
+        self.log = folder / "mirror-maker.log"
+        command = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{jars}/*", *MAIN, str(properties)]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def end(self) -> None:
+        """SIGTERM; what does not end within a while is killed: its site A may be gone."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def _fetched() -> Path:
+    """The folder of the jars, which are fetched once for the checkout."""
+    jars = ROOT / ".kafka" / "mirror-jars"
+    if any(jars.glob("connect-mirror-*.jar")):
+        return jars
+    for tool in ("java", "mvn"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"no {tool} here: this test runs MirrorMaker 2 (apt install default-jre-headless maven)")
+    fetched = subprocess.run(
+        [
+            *("mvn", "--quiet", "--batch-mode", f"--file={MIRROR / 'pom.xml'}"),
+            *("dependency:copy-dependencies", f"-DoutputDirectory={jars}"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert fetched.returncode == 0, fetched.stdout
+    return jars

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from rater.core.outputs import Balance, Debit, RatedCall
+from rater.core.outputs import Balance, Debit, RatedCall, RechargeRequest
 from rater.dev.local_kafka import LocalKafka
 from rater.kafka.connect import connection, reachable
 from rater.kafka.move import moving
@@ -52,6 +52,7 @@ def ledger(deployment: Deployment) -> dict[str, Any]:
     """What counts, without the places of inputs, which differ between deployments."""
     rated = [msgspec.json.decode(value, type=RatedCall) for value in deployment.values("rated-calls")]
     debits = [msgspec.json.decode(value, type=Debit) for value in deployment.values("debits")]
+    requests = [msgspec.json.decode(value, type=RechargeRequest) for value in deployment.values("recharges")]
     balances = [msgspec.json.decode(value, type=Balance) for value in deployment.values("balances")]
     last: dict[str, Balance] = {}
     for balance in sorted(balances, key=lambda one: one.sequence):
@@ -62,6 +63,7 @@ def ledger(deployment: Deployment) -> dict[str, Any]:
             for call in rated
         ),
         "debits": sorted((debit.tenant, debit.sequence, debit.id, debit.amount) for debit in debits),
+        "recharges": sorted((request.tenant, request.sequence, request.id, request.amount) for request in requests),
         "balances": {tenant: balance.balance for tenant, balance in last.items()},
     }
 

@@ -20,7 +20,7 @@ from rater.kafka.compacted import LATEST
 from rater.kafka.connect import reachable
 from rater.kafka.input_topics import IDENTIFIED
 from rater.kafka.move.routes import Pairs
-from rater.kafka.move.writer import SetWriter, Written, in_transactions
+from rater.kafka.move.writer import SetWriter, Written, append, in_transactions
 from rater.kafka.port import Consumed
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.snapshot import HISTORY, digest_of, parts_of, portions_of
@@ -77,11 +77,26 @@ class Filling:
                 for number in places_of(record):
                     written = Written(record.key, record.value, record.published_ms or None)
                     writes.setdefault(self._place(record.topic, number), []).append(written)
-            last = portion[-1]
-            copied = self._moving.copied | {f"{last.topic}/{last.partition}": last.offset + 1}
-            self._moving = msgspec.structs.replace(self._moving, copied=copied)
+            self._note(portion[-1])
             writes[self._place("state", 0)] = [self._meta(0)]
             await self._writer.commit(writes)
+
+    async def append(self, records: Sequence[Consumed], places_of: PlacesOf) -> None:
+        """Publish inputs of one former partition that are to be rated anew; a second time they are duplicates."""
+        for portion in in_transactions(records):
+            writes: dict[tuple[str, int], list[Written]] = {}
+            for record in portion:
+                for number in places_of(record):
+                    writes.setdefault(self._place(record.topic, number), []).append(
+                        Written(record.key, record.value)
+                    )
+            await append(self._settings, writes)
+            self._note(portion[-1])
+            await self._writer.commit({self._place("state", 0): [self._meta(0)]})
+
+    def _note(self, last: Consumed) -> None:
+        copied = self._moving.copied | {f"{last.topic}/{last.partition}": last.offset + 1}
+        self._moving = msgspec.structs.replace(self._moving, copied=copied)
 
     async def put_state(self, homes: Mapping[int, Pairs]) -> None:
         """Entities, by partition."""

@@ -31,7 +31,7 @@ from rater.kafka.move.routes import (
     places_of_input,
     split_state,
 )
-from rater.kafka.move.writer import SetWriter, Written, in_transactions
+from rater.kafka.move.writer import SetWriter, Written, append, in_transactions
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.standing import metas_of
 from rater.kafka.topics import apply, change_settings, partitions_of_task
@@ -129,7 +129,7 @@ async def _fill(order: Order, former: int, filling: Filling, say: Say) -> None:
 
 
 async def _carry_over(order: Order, former: int, writer: SetWriter, say: Say) -> None:
-    """Publish what nobody has rated in the new topics; how far is in the same transaction."""
+    """Publish what nobody has rated in the new topics, then note how far: a second time it is a duplicate."""
     source, count = order.source, 0
     for number, stands in (await metas_of(source, range(former))).items():
         meta = stands
@@ -139,10 +139,10 @@ async def _carry_over(order: Order, former: int, writer: SetWriter, say: Say) ->
                 for home in places_of_input(record, order.partitions):
                     place = (order.target.topic(record.topic), home)
                     writes.setdefault(place, []).append(Written(record.key, record.value))
+            await append(order.target, writes)
             after = {record.topic: record.offset + 1 for record in portion}
             meta = msgspec.structs.replace(meta, positions=meta.positions | after)
-            writes[(source.topic("state"), number)] = [Written(META_KEY, pack(meta))]
-            await writer.commit(writes)
+            await writer.commit({(source.topic("state"), number): [Written(META_KEY, pack(meta))]})
             count += len(portion)
     say(f"{count:,} unrated records carried over")
 

@@ -8,6 +8,7 @@
 Killed at any point, the same command completes it.  The mirror is only read; no more may arrive in it meanwhile.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -17,7 +18,7 @@ from rater.kafka.changelog import Moving
 from rater.kafka.client import read_partition
 from rater.kafka.decks import DeckReader
 from rater.kafka.move.checks import check_target
-from rater.kafka.move.filling import Filling, Money, PlacesOf
+from rater.kafka.move.filling import Filling, Money
 from rater.kafka.move.moving import Order, Say, create_topics, writer_of
 from rater.kafka.move.replaying import Mirror, Replay
 from rater.kafka.move.routes import (
@@ -30,7 +31,7 @@ from rater.kafka.move.routes import (
 )
 from rater.kafka.port import Consumed
 from rater.kafka.snapshot import HISTORY
-from rater.kafka.topics import partitions_of_task
+from rater.kafka.topics import partitions_of
 from rater.wire.errors import RaterError
 
 _OTHERS = tuple(topic for topic in COPIED if topic not in HISTORY)
@@ -52,7 +53,7 @@ class Report(msgspec.Struct):
 async def take_over(order: Order, rating: RatingSettings, say: Say) -> Report:
     """See the module.  RaterError when the mirror does not fit; nothing is open then."""
     source, target = order.source, order.target
-    former = await partitions_of_task(source)
+    former = await partitions_of(source, "cdrs")
     if target.prefix == source.prefix or order.partitions < former:
         raise RaterError(
             f"expected another --to-prefix and at least the {former} partitions of the mirror, got"
@@ -88,9 +89,11 @@ async def _fill(order: Order, mirror: Mirror, filling: Filling, report: Report, 
         replay = await Replay.of(mirror, number)
         async for records in replay.outputs():
             report.outputs += len(records)
-            await _copy_new(filling, records, copies)
+            for new in _new(filling, records):
+                await filling.copy(new, copies)
         unrated = await replay.unrated()
-        await _copy_new(filling, unrated, partial(places_of_input, partitions=order.partitions))
+        for new in _new(filling, unrated):
+            await filling.append(new, partial(places_of_input, partitions=order.partitions))
         await filling.put_latest(await replay.latest(), copies)
         homes, nobody[number] = split_state(replay.state(), order.partitions)
         await filling.put_state(homes)
@@ -109,16 +112,13 @@ async def _fill(order: Order, mirror: Mirror, filling: Filling, report: Report, 
     return cut
 
 
-async def _copy_new(filling: Filling, records: list[Consumed], places_of: PlacesOf) -> None:
+def _new(filling: Filling, records: Sequence[Consumed]) -> Iterator[list[Consumed]]:
     """Those that an earlier attempt has not written, a topic at a time."""
     for topic in dict.fromkeys(record.topic for record in records):
-        new = [
-            record
-            for record in records
-            if record.topic == topic and record.offset >= (filling.copied(topic, record.partition) or 0)
-        ]
-        if new:
-            await filling.copy(new, places_of)
+        of_topic = [record for record in records if record.topic == topic]
+        done = filling.copied(topic, of_topic[0].partition) or 0
+        if new := [record for record in of_topic if record.offset >= done]:
+            yield new
 
 
 def _note(report: Report, replay: Replay, unrated: list[Consumed], ahead: list[Consumed]) -> None:

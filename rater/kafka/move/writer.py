@@ -1,4 +1,4 @@
-"""Writes to many topics and partitions in one transaction; another writer of the same topics is fenced."""
+"""Writes to many topics and partitions, in one transaction or, where nothing is lost by it, in none."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 from aiokafka import AIOKafkaProducer
 
 from rater.kafka.client import RETRY_BACKOFF_MS, doubted
-from rater.kafka.connect import WRITE, connection, started
+from rater.kafka.connect import WRITE, connection, reachable, started
 from rater.kafka.port import Consumed
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import MESSAGE_BYTES_MAX
@@ -79,6 +79,28 @@ class SetWriter:
                 await asyncio.shield(producer.abort_transaction())
                 raise
             await producer.commit_transaction()
+
+
+async def append(settings: KafkaSettings, writes: Writes) -> None:
+    """Write inputs outside of any transaction, in order; return when all are stored.
+
+    A transaction's marker at the end of an input topic would look like a record that waits.
+    """
+    producer = AIOKafkaProducer(
+        **connection(settings),
+        enable_idempotence=True,
+        retry_backoff_ms=RETRY_BACKOFF_MS,
+        max_batch_size=_BATCH_BYTES,
+        max_request_size=MESSAGE_BYTES_MAX,
+    )
+    async with doubted(settings, WRITE), reachable(settings, producer, WRITE):
+        stored = [
+            await producer.send_batch(batch, topic, partition=partition)
+            for (topic, partition), records in writes.items()
+            for batch in _batches(producer, records)
+        ]
+        for future in stored:
+            await future
 
 
 def _batches(producer: Any, records: Sequence[Written]) -> Iterator[Any]:

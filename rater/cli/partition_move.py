@@ -36,7 +36,7 @@ def move_partitions(
     """Carry state, ledger and decks over to new topics with more partitions; nobody may work meanwhile.
 
     Killed at any point, the same command completes it.  Run once more later, it carries over what was still
-    published in the former topics.  It needs the rights of whoever made the topics.
+    published in the former topics.  It needs a user who may create, read and write the topics of both prefixes.
 
     Example: rater partition move --to-prefix p96- --partitions 96 --group rater-billing
     """

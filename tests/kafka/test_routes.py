@@ -89,10 +89,10 @@ def test_what_is_for_nobody() -> None:
 
 def test_entities_go_with_their_tenant() -> None:
     """A slash in a tenant's name is no mark."""
-    keys = [state_key("account", (tenant, "")) for tenant in ("contoso", "a/b", NO_TENANT)]
+    keys = [state_key("account", (tenant, "")) for tenant in ("contoso", "a/c", NO_TENANT)]
     homes, left = split_state(dict.fromkeys(keys, b""), MORE)
     assert {number: set(pairs) for number, pairs in homes.items()} == {
         THERE: {keys[0]},
-        partition_of("a/b", MORE): {keys[1]},
+        partition_of("a/c", MORE): {keys[1]},
     }
     assert set(left) == {keys[2]}

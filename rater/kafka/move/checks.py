@@ -1,6 +1,8 @@
 """What must be so before a deployment is moved; each error is one line, and nothing is changed by it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -19,15 +21,23 @@ from rater.wire.errors import Exit, RaterError
 
 #: Partitions and tenants that an error names.
 _NAMED_MAX = 8
+#: Longer than the session of a member that has ended, if nobody set another.
+_GONE_WITHIN_S, _LOOK_AGAIN_S = 15.0, 0.5
 
 
-async def must_be_idle(settings: KafkaSettings) -> None:
-    """No worker and no agent has joined its group."""
+async def must_be_idle(settings: KafkaSettings, say: Callable[[str], None]) -> None:
+    """No worker and no agent has joined its group; one that has ended counts until its session ends."""
+    deadline = time.monotonic() + _GONE_WITHIN_S
     for service, group in (("rater worker", settings.group), ("rater agents", f"{settings.group}-agents")):
         if members := await members_of(settings, group):
+            say(f"group {group}: waiting until {len(members)} of `{service}` are gone")
+        while members and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            members = await members_of(settings, group)
+        if members:
             hosts = ", ".join(sorted({member.host for member in members}))
             raise RaterError(
-                f"group {group}: {len(members)} of `{service}` run (from {hosts}); stop them, wait"
+                f"group {group}: {len(members)} of `{service}` run (from {hosts}); stop them, wait for"
                 " RATER_SESSION_TIMEOUT_MS, and run this again; nothing was changed",
                 Exit.FAILED,
             )

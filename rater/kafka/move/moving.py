@@ -65,7 +65,7 @@ async def move(order: Order, say: Say) -> None:
             f"expected another --to-prefix and at least the {former} partitions that there are, got"
             f" {target.prefix!r} and {order.partitions}"
         )
-    await must_be_idle(source)
+    await must_be_idle(source, say)
     metas = await metas_of(source, range(former))
     if all(meta.moved_to is None for meta in metas.values()):
         await must_stand_well(source, metas, with_unrated=order.with_unrated)

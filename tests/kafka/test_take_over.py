@@ -134,12 +134,12 @@ def test_a_mirror_that_begins_late(rated: Deployment, site_b: Deployment) -> Non
 
 
 def test_a_mirror_that_has_a_record_twice(rated: Deployment, site_b: Deployment) -> None:
-    """Offsets cannot be told any more: it is said, and no worker rates at B."""
+    """The commits do not fit it any more: it is said, and no worker rates at B."""
     source = mirrored(rated)
     mirror(rated.settings, source, twice="cdrs")
     ran = taken_over(source, site_b)
     assert ran.exit_code == 1
-    assert "A mirror must copy exactly once" in str(ran.exception)
+    assert 'The mirror does not fit (deploy/drills.md, "A second site")' in str(ran.exception)
 
 
 def test_a_take_over_that_is_killed_is_completed_by_the_same_command(

@@ -79,8 +79,8 @@ async def move(order: Order, say: Say) -> None:
                 await close_partition(source, number, target.prefix)
             say(f"the {former} partitions of prefix {source.prefix!r} are closed")
             await _fill(order, former, filling, say)
-            ends = await filling.ends([topic for read in groups.values() for topic in read])
             for group, read in groups.items():
+                ends = await filling.ends(read)
                 places = {(topic, number): ends[number][topic] for topic in read for number in ends}
                 await put_groups_at(target, group, places)
             await filling.open(await cut_topics(source, former))

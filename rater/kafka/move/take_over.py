@@ -13,7 +13,7 @@ from functools import partial
 
 import msgspec
 
-from rater.core import RatingSettings, RechargeRequest, format_micros
+from rater.core import Account, RatingSettings, RechargeRequest, format_micros
 from rater.kafka.changelog import Moving
 from rater.kafka.client import read_partition
 from rater.kafka.decks import DeckReader
@@ -98,6 +98,7 @@ async def _fill(order: Order, mirror: Mirror, filling: Filling, report: Report, 
         homes, nobody[number] = split_state(replay.state(), order.partitions)
         await filling.put_state(homes)
         for account in replay.memory.entities["account"].values():
+            assert isinstance(account, Account)
             report.money.add(account)
         _note(report, replay, unrated, await replay.ahead())
         cut |= replay.cut

@@ -19,10 +19,7 @@ from tests.conftest import ROOT
 from tests.kafka.deployment import PARTITIONS
 
 MIRROR = ROOT / "deploy/kafka/mirror"
-MAIN = (
-    f"-Dlog4j2.configurationFile={ROOT / 'deploy/kafka/log4j2.yaml'}",
-    "org.apache.kafka.connect.mirror.MirrorMaker",
-)
+MAIN = ("-Dlog4j2.level=WARN", "org.apache.kafka.connect.mirror.MirrorMaker")
 #: What a worker needs for itself is not mirrored: it is computed again.
 MIRRORED = sorted(load_topics().keys() - {"state"})
 

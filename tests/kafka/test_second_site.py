@@ -53,6 +53,7 @@ def test_site_a_is_lost_under_traffic(
         for number in range(LOST_AFTER):
             a.publish(CALLS[number * PORTION : (number + 1) * PORTION])
             if number == MIRRORED_FIRST:
+                until(lambda: seen.values("rated-calls") is not None, "MirrorMaker to make topics")
                 until(lambda: bool(seen.values("rated-calls")), "the mirror to begin")
                 until(lambda: len(seen.values("rated-calls")) > 3 * PORTION, "the ledger to be mirrored")
         site_a.kill_node(1)

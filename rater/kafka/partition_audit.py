@@ -15,7 +15,6 @@ import msgspec
 
 from rater.core import (
     RULES,
-    Account,
     CallRecord,
     Memory,
     Outcome,
@@ -28,7 +27,7 @@ from rater.core import (
 from rater.engine.batch import run_batch
 from rater.kafka.audit_report import Report, place_of, shown
 from rater.kafka.commit_order import out_of_line
-from rater.kafka.compacted import LATEST, Compacted
+from rater.kafka.compacted import LATEST, Compacted, balances_of
 from rater.kafka.former_commits import FormerOutputs, Marks, said_of
 from rater.kafka.index import indexed
 from rater.kafka.latest import Read, is_later
@@ -132,7 +131,7 @@ class _Partition:
         self._say_what_was_not_compared()
         if self._whole:
             unknown = frozenset() if self._known else self._compacted.tenants_of_later_commits()
-            self._sums.compare_money({**self._balances(), **self._compacted.emitted_balances()}, unknown)
+            self._sums.compare_money({**balances_of(self._memory), **self._compacted.emitted_balances()}, unknown)
 
     def _in_line(self, before: Commit, commit: Commit) -> None:
         """Commits follow each other without gap or overlap; before the first one lies what was never kept."""
@@ -226,9 +225,9 @@ class _Partition:
             return
         self._memory, self._known = migrated, True
         if self._whole:
-            self._sums.compare_money(self._balances())
+            self._sums.compare_money(balances_of(self._memory))
         elif not self._outputs_gone(commit):
-            self._sums.begin_with(self._balances())
+            self._sums.begin_with(balances_of(self._memory))
             self._whole = True
 
     async def _replay(self, commit: Commit) -> int:
@@ -275,14 +274,6 @@ class _Partition:
         report.cdrs += len(cdrs)
         for outcome, count in commit.outcomes.items():
             report.outcomes[Outcome(outcome).value] += count
-
-    def _balances(self) -> dict[str, int]:
-        """The balances of the accounts in memory."""
-        return {
-            account.tenant: account.balance
-            for account in self._memory.entities["account"].values()
-            if isinstance(account, Account)
-        }
 
     def _say_what_was_not_compared(self) -> None:
         """One line for commits that were only followed, one for money that could not be added up."""

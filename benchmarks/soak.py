@@ -48,8 +48,8 @@ QUARTERS = 4
 GROWTH_PERCENT_MAX = 10.0
 #: Below so many minutes topics and index still fill, so disk and index are shown and not judged.
 FILLED_AFTER_MINUTES = 60
-#: The same of memory: each partition's index adds some 12 MB until it has 225,000 calls, which is 450 s at 500 calls
-#: a second.  Before the second quarter begins after that, a run that is flat would look as if it grew.
+#: The same of memory: each partition's index adds some 12 MB until it has 225,000 calls: 450 s at 500 calls a second.
+#: If the second quarter began before that, a run that is flat would look as if it grew.
 WARM_AFTER_MINUTES = 30
 P99_S_MAX = 1.0
 START_S, DRAIN_S = 120.0, 120.0
@@ -84,10 +84,10 @@ def verdict(minutes: Sequence[Minute]) -> dict[str, object]:
         "index_mb": FILLED_AFTER_MINUTES,
         "kafka_mb": FILLED_AFTER_MINUTES,
     }
-    for field in judged_after:
+    for field, from_minutes in judged_after.items():
         before, after = (statistics.median(getattr(minute, field) for minute in part) for part in (early, late))
         growth[field] = percent = round(100 * (after - before) / before, 1) if before else 0.0
-        if len(minutes) >= judged_after[field] and percent > GROWTH_PERCENT_MAX:
+        if len(minutes) >= from_minutes and percent > GROWTH_PERCENT_MAX:
             against.append(f"{field} grew by {percent} %: {before:.0f} to {after:.0f}")
     slowest = max(minutes, key=lambda minute: minute.latency_p99_s)
     if statistics.median(minute.latency_p99_s for minute in late) > P99_S_MAX:

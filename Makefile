@@ -20,7 +20,7 @@ install: $(INSTALLED) ## set up the virtual environment
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "rater needs Python 3.11 or newer; say which with: make PYTHON=python3.12 demo" >&2; exit 1; }
+		|| { echo "rater needs Python 3.11 or newer; name it with: make PYTHON=python3.12 demo" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "Python cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock

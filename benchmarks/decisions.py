@@ -59,12 +59,12 @@ from rater.wire.topics import load_topics
 PARTITIONS = 4
 TOKEN = "of-the-benchmark"
 WAIT_S = 300.0
-#: Of the records, those that take a tenant's balance to zero.
+#: Of the records, those that bring a tenant's balance to zero.
 POOR_SHARE = 0.02
 TICK_S = 0.005
 #: A machine holds a rate if what it has not rated at the end is less than this much of it.
 HELD_S = 0.5
-#: How long before its credit runs out a poor tenant's call is told of.
+#: How long before its credit runs out a poor tenant's call has its first event.
 RUNNING_S = 3.0
 HARARE = "+263242700000"
 CONNECTIONS = 64
@@ -138,11 +138,11 @@ class Publisher:
     def __init__(self, settings: KafkaSettings, load: Load) -> None:
         self.settings, self.load = settings, load
         self.acknowledged: dict[str, float] = {}
-        self.told = self.ended = self.warming_up = 0
+        self.started = self.ended = self.warming_up = 0
         self._random = random.Random(1)
 
     async def run(self) -> float:
-        """Publish everything; the records a second that it came to."""
+        """Publish everything; the rate, in records a second."""
         producer = AIOKafkaProducer(**connection(self.settings), enable_idempotence=True)
         await producer.start()
         began, sent = time.monotonic(), 0
@@ -150,7 +150,9 @@ class Publisher:
         total = int(self.load.rate * self.load.seconds)
         while sent < total:
             now = time.monotonic() - began
-            await self._tell(producer, min(int((now + RUNNING_S) * self.load.rate * POOR_SHARE), self.load.poor))
+            await self._publish_events(
+                producer, min(int((now + RUNNING_S) * self.load.rate * POOR_SHARE), self.load.poor)
+            )
             due = min(int(now * self.load.rate), total)
             stored += await self._publish(producer, due - sent, now)
             sent = due
@@ -160,13 +162,13 @@ class Publisher:
         await producer.stop()
         return sent / took
 
-    async def _tell(self, producer: AIOKafkaProducer, until: int) -> None:
+    async def _publish_events(self, producer: AIOKafkaProducer, until: int) -> None:
         """Calls of poor tenants start some seconds before their credit runs out."""
         topic = self.settings.topic("call-events")
-        for number in range(self.told, until):
+        for number in range(self.started, until):
             key = poor(number)
             await producer.send(topic, self.load.running(number), key.encode(), partition_of(key, PARTITIONS))
-        self.told = max(self.told, until)
+        self.started = max(self.started, until)
 
     async def _publish(self, producer: AIOKafkaProducer, count: int, now: float) -> list[asyncio.Future[object]]:
         batches = {number: producer.create_batch() for number in range(PARTITIONS)}
@@ -226,7 +228,7 @@ async def note(
 
 
 async def behind(settings: KafkaSettings) -> int:
-    """Call records that the worker has not taken, by its commits."""
+    """Call records that the worker has not consumed, by its commits."""
     reader = committed_reader(settings)
     await reader.start()
     places = [TopicPartition(settings.topic("cdrs"), number) for number in range(PARTITIONS)]
@@ -317,7 +319,7 @@ def questions(load: Load, count: int) -> list[bytes]:
 
 
 async def authorize(port: int, asked: list[bytes], rate: int, seconds: float) -> dict[str, object]:
-    """Ask at a steady rate whatever the answers take."""
+    """Ask at a steady rate, however long the answers take."""
     took: list[float] = []
     refused: list[bytes] = []
     free: asyncio.Queue[Asker] = asyncio.Queue()

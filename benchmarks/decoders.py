@@ -1,4 +1,4 @@
-"""What decoders take for a byte of the worst inputs: each family of hostile inputs at 1 MB, for each decoder.
+"""What decoders need for a byte of the worst inputs: each family of hostile inputs at 1 MB, for each decoder.
 
 Prints JSON: for each family the slowest decoder, its microseconds and those of the median decoder for a thousand
 bytes (of the processor's time, so that neighbours do not count), and how many times more it takes for a byte of

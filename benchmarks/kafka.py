@@ -3,7 +3,7 @@
 Prints JSON.  `consuming` reads the same records and does nothing; `copying` is the same shell, which copies records
 in the same transactions and rates nothing: these are the limits of `rater`.  `faust_agent` is a plain agent, at
 least once.  `latency` is measured at a steady rate, from the acknowledged record to the debit that a consumer of
-committed records sees, after a warm-up; for `copying` to the copy.  `restore` takes ownership of every partition on
+committed records sees, after a warm-up; for `copying` to the copy.  `restore` acquires every partition on
 an empty disk; `reading` only reads what it reads.  CPU seconds and memory are those of the worker processes.
 """
 
@@ -51,9 +51,12 @@ from rater.kafka.worker import Worker
 from rater.ops.garbage_collection import expect_long_lives
 from rater.ops.metrics.meter import Metrics
 from rater.wire.codec import encode_input
+from rater.wire.commits import part_of
 from rater.wire.topics import load_topics
 
 PARTITIONS = 4
+#: No topic is longer: whatever was committed is there.
+OFFSET_MAX = 2**63 - 1
 WAIT_S = 1_200.0
 #: How long a reader waits for a last record once nothing is published any more.
 QUIET_S = 5.0
@@ -77,7 +80,7 @@ class CopyingTask(RatingTask):
         }
         await self._log.begin()
         await self._log.send(writes)
-        await self._log.tell_positions(after)
+        await self._log.commit_offsets(after)
         await self._log.commit()
         self.positions = after
         self._state.entities.meta = meta
@@ -219,9 +222,9 @@ def _places(settings: KafkaSettings, *topics: str) -> list[TopicPartition]:
 
 
 async def throughput(
-    settings: KafkaSettings, topic: str, worth: Callable[[bytes], int], goal: int, workers: Workers
+    settings: KafkaSettings, topic: str, worth: Callable[[bytes, bytes], int], goal: int, workers: Workers
 ) -> Figures:
-    """From the moment that every worker rates until the topic says that `goal` records were taken.
+    """From the moment that every worker rates until the topic says that `goal` records were consumed.
 
     `worth` is how many records a record of the topic stands for.
     """
@@ -234,12 +237,12 @@ async def throughput(
     while taken < goal and time.monotonic() < began + WAIT_S:
         workers.check()
         for records in (await reader.getmany(timeout_ms=50)).values():
-            taken += sum(worth(record.value) for record in records)
+            taken += sum(worth(record.key or b"", record.value) for record in records)
         if first is None and taken and workers.ready():
             first = time.monotonic(), taken, workers.cpu_s()
     await reader.stop()
     if taken < goal or first is None or taken == first[1]:
-        raise SystemExit(f"{settings.prefix}: {taken} of {goal} records were taken; are there enough --calls?")
+        raise SystemExit(f"{settings.prefix}: {taken} of {goal} records were consumed; are there enough --calls?")
     records = taken - first[1]
     return {
         "records_per_s": round(records / (time.monotonic() - first[0])),
@@ -250,8 +253,10 @@ async def throughput(
     }
 
 
-def taken_of(commit: bytes) -> int:
-    """Call records that a commit took."""
+def rated_in(key: bytes, commit: bytes) -> int:
+    """Call records of a commit; none in a part of a snapshot, which stands among the commits."""
+    if part_of(key) is not None:
+        return 0
     value = orjson.loads(commit)
     return int(value["cdrs_next"] - value["cdrs_first"])
 
@@ -262,7 +267,7 @@ def copying(bench: Bench) -> Figures:
     try:
         goal = asyncio.run(end_of(settings, "cdrs"))
         commands = asyncio.run(end_of(settings, "commands"))
-        return asyncio.run(throughput(settings, "rated-calls", lambda _: 1, goal + commands, workers))
+        return asyncio.run(throughput(settings, "rated-calls", lambda _key, _value: 1, goal + commands, workers))
     finally:
         workers.end()
 
@@ -271,7 +276,7 @@ def rating(bench: Bench) -> tuple[KafkaSettings, Figures]:
     settings = bench.fill("rater-", bench.calls)
     workers = bench.raters(settings)
     try:
-        return settings, asyncio.run(throughput(settings, "commits", taken_of, len(bench.calls), workers))
+        return settings, asyncio.run(throughput(settings, "commits", rated_in, len(bench.calls), workers))
     finally:
         workers.end()
 
@@ -327,7 +332,7 @@ async def _agent_rate(settings: KafkaSettings, goal: int, seconds: float, agent:
 
 
 async def restore(settings: KafkaSettings, folder: Path) -> Figures:
-    """Take ownership of every partition on an empty disk, as a worker that has just started."""
+    """Acquire every partition on an empty disk, as a worker that has just started."""
     decks = DeckReader(settings, 0)
     await decks.start()
     state, calls = await end_of(settings, "state"), await end_of(settings, "rated-calls")
@@ -373,7 +378,8 @@ class _NoInputs:
         self._places |= set(places)
         return dict.fromkeys(places, 0)
 
-    end_offsets = beginning_offsets
+    async def end_offsets(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(places, OFFSET_MAX)
 
     def assignment(self) -> set[TopicPartition]:
         return self._places

@@ -48,15 +48,15 @@ QUARTERS = 4
 GROWTH_PERCENT_MAX = 10.0
 #: Below so many minutes topics and index still fill, so disk and index are shown and not judged.
 FILLED_AFTER_MINUTES = 60
-#: The same of memory: each partition's index adds some 12 MB until it has 225,000 calls: 450 s at 500 calls a second.
-#: If the second quarter began before that, a run that is flat would look as if it grew.
+#: The same of memory: each partition's index adds some 12 MB until it has 225,000 calls: 450 s at 500 calls of it a
+#: second.  If the second quarter began before that, a run that is flat would look as if it grew.
 WARM_AFTER_MINUTES = 30
 P99_S_MAX = 1.0
 START_S, DRAIN_S = 120.0, 120.0
 
 
 class Minute(msgspec.Struct, frozen=True, kw_only=True):
-    """What one minute was like; sizes in megabytes, latencies in seconds (upper bound of their bucket)."""
+    """The figures of one minute; sizes in megabytes, latencies in seconds (upper bound of their bucket)."""
 
     minute: int
     published: int

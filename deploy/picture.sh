@@ -3,7 +3,7 @@
 #   deploy/picture.sh                  starts all parts and waits; Ctrl-C ends them        (`make picture` runs this)
 #   deploy/picture.sh stop PART        ends one part in order; start PART starts it again
 #   deploy/picture.sh kill PART        ends it at once, as a machine that loses power would
-#   deploy/picture.sh pause PART       freezes it: it holds its connections and answers nobody; continue PART
+#   deploy/picture.sh pause PART       freezes it: it holds its connections and does not answer; continue PART
 #   deploy/picture.sh status           which parts run; end: ends what is left of a picture whose terminal is gone
 # A PART is one of: broker worker agents gateway traffic prometheus.
 # Needs Java 17 and Maven; Prometheus is left out where it is not installed (apt install prometheus).

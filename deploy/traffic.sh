@@ -2,7 +2,7 @@
 # Publishes month after month of generated calls, a new seed each, until it is stopped: a picture that moves.
 # A broker that does not answer is waited for: the same month is published again, and what came before changes nothing.
 # They are calls of the month before: those of this one would lie ahead, and be refused as impossible_time.
-# Takes from the environment: RATER_BOOTSTRAP, DECK, MONTH (a folder to write to), RATE (records a second).
+# Read from the environment: RATER_BOOTSTRAP, DECK, MONTH (a folder to write to), RATE (records a second).
 set -eu
 deck=${DECK:-/opt/rater/rater/dev/demo/demo-rates.csv}
 month=${MONTH:-/tmp/month}

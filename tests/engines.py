@@ -49,10 +49,10 @@ class Engine(Protocol):
         """Make a version of a rate deck known."""
 
     def submit(self, kind: str, raw: bytes, arrived_at: datetime | None = None) -> tuple[Outcome, list[Output]]:
-        """Apply one record of kind `cdr` or `command`; what became of it, and its outputs."""
+        """Apply one record of kind `cdr` or `command`; its outcome and its outputs."""
 
     def account(self, tenant: str) -> Account:
-        """The tenant as it stands."""
+        """The tenant's present state."""
 
     def pool(self, tenant: str, name: str) -> PoolUse | None:
         """A pool's minutes; None when no pool can have this name."""
@@ -61,7 +61,7 @@ class Engine(Protocol):
         """All that is known, as the rules read it."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
 
 
 class OnSqlite(EmbeddedEngine):
@@ -133,7 +133,7 @@ class _Replica(Committed):
 
 
 class _Unwatched:
-    """Nobody looks."""
+    """Observes nothing."""
 
     def __getattr__(self, _name: str) -> Callable[..., None]:
         return lambda *_: None
@@ -201,7 +201,7 @@ class OnSimulatedBroker(EmbeddedEngine):
         """See Engine."""
         replica = _Replica(self._index)
         for record in self._broker.read(("state", 0), 0):
-            replica.entities.take(record.key or b"", record.value)
+            replica.entities.apply(record.key or b"", record.value)
         return replica
 
     def close(self) -> None:

@@ -121,7 +121,7 @@ def test_imports_point_down(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in modules() if "core" not in p.relative_to(ROOT).parts], ids=name_of)
 def test_others_use_the_face_of_the_core(path: Path) -> None:
-    """What `rater.core` does not export is nobody else's: its modules may move without a word to others."""
+    """What `rater.core` does not export is internal: its modules may move without notice."""
     inside = [name for _, name in imports(ast.parse(path.read_text())) if name.startswith("rater.core.")]
     assert inside == []
 

@@ -13,12 +13,12 @@ FUNCTION_LINES_MAX = 40
 FILE_LINES_MAX = 300
 #: Tables and lists that read better in one piece, with the reason.
 LONGER = {
-    "rater/core/rating.py": "one call's whole way, kept together; its last function writes 47 fields in order",
+    "rater/core/rating.py": "all steps of one call, kept together; its last function writes 47 fields in order",
     "rater/core/country_names.py": "a table",
     "rater/core/numbering_plan.py": "a generated table",
     "rater/core/geography.py": "a table",
     "rater/core/inputs.py": "all that comes in, in one piece",
-    "rater/core/entities.py": "all that is remembered, in one piece",
+    "rater/core/entities.py": "all that is kept, in one piece",
     "rater/dev/scenarios/model.py": "the file format in one piece",
     "rater/embedded/store.py": "reading and writing one file",
 }
@@ -46,9 +46,9 @@ def untidy(name: str, source: str) -> list[str]:
     if len(source.splitlines()) > FILE_LINES_MAX and name not in LONGER:
         found.append(f"{name}: longer than {FILE_LINES_MAX} lines")
     if not ast.get_docstring(tree):
-        found.append(f"{name}: says nothing about itself")
+        found.append(f"{name}: has no docstring")
     if RETIRED.search(Path(name).stem):
-        found.append(f"{name}: a name that says nothing")
+        found.append(f"{name}: a name without a meaning")
     for function in functions(tree):
         lines = (function.end_lineno or 0) - function.lineno + 1
         if lines > FUNCTION_LINES_MAX and function.name not in LONGER_FUNCTIONS:

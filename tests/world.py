@@ -1,4 +1,4 @@
-"""A tenant to try rules on: each line of a test is something that happens, each answer what came of it."""
+"""A tenant to try rules on: each line of a test is an input, each answer its outcome."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,7 +84,7 @@ class World:
         self.sent = b""
         enabled = recharge is not None
         trigger, amount = recharge or ("0", "100")
-        self.tell(
+        self.apply(
             TenantConfigured(
                 tenant=T,
                 id="setup",
@@ -97,17 +97,17 @@ class World:
             )
         )
         if deck:
-            self.tell(DeckActivated(tenant=T, id="deck", at=BEGINNING, version="deck-1"))
+            self.apply(DeckActivated(tenant=T, id="deck", at=BEGINNING, version="deck-1"))
         if funds:
             self.fund(funds, "2025-03-01")
 
-    def tell(self, command: AnyCommand, arrived: str | None = None) -> list[str]:
-        """Send a command, stamped by the broker where that is said; the events it caused."""
+    def apply(self, command: AnyCommand, arrived: str | None = None) -> list[str]:
+        """Send a command, stamped by the broker where asked for; the events it caused."""
         return self._submit("command", encode_input(command), arrived)
 
     def user(self, name: str, country: str | None, *skus: str) -> Self:
         """A user who has held licences for ever."""
-        self.tell(UserConfigured(tenant=T, id=f"user-{name}", at=BEGINNING, user=name, country=country))
+        self.apply(UserConfigured(tenant=T, id=f"user-{name}", at=BEGINNING, user=name, country=country))
         for sku in skus:
             self.assign(name, sku, None)
         return self
@@ -115,7 +115,7 @@ class World:
     def assign(self, name: str, sku: str, when: str | None, until: str | None = None, **more: Any) -> list[str]:
         """A licence from an instant (None: for ever) on."""
         self.happened += 1
-        return self.tell(
+        return self.apply(
             LicenseAssigned(
                 tenant=T,
                 id=f"assign-{self.happened}",
@@ -129,80 +129,84 @@ class World:
         )
 
     def remove(self, name: str, sku: str, when: str, country: str | None = None) -> list[str]:
-        """A licence is taken away."""
+        """A licence is removed."""
         self.happened += 1
         id = f"remove-{self.happened}"
-        return self.tell(LicenseRemoved(tenant=T, id=id, at=at(when), user=name, sku=sku, country=country))
+        return self.apply(LicenseRemoved(tenant=T, id=id, at=at(when), user=name, sku=sku, country=country))
 
     def fund(self, amount: str, when: str, id: str | None = None) -> list[str]:
         """A purchase of credit."""
         self.happened += 1
-        return self.tell(FundsAdded(tenant=T, id=id or f"funds-{self.happened}", at=at(when), amount=amount))
+        return self.apply(FundsAdded(tenant=T, id=id or f"funds-{self.happened}", at=at(when), amount=amount))
 
     def adjust(self, amount: str, when: str, id: str | None = None, **more: Any) -> list[str]:
         """Money by hand, with its sign."""
         self.happened += 1
         id = id or f"adjust-{self.happened}"
         said = {"reason": "goodwill", "by": "kim"} | more
-        return self.tell(FundsAdjusted(tenant=T, id=id, at=at(when), amount=amount, **said))
+        return self.apply(FundsAdjusted(tenant=T, id=id, at=at(when), amount=amount, **said))
 
     def promote(self, amount: str, when: str, expires: str, id: str | None = None) -> list[str]:
         """Promotional credit."""
         self.happened += 1
         id = id or f"promotion-{self.happened}"
         until = at(expires)
-        return self.tell(FundsAdded(tenant=T, id=id, at=at(when), amount=amount, source="promotion", expires=until))
+        return self.apply(
+            FundsAdded(tenant=T, id=id, at=at(when), amount=amount, source="promotion", expires=until)
+        )
 
     def refund(self, lot: str, amount: str, when: str) -> list[str]:
         """Money of a purchase is paid out."""
         self.happened += 1
-        return self.tell(FundsRefunded(tenant=T, id=f"refund-{self.happened}", at=at(when), lot=lot, amount=amount))
+        return self.apply(
+            FundsRefunded(tenant=T, id=f"refund-{self.happened}", at=at(when), lot=lot, amount=amount)
+        )
 
     def reverse_payment(self, lot: str, when: str) -> list[str]:
         """The bank takes a payment back."""
         self.happened += 1
-        return self.tell(PaymentReversed(tenant=T, id=f"reverse-{self.happened}", at=at(when), lot=lot))
+        return self.apply(PaymentReversed(tenant=T, id=f"reverse-{self.happened}", at=at(when), lot=lot))
 
     def close(self, when: str, remainder: str = "pay_out", *, id: str | None = None) -> list[str]:
         """The tenant is closed."""
         self.happened += 1
         id = id or f"close-{self.happened}"
-        return self.tell(
+        return self.apply(
             TenantClosed(tenant=T, id=id, at=at(when), remainder=remainder, reason="contract ended", by="kim")  # type: ignore[arg-type]  # one of the two
         )
 
     def reopen(self, when: str) -> list[str]:
         """The tenant is open again."""
         self.happened += 1
-        return self.tell(
+        return self.apply(
             TenantReopened(tenant=T, id=f"reopen-{self.happened}", at=at(when), reason="mistake", by="kim")
         )
 
     def configure(self, when: str, **changes: Any) -> list[str]:
         """The tenant's settings change."""
         self.happened += 1
-        return self.tell(TenantConfigured(tenant=T, id=f"configure-{self.happened}", at=at(when), **changes))
+        return self.apply(TenantConfigured(tenant=T, id=f"configure-{self.happened}", at=at(when), **changes))
 
     def configure_user(self, name: str, when: str, **changes: Any) -> list[str]:
         """What a user may do changes."""
         self.happened += 1
-        return self.tell(
+        return self.apply(
             UserConfigured(tenant=T, id=f"configure-{self.happened}", at=at(when), user=name, **changes)
         )
 
     def paid(self, when: str) -> list[str]:
         """The gateway collected the recharge in flight."""
         self.happened += 1
-        return self.tell(PaymentSucceeded(tenant=T, id=f"paid-{self.happened}", at=at(when)))
+        return self.apply(PaymentSucceeded(tenant=T, id=f"paid-{self.happened}", at=at(when)))
 
     def declined(self, when: str) -> list[str]:
         """The gateway declined the recharge in flight."""
         self.happened += 1
-        return self.tell(PaymentFailed(tenant=T, id=f"declined-{self.happened}", at=at(when)))
+        return self.apply(PaymentFailed(tenant=T, id=f"declined-{self.happened}", at=at(when)))
 
     def tick(self, when: str) -> list[str]:
         """Time passes."""
-        return self.tell(Tick(tenant=T, id=f"tick-{when}", at=at(when)))
+        return self.apply(Tick(tenant=T, id=f"tick-{when}", at=at(when)))
 
     def call(
         self,
@@ -238,7 +242,7 @@ class World:
         arrived: str | None = None,
         **more: Any,
     ) -> Outcome:
-        """A record arrives; what became of it."""
+        """A record arrives; its outcome."""
         self.happened += 1
         record = CallRecord(
             tenant=tenant,
@@ -264,7 +268,7 @@ class World:
     def accept(self, when: str) -> list[str]:
         """A person lets the record through that was held just now; it comes again."""
         (letter,) = [output.id for output in self.outputs if isinstance(output, RejectedCdr)]
-        self.tell(CallAccepted(tenant=T, id=f"accept-{letter}", at=at(when), letter=letter, by="ops"))
+        self.apply(CallAccepted(tenant=T, id=f"accept-{letter}", at=at(when), letter=letter, by="ops"))
         return self._submit("cdr", self.sent)
 
     def _submit(self, kind: str, raw: bytes, arrived: str | None = None) -> list[str]:
@@ -279,9 +283,9 @@ class World:
 
     @property
     def events(self) -> list[str]:
-        """What the last step told, in order."""
-        told = [output.event.value for output in self.outputs if isinstance(output, AccountEvent)]
-        return [event for event in told if event in EXPECTED_EVENTS]
+        """The events of the last step, in order."""
+        emitted = [output.event.value for output in self.outputs if isinstance(output, AccountEvent)]
+        return [event for event in emitted if event in EXPECTED_EVENTS]
 
     @property
     def refusals(self) -> list[str]:
@@ -295,7 +299,7 @@ class World:
 
     @property
     def account(self) -> Account:
-        """The tenant as it stands."""
+        """The tenant's present state."""
         return self.engine.account(T)
 
     @property

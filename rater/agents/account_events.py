@@ -1,6 +1,6 @@
-"""What is told to people: events of accounts as they come, and money that expires soon.
+"""Notices to people: events of accounts as they come, and money that expires soon.
 
-An event counts as read only once it stands in the notifier's outbox.
+An event counts as read only once it is in the notifier's outbox.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _decode = msgspec.json.Decoder(AccountEvent).decode
 log = structlog.get_logger(__name__)
 
 
-class Telling:
+class AccountNotices:
     """One for a process; the notifier is open as long as it is used."""
 
     def __init__(

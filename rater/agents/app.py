@@ -1,6 +1,6 @@
 """The agents as a Faust application: `rater agents`.
 
-Faust shares the partitions out, wakes on events and runs the timers; what is outstanding is never taken from its
+Faust shares the partitions out, wakes on events and runs the timers; what is outstanding is never read from its
 acknowledgements (see `payments`, `transport`).
 """
 
@@ -102,8 +102,8 @@ def _add_agents(app: AgentsApp, agents: Agents, kafka: KafkaSettings) -> None:
     """One agent for each decision, and what says which partitions are this process's."""
     if agents.payments is not None:
         streams.pay(app, agents, kafka.topic("recharges"))
-    if agents.telling is not None:
-        streams.tell(app, agents, agents.telling, kafka.topic("account-events"))
+    if agents.notices is not None:
+        streams.notify(app, agents, agents.notices, kafka.topic("account-events"))
     if agents.switchboard is not None and agents.shares:
         streams.share_switches(app, kafka.topic(SWITCHES_SHARE))
 
@@ -118,7 +118,7 @@ def _add_agents(app: AgentsApp, agents: Agents, kafka: KafkaSettings) -> None:
 def _add_timers(app: AgentsApp, agents: Agents) -> None:
     app.timer(agents.settings.sweep_s, name="sweep")(agents.sweep)
     app.timer(agents.settings.tick_s, name="tick")(agents.tick)
-    app.timer(agents.settings.expiring_s, name="expiring")(agents.tell_expiring)
+    app.timer(agents.settings.expiring_s, name="expiring")(agents.note_expiring)
 
 
 def _credentials(kafka: KafkaSettings) -> SASLCredentials | SSLCredentials | None:

@@ -48,7 +48,7 @@ class CallControl:
         self._order, self._metrics, self._now = order, metrics, now
         replica.account_changed = self.account_changed
 
-    def take(self, record: Consumed) -> None:
+    def apply(self, record: Consumed) -> None:
         """A record of `call-events`; what was published before the silence is history and costs nothing."""
         now = self._now()
         if record.published_ms and record.published_ms <= (now.timestamp() - SILENCE_S) * 1e3:
@@ -65,10 +65,10 @@ class CallControl:
             )
             return
         self._metrics.call_events(CallEventResult.TAKEN)
-        self._give(self.running.take(event, now))
+        self._give(self.running.apply(event, now))
 
     def account_changed(self, tenant: str) -> None:
-        """The tenant's account is another one now: does its credit still carry calls?"""
+        """The tenant's account is another one now: does its credit still cover calls?"""
         if tenant in self.running and (account := self._replica.account(tenant)) is not None:
             self._give(self.running.service_changed(tenant, account.service, self._now()))
 
@@ -100,7 +100,7 @@ class OrderSender:
         self._waiting: asyncio.Queue[CallCommand] = asyncio.Queue()
 
     def send(self, orders: Sequence[CallCommand]) -> None:
-        """Take note of orders."""
+        """Note orders."""
         for order in orders:
             if self._owns(order.tenant):
                 self._waiting.put_nowait(order)

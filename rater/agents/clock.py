@@ -1,4 +1,4 @@
-"""The clock of the agents: publishes each tick that is due once, and again if nothing came of it.
+"""The clock of the agents: publishes each tick that is due once, and again if it had no effect.
 
 When a tick is due and what it does is the core's (see `rater.core.due`).
 """
@@ -81,7 +81,7 @@ class Ticking:
 
     def _note_next(self) -> None:
         """When time next changes something for each tenant whose balance has changed."""
-        for tenant in self._tenants.take_touched():
+        for tenant in self._tenants.pop_touched():
             balance = self._tenants.balance(tenant)
             instants = due_instants(funds_in(balance), self._rating) if balance is not None else []
             if instants:
@@ -90,7 +90,7 @@ class Ticking:
                 self._next.pop(tenant, None)
 
     def _ticks(self, named: Iterable[str], now: datetime) -> list[Tick]:
-        """What is to be published now; what is not due any more is forgotten."""
+        """What is to be published now; what is not due any more is dropped."""
         found, still_due = [], {}
         for tenant in sorted(named):
             balance = self._tenants.balance(tenant)

@@ -28,15 +28,15 @@ log = structlog.get_logger(__name__)
 
 
 class Follower:
-    """Run `run` as a task (or Faust service); `take` is called with each record, in the loop, and must be quick.
+    """Run `run` as a task (or Faust service); `apply` is called with each record, in the loop, and must be quick.
 
-    An exception of `take` is a bug and ends `run`; a broker that does not answer is waited for.
+    An exception of `apply` is a bug and ends `run`; a broker that does not answer is waited for.
     """
 
-    def __init__(self, settings: KafkaSettings, topics: Sequence[str], take: Callable[[Consumed], None]) -> None:
+    def __init__(self, settings: KafkaSettings, topics: Sequence[str], apply: Callable[[Consumed], None]) -> None:
         self.topics = tuple(topics)
         self._settings = settings
-        self._take = take
+        self._apply = apply
         self._names = {settings.topic(topic): topic for topic in topics}
         self._positions: dict[TopicPartition, int] = {}
         self._at_end = asyncio.Event()
@@ -104,7 +104,7 @@ class Follower:
         for place, records in found.items():
             topic = self._names[place.topic]
             for record in records:
-                self._take(
+                self._apply(
                     Consumed(
                         topic, record.partition, record.offset, record.key, record.value, record.timestamp or 0
                     )

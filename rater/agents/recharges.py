@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Asked:
-    """How it stands with one recharge in flight, by the clock of this process in seconds."""
+    """The state of one recharge in flight, by the clock of this process in seconds."""
 
     __slots__ = ("asking", "not_before_s", "since_s", "wait_s")
 
@@ -77,7 +77,7 @@ class Payments:
             asked.asking = asyncio.create_task(self._ask(request, asked), name=f"payment {request.id}")
 
     def sweep(self) -> None:
-        """Look at every recharge in flight; forget those that were answered."""
+        """Look at every recharge in flight; drop those that were answered."""
         for tenant in self._tenants.waiting():
             self.consider(tenant)
         for recharge in [recharge for recharge, asked in self._asked.items() if asked.asking is None]:
@@ -93,7 +93,7 @@ class Payments:
         await asyncio.gather(*asking, return_exceptions=True)
 
     async def _ask(self, request: RechargeRequest, asked: _Asked) -> None:
-        """Ask once; whatever came of it, the next look is only after a wait, each longer than the one before."""
+        """Ask once; whatever the answer, the next look is only after a wait, each longer than the one before."""
         try:
             answer = await self._collect(request)
             if isinstance(answer, PaymentSucceeded | PaymentFailed):

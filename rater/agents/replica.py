@@ -1,6 +1,6 @@
 """The rating task's state as others read it: a replica of the `state` topic in memory.
 
-What one transaction wrote is taken over at once.  Values are decoded when a rule first asks for them.
+What one transaction wrote is merged at once.  Values are decoded when a rule first asks for them.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from rater.kafka.publisher import partition_of
 #: Decoded entities of a partition that are kept; then they are decoded anew.
 DECODED_MAX = 65_536
 _ACCOUNT = b"account/"
-#: Remembered ids of commands and dead letters: no decision asks for them.
+#: Kept ids of commands and dead letters: no decision asks for them.
 _SEEN = b"seen/"
 
 
@@ -38,7 +38,7 @@ class PartitionReplica(Committed):
     def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See Committed; everything is at hand here."""
 
-    def take(self, key: bytes, value: bytes | None) -> list[bytes]:
+    def apply(self, key: bytes, value: bytes | None) -> list[bytes]:
         """The next record; when it ends a transaction, the keys of what changed.
 
         RaterError if a newer program wrote it.
@@ -69,11 +69,11 @@ class Replica:
         self.account_changed: Callable[[str], None] = lambda _: None
         self._partitions = [PartitionReplica() for _ in range(partitions)]
 
-    def take(self, record: Consumed) -> None:
+    def apply(self, record: Consumed) -> None:
         """A record of the `state` topic, each partition's in order."""
         assert record.key is not None, f"state/{record.partition}@{record.offset}: a record without key"
         partition = self._partitions[record.partition]
-        for name in partition.take(record.key, record.value):
+        for name in partition.apply(record.key, record.value):
             if name.startswith(_ACCOUNT):
                 self.account_changed(tenant_of(name))
 

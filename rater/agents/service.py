@@ -9,7 +9,7 @@ import structlog
 from mode import Service
 from prometheus_client import CollectorRegistry
 
-from rater.agents.account_events import Telling
+from rater.agents.account_events import AccountNotices
 from rater.agents.clock import Ticking
 from rater.agents.follower import Follower
 from rater.agents.notices.notifier import Notifier
@@ -58,15 +58,15 @@ class Agents(Service):
         self.metrics.settings(int.from_bytes(self._settings_digest))
         self.publisher = Publisher(kafka)
         self.tenants = Tenants(self.metrics)
-        self.follower = Follower(kafka, TOPICS, self.tenants.take)
+        self.follower = Follower(kafka, TOPICS, self.tenants.apply)
         self.ticking = Ticking(
             self.tenants, self.publish_command, self.owns_recharges_of, rating, settings.others_after_s
         )
         self.payments: Payments | None = None
-        #: The last answer to each recharge that a webhook told: the id of its command.
-        self._told: dict[str, str] = {}
+        #: The last answer to each recharge that came by webhook: the id of its command.
+        self._published_answers: dict[str, str] = {}
         self.receiver: WebhookReceiver | None = None
-        self.telling: Telling | None = None
+        self.notices: AccountNotices | None = None
         self.switchboard: Switchboard | None = None
         #: Set when everything is open; streams wait for it.
         self.opened = asyncio.Event()
@@ -98,14 +98,14 @@ class Agents(Service):
     @property
     def shares(self) -> bool:
         """Whether there is anything that the group shares out."""
-        return self.payments is not None or self.telling is not None
+        return self.payments is not None or self.notices is not None
 
     def owns_recharges_of(self, tenant: str) -> bool:
         """Whether this process pays for and ticks for a tenant."""
         return self._owns("recharges", tenant)
 
     def owns_events_of(self, tenant: str) -> bool:
-        """Whether this process tells of a tenant."""
+        """Whether this process notifies people of a tenant."""
         return self._owns("account-events", tenant)
 
     def owns_calls_of(self, tenant: str) -> bool:
@@ -135,10 +135,10 @@ class Agents(Service):
         if self.ready:
             await self.ticking.look()
 
-    async def tell_expiring(self) -> None:
+    async def note_expiring(self) -> None:
         """Note what expires soon, once everything is known."""
-        if self.telling is not None and self.ready:
-            await self.telling.note_expiring(self.tenants, self.owns_events_of)
+        if self.notices is not None and self.ready:
+            await self.notices.note_expiring(self.tenants, self.owns_events_of)
 
     async def on_start(self) -> None:
         """Open what has to be open."""
@@ -151,7 +151,7 @@ class Agents(Service):
         log.info(
             "agents start",
             pays=self.gateway is not None,
-            tells=self._notifier is not None,
+            notifies=self._notifier is not None,
             answers_switches=self.switchboard is not None,
             settings=self.settings_digest,
         )
@@ -175,9 +175,9 @@ class Agents(Service):
 
     @Service.task
     async def _send(self) -> None:
-        if self.telling is not None:
+        if self.notices is not None:
             await self.opened.wait()
-            await self.telling.send()
+            await self.notices.send()
 
     def _set_up_payments(self) -> None:
         settings = self.settings.gateway
@@ -189,7 +189,7 @@ class Agents(Service):
         )
         self.tenants.changed = self.wake
         if settings.webhook_secrets:
-            self.receiver = WebhookReceiver(settings, self._find_request, self._take_answer, self.metrics)
+            self.receiver = WebhookReceiver(settings, self._find_request, self._publish_answer, self.metrics)
 
     def _set_up_notices(self) -> None:
         settings = self.settings.notify
@@ -197,25 +197,25 @@ class Agents(Service):
             return
         Outbox(settings.outbox, settings.ledger_days).close()  # says at once what is wrong with it
         self._notifier = Notifier(settings, metrics=self.metrics)
-        self.telling = Telling(self._notifier, self.metrics, self.settings.tell_within_hours)
+        self.notices = AccountNotices(self._notifier, self.metrics, self.settings.tell_within_hours)
 
     async def _find_request(self, recharge_id: str) -> RechargeRequest | None:
         return self.tenants.find_request(recharge_id)
 
-    async def _take_answer(self, command: PaymentCommand) -> bool:
-        """What a webhook told; False when this process published the same and the rater has had it.
+    async def _publish_answer(self, command: PaymentCommand) -> bool:
+        """Publish the result in a webhook; False when this process published the same and the rater has had it.
 
         Another result for a recharge that was answered goes to the rater, which does not drop it (A47).
         """
         recharge = command.recharge_id or ""
         request = self.tenants.find_request(recharge)
         answered = request is not None and self.follower.caught_up and not self.tenants.is_in_flight(request)
-        if answered and self._told.get(recharge) == command.id:
+        if answered and self._published_answers.get(recharge) == command.id:
             return False
         await self.publish_command(command)
-        self._told[recharge] = command.id
-        if len(self._told) > ANSWERED_KEPT_MAX:
-            del self._told[next(iter(self._told))]
+        self._published_answers[recharge] = command.id
+        if len(self._published_answers) > ANSWERED_KEPT_MAX:
+            del self._published_answers[next(iter(self._published_answers))]
         return True
 
     def _owns(self, topic: str, tenant: str) -> bool:

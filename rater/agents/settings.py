@@ -1,6 +1,6 @@
 """What the agents do and how often: one model for the file of `rater agents --config` and for RATER_... variables.
 
-Without a gateway nobody is asked for payments here, without `notify` nothing is told, without `switches` none is
+Without a gateway no payment is collected here, without `notify` nobody is notified, without `switches` none is
 answered: an operator may run each in a deployment of its own.  Secrets are named by where they are.
 """
 
@@ -20,8 +20,8 @@ class AgentsSettings(BaseModel):
     notify: NotifySettings | None = None
     switches: SwitchSettings | None = None
 
-    #: Only the process with this `--instance` tells; every process with `notify` if not said.  An outbox is one
-    #: file on one disk: where several tell, a message may come again, with the same key, after a partition moved.
+    #: Only the process with this `--instance` notifies; every process with `notify` if not set.  An outbox is one
+    #: file on one disk: where several notify, a message may come again, with the same key, after a partition moved.
     telling_instance: str | None = None
 
     #: Seconds between two looks at the recharges in flight that nobody asks for.
@@ -38,7 +38,7 @@ class AgentsSettings(BaseModel):
     tick_s: float = Field(default=5, gt=0, le=3600)
     #: Seconds between two looks for money that expires soon.
     expiring_s: float = Field(default=3600, gt=0, le=86_400)
-    #: Events that were published longer ago are not told: the first start of a deployment with a history.
+    #: Events that were published longer ago are not sent: the first start of a deployment with a history.
     tell_within_hours: int = Field(default=168, ge=1, le=24 * 400)
     #: Seconds without a heartbeat after which the group gives a process's partitions to others.
     session_timeout_s: float = Field(default=20, ge=1, le=300)

@@ -19,7 +19,7 @@ KEY_BYTES_MIN = 24
 
 
 def signer_of(secret: str, purpose: str) -> Webhook:
-    """The key that a secret (`whsec_` and base64) stands for; RaterError if it is none."""
+    """The key that a secret (`whsec_` and base64) stands for; RaterError if it is invalid."""
     try:
         signer = Webhook(secret)
     except (binascii.Error, ValueError, EmptyWebhookSecretError):

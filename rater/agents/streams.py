@@ -5,7 +5,7 @@ from typing import Any
 import faust
 from faust.types import StreamT
 
-from rater.agents.account_events import Telling
+from rater.agents.account_events import AccountNotices
 from rater.agents.service import Agents
 from rater.agents.transport import CarefulConsumer
 
@@ -22,7 +22,7 @@ def pay(app: faust.App, agents: Agents, topic: str) -> None:
             _finish(app, event)
 
 
-def tell(app: faust.App, agents: Agents, telling: Telling, topic: str) -> None:
+def notify(app: faust.App, agents: Agents, notices: AccountNotices, topic: str) -> None:
     """`account-events`: an event is finished once it is in the outbox."""
 
     @app.agent(_raw(app, topic), name="account-events")
@@ -30,7 +30,7 @@ def tell(app: faust.App, agents: Agents, telling: Telling, topic: str) -> None:
         async for event in stream.events():
             await agents.opened.wait()
             message = event.message
-            await telling.note(event.value, message.timestamp, f"{message.partition}@{message.offset}")
+            await notices.note(event.value, message.timestamp, f"{message.partition}@{message.offset}")
             _finish(app, event)
 
 

@@ -89,12 +89,12 @@ class Switchboard:
         """Follow until cancelled; RaterError when topics are not there."""
         replica = Replica(await partitions_of(self._kafka, "state"))
         control = CallControl(replica, self._rules, self._orders.send, self._metrics)
-        state = Follower(self._kafka, ["state"], replica.take)
+        state = Follower(self._kafka, ["state"], replica.apply)
 
         async def follow_calls() -> None:
             # only once the state is known: an account as it was long ago must end no call
             await state.wait_until_caught_up()
-            self._events = Follower(self._kafka, ["call-events"], control.take)
+            self._events = Follower(self._kafka, ["call-events"], control.apply)
             await _together(self._events.run(), control.run(), self._orders.run())
 
         await self._decks.start()

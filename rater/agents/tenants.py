@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 class Tenants:
-    """`take` is a follower's function; `changed` is told a tenant whose recharge may have to be asked for."""
+    """`apply` is a follower's function; `changed` gets a tenant whose recharge may have to be asked for."""
 
     def __init__(self, metrics: Metrics, changed: Callable[[str], None] = lambda _: None) -> None:
         self.changed = changed
@@ -39,15 +39,15 @@ class Tenants:
         self._requests: dict[str, RechargeRequest] = {}
         self._restricted: dict[str, dict[str, datetime]] = {}
 
-    def take(self, record: Consumed) -> None:
-        """Take over a record; one that does not decode changes nothing, and is logged and counted."""
+    def apply(self, record: Consumed) -> None:
+        """Apply a record; one that does not decode changes nothing, and is logged and counted."""
         match record.topic:
             case "balances":
-                self._take_balance(record)
+                self._apply_balance(record)
             case "recharges":
-                self._take_request(record)
+                self._apply_request(record)
             case "service-states":
-                self._take_service(record)
+                self._apply_service(record)
             case _:
                 raise AssertionError(record.topic)
 
@@ -82,7 +82,7 @@ class Tenants:
         raw = self._balances.get(tenant)
         return None if raw is None else _decode_balance(raw)
 
-    def take_touched(self) -> set[str]:
+    def pop_touched(self) -> set[str]:
         """Tenants whose balance has changed since this was called last."""
         touched, self._touched = self._touched, set()
         return touched
@@ -91,7 +91,7 @@ class Tenants:
         """Tenants with a user who may not call out."""
         return list(self._restricted)
 
-    def _take_balance(self, record: Consumed) -> None:
+    def _apply_balance(self, record: Consumed) -> None:
         balance = self._read(record, _decode_balance)
         if balance is None:
             return
@@ -116,7 +116,7 @@ class Tenants:
             self._requests[recharge] = request
         self._forget_oldest()
 
-    def _take_request(self, record: Consumed) -> None:
+    def _apply_request(self, record: Consumed) -> None:
         request = self._read(record, _decode_request)
         if request is not None:
             self._requests[request.id] = request
@@ -130,7 +130,7 @@ class Tenants:
             if self.is_in_flight(request):
                 self._requests[oldest] = request
 
-    def _take_service(self, record: Consumed) -> None:
+    def _apply_service(self, record: Consumed) -> None:
         if record.value is None:
             return  # a former key of a user, who has another now
         state = self._read(record, _decode_service)
@@ -153,7 +153,7 @@ class Tenants:
 
 
 def unreadable(metrics: Metrics, topic: str, place: str, wrong: Exception) -> None:
-    """Say that a record of one of our own topics does not decode: a newer rater wrote it, or it is broken."""
+    """Log that a record of one of our own topics does not decode: a newer rater wrote it, or it is broken."""
     metrics.unreadable(topic)
     log.error(
         "a record cannot be read: it was written by a newer rater; upgrade the agents, then restart them",

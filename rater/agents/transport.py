@@ -38,7 +38,7 @@ class CarefulConsumer(aiokafka.Consumer):
         return message in self._finished and super().ack(message)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Commit what was finished before Faust forgets it (its #502): less comes a second time elsewhere."""
+        """Commit what was finished before Faust forgets it: less comes a second time elsewhere."""
         await self.commit()
         await super().on_partitions_revoked(revoked)
 

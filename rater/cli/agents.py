@@ -44,7 +44,7 @@ def agents(
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
 ) -> None:
-    """Collect recharges from the payment gateway, let time pass, tell people, answer switches; several may run.
+    """Collect recharges from the payment gateway, let time pass, notify people, answer switches; several may run.
 
     The file's names are those of rater/agents/settings.py; a secret is named by its place:
 
@@ -69,6 +69,6 @@ def agents(
 
 
 async def _look_before(kafka: KafkaSettings) -> None:
-    """Say clearly what is not there or not allowed, before anything is started."""
+    """Report what is missing or not allowed, before anything is started."""
     await must_hold(kafka, service_named("agents"))
     await partitions_of(kafka, "recharges")

@@ -1,4 +1,4 @@
-"""`rater check`: play scenarios and say which do not come out as they expect."""
+"""`rater check`: play scenarios and list those that fail."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""A new price list is looked at before it counts: a table of its changes; too many want a person to accept them."""
+"""A new price list is looked at before it counts: a table of its changes; too many need a person to accept them."""
 
 import shlex
 import sys
@@ -99,7 +99,7 @@ def review(before: RateDeck, after: RateDeck, at: datetime, limits: DeckLimits) 
 def look_at(
     books: DeckBooks, deck: RateDeck, now: datetime, *, accepted: bool, nothing: str, since: datetime | None = None
 ) -> RateDeck | None:
-    """Say what changes for the owner when a deck is put in force; the deck that it replaces.
+    """Show what changes for the owner when a deck is put in force; the deck that it replaces.
 
     RaterError where the changes go beyond a limit and nobody accepted them; `nothing` says what was not done.
     """

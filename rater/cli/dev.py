@@ -56,7 +56,7 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
     folder: Folder = KAFKA_FOLDER,
 ) -> None:
-    """Say which brokers run, and where.
+    """List the brokers that run, and where.
 
     Example: rater dev kafka status --json
     """

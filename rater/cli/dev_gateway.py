@@ -18,7 +18,7 @@ WEBHOOK_SECRET_ENV = "RATER_WEBHOOK_SECRET"  # noqa: S105 - the name of a variab
 
 
 def gateway(
-    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 8090,
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 chooses a free one.", min=0, max=65535)] = 8090,
     charges: Annotated[Path, typer.Option("--log", help="Append-only file of charges, JSON lines.")] = Path(
         "gateway-charges.jsonl"
     ),
@@ -31,7 +31,7 @@ def gateway(
     script: Annotated[
         str, typer.Option(help="Behaviours of the first new orders, with commas; then the rules.")
     ] = "",
-    webhook_url: Annotated[str | None, typer.Option(help="Where results are told (late, twice).")] = None,
+    webhook_url: Annotated[str | None, typer.Option(help="Where results are sent (late, twice).")] = None,
     webhook_secret_file: Annotated[
         Path | None, typer.Option(help=f"File with the key of webhooks; else the variable {WEBHOOK_SECRET_ENV}.")
     ] = None,

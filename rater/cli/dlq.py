@@ -156,7 +156,7 @@ def replay(
 
 
 def _accept_at(accept: bool, at: str | None) -> datetime | None:
-    """When held records are let through, if that was said."""
+    """The acceptance time of held records, if given."""
     if at is None:
         return None
     if not accept:
@@ -168,7 +168,7 @@ def _say_accepted(letters: list[Letter], audits: list[DlqAudit]) -> None:
     """How many were accepted; exit 3 if some were refused again."""
     accepted = sum(audit.accepted is True for audit in audits)
     unknown = sum(audit.accepted is None for audit in audits)
-    later = f", {unknown} published and not taken yet: is a worker running?" if unknown else ""
+    later = f", {unknown} published and not applied yet: is a worker running?" if unknown else ""
     print(f"{accepted} of {len(letters)} records accepted{later}", file=sys.stderr)
     if accepted + unknown < len(letters):
         raise typer.Exit(Exit.REFUSED)
@@ -194,7 +194,7 @@ def drop(
     Example: rater dlq drop --reason malformed --tenant contoso --note "a test of the new switch"
     """
     if not (ids or tenant or reason or since or every):
-        raise RaterError("expected ids, --reason, --tenant or --since to say which letters, or --all")
+        raise RaterError("expected ids, --reason, --tenant or --since to choose letters, or --all")
     box = _box(store, bootstrap, prefix)
     letters = _choice(ids, tenant, reason, since, limit).of(box.letters())
     if dry_run:
@@ -221,7 +221,7 @@ def _box(
 
 
 def _say_payments(store: Path | None, bootstrap: str | None) -> None:
-    """Say if payments of a store are pretended, or wait."""
+    """Report that payments of a store are pretended, or wait."""
     if bootstrap is not None and store is None:
         return
     reader = open_reader(store or DEFAULT_STORE)
@@ -287,7 +287,7 @@ def _say_dry(what: str, letters: list[Letter], json: bool) -> None:
 
 
 def _say_not_tried(letters: list[Letter], audits: list[DlqAudit]) -> None:
-    """Say why letters were not tried."""
+    """List why letters were not tried."""
     tried = {audit.id for audit in audits}
     for letter in letters:
         if letter.letter.id not in tried:

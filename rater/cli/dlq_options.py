@@ -11,7 +11,7 @@ Ids = Annotated[list[str] | None, typer.Argument(help="Ids of letters, or their 
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]
 ReasonOption = Annotated[str | None, typer.Option("--reason", help="Only those refused for this reason.")]
 Since = Annotated[str | None, typer.Option(help="Only those refused from then on (RFC 3339); on Kafka.")]
-Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for what comes of it; on Kafka.")]
+Wait = Annotated[float, typer.Option(min=0, max=86_400, help="Seconds to wait for the outcome; on Kafka.")]
 Limit = Annotated[int | None, typer.Option(min=1, max=1_000_000, help="At most so many, the oldest first.")]
 Store = Annotated[Path | None, typer.Option(help=f"The store ({DEFAULT_STORE}), if no broker is given.")]
 Bootstrap = Annotated[
@@ -27,6 +27,6 @@ AcceptAt = Annotated[
         " and money expires.  Else: on Kafka now; in a store its tenant's own time, so that none passes."
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 By = Annotated[str | None, typer.Option(envvar="RATER_OPERATOR", help="Who does it, for the audit.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]

@@ -1,4 +1,4 @@
-"""`rater doctor`: look at everything around a rater, and say what is wrong and what to type."""
+"""`rater doctor`: check everything around a rater, and list what is wrong and what to type."""
 
 import asyncio
 import logging
@@ -54,7 +54,7 @@ def doctor(
 ) -> None:
     """Check settings, broker, rights, topics, decks, workers, inputs, disk, gateway and mail; exit 1 if any fails.
 
-    It writes one record, to the topic dlq-audit: the broker stamps it, which tells its time.
+    It writes one record, to the topic dlq-audit: the broker stamps it, which shows its time.
 
     Example: rater doctor --bootstrap 127.0.0.1:9092 --config agents.yaml
     """

@@ -38,9 +38,9 @@ def export(
     half up, call by call: their sum is not what was debited.
     Exact amounts, all six decimals: rater export debits
 
-    In CSV a text that a spreadsheet would compute, such as =1+1, stands behind an apostrophe; numbers such as
-    +14255550100 stay as they are, and the other formats have every text as it is.  To get the text back, take one
-    apostrophe away where apostrophes stand before = + - @ or a tab.
+    In CSV a text that a spreadsheet would compute, such as =1+1, gets an apostrophe before it; numbers such as
+    +14255550100 stay as they are, and the other formats have every text as it is.  To get the text back, remove one
+    apostrophe where apostrophes stand before = + - @ or a tab.
 
     A file is written for its owner alone (0600); one that is replaced keeps its rights.
 

@@ -15,7 +15,7 @@ from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, from_environm
 from rater.wire.errors import Exit, RaterError
 
 Bootstrap = Annotated[str, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers, host:port,...")]
-Prefix = Annotated[str, typer.Option(envvar="RATER_PREFIX", help="Stands before every topic's name.")]
+Prefix = Annotated[str, typer.Option(envvar="RATER_PREFIX", help="Begins every topic's name.")]
 
 _Answer = TypeVar("_Answer")
 
@@ -27,7 +27,7 @@ def kafka_settings(bootstrap: str = DEFAULT_BOOTSTRAP, prefix: str = "") -> Kafk
 
 
 def talk(settings: KafkaSettings, service: str, work: Coroutine[Any, Any, _Answer]) -> _Answer:
-    """The answer of a cluster; what goes wrong is one line, and a right that is missing says who has it.
+    """The answer of a cluster; what goes wrong is one line, and of a missing right, who has it.
 
     `service` is the one of rater.ops.manifests.services whose rights the work needs.
     """
@@ -51,7 +51,7 @@ async def _answered(settings: KafkaSettings, work: Coroutine[Any, Any, _Answer])
 
 
 def say_waiting(line: str) -> None:
-    """Say what a command waits for."""
+    """Print what a command waits for."""
     typer.echo(line, err=True)
 
 

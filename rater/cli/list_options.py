@@ -20,7 +20,7 @@ DecimalMark = Annotated[
     typer.Option(help="The decimal mark of prices, where the list does not show it: 1,234 may be two prices."),
 ]
 Rounded = Annotated[
-    bool, typer.Option("--round", help="Round prices of more than six decimals, half up; how many is said.")
+    bool, typer.Option("--round", help="Round prices of more than six decimals, half up; how many is reported.")
 ]
 
 
@@ -33,5 +33,5 @@ def list_options(
     *,
     rounded: bool,
 ) -> ListOptions:
-    """What was said of a list; RaterError names the option that is not understood."""
+    """The options of a list; RaterError names an invalid one."""
     return ListOptions(given_columns(column or []), times, zone, encoding, decimal, rounded)

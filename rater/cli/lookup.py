@@ -18,7 +18,7 @@ def check_period(text: str | None, option: str = "--period") -> None:
 
 
 def known_account(reader: Reader, tenant: str) -> Account:
-    """A tenant as it stands; RaterError names the nearest and the others if there is none of this name."""
+    """A tenant's present state; RaterError names the nearest and the others if there is none of this name."""
     account = reader.account(tenant)
     if account is None:
         known = reader.tenants()
@@ -31,7 +31,7 @@ def known_account(reader: Reader, tenant: str) -> Account:
 
 
 def check_user(reader: Reader, tenant: str, user: str) -> None:
-    """Raise RaterError for a user that nobody configured and who has no licence; the nearest is named."""
+    """Raise RaterError for a user who is not configured and has no licence; the nearest is named."""
     known = reader.names("user", tenant)
     if name_key(user) not in known:
         raise RaterError(f"{user}: no such user of {tenant}, and no calls{did_you_mean(user, known)}", Exit.FAILED)

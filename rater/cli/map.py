@@ -96,11 +96,11 @@ def compare_sample(
 
 
 def list_presets() -> None:
-    """List the presets, and what a site must say for each.
+    """List the presets, and what a site must set for each.
 
     Example: rater map list
     """
-    table = Table("preset", "records of", "a site must say", box=None)
+    table = Table("preset", "records of", "a site must set", box=None)
     for name in presets():
         file, missing = preset_file(name)
         needed = ["call.tenant or --tenant"] if file.call.tenant is None else []
@@ -110,7 +110,7 @@ def list_presets() -> None:
 
 
 def show(name: Annotated[str, typer.Argument(help="The name of a preset.")]) -> None:
-    """Show a preset, and on standard error what a site must say besides.
+    """Show a preset, and on standard error what a site must set besides.
 
     Example: rater map show asterisk-cdr-csv > asterisk.yaml
     """

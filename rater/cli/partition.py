@@ -77,7 +77,7 @@ def accept_loss(
 ) -> None:
     """Give up records that were deleted before they were rated, and rate those after them; then restart the worker.
 
-    Which offsets, who and when stands in the commits, where `rater verify` finds it.
+    Which offsets, who and when is in the commits, where `rater verify` finds it.
 
     Example: rater partition accept-loss --partition 3 --topic cdrs --note "outage; 1,204 calls billed by hand"
     """

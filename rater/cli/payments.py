@@ -78,15 +78,15 @@ def reconcile_payments(
     recharges_only: Annotated[
         bool, typer.Option("--recharges-only", help="Purchases by hand are not paid through the gateway.")
     ] = False,
-    by: Annotated[str, typer.Option(envvar="RATER_OPERATOR", help="Who mends, in the commands.")] = "reconcile",
+    by: Annotated[str, typer.Option(envvar="RATER_OPERATOR", help="Who corrects, in the commands.")] = "reconcile",
     format: Annotated[Literal["table", "csv", "json"], typer.Option(help="How differences are written.")] = "table",
     out: Annotated[str, typer.Option(help="The file, or - for standard output.")] = "-",
 ) -> None:
     """Compare what a gateway says it collected and paid back with the ledger; exit 1 if there are differences.
 
     Files of Stripe (itemized balance or payout reconciliation), Adyen (settlement details) and PayPal (settlement
-    report, activity) are recognised; of others say which columns there are. The last column is the command that
-    mends a difference; each has an id, so that typing it twice changes nothing.
+    report, activity) are recognised; of others give the columns. The last column is the command that
+    corrects a difference; each has an id, so that typing it twice changes nothing.
 
     What happened in the last --grace-h hours may be in the next file and is no difference. To check them, too,
     give both files.
@@ -219,7 +219,7 @@ def _say_read(path: Path, settlement: Settlement) -> None:
     for word, count in sorted(settlement.skipped.items()):
         print(f"{path}: {count} of type {word!r} not compared", file=sys.stderr)
     for word, count in sorted(settlement.unknown.items()):
-        say = f"say what it is with --type {word}=payment, or {word}=ignore"
+        say = f"give its meaning with --type {word}=payment, or {word}=ignore"
         print(
             f"rater: {path}: {count} of the unknown type {word!r} not compared; {say}",
             file=sys.stderr,

@@ -36,14 +36,14 @@ from rater.wire.visible import visible
 
 
 def preview(command: MoneyByHand, store: Path | None, kafka: KafkaSettings | None) -> Iterator[str]:
-    """The lines: what is asked for, and what comes of it in a store, or as of the last commit on Kafka."""
+    """The lines: what is asked for, and its outcome in a store, or as of the last commit on Kafka."""
     yield visible(f"{command.tenant}: {_asked(command)}")
     if kafka is not None:
         yield from _on_kafka(command, kafka)
     elif store is not None:
         opened = Store(store)
         try:
-            lines = list(_comes_of_it(command, opened, settings_for(opened), opened.decks()))
+            lines = list(_outcome(command, opened, settings_for(opened), opened.decks()))
         finally:
             opened.close()
         yield from lines
@@ -62,10 +62,10 @@ def _on_kafka(command: MoneyByHand, kafka: KafkaSettings) -> Iterator[str]:
         yield "it would be refused: no worker has committed anything of this tenant yet"
         return
     yield "as of the last commit:"
-    yield from _comes_of_it(command, memory, rating_of_environment(), ())
+    yield from _outcome(command, memory, rating_of_environment(), ())
 
 
-def _comes_of_it(
+def _outcome(
     command: MoneyByHand, committed: Committed, settings: RatingSettings, decks: Iterable[RateDeck]
 ) -> Iterator[str]:
     account = State(committed).account(command.tenant)
@@ -75,7 +75,7 @@ def _comes_of_it(
         yield visible(f"it would be refused: {refused.field}: {refused.message}")
         return
     if outcome is not Outcome.RATED:
-        yield "it would change nothing: this id was taken before"
+        yield "it would change nothing: this id was used before"
         return
     for output in outputs:
         if isinstance(output, Debit):

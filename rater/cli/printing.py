@@ -40,7 +40,7 @@ def show_rows(
 
 
 def show_table(table: Table, *, fold: bool = True, file: IO[str] | None = None) -> None:
-    """Print a table and let it go, so that what is said on standard error comes after it.
+    """Print a table and flush it, so that messages on standard error come after it.
 
     A file or a pipe is as wide as the table; on a terminal its columns may fold.
     """

@@ -90,7 +90,7 @@ def publish_files(
     A deck is put in force for every tenant of its currency, unless --activate names some; again only with --again.
     It is compared with the one in force first; one that changes much is refused without --accept-changes.
 
-    Exit 3 if rows of a file could not be read, or it is not all there: that is said, and the rest is published.
+    Exit 3 if rows of a file could not be read, or it is not all there: that is reported, and the rest is published.
 
     Example: rater publish --deck rates.csv --commands setup.jsonl cdrs.jsonl
     """
@@ -135,7 +135,7 @@ def _counted(messages: Iterator[Message], published: Counter[str]) -> Iterator[M
 
 
 def _end(refused: list[str]) -> None:
-    """Say what was refused; exit 3 if anything was."""
+    """List what was refused; exit 3 if anything was."""
     for line in refused:
         typer.echo(line, err=True)
     if refused:
@@ -146,7 +146,7 @@ class Plan:
     """What putting decks in force comes to for one owner.
 
     Each is activated under the id of its version, so that publishing twice changes nothing; the last one whose id
-    was not taken before will be in force.
+    was not applied before will be in force.
     """
 
     def __init__(self, books: DeckBooks, decks: list[RateDeck], now: datetime, again: str | None) -> None:
@@ -160,7 +160,7 @@ class Plan:
             command = activation_of(with_decks(books, decks), deck, now, id=id)
             assert command is not None, "an id is given"
             self.commands.append(command)
-            if not books.taken(id):
+            if not books.applied(id):
                 self._new = deck
 
     def look(self, *, accepted: bool) -> None:
@@ -210,7 +210,7 @@ def command_messages(paths: list[Path], refused: list[str]) -> Iterator[Message]
     for path in paths:
         _warn(unknown_in_commands(path))
         for record in InputFile(str(path), "commands").records():
-            assert isinstance(record, Record), "commands tell of no calls"
+            assert isinstance(record, Record), "these are files of commands, not of call events"
             if isinstance(record.decoded, Refusal):
                 refused.append(_not_published(str(path), record.source, record.decoded))
             else:
@@ -276,7 +276,7 @@ def _with_source(canonical: bytes, record: Record) -> bytes:
 
 
 def _message(topic: str, record: Record) -> Message:
-    """The record as its topic wants it; bytes that do not decode go as they are, to become dead letters."""
+    """The record in its topic's form; bytes that do not decode go as they are, to become dead letters."""
     if record.decoded is not None and not isinstance(record.decoded, Refusal):
         return topic, record.decoded.tenant, _with_source(encode_input(record.decoded), record)
     value = decode_cdr(record.raw) if topic == "cdrs" else decode_command(record.raw)

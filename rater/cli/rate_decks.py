@@ -50,7 +50,7 @@ def compare(
     at: Annotated[str | None, typer.Option(help="From when rows count (RFC 3339); now if not given.")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Say what a new price list changes; exit 1 if it is so much that `publish` and `run` want --accept-changes.
+    """Show what a new price list changes; exit 1 if it is so much that `publish` and `run` need --accept-changes.
 
     Example: rater rates compare deck-2025-03.csv deck-2025-04.csv
     """
@@ -164,7 +164,7 @@ def _activate_in_store(
         commands = _looked_at(plans, accepted)
         rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, None))
         for command in commands:
-            outcome, refused = rater.tell(command, now)
+            outcome, refused = rater.apply(command, now)
             if outcome is not Outcome.RATED:
                 why = f"{refused.field}: {refused.message}" if refused else outcome.value
                 raise RaterError(f"{command.tenant}: refused: {why}", Exit.REFUSED)

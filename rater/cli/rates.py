@@ -1,4 +1,4 @@
-"""`rater import rates|licenses` and `rater rates lint`: what people have, into what rater takes."""
+"""`rater import rates|licenses` and `rater rates lint`: what people have, into what rater reads."""
 
 import sys
 from pathlib import Path
@@ -50,7 +50,7 @@ TollFreeElsewhere = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    imports = typer.Typer(help="Turn price lists and licence lists into what rater takes.", no_args_is_help=True)
+    imports = typer.Typer(help="Turn price lists and licence lists into what rater reads.", no_args_is_help=True)
     imports.command("rates")(import_rates)
     imports.command("licenses")(import_licenses)
     app.add_typer(imports, name="import")
@@ -67,7 +67,7 @@ def import_rates(
     more: More = None,
     with_published_toll_free: PublishedTollFree = False,
     toll_free_elsewhere: TollFreeElsewhere = None,
-    currency: Annotated[str, typer.Option(help="The currency of the prices; say it again with --deck.")] = "USD",
+    currency: Annotated[str, typer.Option(help="The currency of the prices; give it again with --deck.")] = "USD",
     column: Column = None,
     times: Times = None,
     zone: Zone = None,
@@ -77,7 +77,7 @@ def import_rates(
 ) -> None:
     """Read a price list, check every row, and write it as a deck.
 
-    Known are the names of columns that carriers use; others are said with --column.  A cell may hold several
+    Known are the names of columns that carriers use; others are given with --column.  A cell may hold several
     prefixes and ranges (4477-4479), prices a currency sign, dates the first day (`valid_to`: the last).
 
     Example: rater import rates a-z.csv --column prefix="Dial codes" --times day-first --out deck.csv
@@ -139,7 +139,7 @@ def lint_rates(
     rounded: Rounded = False,
     json: Annotated[bool, typer.Option("--json", help="Every finding as JSON on standard output.")] = False,
 ) -> None:
-    """Say what is wrong with a deck: every error, then the warnings by kind; exit 1 if there are errors.
+    """List what is wrong with a deck: every error, then the warnings by kind; exit 1 if there are errors.
 
     Price lists of carriers are read as by rater import rates, with the same options.
 

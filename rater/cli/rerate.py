@@ -153,7 +153,7 @@ class _InStore:
             rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, self._gateway))
             if deck is not None:
                 rater.publish(deck)
-            outcomes, refused = rater.tell_all(plan.commands, datetime.now(UTC), progress)
+            outcomes, refused = rater.apply_all(plan.commands, datetime.now(UTC), progress)
         counts = msgspec.to_builtins({letter.reason: 0 for letter in refused})
         for letter in refused:
             counts[letter.reason.value] += 1

@@ -72,7 +72,7 @@ DurationOption = Annotated[
         envvar="RATER_CALL_DURATION_MAX_S",
         min=1,
         max=DURATION_S_MAX,
-        help="Seconds of the longest call that is rated without a person's word, for tenants that say nothing else"
+        help="Seconds of the longest call that is rated without acceptance, for tenants without an own setting"
         f" (A44; {_DEFAULTS.call_duration_max_s} if never given).  The store keeps it.",
     ),
 ]
@@ -133,13 +133,13 @@ def run(
         ),
     ] = None,
     notify: Annotated[
-        Path | None, typer.Option(help="Tell people by e-mail and webhooks: settings in YAML (deploy/README.md).")
+        Path | None, typer.Option(help="Notify people by e-mail and webhooks: settings in YAML (deploy/README.md).")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON on standard output.")] = False,
 ) -> None:
     """Rate call-detail records into one SQLite file.  Running a file twice changes nothing.
 
-    Events of running calls (JSON Lines of `call-events`) give orders to end those that nothing carries any more.
+    Events of running calls (JSON Lines of `call-events`) give orders to disconnect those no longer covered.
 
     The orders: rater export call-commands
 
@@ -273,7 +273,7 @@ class _NobodyTold:
 
 
 def _notices(path: Path | None) -> "WaitingNotifier | _NobodyTold":
-    # Only who tells waits for the import of mail and HTTP clients.
+    # Only a run with --notify waits for the import of mail and HTTP clients.
     return (
         importlib.import_module("rater.agents.notices.blocking").waiting_notifier(path) if path else _NobodyTold()
     )

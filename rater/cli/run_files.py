@@ -1,4 +1,4 @@
-"""Files of `rater run`: one that cannot be read is said, and the others go on."""
+"""Files of `rater run`: one that cannot be read is reported; other files continue."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -43,19 +43,19 @@ class Intake:
         """Apply commands.  Raises RaterError: without them, calls would be refused that are right."""
         for line in unknown_in_commands(path):
             print(f"rater: {visible(line)}", file=sys.stderr)
-        self._rater.take(InputFile(str(path), "commands", arrived=self._arrived), self._progress)
+        self._rater.consume(InputFile(str(path), "commands", arrived=self._arrived), self._progress)
 
     def files(self, paths: list[str]) -> None:
         """Rate files, and those in folders, in order."""
         for path in self._expanded(paths):
-            self._take(path)
+            self._consume(path)
 
     def watched(self, paths: list[str]) -> Iterator[None]:
-        """Rate files, then what comes into folders until the process is told to stop; a turn after each file."""
+        """Rate files, then what comes into folders until a signal to stop; a turn after each file."""
         self.files([path for path in paths if path == "-" or not Path(path).is_dir()])
         for path in new_content(paths, self._store, self._unreadable):
             before = self._rater.summary.records
-            self._take(path, growing=True)
+            self._consume(path, growing=True)
             if self._rater.summary.records > before:
                 print(f"rater: {path}: {self._rater.summary.records} records so far", file=sys.stderr)
             yield
@@ -67,7 +67,7 @@ class Intake:
             else:
                 yield path
 
-    def _take(self, path: str, *, growing: bool = False) -> None:
+    def _consume(self, path: str, *, growing: bool = False) -> None:
         try:
             file = InputFile(
                 path,
@@ -78,7 +78,7 @@ class Intake:
                 written=self._written,
                 mapping=self._mapping,
             )
-            self._rater.take(file, self._progress)
+            self._rater.consume(file, self._progress)
         except RaterError as wrong:
             if wrong.exit is not Exit.USAGE:
                 raise  # not the file: the disk, the gateway
@@ -90,7 +90,7 @@ class Intake:
             print(f"rater: {visible(file.incomplete)}", file=sys.stderr)
 
     def _unreadable(self, path: str, why: str) -> None:
-        """Say that a folder cannot be read; once, however often it is looked at."""
+        """Report a folder that cannot be read; once, however often it is looked at."""
         if self.unread.get(path) != why:
             print(f"rater: {visible(why)}", file=sys.stderr)
         self.unread[path] = why

@@ -33,7 +33,7 @@ def report(
 ) -> None:
     """JSON on standard output; or a table, and below it which rows were refused and how to look at them.
 
-    `store` is the store if it is not the one that every command takes by itself.
+    `store` is the store if it is not the default of every command.
     """
     for notice in chain(summary.incomplete.values(), *summary.remarks.values(), alike):
         print(f"rater: {visible(notice)}", file=sys.stderr)

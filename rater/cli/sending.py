@@ -1,4 +1,4 @@
-"""Orders of people on their way: to Kafka or into a store, and what became of them."""
+"""Orders of people: to Kafka or into a store, and their outcomes."""
 
 import sys
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def at_or_now(at: str | None) -> datetime:
 def send(
     command: AnyCommand, store: Path | None, bootstrap: str | None, prefix: str, gateway: str | None, json: bool
 ) -> None:
-    """Send the command, print its id, and say what became of it as far as that is known."""
+    """Send the command, print its id, and its outcome as far as it is known."""
     if bootstrap is not None and store is None:
         settings = kafka_settings(bootstrap, prefix)
         message = "commands", command.tenant, encode_input(command)
@@ -58,7 +58,7 @@ def send(
     say_upgraded(opened)
     try:
         rater = EmbeddedRater(opened, settings_for(opened), gateway_for(opened, gateway))
-        outcome, refused = rater.tell(command, datetime.now(UTC))
+        outcome, refused = rater.apply(command, datetime.now(UTC))
         tenants, payments = opened.tenants(), payments_of(opened)
     finally:
         opened.close()
@@ -72,7 +72,7 @@ def send(
         meant = "" if command.tenant in tenants else did_you_mean(command.tenant, tenants)
         print(visible(f"rater: {command.tenant}: refused: {why}{meant}"), file=sys.stderr)
         raise typer.Exit(Exit.REFUSED)
-    print("nothing changed: this id was taken before" if outcome is Outcome.DUPLICATE else "done", file=sys.stderr)
+    print("nothing changed: this id was used before" if outcome is Outcome.DUPLICATE else "done", file=sys.stderr)
 
 
 def _print(command: AnyCommand, json: bool) -> None:

@@ -147,7 +147,7 @@ def explain(
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
 ) -> None:
-    """Say why a call cost what it did, line by line; or what moved money that is no call's.
+    """Explain a call's price, line by line; or what moved money that is no call's.
 
     Example: rater explain 8d344131a97eea41d7e9d48a832febc2
 

@@ -173,7 +173,7 @@ def license(
     country: Country = None,
     effective_from: Annotated[str | None, typer.Option(help="From when (RFC 3339); --at if not given.")] = None,
     effective_to: Annotated[str | None, typer.Option(help="Until when (RFC 3339).")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take it away.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove it.")] = False,
     id: Id = None,
     at: At = None,
     store: StoreOption = None,
@@ -182,7 +182,7 @@ def license(
     gateway: GatewayOption = None,
     json: Json = False,
 ) -> None:
-    """Give a user a licence, or take it away.
+    """Assign a licence to a user, or remove it.
 
     Example: rater tenant license contoso maria@contoso.example MCOPSTN1 --country US
     """

@@ -82,7 +82,7 @@ def _is_rated(kafka: KafkaSettings, command: TenantClosed, ends: dict[tuple[str,
             raise RaterError(visible(f"{command.tenant}: refused: {found.field}: {found.message}"), Exit.REFUSED)
         case None:
             said = (
-                f"no worker rated it within {WAIT_S:.0f} s, or the id was taken before; later: rater show statement"
+                f"no worker rated it within {WAIT_S:.0f} s, or the id was used before; later: rater show statement"
             )
             print(f"{said} {command.tenant} --bootstrap ...", file=sys.stderr)
             return False

@@ -117,7 +117,7 @@ class Settings(Order):
 
 
 class NewTenant(Settings):
-    """The first settings of a tenant: its currency is said now and never changes."""
+    """The first settings of a tenant: its currency is set now and never changes."""
 
     currency: Currency
 
@@ -152,7 +152,7 @@ class Funding(Order):
 
 
 class Licence(Order):
-    """A licence given to a user, or taken away."""
+    """A licence assigned to a user, or removed."""
 
     user: Name
     sku: Name
@@ -182,7 +182,7 @@ _Kind = TypeVar("_Kind", bound=Order)
 
 
 def checked(kind: Callable[..., _Kind], **given: Any) -> _Kind:
-    """The order; RaterError has a line for each wrong value.  What is None was not said."""
+    """The order; RaterError has a line for each wrong value.  What is None was not given."""
     try:
         return kind(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as wrong:

@@ -54,7 +54,7 @@ def adjust(
     """Give money or take it off, with a reason; about a call: give back what it cost, or a part of it.
 
     Money that is given expires twelve months later, or when --expires says. About a call the id is made of its
-    usage id, so that nobody gives it back twice by mistake; a second amount for it wants an --id.
+    usage id, so that nobody gives it back twice by mistake; a second amount for it needs an --id.
 
     Example: rater tenant adjust contoso -12.50 --reason "paid twice" --by kim
 
@@ -193,7 +193,7 @@ def kafka_of(store: Path | None, bootstrap: str | None, prefix: str) -> KafkaSet
 def _amount(
     tenant: str, amount: str | None, call: str | None, all: bool, store: Path | None, kafka: KafkaSettings | None
 ) -> str:
-    """The amount that is said; of a call all that its live version cost, or an amount that is no more than that."""
+    """The given amount; of a call all that its live version cost, or an amount that is no more than that."""
     if call is None:
         if all or amount is None:
             raise RaterError("expected an amount, such as 4.16 or -4.16; --all needs --call USAGE_ID")
@@ -206,7 +206,7 @@ def _amount(
     try:
         beyond = not 0 < parse_micros(amount) <= parse_ledger(cost)
     except MoneyError:
-        return amount  # what it should be is said where every amount is looked at
+        return amount  # what it should be is in the message of the check of every amount
     if beyond:
         raise RaterError(
             f"--call: expected an amount above zero and at most {cost}, what the call cost; got {amount}"

@@ -61,7 +61,7 @@ def diff_topics(
     partitions: Partitions = None,
     json: Json = False,
 ) -> None:
-    """Say how the cluster's topics differ from topics/*.yaml; exit 1 if any does.
+    """Show how the cluster's topics differ from topics/*.yaml; exit 1 if any does.
 
     Example: rater topics diff --partitions 4
     """

@@ -67,6 +67,6 @@ def worker(
 
 
 async def _look_before(kafka: KafkaSettings) -> None:
-    """Say clearly what is not there or not allowed, before anything is started."""
+    """Report what is missing or not allowed, before anything is started."""
     await must_hold(kafka, service_named("worker"))
     await partitions_of_task(kafka)

@@ -41,7 +41,7 @@ def mapping_of(place: str | None, format: str | None, said: Written) -> Mapping 
 
 
 def written(times: str | None, zone: str | None, encoding: str | None) -> Written:
-    """What was said; RaterError names the option that is not understood."""
+    """The options; RaterError names an invalid one."""
     said = Written(times, zone, encoding)
     said.check()
     return said

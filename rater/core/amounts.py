@@ -1,4 +1,4 @@
-"""Amounts and currencies in commands: which are none, and which are more than a ledger holds.
+"""Amounts and currencies in commands: which are invalid, and which are more than a ledger holds.
 
 Rule 60, A18, A45.
 """

@@ -44,7 +44,7 @@ class Applier:
         self.outputs: list[Output] = []
 
     def call(self, call: Mediated, source: Source, raw: bytes) -> Outcome:
-        """Rate a call-detail record, or say why not."""
+        """Rate a call-detail record, or return why not."""
         cdr = call.cdr
         step = self._calls.get(cdr.tenant) or self._first_call(cdr.tenant, source, call.at)
         if step is None:
@@ -58,7 +58,7 @@ class Applier:
         return outcome
 
     def command(self, command: AnyCommand, source: Source, raw: bytes, arrival: datetime | None = None) -> Outcome:
-        """Apply a command, or say why not; `arrival` is the stamp of whoever received it (A43)."""
+        """Apply a command, or return why not; `arrival` is the stamp of whoever received it (A43)."""
         # A command may replace the account that the step of the tenant's calls holds.
         self._calls.pop(command.tenant, None)
         ahead = ahead_of_arrival("at", as_utc(command.at), arrival, self._rules.settings.clock_ahead_max_h)
@@ -104,7 +104,7 @@ class Applier:
         return Outcome.REJECTED
 
     def _first_call(self, tenant: str, source: Source, at: datetime) -> Step | None:
-        """The step of a tenant's calls; None for a tenant that nobody configured."""
+        """The step of a tenant's calls; None for an unconfigured tenant."""
         account = self._state.account(tenant)
         if account is None or tenant in RESERVED_TENANTS:
             return None
@@ -118,14 +118,14 @@ class Applier:
         letter = reject(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
         conflict = refused.reason is Reason.CONFLICTING_DUPLICATE
         if conflict and letter is not None:
-            step.tell(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
+            step.emit(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
         _finish(step)
         if letter is not None:
             self.outputs.append(letter)
         return Outcome.CONFLICTING_DUPLICATE if conflict else Outcome.REJECTED
 
     def _first_configuration(self, command: TenantConfigured, source: Source, raw: bytes) -> Outcome:
-        """A tenant comes into being with its currency."""
+        """A tenant is created with its currency."""
         if command.currency is None:
             refused = Refusal(
                 Reason.NOT_CONFIGURED, "currency", "expected the currency of the new tenant, got none"
@@ -174,7 +174,7 @@ def reject(
     id = letter_id(tenant or file_tenant or NO_TENANT, raw, refused.reason, original)
     key = (account.tenant, f"rejected/{id}")
     former = (account.tenant, f"rejected/{former_letter_id(raw, refused.reason)}")
-    # 0.3.0 took rows that begin alike for one
+    # 0.3.0 read rows that begin alike as one
     if state.seen(key) is not None or (original is None and state.seen(former) is not None):
         return None
     state.seen_now[key] = Seen(account.clock, said)

@@ -1,6 +1,6 @@
 """May a call start now, why, and for how many seconds at most.
 
-Emergency calls always may; what costs nobody anything may; all else may for as long as pools and credit carry it.
+Emergency calls always may; free calls may; all else may for as long as pools and credit cover it.
 Rules 22 to 24, 43b, 50 to 54, A5, A17.
 """
 
@@ -23,7 +23,7 @@ _REFUSED_FOR = {
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What a switch is told; `seconds` is 0 where the call is refused."""
+    """The answer to a switch; `seconds` is 0 where the call is refused."""
 
     allowed: bool
     reason: Why
@@ -45,7 +45,7 @@ def authorize(
 
 
 def _refused(question: Question, quoted: Quote) -> Why | None:
-    """Why a call that could be carried may not start all the same."""
+    """Why a covered call may not start all the same."""
     if quoted.why in (Why.EMERGENCY, Why.FREE):
         return None
     if quoted.restricted and question.type in OUTBOUND:

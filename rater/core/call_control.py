@@ -1,4 +1,4 @@
-"""Calls in progress: what switches tell while a call runs, and what they are told to do with it.
+"""Calls in progress: the events that switches send while a call runs, and the orders that they get.
 
 Which calls are ended, and why, is decided in `running_calls`.
 """

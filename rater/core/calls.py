@@ -83,7 +83,7 @@ def _rate(
 
 
 def held_as(call: Mediated) -> str:
-    """Which call with which content a held record is: its dead letter and its acceptance remember this (A44)."""
+    """Which call with which content a held record is: its dead letter and its acceptance keep this (A44)."""
     return f"{call.id} {call.content}"
 
 
@@ -93,12 +93,12 @@ def accepted_key(tenant: str, held: str) -> tuple[str, str]:
 
 
 def call_duration_max_s(step: Step) -> int:
-    """The longest call of the tenant that is rated without a person's word."""
+    """The longest call of the tenant that is rated without a person's acceptance."""
     return step.account.call_duration_max_s or step.rules.settings.call_duration_max_s
 
 
 def _held(step: Step, call: Mediated) -> Refusal | None:
-    """Why a call of this length waits for a person's word (A44)."""
+    """Why a call of this length waits for a person's acceptance (A44)."""
     longest = call_duration_max_s(step)
     if call.cdr.duration_s <= longest:
         return None

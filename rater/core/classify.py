@@ -19,7 +19,7 @@ from rater.core.pools import DOMESTIC, INTERNATIONAL, Pool, dial_out_pool, plan_
 from rater.core.reasons import Anomaly, CallType, NumberType, Pocket
 
 C = CallType
-#: Calls that another operator carries, or nobody's: kept, and free (rule 38).
+#: Calls of another operator, or of no operator: kept, and free (rule 38).
 DIRECT_ROUTING = frozenset(
     type for type in C if type.value.startswith(("dr_", "oc_", "byot")) or type is C.UNASSIGNED_IN
 )
@@ -128,7 +128,7 @@ TABLE: tuple[Row, ...] = (
 # fmt: on
 
 
-#: Rows by which one pocket carries the whole call, and no price is asked for.
+#: Rows by which one pocket covers the whole call, and no price is asked for.
 _WHOLE = {Draws.INCLUDED: Pocket.INCLUDED, Draws.FREE: Pocket.FREE}
 
 

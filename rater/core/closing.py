@@ -46,7 +46,7 @@ def close(step: Step, command: TenantClosed) -> None:
     account, before = step.account, step.account.balance
     account.closures = (*account.closures, (as_utc(command.at), None))
     advance_recharge(step, RechargeEvent.CLOSED)
-    step.tell(EventKind.TENANT_CLOSED, command_id=command.id, reason=command.reason, by=command.by)
+    step.emit(EventKind.TENANT_CLOSED, command_id=command.id, reason=command.reason, by=command.by)
     _take(step, command, DebitKind.FORFEIT, sum([lot.remaining for lot in account.promotions]))
     _take(step, command, DebitKind(command.remainder), max(0, account.balance))
     account.promotions = ()  # a correction gives them nothing back: it is forfeited at once, as after their time
@@ -65,7 +65,7 @@ def _take(step: Step, command: TenantClosed, kind: DebitKind, amount: int) -> No
     for share in shares:
         note(state, account, share.lot, share.amount)
     promotion = LotKind.PROMOTION if is_promotion(state, account, shares[0].lot) else None
-    step.tell(
+    step.emit(
         event,
         amount=format_micros(amount),
         command_id=command.id,
@@ -100,5 +100,5 @@ def reopen(step: Step, command: TenantReopened) -> None:
     account = step.account
     *earlier, (since, _) = account.closures
     account.closures = (*earlier, (since, max(since, as_utc(command.at))))
-    step.tell(EventKind.TENANT_REOPENED, command_id=command.id, reason=command.reason, by=command.by)
+    step.emit(EventKind.TENANT_REOPENED, command_id=command.id, reason=command.reason, by=command.by)
     step.balance_changed()

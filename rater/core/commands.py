@@ -1,6 +1,6 @@
 """Commands: provisioning, money, payments, ticks, decks.  Each is idempotent by its id.
 
-Here is what all of them share: whether a command was taken before, and when its clock stands.  What each does is in
+Here is what all of them share: whether a command was applied before, and where its clock is.  What each does is in
 `provisioning`, `funding` and `money_by_hand`.  Minimum amounts are checks of what people type, not of the ledger.
 Rules 10, 14, 31, 58 to 67, A6 to A8, A10, A37, A45 to A47.
 """
@@ -108,14 +108,14 @@ def _when_at_its_time(step: Step, command: AnyCommand) -> Refusal | None:
 
 
 def command_seen(step: Step, command: AnyCommand) -> None:
-    """Remember that the command was taken, and what it said."""
+    """Note that the command was applied, and its content."""
     step.state.seen_now[(step.account.tenant, f"command/{command.id}")] = Seen(
         step.at, _said(step.account, command)
     )
 
 
 def _repeated(account: Account, command: AnyCommand, before: Seen) -> Outcome | Refusal | None:
-    """The id was taken before.  Money that says something else is refused, so that none is lost without a word.
+    """The id was used before.  Money with other content is refused, so that none is lost without a message.
 
     `at` may differ: who repeats a command because the answer was lost says a new time; all else is content (A45).
     Of a payment the other result is no repetition (A47): None.  Other commands may say what they like: agents
@@ -137,7 +137,7 @@ def _repeated(account: Account, command: AnyCommand, before: Seen) -> Outcome | 
     taken, now = _without_digest(said), _without_digest(says)
     what = f" of other words ({_MARK.join(says.split(_MARK)[1:])})" if taken == now else ""
     message = (
-        f"expected an id of its own for {now!r}{what}: {command.id!r} was taken by {taken!r}"
+        f"expected an id of its own for {now!r}{what}: {command.id!r} was used by {taken!r}"
         f" at {before.at.isoformat()}; nothing was added"
     )
     return Refusal(Reason.CONFLICTING_DUPLICATE, "id", message)
@@ -216,7 +216,7 @@ def _move_money(step: Step, command: MoneyByHand) -> None:
 
 
 def unreadable(command: AnyCommand) -> Refusal | None:
-    """Why no tenant could be told this: an amount, a country or a policy that is none."""
+    """Why the command is invalid for every tenant: an invalid amount, country or policy."""
     match command:
         case TenantConfigured():
             return unreadable_tenant(command)

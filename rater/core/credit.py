@@ -73,7 +73,7 @@ def refund(
 ) -> tuple[list[Share], list[Share]]:
     """Give a reversed charge back to its lots, newest first; what of its debt is unpaid is no longer owed.
 
-    Its debt that a later purchase paid goes back to that purchase.  A lot that has expired or was reversed takes
+    Its debt that a later purchase paid goes back to that purchase.  A lot that has expired or was reversed gets
     nothing; what finds no lot goes to the newest live one that is no promotion, or, when there is none, into a new
     lot named `refund_lot` (A12, A27).  Then the lots pay what is still owed for other calls.  Returns where the
     money went first, and what of it went to promotions that have expired: the caller forfeits that (A46).
@@ -133,7 +133,7 @@ def _add(
 
 
 def _payers(state: State, account: Account, shares: Iterable[Share]) -> list[Share]:
-    """Who paid a charge by now: its lots, and of its debt the lots that paid it, or nobody yet."""
+    """Who paid a charge by now: its lots, and of its debt the lots that paid it, if any."""
     payers: list[Share] = []
     for share in shares:
         if share.owed_from is None:

@@ -40,7 +40,7 @@ _MEANT = {
 
 
 def exponent_of(currency: str) -> int:
-    """Decimals of a currency; 2 for a code that is none, which an older release accepted."""
+    """Decimals of a currency; 2 for an invalid code, which an older release accepted."""
     return EXPONENTS.get(currency, 2)
 
 
@@ -52,7 +52,7 @@ def meant_currency(text: str) -> str:
 
 
 def no_currency(code: str | None) -> Refusal | None:
-    """Refuse what looks like a currency and is none: its amounts could be paid by nobody."""
+    """Reject codes outside ISO 4217: nobody could pay an amount in them."""
     if code is None or code in EXPONENTS:
         return None
     message = f"expected an ISO 4217 code such as USD, got {code!r:.40}{meant_currency(code)}"

@@ -40,7 +40,7 @@ def pay(state: State, account: Account, amount: int, lot: Lot) -> None:
 
 
 def take_back(state: State, account: Account, owed_from: int, amount: int) -> tuple[Part, ...]:
-    """Cut one call's part out of the line, and return it as far as it is known who paid or that nobody did."""
+    """Cut one call's part out of the line, and return it with the lots that paid it, where known."""
     end = owed_from + amount
     kept, taken = _cut(account.debts.parts, owed_from, end)
     if taken:

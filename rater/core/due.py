@@ -50,7 +50,7 @@ class Funds(msgspec.Struct, frozen=True):
 
 
 def funds_of(account: Account) -> Funds:
-    """How an account stands."""
+    """The state of an account."""
     purchases = tuple([Purchase(lot.lot, lot.remaining, lot.expires_at) for lot in shown_lots(account)])
     return Funds(
         account.tenant,
@@ -65,7 +65,7 @@ def funds_of(account: Account) -> Funds:
 
 
 def funds_in(balance: Balance) -> Funds:
-    """How a tenant stands by its balance record."""
+    """The state of a tenant by its balance record."""
     amount, requested, asked = parse_ledger(balance.recharge_amount), balance.recharge_requests, None
     if balance.recharge_in_flight is not None:
         asked_at = requested[-1] if requested else balance.at

@@ -1,4 +1,4 @@
-"""What the rater remembers, one value per entity, so that a call loads and writes only what it touches.
+"""What the rater keeps, one value per entity, so that a call loads and writes only what it touches.
 
 Money is int micro-units here.  `Account` and `PoolMonth` are mutable and belong to one batch's overlay
 (see `state`); the others are frozen and replaced.
@@ -63,7 +63,7 @@ class ShelvedLot(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LotHistory(msgspec.Struct, frozen=True, array_like=True):
-    """What became of a lot besides paying for calls: what was paid for it at first, and what went back (A45).
+    """A lot's history besides paying for calls: what was paid for it at first, and what went back (A45).
 
     Kept for good, for refunds and charge-backs; `before` is the lot that was added before it.
     """
@@ -80,7 +80,7 @@ class LotHistory(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A part of the line of debts, from `start` up to `end`; `lot` paid for it, None while nobody has.
+    """A part of the line of debts, from `start` up to `end`; `lot` paid for it, None while it is unpaid.
 
     It is of use `until` the lot expires; for good where a promotion paid (A46).
     """
@@ -128,7 +128,7 @@ class InFlight(msgspec.Struct, frozen=True):
 
 
 class Recharge(msgspec.Struct):
-    """Auto-recharge of a tenant: its settings and how the present crossing stands (rules 58, 59; A6 to A8)."""
+    """Auto-recharge of a tenant: its settings and the state of the present crossing (rules 58, 59; A6 to A8)."""
 
     enabled: bool = False
     trigger: int = 0
@@ -189,7 +189,7 @@ class Account(msgspec.Struct, kw_only=True):
     restrictions: Restrictions = Restrictions()
     #: When the next licence that helps a restricted user becomes effective.
     relief_at: datetime | None = None
-    #: The longest call that is rated without a person's word (A44); None: what the settings say.
+    #: The longest call that is rated without a person's acceptance (A44); None: that of the settings.
     call_duration_max_s: int | None = None
     service: str = "suspended"
     #: Its own SIP domains (A39).
@@ -258,7 +258,7 @@ class Alias(msgspec.Struct, frozen=True):
 
 
 class PoolMonth(msgspec.Struct):
-    """What was used of one minute pool in one month, and what was told of it.
+    """What was used of one minute pool in one month, and which events were emitted.
 
     `total` was counted at `counted`, a revision of the tenant's licences; it is only kept while nobody joined
     within the month, because then it does not depend on the instant.
@@ -295,12 +295,12 @@ class LiveCall(msgspec.Struct, frozen=True, gc=False):
 
 
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A command or a dead letter that was taken: the same one again changes nothing.
+    """A command or a dead letter that was applied: the same one again changes nothing.
 
     `said` is what a command said, in short: of one about money "funds_added 70.5 USD #" and a digest of all that it
     says, of others the kind alone; of a recharge, its amount and results; of the dead letter of a held call, and of
     its acceptance, which call with which content (A44); None for another dead letter, and where a rater that did
-    not remember it yet took the command.
+    not keep it yet applied the command.
     """
 
     at: datetime

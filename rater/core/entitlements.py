@@ -95,7 +95,7 @@ def store_user(state: State, tenant: str, before: User | None, after: User) -> N
 
 
 def forget_holder(state: State, tenant: str, user: User) -> None:
-    """Take a user's plans out of the counts of who holds them: it turned out to be another one (A40)."""
+    """Remove a user's plans from the counts of who holds them: it turned out to be another one (A40)."""
     for family in sorted(_families(user)):
         _count(state, tenant, user, family, -1)
 

@@ -126,13 +126,13 @@ def _later_licences(call: RatedCall, user: User) -> Iterator[str]:
     if all(segment.pocket is not Pocket.UNFUNDED for segment in call.segments):
         return
     held = stretch_at(user, call.answered_at).skus
-    told = set(held)
+    shown = set(held)
     for stretch in user.timeline:
         if stretch.since is None or stretch.since <= call.answered_at:
             continue
         for sku in stretch.skus:
-            if sku not in told:
-                told.add(sku)
+            if sku not in shown:
+                shown.add(sku)
                 yield f"  Note: {user.user} holds {sku} only from {_time(stretch.since)} on, after this call."
 
 

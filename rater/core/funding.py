@@ -48,7 +48,7 @@ def expires_before(at: datetime, expires: datetime | None) -> Refusal | None:
 
 def fund(step: Step, command: FundsAdded) -> None:
     """Add a purchase or a promotion."""
-    step.tell(
+    step.emit(
         EventKind.FUNDS_ADDED,
         lot=command.id,
         amount=format_micros(parse_micros(command.amount)),
@@ -73,7 +73,7 @@ def add_lot(step: Step, lot: str, amount: int, kind: LotKind, expires: datetime 
 
 
 def payment_refused(step: Step, command: PaymentSucceeded | PaymentFailed) -> Refusal | None:
-    """Why this answer to a recharge cannot be taken."""
+    """Why this answer to a recharge is not applied."""
     account, asked = step.account, _asked_for(step.account, command)
     if isinstance(command, PaymentFailed):
         return _no_such_recharge(step, command)
@@ -101,11 +101,11 @@ def payment_arrived(step: Step, command: PaymentSucceeded | PaymentFailed) -> No
     amount = format_micros(answered.amount)
     if isinstance(command, PaymentSucceeded):
         advance_recharge(step, RechargeEvent.PAID)
-        step.tell(EventKind.RECHARGE_SUCCEEDED, recharge_id=answered.recharge, amount=amount, command_id=command.id)
+        step.emit(EventKind.RECHARGE_SUCCEEDED, recharge_id=answered.recharge, amount=amount, command_id=command.id)
         add_lot(step, answered.recharge, answered.amount, LotKind.RECHARGE)
         return
     advance_recharge(step, RechargeEvent.FAILED)
-    step.tell(
+    step.emit(
         EventKind.RECHARGE_FAILED,
         recharge_id=answered.recharge,
         amount=amount,
@@ -122,7 +122,7 @@ def _conflict(step: Step, command: PaymentSucceeded | PaymentFailed) -> None:
     assert recharge is not None
     assert before is not None
     result = _result(command)
-    step.tell(
+    step.emit(
         EventKind.PAYMENT_CONFLICT,
         recharge_id=recharge,
         amount=format_micros(before.amount),
@@ -159,7 +159,7 @@ def _key(step: Step, recharge: str) -> tuple[str, str]:
 
 
 def _answers(step: Step, recharge: str | None) -> _Answers | None:
-    """What was said of a recharge before; of one that an earlier release was told of, only that it was paid."""
+    """The former answer to a recharge; of one that an earlier release recorded, only that it was paid."""
     if recharge is None:
         return None
     seen = step.state.seen(_key(step, recharge))

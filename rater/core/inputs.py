@@ -99,7 +99,7 @@ class RechargeSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", omit_defaults=True):
-    """What people, the gateway and the clock tell the rater; idempotent by `id` within a tenant."""
+    """Commands of people, the gateway and the clock; idempotent by `id` within a tenant."""
 
     tenant: Identifier
     id: Identifier
@@ -148,7 +148,7 @@ class LicenseAssigned(Command, frozen=True, kw_only=True, tag="license_assigned"
 
 
 class LicenseRemoved(Command, frozen=True, kw_only=True, tag="license_removed", omit_defaults=True):
-    """A licence is taken away with effect from `effective_from` (default `at`)."""
+    """A licence is removed with effect from `effective_from` (default `at`)."""
 
     user: Identifier
     sku: Identifier

@@ -18,7 +18,7 @@ JOINED_PAGE_MAX = 500
 
 
 def join(state: State, tenant: str, family: str, month: MonthIndex, *instants: datetime) -> None:
-    """Others came to hold the plan at these instants."""
+    """Others got the plan at these instants."""
     for at in instants:
         pages = _pages(state, tenant, family, month)
         place = max(bisect_right(pages, at, key=_first_of) - 1, 0)
@@ -29,7 +29,7 @@ def join(state: State, tenant: str, family: str, month: MonthIndex, *instants: d
 
 
 def leave(state: State, tenant: str, family: str, month: MonthIndex, at: datetime) -> None:
-    """One of those who came to hold the plan at this instant did not."""
+    """One of those who got the plan at this instant did not."""
     pages = _pages(state, tenant, family, month)
     place = bisect_right(pages, at, key=_first_of) - 1
     joined = list(_instants(state, tenant, family, month, pages[place]))
@@ -63,7 +63,7 @@ def _instants(state: State, tenant: str, family: str, month: MonthIndex, page: P
 def _replace(
     state: State, tenant: str, family: str, month: MonthIndex, place: int, joined: Sequence[datetime]
 ) -> None:
-    """These instants take the place of a page's."""
+    """These instants replace those of a page."""
     name = f"{family}/{period_of(month)}"
 
     def save(number: int, some: Sequence[datetime]) -> PageOfJoins:

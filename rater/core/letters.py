@@ -152,5 +152,5 @@ def _whole_characters(raw: bytes) -> bytes:
 
 
 def hash_of(raw: bytes) -> str:
-    """What tells refused bytes from others."""
+    """A fingerprint of refused bytes."""
     return blake2b(raw, digest_size=16).hexdigest()

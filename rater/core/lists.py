@@ -1,6 +1,6 @@
 """Lists of a tenant's users that are too long for one record, as they are kept: in pages.
 
-How a plan's months are counted is said in `joins`, who may not call out in `restrictions`.
+`joins` counts a plan's months, `restrictions` has who may not call out.
 """
 
 from datetime import datetime
@@ -47,7 +47,7 @@ class Restricted(msgspec.Struct):
 
 
 class RestrictedPage(msgspec.Struct, frozen=True, array_like=True):
-    """Keys of users who came to be restricted, in order; whether one still is, its User says."""
+    """Keys of users who became restricted, in order; whether one still is, its User says."""
 
     users: tuple[str, ...]
 

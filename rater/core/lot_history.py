@@ -1,4 +1,4 @@
-"""What is remembered of every lot for good: what was paid for it, and what went back, expired or was reversed.
+"""What is kept of every lot for good: what was paid for it, and what went back, expired or was reversed.
 
 Rules 63, A27, A45, A46.  Money is moved by `credit`, not here.
 """
@@ -57,7 +57,7 @@ def is_reversed(state: State, account: Account, name: str) -> bool:
 
 
 def is_promotion(state: State, account: Account, name: str) -> bool:
-    """Whether nobody paid for the lot (A46)."""
+    """Whether the lot was given without payment (A46)."""
     history = state.lot_history(account.tenant, name)
     return history is not None and history.kind is LotKind.PROMOTION
 

@@ -151,7 +151,7 @@ def _in_pages(state: State, account: Account, shelved: ShelvedLot) -> tuple[int,
 
 
 def remove_expired(state: State, account: Account, at: datetime) -> list[Lot]:
-    """Take out every lot whose time is over, in the order in which they expire."""
+    """Remove every lot whose time is over, in the order in which they expire."""
     own = own_expiry.remove_expired(account, at)
     removed = _remove_expired(state, account, at)
     return sorted([*own, *removed], key=lambda lot: (lot.expires_at, place_of(lot))) if own else removed

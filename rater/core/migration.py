@@ -53,7 +53,7 @@ class Migration:
 
     @property
     def report(self) -> list[str]:
-        """What to say of it, a line each."""
+        """Its report, a line each."""
         counts = f"{len(self.changed)} entities changed, {len(self.gone)} went"
         return [f"state upgraded to rules {RULES}: {counts}", *map(_said, self.merged)]
 

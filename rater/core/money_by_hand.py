@@ -58,7 +58,7 @@ def adjustment_refused(step: Step, command: FundsAdjusted) -> Refusal | None:
 def adjust(step: Step, command: FundsAdjusted) -> None:
     """Add a lot of its own, or take money as a call does."""
     account, amount = step.account, parse_micros(command.amount)
-    step.tell(
+    step.emit(
         EventKind.FUNDS_ADJUSTED,
         amount=format_micros(amount),
         lot=command.id if amount > 0 else None,
@@ -94,7 +94,7 @@ def refund_purchase(step: Step, command: FundsRefunded) -> None:
     """Pay money of a purchase out."""
     account, amount = step.account, parse_micros(command.amount)
     before, paid = account.balance, _known_payment(step, command.lot)
-    step.tell(
+    step.emit(
         EventKind.FUNDS_REFUNDED,
         lot=command.lot,
         amount=format_micros(amount),
@@ -124,7 +124,7 @@ def reverse_payment(step: Step, command: PaymentReversed) -> None:
     account = step.account
     before, paid = account.balance, _known_payment(step, command.lot)
     amount = _not_gone(paid)
-    step.tell(
+    step.emit(
         EventKind.PAYMENT_REVERSED,
         lot=command.lot,
         amount=format_micros(amount),

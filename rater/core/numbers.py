@@ -32,7 +32,7 @@ def is_withheld(number: str | None) -> bool:
 
 
 def is_address(text: str) -> bool:
-    """A SIP or user address instead of a number; what `normal_number` reads as a number is none."""
+    """A SIP or user address instead of a number; what `normal_number` reads as a number is not one."""
     return ("@" in text or _SIP.match(_uri(text)) is not None) and not is_e164(normal_number(text))
 
 

@@ -37,7 +37,7 @@ class LotShare(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Segment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """Minutes of a call that one pocket carried; `charge` is there where they were priced, at zero too.
+    """Minutes of a call that one pocket covered; `charge` is there where they were priced, at zero too.
 
     `pool`, `pool_used_before`, `pool_used_after` and `pool_total` are there for pocket `pool`;
     `lots` for pocket `credit`.

@@ -1,4 +1,4 @@
-"""Lots that say when they expire: promotions, and adjustments with an expiry of their own (A45, A46).
+"""Lots with an expiry of their own: promotions, and adjustments with an expiry of their own (A45, A46).
 
 They are in the account until they expire, also when nothing is left of them.  Promotions are used before all other
 money, that which expires first before the others; adjustments in their place by date among the purchases.
@@ -56,7 +56,7 @@ def change(account: Account, name: str, by: int) -> bool:
 
 
 def remove_expired(account: Account, at: datetime) -> list[Lot]:
-    """Take out every one of these lots whose time is over."""
+    """Remove every one of these lots whose time is over."""
     both = (*account.promotions, *account.own_expiry)
     over = [lot for lot in both if lot.expires_at <= at]
     if over:

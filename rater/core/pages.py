@@ -31,9 +31,9 @@ def replaced(
     save: Callable[[int, Sequence[_Item]], _Page],
     most: int | None = None,
 ) -> tuple[_Page, ...]:
-    """The entries when `items` take the place of pages `start` up to `end`; `save` keeps one page's items.
+    """The entries when `items` replace pages `start` up to `end`; `save` keeps one page's items.
 
-    A page holds at `most` so many; PAGE_MAX, where nothing is said.  Numbers are used again, so that there are no
+    A page holds at `most` so many; PAGE_MAX by default.  Numbers are used again, so that there are no
     more entities than the list ever had pages at once.
     """
     most = most or PAGE_MAX

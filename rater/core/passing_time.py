@@ -31,7 +31,7 @@ def advance(step: Step, at: datetime) -> None:
         return
     before = account.balance
     for share in expire(step.state, account, at):
-        _tell_expired(step, share, digest(account.tenant, "expiry", share.lot))
+        _emit_expired(step, share, digest(account.tenant, "expiry", share.lot))
     if account.restrictions.users and month_index(at) > month_index(clock):
         unrestrict_all(step, "month_start")
     elif account.relief_at is not None and at >= account.relief_at:
@@ -45,11 +45,11 @@ def forfeited(step: Step, shares: Sequence[Share], call: str) -> None:
     for lot in dict.fromkeys([share.lot for share in shares]):
         whole = Share(lot, sum([share.amount for share in shares if share.lot == lot]))
         forfeit(step.state, step.account, whole)
-        _tell_expired(step, whole, digest(step.account.tenant, "expiry", lot, call))
+        _emit_expired(step, whole, digest(step.account.tenant, "expiry", lot, call))
 
 
-def _tell_expired(step: Step, share: Share, id: str) -> None:
-    step.tell(EventKind.FUNDS_EXPIRED, lot=share.lot, amount=format_micros(share.amount))
+def _emit_expired(step: Step, share: Share, id: str) -> None:
+    step.emit(EventKind.FUNDS_EXPIRED, lot=share.lot, amount=format_micros(share.amount))
     step.debit(DebitKind.EXPIRY, id, share.amount, [share])
 
 
@@ -66,7 +66,7 @@ def balance_moved(step: Step, before: int, *, credited: bool = False) -> None:
     if after == before:
         return
     if account.closed_since is not None:
-        step.tell(EventKind.CLOSED_BALANCE, amount=format_micros(after - before))
+        step.emit(EventKind.CLOSED_BALANCE, amount=format_micros(after - before))
     _cross_zero(step, before, after)
     recharge = account.recharge
     if after >= recharge.trigger:
@@ -85,12 +85,12 @@ def _cross_zero(step: Step, before: int, after: int) -> None:
     if before > 0 >= after:
         account.depleted_since = account.revision
         if is_open:
-            step.tell(EventKind.BALANCE_DEPLETED)
-            step.tell(EventKind.CREDITS_SUSPENDED)
+            step.emit(EventKind.BALANCE_DEPLETED)
+            step.emit(EventKind.CREDITS_SUSPENDED)
     elif after > 0 and account.depleted_since is not None:
         account.depleted_since = None
         if is_open:
-            step.tell(EventKind.CREDITS_RESUMED)
+            step.emit(EventKind.CREDITS_RESUMED)
 
 
 def switch_service(step: Step) -> None:
@@ -119,7 +119,7 @@ def restrict(step: Step, user: User, reason: str) -> None:
     add_restriction(step.state, account, user, step.at)
     if relief_at := next_help(user, step.at):
         expect_relief(account, relief_at)
-    step.tell(EventKind.USER_RESTRICTED, user=user.user, reason=reason)
+    step.emit(EventKind.USER_RESTRICTED, user=user.user, reason=reason)
     step.service_state("user", "restricted", reason, user.user)
 
 
@@ -128,7 +128,7 @@ def unrestrict(step: Step, user: str, reason: str) -> None:
     found = remove_restriction(step.state, step.account, user)
     if found is None:
         return
-    step.tell(EventKind.USER_UNRESTRICTED, user=found.user, reason=reason)
+    step.emit(EventKind.USER_UNRESTRICTED, user=found.user, reason=reason)
     step.service_state("user", "allowed", reason, found.user)
 
 

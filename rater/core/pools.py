@@ -1,4 +1,4 @@
-"""Minute pools: totals, what is left, taking, giving back, and what is told at 80 and 100 percent.
+"""Minute pools: totals, what is left, taking, giving back, and the events at 80 and 100 percent.
 
 Rules 1 to 11, 27 to 31, 56, A1, A2, A9, A10.
 """
@@ -39,7 +39,7 @@ class Pool(msgspec.Struct, frozen=True):
 
     @property
     def capability(self) -> str:
-        """The licence code in the usage row of a call that this pool carried."""
+        """The licence code in the usage row of a call that this pool covered."""
         return "MCOMEETADD" if self.plan is None else self.plan.capability
 
     @property
@@ -245,7 +245,7 @@ def present_name(state: State, tenant: str, name: str) -> str:
 
 
 def give_back(state: State, tenant: str, name: str, minutes: int) -> None:
-    """Return a reversed call's minutes to its month; what was told stays told (A12)."""
+    """Return a reversed call's minutes to its month; emitted events are not undone (A12)."""
     pool = state.pool(tenant, present_name(state, tenant, name))
     assert pool.used >= minutes, f"{name}: {minutes} minutes to give back, {pool.used} used"
     pool.used -= minutes
@@ -254,7 +254,7 @@ def give_back(state: State, tenant: str, name: str, minutes: int) -> None:
 def _news(
     state: State, account: Account, settings: RatingSettings, pool: Pool, at: datetime, staged: PoolMonth
 ) -> Iterator[PoolNews]:
-    """What to tell now: a warning once a month; exhaustion once, and again only after the total grew."""
+    """The events to emit now: a warning once a month; exhaustion once, and again only after the total grew."""
     now = max(at, min(account.clock, month_start(pool.month + 1) - _INSTANT))
     whole = max(total(state, account, settings, pool, now), staged.used)
     if not staged.warned and staged.used * 100 >= whole * settings.pool_warning_percent:

@@ -1,7 +1,7 @@
-"""What a call comes to: classify it, take minutes, price what overflows.
+"""The price of a call: classify it, take minutes, price what overflows.
 
 Rules 44 to 51, A1, A3, A17, A22, A23, and the order of decisions in RULES.md.
-What may be debited is, and may leave it below zero.
+A debit may leave the balance below zero.
 """
 
 from datetime import datetime
@@ -32,7 +32,7 @@ _FREECALL = "FREECALL"
 
 
 class Priced(msgspec.Struct, frozen=True, gc=False):
-    """What a call came to, before it is debited and written down; built by position, as it is for every call."""
+    """A priced call, before its debit; built by position, as it is for every call."""
 
     rule: str
     minutes: int
@@ -44,7 +44,7 @@ class Priced(msgspec.Struct, frozen=True, gc=False):
     #: Minutes by pool.
     pools: tuple[tuple[str, int], ...] = ()
     charge: int = 0
-    #: None when every minute is carried; minutes at no price may be unfunded too.
+    #: None when every minute is covered; minutes at no price may be unfunded too.
     unfunded: int | None = None
     fee: int = 0
     overflow_s: int | None = None
@@ -69,14 +69,14 @@ _NOT_CONNECTED = Priced("73 not connected", 0, ())
 
 @lru_cache(maxsize=16_384)
 def _whole(pocket: Pocket, minutes: int) -> tuple[Segment, ...]:
-    """One pocket carries all minutes."""
+    """One pocket covers all minutes."""
     return (Segment(pocket, minutes),)
 
 
 def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool) -> Priced:
     """The decision order: not connected, emergency, internal, then the table.
 
-    Takes the pools' minutes; the money is still to be debited.  Authorisation asks it on an overlay that it drops.
+    Uses the pools' minutes; the money is still to be debited.  Authorisation asks it on an overlay that it drops.
     """
     cdr = call.cdr
     seconds = cdr.duration_s
@@ -110,13 +110,13 @@ def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, eme
 
 
 def _paid(step: Step, case: Case) -> Priced:
-    """Minutes of the route's pools first, money for what they do not carry (rules 47, 51)."""
+    """Minutes of the route's pools first, money for what they do not cover (rules 47, 51)."""
     route = case.route
     if not route.pools or _straddler_goes_whole_to_credits(step, case):
         return _overflow(step, case, NOTHING_TAKEN, case.minutes)
     taken = take(step.state, step.account, step.rules.settings, route.pools, case.cdr.answered_at, case.minutes)
     for found in taken.news:
-        step.tell(found.kind, pool=found.name, used=found.used, total=found.total)
+        step.emit(found.kind, pool=found.name, used=found.used, total=found.total)
     if not taken.left:
         return _priced(case, taken.segments, taken.capability or route.capability, taken.pools)
     return _overflow(step, case, taken, taken.left)
@@ -139,8 +139,8 @@ def _overflow(step: Step, case: Case, taken: Taken, minutes: int) -> Priced:
 
 
 def _freecall(step: Step, case: Case, taken: Taken, minutes: int, why: Anomaly) -> Priced:
-    """It cannot be priced, so the rest of it is free, and somebody is told (rule 48)."""
-    step.tell(EventKind.RATING_EXCEPTION, usage_id=case.cdr.usage_id, user=case.cdr.user, reason=why.value)
+    """It cannot be priced, so the rest of it is free, and an event reports it (rule 48)."""
+    step.emit(EventKind.RATING_EXCEPTION, usage_id=case.cdr.usage_id, user=case.cdr.user, reason=why.value)
     if why not in case.anomalies:
         case = msgspec.structs.replace(case, anomalies=(*case.anomalies, why))
     return _priced(case, (*taken.segments, Segment(Pocket.FREE, minutes)), _FREECALL, taken.pools)
@@ -175,7 +175,7 @@ def _priced(
 
 
 def _straddler_goes_whole_to_credits(step: Step, case: Case) -> bool:
-    """A3's other choice: a call that the pools cannot carry whole takes none of their minutes."""
+    """A3's other choice: a call that the pools cannot cover whole takes none of their minutes."""
     settings = step.rules.settings
     if settings.straddle == "split" or not _may_spend(step.account, case):
         return False

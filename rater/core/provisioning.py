@@ -59,7 +59,7 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
         set_terms(account, command.recharge)
     if command.call_duration_max_s is not None:
         account.call_duration_max_s = command.call_duration_max_s
-    step.tell(EventKind.TENANT_CONFIGURED, command_id=command.id)
+    step.emit(EventKind.TENANT_CONFIGURED, command_id=command.id)
     step.balance_changed()
     if first:
         return
@@ -120,7 +120,7 @@ def configure_user(step: Step, command: UserConfigured) -> None:
     store_user(step.state, step.account.tenant, before, after)
     if command.object_id is not None:
         _link(step, command.user, command.object_id, after)
-    step.tell(EventKind.USER_CONFIGURED, user=after.user, command_id=command.id)
+    step.emit(EventKind.USER_CONFIGURED, user=after.user, command_id=command.id)
 
 
 def _to_configure(
@@ -150,7 +150,7 @@ def assign(step: Step, command: LicenseAssigned) -> None:
     until = as_utc(command.effective_to) if command.effective_to else None
     before, after = changed_user(step, command)
     store_user(step.state, step.account.tenant, before, after)
-    step.tell(
+    step.emit(
         EventKind.LICENSE_ASSIGNED,
         user=after.user,
         sku=code,
@@ -171,14 +171,14 @@ def remove(step: Step, command: LicenseRemoved) -> None:
     before, after = changed_user(step, command)
     if before is not None:
         store_user(step.state, step.account.tenant, before, after)
-    step.tell(EventKind.LICENSE_REMOVED, user=after.user, sku=_code(command), command_id=command.id)
+    step.emit(EventKind.LICENSE_REMOVED, user=after.user, sku=_code(command), command_id=command.id)
 
 
 def activate(step: Step, command: DeckActivated) -> None:
     """Calls are priced with this deck from an instant on."""
     since = as_utc(command.effective_from) if command.effective_from else None
     step.account.decks = with_activation(step.account.decks, since, command.version)
-    step.tell(EventKind.DECK_ACTIVATED, command_id=command.id, reason=command.version)
+    step.emit(EventKind.DECK_ACTIVATED, command_id=command.id, reason=command.version)
 
 
 def accept(step: Step, command: CallAccepted) -> None:
@@ -186,7 +186,7 @@ def accept(step: Step, command: CallAccepted) -> None:
     held = _held_by(step, command.letter)
     assert held is not None, command.letter
     step.state.seen_now[accepted_key(step.account.tenant, held)] = Seen(step.at, command.letter)
-    step.tell(EventKind.CALL_ACCEPTED, command_id=command.id, reason=command.by)
+    step.emit(EventKind.CALL_ACCEPTED, command_id=command.id, reason=command.by)
 
 
 def _held_by(step: Step, letter: str) -> str | None:
@@ -209,7 +209,7 @@ def _by_since(dated: tuple[object, object]) -> str:
 
 
 def unreadable_tenant(command: TenantConfigured) -> Refusal | None:
-    """Why no tenant could be told this."""
+    """Why the command is invalid for every tenant."""
     terms = command.recharge or RechargeSettings()
     return (
         no_country(command.country)
@@ -220,7 +220,7 @@ def unreadable_tenant(command: TenantConfigured) -> Refusal | None:
 
 
 def unreadable_user(command: UserConfigured) -> Refusal | None:
-    """Why no user could be told this."""
+    """Why the command is invalid for every user."""
     return (
         blank("user", command.user)
         or no_country(command.country)
@@ -237,7 +237,7 @@ def blank(field: str, text: str | None) -> Refusal | None:
 
 
 def no_country(code: str | None) -> Refusal | None:
-    """Refuse what looks like a country and is none: UK's users would have no domestic calls and no minutes."""
+    """Reject codes outside ISO 3166-1: UK's users would have no domestic calls and no minutes."""
     if code is None or code in ISO_COUNTRIES:
         return None
     return Refusal(

@@ -1,7 +1,7 @@
-"""What carries a call, and for how long: pools in their order, then credit, as the rating core would take them.
+"""What covers a call, and for how long: pools in their order, then credit, as the rating core would draw on them.
 
 The question is rated on an overlay that is dropped, as a call of the longest duration; what running calls have
-reserved is taken from pools and balance before.  Whether the call may start is said in `authorization`.
+reserved is taken from pools and balance before.  `authorization` decides whether the call may start.
 """
 
 from datetime import datetime, timedelta
@@ -23,13 +23,13 @@ from rater.core.state import Committed, State
 from rater.core.step import Rules, Step
 from rater.core.tariff import Rate, affordable_seconds, charge
 
-#: The longest that a call is authorised for, whatever carries it; who wants to go on asks again.
+#: The longest that a call is authorised for, whatever covers it; to go on, ask again.
 AUTHORIZED_S_MAX = 86_400
 _NOWHERE = Source("authorization", 0, 0)
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that wants to start, or runs; the fields are those of its later record."""
+    """A call that is to start, or runs; the fields are those of its later record."""
 
     tenant: str
     type: CallType = CallType.USER_OUT
@@ -58,7 +58,7 @@ class Reserved(msgspec.Struct):
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """What carries a call: minutes of pools in their order, then money at a rate, for so many seconds in all.
+    """What covers a call: minutes of pools in their order, then money at a rate, for so many seconds in all.
 
     `rate` is there when the subject may spend credits, even if nothing is left; `whole` says that a call longer
     than its pools' minutes goes whole to credits (A3), `suspended` that the balance is not above zero (A5).
@@ -79,7 +79,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pool_s(self) -> int:
-        """Seconds that pools carry."""
+        """Seconds that pools cover."""
         return 60 * sum(minutes for _, minutes in self.pools)
 
     def reservation(self, seconds: int) -> Reserved:
@@ -101,7 +101,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 def quote(
     committed: Committed, rules: Rules, question: Question, started_at: datetime, at: datetime, reserved: Reserved
 ) -> Quote | Refusal:
-    """What carries a call that starts (or started) at an instant, as things stand `at`; Refusal: no such call."""
+    """What covers a call that starts (or started) at an instant, with the state `at`; Refusal: no such call."""
     cdr = CallRecord(
         tenant=question.tenant,
         usage_id="authorization",

@@ -1,4 +1,4 @@
-"""Rating one call: who pays, what it comes to, the debit, and all of it written down.
+"""Rating one call: who pays, the price, the debit, and the outputs.
 
 Rules 14, 17, 18, 26, 36, 49, 50, A10 to A12, A18.
 """
@@ -26,7 +26,7 @@ _NOBODY = Stretch(None, None, (), "|")
 
 
 def payer(step: Step, cdr: CallRecord) -> tuple[User | None, Stretch]:
-    """Who pays, and what it held when the call started (rules 14, 17, 18, 26, 36); nobody knows some users.
+    """The payer and their licences at call start (rules 14, 17, 18, 26, 36); None if unknown.
 
     Nobody held anything while the tenant was closed.
     """

@@ -37,7 +37,7 @@ class CallType(ClosedList):
     DR_EMERGENCY_OUT = "dr_emergency_out"
     DR_IN_UCAP = "dr_in_ucap"
     DR_OUT_UCAP = "dr_out_ucap"
-    # Of numbers that nobody has, of bots, and of other operators (Operator Connect; fmc: its mobile numbers): kept
+    # Of unassigned numbers, of bots, and of other operators (Operator Connect; fmc: its mobile numbers): kept
     # and free as direct routing is (rule 38).  Seen in exports: dr_in_bot, dr_out_bot, (dr_)unassigned_in,
     # oc_user_in, oc_user_out, some oc_fmc_*, and Graph's Byot*.  The other oc_* and oc_fmc_* names are formed
     # like these and have no source.
@@ -93,7 +93,7 @@ class Pocket(ClosedList):
 
 
 class Outcome(ClosedList):
-    """What became of a record of a call or of a command."""
+    """The outcome of a record of a call or of a command."""
 
     RATED = "rated"
     CORRECTED = "corrected"  # a higher version, or a new rating, replaced the one before
@@ -126,7 +126,7 @@ class LotKind(ClosedList):
 
 
 class EventKind(ClosedList):
-    """What is told about a tenant; in the order in which one step tells them."""
+    """What happened to a tenant; in the order in which one step emits them."""
 
     CDR_QUARANTINED = "cdr.quarantined"
     RATING_EXCEPTION = "rating.exception"
@@ -160,7 +160,7 @@ class EventKind(ClosedList):
     FUNDS_ADDED = "funds.added"
     DECK_ACTIVATED = "deck.activated"
     CALL_ACCEPTED = "call.accepted"  # a person let a held record through; it is rated when it comes again
-    FUNDS_EXPIRING = "funds.expiring"  # told by the agents, from balances; no step tells it
+    FUNDS_EXPIRING = "funds.expiring"  # emitted by the agents, from balances; by no step
 
 
 class Reason(ClosedList):
@@ -168,15 +168,15 @@ class Reason(ClosedList):
 
     MALFORMED = "malformed"  # not a record of this contract: wrong type, missing field, no such country, not JSON
     NOT_A_CALL_RECORD = (
-        "not_a_call_record"  # a command among call records: it enters by the doors for commands (A48)
+        "not_a_call_record"  # a command among call records: only the inputs for commands accept it (A48)
     )
     DUPLICATE_KEY = "duplicate_key"  # a JSON object says the same field twice
     TOO_LARGE = "too_large"  # the record is larger than any real one
-    UNKNOWN_TENANT = "unknown_tenant"  # nobody configured this tenant yet
+    UNKNOWN_TENANT = "unknown_tenant"  # this tenant is not configured yet
     UNKNOWN_ACCOUNT = (
         "unknown_account"  # a table of the mapping lacks the account, trunk or number that the switch wrote
     )
-    CONFLICTING_DUPLICATE = "conflicting_duplicate"  # this id was taken before with other content: a call, or money
+    CONFLICTING_DUPLICATE = "conflicting_duplicate"  # this id was used before with other content: a call, or money
     NEGATIVE_DURATION = "negative_duration"  # a call cannot last less than nothing
     IMPOSSIBLE_DURATION = "impossible_duration"  # longer than the time between its start and its end
     ENDS_BEFORE_START = "ends_before_start"  # the end lies before the start
@@ -192,7 +192,7 @@ class Reason(ClosedList):
     UNKNOWN_LETTER = "unknown_letter"  # no held record has this dead letter
     UNKNOWN_CALL = "unknown_call"  # no call of this usage id was rated, so that none can be rated again
     CALL_CHANGED = "call_changed"  # the call was corrected, or rated again, since it was looked at
-    TIME_WITHOUT_ZONE = "time_without_zone"  # a local time says nothing about which month it belongs to
+    TIME_WITHOUT_ZONE = "time_without_zone"  # the month of a local time is not known
     BAD_AMOUNT = "bad_amount"  # negative, zero, too large, or more than six decimals
     TOO_MANY = "too_many"  # one more of something of which a record keeps only so many; the message names the limit
     INVALID_AMOUNT = "invalid_amount"  # zero, or below zero where only a sum that is paid out makes sense (A45)
@@ -233,17 +233,17 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Why(ClosedList):
-    """The reason of an answer; the first group allows, the second refuses, the third cannot tell yet."""
+    """The reason of an answer; the first group allows, the second refuses, the third has no answer yet."""
 
     EMERGENCY = "emergency"  # calls for help are always allowed (rule 23)
     FREE = "free"  # within the service, or over the customer's own trunks: nobody pays (rules 15, 38)
     INCLUDED = "included"  # the licence includes it without counting minutes (rules 16, 25, 32, 35)
     NOT_PRICED = "not_priced"  # no row of the rate deck prices it, so nobody pays (rule 48)
-    POOL = "pool"  # bundled minutes carry it
-    CREDIT = "credit"  # the tenant's credit carries it
+    POOL = "pool"  # bundled minutes cover it
+    CREDIT = "credit"  # the tenant's credit covers it
     POOL_THEN_CREDIT = "pool_then_credit"  # bundled minutes first, then the tenant's credit (rule 51)
 
-    UNKNOWN_TENANT = "unknown_tenant"  # nobody configured this tenant yet
+    UNKNOWN_TENANT = "unknown_tenant"  # this tenant is not configured yet
     TENANT_CLOSED = "tenant_closed"  # the tenant is closed: only calls for help are allowed
     UNKNOWN_USER = "unknown_user"  # no licence was ever assigned to this user
     USER_RESTRICTED = "user_restricted"  # the user's minutes are out, until next month or a licence (rules 50, 53)

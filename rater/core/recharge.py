@@ -106,7 +106,7 @@ def advance_recharge(step: Step, event: RechargeEvent) -> None:
 
 
 def set_terms(account: Account, changed: RechargeSettings) -> None:
-    """The settings that a person named; the others stay.  Tell `RechargeEvent.CHANGED` afterwards."""
+    """The settings that a person named; the others stay.  Apply `RechargeEvent.CHANGED` afterwards."""
     terms = account.recharge
     if changed.enabled is not None:
         terms.enabled = changed.enabled
@@ -204,7 +204,7 @@ def _ask(step: Step) -> None:
     if limit := limit_reached(terms, step.at, step.rules.settings):
         if not terms.suppressed:
             terms.suppressed = True
-            step.tell(EventKind.RECHARGE_SUPPRESSED, reason=limit)
+            step.emit(EventKind.RECHARGE_SUPPRESSED, reason=limit)
             step.balance_changed()
         return
     assert terms.low_since is not None, "is_wanted"

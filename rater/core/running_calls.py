@@ -1,12 +1,12 @@
-"""Calls in progress: which run, what each has reserved, and which must be ended because nothing carries them.
+"""Calls in progress: which run, what each has reserved, and which must be disconnected: no longer covered.
 
-A call is known from the first event that tells of it, and forgotten when nothing was heard of it for `SILENCE_S`.
-What it reserves reaches from its start to the instant at which it would be forgotten, or to its last authorised
-second if that comes earlier; each heartbeat asks anew what carries the call beside all others.  So while switches
-are heard, running calls together cost no more than there is, and who asks for another call is told what is left.
+A call is known from its first event, and dropped after `SILENCE_S` without one.
+What it reserves reaches from its start to the instant at which it would be dropped, or to its last authorised
+second if that comes earlier; each heartbeat asks anew what covers the call beside all others.  So while events
+are applied, running calls together cost no more than there is, and who asks for another call gets what is left.
 
-While a tenant is open, only a call that may spend credits is ended, and only once pools and credit carry none of
-its seconds any more: never a call that the licence includes, or one that a pool carries.  When the tenant is
+While a tenant is open, only a call that may spend credits is ended, and only once pools and credit cover none of
+its seconds any more: never a call that the licence includes, or one that a pool covers.  When the tenant is
 closed, all its calls are ended.  An emergency call never is.  Rules 23, 40, 53, 54, A5, A22.
 """
 
@@ -21,12 +21,12 @@ from rater.core.identity import digest, normal_usage_id
 from rater.core.quoting import AUTHORIZED_S_MAX, Question, Quote, Reserved
 from rater.core.reasons import Refusal, Why
 
-#: A call of which nothing was heard for so long counts as gone: three heartbeats of 30 seconds.
+#: A call without an event for so long counts as gone: three heartbeats of 30 seconds.
 SILENCE_S = 90
 #: How long an ended call keeps what it used reserved, until its record is rated.
 SETTLING_S = 60
 
-#: What carries a call that started at an instant, as things stand at another, beside what is reserved.
+#: What covers a call that started at an instant, with the state at another, beside what is reserved.
 Quoting = Callable[[Question, datetime, datetime, Reserved], Quote | Refusal]
 
 
@@ -37,7 +37,7 @@ class RunningCall(msgspec.Struct, kw_only=True, eq=False):
     usage_id: str
     call_id: str | None
     started_at: datetime
-    heard_at: datetime
+    last_event_at: datetime = msgspec.field(name="heard_at")
     quote: Quote | None = msgspec.field(default=None, name="funding")
     reserved: Reserved = msgspec.field(default_factory=Reserved)
     ordered: CallCommand | None = None
@@ -56,7 +56,7 @@ class RunningCall(msgspec.Struct, kw_only=True, eq=False):
 
     @property
     def may_run_out(self) -> bool:
-        """Whether credit carries it, at least at its end, or the tenant is closed."""
+        """Whether credit covers it, at least at its end, or the tenant is closed."""
         quote = self.quote
         if quote is None:
             return False
@@ -67,10 +67,10 @@ class RunningCall(msgspec.Struct, kw_only=True, eq=False):
         return max(0, (at - self.started_at) // timedelta(seconds=1))
 
     def due_at(self) -> datetime:
-        """When it has to be looked at again, if nothing is heard of it."""
-        silent_at = self.heard_at + timedelta(seconds=SILENCE_S)
+        """When it has to be looked at again, if it has no event."""
+        silent_at = self.last_event_at + timedelta(seconds=SILENCE_S)
         if self.ended and (self.reserved.money or self.reserved.pools):
-            return self.heard_at + timedelta(seconds=SETTLING_S)
+            return self.last_event_at + timedelta(seconds=SETTLING_S)
         if self.ended or self.ordered is not None or not self.may_run_out:
             return silent_at
         return min(silent_at, self.started_at + timedelta(seconds=self.authorized_s))
@@ -85,7 +85,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class RunningCalls:
-    """Every running call that was told of.  Each method returns the orders that follow, most pressing first."""
+    """Every running call that had an event.  Each method returns the orders that follow, most pressing first."""
 
     def __init__(self, quote: Quoting, standing: Standing | None = None) -> None:
         self._quote = quote
@@ -112,13 +112,13 @@ class RunningCalls:
         return self._reserved.get(tenant) or Reserved()
 
     def standing(self) -> Standing:
-        """What to go on from; it is written down before anything else is told."""
+        """The state to go on from; it is written down before any other event is applied."""
         known = (call for calls in self._calls.values() for call in calls.values())
         calls = tuple(msgspec.structs.replace(call, looked_at=None) for call in known)  # that follows from the rest
         return Standing(calls, tuple(sorted(self._suspended)), tuple(sorted(self._closed)))
 
-    def take(self, event: CallEvent, at: datetime) -> list[CallCommand]:
-        """Something happened to a call; told twice or late it changes nothing."""
+    def apply(self, event: CallEvent, at: datetime) -> list[CallCommand]:
+        """Apply an event of a call; twice or late it changes nothing."""
         if event.at + timedelta(seconds=SILENCE_S) <= at:
             return []
         call = self._calls.get(event.tenant, {}).get(normal_usage_id(event.usage_id))
@@ -128,10 +128,10 @@ class RunningCalls:
             return []
         if call is None:
             call = self._begin(event, at)
-        elif call.ended or event.at <= call.heard_at:
+        elif call.ended or event.at <= call.last_event_at:
             return []
-        call.heard_at = min(event.at, at)  # a switch whose clock is ahead gains nothing
-        if call.ordered is not None:  # the switch goes on: it may not have heard the order
+        call.last_event_at = min(event.at, at)  # a switch whose clock is ahead gains nothing
+        if call.ordered is not None:  # the switch goes on: it may not have read the order
             return [call.ordered]
         return self._look(call, at)
 
@@ -149,7 +149,7 @@ class RunningCalls:
         return [order for call in running for order in self._look(call, at)]
 
     def due(self, at: datetime) -> list[CallCommand]:
-        """Time has passed: silent calls are forgotten, those whose time is used up are ended."""
+        """Time has passed: silent calls are dropped, those whose time is used up are ended."""
         orders: list[CallCommand] = []
         while self._watch and self._watch[0][0] <= at:
             _, _, call = heappop(self._watch)
@@ -158,9 +158,9 @@ class RunningCalls:
                 continue
             if call.due_at() > at:
                 self._watch_for(call)
-            elif call.heard_at + timedelta(seconds=SILENCE_S) <= at:
+            elif call.last_event_at + timedelta(seconds=SILENCE_S) <= at:
                 self._forget(call)
-            elif call.ended:  # it stays known as long as an event of it that is told again would be taken
+            elif call.ended:  # it stays known as long as a repeated event of it would be accepted
                 self._reserve(call, Reserved())
                 self._watch_for(call)
             else:
@@ -192,13 +192,13 @@ class RunningCalls:
             usage_id=normal_usage_id(event.usage_id),
             call_id=event.call_id,
             started_at=min(event.started_at or event.at, at),
-            heard_at=event.at,
+            last_event_at=event.at,
         )
         self._calls.setdefault(call.tenant, {})[call.usage_id] = call
         return call
 
     def _look(self, call: RunningCall, at: datetime) -> list[CallCommand]:
-        """Ask anew what carries the call beside all others; reserve it, or order the end if nothing does."""
+        """Ask anew what covers the call beside all others; reserve it, or order the end if nothing does."""
         self._reserve(call, Reserved())
         quote = self._quote(call.question, call.started_at, at, self.reserved(call.tenant))
         if isinstance(quote, Refusal):
@@ -211,7 +211,7 @@ class RunningCalls:
             call.ordered = self._order(call, authorized_s, at)
             self._reserve(call, (before or quote).reservation(authorized_s))
         elif quote.seconds:
-            ahead_s = call.lasted_s(call.heard_at) + SILENCE_S
+            ahead_s = call.lasted_s(call.last_event_at) + SILENCE_S
             self._reserve(call, quote.reservation(min(quote.seconds, ahead_s)))
         self._watch_for(call)
         return [call.ordered] if call.ordered else []
@@ -231,7 +231,7 @@ class RunningCalls:
 
     def _end(self, call: RunningCall, at: datetime) -> None:
         """It is over: what it used stays reserved until its record has had time to be rated."""
-        call.ended, call.heard_at = True, at
+        call.ended, call.last_event_at = True, at
         if call.quote is not None and call.ordered is None:
             self._reserve(call, call.quote.reservation(min(call.lasted_s(at), call.authorized_s)))
         self._watch_for(call)

@@ -24,7 +24,7 @@ Recharges = Annotated[int, msgspec.Meta(ge=0, le=RECHARGES_MAX)]
 
 
 class RatingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Choices that change what a call costs or what is told about it."""
+    """Choices that change what a call costs or which events it emits."""
 
     #: A2: reaching the domestic or the international cap of a plan closes both.
     linked_caps: bool = True
@@ -38,7 +38,7 @@ class RatingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     emergency_numbers: Annotated[tuple[EmergencyNumber, ...], msgspec.Meta(max_length=EMERGENCY_NUMBERS_MAX)] = ()
     #: A12: a month stays open this long; a record received later is marked late.
     grace_hours: Hours = 72
-    #: Rule 56: a pool's warning is told at this share of its total.
+    #: Rule 56: a pool's warning is emitted at this share of its total.
     pool_warning_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] = 80
     #: A7: requests for recharge in any 60 minutes; one more is suppressed.
     recharges_per_hour_max: Recharges = 5
@@ -55,7 +55,7 @@ class RatingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def read_emergency_numbers(text: str) -> tuple[str, ...]:
-    """Emergency numbers as a deployment writes them: "IT:1530, CH:1414" (A38); ValueError says which is none."""
+    """Emergency numbers as a deployment writes them: "IT:1530, CH:1414" (A38); ValueError names the invalid one."""
     entries = tuple(dict.fromkeys(entry.strip() for entry in text.split(",") if entry.strip()))
     if len(entries) > EMERGENCY_NUMBERS_MAX:
         raise ValueError(f"expected at most {EMERGENCY_NUMBERS_MAX} numbers, got {len(entries)}")

@@ -137,7 +137,7 @@ class State(Committed):
         self.balances_due: dict[str, tuple[Source, datetime]] = {}
 
     def account(self, tenant: str) -> Account | None:
-        """The tenant's account, this batch's own copy; None for a tenant that nobody configured."""
+        """The tenant's account, this batch's own copy; None for an unconfigured tenant."""
         account = self.accounts.get(tenant)
         if account is None:
             committed = self._committed.load("account", (tenant, ""))
@@ -205,7 +205,7 @@ class State(Committed):
         return self.calls.get(key) or self._committed_call(key)  # type: ignore[return-value]  # kind decides the type
 
     def seen(self, key: Key) -> Seen | None:
-        """Whether a command or a dead letter of this name was taken before."""
+        """Whether a command or a dead letter of this name was applied before."""
         return self.seen_now.get(key) or self._committed.load("seen", key)  # type: ignore[return-value]  # kind decides the type
 
     def load(self, kind: str, key: Key) -> Entity | None:
@@ -217,7 +217,7 @@ class State(Committed):
         """See Committed; the overlay under this one was prepared."""
 
     def absorb(self, other: "State") -> None:
-        """Take over every change of an overlay that lies over this one."""
+        """Merge every change of an overlay that lies over this one."""
         own = self.changes()
         for kind, changed in other.changes().items():
             own[kind].update(changed)  # type: ignore[attr-defined]  # the dictionaries of this overlay
@@ -231,7 +231,7 @@ class State(Committed):
         return self.shelved_lots.get(key) or self._committed.load("lot", key)  # type: ignore[return-value]  # kind decides the type
 
     def lot_history(self, tenant: str, lot: str) -> LotHistory | None:
-        """What became of a lot; None for one that never was, or that a release added that did not note it."""
+        """A lot's history; None for one that never was, or that a release added that did not note it."""
         key = (tenant, lot)
         return self.lot_histories.get(key) or self._committed.load("funds", key)  # type: ignore[return-value]  # kind decides the type
 
@@ -295,6 +295,6 @@ class Memory(Committed):
         """See Committed; everything is at hand here."""
 
     def merge(self, state: State) -> None:
-        """Take over a batch's changes: the commit of this store."""
+        """Merge a batch's changes: the commit of this store."""
         for kind, changed in state.changes().items():
             self.entities[kind].update(changed)

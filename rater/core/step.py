@@ -27,13 +27,13 @@ from rater.core.settings import RatingSettings
 from rater.core.state import State
 from rater.core.tariff import Tariffs
 
-#: Kinds of which one undoes or answers another: within a step they are told as they happened.
+#: Kinds of which one undoes or answers another: within a step they are emitted as they happened.
 _AS_THEY_HAPPENED = (
     (EventKind.USER_RESTRICTED, EventKind.USER_UNRESTRICTED),
     (EventKind.CREDITS_SUSPENDED, EventKind.CREDITS_RESUMED),
     (EventKind.RECHARGE_SUCCEEDED, EventKind.RECHARGE_FAILED, EventKind.RECHARGE_SUPPRESSED),
 )
-#: The other events of one step are told in the order in which the closed list names their kinds.
+#: The other events of one step are emitted in the order in which the closed list names their kinds.
 _RANK = {kind: rank for rank, kind in enumerate(EventKind)} | {
     kind: tuple(EventKind).index(kinds[0]) for kinds in _AS_THEY_HAPPENED for kind in kinds
 }
@@ -94,8 +94,8 @@ class Step:
         self.outputs.extend(attempt.outputs)
         self._news.extend(attempt._news)
 
-    def tell(self, kind: EventKind, **facts: object) -> None:
-        """Remember an event; events are emitted, in their order, when the step is finished."""
+    def emit(self, kind: EventKind, **facts: object) -> None:
+        """Note an event; events are emitted, in their order, when the step is finished."""
         self._news.append((kind, facts))
 
     def debit(
@@ -157,7 +157,7 @@ class Step:
             )
         )
         self.state.asked_for_payment = True
-        self.tell(EventKind.RECHARGE_REQUESTED, recharge_id=asked.recharge, amount=amount)
+        self.emit(EventKind.RECHARGE_REQUESTED, recharge_id=asked.recharge, amount=amount)
         self.balance_changed()
 
     def service_state(self, scope: str, state: str, reason: str, user: str | None = None) -> None:

@@ -1,6 +1,6 @@
-"""The sandbox gateway's memory: an append-only file of charges, JSON lines, on the disk before anybody is answered.
+"""The sandbox gateway's charges: an append-only file of JSON lines, on the disk before anybody is answered.
 
-A line that was cut short by a kill was never answered, so it is taken off when the file is opened again.
+A line that was cut short by a kill was never answered, so it is cut off when the file is opened again.
 """
 
 import fcntl
@@ -30,13 +30,13 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=
     reason: str | None = None
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="told"):
+class Notified(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="told"):
     """The webhook of a charge was accepted."""
 
     key: str
 
 
-_decoder = msgspec.json.Decoder(Charge | Told)
+_decoder = msgspec.json.Decoder(Charge | Notified)
 
 
 class ChargeLog:
@@ -45,14 +45,14 @@ class ChargeLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._charges: dict[str, Charge] = {}
-        self._told: set[str] = set()
+        self._notified: set[str] = set()
         try:
             self._file = path.open("a+b", buffering=0)
         except OSError as wrong:
             raise RaterError(f"{path}: cannot be written: {wrong.strerror}") from wrong
         try:
             self._lock()
-            self._take_off_cut_line()
+            self._cut_off_unfinished_line()
             for record in _records(path, path.read_bytes()):
                 self._remember(record)
         except RaterError:
@@ -60,30 +60,30 @@ class ChargeLog:
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def find(self, key: str) -> Charge | None:
         """The charge of an idempotency key."""
         return self._charges.get(key)
 
-    def was_told(self, key: str) -> bool:
+    def was_notified(self, key: str) -> bool:
         """Whether the charge's webhook was accepted."""
-        return key in self._told
+        return key in self._notified
 
     def charges(self) -> list[Charge]:
         """All charges, oldest first."""
         return list(self._charges.values())
 
-    def append(self, record: Charge | Told) -> None:
+    def append(self, record: Charge | Notified) -> None:
         """Keep a record; it is on the disk when this returns."""
         self._file.write(msgspec.json.encode(record) + b"\n")
         os.fsync(self._file.fileno())
         self._remember(record)
 
-    def _remember(self, record: Charge | Told) -> None:
-        if isinstance(record, Told):
-            self._told.add(record.key)
+    def _remember(self, record: Charge | Notified) -> None:
+        if isinstance(record, Notified):
+            self._notified.add(record.key)
             return
         if record.key in self._charges:
             raise RaterError(f"{self.path}: expected one charge for each key, got {record.key} twice")
@@ -96,7 +96,7 @@ class ChargeLog:
             message = f"{self.path}: in use by another gateway; end that one, or use another --log"
             raise RaterError(message, Exit.STORE_IN_USE) from wrong
 
-    def _take_off_cut_line(self) -> None:
+    def _cut_off_unfinished_line(self) -> None:
         content = self.path.read_bytes()
         whole = content.rfind(b"\n") + 1
         if whole != len(content):
@@ -111,7 +111,7 @@ def read_charges(path: Path) -> list[Charge]:
     return [record for record in _records(path, whole) if isinstance(record, Charge)]
 
 
-def _records(path: Path, content: bytes) -> Iterable[Charge | Told]:
+def _records(path: Path, content: bytes) -> Iterable[Charge | Notified]:
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             yield _decoder.decode(line)

@@ -53,7 +53,7 @@ class LocalKafka:
         self.folder = folder
         self.jars = jars or folder / "jars"
         self._guard = guard
-        #: Brokers that this process started, so that it can take note of their end.
+        #: Brokers that this process started, so that it can note their end.
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         #: Where the log of a broker's last start begins.
         self._log_begins: dict[int, int] = {}
@@ -82,7 +82,7 @@ class LocalKafka:
     def start(self, brokers: int = 1, port: int | None = None) -> str:
         """Start what does not run yet and wait until it answers; the bootstrap addresses.
 
-        `port` is the first broker's (by default a free one).  Raises RaterError: no Java, no Maven, port taken,
+        `port` is the first broker's (by default a free one).  Raises RaterError: no Java, no Maven, port in use,
         or a folder that was set up for another number of brokers.
         """
         self._fetch_jars()
@@ -126,7 +126,7 @@ class LocalKafka:
     def pid(self, id: int) -> int | None:
         """The process of a broker, or None when it does not run."""
         if (child := self._children.get(id)) is not None:
-            # A new process has no command line for an instant, so /proc cannot tell whether our own child runs.
+            # A new process has no command line for an instant, so /proc does not show whether our own child runs.
             return child.pid if child.poll() is None else None
         try:
             pid = int((self.folder / f"broker-{id}" / "pid").read_text(encoding="utf-8"))

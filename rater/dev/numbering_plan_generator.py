@@ -12,7 +12,7 @@ from pathlib import Path
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberDesc
 
-#: Calling codes whose countries the plan tells apart (A49).
+#: Calling codes whose countries the plan distinguishes (A49).
 SHARED_CODES = (1, 7, 39, 44, 47, 61, 212, 262, 358, 590, 599)
 #: In the order of `phonenumbers`; a number that none of them has belongs to no region.
 _KINDS = (

@@ -15,7 +15,7 @@ def must_be_free(*ports: int) -> None:
             except OSError as wrong:
                 raise RaterError(
                     f"127.0.0.1:{port}: another process has this port ({wrong.strerror}), and it is no broker of"
-                    " this folder; say another with --port, or use that broker with --bootstrap"
+                    " this folder; give another with --port, or use that broker with --bootstrap"
                 ) from wrong
 
 

@@ -1,6 +1,6 @@
 """A sandbox payment gateway: the interface of `rater.agents.payments.wire`, with the misbehaviour of real ones.
 
-It charges once for each idempotency key, from a log that outlives it; the charge is on the disk before the answer
+It charges once for each idempotency key, from a log on disk; the charge is on the disk before the answer
 leaves.  Settlement times are made from the order, so that a scenario gives the same bytes every time.
 """
 
@@ -27,7 +27,7 @@ from rater.agents.payments.wire import (
     read_body,
 )
 from rater.agents.signed_webhooks import signed_headers
-from rater.dev.charge_log import Charge, ChargeLog, Told
+from rater.dev.charge_log import Charge, ChargeLog, Notified
 from rater.dev.sandbox_rules import DECLINES, WEBHOOKS, Behaviour, Rules
 from rater.engine.gateway import ANSWERED_AFTER
 from rater.wire.errors import RaterError
@@ -40,7 +40,7 @@ log = structlog.get_logger("rater.dev.sandbox_gateway")
 
 
 class WebhookTarget:
-    """Where results are told, and the key that they are signed with."""
+    """Where results are sent, and the key that they are signed with."""
 
     def __init__(self, url: str, signer: Webhook, after_s: float = 1.0) -> None:
         self.url = url
@@ -57,12 +57,12 @@ class Sandbox:
 
     def __init__(self, charges: ChargeLog, rules: Rules, target: WebhookTarget | None = None) -> None:
         if target is None and rules.may((Behaviour.LATE, Behaviour.TWICE)):
-            raise RaterError("late and twice tell by webhook: say where to with --webhook-url")
+            raise RaterError("late and twice answer by webhook: set its address with --webhook-url")
         self._charges = charges
         self._rules = rules
         self._target = target
         self._turned_away: set[str] = set()
-        self._telling: set[asyncio.Task[None]] = set()
+        self._notifying: set[asyncio.Task[None]] = set()
 
     def application(self) -> web.Application:
         """The HTTP application; webhooks that were not accepted before the last end are sent when it starts."""
@@ -104,7 +104,7 @@ class Sandbox:
 
     def _first_answer(self, charge: Charge, behaviour: Behaviour, request: web.Request) -> web.StreamResponse:
         if behaviour in WEBHOOKS:
-            self._tell(charge, WEBHOOKS[behaviour])
+            self._notify(charge, WEBHOOKS[behaviour])
         if behaviour is Behaviour.LATE:
             return _payment(charge, pending=True)
         if behaviour is Behaviour.HTML:
@@ -117,15 +117,15 @@ class Sandbox:
         same = (order.recharge_id, order.tenant, order.amount, order.currency)
         if same != (charge.recharge_id, charge.tenant, charge.amount, charge.currency):
             return _refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "this key came with another order")
-        waits = charge.behaviour == Behaviour.LATE.value and not self._charges.was_told(charge.key)
+        waits = charge.behaviour == Behaviour.LATE.value and not self._charges.was_notified(charge.key)
         return _payment(charge, pending=waits)
 
-    def _tell(self, charge: Charge, times: int) -> None:
+    def _notify(self, charge: Charge, times: int) -> None:
         if self._target is None:
             return
         task = asyncio.create_task(self._send(self._target, charge, times))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        self._notifying.add(task)
+        task.add_done_callback(self._notifying.discard)
 
     async def _send(self, target: WebhookTarget, charge: Charge, times: int) -> None:
         await asyncio.sleep(target.after_s)
@@ -141,8 +141,8 @@ class Sandbox:
         except _NotAccepted as last:
             log.warning("webhook.given_up", key=charge.key, message=str(last))
             return
-        if not self._charges.was_told(charge.key):
-            self._charges.append(Told(key=charge.key))
+        if not self._charges.was_notified(charge.key):
+            self._charges.append(Notified(key=charge.key))
 
     async def _send_until_accepted(
         self, session: aiohttp.ClientSession, target: WebhookTarget, charge: Charge, body: bytes
@@ -164,17 +164,17 @@ class Sandbox:
     async def _resume(self, _app: web.Application) -> None:
         for charge in self._charges.charges():
             times = WEBHOOKS.get(Behaviour(charge.behaviour), 0)
-            if times and not self._charges.was_told(charge.key):
-                self._tell(charge, times)
+            if times and not self._charges.was_notified(charge.key):
+                self._notify(charge, times)
 
     async def _stop(self, _app: web.Application) -> None:
-        for task in self._telling:
+        for task in self._notifying:
             task.cancel()
-        await asyncio.gather(*self._telling, return_exceptions=True)
+        await asyncio.gather(*self._notifying, return_exceptions=True)
 
 
 async def serve(sandbox: Sandbox, port: int, ready: Callable[[str], None]) -> None:
-    """Serve on 127.0.0.1 until SIGINT or SIGTERM; `ready` is told the address (port 0: a free one)."""
+    """Serve on 127.0.0.1 until SIGINT or SIGTERM; `ready` gets the address (port 0: a free one)."""
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
@@ -185,7 +185,7 @@ async def serve(sandbox: Sandbox, port: int, ready: Callable[[str], None]) -> No
         ready(f"http://127.0.0.1:{runner.addresses[0][1]}")
         await stopped.wait()
     except OSError as wrong:
-        raise RaterError(f"--port {port}: {wrong.strerror}; --port 0 takes a free one") from wrong
+        raise RaterError(f"--port {port}: {wrong.strerror}; --port 0 chooses a free one") from wrong
     finally:
         await runner.cleanup()
 

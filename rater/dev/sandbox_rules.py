@@ -10,7 +10,7 @@ from rater.wire.errors import RaterError
 
 
 class Behaviour(ClosedList):
-    """What a new order meets; asked again with the same key, every one but `late` tells its result."""
+    """What a new order meets; asked again with the same key, every one but `late` answers its result."""
 
     APPROVE = "approve"  # takes the money and says so
     CARD_EXPIRED = "card_expired"  # declines
@@ -19,7 +19,7 @@ class Behaviour(ClosedList):
     TWICE = "twice"  # takes the money, says so, and sends the webhook twice
     DROP = "drop"  # takes the money, then closes the connection without an answer
     HTML = "html"  # takes the money, then answers with a page of HTML
-    UNAVAILABLE = "unavailable"  # answers 503 to the first question and takes nothing; approves the second
+    UNAVAILABLE = "unavailable"  # answers 503 to the first question and takes no money; approves the second
 
 
 DECLINES = frozenset({Behaviour.CARD_EXPIRED, Behaviour.INSUFFICIENT_FUNDS})

@@ -30,15 +30,15 @@ from rater.embedded.store import Store
 
 
 class _Tenant:
-    """One tenant's running calls, and when the last was told of."""
+    """One tenant's running calls, and when the last event happened."""
 
     def __init__(self, known: KnownCalls, running: RunningCalls) -> None:
-        self.heard_at = known.heard_at
+        self.last_event_at = known.last_event_at
         self.running = running
 
     def known(self) -> KnownCalls:
         """What the next process goes on from."""
-        return KnownCalls(self.heard_at, self.running.standing())
+        return KnownCalls(self.last_event_at, self.running.standing())
 
 
 class CallDesk:
@@ -54,25 +54,25 @@ class CallDesk:
     def __len__(self) -> int:
         return sum(len(tenant.running) for tenant in self._tenants.values())
 
-    def take(self, events: Iterable[CallEvent]) -> None:
-        """Switches tell of running calls, in this order."""
+    def apply(self, events: Iterable[CallEvent]) -> None:
+        """Switches send events of running calls, in this order."""
         for event in events:
             tenant = self._tenants.get(event.tenant)
             if tenant is None:
                 tenant = self._tenants[event.tenant] = self._tenant(KnownCalls(event.at))
-            tenant.heard_at = max(tenant.heard_at, event.at)
+            tenant.last_event_at = max(tenant.last_event_at, event.at)
             self._touched.add(event.tenant)
-            self._order(tenant.running.due(tenant.heard_at))
-            self._order(tenant.running.take(event, tenant.heard_at))
+            self._order(tenant.running.due(tenant.last_event_at))
+            self._order(tenant.running.apply(event, tenant.last_event_at))
 
     def accounts_changed(self, state: State) -> None:
-        """A batch is about to be committed: does its tenants' credit still carry their calls?"""
+        """A batch is about to be committed: does its tenants' credit still cover their calls?"""
         touched = [(account, self._tenants[name]) for name, account in state.accounts.items() if self._runs(name)]
         if not touched:
             return
         self._committed = _Staged(state, self._store)
         for account, tenant in touched:
-            at = max(account.clock, tenant.heard_at)
+            at = max(account.clock, tenant.last_event_at)
             self._touched.add(account.tenant)
             self._order(tenant.running.due(at))
             self._order(tenant.running.service_changed(account.tenant, account.service, at))
@@ -118,4 +118,4 @@ class _Staged(Committed):
         return self._changes[kind].get(key) or self._committed.load(kind, key)
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
-        """See Committed: nobody asks here for what needs it."""
+        """See Committed: not needed here."""

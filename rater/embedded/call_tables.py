@@ -14,9 +14,9 @@ _order_decoder = msgspec.json.Decoder(CallCommand)
 
 
 class KnownCalls(msgspec.Struct, frozen=True):
-    """A tenant's running calls, and when the last of them was told of."""
+    """A tenant's running calls, and when the last event of them happened."""
 
-    heard_at: datetime
+    last_event_at: datetime = msgspec.field(name="heard_at")
     standing: Standing = Standing()
 
 

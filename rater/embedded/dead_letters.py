@@ -64,7 +64,7 @@ class StoreLetters:
                 return accept_at or (account.clock if account is not None else at)
 
             for command in acceptances(letters, by, accepted_at) if accept else ():
-                rater.tell(command, at if accept_at is not None else None)
+                rater.apply(command, at if accept_at is not None else None)
             records = (
                 (letter.letter.id, _record(number, letter.letter, at)) for number, letter in enumerate(letters)
             )

@@ -44,7 +44,7 @@ class StoreDecks:
         self._store, self._tariffs = store, tariffs
         #: Decks that were published by this process, in order.
         self._given: list[RateDeck] = []
-        #: Every version that the rules know, in the order in which they came to know it.
+        #: Every version that the rules know, in the order in which they were added.
         self.published: tuple[str, ...] = ()
         for deck in store.decks():
             tariffs.publish(deck)

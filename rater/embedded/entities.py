@@ -23,7 +23,7 @@ from rater.core import (
 
 #: Decoded entities kept in memory; beyond this many the cache starts anew.
 CACHE_ENTITIES_MAX = 300_000
-#: Kinds whose entities are kept in memory; the others have one for every record ever taken.
+#: Kinds whose entities are kept in memory; the others have one for every record ever applied.
 CACHED = [kind for kind in KINDS if kind not in ("call", "seen")]
 _FETCH = 500
 #: SQLite has no larger one.
@@ -60,7 +60,7 @@ class StoredEntities(Committed):
         return self._keep(kind, key, _unpack[kind](row[0]) if row else None)
 
     def _keep(self, kind: str, key: Key, entity: Entity | None) -> Entity | None:
-        """Take an entity into the cache, or that there is none."""
+        """Cache an entity, or that there is none."""
         if len(self._cache) >= CACHE_ENTITIES_MAX:
             self._cache.clear()
         self._cache[(kind, key)] = entity
@@ -72,7 +72,7 @@ class StoredEntities(Committed):
         self._fetch_users({(call.tenant, name_key(call.user)) for call in calls if call.user is not None})
 
     def _fetch_users(self, keys: Iterable[Key]) -> None:
-        """Take users into the cache, in the order in which they lie on disk: a third of what one by one costs."""
+        """Cache users, in the order in which they lie on disk: a third of what one by one costs."""
         missing = sorted(key for key in keys if ("user", key) not in self._cache)
         for part in _parts(missing):
             pairs = ",".join(["(?,?)"] * len(part))
@@ -112,7 +112,7 @@ class StoredEntities(Committed):
         return _unpack["seen"](row[0]) if row else None  # type: ignore[return-value]  # kind decides the type
 
     def merge(self, changes: Mapping[str, Mapping[Key, Entity]]) -> None:
-        """Take over what was committed."""
+        """Merge what was committed."""
         for kind in CACHED:
             for key, entity in changes[kind].items():
                 self._cache[(kind, key)] = entity
@@ -126,5 +126,5 @@ def _parts(whole: list[_Part]) -> Iterator[list[_Part]]:
 
 
 def seen_key(key: Key) -> bytes:
-    """Under which a command or a dead letter is noted as taken."""
+    """The key under which a command or a dead letter is noted as applied."""
     return blake2b(f"{key[0]}\0{key[1]}".encode(), digest_size=16).digest()

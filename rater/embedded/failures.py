@@ -28,7 +28,7 @@ def error_of(path: Path, wrong: sqlite3.Error) -> RaterError:
         return damaged(path, str(wrong))
     if name.startswith("SQLITE_NOTADB"):
         return RaterError(
-            f"{path}: expected a store of rater, got a file that is none; if it was one, it is damaged: move it"
+            f"{path}: expected a store of rater, got another file; if it was a store, it is damaged: move it"
             " away and copy the last `rater backup` to its place"
         )
     if "readonly" in str(wrong):
@@ -41,7 +41,7 @@ def error_of(path: Path, wrong: sqlite3.Error) -> RaterError:
 
 
 def damaged(path: Path, what: str) -> RaterError:
-    """What to say of a store whose bytes are not what was written."""
+    """The message about a store whose bytes are not what was written."""
     return RaterError(
         f"{path}: damaged ({what}); move it away and copy the last `rater backup` to its place, then give the files"
         " that came since again: what is in the backup is not charged twice",
@@ -50,7 +50,7 @@ def damaged(path: Path, what: str) -> RaterError:
 
 
 def disk_full(path: Path) -> RaterError:
-    """What to say when the last batch found no room."""
+    """The message when the last batch found no room."""
     return RaterError(
         f"{path}: the disk is full; the last batch was undone, all before it is kept."
         " Free some space and run the same command again",

@@ -57,7 +57,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeptBatch(msgspec.Struct, frozen=True):
-    """What one batch took, in order, and what its result depends on besides the state."""
+    """What one batch consumed, in order, and what its result depends on besides the state."""
 
     settings: RatingSettings
     decks: tuple[str, ...]
@@ -77,7 +77,7 @@ _bases = msgspec.json.Decoder(Base)
 
 
 def keep(connection: sqlite3.Connection, batch: KeptBatch) -> None:
-    """Within a batch's transaction: keep what it took."""
+    """Within a batch's transaction: keep what it consumed."""
     if batch.records:
         connection.execute(
             'INSERT INTO "kept-inputs" (records, value) VALUES (?, ?)',

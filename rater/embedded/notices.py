@@ -6,7 +6,7 @@ from rater.core import Account, AccountEvent, expiring, funds_of
 
 
 class Notices:
-    """Passes events on where somebody wants them; of money that expires once a process."""
+    """Passes events on where somebody follows them; of money that expires once a process."""
 
     def __init__(self, note: Callable[[list[AccountEvent]], None] | None) -> None:
         self._note = note

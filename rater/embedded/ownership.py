@@ -32,8 +32,8 @@ class Lock:
         """
         self._open: list[int] = []
         try:
-            self._take_beside(path)
-            self._take_inode(path)
+            self._lock_beside(path)
+            self._lock_inode(path)
         except BaseException:
             self.close()
             raise
@@ -43,7 +43,7 @@ class Lock:
         while self._open:
             os.close(self._open.pop())
 
-    def _take_beside(self, path: Path) -> None:
+    def _lock_beside(self, path: Path) -> None:
         lock = self._opened(path, path.with_name(path.name + ".lock"))
         if not _locked(lock):
             holder = os.pread(lock, 64, 0).decode(errors="replace").strip() or "unknown"
@@ -54,7 +54,7 @@ class Lock:
         os.ftruncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
 
-    def _take_inode(self, path: Path) -> None:
+    def _lock_inode(self, path: Path) -> None:
         store = self._opened(path, path)
         if not _locked(store):
             raise RaterError(

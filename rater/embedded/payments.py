@@ -1,6 +1,6 @@
 """The payment gateway of a store: a setting that is given once, and what a summary says of its payments.
 
-Without one, recharges are requested and wait for an answer: no money is credited that nobody collected.
+Without one, recharges are requested and wait for an answer: no money is credited that was not collected.
 The setting never holds a secret; a gateway's token stays in its environment variable.
 """
 
@@ -31,7 +31,7 @@ class Payments(msgspec.Struct, frozen=True, kw_only=True):
     gateway: str | None
     pretended: bool
     waiting: int
-    #: One line for people; absent where there is nothing to say.
+    #: One line for people; absent where there is none.
     note: str | None = None
 
 
@@ -73,7 +73,7 @@ def _made(named: str, http: Callable[[str], PaymentGateway]) -> PaymentGateway |
 
 
 def unanswered(store: Reader) -> list[RechargeRequest]:
-    """Requests that nobody has answered, in their order."""
+    """Requests without an answer, in their order."""
     accounts = [account for tenant in store.tenants() if (account := store.account(tenant))]
     waiting = {account.recharge.in_flight.recharge for account in accounts if account.recharge.in_flight}
     if not waiting:

@@ -11,7 +11,7 @@ class Position(msgspec.Struct, frozen=True):
     """How much of an input was consumed: records, bytes, and a digest of those bytes.
 
     `arrival` is there while a run is not through with the input: if it is killed, the rest has this arrival (A43).
-    `rated_at` is when a run came to its end.
+    `rated_at` is when a run reached its end.
     """
 
     records: int = 0

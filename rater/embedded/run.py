@@ -100,7 +100,7 @@ class EmbeddedRater:
         if (command := self._decks.activation(version, now)) is not None:
             self._batches(_records_of([command], "decks"))
 
-    def take(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
+    def consume(self, file: InputFile, progress: Callable[[int], None] = lambda _: None) -> None:
         """Rate what is new in a source."""
         before = self._position(file) if file.name != STANDARD_INPUT else Position()
         batch: list[Record | CallEvent] = []
@@ -111,7 +111,7 @@ class EmbeddedRater:
             if (place := _batch_place(file)) != ends_after:
                 self._commit_file(file, batch, progress)
                 batch, ends_after = [], place
-        if batch or (file.taken, file.digest) != (before.records, before.digest) or before.arrival:
+        if batch or (file.records_read, file.digest) != (before.records, before.digest) or before.arrival:
             self._commit_file(file, batch, progress)
         elif before.records and not file.of_commands:
             self.summary.already[file.path] = before.rated_at
@@ -122,14 +122,14 @@ class EmbeddedRater:
         ticks = [Tick(tenant=tenant, id=f"tick-{at.isoformat()}", at=at) for tenant in self.store.tenants()]
         self._batches(_records_of(ticks, "clock"))
 
-    def tell(self, command: AnyCommand, arrived_at: datetime | None = None) -> tuple[Outcome, RejectedCdr | None]:
+    def apply(self, command: AnyCommand, arrived_at: datetime | None = None) -> tuple[Outcome, RejectedCdr | None]:
         """Apply one command that arrived then; its outcome, and why it was rejected if that is new."""
         rated = self._rate(_records_of([command], "people", arrived_at))
         self._commit(rated, {})
         refused = next((output for output in rated.batch.outputs if isinstance(output, RejectedCdr)), None)
         return rated.batch.outcomes[0], refused
 
-    def tell_all(
+    def apply_all(
         self, commands: Iterable[AnyCommand], arrived_at: datetime, progress: Callable[[int], None] = lambda _: None
     ) -> tuple[Counter[Outcome], list[RejectedCdr]]:
         """Apply commands in order; how many had each outcome, and why some were rejected, where that is new."""
@@ -141,7 +141,7 @@ class EmbeddedRater:
             self._commit(rated, {})
             outcomes.update(rated.batch.outcomes)
             refused += [output for output in rated.batch.outputs if isinstance(output, RejectedCdr)]
-            progress(rated.batch.taken)
+            progress(rated.batch.consumed)
         return outcomes, refused
 
     def replay(self, records: Iterable[tuple[str, Record]]) -> dict[str, Outcome]:
@@ -163,14 +163,14 @@ class EmbeddedRater:
         of the file keeps its arrival until it was read to its end (A43).
         """
         arrival, ended = (None, _today()) if file.ended else (file.arrival, None)
-        position = Position(file.taken, file.bytes_taken, file.digest, arrival, ended)
-        left = self._hear(records)
+        position = Position(file.records_read, file.bytes_read, file.digest, arrival, ended)
+        left = self._apply_call_events(records)
         while True:
             rated = self._rate(left, until_payment=True)
             self.summary.add_refused(file.path, rated.batch.outputs)
-            left = left[rated.batch.taken :]
+            left = left[rated.batch.consumed :]
             self._commit(rated, {file.key: self._begun(file) if left else position})
-            progress(rated.batch.taken)
+            progress(rated.batch.consumed)
             if not left:
                 break
 
@@ -181,11 +181,11 @@ class EmbeddedRater:
         """The position before a batch of which a part is committed, with the arrival of the rest."""
         return msgspec.structs.replace(self._position(file), arrival=file.arrival)
 
-    def _hear(self, records: list[Record | CallEvent]) -> list[Record]:
-        """Take what switches told of running calls, to be committed with the next batch; the other records."""
+    def _apply_call_events(self, records: list[Record | CallEvent]) -> list[Record]:
+        """Apply the events of running calls, to be committed with the next batch; the other records."""
         events = [record for record in records if isinstance(record, CallEvent)]
         others = [record for record in records if not isinstance(record, CallEvent)]
-        self._desk.take(events)
+        self._desk.apply(events)
         self.summary.call_events += len(events)
         self._observed.call_events(len(events), others)
         return others
@@ -211,7 +211,7 @@ class EmbeddedRater:
         self._observed.rated(time.perf_counter() - began)
         outcomes = zip(records, batch.outcomes, strict=False)  # a payment may end a batch earlier
         of_calls = Counter(outcome for record, outcome in outcomes if record.kind == "cdr")
-        taken = kept_of(self._rules.settings, self._decks.published, records[: batch.taken])
+        taken = kept_of(self._rules.settings, self._decks.published, records[: batch.consumed])
         return _Rated(batch, rows, of_calls, taken)
 
     def _keep(
@@ -264,7 +264,7 @@ def _requests_of(batch: Batch) -> list[RechargeRequest]:
 
 def _batch_place(file: InputFile) -> tuple[int, int]:
     """Changes with the record that a batch ends with."""
-    return file.taken // BATCH_RECORDS, file.bytes_taken // BATCH_BYTES_MAX
+    return file.records_read // BATCH_RECORDS, file.bytes_read // BATCH_BYTES_MAX
 
 
 def _records_of(commands: Iterable[AnyCommand], topic: str, arrived_at: datetime | None = None) -> Iterator[Record]:

@@ -83,7 +83,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, Lock]:
         for table in _LATER:
             connection.execute(table)
         _add_columns(connection)
-        # What this user may only read says so here, and not after the first batch.
+        # A user without the right to write fails here, and not after the first batch.
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     except sqlite3.Error as wrong:
         lock.close()

@@ -61,7 +61,7 @@ class Reader(StoredEntities):
         return sorted(tenant for (tenant,) in rows)
 
     def account(self, tenant: str) -> Account | None:
-        """A tenant as it stands."""
+        """A tenant's present state."""
         found = self.load("account", (tenant, ""))
         assert found is None or isinstance(found, Account)
         return found
@@ -208,7 +208,7 @@ class Store(Reader):
         return int(began)
 
     def end_run(self) -> None:
-        """Note that a run came to its end, whatever it could not read."""
+        """Note that a run reached its end, whatever it could not read."""
         self.set(_UNFINISHED, "")
 
     def count_letters(self) -> int:

@@ -27,7 +27,7 @@ def rating_settings(
     """The settings with the store's own emergency numbers (A38) and limits (A43, A44).
 
     Given ones are kept from now on.  `say` gets one line for each that replaces another.
-    Raises RaterError: a value that is none; nothing is kept then.
+    Raises RaterError: an invalid value; nothing is kept then.
     """
     given = given or GivenSettings()
     if given.emergency_numbers is not None:

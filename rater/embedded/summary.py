@@ -26,7 +26,7 @@ class Summary:
         self.call_events = 0
         self.disconnects: Counter[str] = Counter()
         self.records = 0
-        #: Tenants that were configured or that nobody configured: names that may be a slip.
+        #: Tenants, configured or not: names that may be a slip.
         self.appeared: set[str] = set()
         #: By file: why there may be more of it than could be read; and what to know though nothing is missing.
         self.incomplete: dict[str, str] = {}
@@ -39,7 +39,7 @@ class Summary:
         self.refused: list[str] = []
 
     def add_file(self, file: InputFile) -> None:
-        """What is to be said of a file; in place of what was said when it was read the last time."""
+        """The messages about a file; they replace those of the last read."""
         self.incomplete.pop(file.name, None)
         self.remarks[file.name] = file.remarks
         self.not_selected += file.not_selected
@@ -63,7 +63,7 @@ class Summary:
         self.calls.update(calls)
         self.disconnects.update(order.reason.value for order in orders)
         self.outcomes.update(batch.counts)
-        self.records += batch.taken
+        self.records += batch.consumed
         self.debited.update(rows.debited)
         for output in batch.outputs:
             if isinstance(output, AccountEvent):

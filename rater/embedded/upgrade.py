@@ -22,7 +22,7 @@ def rules_of(connection: sqlite3.Connection) -> int:
 
 
 def upgrade(connection: sqlite3.Connection) -> list[str]:
-    """Upgrade the store if older rules wrote it; what to say of it, a line each; nothing if it is not."""
+    """Upgrade the store if older rules wrote it; a report, a line each; empty if it is not."""
     if rules_of(connection) >= RULES:
         return []
     connection.execute("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""Files in folders, and those that appear or grow in them until the process is told to stop."""
+"""Files in folders, and those that appear or grow in them until the process gets a signal to stop."""
 
 import os
 import sys
@@ -12,9 +12,9 @@ from watchfiles import watch
 
 from rater.wire.errors import RaterError
 
-#: How long a change can go unnoticed where the system does not tell of it.
+#: How long a change can go unnoticed where the system does not report it.
 _LOOK_AGAIN_MS = 1_000
-#: Size and time of change: what tells that a file is not as it was.
+#: Size and time of change: they show that a file is not as it was.
 _Look = tuple[int, int]
 
 
@@ -25,11 +25,11 @@ def files_in(folder: Path, store: Path, unreadable: Callable[[str, str], None]) 
     be read, with why, and each link: it could lead to any file of the machine, so it is not followed.
     """
 
-    def tell(wrong: OSError) -> None:
+    def report(wrong: OSError) -> None:
         unreadable(wrong.filename, f"{wrong.filename}: the folder cannot be read: {wrong.strerror}")
 
     found: list[Path] = []
-    for here, folders, names in os.walk(folder, onerror=tell):
+    for here, folders, names in os.walk(folder, onerror=report):
         shown = [name for name in (*folders, *names) if not name.startswith(".")]
         for link in filter(Path.is_symlink, (Path(here, name) for name in sorted(shown))):
             unreadable(

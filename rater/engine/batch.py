@@ -45,7 +45,7 @@ from rater.wire.codec import claimed_tenant, decode_call, decode_command, encode
 PART_RECORDS = 64
 #: Outputs of which nearly every call causes one.
 FREQUENT = frozenset({RatedCall, Debit, Balance})
-#: What the bytes of a record say, or why they say nothing.
+#: The decoded record, or why it does not decode.
 Decoded = CallRecord | AnyCommand | Refusal
 #: What is kept of a switch's record with its call; the longest line of any switch is shorter, XML may be longer.
 SWITCH_LINE_BYTES_MAX = 10_000
@@ -107,13 +107,13 @@ class Batch:
         self.state = state
         #: All, in order; where `run_batch` gave them away as they came, only the others than FREQUENT.
         self.outputs: list[Output] = []
-        #: What became of each record, in order.
+        #: The outcome of each record, in order.
         self.outcomes: list[Outcome] = []
         #: What switches wrote of the calls that were rated, where a mapping read it.
         self.switch_lines: list[SwitchLine] = []
 
     @property
-    def taken(self) -> int:
+    def consumed(self) -> int:
         """How many records were applied."""
         return len(self.outcomes)
 
@@ -142,7 +142,7 @@ def run_batch(
 ) -> Batch:
     """Apply records in order to a new overlay; with `until_payment` up to the one that asks for a payment.
 
-    `admit` says why this shell must not take records of a tenant, or None when it may.  `each` is given the outputs
+    `admit` is why this shell must not apply records of a tenant, or None when it may.  `each` is given the outputs
     of every `part` of the records as they come, and has to write them down: the batch keeps the rare ones only.
     An exception is a bug: the shell stops and nothing of the batch is kept.
     """

@@ -13,7 +13,7 @@ class Books(Committed, Protocol):
         """Every configured tenant, in order."""
 
     def account(self, tenant: str) -> Account | None:
-        """A tenant as it stands."""
+        """A tenant's present state."""
 
     def names(self, kind: str, tenant: str) -> list[str]:
         """The names of a tenant's entities of one kind, in order."""

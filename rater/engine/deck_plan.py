@@ -25,7 +25,7 @@ _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 class DeckBooks(msgspec.Struct, frozen=True):
     """The published decks, and what one owner (a tenant, or EVERY_TENANT) activated, in order.
 
-    `everybody` are the activations that price a tenant without a deck of its own; `taken` says whether an id of a
+    `everybody` are the activations that price a tenant without a deck of its own; `applied` says whether an id of a
     command of the owner was used; `configured` whether the tenant exists, or will once all commands are applied.
     """
 
@@ -33,7 +33,7 @@ class DeckBooks(msgspec.Struct, frozen=True):
     decks: Mapping[str, RateDeck]
     own: Activations
     everybody: Activations
-    taken: Callable[[str], bool]
+    applied: Callable[[str], bool]
     configured: bool = True
 
     def in_force(self, currency: str, at: datetime) -> RateDeck | None:
@@ -82,7 +82,7 @@ def with_decks(books: DeckBooks, decks: Sequence[RateDeck]) -> DeckBooks:
 
 def _free_id(books: DeckBooks, version: str) -> str:
     number, id = 1, _id(f"deck-{version}")
-    while books.taken(id):
+    while books.applied(id):
         number += 1
         id = _id(f"deck-{version}-{number}")
     return id

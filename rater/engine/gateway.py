@@ -15,7 +15,7 @@ ANSWERED_AFTER = timedelta(seconds=5)
 
 
 def command_id(recharge_id: str, result: str) -> str:
-    """The id of the command that carries a result ("succeeded", "failed"): the same however often it is told."""
+    """The id of the command with a result ("succeeded", "failed"): the same however often it is reported."""
     return f"payment-{recharge_id}-{result}"
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """When a file arrived, whether a person said so (`--arrived`), and how many bytes it had then."""
+    """When a file arrived, whether a person gave it (`--arrived`), and how many bytes it had then."""
 
     at: datetime
     given: bool

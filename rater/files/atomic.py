@@ -21,7 +21,7 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
         raise RaterError(f"{path}: no such folder; make it, or name another file")
     if target.is_dir():
         raise RaterError(f"{path}: expected a file, got a folder")
-    # A pipe or a device is written to as it is: what was moved there would take its place.
+    # A pipe or a device is written to as it is: what was moved there would replace it.
     beside = target if target.exists() and not target.is_file() else target.with_name(f".{target.name}.part")
     try:
         if private and beside != target:

@@ -37,7 +37,7 @@ class Ending(Enum):
     WHOLE = auto()
     CUT = auto()  # before its checksum: what came before is what was compressed
     FOLLOWED = auto()  # by bytes that are no gzip
-    DAMAGED = auto()  # what came out is not what was compressed
+    DAMAGED = auto()  # the unpacked bytes are not those that were compressed
 
 
 class Gunzipped(RawIOBase):
@@ -113,8 +113,8 @@ class Room:
                 " If that is meant, unpack it first"
             )
 
-    def take(self, unpacked: bytes) -> None:
-        """Count what came out."""
+    def add(self, unpacked: bytes) -> None:
+        """Count the outputs."""
         size = len(unpacked) + UNPACKED_LINE_BYTES * unpacked.count(b"\n")
         self.need(size)
         self._left -= size
@@ -128,7 +128,7 @@ def gzip_ending(path: str, packed: BinaryIO) -> Ending:
     start = packed.tell()
     room, look = Room(path, packed, start), Gunzipped(packed)
     while unpacked := look.read(_LOOK_BYTES):
-        room.take(unpacked)
+        room.add(unpacked)
     packed.seek(start)
     if look.ending is Ending.DAMAGED:
         raise RaterError(
@@ -184,7 +184,7 @@ def _look_through(path: str, packed: BinaryIO, archive: ZipFile, name: str) -> N
     try:
         with archive.open(name) as table:
             while unpacked := table.read(_LOOK_BYTES):
-                room.take(unpacked)
+                room.add(unpacked)
     except (BadZipFile, zlib.error, EOFError) as wrong:
         raise RaterError(
             f"{path}: the zip file is damaged in {name}; nothing of it was rated. Get it again"

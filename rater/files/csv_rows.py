@@ -46,7 +46,7 @@ def encoding_of(path: Path) -> str:
 
 
 def check_columns(path: Path, header: list[str], required: tuple[str, ...], hint: str = "") -> None:
-    """Say which columns are missing, or there twice; their order does not matter."""
+    """Name the columns that are missing, or there twice; their order does not matter."""
     missing = [column for column in required if column not in header]
     if missing:
         raise RaterError(

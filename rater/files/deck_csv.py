@@ -39,7 +39,7 @@ _WHOLE_NUMBERS = ("increment_first_s", "increment_next_s")
 def read_deck(path: Path, version: str | None = None, currency: str = "USD") -> RateDeck:
     """The deck of a file; its version, where none is given, is a hash of its rows and, but for USD, its currency.
 
-    Raises RaterError naming file, row, column and what was expected, or that the currency is none.
+    Raises RaterError naming file, row, column and what was expected, or that the currency is invalid.
     """
     check_currency(currency)
     numbered = [(number, _row(path, number, cells)) for number, cells in read_rows(path, COLUMNS, _IS_LIST)]
@@ -62,7 +62,7 @@ def is_deck(path: Path) -> bool:
 
 
 def check_one_price(path: str, rows: Iterable[tuple[int, RateRow]]) -> None:
-    """That no prefix has two prices from one instant on, premium rows apart: nobody could say which one is meant.
+    """That no prefix has two prices from one instant on, premium rows apart: which one is meant would not be clear.
 
     A premium row wins over an ordinary one, and the later `valid_from` over an earlier one.  RaterError names both
     rows.
@@ -76,7 +76,7 @@ def check_one_price(path: str, rows: Iterable[tuple[int, RateRow]]) -> None:
             raise RaterError(
                 f"{path}:{number}: expected one price of prefix {row.prefix} {since}, got"
                 f" {row.price_per_minute} here and {before.price_per_minute} in row {first};"
-                " leave one of them, or say from when each is valid"
+                " leave one of them, or give the date from which each is valid"
             )
 
 
@@ -87,7 +87,7 @@ def _price(row: RateRow) -> tuple[object, ...]:
 
 
 def _version(rows: tuple[RateRow, ...], currency: str) -> str:
-    """The same prices in two currencies are two decks; USD is left out, as it was before others were told apart."""
+    """The same prices in two currencies are two decks; USD is left out, as before there were other currencies."""
     content = rows if currency == "USD" else (currency, rows)
     return blake2b(msgspec.msgpack.encode(content), digest_size=6).hexdigest()
 

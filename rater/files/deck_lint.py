@@ -1,4 +1,4 @@
-"""What is wrong with a deck: rows nobody reaches, gaps and overlaps in time, jumps, premium numbers sold cheap.
+"""What is wrong with a deck: unreachable rows, gaps and overlaps in time, jumps, premium numbers sold cheap.
 
 Corrects nothing: it says what, where and what to do.
 """

@@ -81,9 +81,9 @@ def _csv(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
 
 
 def _no_formula(value: Any) -> str:
-    """A text that a spreadsheet would compute stands behind an apostrophe; numbers to dial stay as they are.
+    """A text that a spreadsheet would compute gets an apostrophe before it; numbers to dial stay as they are.
 
-    So does one that already stands behind apostrophes: who reads it back takes one away from each such text.
+    So does one that already has apostrophes before it: who reads it back removes one from each such text.
     """
     text = text_of(value)
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text

@@ -16,7 +16,7 @@ from rater.wire.codec import RECORD_BYTES_MAX, not_a_call_record
 from rater.wire.errors import RaterError
 from rater.wire.repeated_keys import repeated_key
 
-#: A page of Graph has at most 1000 rows and 1 MB; documents are read whole, and each of these bytes may take 40.
+#: A page of Graph has at most 1000 rows and 1 MB; documents are read whole, and each of these bytes may need 40.
 DOCUMENT_BYTES_MAX = 16_000_000
 DOCUMENT_ROWS_MAX = 200_000
 #: Field of a row -> column of the usage export that means the same.
@@ -58,7 +58,7 @@ class GraphRows(msgspec.Struct, frozen=True):
     local: LocalTimes = LocalTimes()
 
     def decode(self, raw: bytes) -> CallRecord | Refusal:
-        """A row as a call record, or why it is none."""
+        """A row as a call record, or why it is refused."""
         if len(raw) > RECORD_BYTES_MAX:
             return Refusal(Reason.TOO_LARGE, "", f"expected at most {RECORD_BYTES_MAX} bytes, got {len(raw)}")
         try:

@@ -22,7 +22,7 @@ from rater.wire.errors import RaterError
 from rater.wire.words import did_you_mean
 
 COLUMNS = ("UPN", "SKU", "Usage country")
-#: `isdigit` also takes a raised ² and numbers of any length, which `int` does not read.
+#: `isdigit` also accepts a raised ² and numbers of any length, which `int` does not read.
 _COUNT = re.compile("[0-9]{1,9}")
 PURCHASED_COLUMNS = ("SKU", "Purchased")
 
@@ -53,7 +53,7 @@ class Assignment(BaseModel):
 
 
 class Licenses:
-    """What a file assigns, and what to tell about it."""
+    """What a file assigns, and remarks about it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

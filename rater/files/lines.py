@@ -24,7 +24,7 @@ _LINE_END_BYTES = 2
 CSV_RECORD_LINES_MAX = 100
 CSV_RECORD_BYTES_MAX = 1_000_000
 #: What to do about bytes that are no UTF-8.
-SAY_ENCODING = "say how the file is written, such as --encoding windows-1252, or save it as UTF-8"
+SAY_ENCODING = "give its encoding, such as --encoding windows-1252, or save it as UTF-8"
 _UTF16 = (BOM_UTF16_LE, BOM_UTF16_BE)
 #: The rest of a quoted cell, two quotes standing for one.
 _TO_CLOSING_QUOTE = re.compile(rb'(?:[^"]++|"")*+"')
@@ -122,7 +122,7 @@ def _buffered(stream: Any) -> BinaryIO:
 class _Utf8(RawIOBase):
     """A stream in another encoding, read as UTF-8.
 
-    Some spreadsheets save CSV as UTF-16 with a byte order mark; there, what is none becomes U+FFFD ("replace"), so
+    Some spreadsheets save CSV as UTF-16 with a byte order mark; invalid bytes become U+FFFD there ("replace"), so
     that the row is refused and not the file.  In an encoding that a person named it is an error ("strict").
     """
 
@@ -144,7 +144,7 @@ class _Utf8(RawIOBase):
             except UnicodeDecodeError as wrong:
                 raise RaterError(
                     f"{self._path}: expected text in {self._encoding}, got byte 0x{wrong.object[wrong.start]:02x};"
-                    " say another --encoding.  Records before it may have been rated; they stay"
+                    " give another --encoding.  Records before it may have been rated; they stay"
                 ) from wrong
             if not chunk:
                 break
@@ -230,7 +230,7 @@ def csv_records(lines: Iterator[bytes], delimiter: str, *, must_end: bool) -> It
 
 
 def _span(ahead: deque[bytes], lines: Iterator[bytes], quote: bytes, *, must_end: bool) -> int:
-    """How many lines the first record takes, reading more where it needs them; 1 if its quote is never closed."""
+    """How many lines the first record has, reading more where it needs them; 1 if its quote is never closed."""
     is_open, count, size = False, 0, 0
     while count < CSV_RECORD_LINES_MAX and size < CSV_RECORD_BYTES_MAX:
         if count == len(ahead):

@@ -1,6 +1,6 @@
 """Times as people's programs write them: in which order, local to which zone.
 
-RFC 3339 is read as it is.  All else needs a person's word, because 05/03 is two days and a local time two instants:
+RFC 3339 is read as it is.  All else needs an option, because 05/03 is two days and a local time two instants:
 `--times` says the order, `--zone` the zone.
 """
 
@@ -14,8 +14,8 @@ from rater.files.zones import came_twice, instants_of, says_all, zone_of
 from rater.wire.errors import RaterError
 
 DAY_FIRST, MONTH_FIRST, ISO = "day-first", "month-first", "iso"
-_SAY_BOTH = "say --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin"
-_SAY_ZONE = "say --zone, such as --zone UTC or --zone Europe/Berlin"
+_SAY_BOTH = "give --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin"
+_SAY_ZONE = "give --zone, such as --zone UTC or --zone Europe/Berlin"
 #: What everybody reads alike: fast to recognise, and passed on as it is.
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)", re.ASCII)
 _ZONE = re.compile(r" ?(?:(?P<utc>[Zz]|UTC|GMT)|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))\Z", re.ASCII)
@@ -88,8 +88,7 @@ class LocalTimes(msgspec.Struct, frozen=True):
         if found := _NAMED.fullmatch(text):
             if self.times not in (DAY_FIRST, MONTH_FIRST):
                 raise UnreadableTime(
-                    f"{_expected(shown)}, of which nobody knows whether the day or the month comes first;"
-                    f" {_SAY_BOTH}",
+                    f"{_expected(shown)}, where either the day or the month may come first; {_SAY_BOTH}",
                     Reason.TIME_WITHOUT_ZONE,
                 )
             parts = (found["second_part"], found["first"])

@@ -89,7 +89,7 @@ def _range(first: str, last: str) -> Iterator[str]:
 
 
 def price_of(text: str) -> Price:
-    """The number and the currency of a price; CellError if it is none."""
+    """The number and the currency of a price; CellError if it is invalid."""
     found = _PRICE.fullmatch(text.strip())
     if found is None:
         raise CellError(f"expected a price such as 0.015 or 0,015 €, got {text[:40]!r}")
@@ -103,7 +103,7 @@ def price_of(text: str) -> Price:
 
 
 def marks_of(numbers: Iterable[str]) -> set[Mark]:
-    """The decimal marks that numbers show beyond doubt: 0.015 and 1,5 do; 1,234 may be either, and says nothing."""
+    """The decimal marks that are certain from the numbers: 0.015 and 1,5 show one; 1,234 may be either."""
     return {mark for number in numbers if (mark := _mark(number)) is not None}
 
 
@@ -127,7 +127,7 @@ def _mark(number: str) -> Mark | None:
 
 
 def decimal_of(number: str, mark: Mark) -> Decimal:
-    """The number with this decimal mark; CellError if it is none."""
+    """The number with this decimal mark; CellError if it is invalid."""
     decimal, group = (",", ".") if mark == "comma" else (".", ",")
     digits, exponent = re.fullmatch(r"([^eE]*)((?:[eE].*)?)", number).groups()  # type: ignore[union-attr]
     whole, _, fraction = digits.partition(decimal)
@@ -163,7 +163,7 @@ def increments_of(text: str) -> tuple[int, int]:
 
 
 def status_of(text: str) -> Literal["ordinary", "blocked", "withdrawn"]:
-    """What a status says of its row; CellError where nobody knows."""
+    """What a status says of its row; CellError for an unknown one."""
     word = " ".join(text.casefold().replace("_", " ").split())
     for known, status in ((_ORDINARY, "ordinary"), (_BLOCKED, "blocked"), (_WITHDRAWN, "withdrawn")):
         if word in known:

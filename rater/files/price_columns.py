@@ -61,7 +61,7 @@ def columns_of(where: str, header: list[str], given: Mapping[str, str]) -> dict[
             continue
         if known in found:
             raise RaterError(
-                f"{where}: {header[found[known]]!r} and {cell!r} both may be the {known}; say which with"
+                f"{where}: {header[found[known]]!r} and {cell!r} both may be the {known}; name it with"
                 f" --column {known}={_quoted(cell)}"
             )
         found[known] = place
@@ -69,7 +69,7 @@ def columns_of(where: str, header: list[str], given: Mapping[str, str]) -> dict[
         if role not in found:
             raise RaterError(
                 f"{where}: no column is known to be the {role}; the columns are {', '.join(filter(None, header))};"
-                f" say which with --column {role}=NAME"
+                f" name it with --column {role}=NAME"
             )
     return found
 

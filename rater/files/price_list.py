@@ -158,7 +158,7 @@ class _Reading:
                 prices[role] = price = self._cell(number, role, price_of, cells[role])
                 if price.currency not in (None, self._currency):
                     message = f"expected a price in {self._currency}, got {cells[role]!r}"
-                    raise self._wrong(number, role, f"{message}; say --currency {price.currency}")
+                    raise self._wrong(number, role, f"{message}; give --currency {price.currency}")
         return _Row(number, cells, prices)
 
     def _status(self, number: int, cells: dict[str, str]) -> str:
@@ -175,12 +175,12 @@ class _Reading:
                 seen.setdefault(mark, row.number)
         if len(seen) > 1:
             where = " and ".join(f"{mark} in row {number}" for mark, number in sorted(seen.items()))
-            raise RaterError(f"{self._path}: expected one decimal mark, got {where}; say --decimal point or comma")
+            raise RaterError(f"{self._path}: expected one decimal mark, got {where}; give --decimal point or comma")
         for row in rows if not seen else ():
             for role, price in row.prices.items():
                 if is_unclear(price.number):
                     message = f"expected a price, got {row.cells[role]!r}, whose comma may be decimal or not"
-                    raise self._wrong(row.number, role, f"{message}; say --decimal comma or --decimal point")
+                    raise self._wrong(row.number, role, f"{message}; give --decimal comma or --decimal point")
         return next(iter(seen), "point")
 
     def _made(self, row: _Row) -> Iterator[RateRow]:
@@ -285,7 +285,7 @@ class _Reading:
         if withdrawn:
             yield f"{len(withdrawn)} rows are withdrawn and were left out, the first is row {withdrawn[0]}"
         if self._dates and self._options.zone is None:
-            yield "dates begin at 00:00 UTC; say another zone with --zone"
+            yield "dates begin at 00:00 UTC; give another zone with --zone"
 
 
 def _named(text: str) -> str | None:

@@ -35,7 +35,7 @@ def reader_of(envelope: Envelope) -> tuple[Literal["cdr", "command"], Decode | N
 
 
 def _history(raw: bytes) -> Refusal:
-    """Why an event of a call is not taken later: orders are for calls that run."""
+    """Why an event of a call is not accepted later: orders are for calls that run."""
     event = decode_call_event(raw)
     if isinstance(event, Refusal):
         return event

@@ -7,7 +7,7 @@ import orjson
 from rater.wire.errors import RaterError
 
 PSTN_CSV, GRAPH, COMMANDS, CDRS, CALL_EVENTS = "pstn-csv", "graph", "commands", "cdrs", "call-events"
-#: What a file of calls may have.  Commands are none of them: they enter by doors of their own (A48).
+#: What a file of calls may have.  Commands are none of them: they have inputs of their own (A48).
 FORMATS: tuple[str, ...] = (CDRS, PSTN_CSV, GRAPH, CALL_EVENTS)
 
 
@@ -24,7 +24,7 @@ def check_format(format: str | None) -> None:
 def recognise(path: str, row: int, first: bytes) -> str:
     """The format that the first line of a file shows, which is its line `row`; RaterError when it shows none.
 
-    A file is never taken for commands because it looks like them (A48): they are refused as records of calls.
+    A file is never read as commands because it looks like them (A48): they are refused as records of calls.
     """
     start = first.lstrip()
     if not _is_json(start):
@@ -32,7 +32,7 @@ def recognise(path: str, row: int, first: bytes) -> str:
             return PSTN_CSV
         raise RaterError(
             f"{path}:{row}: expected a PSTN usage CSV, Graph pstnCallLogRow JSON, or cdrs or call-events"
-            f" JSON Lines, got {_shown(start)}; say the format with --format"
+            f" JSON Lines, got {_shown(start)}; give the format with --format"
         )
     if start.rstrip() in {b"{", b"["} or start.startswith(b"["):
         return GRAPH  # a document, on one line or on many: no other format is one
@@ -45,7 +45,7 @@ def recognise(path: str, row: int, first: bytes) -> str:
 
 
 def check_commands(path: str, row: int, first: bytes) -> None:
-    """That the first line can be a command, since somebody said so; RaterError if the file is of another kind."""
+    """That the first line can be a command, by the option; RaterError if the file is of another kind."""
     start = first.lstrip()
     if not _is_json(start):
         raise RaterError(f"{path}:{row}: expected commands in JSON Lines, got {_shown(start)}")
@@ -55,7 +55,7 @@ def check_commands(path: str, row: int, first: bytes) -> None:
 
 
 def is_graph(fields: dict[str, Any]) -> bool:
-    """Whether these are fields of a row, of a page, or of the beginning of a page; a call of ours is none."""
+    """Whether these are fields of a row, of a page, or of the beginning of a page; a call of ours is not one."""
     is_page = isinstance(fields.get("value"), list) or any(name.startswith("@odata") for name in fields)
     return "callType" in fields or (is_page and "usage_id" not in fields)
 

@@ -3,7 +3,7 @@
 A payment is found by its reference: the lot that it bought (a recharge's id, a purchase's id) or the id of its
 command.  Refunds of a payment, of which there may be several, are paired by amount with the ledger's, then with
 what was collected and never credited, such as a second payment of one reference.  A command whose id is a
-`mending_id` counts with what it corrects, so that a difference that was mended is none any more.
+`mending_id` counts with what it corrects, so that a corrected difference does not appear again.
 """
 
 from collections import defaultdict
@@ -161,7 +161,7 @@ class _Comparison:
             self._differ(Found.MISSING_THERE, Kind.REFUND, place, (), [entry], f"not-{entry.command_id}")
 
     def _refunds(self, place: _Place) -> list[Entry]:
-        """Those that are paired: one that mends a difference belongs to its line by its id."""
+        """Those that are paired: one that corrects a difference belongs to its line by its id."""
         entries = self._entries(Kind.REFUND, place)
         return [entry for entry in entries if not (entry.command_id or "").startswith(MENDED)]
 
@@ -183,7 +183,7 @@ class _Comparison:
         return (lines[0].at or self._period.end) > self._period.end - self._period.grace
 
     def _missing_there(self, compared: Iterable[tuple[Kind, _Place]]) -> None:
-        """Entries of the period about which the file says nothing."""
+        """Entries of the period that the file does not mention."""
         done = set(compared)
         for (kind, tenant, lot), entries in self._of_lot.items():
             place = (tenant, lot)
@@ -210,12 +210,12 @@ class _Comparison:
         return list(self._of_lot.get((kind, tenant, lot), ())) if tenant is not None else []
 
     def _here(self, kind: Kind, place: _Place, entries: Sequence[Entry]) -> int:
-        """What the ledger has: entries, and what adjustments mended of them."""
+        """What the ledger has: entries, and what adjustments corrected of them."""
         sign = 1 if kind in (Kind.PAYMENT, Kind.CHARGE_BACK_WON) else -1
         return sum([entry.amount for entry in entries]) + sign * self._mended(kind, place)
 
     def _mended(self, kind: Kind, place: _Place) -> int:
-        """What adjustments moved that mend this payment or charge-back."""
+        """What adjustments moved that correct this payment or charge-back."""
         ids = [(place[0] or "", mending_id(kind, place[1], n)) for n in range(1, self._next_number(kind, place))]
         return sum([self._ledger.mended.get(id, 0) for id in ids])
 
@@ -263,7 +263,7 @@ class _Comparison:
         )
 
     def _next_number(self, kind: Kind, place: _Place) -> int:
-        """The first that was not used to mend this payment."""
+        """The first that was not used to correct this payment."""
         number = 1
         while (place[0] or "", mending_id(kind, place[1], number)) in self._ledger.ids:
             number += 1
@@ -271,7 +271,7 @@ class _Comparison:
 
 
 def _refund_at(at: datetime | None, amount: int) -> str:
-    """What tells the refunds of one payment apart: when, or else how much."""
+    """What distinguishes the refunds of one payment: when, or else how much."""
     return str(amount) if at is None else f"{at:%Y%m%dT%H%M%S}"
 
 

@@ -1,7 +1,7 @@
 """A settlement file as lines to compare: columns by name, amounts exact, times with their zone.
 
 RaterError names file, row and column, what was expected and what is there: a row that cannot be read would be a
-difference that is none.
+difference where there is none.
 """
 
 import csv
@@ -48,7 +48,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """The lines of a file; `skipped` counts rows by the type that is not compared, `unknown` types nobody knows."""
+    """The lines of a file; `skipped` counts rows by the type that is not compared, `unknown` other types."""
 
     format: str
     lines: tuple[Line, ...]
@@ -143,7 +143,7 @@ class _File:
         found = {field: self._column(field) for field in FIELDS}
         for field in _NEEDED:
             if found[field] is None:
-                say = f"say which: --column {field}=NAME; its columns are {', '.join(header)}"
+                say = f"name it: --column {field}=NAME; its columns are {', '.join(header)}"
                 raise RaterError(f"{self._path}: which column is the {field} is not clear; {say}")
         self._format = self._as_said(
             Format(
@@ -205,7 +205,7 @@ class _File:
     def _currency(self, number: int, cells: dict[str, str]) -> str:
         code = (cells.get(self._format.currency) or self._reading.currency or "").upper()
         if code not in EXPONENTS:
-            say = "say it with --currency" if not code else f"got {code!r}"
+            say = "give it with --currency" if not code else f"got {code!r}"
             raise RaterError(f"{self._path}:{number}: currency: expected a code of ISO 4217 such as USD; {say}")
         return code
 
@@ -253,8 +253,8 @@ class _File:
         found = read_time(text, self._reading.time_format)
         if found is None:
             raise RaterError(
-                f"{self._path}:{number}: expected a time such as 2025-03-01 10:00:00, got {text!r}; say how it is"
-                " written with --time-format, such as '%m/%d/%Y %H:%M:%S'"
+                f"{self._path}:{number}: expected a time such as 2025-03-01 10:00:00, got {text!r};"
+                " give its pattern with --time-format, such as '%m/%d/%Y %H:%M:%S'"
             )
         if found.tzinfo is None:
             name = next(

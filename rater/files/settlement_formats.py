@@ -165,7 +165,7 @@ _PAYPAL_PAYMENT = re.compile(r"t00\d\d")
 
 
 def kind_of(word: str) -> Kind | str | None:
-    """What a type of a file means: a kind, None for what is not compared, and the word itself if nobody knows."""
+    """What a type of a file means: a kind, None for what is not compared, and the word itself if it is unknown."""
     folded = word.strip().casefold()
     if folded in WORDS:
         return WORDS[folded]

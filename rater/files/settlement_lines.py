@@ -10,7 +10,7 @@ import msgspec
 
 from rater.core import CONTROL_CHARACTERS, IDENTIFIER_LENGTH_MAX, digest
 
-#: What the ids of commands begin with that mend a difference.
+#: What the ids of commands begin with that correct a difference.
 MENDED = "gateway-"
 
 
@@ -104,7 +104,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """One difference: what is there (in the file) and here (in the ledger), None for nothing.
 
     `lot` is the payment where the ledger knows it, `paid` its amount less refunds, `id` the id of the command that
-    mends it, `once` the first of several amounts, `elsewhere` that file or ledger have it as charged back,
+    corrects it, `once` the first of several amounts, `elsewhere` that file or ledger have it as charged back,
     `credited` that file or ledger have the payment.
     """
 
@@ -136,9 +136,9 @@ class Reconciliation(msgspec.Struct, frozen=True):
 
 
 def mending_id(kind: Kind, reference: str, which: int | str = 1) -> str:
-    """The id of the command that mends a difference: the same difference has the same id, so it is mended once.
+    """The id of the command that corrects a difference: one difference has one id, so it is corrected once.
 
-    `which` tells several of one payment apart: a number, or of a refund its time.
+    `which` distinguishes several of one payment: a number, or of a refund its time.
     """
     id = f"{MENDED}{kind.value}-{which}-{reference}"
     if len(id) <= IDENTIFIER_LENGTH_MAX and not CONTROL_CHARACTERS.search(id):

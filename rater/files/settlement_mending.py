@@ -1,11 +1,11 @@
-"""The command that mends a difference between a settlement file and the ledger, or what to ask the gateway."""
+"""The command that corrects a difference between a settlement file and the ledger, or what to ask the gateway."""
 
 import shlex
 
 from rater.core import CONTROL_CHARACTERS, IDENTIFIER_LENGTH_MAX, MICROS_PER_UNIT, format_micros
 from rater.files.settlement_lines import Difference, Found, Kind
 
-#: Rule 61: what `rater tenant fund` takes is whole and at least this much; else it is an adjustment.
+#: Rule 61: an amount of `rater tenant fund` is whole and at least this much; else it is an adjustment.
 FUND_MIN = 50 * MICROS_PER_UNIT
 
 

@@ -27,7 +27,7 @@ _TIMES = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y")
 
 
 def read_time(text: str, written: str | None) -> datetime | None:
-    """The time, with its zone if it says one; `written` is how, in the words of strptime; None if it is none."""
+    """The time, with its zone if it says one; `written` is how, as a strptime pattern; None if it is no time."""
     if written is None:
         iso = re.sub(r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3", text)
         with contextlib.suppress(ValueError):

@@ -62,7 +62,7 @@ class _Reading(NamedTuple):
 
 
 class InputFile:
-    """One source.  While it is read, `taken`, `bytes_taken` and `digest` describe what was read of it so far, and
+    """One source.  While it is read, `records_read`, `bytes_read` and `digest` are what was read so far, and
     `arrival` when the record arrived that was read last; `ended` says that there is no more.
 
     `incomplete` says why there may be more than could be read, what was read being whole; `remarks` are for
@@ -92,8 +92,8 @@ class InputFile:
         self._start()
 
     def _start(self) -> None:
-        self.taken = 0
-        self.bytes_taken = 0
+        self.records_read = 0
+        self.bytes_read = 0
         self.ended = False
         self.incomplete: str | None = None
         self.remarks: list[str] = []
@@ -125,14 +125,14 @@ class InputFile:
     def arrival(self) -> Arrival:
         """When the record that was read last arrived: what a broken-off run found arrived then (A43)."""
         kept = self._kept
-        return kept if kept and kept.covers(self._now.size, self.bytes_taken) else self._now
+        return kept if kept and kept.covers(self._now.size, self.bytes_read) else self._now
 
     def records(
         self, skip: int = 0, digest: bytes = b"", kept: Arrival | None = None
     ) -> Iterator[Record | CallEvent]:
         """The records after the first `skip`; from the start when those do not have this digest.
 
-        A file of call events gives those, and a record for each line that is none.  `kept` is when the file arrived
+        A file of call events gives those, and a record for each invalid line.  `kept` is when the file arrived
         for a run that was broken off.
         """
         self._kept = None if self._arrived else kept
@@ -156,7 +156,7 @@ class InputFile:
                 yield from self._decoded(stream, skip, digest, must_end=must_end)
             except EndsEarly:
                 self.incomplete = self.incomplete or f"{self.path}: {_UNFINISHED}"
-        if self.taken < skip:
+        if self.records_read < skip:
             raise ContentChanged
 
     def _decoded(
@@ -170,11 +170,11 @@ class InputFile:
         topic = "commands" if kind == "command" else Path(self.path).name
         for raw in raws:
             text, refused, original = self._count(raw)
-            if self.taken <= skip:
-                if self.taken == skip and self.digest != digest:
+            if self.records_read <= skip:
+                if self.records_read == skip and self.digest != digest:
                     raise ContentChanged
             elif text.strip():
-                source = Source(topic, 0, self.taken + rows_before)
+                source = Source(topic, 0, self.records_read + rows_before)
                 value = refused or (decode(text) if decode else None)
                 if isinstance(value, CallEvent):
                     yield value
@@ -200,7 +200,7 @@ class InputFile:
         """The same records; tables that changed are read again between batches."""
         for raw in raws:
             yield raw
-            if self.taken % _LOOK_AGAIN_RECORDS == 0:
+            if self.records_read % _LOOK_AGAIN_RECORDS == 0:
                 self._refresh(mapping)
 
     def _refresh(self, mapping: Mapping) -> None:
@@ -219,14 +219,14 @@ class InputFile:
 
     def _count(self, raw: bytes) -> tuple[bytes, Refusal | None, Original | None]:
         """Note that a record was read; its text without line end, or its beginning and why it is too long."""
-        self.taken += 1
+        self.records_read += 1
         raw = raw if len(raw) <= RECORD_BYTES_MAX else whole_line(raw, BytesIO())
         text = raw.rstrip(b"\r\n")  # no more: cells at the ends of a row may be empty
         if not isinstance(raw, LongLine):
-            self.bytes_taken += len(raw)
+            self.bytes_read += len(raw)
             self._hash.update(text + b"\n")
             return text, None, None
-        self.bytes_taken += raw.size
+        self.bytes_read += raw.size
         self._hash.update(raw.digest.encode() + b"\n")
         message = (
             f"expected at most {RECORD_BYTES_MAX} bytes (RECORD_BYTES_MAX), got {raw.original.length} with the"
@@ -266,7 +266,7 @@ class InputFile:
 
     def _graph_rows(self) -> GraphRows:
         if self.tenant is None:
-            raise RaterError(f"{self.path}: Graph rows do not name their tenant; say it with --tenant")
+            raise RaterError(f"{self.path}: Graph rows do not name their tenant; give it with --tenant")
         return GraphRows(self.tenant, self._written.local)
 
     def _document(self, first: bytes, stream: BinaryIO, *, must_end: bool) -> Iterator[bytes]:

@@ -1,6 +1,6 @@
 """A tenant's statement: what it had, what came in and went out by kind, and what is left, to the micro-unit.
 
-It is added up from the outputs alone: credits are events, all else is debits.  What it comes to is compared with
+It is added up from the outputs alone: credits are events, all else is debits.  The sum is compared with
 the balance that the rater keeps.
 """
 

@@ -45,7 +45,7 @@ def _csv_rows(path: Path, encoding: str | None) -> Iterator[tuple[int, list[str]
         byte = f"byte 0x{wrong.object[wrong.start]:02x}"
         if encoding is None:
             raise RaterError(f"{path}: expected UTF-8 text, got {byte}; {SAY_ENCODING}") from wrong
-        raise RaterError(f"{path}: expected text in {encoding}, got {byte}; say another --encoding") from wrong
+        raise RaterError(f"{path}: expected text in {encoding}, got {byte}; give another --encoding") from wrong
     except UnicodeError as wrong:
         raise RaterError(f"{path}: expected text, got {wrong}; {SAY_ENCODING}") from wrong
     except csv.Error as wrong:

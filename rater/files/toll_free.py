@@ -30,7 +30,7 @@ PUBLISHED = (*_BY_AREA_CODE, *(country for _, country, _ in _BY_CALLING_CODE))
 def published_toll_free(rows: Iterable[RateRow]) -> tuple[RateRow, ...]:
     """The published prices as rows; the area codes of +1 are those that the rows given price calls to.
 
-    A row for 1 itself says nothing of who else shares it, so it is no area code.
+    A row for 1 itself does not name who else shares it, so it is no area code.
     """
     areas = {
         row.prefix: row.country

@@ -67,7 +67,7 @@ class PstnCsv(msgspec.Struct, frozen=True):
     local: LocalTimes = _AS_WRITTEN
 
     def decode(self, raw: bytes) -> CallRecord | Refusal:
-        """A row as a call record, or why it is none."""
+        """A row as a call record, or why it is refused."""
         if len(raw) > RECORD_BYTES_MAX:
             return Refusal(Reason.TOO_LARGE, "", f"expected at most {RECORD_BYTES_MAX} bytes, got {len(raw)}")
         try:
@@ -108,7 +108,7 @@ def reader_for(path: str, header: bytes, tenant: str | None, local: LocalTimes =
     if twice:
         raise RaterError(f"{path}:1: expected every column once, got {', '.join(twice)} twice; remove one of them")
     if tenant is None:
-        raise RaterError(f"{path}: a usage export does not name its tenant; say it with --tenant")
+        raise RaterError(f"{path}: a usage export does not name its tenant; give it with --tenant")
     return PstnCsv(tenant, delimiter, columns, local)
 
 

@@ -28,7 +28,7 @@ def is_workbook(packed: BinaryIO) -> bool:
     try:
         return _BOOK in ZipFile(packed).namelist()
     except (BadZipFile, ValueError, OverflowError, EOFError, NotImplementedError):
-        return False  # what is wrong with it is said when it is opened as a zip
+        return False  # what is wrong with it is reported when it is opened as a zip
     finally:
         packed.seek(at)
 

@@ -18,7 +18,7 @@ ROWS_LOOKED_AT = 20
 
 
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `--times`, `--zone` and `--encoding` say; None where nothing is said."""
+    """The values of `--times`, `--zone` and `--encoding`; None where none is given."""
 
     times: str | None = None
     zone: str | None = None

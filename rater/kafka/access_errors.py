@@ -1,4 +1,4 @@
-"""What is said when the cluster refuses a client: who, which right, on what.
+"""The message when the cluster refuses a client: who, which right, on what.
 
 The command line adds which rights would do.
 """

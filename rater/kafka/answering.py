@@ -1,4 +1,4 @@
-"""Whether brokers answer while a command works: a broker that hangs accepts connections and says nothing.
+"""Whether brokers answer while a command works: a broker that hangs accepts connections and does not answer.
 
 The client library waits for its records without end then.  So a small question is asked beside the work, again and
 again: after a few seconds without answer a person is informed, after many the work is ended.
@@ -19,7 +19,7 @@ from rater.kafka.settings import KafkaSettings
 from rater.kafka.topic_ids import Client, IdsRequest
 from rater.wire.errors import Exit, RaterError
 
-#: Seconds without an answer after which it is said that a broker is waited for,
+#: Seconds without an answer after which a line says that a broker is waited for,
 SILENT_S = 3.0
 #: and after which nothing more is expected: longer than any request waits (REQUEST_TIMEOUT_MS).
 GIVE_UP_S = 30.0

@@ -1,7 +1,7 @@
 """Records at which a bug of ours stops a partition: which one it is, and those that an operator passes over.
 
 The decision to pass over is a record of `dlq-audit` in the partition of the record that it is about.  The rating
-task reads it when it takes ownership, makes the record a dead letter unread, and says so in its commit.
+task reads it when it acquires the partition, makes the record a dead letter unread, and says so in its commit.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence

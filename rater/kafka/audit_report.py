@@ -21,7 +21,7 @@ class Report:
         self.found = 0
         #: What was not compared, and why; and what operators gave up.
         self.remarks: list[str] = []
-        #: Commits that were followed and added up, because what it takes to compute them is gone.
+        #: Commits that were followed and added up, because the inputs to compute them are gone.
         self.followed = 0
         #: When the ends were looked at up to which was compared: the first and the last partition's.
         self.as_of: list[datetime] = []

@@ -33,7 +33,7 @@ class Moving(msgspec.Struct, frozen=True):
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """Where the task stands: the next offset of each input, how many commits there were, and whose rules.
+    """The task's position: the next offset of each input, how many commits there were, and whose rules.
 
     `topics` are the ids of the topics that the positions are of; absent before 0.4.0 and on brokers without ids;
     `snapshot_at` is when a snapshot was written last, in Unix seconds; `partitions` how many there were, 0: not
@@ -96,7 +96,7 @@ class Entities:
         self._raw: dict[bytes, bytes] = {}
         self._decoded: dict[str, dict[Key, Entity]] = {kind: {} for kind in LOGGED_KINDS}
 
-    def take(self, key: bytes, value: bytes | None) -> None:
+    def apply(self, key: bytes, value: bytes | None) -> None:
         """A record of the changelog, while restoring."""
         if key == META_KEY:
             if value is not None:
@@ -142,7 +142,7 @@ class Entities:
         return entities
 
     def merge(self, state: State, meta: Meta) -> None:
-        """Take over what was committed."""
+        """Merge what was committed."""
         self.meta = meta
         for kind, changed in state.changes().items():
             if kind != "call":

@@ -27,7 +27,7 @@ from rater.kafka.topics import MESSAGE_BYTES_MAX
 from rater.kafka.write_batches import batches_of
 
 RETRY_BACKOFF_MS = 20
-POSITIONS_TOLD_EVERY_S = 1.0
+OFFSETS_COMMITTED_EVERY_S = 1.0
 #: A broker answers a connection's requests in order: a question for offsets waits behind a fetch that waits.
 FETCH_WAIT_MS = 50
 _BATCH_BYTES = 900_000
@@ -56,9 +56,9 @@ class AiokafkaLog:
         self._next_batch_at = 0.0
         self._producer: AIOKafkaProducer | None = None
         self._in_transaction = False
-        #: What the group was told, and when.
-        self._told: Mapping[str, int] = {}
-        self._told_at = 0.0
+        #: The offsets that the group has, and when they were committed.
+        self._offsets_committed: Mapping[str, int] = {}
+        self._offsets_committed_at = 0.0
 
     async def fence(self) -> None:
         """See PartitionLog."""
@@ -134,7 +134,7 @@ class AiokafkaLog:
         apart; after a pause the first record is fetched at once.
         """
         await asyncio.sleep(max(0.0, self._next_batch_at - time.monotonic()))
-        # an offset that is not kept any more is doubt, too: taking ownership again reports it
+        # an offset that is not kept any more is a reason, too: acquiring the partition again reports it
         async with doubted(self._settings):
             wanted = self._input_partitions[:1] if await self._commands_wait() else self._input_partitions
             found = await self._inputs.getmany(*wanted, timeout_ms=self._worker.batch_wait_ms, max_records=limit)
@@ -175,13 +175,13 @@ class AiokafkaLog:
             await asyncio.gather(*[future for _, _, future in stored], return_exceptions=True)
             return {topic: (await future).offset + count for topic, count, future in stored}
 
-    async def tell_positions(self, positions: Mapping[str, int]) -> None:
+    async def commit_offsets(self, positions: Mapping[str, int]) -> None:
         """See PartitionLog.
 
         Not by the group's consumer: a commit with the generation before makes it join again, and so all others.
         """
         now = time.monotonic()
-        if positions == self._told or now < self._told_at + POSITIONS_TOLD_EVERY_S:
+        if positions == self._offsets_committed or now < self._offsets_committed_at + OFFSETS_COMMITTED_EVERY_S:
             return
         offsets = {
             TopicPartition(self._settings.topic(topic), self.partition): OffsetAndMetadata(position, "")
@@ -194,7 +194,7 @@ class AiokafkaLog:
             await self._open_producer().send_offsets_to_transaction(offsets, self._settings.group)
         if own:
             await self.commit()
-        self._told, self._told_at = positions, now
+        self._offsets_committed, self._offsets_committed_at = positions, now
 
     async def commit(self) -> None:
         """See PartitionLog."""
@@ -205,7 +205,7 @@ class AiokafkaLog:
     async def close(self) -> None:
         """See PartitionLog."""
         producer, self._producer = self._producer, None
-        self._in_transaction, self._told, self._told_at = False, {}, 0.0
+        self._in_transaction, self._offsets_committed, self._offsets_committed_at = False, {}, 0.0
         if producer is None:
             return
         with contextlib.suppress(KafkaError, IllegalOperation, TimeoutError, AssertionError):
@@ -221,7 +221,7 @@ class AiokafkaLog:
 
 @contextlib.asynccontextmanager
 async def doubted(settings: KafkaSettings | None = None, right: str = READ) -> AsyncIterator[None]:
-    """Whatever the client library raises inside is doubt; a missing right is none: a person must act."""
+    """Whatever the client library raises inside becomes Doubt, except a missing right: a person must act."""
     try:
         yield
     except (ProducerFenced, InvalidProducerEpoch) as fenced:

@@ -1,4 +1,4 @@
-"""How every client of the cluster connects, and what is said when nobody answers or somebody refuses."""
+"""How every client of the cluster connects, and the messages when no broker answers or one refuses."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from rater.wire.errors import Exit, RaterError
 
 REQUEST_TIMEOUT_MS = 20_000
 _ASK_WHY_TIMEOUT_MS = 5_000
-#: What a client does when nothing else is said.
+#: What a client does by default.
 READ, WRITE = "Read", "Write"
 
 
@@ -79,7 +79,7 @@ class UnreachableError(RaterError):
         super().__init__(
             f"no Kafka broker answers at {settings.bootstrap} ({settings.security}:"
             f" {str(wrong) or 'no answer in time'}).{guess}\nStart one with `rater dev kafka start` (Java, Maven),"
-            " or with `docker compose -f deploy/compose.yaml up kafka`; say another address with --bootstrap",
+            " or with `docker compose -f deploy/compose.yaml up kafka`; give another address with --bootstrap",
             Exit.UNREACHABLE,
         )
 
@@ -100,7 +100,7 @@ class UntrustedError(RaterError):
 
 
 def _not_believed(wrong: BaseException) -> bool:
-    """Whether trying again is in vain; a connection that was cut while TLS was spoken is not that."""
+    """Whether trying again is useless; a connection that was cut while TLS was spoken is not that."""
     if isinstance(wrong, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
         return False
     return isinstance(wrong, ssl.SSLError | SaslAuthenticationFailed | UnsupportedSaslMechanismError)

@@ -1,7 +1,7 @@
 """The dead letters of a deployment on Kafka.
 
 A replay publishes the bytes again to the topic they came from, so they go through the same checks and the same
-deduplication as any record; doing it twice changes nothing.  What came of it is seen from what the rating task
+deduplication as any record; doing it twice changes nothing.  The outcome is read from what the rating task
 wrote: an output that has the new record as its source, or a commit in which nothing was refused.
 """
 
@@ -199,7 +199,7 @@ async def _publish(settings: KafkaSettings, given: Sequence[_Given]) -> list[Sou
 
 
 class _Followed:
-    """What came of records that were published just now."""
+    """The outcomes of records that were published just now."""
 
     def __init__(
         self, settings: KafkaSettings, before: dict[str, dict[int, int]], places: Sequence[Source]
@@ -209,18 +209,18 @@ class _Followed:
         self._places = places
 
     async def outcomes(self, wait_s: float) -> dict[Source, bool]:
-        """Whether each was accepted, as far as the rating task has taken them within the time."""
+        """Whether each was accepted, as far as the rating task has applied them within the time."""
         deadline = time.monotonic() + wait_s
         while True:
             commits = await self._commits()
-            if all(_taking(commits, place) for place in self._places) or time.monotonic() > deadline:
+            if all(_commit_of(commits, place) for place in self._places) or time.monotonic() > deadline:
                 break
             await asyncio.sleep(_LOOK_AGAIN_S)
         await asyncio.sleep(_LOOK_AGAIN_S)  # a transaction becomes visible topic by topic
         marks = await self._marks()
         found = {}
         for place in self._places:
-            if (commit := _taking(commits, place)) is not None:
+            if (commit := _commit_of(commits, place)) is not None:
                 found[place] = place in marks or _REFUSING.isdisjoint(commit.outcomes)
         return found
 
@@ -231,7 +231,7 @@ class _Followed:
         }
 
     async def _marks(self) -> set[Source]:
-        """The sources of what was written since; an account event about a call says nothing about its rating."""
+        """The sources of what was written since; an account event about a call is no part of its rating."""
         return {
             source
             for topic, origins in _MARKS.items()
@@ -250,8 +250,8 @@ class _Followed:
                     yield record.value or b""
 
 
-def _taking(commits: dict[int, list[Commit]], place: Source) -> Commit | None:
-    """The commit that took a record."""
+def _commit_of(commits: dict[int, list[Commit]], place: Source) -> Commit | None:
+    """The commit that consumed a record."""
     for commit in commits[place.partition]:
         first, beyond = (
             (commit.cdrs_first, commit.cdrs_next)

@@ -62,7 +62,7 @@ async def _books(settings: KafkaSettings, owner: str, partition: int, decks: dic
         decks,
         own,
         () if place == NO_TENANT else everybody,
-        lambda command: (place, command) in state.taken,
+        lambda command: (place, command) in state.applied,
         place in state.configured,
     )
 
@@ -71,7 +71,7 @@ class _Activated:
     """Of some tenants the activations in the state, then those of commands that wait to be applied."""
 
     def __init__(self, tenants: set[str], decks: dict[str, RateDeck]) -> None:
-        self.taken: set[tuple[str, str]] = set()
+        self.applied: set[tuple[str, str]] = set()
         self.configured = {NO_TENANT}
         self.commands_at = 0
         self._decks = decks
@@ -92,7 +92,7 @@ class _Activated:
             self.configured.add(self._keys[key])
         elif key.startswith(self._seen):
             _, (tenant, name), _ = entity_of(key, value)
-            self.taken.add((tenant, name.removeprefix("command/")))
+            self.applied.add((tenant, name.removeprefix("command/")))
 
     def arrived(self, raw: bytes) -> None:
         """A command that was not applied yet."""
@@ -103,9 +103,9 @@ class _Activated:
             return
         tenant = NO_TENANT if command.tenant == EVERY_TENANT else command.tenant
         place = (tenant, command.id)
-        if place in self.taken:
+        if place in self.applied:
             return
-        self.taken.add(place)
+        self.applied.add(place)
         before = self.activations(tenant)
         self._activations[tenant] = with_activation(before, command.effective_from, command.version)
 

@@ -55,7 +55,7 @@ def _check_size(version: str, value: bytes) -> None:
 async def publish_decks(settings: KafkaSettings, decks: list[Message]) -> int:
     """Publish decks, each with its version, and wait until every one is stored; how many.
 
-    Raises RaterError if the topic takes less than it should; what is put in force after that was not sent.
+    Raises RaterError if the topic's limit is too small; what is put in force after that was not sent.
     """
     count = await partitions_of(settings, TOPIC, WRITE)
     producer = AIOKafkaProducer(
@@ -73,7 +73,7 @@ async def publish_decks(settings: KafkaSettings, decks: list[Message]) -> int:
                 )
             except MessageSizeTooLargeError as wrong:
                 raise RaterError(
-                    f"rate deck {version}: {settings.topic(TOPIC)} does not take a record of its size; it was"
+                    f"rate deck {version}: {settings.topic(TOPIC)} does not accept a record of its size; it was"
                     " not put in force; compare the topic's max.message.bytes: rater topics diff"
                 ) from wrong
     return len(decks)

@@ -48,7 +48,7 @@ class DeckReader:
             assert consumer is not None, "started"
             async for _, records in unread(consumer):
                 for record in records:
-                    self._take(record.value)
+                    self._apply(record.value)
 
     async def wait_for(self, versions: set[str]) -> None:
         """See rater.kafka.rating_task.Decks."""
@@ -59,7 +59,7 @@ class DeckReader:
             await asyncio.sleep(_LOOK_AGAIN_S)
             await self.read_to_end()
 
-    def _take(self, value: bytes | None) -> None:
+    def _apply(self, value: bytes | None) -> None:
         """Publish a version; one that does not decode prices nothing, so a command that names it is refused."""
         if not value:
             return  # a record that could not be read was removed

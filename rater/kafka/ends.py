@@ -17,7 +17,7 @@ from rater.kafka.connect import connection, reachable
 from rater.kafka.port import Consumed
 from rater.kafka.settings import KafkaSettings
 
-#: Longer than an open transaction of a worker that died lasts (RATER_TRANSACTION_TIMEOUT_MS).
+#: Longer than an open transaction of a worker that crashed lasts (RATER_TRANSACTION_TIMEOUT_MS).
 _DECIDED_WITHIN_S = 40.0
 _LOOK_AGAIN_S = 0.05
 

@@ -37,7 +37,7 @@ class FormerOutputs:
     async def of(
         self, commit: Commit, outputs: Mapping[str, int]
     ) -> AsyncIterator[tuple[str, Consumed, str | None]]:
-        """The outputs up to the end of what a commit took, each with its topic and what is wrong with it.
+        """The outputs up to the end of what a commit consumed, each with its topic and what is wrong with it.
 
         `outputs` are the positions that no output of the commit is beyond, as far as they are known.
         """
@@ -49,7 +49,7 @@ class FormerOutputs:
                 found = _sourced(record.value or b"")
                 if found.source.offset >= ends.get(found.source.topic, 0):
                     break
-                await tape.take()
+                await tape.next()
                 yield topic, record, self._twice(topic, found.id)
 
     async def before(self, outputs: Mapping[str, int]) -> AsyncIterator[tuple[str, Consumed, str | None]]:
@@ -57,7 +57,7 @@ class FormerOutputs:
         for topic in self._topics:
             tape = self._tapes[topic]
             while (record := await tape.peek()) is not None and record.offset < outputs.get(topic, 0):
-                await tape.take()
+                await tape.next()
                 yield topic, record, self._twice(topic, _sourced(record.value or b"").id)
 
     def _twice(self, topic: str, id: str) -> str | None:
@@ -85,10 +85,10 @@ class Marks:
                     continue
                 last = record.value or b""
                 if b'"gaps"' in last or b'"outputs"' in last:
-                    self._take(_commit(last))
+                    self._add(_commit(last))
         return None if last is None else _commit(last)
 
-    def _take(self, commit: Commit) -> None:
+    def _add(self, commit: Commit) -> None:
         for gap in commit.gaps:
             if gap.topic_id is not None:
                 self._renewed[gap.topic] = commit.sequence

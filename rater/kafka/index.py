@@ -19,7 +19,7 @@ from rocksdict import AccessType, BlockBasedOptions, Options, Rdict, WriteBatch
 from rater.core import CallRecord, Key, LiveCall, RatedCall, live_call, normal_usage_id
 from rater.wire.errors import NO_ROOM, Exit, RaterError
 
-#: A call is remembered at least as long as `rated-calls` keeps it; then RocksDB drops it when it next compacts.
+#: A call is kept at least as long as `rated-calls` keeps it; then RocksDB drops it when it next compacts.
 REMEMBERED = timedelta(hours=9_600)
 #: The number is that of the format: what stands under another one is not known, and the index is built anew.
 #: Under 2 a folder that was opened more than once may have lost calls (see `_open`).
@@ -52,13 +52,13 @@ class UsageIndex(Protocol):
         """The live calls among these keys."""
 
     def put(self, calls: Mapping[Key, LiveCall], stands_at: StandsAt) -> None:
-        """Take in calls and the position after them, both or neither."""
+        """Add calls and the position after them, both or neither."""
 
     def entries(self) -> int:
         """About how many there are."""
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
 
     def close(self) -> None:
         """Close its files."""
@@ -78,7 +78,7 @@ def indexed(call: RatedCall) -> dict[Key, LiveCall]:
 
 
 class MemoryIndex:
-    """An index that a restart forgets."""
+    """An index that a restart loses."""
 
     def __init__(self) -> None:
         self.stands_at = StandsAt()
@@ -138,7 +138,7 @@ class DiskIndex:
         options.set_block_based_table_factory(table)
         # The column family's options are given: rocksdict would read those that the folder keeps.  Among these is
         # the filter that drops what is old, and RocksDB puts another one around it: the inner one gets values
-        # without their date, and takes their last four bytes for it.  The next compaction would drop calls that
+        # without their date, and reads their last four bytes as one.  The next compaction would drop calls that
         # became debt, whatever their age.
         self._db = Rdict(
             str(self._folder),

@@ -1,7 +1,7 @@
-"""Whether the topics that a partition reads are still those that it has read: looked at when ownership is taken.
+"""Whether the topics that a partition reads are still those that it has read: checked when it is acquired.
 
 Positions are offsets of one topic.  In a topic that was deleted and created again they mean other records, and what
-retention deleted before it was rated comes no more; going on would lose calls without a word.  So the partition
+retention deleted before it was rated comes no more; going on would lose calls silently.  So the partition
 stops, until an operator gives up what is gone: `rater partition accept-new-topic`, `rater partition accept-loss`.
 The decision is a record of `dlq-audit`; the rating task reads on from there and writes it into a commit (`Gap`).
 """

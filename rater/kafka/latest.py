@@ -21,9 +21,9 @@ Read = Callable[[str], AsyncIterator[Sequence[Consumed]]]
 
 
 def is_later(value: bytes, last: Commit) -> bool:
-    """Whether an output comes from an input that the commit and those before it did not take.
+    """Whether an output comes from an input that the commit and those before it did not consume.
 
-    What does not say where it comes from was written by somebody else: no commit will name it.
+    A record without its source was written by somebody else: no commit will name it.
     """
     try:
         source = _sourced(value).source

@@ -19,7 +19,7 @@ from rater.ops.metrics.meter import Metrics
 from rater.wire.commits import Commit
 from rater.wire.lookalikes import Lookalikes
 
-#: How often the progress of restoring a partition is told.
+#: How often the progress of restoring a partition is logged.
 PROGRESS_S = 2.0
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ class Watch:
         #: The publication of the last record that was committed, by partition and topic, in Unix seconds.
         self.committed_up_to: dict[tuple[int, str], float] = {}
         self._owning_since: dict[int, float] = {}
-        self._told_at: dict[int, float] = {}
+        self._logged_at: dict[int, float] = {}
         self._restored: dict[int, int] = {}
         self._since = 0.0
         #: Of the partitions that this worker rated; `rater doctor` knows those of all.
@@ -41,15 +41,15 @@ class Watch:
 
     def owning(self, task: RatingTask) -> None:
         """See Observer."""
-        self._owning_since[task.partition] = self._told_at[task.partition] = time.monotonic()
+        self._owning_since[task.partition] = self._logged_at[task.partition] = time.monotonic()
         self._restored[task.partition] = 0
 
     def restoring(self, task: RatingTask, topic: str, records: int) -> None:
-        """See Observer; told every few seconds."""
+        """See Observer; logged every few seconds."""
         partition, now = task.partition, time.monotonic()
         self._restored[partition] += records
-        if now - self._told_at[partition] > PROGRESS_S:
-            self._told_at[partition] = now
+        if now - self._logged_at[partition] > PROGRESS_S:
+            self._logged_at[partition] = now
             log.info(
                 "partition is being restored", partition=partition, topic=topic, records=self._restored[partition]
             )
@@ -72,7 +72,7 @@ class Watch:
         """See Observer."""
         log.warning("partition upgraded", partition=task.partition, report=list(report))
 
-    def took(self, records: Sequence[Consumed]) -> None:  # noqa: ARG002 - the protocol's
+    def consumed(self, records: Sequence[Consumed]) -> None:  # noqa: ARG002 - the protocol's
         """See Observer."""
         self._since = time.monotonic()
 
@@ -99,10 +99,10 @@ class Watch:
                 sequence_breaks=dict(found.breaks),
             )
         self._say_lookalikes(batch)
-        log.debug("committed", partition=commit.partition, commit=commit.sequence, records=batch.taken)
+        log.debug("committed", partition=commit.partition, commit=commit.sequence, records=batch.consumed)
 
     def _say_lookalikes(self, batch: Batch) -> None:
-        """One line for a tenant that was configured, or that nobody configured, and that looks like another one."""
+        """One line for a tenant, configured or not, that looks like another one."""
         outputs = batch.outputs
         configured = [
             output.tenant
@@ -119,4 +119,4 @@ class Watch:
         """See Observer."""
         fenced = isinstance(doubt, Fenced)
         self.metrics.commit(CommitResult.ABORTED if fenced else CommitResult.UNKNOWN)
-        log.warning("ownership is taken again", partition=task.partition, reason=str(doubt), fenced=fenced)
+        log.warning("partition is reacquired", partition=task.partition, reason=str(doubt), fenced=fenced)

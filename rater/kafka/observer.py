@@ -16,18 +16,18 @@ class Observer(Protocol):
     """Follows what a task does, for metrics and logs; it must not fail."""
 
     def owning(self, task: "RatingTask") -> None:
-        """Ownership is being taken."""
+        """The partition is being acquired."""
 
     def restoring(self, task: "RatingTask", topic: str, records: int) -> None:
-        """So many more records of a topic were read while taking ownership."""
+        """So many more records of a topic were read while acquiring the partition."""
 
     def owned(self, task: "RatingTask", entities: Entities, calls: int) -> None:
-        """Ownership was taken: the entities that were restored, and how many calls were added to the index."""
+        """The partition was acquired: the restored entities, and how many calls were added to the index."""
 
     def upgraded(self, task: "RatingTask", report: Sequence[str]) -> None:
         """The state that older rules had written was migrated and committed."""
 
-    def took(self, records: Sequence[Consumed]) -> None:
+    def consumed(self, records: Sequence[Consumed]) -> None:
         """Records came in and are going to be rated."""
 
     def rated(self, batch: Batch) -> None:
@@ -37,4 +37,4 @@ class Observer(Protocol):
         """They were committed and merged."""
 
     def doubted(self, task: "RatingTask", doubt: Doubt) -> None:
-        """Ownership is taken again."""
+        """The partition is reacquired."""

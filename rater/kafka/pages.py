@@ -1,4 +1,4 @@
-"""What the worker answers over HTTP: is it alive, is it ready, how does each partition stand, and the metrics.
+"""What the worker answers over HTTP: is it alive, is it ready, the state of each partition, and the metrics.
 
 Each answer is a status and a text.
 """
@@ -22,7 +22,7 @@ def readyz(worker: Worker | None) -> Answer:
     if worker is None or not worker.running:
         return 503, "not started\n"
     if worker.failed:
-        return 503, f"partitions stand still: {sorted(worker.failed)}; see /healthz?verbose and the log\n"
+        return 503, f"partitions stopped: {sorted(worker.failed)}; see /healthz?verbose and the log\n"
     if not worker.ready:
         waiting = sorted(worker.assigned - {n for n, task in worker.tasks.items() if task.restored})
         return 503, f"restoring partitions {waiting}\n"
@@ -30,7 +30,7 @@ def readyz(worker: Worker | None) -> Answer:
 
 
 def healthz(worker: Worker | None) -> Answer:
-    """One line for each partition: its state, its positions, how often it was taken."""
+    """One line for each partition: its state, its positions, how often it was acquired."""
     status, first = readyz(worker)
     if worker is None:
         return status, first

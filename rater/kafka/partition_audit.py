@@ -107,7 +107,7 @@ class _Partition:
             cdrs_next=0,
             outcomes={},
         )
-        while (record := await self._tapes["commits"].take()) is not None:
+        while (record := await self._tapes["commits"].next()) is not None:
             if self._snapshot.add(record):
                 continue
             commit = _commit_decoder.decode(record.value or b"")
@@ -118,7 +118,7 @@ class _Partition:
 
     async def _compare_ends(self, last: Commit) -> None:
         for topic in HISTORY:
-            while (extra := await self._tapes[topic].take()) is not None:
+            while (extra := await self._tapes[topic].next()) is not None:
                 if not is_later(extra.value or b"", last):
                     self._report.find(f"{place_of(extra)}: no commit says where it came from")
         self._compacted.compare_latest()
@@ -254,7 +254,7 @@ class _Partition:
         if topic in LATEST:
             self._compacted.expect(topic, record_key(output), expected)
             return
-        found = await self._tapes[topic].take()
+        found = await self._tapes[topic].next()
         if found is None:
             self._report.find(f"{topic}/{self._partition}: missing {shown(expected)}")
             return

@@ -22,7 +22,7 @@ class Tape:
             self._held, self._next = found, 0
         return self._held[self._next]
 
-    async def take(self) -> Consumed | None:
+    async def next(self) -> Consumed | None:
         """The next record; None at the end."""
         record = await self.peek()
         self._next += record is not None

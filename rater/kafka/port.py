@@ -35,7 +35,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Doubt(Exception):
-    """A transaction failed or its outcome is unknown: drop everything that was staged, take ownership again."""
+    """A transaction failed or its outcome is unknown: drop everything that was staged, reacquire the partition."""
 
 
 class Fenced(Doubt):
@@ -43,7 +43,7 @@ class Fenced(Doubt):
 
 
 class PartitionLog(Protocol):
-    """One partition, its inputs and outputs, seen by the one task that wants to own it.
+    """One partition, its inputs and outputs, seen by the one task that is to own it.
 
     Every method may raise Doubt (or Fenced).  Positions are offsets of the next record.
     """
@@ -77,10 +77,10 @@ class PartitionLog(Protocol):
     async def send(self, writes: Writes) -> Mapping[str, int]:
         """Write within the transaction, wait until all is stored; the position after each topic's last record."""
 
-    async def tell_positions(self, positions: Mapping[str, int]) -> None:
-        """Tell the group how far its inputs were taken, for tools that show lag; no task ever reads it.
+    async def commit_offsets(self, positions: Mapping[str, int]) -> None:
+        """Commit the group's offsets of the inputs, for tools that show lag; no task ever reads them.
 
-        In the open transaction, else in one of its own.  Nothing is done if it was told lately; so it is called
+        In the open transaction, else in one of its own.  Does nothing if they were committed lately; it is called
         again when there is nothing else to do.
         """
 
@@ -88,7 +88,7 @@ class PartitionLog(Protocol):
         """Make everything since `begin` visible at once."""
 
     async def back_off(self, doubts: int) -> None:
-        """Wait a little after that many doubts in a row, so that the group can tell who owns the partition."""
+        """Wait a little after that many failures in a row, so that the group can settle who owns the partition."""
 
     async def close(self) -> None:
-        """Abort an open transaction and let go; never raises."""
+        """Abort an open transaction and close; never raises."""

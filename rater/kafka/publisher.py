@@ -42,7 +42,7 @@ class Publisher:
         self._opening = asyncio.Lock()
 
     async def publish(self, topic: str, tenant: str, value: bytes, key: str | None = None) -> None:
-        """Return once every replica that has to has it (key: the tenant, if not said); raises NotStored."""
+        """Return once acknowledged by all in-sync replicas (key: the tenant, if not given); raises NotStored."""
         producer = None
         try:
             async with asyncio.timeout(STORED_WITHIN_S):
@@ -78,7 +78,7 @@ class Publisher:
             return self._producer
 
     async def _drop(self, producer: Any) -> None:
-        """Records that others wait for go with it; each of them is told so, and publishes again."""
+        """Records that others wait for go with it; each of them gets the failure, and publishes again."""
         if producer is None or producer is not self._producer:
             return
         self._producer = None
@@ -93,7 +93,7 @@ def partition_of(tenant: str, partitions: int) -> int:
 
 
 def admission(partition: int, partitions: int) -> Callable[[str], Refusal | None]:
-    """Says why a tenant's record must not be rated in this partition: a tenant has one writer."""
+    """Why a tenant's record must not be rated in this partition: a tenant has one writer."""
 
     def admit(tenant: str) -> Refusal | None:
         right = partition_of(tenant, partitions)

@@ -1,6 +1,6 @@
 """The rating task: one partition, one transactional producer, one state.
 
-Taking ownership
+Acquiring the partition
     1. fence every earlier owner
     2. restore the state from the changelog up to its end, and with it the input positions
     3. look whether the usage-id index has what it says it has, and catch it up with `rated-calls`
@@ -13,10 +13,10 @@ stop the partition after 2 (see `input_topics`, `partition_counts`).
 A commit
     1. rate the batch on an overlay
     2. begin, and send outputs, changelog, meta and commit record; wait until every one is stored
-    3. add the group's offsets, if they were not told lately
+    3. add the group's offsets, if they were not committed lately
     4. commit, and only then: 5. merge the overlay and the index
 
-Any doubt on the way drops overlay, state and producer; ownership is taken again.
+Any failure on the way drops overlay, state and producer; the partition is reacquired.
 """
 
 from collections.abc import Iterable, Sequence
@@ -91,7 +91,7 @@ class RatingTask:
         self.partition = log.partition
         self.restored = False
         self.stopping = False
-        #: How often ownership was taken.
+        #: How often the partition was acquired.
         self.ownerships = 0
         #: The next offset of each input, as committed.
         self.positions: dict[str, int] = {}
@@ -115,7 +115,7 @@ class RatingTask:
         self._rules = Rules(settings, decks.tariffs)
 
     async def run(self) -> None:
-        """Own the partition and rate until `stopping` is set; any doubt starts over."""
+        """Own the partition and rate until `stopping` is set; any failure makes it reacquire the partition."""
         doubts = 0
         try:
             while not self.stopping:
@@ -134,7 +134,7 @@ class RatingTask:
             await self._log.close()
 
     async def own(self) -> None:
-        """Take ownership; the steps are numbered in the module's docstring."""
+        """Acquire the partition; the steps are numbered in the module's docstring."""
         log, state = self._log, self._state
         self.ownerships += 1
         self._observer.owning(self)
@@ -144,7 +144,7 @@ class RatingTask:
             self._observer.restoring(self, "state", len(records))
             for record in records:
                 assert record.key is not None
-                state.entities.take(record.key, record.value)
+                state.entities.apply(record.key, record.value)
         must_be_open(self.partition, state.entities.meta)
         must_be_here(self.partition, self._partitions, state.entities.tenants())
         inputs = await inputs_to_read(log, state.entities.meta)
@@ -153,7 +153,7 @@ class RatingTask:
         calls = await catch_up(log, state, partial(self._observer.restoring, self, TOPIC))  # 3
         self.positions = dict(await log.seek({topic: inputs.positions.get(topic) for topic in INPUTS}))  # 4
         if await self._commit_state(inputs):  # 5
-            # nothing is awaited after `seek`: a rebalance in between would pause the inputs, and nobody resume them
+            # nothing is awaited after `seek`: a rebalance in between would pause the inputs for good
             self.positions = dict(await log.seek(self.positions))
         self.restored = True
         self._observer.owned(self, state.entities, calls)
@@ -171,15 +171,15 @@ class RatingTask:
         return True
 
     async def step(self) -> None:
-        """Take what has arrived, rate it, commit it, in as many commits as its bytes ask for."""
+        """Read what has arrived, rate it, commit it, in as many commits as its bytes need."""
         if self.look_again:
             raise Doubt("a topic of this partition has another id")
         records = await self.arrived()
         if not records:
-            await self._log.tell_positions(self.positions)
+            await self._log.commit_offsets(self.positions)
             return
         for portion in portions(in_order(records), self._batch_bytes_max):
-            await self._take(portion)
+            await self._rate_and_commit(portion)
 
     async def arrived(self) -> list[Consumed]:
         """The next input records; more of them at a time once there was a full batch, because then more wait."""
@@ -189,7 +189,7 @@ class RatingTask:
         # after a rebalance the same records may come again
         return [record for record in fetched if record.offset >= self.positions[record.topic]]
 
-    async def _take(self, records: Sequence[Consumed]) -> None:
+    async def _rate_and_commit(self, records: Sequence[Consumed]) -> None:
         """Rate records in as many commits as the names of unknown decks ask for."""
         versions = self._versions(records)
         missing = self._unknown(versions.values())
@@ -200,7 +200,7 @@ class RatingTask:
 
     async def _commit(self, records: Sequence[Consumed], versions: set[str]) -> None:
         """Rate and commit one batch; the steps are numbered in the module's docstring."""
-        self._observer.took(records)
+        self._observer.consumed(records)
         unknown = self._unknown(versions)
         try:
             batch, meta, commit, writes = self._rate(records, unknown)  # 1
@@ -210,7 +210,7 @@ class RatingTask:
         log = self._log
         await log.begin()  # 2
         stored = await log.send(writes)
-        await log.tell_positions(meta.positions)  # 3
+        await log.commit_offsets(meta.positions)  # 3
         await log.commit()  # 4
         self.positions = meta.positions  # 5
         self._state.entities.merge(batch.state, meta)
@@ -256,5 +256,5 @@ class RatingTask:
         return {one.source: version for one in given if (version := deck_named_by(one.decoded)) is not None}
 
     def _unknown(self, versions: Iterable[str]) -> set[str]:
-        """Those that nobody published, as far as the decks were read."""
+        """Those that are not published, as far as the decks were read."""
         return {version for version in versions if version not in self._rules.tariffs}

@@ -15,7 +15,7 @@ from rater.kafka.topics import MESSAGE_BYTES_MAX
 from rater.wire.codec import decode_command, encode
 from rater.wire.commits import Commit
 
-#: What a record may have, key and value, so that it and its frame are a message that the topic takes.
+#: What a record may have, key and value, so that it and its frame are a message within the topic's limit.
 WRITTEN_BYTES_MAX = MESSAGE_BYTES_MAX - 10_000
 #: The last second that a calendar has.
 _STAMP_MAX_MS = 253_402_300_799_000
@@ -25,7 +25,7 @@ _SKIPPED = Refusal(
 
 
 class OversizeError(Exception):
-    """A record that no topic takes: everything that comes in is bounded so that this is a bug."""
+    """A record too large for its topic: every input is bounded so that this is a bug."""
 
 
 def records_of(
@@ -54,7 +54,7 @@ def arrival_of(published_ms: int) -> datetime | None:
 
 
 def in_order(records: Sequence[Consumed]) -> list[Consumed]:
-    """Commands first, then call records, each in the order of its topic: the order that a replay takes, too."""
+    """Commands first, then call records, each in the order of its topic: the order of a replay, too."""
     return sorted(records, key=lambda record: record.topic != "commands")
 
 

@@ -1,6 +1,6 @@
 """Calls of a deployment that are rated again: which ones another price list changes, and the commands on their way.
 
-What the rules need to know is read from the topics `state` and `rated-calls`, as a worker does that takes a
+What the rules need to know is read from the topics `state` and `rated-calls`, as a worker does that acquires a
 partition over; so the sums are those that the worker comes to, unless calls come in between.
 """
 
@@ -119,7 +119,7 @@ async def _read(settings: KafkaSettings, order: Order, partition: int) -> tuple[
         async for records in read_partition(settings, "state", partition, None):
             for record in records:
                 assert record.key is not None
-                entities.take(record.key, record.value)
+                entities.apply(record.key, record.value)
         if entities.meta.rules < RULES:
             raise RaterError(f"partition {partition}: written by an older rater; start a worker of this one first")
         position, corrected = await _note_calls(settings, order, partition, standing, position)

@@ -66,7 +66,7 @@ class KafkaSettings(BaseModel):
 
 
 class WorkerSettings(BaseModel):
-    """How a worker takes records."""
+    """How a worker consumes records."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -95,9 +95,7 @@ class WorkerSettings(BaseModel):
     deck_wait_s: float = Field(
         default=30, ge=0, le=86_400, description="how long to wait for a deck that a command names"
     )
-    release_timeout_s: float = Field(
-        default=5, ge=0, le=600, description="to finish when a partition is taken away"
-    )
+    release_timeout_s: float = Field(default=5, ge=0, le=600, description="to finish when a partition is revoked")
     index_folder: Path = Path("rater-index")
     instance: str | None = Field(default=None, description="static membership: the same name after a restart")
 
@@ -121,7 +119,7 @@ class RatingVariables(BaseModel):
         default=_DEFAULTS.call_duration_max_s,
         ge=1,
         le=DURATION_S_MAX,
-        description="A44: seconds of the longest call that is rated without a person's word; a tenant may say more",
+        description="A44: seconds of the longest call that is rated without acceptance; a tenant may allow more",
     )
 
     @field_validator("emergency_numbers")

@@ -2,7 +2,7 @@
 
 The state stands in parts under the keys `PARTITION/state/N`, before a commit record with its digest.  Parts are
 written in transactions of bounded size, the last with the commit record: until then nothing has happened, and who
-begins again writes all parts again, from number 0.  A worker that takes ownership writes one when the last is old,
+begins again writes all parts again, from number 0.  The worker that acquires it writes one when the last is old,
 and when inputs were given up (see `input_topics`); the first commit of new rules has one, too (see `upgrade`).
 """
 
@@ -38,14 +38,14 @@ def is_due(meta: Meta, inputs: Inputs, now_s: float) -> bool:
 async def write_snapshot(
     log: PartitionLog, entities: Entities, positions: Mapping[str, int], inputs: Inputs, now_s: float
 ) -> Meta:
-    """Commit the state as it stands, and what was given up before; how the partition stands afterwards."""
+    """Commit the state as it stands, and what was given up before; the partition's state afterwards."""
     meta = next_meta(entities, positions, inputs, now_s)
     await commit_state(log, meta, entities.pairs(), inputs, {})
     return meta
 
 
 def next_meta(entities: Entities, positions: Mapping[str, int], inputs: Inputs, now_s: float) -> Meta:
-    """How a partition stands after a commit that has its whole state."""
+    """The state of a partition after a commit that has its whole state."""
     commits, partitions = entities.meta.commits + 1, entities.meta.partitions
     return Meta(STATE_VERSION, commits, dict(positions), RULES, inputs.topics, now_s, partitions)
 

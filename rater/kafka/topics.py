@@ -1,4 +1,4 @@
-"""Topics on a cluster: create what is missing, and say what differs from `topics/*.yaml`.
+"""Topics on a cluster: create what is missing, and show what differs from `topics/*.yaml`.
 
 A difference in partitions, cleanup policy or retention is never changed: it would move tenants or lose records.
 Who stamps records is changed, since arrival is the broker's stamp (A43) and the topics of release 0.3.0 have the
@@ -32,7 +32,7 @@ MESSAGE_BYTES_MAX = 4_000_000
 
 
 class TopicState(msgspec.Struct, frozen=True):
-    """How one topic stands: `differences` are sentences; `fatal` ones cannot be repaired by changing a setting."""
+    """The state of one topic: `differences` are sentences; no change of a setting repairs the `fatal` ones."""
 
     name: str
     state: Literal["missing", "as expected", "differs"]
@@ -129,7 +129,7 @@ async def change_settings(
 
 
 async def _change(admin: AIOKafkaAdminClient, settings: KafkaSettings, name: str, wanted: dict[str, str]) -> None:
-    """Change settings of one topic, and wait until the brokers say so."""
+    """Change settings of one topic, and wait until the brokers report them."""
     config = await _actual_config(admin, settings, name, own=True) | wanted
     for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)]):
         for code, message, *_ in answer.resources:
@@ -166,7 +166,7 @@ async def partitions_of_task(settings: KafkaSettings) -> int:
 
 @stamina.retry(on=NodeNotReadyError, attempts=10)
 async def _partition_counts(settings: KafkaSettings, topics: list[str], right: str = READ) -> list[int]:
-    """A broker that just died is asked no more."""
+    """A broker that just crashed is asked no more."""
     admin = await started(settings, AIOKafkaAdminClient(**connection(settings)))
     try:
         described = await admin.describe_topics([settings.topic(topic) for topic in topics])

@@ -2,7 +2,7 @@
 
 In the callbacks of a rebalance nothing is done but pausing and seeking: no heartbeat is sent while they run.  A
 task whose partition stays with this worker goes on with its state; had anybody else owned it in between, its next
-commit would be refused and it would start over.
+commit would be refused and it would reacquire the partition.
 """
 
 import asyncio
@@ -229,9 +229,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             if running.runs.done() and (wrong := running.runs.exception()) is not None:
                 at = wrong.source if isinstance(wrong, RecordAtFault) else None
                 place = {"topic": at.topic, "offset": at.offset} if at else {}
-                log.error(
-                    "a partition stands still", partition=partition, **place, error=str(wrong), exc_info=wrong
-                )
+                log.error("partition stopped", partition=partition, **place, error=str(wrong), exc_info=wrong)
                 self.failed[partition] = wrong
                 running.index.close()
                 del self._running[partition]

@@ -31,7 +31,7 @@ def expires_at(path: Path) -> datetime:
 
 
 def _not_after(der: bytes) -> datetime:
-    """Certificate, then its first part, then the fifth field of that (the fourth where no version is said)."""
+    """Certificate, then its first part, then the fifth field of that (the fourth where no version is given)."""
     certificate = _fields(_content(der, _SEQUENCE))
     fields = _fields(certificate[0][1])
     if fields[0][0] == _VERSION:

@@ -41,7 +41,7 @@ def known_variables() -> frozenset[str]:
 
 
 def wrong_in(path: Path | None, environment: Mapping[str, str]) -> list[str]:
-    """What is wrong, one line for each: values, names that nobody reads, files and secrets that are not there."""
+    """What is wrong, one line for each: values, unknown names, files and secrets that are not there."""
     found = [*_unknown(environment), *wrong_settings(AgentsSettings, path, environment)]
     for model in _FLAT:
         found += _wrong_in_environment(model, environment)

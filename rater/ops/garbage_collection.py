@@ -1,4 +1,4 @@
-"""Python's cyclic garbage collector, told what a rater is like.
+"""Python's cyclic garbage collector, tuned for long-lived objects.
 
 A batch makes tens of thousands of values that live as long as it does, the caches hold hundreds of thousands that
 live for ever, and none of them refers to itself: at its usual pace the collector visits them all for nothing.

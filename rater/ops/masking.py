@@ -12,7 +12,7 @@ from typing import Any
 
 #: Fewer digits than this after a plus are no number that reaches a person.
 DIGITS_MIN = 7
-#: Digits that stay readable at each end: enough to tell two numbers apart, too few to dial one.
+#: Digits that stay readable at each end: enough to distinguish two numbers, too few to dial one.
 _SHOWN = 2
 _PLUS = r"(?:\+|%2[Bb])"
 _GAP = r"[ \t\u00a0\u202f().\-/\u2010-\u2015]{1,3}"

@@ -39,7 +39,7 @@ def read_settings(model: type[_Model], path: Path | None, environment: Mapping[s
 def wrong_settings(
     model: type[BaseModel], path: Path | None, environment: Mapping[str, str] | None = None
 ) -> list[str]:
-    """What is wrong with the settings, one line for each value; none where `read_settings` takes them."""
+    """What is wrong with the settings, one line for each value; none where `read_settings` accepts them."""
     try:
         return _read(model, path, environment)[1]
     except RaterError as unreadable:

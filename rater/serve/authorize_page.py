@@ -19,7 +19,7 @@ from rater.ops.metrics.meter import Metrics
 
 PATH = "/v1/authorize"
 _NUMBER_LENGTH_MAX = 64
-_CANNOT_TELL = frozenset({Why.UNKNOWN_TENANT, Why.NOT_READY})
+_NO_ANSWER_YET = frozenset({Why.UNKNOWN_TENANT, Why.NOT_READY})
 
 #: Answers a question as things stand now.
 Ask = Callable[[Question, datetime], Answer | Refusal]
@@ -58,8 +58,8 @@ class AuthorizePage:
         began = self._seconds()
         shown = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(shown, self._credentials):
-            told = "expected the header Authorization: Bearer TOKEN with the token of this service"
-            return _wrong(told, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
+            expected = "expected the header Authorization: Bearer TOKEN with the token of this service"
+            return _wrong(expected, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
         question = question_of(request)
         answer = self._answer(question) if isinstance(question, Question) else question
         if isinstance(answer, str):
@@ -110,7 +110,7 @@ def _plus_hint(called: str | None) -> str:
 
 
 def _counted_as(answer: Answer) -> AuthorizationAnswer:
-    if answer.reason in _CANNOT_TELL:
+    if answer.reason in _NO_ANSWER_YET:
         return AuthorizationAnswer.UNKNOWN
     return AuthorizationAnswer.ALLOWED if answer.allowed else AuthorizationAnswer.DENIED
 

@@ -50,6 +50,6 @@ def only_with_token(bearer: Bearer) -> Middleware:
 
 
 def refused() -> web.Response:
-    """The answer to a request without a good token, for servers that take no middleware."""
+    """The answer to a request without a good token, for servers without middleware."""
     said = {"error": "expected the header Authorization: Bearer TOKEN with this service's token"}
     return web.json_response(said, status=401, headers=_CHALLENGE)

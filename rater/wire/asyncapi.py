@@ -21,7 +21,7 @@ RATER_ROLES = frozenset({"rating task", "call control"})
 
 
 def document(topics: dict[str, Topic]) -> dict[str, Any]:
-    """The whole document; topics without a record of their own (the changelog) are nobody's contract."""
+    """The whole document; topics without a record of their own (the changelog) are no contract."""
     public = {name: topic for name, topic in topics.items() if topic.record is not None}
     schemas: dict[str, Any] = {}
     for name in public:

@@ -1,7 +1,7 @@
 """Bytes to inputs and outputs to bytes.
 
 Wrong types are refused, never coerced; unknown fields are allowed and kept out of rating.  JSON that says
-a field twice is refused, because readers differ in which one they take.
+a field twice is refused, because readers differ in which one they use.
 Every decoder gives a value or a Refusal, whatever the bytes are, in time and memory that grow with their number.
 Knows no rules: a record that decodes may still be refused by the core.
 """
@@ -52,7 +52,7 @@ _Decoded = TypeVar("_Decoded")
 class _Kind(msgspec.Struct, frozen=True):
     """The two fields by which a command and a record of a call are known apart (A48).
 
-    A record of a call may have a field `command` that nobody knows; it is a command if that is the name of one.
+    A record of a call may have an unknown field `command`; it is a command if that is the name of one.
     """
 
     command: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -149,7 +149,7 @@ def decode_command(raw: bytes) -> AnyCommand | Refusal:
 
 
 def _not_a_command(raw: bytes) -> Refusal | None:
-    """Why a record of a call is refused where commands are expected (A48); None if it is none."""
+    """Why a record of a call is refused where commands are expected (A48); None if it is not a record."""
     kind = _kind_of(raw) if len(raw) <= RECORD_BYTES_MAX else None
     if kind is None or kind.usage_id is msgspec.UNSET or kind.command is not msgspec.UNSET:
         return None
@@ -159,7 +159,7 @@ def _not_a_command(raw: bytes) -> Refusal | None:
 
 
 def decode_call_event(raw: bytes) -> CallEvent | Refusal:
-    """What a switch tells of a running call, its times in UTC, from one JSON object; or why not."""
+    """An event of a running call, its times in UTC, from one JSON object; or why not."""
     decoded = _decode(_event_decoder.decode, CallEvent, raw, _EVENT_INSTANTS)
     if isinstance(decoded, Refusal):
         return (not_a_call_record(raw) if decoded.reason is Reason.MALFORMED else None) or decoded
@@ -246,7 +246,7 @@ def _duplicate_key(name: str) -> Refusal:
 
 
 def _undecodable(wrong: Exception, kind: object, raw: bytes) -> Refusal:
-    """Say where and what; a local time has a reason of its own."""
+    """Add place and field; a local time has a reason of its own."""
     if not raw.strip():
         return Refusal(Reason.MALFORMED, "", "expected a JSON object, got an empty record")
     if isinstance(wrong, RecursionError):

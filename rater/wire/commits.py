@@ -1,4 +1,4 @@
-"""What one commit of the rating task took, in order: the record of the `commits` topic.
+"""What one commit of the rating task consumed, in order: the record of the `commits` topic.
 
 With it the result can be computed again: commits in their order, in each the commands before the call records.
 """
@@ -39,7 +39,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Offsets taken from the two inputs (`first` up to, not including, `next`), and what became of the records.
+    """Offsets consumed from the two inputs (`first` up to, not including, `next`), and the outcomes of the records.
 
     `sequence` is gapless per partition, from 1.  `unknown_decks` are versions that commands of this commit named
     and that were not published at that time; `skipped` are the records that an operator decided to pass over.

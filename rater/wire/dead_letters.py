@@ -29,23 +29,23 @@ class LetterAction(ClosedList):
 
 
 class LetterState(ClosedList):
-    """How a dead letter stands."""
+    """The state of a dead letter."""
 
-    WAITING = "waiting"  # nobody dealt with it
+    WAITING = "waiting"  # not settled yet
     REFUSED_AGAIN = "refused_again"  # replayed, and refused for the same reason
-    REPLAYED = "replayed"  # replayed, and nobody waited for the outcome
+    REPLAYED = "replayed"  # replayed, outcome not waited for
     ACCEPTED = "accepted"  # replayed, and rated now, or found to have been
     DROPPED = "dropped"
 
 
-#: Letters that nobody has to look at any more.
+#: Letters that are settled.
 SETTLED = frozenset({LetterState.ACCEPTED, LetterState.DROPPED})
 
 
 class DlqAudit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who did what with a dead letter, when; `tenant` and `id` are the letter's.
 
-    `accepted` is the outcome of a replay; it is absent where nobody waited for the outcome.  `source` is there for
+    `accepted` is the outcome of a replay; it is absent where the outcome was not waited for.  `source` is there for
     a skip, which is about a record that is no letter yet, and for inputs that are gone: the next that would have
     been read.  `goes_on_at` is the offset that is read instead, `topic_id` the id of the topic that it is of.
     """
@@ -71,7 +71,7 @@ class Letter(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> LetterState:
-        """How it stands: settled by one acceptance or drop, else as the last replay ended."""
+        """Its state: settled by one acceptance or drop, else as the last replay ended."""
         if any(audit.action is LetterAction.DROPPED for audit in self.history):
             return LetterState.DROPPED
         if any(audit.accepted for audit in self.history):
@@ -161,7 +161,7 @@ class LetterBox(Protocol):
         tenant's clock up to it, so that money whose time is over by then expires: `accept_at`, else in a store the
         tenant's clock as it is, and on Kafka `at`.
         Nothing is noted of letters whose bytes were cut and whose original cannot be read any more, and of commands
-        of which it is not proven that they came in by a door for commands (A48).
+        of which it is not proven that they came in by an input for commands (A48).
         """
 
     def drop(self, letters: Sequence[Letter], by: str, at: datetime, note: str) -> list[DlqAudit]:
@@ -181,10 +181,10 @@ def place_of(letter: RejectedCdr) -> str:
 
 
 def may_be_replayed(letter: RejectedCdr) -> bool:
-    """Whether a replay applies nothing that came in by a door for call records only (A48).
+    """Whether a replay applies nothing that came in by an input for call records only (A48).
 
-    Release 0.3.0 took commands in files of calls, too, and its letters do not say by which door a command came;
-    a letter of this release that has the format or the topic of commands came in by a door for commands.
+    Release 0.3.0 accepted commands in files of calls, too, and its letters do not have the input of a command;
+    a letter of this release that has the format or the topic of commands came in by an input for commands.
     """
     if letter.mapping is not None:
         return True  # read by a mapping, which makes call records only
@@ -205,7 +205,7 @@ def why_not_replayed(letter: RejectedCdr) -> str:
     id = letter.id[:12]
     if not may_be_replayed(letter):
         return (
-            f"{id}: not replayed: a command, and nothing proves that it came in by a door for commands (A48);"
+            f"{id}: not replayed: a command, and nothing proves that it came in by an input for commands (A48);"
             f" to apply it all the same: rater dlq show {id} --raw > command.jsonl, read it, then give it to"
             f" `rater run` or `rater publish` with --commands command.jsonl, and drop the letter"
         )

@@ -1,4 +1,4 @@
-"""Files that are generated from the code and committed: write them, or say which are not what the code says."""
+"""Files that are generated from the code and committed: write them, or list which differ from the code."""
 
 import sys
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Names of tenants that people confuse: said, never refused, and never merged, since a tenant's name is exact.
 
 Two names look alike where they differ in nothing but case, blanks, spellings that Unicode holds to be the same
-(NFKC), signs that nobody sees, letters of other scripts, 0 and O, or 1, l and I.
+(NFKC), invisible characters, letters of other scripts, 0 and O, or 1, l and I.
 Not `confusable-homoglyphs` (0.9 MB of JSON at import, its last data are of 2024) nor `confusables` (2021): both
 find dangerous letters in one name, and neither says which of a thousand names look like another one.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from rater.wire.lookalike_letters import LOOK_LIKE
 
-#: About so many names something is said; with more it would be noise.
+#: So many names are reported; with more it would be noise.
 SAID_MAX = 20
 _LETTERS = str.maketrans({letter: look for look, letters in LOOK_LIKE.items() for letter in letters})
 _DIGITS = str.maketrans("01|", "oll")

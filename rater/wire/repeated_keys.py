@@ -1,6 +1,6 @@
 """Finds a key that one JSON object says twice.
 
-Readers of JSON differ in which of two values they take, so such a record is refused.  The text is read once, from
+Readers of JSON differ in which of two values they use, so such a record is refused.  The text is read once, from
 the left to the right, and each byte belongs to one token: the work grows with the length of the text and with
 nothing else.  Never raises, whatever the bytes are: what is not JSON is for the decoders to refuse.
 """

@@ -1,4 +1,4 @@
-"""YAML with line numbers, and without the surprises: a key said twice is an error, times stay text."""
+"""YAML with line numbers, and without the surprises: a key that occurs twice is an error, times stay text."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a switch asks about the tenant of a `World`, and what it tells of its running calls."""
+"""What a switch asks about the tenant of a `World`, and the events of its running calls."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ def question(
     tenant: str = T,
     emergency: bool | None = None,
 ) -> Question:
-    """A call that wants to start."""
+    """A call that is to start."""
     return Question(
         tenant=tenant,
         type=CallType(type),
@@ -62,18 +62,18 @@ class Switch:
 
     def start(self, id: str, called: str, **call: Any) -> list[CallCommand]:
         """A call is answered."""
-        return self.running.take(self.event(id, CallProgress.STARTED, called, **call), self.now)
+        return self.running.apply(self.event(id, CallProgress.STARTED, called, **call), self.now)
 
     def beat(self, id: str, called: str, **call: Any) -> list[CallCommand]:
         """A call still runs."""
-        return self.running.take(self.event(id, CallProgress.HEARTBEAT, called, **call), self.now)
+        return self.running.apply(self.event(id, CallProgress.HEARTBEAT, called, **call), self.now)
 
     def end(self, id: str, called: str, **call: Any) -> list[CallCommand]:
         """A call is over."""
-        return self.running.take(self.event(id, CallProgress.ENDED, called, **call), self.now)
+        return self.running.apply(self.event(id, CallProgress.ENDED, called, **call), self.now)
 
     def event(self, id: str, progress: str, called: str, began: str | None = None, **call: Any) -> CallEvent:
-        """What the switch tells now."""
+        """The event of this instant."""
         asked = question(called, **call)
         return CallEvent(
             tenant=asked.tenant,
@@ -103,6 +103,6 @@ class Switch:
         return may(self.world, called, f"{self.now:%Y-%m-%d %H:%M:%S}", reserved, **call)
 
 
-def told(orders: list[CallCommand]) -> list[tuple[str, str, int]]:
+def shown(orders: list[CallCommand]) -> list[tuple[str, str, int]]:
     """Orders as (call, reason, authorised seconds)."""
     return [(order.usage_id, order.reason.value, order.authorized_s) for order in orders]

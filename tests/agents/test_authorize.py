@@ -87,7 +87,7 @@ def test_pools_in_their_order_then_credit(
 
 
 def test_minutes_out_and_no_credits() -> None:
-    """Rules 50, 53: nothing carries the call; who may not spend credits is told so."""
+    """Rules 50, 53: nothing pays for the call; who may not spend credits gets that reason."""
     world = ada("MCOPSTN5")
     world.call(US, 120 * 60)
     assert may(world, US) == ("no_credits_license", 0)
@@ -205,7 +205,7 @@ def test_queues() -> None:
 
 
 def test_unknown_tenants_and_users() -> None:
-    """A tenant that nobody configured has nothing; a user that nobody licensed spends nothing."""
+    """An unconfigured tenant has nothing; a user without a licence spends nothing."""
     assert may(ada(), US, tenant="nobody") == ("unknown_tenant", 0)
     assert may(ada(), US, user="zoe") == ("unknown_user", 0)
 
@@ -279,12 +279,12 @@ def test_everybodys_deck_in_another_currency() -> None:
     """Rule 48: as without a deck, the call has no price; it is not waited for."""
     world = World(deck=False).user("ada", "US", "MCOPSTNPP")
     world.engine.publish(msgspec.structs.replace(read_deck(DECK, version="euro"), currency="EUR"))
-    world.tell(DeckActivated(tenant=EVERY_TENANT, id="euro", at=BEGINNING, version="euro"))
+    world.apply(DeckActivated(tenant=EVERY_TENANT, id="euro", at=BEGINNING, version="euro"))
     assert may(world, US) == ("not_priced", LONGEST)
 
 
 def test_a_deck_that_is_not_read_yet() -> None:
-    """The state may name a version before this process has read it: nobody guesses a price."""
+    """The state may name a version before this process has read it: a price is never guessed."""
     world = ada("MCOPSTN5")
     world.engine.rules.tariffs.clear()
     assert may(world, US) == ("not_ready", 0)

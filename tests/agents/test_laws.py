@@ -119,7 +119,7 @@ planned_calls = st.lists(
 
 
 class Exchange:
-    """A switch that asks before each call, tells of it every half minute, obeys at once, and sends the record."""
+    """A switch that asks before each call, sends an event every half minute, obeys at once, and sends the record."""
 
     def __init__(self, funds: str) -> None:
         self.world = World(funds=funds).user("ada", "US", "MCOPSTN5", "MCOPSTNPP").user("bob", "US", "MCOPSTNPP")
@@ -160,7 +160,7 @@ class Exchange:
         self.obey(self.switch.running.service_changed(T, account.service, self.switch.now))
 
     def next_beat(self) -> None:
-        """Half a minute passes; every call tells that it still runs."""
+        """Half a minute passes; every call sends a heartbeat."""
         self.beat += 1
         self.switch.now += timedelta(seconds=BEAT_S)
         self.obey(self.switch.running.due(self.switch.now))
@@ -172,7 +172,7 @@ class Exchange:
 @settings(max_examples=200)
 @given(planned_calls, st.integers(10_000, 2_000_000))
 def test_running_calls_together_cost_no_more_than_there_is(calls: list[Planned], funds: int) -> None:
-    """Switches that ask, tell and obey never take a balance below zero, however many calls run at once."""
+    """Switches that ask, send events and obey never take a balance below zero, however many calls run at once."""
     exchange = Exchange(format_micros(funds))
     for beat in range(40):
         for number, (start, _, (user, called)) in enumerate(calls):
@@ -191,7 +191,7 @@ def test_running_calls_together_cost_no_more_than_there_is(calls: list[Planned],
 
 @given(planned_calls, st.integers(10_000, 2_000_000), st.sets(st.integers(0, 39)))
 def test_going_on_from_what_was_written_down(calls: list[Planned], funds: int, restarts: set[int]) -> None:
-    """The same orders at the same instants, and the same reserved, whenever another process takes over."""
+    """The same orders at the same instants, and the same reserved, whenever another process continues."""
     exchanges = Exchange(format_micros(funds)), Exchange(format_micros(funds))
     for beat in range(40):
         for exchange in exchanges:
@@ -221,12 +221,12 @@ def test_twice_is_once(calls: list[Planned], order: list[int]) -> None:
     events.sort(key=lambda event: event.at)
     latest = events[-1].at
     for event in events:
-        once.running.take(event, latest)
+        once.running.apply(event, latest)
     for event in events:
-        twice.running.take(event, latest)
+        twice.running.apply(event, latest)
         for number in order:
             if number < len(events) and events[number].at <= event.at:
-                twice.running.take(events[number], latest)
+                twice.running.apply(events[number], latest)
     assert once.running.reserved(T) == twice.running.reserved(T)
     assert len(once.running) == len(twice.running)
 

@@ -28,7 +28,7 @@ def unknown(asked: RechargeRequest) -> GatewayAnswer:
 
 
 class Paying:
-    """Payments between a gateway that says what a test tells it, and a list of what was published."""
+    """Payments between a gateway that answers what a test sets, and a list of what was published."""
 
     def __init__(self, answer: Callable[[RechargeRequest], GatewayAnswer] = unknown, *, ours: bool = True) -> None:
         self.metrics = Metrics(CollectorRegistry())
@@ -43,7 +43,7 @@ class Paying:
     def feed(self, *outputs: Output) -> None:
         for output in outputs:
             topic = "recharges" if isinstance(output, RechargeRequest) else "balances"
-            self.tenants.take(consumed(topic, output))
+            self.tenants.apply(consumed(topic, output))
 
     async def look(self, *after_s: float) -> None:
         """Sweep after each of these waits, and let what was begun end."""
@@ -182,7 +182,7 @@ def test_a_record_of_a_newer_rater_changes_nothing() -> None:
     paying.feed(IN_FLIGHT, request())
     newer = b'{"tenant":"contoso","recharge_in_flight":{"id":"r9"}}'
     with capture_logs() as logs:
-        paying.tenants.take(consumed("balances", newer, offset=8))
+        paying.tenants.apply(consumed("balances", newer, offset=8))
     assert [(line["topic"], line["place"]) for line in logs] == [("balances", "0@8")]
     labels = {"topic": "balances"}
     assert paying.metrics.registry.get_sample_value("rater_unreadable_records_total", labels) == 1
@@ -194,11 +194,11 @@ def test_answered_requests_are_kept_for_late_webhooks_up_to_a_limit(monkeypatch:
     """The oldest answered one goes first; what is in flight stays, however old."""
     monkeypatch.setattr(tenants_module, "ANSWERED_KEPT_MAX", 2)
     tenants = Tenants(Metrics(CollectorRegistry()))
-    tenants.take(consumed("balances", balance(tenant="old", recharge_in_flight="old")))
-    tenants.take(consumed("recharges", request("old", "old")))
+    tenants.apply(consumed("balances", balance(tenant="old", recharge_in_flight="old")))
+    tenants.apply(consumed("recharges", request("old", "old")))
     for number in range(5):
-        tenants.take(consumed("recharges", request(f"r{number}")))
-        tenants.take(consumed("balances", balance(recharge_in_flight=f"r{number}")))
+        tenants.apply(consumed("recharges", request(f"r{number}")))
+        tenants.apply(consumed("balances", balance(recharge_in_flight=f"r{number}")))
     found = [id for id in ("old", "r0", "r1", "r2", "r3", "r4") if tenants.find_request(id)]
     assert found == ["old", "r2", "r3", "r4"]
     assert tenants.waiting() == ["old", "contoso"]
@@ -212,8 +212,8 @@ def test_who_is_restricted_longest() -> None:
         service("bob", "restricted", "2025-02-02"),
         service("bob", "allowed", "2025-03-03"),
     ):
-        tenants.take(consumed("service-states", state))
+        tenants.apply(consumed("service-states", state))
     assert tenants.restricted_since("contoso") == at("2025-03-02")
-    tenants.take(consumed("service-states", service("ada", "allowed", "2025-03-04")))
+    tenants.apply(consumed("service-states", service("ada", "allowed", "2025-03-04")))
     assert tenants.restricted_since("contoso") is None
     assert tenants.restricted_tenants() == []

@@ -11,7 +11,7 @@ from rater.core.call_control import CallCommand
 from rater.core.quoting import Quote, Reserved
 from rater.core.reasons import Why
 from rater.core.running_calls import SETTLING_S, SILENCE_S
-from tests.agents.switch import Switch, told
+from tests.agents.switch import Switch, shown
 from tests.world import HARARE, LONDON, US, T, World, at
 
 POOL = "MCOPSTN5/US-PR/2025-03"
@@ -40,7 +40,7 @@ def test_a_call_reserves_up_to_its_silence() -> None:
 
 
 def test_never_more_than_is_authorised() -> None:
-    """0.2 pays for one minute: that is reserved, and another call is told that all is."""
+    """0.2 pays for one minute: that is reserved, and another call is answered that everything is reserved."""
     switch = credits_only("0.2")
     switch.start("a", HARARE)
     assert switch.running.reserved(T) == Reserved(200_000)
@@ -58,7 +58,7 @@ def test_pools_are_reserved_first() -> None:
 
 
 def test_a_call_that_goes_whole_to_credits_reserves_money_only() -> None:
-    """A3: up to two minutes the pool carries it; three are 3 x 0.01 of credit, and no minute of the pool."""
+    """A3: up to two minutes the pool covers it; three are 3 x 0.01 of credit, and no minute of the pool."""
     world = World(funds="10", straddle="whole_to_credits").user("ada", "US", "MCOPSTN5", "MCOPSTNPP")
     world.call(US, 118 * 60)
     switch = Switch(world)
@@ -76,8 +76,8 @@ def test_only_pools_that_are_needed_are_reserved() -> None:
     assert quoted.reservation(121) == Reserved(0, {"first": 2, "second": 1})
 
 
-def test_the_end_of_a_call_is_told_once() -> None:
-    """An end that comes again, or of a call that nobody knows, changes nothing."""
+def test_the_end_of_a_call_is_ordered_once() -> None:
+    """An end that comes again, or of an unknown call, changes nothing."""
     switch = credits_only("10")
     assert switch.end("unknown", HARARE) == []
     switch.start("a", HARARE)
@@ -91,7 +91,7 @@ def test_the_end_of_a_call_is_told_once() -> None:
 
 
 def test_reservations_expire_by_themselves() -> None:
-    """Nothing is heard of a call for 90 s: it is forgotten, and nobody is ordered to end it."""
+    """A call has no event for 90 s: it is dropped, and no switch is ordered to end it."""
     switch = credits_only("10")
     switch.start("a", HARARE)
     assert switch.wait(SILENCE_S - 1) == []
@@ -112,14 +112,14 @@ def test_what_an_ended_call_used_stays_reserved_for_a_while() -> None:
 
 
 def test_an_ended_call_does_not_come_back() -> None:
-    """The switch tells its start again, 80 s later: old events are taken for that long, but this call is over."""
+    """The switch sends its start again, 80 s later: old events are accepted for that long, but this call is over."""
     switch = credits_only("10")
-    told_again = switch.event("a", "started", HARARE)
+    repeated = switch.event("a", "started", HARARE)
     switch.start("a", HARARE)
     switch.wait(5)
     switch.end("a", HARARE)
     switch.wait(75)
-    assert switch.running.take(told_again, switch.now) == []
+    assert switch.running.apply(repeated, switch.now) == []
     assert switch.running.reserved(T) == Reserved()
 
 
@@ -130,8 +130,8 @@ def test_time_used_up() -> None:
     for _ in range(9):
         orders += switch.wait(30) + switch.beat("a", HARARE)
     assert orders == []
-    assert told(switch.wait(29)) == []
-    assert told(switch.wait(1)) == [("a", "credit_used_up", 300)]
+    assert shown(switch.wait(29)) == []
+    assert shown(switch.wait(1)) == [("a", "credit_used_up", 300)]
 
 
 def test_a_recharge_comes_in_time() -> None:
@@ -145,7 +145,7 @@ def test_a_recharge_comes_in_time() -> None:
         assert switch.beat("a", HARARE) == []
     switch.wait(30)
     switch.beat("a", HARARE)
-    assert told(switch.wait(30)) == [("a", "credit_used_up", 360)]
+    assert shown(switch.wait(30)) == [("a", "credit_used_up", 360)]
 
 
 def test_credit_runs_out_longest_authorised_first() -> None:
@@ -162,7 +162,7 @@ def test_credit_runs_out_longest_authorised_first() -> None:
     assert "credits.suspended" in switch.world.events
     orders = switch.running.service_changed(T, "suspended", switch.now)
     suspended = "credits_suspended"
-    assert told(orders) == [("toll-free", suspended, 40), ("london", suspended, 40), ("harare", suspended, 45)]
+    assert shown(orders) == [("toll-free", suspended, 40), ("london", suspended, 40), ("harare", suspended, 45)]
     assert switch.running.service_changed(T, "suspended", switch.now) == []
     assert switch.may(LONDON) == (suspended, 0)
 
@@ -174,18 +174,18 @@ def test_pool_funded_calls_go_on_to_the_end_of_the_pool() -> None:
     switch.world.call(HARARE, 5 * 60)
     assert switch.running.service_changed(T, "suspended", switch.now) == []
     assert switch.wait(60) == switch.beat("a", US) == []
-    assert told(switch.wait(60)) == [("a", "credits_suspended", 120)]
+    assert shown(switch.wait(60)) == [("a", "credits_suspended", 120)]
 
 
 def test_started_without_asking() -> None:
-    """A switch that does not ask, or is slow: a call that nothing carries is ended when it is told of."""
-    assert told(credits_only("0.1").start("a", HARARE)) == [("a", "credit_used_up", 0)]
+    """A switch that does not ask, or is slow: a call that nothing covers is ended at its first event."""
+    assert shown(credits_only("0.1").start("a", HARARE)) == [("a", "credit_used_up", 0)]
     switch = Switch(World(funds=None).user("ada", "US", "MCOPSTNPP"))
-    assert told(switch.beat("b", HARARE, began="2025-03-10 11:58:20")) == [("b", "credits_suspended", 100)]
+    assert shown(switch.beat("b", HARARE, began="2025-03-10 11:58:20")) == [("b", "credits_suspended", 100)]
 
 
 def test_who_may_not_spend_credits_is_left_alone() -> None:
-    """No order for a call that credit never carried: its switch was told how long it may last."""
+    """No order for a call that credit never paid for: its switch has how long it may last."""
     switch = Switch(World(funds=None).user("ada", "US", "MCOPSTN5"))
     assert switch.start("a", LONDON) == switch.start("b", LONDON, user="zoe") == []
     assert switch.start("c", "no number") == []
@@ -193,7 +193,7 @@ def test_who_may_not_spend_credits_is_left_alone() -> None:
 
 
 def test_an_order_is_repeated_while_the_call_goes_on() -> None:
-    """The switch may not have heard it: the same order, with the same id, at each heartbeat."""
+    """The switch may not have read it: the same order, with the same id, at each heartbeat."""
     switch = credits_only("0.2")
     switch.start("a", HARARE)
     (order,) = switch.wait(60)
@@ -206,12 +206,12 @@ def test_an_order_is_repeated_while_the_call_goes_on() -> None:
 
 def test_an_order_has_the_same_id_in_every_process() -> None:
     """Ids are made from tenant and usage id; what was ordered is what the record carries."""
-    one, other = (told_order(credits_only("0.1")) for _ in range(2))
+    one, other = (order_given(credits_only("0.1")) for _ in range(2))
     assert one.id == other.id
     assert (one.tenant, one.user, one.command) == (T, "ada", "disconnect")
 
 
-def told_order(switch: Switch) -> CallCommand:
+def order_given(switch: Switch) -> CallCommand:
     (order,) = switch.start("a", HARARE)
     return order
 
@@ -234,7 +234,7 @@ def test_old_events_are_history() -> None:
     """A process that starts reads the topic from its beginning: what is older than the silence is gone."""
     switch = credits_only("10")
     event = switch.event("a", "started", HARARE)
-    assert switch.running.take(event, switch.now + timedelta(seconds=SILENCE_S)) == []
+    assert switch.running.apply(event, switch.now + timedelta(seconds=SILENCE_S)) == []
     assert len(switch.running) == 0
 
 
@@ -245,13 +245,13 @@ def test_a_clock_that_is_ahead_gains_nothing() -> None:
     switch.now = at("2025-03-10 18:00")
     event = switch.event("a", "started", HARARE)
     switch.now = early
-    switch.running.take(event, switch.now)
+    switch.running.apply(event, switch.now)
     switch.wait(SILENCE_S)
     assert len(switch.running) == 0
 
 
 def test_heartbeats_add_nothing_to_what_is_watched() -> None:
-    """However often a call is heard of, there is one instant at which to look at it."""
+    """However many events a call has, there is one instant at which to look at it."""
     switch = credits_only("10")
     switch.start("a", HARARE)
     for _ in range(10):
@@ -261,7 +261,7 @@ def test_heartbeats_add_nothing_to_what_is_watched() -> None:
 
 
 def test_a_closed_tenant_is_left_with_no_call_but_for_help() -> None:
-    """The rule closing, rule 23: whatever carries them, running calls are ended, and are billed up to the closing."""
+    """The rule closing, rule 23: whatever covers them, running calls are ended, and are billed up to the closing."""
     switch = Switch(World(funds="10").user("ada", "US", "MCOPSTN5", "MCOPSTNPP"))
     switch.start("credit", HARARE)
     switch.start("pool", US)
@@ -270,11 +270,11 @@ def test_a_closed_tenant_is_left_with_no_call_but_for_help() -> None:
     switch.wait(40)
     switch.world.close("2025-03-10 12:00:40")
     orders = switch.running.service_changed(T, switch.world.account.service, switch.now)
-    assert sorted(told(orders)) == [(call, "tenant_closed", 40) for call in ("credit", "inbound", "pool")]
+    assert sorted(shown(orders)) == [(call, "tenant_closed", 40) for call in ("credit", "inbound", "pool")]
     assert switch.running.service_changed(T, "closed", switch.now) == []
     assert switch.may(US) == ("tenant_closed", 0)
     assert switch.may("911") == ("emergency", 86_400)
-    assert told(switch.start("asked nobody", US)) == [("asked nobody", "tenant_closed", 0)]
+    assert shown(switch.start("asked nobody", US)) == [("asked nobody", "tenant_closed", 0)]
 
 
 def test_a_suspended_tenant_is_closed() -> None:
@@ -284,4 +284,4 @@ def test_a_suspended_tenant_is_closed() -> None:
     assert switch.running.service_changed(T, "suspended", switch.now) == []
     switch.wait(20)
     switch.world.close("2025-03-10 12:00:20")
-    assert told(switch.running.service_changed(T, "closed", switch.now)) == [("pool", "tenant_closed", 20)]
+    assert shown(switch.running.service_changed(T, "closed", switch.now)) == [("pool", "tenant_closed", 20)]

@@ -28,7 +28,7 @@ def read(text: str | None, folder: Path, **environment: str) -> AgentsSettings:
 
 
 def test_nothing_has_to_be_set(tmp_path: Path) -> None:
-    """Safe defaults: it neither pays nor tells."""
+    """Safe defaults: it neither pays nor notifies."""
     assert read(None, tmp_path) == AgentsSettings()
     assert read("", tmp_path) == AgentsSettings()
 

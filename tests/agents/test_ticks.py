@@ -67,7 +67,7 @@ def test_a_tick_is_made_of_its_instant() -> None:
 
 
 def test_a_retry_that_meets_a_limit_is_due_twice() -> None:
-    """First it is told that a limit holds it back; once that is noted, the end of the window is due."""
+    """First an event reports the limit; once that is noted, the end of the window is due."""
     requests = tuple(at(f"2025-03-10 09:{minute:02d}:00") for minute in (30, 40, 45, 50, 55))
     waiting = balance(**FAILED, recharge_requests=requests)
     assert recharge_due(funds_in(waiting), SETTINGS) == at("2025-03-10 10:00:00")
@@ -159,7 +159,7 @@ class _Looking:
 
     def feed(self, *outputs: Any) -> None:
         for output in outputs:
-            self.tenants.take(consumed("balances" if isinstance(output, Balance) else "service-states", output))
+            self.tenants.apply(consumed("balances" if isinstance(output, Balance) else "service-states", output))
 
     async def _publish(self, tick: Tick) -> None:
         if not self.stored:
@@ -170,7 +170,7 @@ class _Looking:
         return self.now
 
 
-def test_a_tick_is_published_once_then_again_if_nothing_came_of_it() -> None:
+def test_a_tick_is_published_once_then_again_if_it_had_no_effect() -> None:
     """The same tick after a minute, then after two; none once the balance has moved on."""
     looking = _Looking()
     looking.feed(balance(**FAILED))

@@ -72,12 +72,12 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_topic_is_a_channel() -> None:
-    """All that have a record; the task's changelog is nobody's contract."""
+    """All that have a record; the task's changelog is no contract."""
     assert DOCUMENT["channels"].keys() == RECORDS.keys() == load_topics().keys() - {"state"}
 
 
 def test_rater_receives_what_it_consumes_and_sends_what_it_produces() -> None:
-    """Directions are those of rater, as AsyncAPI 3 wants them."""
+    """Directions are those of rater, as AsyncAPI 3 defines them."""
     topics = {name: topic for name, topic in load_topics().items() if topic.record}
     received = {name for name, topic in topics.items() if RATER_ROLES & set(topic.consumed_by)}
     sent = {name for name, topic in topics.items() if RATER_ROLES & set(topic.produced_by)}
@@ -90,7 +90,7 @@ def test_rater_receives_what_it_consumes_and_sends_what_it_produces() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_examples_fit_the_document(path: Path) -> None:
-    """What the JSON Schemas take, the document takes: it is one contract."""
+    """What the JSON Schemas accept, the document accepts: it is one contract."""
     (message,) = DOCUMENT["channels"][path.parent.name]["messages"].values()
     payload = found_at(message["$ref"])["payload"]
     schema = {"components": {"schemas": DOCUMENT["components"]["schemas"]}, **payload}

@@ -1,4 +1,4 @@
-"""The contracts: topics, schemas and examples say the same as the code."""
+"""The contracts: topics, schemas and examples agree with the code."""
 
 import copy
 import json

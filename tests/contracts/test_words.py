@@ -65,7 +65,7 @@ def test_no_record_at_all(raw: bytes, sentence: str) -> None:
 
 
 def test_a_number_that_no_computer_counts_to() -> None:
-    """What the table does not know is said in the decoder's own words."""
+    """An error outside the table has the decoder's own text."""
     assert said(decode_cdr(json.dumps(CALL | {"duration_s": 10**20}).encode())).startswith("duration_s: ")
 
 

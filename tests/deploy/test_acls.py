@@ -113,7 +113,7 @@ def test_names_are_those_of_the_worker() -> None:
 
 
 def test_the_command_in_three_forms() -> None:
-    """Commands, KafkaUser resources and JSON say the same rights."""
+    """Commands, KafkaUser resources and JSON have the same rights."""
     rows = json.loads(rater("acls", "--json").stdout)
     lines = [shlex.split(line) for line in rater("acls").stdout.splitlines()]
     users = list(yaml.safe_load_all(rater("acls", "--strimzi").stdout))

@@ -83,7 +83,7 @@ def test_our_services_are_confined(name: str) -> None:
 
 
 def test_the_image_is_not_root_and_locked() -> None:
-    """A number for the user, so that Kubernetes can tell it is not root; every package by its hash."""
+    """A number for the user, so that Kubernetes can check that it is not root; every package by its hash."""
     assert re.search(r"(?m)^USER 10001:10001$", DOCKERFILE)
     assert "--require-hashes -r /tmp/requirements.lock" in DOCKERFILE
     for source in re.findall(r"(?m)^COPY (?!--from)(\S+) ", DOCKERFILE):
@@ -149,7 +149,7 @@ def test_alerts_speak_of_the_jobs_that_are_scraped() -> None:
 
 
 def test_commands_of_the_operators_page_exist() -> None:
-    """What the page tells an operator to type, rater understands; its links lead somewhere."""
+    """The commands that the page names exist; its links lead somewhere."""
     page = DEPLOY / "README.md"
     assert [wrong for line in shown_in(page) if (wrong := misunderstood(line))] == []
     links = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())

@@ -1,4 +1,4 @@
-"""Kubernetes: manifests are complete, valid, and say what the topics' list and the workers need."""
+"""Kubernetes: manifests are complete, valid, and have what the topics' list and the workers need."""
 
 import json
 import re
@@ -26,7 +26,7 @@ OVERLAYS = [FOLDER / "base", FOLDER / "overlays/keda"]
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Every file that a kustomization takes, as kustomize finds them."""
+    """Every file of a kustomization, as kustomize finds them."""
     for resource in yaml.safe_load((folder / "kustomization.yaml").read_text()).get("resources", ()):
         path = (folder / resource).resolve()
         if path.is_dir():
@@ -58,7 +58,7 @@ def test_generated_manifests_have_not_drifted() -> None:
     assert drifted(texts()) == []
 
 
-def test_every_file_is_taken() -> None:
+def test_every_file_is_used() -> None:
     """No manifest lies about that no kustomization names."""
     taken = {path for overlay in OVERLAYS for path in files_of(overlay)}
     there = {path for path in FOLDER.rglob("*.yaml") if path.name != "kustomization.yaml"}
@@ -187,7 +187,7 @@ def test_a_pod_keeps_its_name(name: str) -> None:
     assert pod["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
 
 
-def test_one_pod_tells() -> None:
+def test_one_pod_notifies() -> None:
     """Its name is one that the StatefulSet gives, and its outbox lies on a volume of its own."""
     agents = named("StatefulSet", "rater-agents")["spec"]
     (container,) = agents["template"]["spec"]["containers"]
@@ -196,7 +196,7 @@ def test_one_pod_tells() -> None:
     assert [claim["metadata"]["name"] for claim in agents["volumeClaimTemplates"]] == ["data"]
 
 
-def test_disruptions_take_one_at_a_time() -> None:
+def test_disruptions_are_one_at_a_time() -> None:
     """Each workload has a budget that selects its pods."""
     for kind, name in (("StatefulSet", "rater-worker"), ("StatefulSet", "rater-agents")):
         budget = named("PodDisruptionBudget", name)["spec"]

@@ -1,4 +1,4 @@
-"""The verdict of `make soak`: which runs are flat, and what is said of those that are not."""
+"""The verdict of `make soak`: which runs are flat, and the findings of those that are not."""
 
 import msgspec
 import pytest

@@ -80,7 +80,7 @@ def test_documents_that_are_too_large_to_be_read_whole_are_refused(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["cdrs.jsonl", "usage.csv", "rows.jsonl", "rows.json", "first.jsonl"])
 def test_a_row_longer_than_a_record_is_one_refusal_with_its_beginning(tmp_path: Path, name: str) -> None:
-    """Its length and hash are said, the rest is not kept, and the other rows are read."""
+    """Its length and hash are reported, the rest is not kept, and the other rows are read."""
     long = b"x" * (2 * RECORD_BYTES_MAX)
     graph = json.dumps(GRAPH_ROW).encode()
     content = {
@@ -109,7 +109,7 @@ def test_a_long_row_is_known_when_the_file_is_read_again(folder: Path) -> None:
     before, after = InputFile(str(path)), InputFile(str(path))
     assert len(list(before.records())) == 2
     path.write_bytes(CALL % b"a" + long.replace(b'x"', b'y"'))
-    assert len(list(after.records(before.taken, before.digest))) == 2
+    assert len(list(after.records(before.records_read, before.digest))) == 2
 
 
 def memory_of_run(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Files as people and machines leave them: blank, cut, damaged, quoted badly, half written.  Each is said in one line,
+"""Files as people and machines leave them: blank, cut, damaged, quoted badly, half written.  Each is reported on one line,
 refuses no more than what is broken, and loses nothing.
 """
 
@@ -116,7 +116,7 @@ def test_pretty_printed_graph_json(tmp_path: Path, shape: str, indent: int | str
 
 
 def test_more_pages_are_mentioned(folder: Path) -> None:
-    """Graph gives at most 1000 rows a page and a link to the next: people are told, nothing is wrong."""
+    """Graph gives at most 1000 rows a page and a link to the next: a remark says so, nothing is wrong."""
     page = {"@odata.nextLink": "https://graph.microsoft.com/v1.0/next", "value": [GRAPH_ROW]}
     (folder / "rows.json").write_text(json.dumps(page))
     assert "rows.json: the page has an @odata.nextLink" in run(folder, "rows.json")["said"]
@@ -187,7 +187,7 @@ def test_a_quote_within_a_cell_is_a_sign_like_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("twice", ["Duration Seconds", "UsageId", "duration seconds"])
 def test_a_column_twice(folder: Path, twice: str) -> None:
-    """Which of the two is meant, nobody knows: one line for the file."""
+    """The text does not show which of the two is meant: one line for the file."""
     (folder / "usage.csv").write_text(f"{HEADER},{twice}\n{row('a')},5\n")
     assert "usage.csv:1: expected every column once, got" in run(folder, "usage.csv", code=Exit.USAGE)["said"]
 
@@ -211,7 +211,7 @@ def packed_rows(count: int = 2000) -> bytes:
 
 @pytest.mark.parametrize("place", ["checksum", "middle"])
 def test_a_damaged_gzip(folder: Path, place: str) -> None:
-    """A flipped bit: nothing of the file is rated, since nobody knows where it is wrong."""
+    """A flipped bit: nothing of the file is rated, since the place of the damage is unknown."""
     packed = bytearray(packed_rows())
     packed[-6 if place == "checksum" else len(packed) // 2] ^= 0x10
     (folder / "usage.csv.gz").write_bytes(packed)
@@ -234,7 +234,7 @@ def test_a_damaged_gzip(folder: Path, place: str) -> None:
     ],
 )
 def test_how_a_gzip_ends(folder: Path, ending: str, rated: int, said: str) -> None:
-    """What was whole is rated, and what is wrong is said as it is; several gzips in one file are one."""
+    """What was whole is rated, and what is wrong is reported; several gzips in one file are one."""
     whole = packed_rows(20)
     (folder / "usage.csv.gz").write_bytes(
         {
@@ -281,7 +281,7 @@ def test_a_zip_that_cannot_be_read(folder: Path) -> None:
     assert "cut.zip: expected a whole zip file" in said
 
 
-def test_a_bad_file_stops_no_other(folder: Path) -> None:
+def test_after_a_bad_file_the_others_continue(folder: Path) -> None:
     """Each bad file is one line; the others are rated, the summary is there, and the exit code says it."""
     (folder / "in").mkdir()
     (folder / "in" / "1.csv").write_text("dear diary\n")

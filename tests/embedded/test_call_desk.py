@@ -1,6 +1,6 @@
 """Calls in progress in the embedded rater: which are ordered to end, and that it is the same however it is run.
 
-Harare costs 0.20 a minute; the tenant has no minutes for it, so credit carries it.
+Harare costs 0.20 a minute; the tenant has no minutes for it, so credit covers it.
 """
 
 import gzip
@@ -29,8 +29,8 @@ from tests.world import DECK, HARARE, US
 MAY = "2025-05-05"
 
 
-def told(usage_id: str, event: str, at: str, called: str = HARARE, **more: Any) -> dict[str, Any]:
-    """What a switch tells of a call of Ada's."""
+def call_event(usage_id: str, event: str, at: str, called: str = HARARE, **more: Any) -> dict[str, Any]:
+    """An event of a call of Ada's."""
     return {
         "tenant": "contoso",
         "usage_id": usage_id,
@@ -78,10 +78,10 @@ def ended(folder: Path, store: str = "rater.db") -> list[tuple[str, str, int]]:
 
 #: Calls of Ada's: the first may last 50 minutes, the second less, because of what the first has reserved.
 RUNNING = [
-    told("long", "heartbeat", "10:01:50", started_at=f"{MAY}T10:00:00Z"),
-    told("short", "started", "10:02:00"),
-    told("help", "started", "10:02:10", "911", emergency=True),
-    told("home", "started", "10:02:20", US),
+    call_event("long", "heartbeat", "10:01:50", started_at=f"{MAY}T10:00:00Z"),
+    call_event("short", "started", "10:02:00"),
+    call_event("help", "started", "10:02:10", "911", emergency=True),
+    call_event("home", "started", "10:02:20", US),
 ]
 #: A call before them, whose record comes at 10:03 and uses up all of the 10: 50 x 0.20.
 DRY = record("dear", "09:00:00", 50, "10:03:00")
@@ -99,7 +99,7 @@ def files(folder: Path) -> Path:
 def test_credit_runs_out(files: Path) -> None:
     """Rules 54, A5: nothing is left, so both calls to Harare must end, longest authorised first, as of 10:03.
 
-    Rules 23, 40: the emergency call and the one that minutes of the pool carry go on.
+    Rules 23, 40: the emergency call and the one that minutes of the pool cover go on.
     """
     summary = run(files, "running.jsonl", "dear.jsonl")
     assert (summary["call_events"], summary["disconnects"]) == (4, {"credits_suspended": 2})
@@ -116,22 +116,22 @@ def test_a_tenant_is_closed_while_its_calls_run(files: Path) -> None:
         ("long", "tenant_closed", 180),
         ("short", "tenant_closed", 60),
     ]
-    write(files, "later.jsonl", told("new", "started", "10:03:30"))
+    write(files, "later.jsonl", call_event("new", "started", "10:03:30"))
     assert run(files, "later.jsonl")["disconnects"] == {"tenant_closed": 1}
 
 
 def test_what_is_counted(files: Path) -> None:
-    """The metrics of the embedded rater: 4 events taken, a line that is none, 4 calls running, 2 orders."""
+    """The metrics of the embedded rater: 4 events applied, an invalid line, 4 calls running, 2 orders."""
     write(files, "odd.jsonl", *RUNNING, b'{"event":"started"}')
     metrics = Metrics(CollectorRegistry())
     store = Store(files / "rater.db")
     try:
         embedded = EmbeddedRater(store, RatingSettings(), LocalGateway(), metrics)
         embedded.publish(read_deck(DECK, version="d"))
-        embedded.take(InputFile(str(files / "setup.jsonl"), "commands"))
+        embedded.consume(InputFile(str(files / "setup.jsonl"), "commands"))
         embedded.activate("d")
-        embedded.take(InputFile(str(files / "odd.jsonl")))
-        embedded.take(InputFile(str(files / "dear.jsonl")))
+        embedded.consume(InputFile(str(files / "odd.jsonl")))
+        embedded.consume(InputFile(str(files / "dear.jsonl")))
     finally:
         store.close()
     counted = metrics.registry.get_sample_value
@@ -151,20 +151,20 @@ def test_authorised_seconds_are_billed(files: Path) -> None:
 
 
 def test_a_call_uses_up_what_it_may(folder: Path) -> None:
-    """Rule 52: 10 pay for 50 minutes of one call; told to go on after these, it must end.
+    """Rule 52: 10 pay for 50 minutes of one call; if it goes on after these, it must end.
 
-    The switch goes on and tells it again: that is the same order, given once.
+    The switch goes on and sends the event again: that is the same order, given once.
     """
-    beats = [told("a", "heartbeat", f"{10 + m // 60}:{m % 60:02}:00") for m in range(1, 53)]
-    write(folder, "running.jsonl", told("a", "started", "10:00:00"), *beats)
+    beats = [call_event("a", "heartbeat", f"{10 + m // 60}:{m % 60:02}:00") for m in range(1, 53)]
+    write(folder, "running.jsonl", call_event("a", "started", "10:00:00"), *beats)
     assert run(folder, "running.jsonl")["disconnects"] == {"credit_used_up": 1}
     assert ended(folder) == [("a", "credit_used_up", 3000)]
 
 
 @pytest.mark.parametrize("again", ["the same file", "another name", "standard input"])
 def test_events_twice(files: Path, again: str) -> None:
-    """What was told before gives no second order, and brings no call back."""
-    write(files, "over.jsonl", told("long", "ended", "10:03:20"), told("short", "ended", "10:03:20"))
+    """An event that was applied before gives no second order, and brings no call back."""
+    write(files, "over.jsonl", call_event("long", "ended", "10:03:20"), call_event("short", "ended", "10:03:20"))
     run(files, "running.jsonl", "dear.jsonl", "over.jsonl")
     match again:
         case "the same file":
@@ -202,7 +202,7 @@ def test_killed_and_run_again(files: Path, when: str, commit: int) -> None:
     assert ended(files, "killed.db") == BOTH
 
 
-STARTED = json.dumps(told("x", "started", "10:02:00")).encode()
+STARTED = json.dumps(call_event("x", "started", "10:02:00")).encode()
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_line_that_is_no_event(files: Path, line: bytes, reason: str, field: s
 
 
 def test_files_of_events(files: Path) -> None:
-    """In a folder beside call records, compressed, or named with --format; a first line that is none needs that."""
+    """In a folder beside call records, compressed, or named with --format; a first line that is no event needs that."""
     (files / "in").mkdir()
     (files / "in" / "1.jsonl.gz").write_bytes(gzip.compress((files / "running.jsonl").read_bytes()))
     (files / "in" / "2.jsonl").write_bytes((files / "dear.jsonl").read_bytes())
@@ -238,7 +238,7 @@ def test_files_of_events(files: Path) -> None:
 
 
 def test_orders_as_a_file(files: Path) -> None:
-    """`rater export call-commands`: what a switch is told, with what was authorised."""
+    """`rater export call-commands`: the orders to switches, with what was authorised."""
     run(files, "running.jsonl", "dear.jsonl")
     lines = rater("export", "call-commands", "--format", "jsonl", cwd=files).stdout.splitlines()
     long, short = map(json.loads, lines)
@@ -259,7 +259,7 @@ def test_a_store_of_before(files: Path) -> None:
 
 def test_other_tenants_do_not_matter(files: Path) -> None:
     """Fabrikam's switch is two hours ahead: contoso's calls are not forgotten for that."""
-    ahead = told("x", "started", "12:00:00", tenant="fabrikam")
+    ahead = call_event("x", "started", "12:00:00", tenant="fabrikam")
     write(files, "ahead.jsonl", ahead)
     run(files, "running.jsonl", "ahead.jsonl", "dear.jsonl")
     assert ended(files) == BOTH

@@ -73,7 +73,7 @@ def activations(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("currency", ["usd", "", "US D", "dollars", "US1"])
-def test_a_currency_that_is_none_is_refused_before_a_deck_is_kept(folder: Path, currency: str) -> None:
+def test_an_invalid_currency_is_refused_before_a_deck_is_kept(folder: Path, currency: str) -> None:
     """New-user trial: `--currency usd` is one clear line, and the store can be used as before."""
     refused = rate(folder, "--deck", "old", "--currency", currency, code=Exit.USAGE)
     assert refused == (
@@ -124,7 +124,7 @@ def test_a_run_that_was_killed_between_two_decks(folder: Path) -> None:
     """The same command once more goes on where it was: the last deck is in force, and each was put in force once."""
     both = ("--deck", "old", "--deck", "wrong")
     rate(folder, "--deck", "wrong")
-    rate(folder, "--deck", "old")  # all that the run with both decks came to
+    rate(folder, "--deck", "old")  # the same outputs as the run with both decks
     for _ in range(2):
         rate(folder, *both)
     assert charged(folder, "a") == ("2", [])
@@ -180,12 +180,12 @@ def test_a_list_that_changes_much_is_refused_before_anything_is_done(folder: Pat
 
 
 def test_the_first_list_and_the_same_list(folder: Path) -> None:
-    """There is nothing to compare the first list with; the same one again says so."""
+    """There is nothing to compare the first list with; the same one again gives a message."""
     assert "in force" not in rate(folder, "--deck", "wrong", accept=False)
     assert "is in force for everybody already: no changes" in rate(folder, "--deck", "wrong", accept=False)
 
 
-def test_a_wrong_list_is_taken_back_with_the_command_that_was_printed(folder: Path) -> None:
+def test_a_wrong_list_is_withdrawn_with_the_command_that_was_printed(folder: Path) -> None:
     """`rater rates activate`: the old one counts again, for everybody, without a file; twice changes nothing."""
     rate(folder, "--deck", "old")
     said = rate(folder, "--deck", "wrong")

@@ -1,4 +1,4 @@
-"""Money that nobody asked for: commands enter by the doors for commands only (A48)."""
+"""Money that nobody asked for: commands are accepted by the inputs for commands only (A48)."""
 
 import json
 import sqlite3
@@ -81,7 +81,7 @@ def test_a_file_of_commands_among_the_files_moves_nothing(folder: Path) -> None:
 
 
 def test_a_dead_letter_of_a_command_is_no_command_when_it_is_replayed(folder: Path) -> None:
-    """It was no record of a call, and is none now."""
+    """It was no record of a call, and still is not."""
     (folder / "cdrs.jsonl").write_text(MINTED + "\n")
     run(folder, "cdrs.jsonl", code=Exit.REFUSED)
     assert rater("dlq", "replay", cwd=folder).returncode == Exit.REFUSED
@@ -89,7 +89,7 @@ def test_a_dead_letter_of_a_command_is_no_command_when_it_is_replayed(folder: Pa
 
 
 def test_a_refused_command_is_replayed_as_the_command_that_it_is(folder: Path) -> None:
-    """A dead letter of the door for commands goes through that door again."""
+    """A dead letter of the input for commands goes through that input again."""
     (folder / "early.jsonl").write_text(MINTED + "\n")
     done = rater("run", "--commands", "early.jsonl", "--json", cwd=folder)
     assert json.loads(done.stdout)["rejected"] == {"unknown_tenant": 1}
@@ -100,7 +100,7 @@ def test_a_refused_command_is_replayed_as_the_command_that_it_is(folder: Path) -
 
 @pytest.mark.parametrize("command", ["run", "publish"])
 def test_files_cannot_be_said_to_be_commands(folder: Path, command: str) -> None:
-    """`--format commands` is one line that names the door."""
+    """`--format commands` is refused on one line that names the input for commands."""
     done = rater(command, "setup.jsonl", "--format", "commands", cwd=folder)
     assert done.returncode == Exit.USAGE
     assert done.stderr.count("\n") == 1

@@ -145,7 +145,7 @@ def test_bad_rows(folder: Path, cells: dict[str, str], reason: str, field: str) 
         (b"GIF89a", "expected a PSTN usage CSV"),
     ],
 )
-def test_files_that_are_none(folder: Path, content: bytes, said: str) -> None:
+def test_invalid_files(folder: Path, content: bytes, said: str) -> None:
     """Bad input: missing columns, wrong encoding, another kind of file: one line, nothing consumed."""
     (folder / "usage.csv").write_bytes(content + b"\n")
     done = rater("run", "usage.csv", "--commands", "setup.jsonl", "--tenant", "contoso", cwd=folder)
@@ -196,7 +196,7 @@ def test_replay_after_a_fix(folder: Path) -> None:
 
 
 def test_a_letter_is_dropped(folder: Path) -> None:
-    """A dead letter that nobody wants rated is listed no more; who dropped it and why is kept in the store."""
+    """A dead letter that was dropped is not listed any more; who dropped it and why is kept in the store."""
     (folder / "usage.csv").write_text("\n".join([HEADER, row("a")]) + "\n")
     rater("run", "usage.csv", "--tenant", "contoso", cwd=folder)
     (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
@@ -277,7 +277,7 @@ def test_a_file_that_is_no_store(folder: Path) -> None:
 
 
 def test_a_full_disk(folder: Path) -> None:
-    """Bad input: no room for a batch: it is undone, said in one line, and the next run completes."""
+    """Bad input: no room for a batch: it is undone, reported on one line, and the next run completes."""
     month(folder)
     arguments = ["run", "cdrs.jsonl", "--commands", "setup.jsonl", "--deck", "deck.csv", "--json"]
 
@@ -299,11 +299,11 @@ def test_declined_cards(folder: Path) -> None:
     store = Store(folder / "rater.db")
     try:
         embedded = EmbeddedRater(store, RatingSettings(), LocalGateway(["tenant-0001"]))
-        embedded.take(InputFile(str(folder / "setup.jsonl"), "commands"))
+        embedded.consume(InputFile(str(folder / "setup.jsonl"), "commands"))
         deck = read_deck(DECK, version="d")
         embedded.publish(deck)
         embedded.activate("d")
-        embedded.take(InputFile(str(folder / "cdrs.jsonl")))
+        embedded.consume(InputFile(str(folder / "cdrs.jsonl")))
         accounts = {tenant: store.account(tenant) for tenant in store.tenants()}
     finally:
         store.close()
@@ -313,7 +313,7 @@ def test_declined_cards(folder: Path) -> None:
     assert embedded.summary.events["recharge.succeeded"] > 0
 
 
-def test_watch_takes_what_comes(folder: Path) -> None:
+def test_watch_reads_new_files(folder: Path) -> None:
     """A watched folder: a new file is rated while the process runs; SIGTERM ends it cleanly."""
     (folder / "in").mkdir()
     process = subprocess.Popen(

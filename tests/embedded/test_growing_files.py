@@ -40,11 +40,11 @@ def test_a_file_that_comes_in_pieces(folder: Path, name: str, content: bytes) ->
     store = Store(folder / "rater.db")
     try:
         rater = EmbeddedRater(store, RatingSettings(), LocalGateway())
-        rater.take(InputFile(str(folder / "setup.jsonl"), "commands"))
+        rater.consume(InputFile(str(folder / "setup.jsonl"), "commands"))
         set_up = rater.summary.records
         for end in [*range(1, len(content), 17), len(content)]:
             (folder / name).write_bytes(content[:end])
-            rater.take(InputFile(str(folder / name), None, "contoso", growing=True))
+            rater.consume(InputFile(str(folder / name), None, "contoso", growing=True))
         assert rater.summary.records - set_up == 3
         assert not rater.summary.rejected
         assert not rater.summary.incomplete
@@ -53,7 +53,7 @@ def test_a_file_that_comes_in_pieces(folder: Path, name: str, content: bytes) ->
 
 
 def test_a_last_line_without_end_waits_only_while_it_may_grow(tmp_path: Path) -> None:
-    """A file that is read once may lack the last line end; one that grows is waited for, and that is said."""
+    """A file that is read once may lack the last line end; one that grows is waited for, and a line says that."""
     (tmp_path / "usage.csv").write_bytes(CSV[:-1])
     once, growing = (
         InputFile(str(tmp_path / "usage.csv"), None, "contoso", growing=grows) for grows in (False, True)
@@ -71,7 +71,7 @@ def test_a_line_end_that_comes_later_is_no_other_content(tmp_path: Path) -> None
     assert len(list(before.records())) == 3
     usage.write_bytes(CSV + row("c").encode())
     after = InputFile(str(usage), None, "contoso")
-    assert len(list(after.records(before.taken, before.digest))) == 1
+    assert len(list(after.records(before.records_read, before.digest))) == 1
 
 
 def test_a_shorter_file_in_place_of_a_longer_one(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_shorter_file_in_place_of_a_longer_one(tmp_path: Path) -> None:
     list(before.records())
     usage.write_text("\n".join([HEADER, row("x"), row("y")]))
     after = InputFile(str(usage), None, "contoso", growing=True)
-    assert len(list(after.records(before.taken, before.digest))) == 1
+    assert len(list(after.records(before.records_read, before.digest))) == 1
 
 
 class Watching:
@@ -95,7 +95,7 @@ class Watching:
             cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    def hears(self, is_it: Callable[[str], bool]) -> str:
+    def waits_for(self, is_it: Callable[[str], bool]) -> str:
         """The next line that is it."""
         assert self.process.stderr is not None
         return next(line for line in map(bytes.decode, self.process.stderr) if is_it(line))
@@ -108,18 +108,18 @@ class Watching:
 
 
 def test_watching_goes_on_after_a_bad_file(folder: Path) -> None:
-    """A bad file is said; when it is mended it is rated, and so are others, also further down."""
+    """A bad file is reported; when it is repaired it is rated, and so are others, also further down."""
     (folder / "in" / "below").mkdir(parents=True)
     (folder / "in" / "1.csv").write_text("dear diary\n")
     watching = Watching(folder)
     try:
-        watching.hears(lambda line: "in/1.csv:1: expected a PSTN usage CSV" in line)
+        watching.waits_for(lambda line: "in/1.csv:1: expected a PSTN usage CSV" in line)
         (folder / "in" / "below" / "2.csv").write_text(export(row("a")) + row("b"))
-        watching.hears(lambda line: "in/below/2.csv: the last record is not ended" in line)
+        watching.waits_for(lambda line: "in/below/2.csv: the last record is not ended" in line)
         (folder / "in" / "1.csv").write_text(export(row("c")))
-        watching.hears(lambda line: "in/1.csv: 7 records so far" in line)
+        watching.waits_for(lambda line: "in/1.csv: 7 records so far" in line)
         (folder / "in" / "below" / "2.csv").write_text(export(row("a"), row("b")))
-        watching.hears(lambda line: "in/below/2.csv: 8 records so far" in line)
+        watching.waits_for(lambda line: "in/below/2.csv: 8 records so far" in line)
     finally:
         code, summary = watching.ends()
     assert code == Exit.OK

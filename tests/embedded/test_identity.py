@@ -1,4 +1,4 @@
-"""Users and usage ids in a store: the same thing is the same thing at every door (A40, A41)."""
+"""Users and usage ids in a store: spellings of one user or id are the same at every input (A40, A41)."""
 
 import json
 import sqlite3
@@ -41,18 +41,18 @@ CALL = {
 }
 
 
-def take(folder: Path, *files: str) -> dict[str, int]:
+def consume(folder: Path, *files: str) -> dict[str, int]:
     """Rate files into the folder's store; how many records had each outcome."""
     opened = Store(folder / "rater.db")
     rater = EmbeddedRater(opened, RatingSettings(), LocalGateway())
     try:
         if files[0] == "setup.jsonl":
             rater.publish(read_deck(DECK, version="d"))
-            rater.take(InputFile(str(folder / files[0]), "commands"))
+            rater.consume(InputFile(str(folder / files[0]), "commands"))
             rater.activate("d")
             files = files[1:]
         for name in files:
-            rater.take(InputFile(str(folder / name), tenant="contoso"))
+            rater.consume(InputFile(str(folder / name), tenant="contoso"))
         counts = rater.summary.outcomes
     finally:
         opened.close()
@@ -100,7 +100,7 @@ def test_exports_json_and_graph_mean_the_same_user(folder: Path) -> None:
     (folder / "export.csv").write_text(f"{HEADER}\n{export}\n")
     lines(folder, "cdrs.jsonl", CALL | {"user": "ada@contoso.EXAMPLE "})
     lines(folder, "graph.jsonl", GRAPH_ROW | {"callType": "user_out", "calleeNumber": "+12065550100"})
-    take(folder, "setup.jsonl", "export.csv", "cdrs.jsonl", "graph.jsonl")
+    consume(folder, "setup.jsonl", "export.csv", "cdrs.jsonl", "graph.jsonl")
     assert [(call.user, call.segments[0].pocket.value) for call in calls(folder)] == [(NAMES[0], "pool")] * 3
     (pool,) = json.loads(ask(folder, "show pools contoso --json").stdout)
     assert (pool["used"], pool["total"]) == (8, 120)
@@ -109,14 +109,14 @@ def test_exports_json_and_graph_mean_the_same_user(folder: Path) -> None:
 def test_show_calls_finds_a_user_in_any_spelling(folder: Path) -> None:
     """A40: at the command line, too."""
     lines(folder, "cdrs.jsonl", CALL)
-    take(folder, "setup.jsonl", "cdrs.jsonl")
+    consume(folder, "setup.jsonl", "cdrs.jsonl")
     assert GUID in ask(folder, "show calls contoso --user ADA@CONTOSO.EXAMPLE").stdout
 
 
 def test_restricted_users_are_shown_by_their_first_spelling(folder: Path) -> None:
     """A40: the store keeps a key, people see the name."""
     lines(folder, "cdrs.jsonl", CALL | {"user": NAMES[1], "called": HARARE})
-    take(folder, "setup.jsonl", "cdrs.jsonl")
+    consume(folder, "setup.jsonl", "cdrs.jsonl")
     assert json.loads(ask(folder, "show tenant contoso --json").stdout)["restricted_users"] == [NAMES[0]]
 
 
@@ -124,7 +124,7 @@ def test_restricted_users_are_shown_by_their_first_spelling(folder: Path) -> Non
 def test_explain_finds_a_guid_in_any_spelling(folder: Path, spelling: str) -> None:
     """A41: as it stands in whatever report somebody has before them."""
     lines(folder, "cdrs.jsonl", CALL)
-    take(folder, "setup.jsonl", "cdrs.jsonl")
+    consume(folder, "setup.jsonl", "cdrs.jsonl")
     assert GUID in ask(folder, f"explain {spelling}").stdout
 
 
@@ -132,12 +132,12 @@ def test_explain_finds_a_guid_in_any_spelling(folder: Path, spelling: str) -> No
 def test_what_a_store_rated_before_is_found_as_it_was_spelled(folder: Path, spelling: str) -> None:
     """A51, A41: sent again it is a duplicate; a correction stands alone in the export."""
     lines(folder, "cdrs.jsonl", CALL)
-    take(folder, "setup.jsonl", "cdrs.jsonl")
+    consume(folder, "setup.jsonl", "cdrs.jsonl")
     as_rated_before(folder, spelling)
     lines(folder, "again.jsonl", CALL | {"usage_id": spelling})
-    assert take(folder, "again.jsonl") == {"duplicate": 1}
+    assert consume(folder, "again.jsonl") == {"duplicate": 1}
     lines(folder, "corrected.jsonl", CALL | {"usage_id": spelling, "version": 2, "duration_s": 200})
-    assert take(folder, "corrected.jsonl") == {"corrected": 1}
+    assert consume(folder, "corrected.jsonl") == {"corrected": 1}
     assert [call.usage_id for call in calls(folder)] == [spelling, GUID]
     exported = ask(folder, "export usage --tenant contoso").stdout.splitlines()
     assert GUID in exported[-1]

@@ -1,4 +1,4 @@
-"""Text from outside obeys nobody: no terminal, no spreadsheet, no markup (identifiers have no control characters)."""
+"""Text from outside has no effect: in no terminal, no spreadsheet, no markup (identifiers have no control characters)."""
 
 import csv
 import json
@@ -77,7 +77,7 @@ APOSTROPHES = {
 }
 
 
-def test_one_apostrophe_is_taken_away_to_read_a_text_back(folder: Path) -> None:
+def test_one_apostrophe_is_removed_to_read_a_text_back(folder: Path) -> None:
     """A text that had apostrophes itself gets one more, so that it is not mixed up with one that we guarded."""
     calls(folder, *[{"usage_id": str(n), "user_display_name": text} for n, text in enumerate(APOSTROPHES)])
     run(folder, "cdrs.jsonl")

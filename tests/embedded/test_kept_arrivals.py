@@ -42,14 +42,14 @@ def calls(path: Path, first: int, end: int) -> Path:
     return path
 
 
-def take(folder: Path, *files: InputFile, lives: int = 0) -> EmbeddedRater:
+def consume(folder: Path, *files: InputFile, lives: int = 0) -> EmbeddedRater:
     """Rate files until the process is killed after so many commits; 0: to the end."""
     store = MortalStore(folder / "rater.db")
     try:
         rater = EmbeddedRater(store, RatingSettings(), LocalGateway())
         store.lives = lives
         for file in files:
-            rater.take(file)
+            rater.consume(file)
         return rater
     finally:
         store.close()
@@ -57,7 +57,7 @@ def take(folder: Path, *files: InputFile, lives: int = 0) -> EmbeddedRater:
 
 def killed(folder: Path, *files: InputFile, lives: int = 1) -> None:
     with pytest.raises(Killed):
-        take(folder, *files, lives=lives)
+        consume(folder, *files, lives=lives)
 
 
 def arrivals(folder: Path) -> list[Arrival]:
@@ -71,7 +71,7 @@ def arrivals(folder: Path) -> list[Arrival]:
 def small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a tenant that is set up; batches are of four records."""
     monkeypatch.setattr("rater.embedded.run.BATCH_RECORDS", 4)
-    take(folder, InputFile(str(folder / "setup.jsonl"), "commands"))
+    consume(folder, InputFile(str(folder / "setup.jsonl"), "commands"))
     return folder
 
 
@@ -81,7 +81,7 @@ def test_the_rest_of_a_file_arrived_with_its_beginning(small: Path, arrived: dat
     path = calls(small / "cdrs.jsonl", 0, 10)
     killed(small, InputFile(str(path), arrived=arrived))
     assert arrivals(small) == [Arrival(arrived, True, path.stat().st_size)]
-    rater = take(small, InputFile(str(path)))
+    rater = consume(small, InputFile(str(path)))
     assert rater.summary.records == 6
     assert rater.summary.rejected == ({"impossible_time": 6} if arrived == FEBRUARY else {})
     assert arrivals(small) == []
@@ -98,7 +98,7 @@ def test_the_clock_of_the_run_is_kept_too(small: Path) -> None:
     for _ in range(2):
         killed(small, InputFile(str(path)))
         assert arrivals(small) == [first]
-    take(small, InputFile(str(path)))
+    consume(small, InputFile(str(path)))
     assert arrivals(small) == []
 
 
@@ -111,7 +111,7 @@ def test_a_kill_between_a_payment_and_its_batch_keeps_the_arrival(small: Path) -
     )
     killed(small, InputFile(str(small / "more.jsonl"), "commands", arrived=MARCH))
     assert arrivals(small) == [Arrival(MARCH, True, (small / "more.jsonl").stat().st_size)]
-    take(small, InputFile(str(small / "more.jsonl"), "commands"))
+    consume(small, InputFile(str(small / "more.jsonl"), "commands"))
     assert arrivals(small) == []
 
 
@@ -121,7 +121,7 @@ def test_commands_arrived_with_their_file(folder: Path, monkeypatch: pytest.Monk
     setup = folder / "setup.jsonl"
     setup.write_text(SETUP)
     killed(folder, InputFile(str(setup), "commands", arrived=datetime(2025, 1, 2, tzinfo=UTC)))
-    rater = take(folder, InputFile(str(setup), "commands"))
+    rater = consume(folder, InputFile(str(setup), "commands"))
     assert (rater.summary.records, rater.summary.rejected) == (3, {"impossible_time": 1})  # the funds of February
 
 
@@ -130,17 +130,17 @@ def test_what_a_file_gained_since_arrives_with_the_run_that_reads_it(small: Path
     path = calls(small / "cdrs.jsonl", 0, 10)
     killed(small, InputFile(str(path), arrived=FEBRUARY))
     calls(path, 10, 15)
-    rater = take(small, InputFile(str(path)))
+    rater = consume(small, InputFile(str(path)))
     assert (rater.summary.records, rater.summary.rejected) == (11, {"impossible_time": 6})
 
 
 def test_a_file_that_was_read_to_its_end_arrives_anew(small: Path) -> None:
     """Nothing is kept of it; neither where it ends with a batch."""
     path = calls(small / "cdrs.jsonl", 0, 8)
-    take(small, InputFile(str(path), arrived=MARCH))
+    consume(small, InputFile(str(path), arrived=MARCH))
     assert arrivals(small) == []
     calls(path, 8, 10)
-    assert take(small, InputFile(str(path))).summary.rejected == {}
+    assert consume(small, InputFile(str(path))).summary.rejected == {}
 
 
 def test_another_file_under_the_name_arrives_anew(small: Path) -> None:
@@ -149,15 +149,15 @@ def test_another_file_under_the_name_arrives_anew(small: Path) -> None:
     killed(small, InputFile(str(path), arrived=FEBRUARY))
     path.unlink()
     calls(path, 100, 110)
-    rater = take(small, InputFile(str(path)))
+    rater = consume(small, InputFile(str(path)))
     assert (rater.summary.records, rater.summary.rejected) == (10, {})
 
 
 def test_who_says_when_the_rest_arrived_is_believed(small: Path) -> None:
-    """`--arrived` of the run that goes on is a person's word, and newer."""
+    """`--arrived` of the run that goes on is given by a person, and newer."""
     path = calls(small / "cdrs.jsonl", 0, 10)
     killed(small, InputFile(str(path), arrived=FEBRUARY))
-    assert take(small, InputFile(str(path), arrived=MARCH)).summary.rejected == {}
+    assert consume(small, InputFile(str(path), arrived=MARCH)).summary.rejected == {}
 
 
 def test_a_position_without_arrival_is_of_an_older_store(folder: Path) -> None:

@@ -46,8 +46,8 @@ class MortalStore(Store):
             raise Killed
 
 
-def told(call: CallRecord) -> Iterator[CallEvent]:
-    """What a switch tells of a call: its start, each half minute, its end."""
+def events_of(call: CallRecord) -> Iterator[CallEvent]:
+    """The events of a call: its start, each half minute, its end."""
     ends_at = call.answered_at + timedelta(seconds=call.duration_s)
     at, progress = call.answered_at, CallProgress.STARTED
     while at < ends_at:
@@ -73,18 +73,18 @@ def event(call: CallRecord, progress: CallProgress, at: datetime) -> CallEvent:
 
 
 def month(folder: Path) -> list[Path]:
-    """A month in pieces of time: what was told of calls in each, then the records of those that ended in it."""
+    """A month in pieces of time: the events of calls in each, then the records of those that ended in it."""
     (folder / "setup.jsonl").write_bytes(b"\n".join(map(encode_input, generate_commands(SPEC))) + b"\n")
     calls = [call for call in generate_calls(SPEC) if isinstance(call, CallRecord) and call.received_at is None]
-    events = sorted((event for call in calls for event in told(call)), key=lambda event: event.at)
+    events = sorted((event for call in calls for event in events_of(call)), key=lambda event: event.at)
     calls.sort(key=lambda call: call.answered_at + timedelta(seconds=call.duration_s))
     size, files = len(calls) // PIECES, []
     for number, start in enumerate(range(0, len(calls), size)):
         piece, rest = calls[start : start + size], calls[start + size :]
         until = rest[0].answered_at + timedelta(seconds=rest[0].duration_s) if rest else datetime.max
-        heard = [event for event in events if not rest or event.at < until]
-        events = events[len(heard) :]
-        files.append(write(folder / f"{number:02}-events.jsonl", map(msgspec.json.encode, heard)))
+        earlier = [event for event in events if not rest or event.at < until]
+        events = events[len(earlier) :]
+        files.append(write(folder / f"{number:02}-events.jsonl", map(msgspec.json.encode, earlier)))
         files.append(write(folder / f"{number:02}-records.jsonl", map(encode_input, piece)))
     return files
 
@@ -102,10 +102,10 @@ def live(path: Path, files: list[Path], lives: int = 0) -> EmbeddedRater:
         rater = EmbeddedRater(store, RatingSettings(), LocalGateway(DECLINED))
         deck = read_deck(DECK, version="d")
         rater.publish(deck)
-        rater.take(InputFile(str(files[0].with_name("setup.jsonl")), "commands"))
+        rater.consume(InputFile(str(files[0].with_name("setup.jsonl")), "commands"))
         rater.activate("d")
         for file in files:
-            rater.take(InputFile(str(file)))
+            rater.consume(InputFile(str(file)))
         return rater
     finally:
         store.close()

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def outcomes(folder: Path, *options: str, **environment: str) -> dict[str, Any]:
-    """What became of the setup and the call."""
+    """The outcomes of the setup and the call."""
     done = rater(
         "run", "--commands", "setup.jsonl", "cdrs.jsonl", "--json", *options, cwd=folder, environment=environment
     )
@@ -94,7 +94,7 @@ def test_a_wrong_time_of_acceptance_is_one_line(folder: Path, options: tuple[str
 
 
 def test_a_store_keeps_the_longest_call(folder: Path) -> None:
-    """`rater run --call-duration-max-s` says it once; later runs and replays use it; another value is said."""
+    """`rater run --call-duration-max-s` sets it once; later runs and replays use it; another value is reported."""
     assert outcomes(folder)["implausible_duration"] == 1
     assert outcomes(folder, "--call-duration-max-s", "50000")["said"].count("call_duration_max_s") == 0
     assert replay(folder) == "1 of 1 records accepted"
@@ -111,7 +111,7 @@ def test_a_store_keeps_how_far_clocks_may_run_ahead(folder: Path) -> None:
     )
 
 
-def test_a_store_takes_them_from_the_environment_too(folder: Path) -> None:
+def test_a_store_reads_them_from_the_environment_too(folder: Path) -> None:
     """The same variables as on Kafka; a wrong value is a wrong use."""
     environment = {"RATER_CALL_DURATION_MAX_S": "50000", "RATER_CLOCK_AHEAD_MAX_H": "48"}
     assert set(outcomes(folder, **environment)) == {"said"}

@@ -59,8 +59,8 @@ def rated(folder: Path, path: Path, format: str | None = None) -> tuple[list[str
     store = Store(folder / "rater.db")
     try:
         loop = EmbeddedRater(store, RatingSettings(), LocalGateway())
-        loop.take(InputFile(str(folder / "setup.jsonl"), "commands"))
-        loop.take(InputFile(str(path), format, "contoso"))
+        loop.consume(InputFile(str(folder / "setup.jsonl"), "commands"))
+        loop.consume(InputFile(str(path), format, "contoso"))
         calls = [json.loads(value)["usage_id"] for _, value in store.topic("rated-calls")]
         return calls, [msgspec.json.decode(value, type=RejectedCdr) for _, value in store.topic("rejected-cdrs")]
     finally:
@@ -144,7 +144,7 @@ def test_a_command_of_50_mb_is_one_dead_letter(folder: Path) -> None:
 
 
 def test_an_event_of_50_mb_is_one_dead_letter(folder: Path) -> None:
-    """What switches tell of other calls is read."""
+    """Events of other calls are read."""
     path = folder / "events.jsonl"
     path.write_bytes(lines(EVENT % b"a", EVENT % LONG, EVENT % b"b"))
     _, letters = rated(folder, path)

@@ -1,4 +1,4 @@
-"""Confusable names of tenants are said, wherever one appears; nothing is refused or merged for it: a name is exact."""
+"""Confusable names of tenants are reported, wherever one appears; nothing is refused or merged for it: a name is exact."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ NEW = (
     ],
 )
 def test_names_that_look_alike(name: str, other: str) -> None:
-    """Case, blanks, NFKC, other scripts, signs that nobody sees, 0 and O, 1, l and I."""
+    """Case, blanks, NFKC, other scripts, invisible characters, 0 and O, 1, l and I."""
     expected = f"tenant {other!a} looks like {name!a}: they are different tenants; is one of them a slip?"
     assert [*Lookalikes([name]).remarks([other])] == [expected]
     assert [*Lookalikes([other]).remarks([name])]
@@ -70,7 +70,7 @@ def test_names_that_do_not(name: str, other: str) -> None:
     assert [*Lookalikes([name, other]).remarks([name, other])] == []
 
 
-def test_a_pair_is_said_once_and_many_are_cut() -> None:
+def test_a_pair_is_reported_once_and_many_are_cut() -> None:
     """Both names of a pair are one line; an operator is not flooded."""
     assert len([*Lookalikes(["a", "A"]).remarks(["a", "A"])]) == 1
     many = [f"{letters}x" for number in range(100) for letters in (f"t{number}", f"T{number}")]
@@ -78,7 +78,7 @@ def test_a_pair_is_said_once_and_many_are_cut() -> None:
 
 
 def test_a_run_says_it(folder: Path) -> None:
-    """A tenant that is configured, and one that nobody configured; both are kept apart, and nothing is refused for it."""
+    """A tenant that is configured, and one that is not; both are kept apart, and nothing is refused for it."""
     (folder / "other.jsonl").write_text(NEW.format(name=json.dumps("c\u043entoso")))
     call = {
         "tenant": "Contoso", "usage_id": "a", "type": "user_out", "answered_at": "2025-03-01T10:00:00Z",
@@ -100,7 +100,7 @@ def test_a_run_says_it(folder: Path) -> None:
     assert json.loads(again.stdout)["lookalike_tenants"] == []
 
 
-def test_the_door_of_commands_says_it(folder: Path) -> None:
+def test_the_input_of_commands_reports_it(folder: Path) -> None:
     """`rater tenant add` of a name that looks like another one: done, with a remark."""
     assert rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder).returncode == 0
     done = rater("tenant", "add", "c0ntoso", "--currency", "USD", cwd=folder)
@@ -119,7 +119,7 @@ def test_a_worker_logs_it_once() -> None:
                 partition=0, sequence=number + 1, commands_first=number, commands_next=number + 1, cdrs_first=0,
                 cdrs_next=0, outcomes={},
             )  # fmt: skip
-            watch.took([])
+            watch.consumed([])
             watch.committed([], batch, commit)
             memory.merge(batch.state)
     said = [line["remark"] for line in logs if line["event"] == "tenants look alike"]

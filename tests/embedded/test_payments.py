@@ -1,4 +1,4 @@
-"""The payment gateway is a setting of the store: nobody's money is credited that was not collected."""
+"""The payment gateway is a setting of the store: no money is credited that was not collected."""
 
 import json
 import sqlite3
@@ -79,8 +79,8 @@ def test_the_summary_gives_the_command_that_answers(waiting: Path) -> None:
     assert _balance(waiting) == 140
 
 
-def test_a_store_of_an_earlier_version_waits_until_a_gateway_is_said(waiting: Path) -> None:
-    """It has no settings; it can be read, and what was in flight is credited by nobody's default."""
+def test_a_store_of_an_earlier_version_waits_until_a_gateway_is_set(waiting: Path) -> None:
+    """It has no settings; it can be read, and what was in flight is not credited by default."""
     _run(waiting, "run", "--commands", "setup.jsonl")
     _forget_settings(waiting)
     reader = open_reader(waiting / "rater.db")
@@ -101,7 +101,7 @@ def test_a_store_of_an_earlier_version_waits_until_a_gateway_is_said(waiting: Pa
         ("pretend:decline:fabrikam", 40 + 100),
     ],
 )
-def test_pretended_payments_are_said_by_each_command(waiting: Path, gateway: str, balance: int) -> None:
+def test_pretended_payments_are_reported_by_each_command(waiting: Path, gateway: str, balance: int) -> None:
     """Said once, kept by the store; a run, a run with --json and a command of a tenant each say it."""
     assert PRETENDED in _run(waiting, "run", "--commands", "setup.jsonl", "--gateway", gateway)
     assert _balance(waiting) == balance
@@ -111,7 +111,7 @@ def test_pretended_payments_are_said_by_each_command(waiting: Path, gateway: str
 
 
 def test_dead_letters_are_replayed_with_the_gateway_of_the_store(waiting: Path) -> None:
-    """A replay may pretend a payment, so it says so."""
+    """A replay may pretend a payment; a line says that."""
     (waiting / "cdrs.jsonl").write_text('{"tenant":"contoso"}\n')
     rater("run", "cdrs.jsonl", "--commands", "setup.jsonl", "--gateway", "pretend", cwd=waiting)
     done = rater("dlq", "replay", "--by", "ada", cwd=waiting)
@@ -119,7 +119,7 @@ def test_dead_letters_are_replayed_with_the_gateway_of_the_store(waiting: Path) 
 
 
 def test_another_gateway_replaces_the_one_of_the_store(waiting: Path) -> None:
-    """One line says so; `none` takes it away, and payments wait again."""
+    """One line says so; `none` removes it, and payments wait again."""
     _run(waiting, "run", "--gateway", "pretend:decline")
     assert "now pretend; it was pretend:decline\n" in _run(waiting, "run", "--gateway", "pretend")
     assert "it was" not in _run(waiting, "run", "--gateway", "pretend")

@@ -1,4 +1,4 @@
-"""What real usage exports hold: call types of other operators, bots and numbers of nobody; calls without a duration."""
+"""What real usage exports hold: call types of other operators, bots and unassigned numbers; calls without a duration."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def graph(**fields: Any) -> CallRecord:
 
 
 @pytest.mark.parametrize("type", REAL)
-def test_calls_that_another_operator_carries_are_kept_and_free(folder: Path, type: str) -> None:
+def test_calls_of_another_operator_are_kept_and_free(folder: Path, type: str) -> None:
     """Rule 38: they take no minutes and no money, in the usage export and in Graph, in any case of letters."""
     (folder / "usage.csv").write_text(f"{HEADER}\n{row('a', '+263242700000', type=type)}\n")
     (folder / "rows.json").write_text(json.dumps([GRAPH_ROW | {"id": "b", "callType": type}]))

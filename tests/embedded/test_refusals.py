@@ -26,7 +26,7 @@ def test_a_hole_of_nul_bytes_is_one_letter_that_says_where_the_whole_is(folder: 
 
 
 def test_a_file_in_which_1500_rows_in_a_row_are_refused_stops_nothing(folder: Path) -> None:
-    """A spreadsheet ate the plus signs: each row is a letter, and the call after them is rated."""
+    """A spreadsheet removed the plus signs: each row is a letter, and the call after them is rated."""
     bad = [row(f"x{number}", number="12065550123") for number in range(1500)]
     (folder / "excel.csv").write_text(export(*bad, row("good")))
     summary = run(folder, "excel.csv", code=Exit.REFUSED)
@@ -44,8 +44,8 @@ def test_a_run_after_a_kill_ends_as_the_whole_would_have(folder: Path, when: str
     rater("run", *words, "--store", "whole.db", cwd=folder, code=Exit.REFUSED)
     killed_at(folder, when, commit, "run", *words)
     again = rater("run", *words, cwd=folder, code=Exit.REFUSED)
-    told = "rater: the run before was broken off; 1 records were refused in it" in again.stderr
-    assert told == ((when, commit) != ("before", 3))  # else this run refuses it itself
+    mentioned = "rater: the run before was broken off; 1 records were refused in it" in again.stderr
+    assert mentioned == ((when, commit) != ("before", 3))  # else this run refuses it itself
     assert len(letters(folder)) == 1
     rater("run", *words, cwd=folder, code=Exit.OK)
 

@@ -49,9 +49,9 @@ def test_a_recharge_that_a_limit_held_back_is_asked_for_when_its_window_ends(tmp
     store = Store(tmp_path / "rater.db")
     rater = EmbeddedRater(store, RatingSettings(recharges_per_hour_max=1), LocalGateway())
     rater.publish(read_deck(DECK, version="d"))
-    rater.take(InputFile(str(tmp_path / "setup.jsonl"), "commands"))
+    rater.consume(InputFile(str(tmp_path / "setup.jsonl"), "commands"))
     rater.activate("d")
-    rater.take(InputFile(str(tmp_path / "calls.jsonl")))
+    rater.consume(InputFile(str(tmp_path / "calls.jsonl")))
     account = store.account(CONTOSO)
     store.close()
     assert account is not None

@@ -38,8 +38,8 @@ def test_an_export_that_was_saved_again_in_europe(folder: Path) -> None:
     (folder / "u.csv").write_text(export(row("a", **EUROPEAN)), encoding="utf-8-sig")
     (line,) = run(folder, "u.csv", code=Exit.USAGE)["unread_files"]
     assert line == (
-        f"u.csv:2: Start Time: {ZONED}'05/03/2025 16:02:00', of which nobody knows whether the day or the month comes"
-        " first; say --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin.  None of its"
+        f"u.csv:2: Start Time: {ZONED}'05/03/2025 16:02:00', where either the day or the month may come"
+        " first; give --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin.  None of its"
         " first 1 rows can be read, so nothing of it was rated"
     )
     assert run(folder, "u.csv", *BERLIN)["outcomes"] == {"rated": 1}
@@ -47,7 +47,7 @@ def test_an_export_that_was_saved_again_in_europe(folder: Path) -> None:
 
 
 def test_an_export_in_windows_1252(folder: Path) -> None:
-    """Both things that have to be said are said at once."""
+    """Both messages come at once."""
     text = export(row("a", **EUROPEAN).replace(",Ada,", ",J\xfcrgen,"), row("b", **EUROPEAN))
     (folder / "u.csv").write_bytes(text.encode("windows-1252"))
     (line,) = run(folder, "u.csv", code=Exit.USAGE)["unread_files"]
@@ -71,7 +71,7 @@ def test_a_dead_letter_remembers_how_its_times_are_read(folder: Path) -> None:
 
 @pytest.mark.parametrize("column", ["UsageId", "Caller ID", "Destination Number"])
 def test_numbers_that_a_spreadsheet_rounded(column: str) -> None:
-    """The digits are lost: the row says so, and what to do."""
+    """The digits are lost: the message names the row, and what to do."""
     cells = row("a").split(",")
     cells[COLUMNS.index(column)] = "1,20656E+10"
     refused = PstnCsv("contoso", ";", COLUMNS).decode(";".join(cells).encode())
@@ -99,7 +99,7 @@ def test_numbers_that_a_spreadsheet_rounded(column: str) -> None:
     ],
 )
 def test_times_that_are_read(text: str, times: str | None, zone: str | None, read: str) -> None:
-    """What is beyond doubt, and what the options say."""
+    """What is certain, and what the options set."""
     assert LocalTimes(times, zone).read(text) == read
 
 
@@ -110,7 +110,7 @@ def test_times_that_are_read(text: str, times: str | None, zone: str | None, rea
         ("2025-03-01T24:00:00Z", None, ", whose hour is 24; write 00:00:00 of the next day"),
         ("2025-02-29T10:00:00Z", None, "; there is no day 2025-02-29"),
         ("2025-03-01T10:00:00+24:00", None, ", whose offset is a day or more, or has over 59 minutes"),
-        ("2025-03-01T10:00:00", None, ", which has no zone; say --zone, such as --zone UTC or --zone Europe/Berlin"),
+        ("2025-03-01T10:00:00", None, ", which has no zone; give --zone, such as --zone UTC or --zone Europe/Berlin"),
         ("1740823200", None, ", which may be seconds since 1970; write it as a date and a time"),
         ("20250301T100000Z", None, "; write it with dashes and colons"),
         (
@@ -160,7 +160,7 @@ def test_a_workbook(folder: Path) -> None:
     book.active.append(COLUMNS)
     book.active.append([*row("a").split(",")[:13], datetime(2025, 3, 5, 16, 2), None, 61, None, None, "USD", None])
     book.save(folder / "u.xlsx")
-    assert "say --zone" in run(folder, "u.xlsx", code=Exit.USAGE)["unread_files"][0]
+    assert "give --zone" in run(folder, "u.xlsx", code=Exit.USAGE)["unread_files"][0]
     assert run(folder, "u.xlsx", "--zone", "Europe/Berlin")["outcomes"]["rated"] == 1
     assert starts(folder)["a"] == "2025-03-05T15:02:00Z"
     rater("export", "usage", "--format", "xlsx", "--out", "own.xlsx", cwd=folder, code=Exit.OK)
@@ -170,7 +170,7 @@ def test_a_workbook(folder: Path) -> None:
 
 
 def test_a_zip_with_two_tables(folder: Path) -> None:
-    """The portal's zip: the usage export in it is rated, and what is left out is said; of two exports, neither."""
+    """The portal's zip: the usage export in it is rated, and what is left out is reported; of two exports, neither."""
     with ZipFile(folder / "portal.zip", "w") as archive:
         archive.writestr("PSTN.calls.csv", f"{HEADER}\n{row('a')}\n")
         archive.writestr("DirectRouting.calls.csv", "CorrelationId,SIP Address\nd1,ada@contoso.example\n")
@@ -209,7 +209,7 @@ def test_stores_and_exports_are_their_owners(folder: Path) -> None:
     assert (folder / "usage.csv").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_file_that_was_rated_before_is_said(folder: Path) -> None:
+def test_a_file_that_was_rated_before_is_reported(folder: Path) -> None:
     """In plain words, with the day; exit 0, nothing changes."""
     (folder / "u.csv").write_text(f"{HEADER}\n{row('a')}\n")
     assert run(folder, "u.csv")["already_rated"] == []

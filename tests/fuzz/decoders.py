@@ -49,7 +49,7 @@ from rater.wire.repeated_keys import repeated_key
 from tests.world import World
 
 Decode = Callable[[bytes], object]
-#: What a decoder may raise instead of giving a refusal: one line for people, each of its own door.
+#: What a decoder may raise instead of giving a refusal: one line for people, each of its own input.
 REFUSALS = (RaterError, BodyError, MoneyError)
 CORPUS = Path(__file__).parent / "corpus"
 #: Of a file so many records are read: what comes later is read by the same code.

@@ -1,4 +1,4 @@
-"""Families of hostile inputs of any size: each once took a decoder more time or memory than its length explains."""
+"""Families of hostile inputs of any size: each once cost a decoder more time or memory than its length explains."""
 
 from collections.abc import Callable
 

@@ -74,7 +74,7 @@ def keep(name: str, inputs: Iterable[bytes]) -> int:
 
 
 def steps_of(decode: Any, raw: bytes) -> set[tuple[str, int, int]]:
-    """The steps from line to line of rater's own code that an input takes."""
+    """The steps from line to line of rater's own code that an input needs."""
     steps: set[tuple[str, int, int]] = set()
     before: dict[FrameType, int] = {}
 

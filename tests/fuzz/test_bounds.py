@@ -23,7 +23,7 @@ FILE_SIZES = (RECORD_BYTES_MAX // 16, RECORD_BYTES_MAX // 4)
 GROWTH_MAX = 4.6
 CALLS_FREE = 2_000
 BYTES_FREE = 200_000
-#: What a value of Python takes besides its bytes: an empty list of JSON is two bytes and 56 in memory.
+#: What a value of Python needs besides its bytes: an empty list of JSON is two bytes and 56 in memory.
 BYTES_PER_BYTE_MAX = 120
 READ = (
     "cdrs", "commands", "call-events", "decks", "claims", "keys", "graph-rows", "graph-pages", "pstn-rows",

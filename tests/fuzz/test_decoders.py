@@ -1,4 +1,4 @@
-"""Every decoder gives a value or a refusal, whatever the bytes are, and takes work and memory that grow with them."""
+"""Every decoder gives a value or a refusal, whatever the bytes are, and needs work and memory that grow with them."""
 
 import itertools
 import random

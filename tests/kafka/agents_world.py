@@ -146,7 +146,7 @@ class Surroundings:
             self._gateway = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
 
     def start(self, name: str) -> AgentsProcess:
-        """Start agents; under a name that was used before they take its outbox and port over."""
+        """Start agents; under a name that was used before they use its outbox and port."""
         known = list(self.agents)
         number = known.index(name) if name in known else len(known)
         self.agents[name] = AgentsProcess(self.deployment, name, self._web_ports[number], self._environment)
@@ -190,11 +190,11 @@ def requests(deployment: Deployment) -> list[RechargeRequest]:
     return records(deployment, "recharges", RechargeRequest)
 
 
-def told_as(deployment: Deployment) -> Counter[str]:
-    """The Message-ID that each event must be told under."""
+def notices_of(deployment: Deployment) -> Counter[str]:
+    """The Message-ID that each event must be notified under."""
     events = records(deployment, "account-events", AccountEvent)
-    told = [event for event in events if notice_of(event) is not None]
-    return Counter(f"<{message_key((event.id,))}@carrier.example>" for event in told)
+    notified = [event for event in events if notice_of(event) is not None]
+    return Counter(f"<{message_key((event.id,))}@carrier.example>" for event in notified)
 
 
 def tenant_names(count: int) -> list[str]:

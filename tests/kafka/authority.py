@@ -49,7 +49,7 @@ class Authority:
         return Identity(signed, key)
 
     def broker(self) -> Path:
-        """The broker's key and certificate in one file, as Kafka takes them."""
+        """The broker's key and certificate in one file, as Kafka reads them."""
         certificate, key = self.sign("broker", "subjectAltName=IP:127.0.0.1")
         keystore = self.folder / "broker-keystore.pem"
         keystore.write_text(key.read_text() + certificate.read_text() + self.certificate.read_text())

@@ -64,20 +64,20 @@ class WorkerProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
 
-    def told(self, event: str) -> list[dict[str, Any]]:
-        """The lines of its log that tell of an event."""
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """The lines of its log with this event."""
         lines = self.log.read_bytes().splitlines()
         entries = [orjson.loads(line) for line in lines if line.startswith(b"{") and line.endswith(b"}")]
         return [entry for entry in entries if event in entry.get("event", "")]
 
     @property
     def was_fenced(self) -> bool:
-        """Whether something that it wrote was refused because another had taken over."""
-        return any(doubt["fenced"] for doubt in self.told("ownership is taken again"))
+        """Whether something that it wrote was refused because another owned the partition."""
+        return any(doubt["fenced"] for doubt in self.logged("partition is reacquired"))
 
     def assigned(self) -> set[int]:
         """The partitions that it was assigned last."""
-        found = self.told("partitions assigned")
+        found = self.logged("partitions assigned")
         return set(found[-1]["partitions"]) if found else set()
 
     def get(self, path: str) -> tuple[int, str]:
@@ -182,7 +182,7 @@ class Deployment:
         ]
 
     def rated(self) -> int:
-        """Call records that commits have taken."""
+        """Call records that commits have consumed."""
         return asyncio.run(self._rated())
 
     async def _rated(self) -> int:
@@ -210,7 +210,7 @@ class Deployment:
         for twice in (calls for calls in rated.values() if len(calls) > 1):
             lines += [f"rated twice: {call.id} {call.source} {call.sequence}" for call in twice]
         for worker in self.workers:
-            lines += [f"{worker.name}: {line}" for line in worker.told("partition")]
+            lines += [f"{worker.name}: {line}" for line in worker.logged("partition")]
         return lines
 
 

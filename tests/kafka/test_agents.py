@@ -28,13 +28,13 @@ from tests.kafka.agents_world import (
     charged,
     command,
     deck,
+    notices_of,
     now,
     prepaid,
     records,
     requests,
     surroundings,
     tenant_names,
-    told_as,
 )
 from tests.kafka.deployment import Deployment, until
 
@@ -66,8 +66,8 @@ def everybody_paid_once(around: Surroundings) -> None:
     assert deployment.verify().findings == []
 
 
-def everything_told(around: Surroundings) -> bool:
-    return set(told_as(around.deployment)) <= around.mailbox.sent.keys()
+def everyone_notified(around: Surroundings) -> bool:
+    return set(notices_of(around.deployment)) <= around.mailbox.sent.keys()
 
 
 def reached(count: Callable[[], int], goal: int, done: Callable[[], bool] = lambda: False) -> Callable[[], bool]:
@@ -110,7 +110,7 @@ def test_agents_are_killed(deployment: Deployment) -> None:
         goes_on(lambda: settled(deployment), lambda: charged(around.charges), "every tenant to be recharged")
         everybody_paid_once(around)
         assert len(requests(deployment)) >= KILLS * TENANTS
-        expected = set(told_as(deployment))
+        expected = set(notices_of(deployment))
         sent = around.mailbox.sent
         goes_on(lambda: expected <= sent.keys(), lambda: len(sent), "every e-mail")
         assert set(sent) == expected
@@ -129,7 +129,7 @@ async def _post(agents: AgentsProcess, body: bytes, headers: dict[str, str]) -> 
 def _webhook(
     agents: AgentsProcess, request: RechargeRequest, secret: str = SECRET, ago: int = 0, **changes: str
 ) -> int:
-    """Send the gateway's word that a request was paid; the status that it is answered with."""
+    """Send the gateway's message that a request was paid; the status that it is answered with."""
     data = {
         "recharge_id": request.id,
         "tenant": request.tenant,
@@ -184,7 +184,7 @@ def _events(deployment: Deployment, kind: EventKind) -> dict[str, AccountEvent]:
 
 
 def test_time_passes(deployment: Deployment) -> None:
-    """Ticks bring what time makes due: a retry after a failure, expiry; and money that expires soon is told."""
+    """Ticks bring what time makes due: a retry after a failure, expiry; and notices of money that expires soon."""
     begin = now() - timedelta(hours=2)
     with surroundings(deployment, RATER_EXPIRING_S="1") as around:
         deployment.start("worker-0")
@@ -203,7 +203,7 @@ def test_time_passes(deployment: Deployment) -> None:
         until(lambda: len(requests(deployment)) == 2, "the declined recharge to be asked for again")
         until(lambda: "expired-0000" in _events(deployment, EventKind.FUNDS_EXPIRED), "funds to expire")
         until(lambda: "expiring-0000: 80 USD expire within 30 days" in around.mailbox.subjects, "the notice")
-        until(lambda: everything_told(around), "every e-mail")
+        until(lambda: everyone_notified(around), "every e-mail")
         until(
             lambda: balances(deployment)["declined-0000"].recharge_failures == 2 and not deployment.lag(),
             "the second refusal",

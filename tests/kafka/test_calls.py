@@ -1,4 +1,4 @@
-"""Calls in progress on a real Kafka: what switches ask and tell, what they are told, and what is billed then."""
+"""Calls in progress on a real Kafka: questions and events of switches, answers and orders, and what is billed."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ def setting_up(at: datetime) -> Iterator[AnyCommand]:
 
 
 class Switch:
-    """A switch that asks over HTTP, tells over Kafka, and reads what it must do."""
+    """A switch that asks over HTTP, publishes call events, and reads its orders."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
@@ -68,7 +68,7 @@ class Switch:
         assert status == 200, body
         return body["allowed"], body["reason"], body["seconds"]
 
-    def tell(self, id: str, called: str, user: str, started_at: datetime, tenant: str = "contoso") -> None:
+    def send(self, id: str, called: str, user: str, started_at: datetime, tenant: str = "contoso") -> None:
         """A call runs."""
         event = CallEvent(
             tenant=tenant, usage_id=id, type=CallType.USER_OUT, event=CallProgress.HEARTBEAT,
@@ -114,13 +114,13 @@ def switch(deployment: Deployment) -> Iterator[Switch]:
 
 
 def test_credit_runs_out_while_calls_run(switch: Switch) -> None:
-    """A record eats the credit; the running call is ended, and costs no more than it was authorised for."""
+    """A record uses up the credit; the running call is ended, and costs no more than it was authorised for."""
     until(lambda: switch.may(LONDON) == (True, "credit", 20 * 60), "1 / 0.05")
     until(lambda: switch.may(HARARE, "fabrikam") == (False, "credits_suspended", 0), "fabrikam")
     assert switch.may("911", "fabrikam") == (True, "emergency", 86_400)
     assert switch.may(HARARE, "nobody") == (False, "unknown_tenant", 0)
     began = switch.now - timedelta(seconds=125)
-    switch.tell("running", LONDON, "ada", began)
+    switch.send("running", LONDON, "ada", began)
     # it reserves what it used and 90 s more, at least 4 minutes of 0.05: of 0.8 and less 1 minute to Jamaica is left
     until(lambda: switch.may(JAMAICA, user="bob")[2] < 2 * 60 + 1, "the reservation")
     switch.record("other", JAMAICA, "bob", switch.now, 180)  # 3 * 0.4: 1 - 1.2 = -0.2
@@ -148,7 +148,7 @@ def test_a_customer_comes_and_leaves(switch: Switch) -> None:
     until(lambda: switch.may(HARARE, "fresh", "eve@fresh.example")[:2] == (True, "credit"), "500 of credit")
     assert switch.may(US, "fresh", "eve@fresh.example")[:2] == (True, "pool_then_credit")
     for id, called in (("running", HARARE), ("help", "911")):
-        switch.tell(id, called, "eve@fresh.example", datetime.now(UTC), "fresh")
+        switch.send(id, called, "eve@fresh.example", datetime.now(UTC), "fresh")
     until(lambda: switch.agents.counted("rater_running_calls") == 2, "the calls to be known")
     (close, *_) = typed("a customer leaves", **names)
     closed = invoke(*close, "--reason", "contract ended", "--by", "kim", "--yes", *where)
@@ -160,8 +160,8 @@ def test_a_customer_comes_and_leaves(switch: Switch) -> None:
     assert switch.may("911", "fresh", "eve@fresh.example") == (True, "emergency", 86_400)
 
 
-def test_what_is_wrong_is_said(switch: Switch) -> None:
-    """One sentence for each bad question; an event that is none is counted and passed over."""
+def test_what_is_wrong_is_reported(switch: Switch) -> None:
+    """One sentence for each bad question; an invalid event is counted and skipped."""
     call = {"tenant": "contoso", "user": "ada", "called": LONDON}
     until(lambda: switch.may(LONDON)[0], "contoso")
     for answer, status, words in (

@@ -1,4 +1,4 @@
-"""Whatever dies on a real Kafka, every record is accounted for and the audit is clean.
+"""Whatever crashes on a real Kafka, every record is accounted for and the audit finds nothing.
 
 Each test shows that its fault did happen.  `make chaos` runs the long form: 100,000 records and 20 kills.
 """
@@ -69,13 +69,13 @@ def test_workers_are_killed(deployment: Deployment, chance: random.Random) -> No
         workers[killed] = deployment.start(workers[killed].name if same_name else f"worker-{number + 3}")
     audit(deployment)
     assert sum(worker.process.returncode == -9 for worker in deployment.workers) == KILLS
-    rebalances = [len(worker.told("partitions assigned")) for worker in deployment.workers]
+    rebalances = [len(worker.logged("partitions assigned")) for worker in deployment.workers]
     assert max(rebalances) <= 2 * (len(workers) + 2 * KILLS), "a storm: each kill and each start asks for one"
-    assert sum(len(worker.told("partition owned")) for worker in deployment.workers) > PARTITIONS
+    assert sum(len(worker.logged("partition owned")) for worker in deployment.workers) > PARTITIONS
 
 
 def test_a_zombie_is_refused(deployment: Deployment) -> None:
-    """(b) SIGSTOP past the session's end, then SIGCONT: others have taken over, and what it writes is refused."""
+    """(b) SIGSTOP past the session's end, then SIGCONT: others own its partitions by then, and what it writes is refused."""
     frozen, other = deployment.start("worker-0"), deployment.start("worker-1")
     first, *others = slices(load(deployment, story(RECORDS)), 4)
     # whether a frozen worker was about to write is chance: there are ten tries, and the first that was ends them
@@ -103,7 +103,7 @@ def _freeze_until_replaced(
         deployment.publish(meanwhile)
         until(
             lambda: len(other.assigned()) == PARTITIONS and not deployment.lag(),
-            "the other worker to take over all partitions",
+            "the other worker to own all partitions",
         )
     finally:
         frozen.thaw()
@@ -124,7 +124,7 @@ def test_the_broker_is_killed(tmp_path: Path, chance: random.Random) -> None:
         kafka.wait_for_node(1)
         deployment.publish(second)
         audit(deployment)
-        assert worker.told("Connect call failed")
+        assert worker.logged("Connect call failed")
     finally:
         deployment.end()
         kafka.stop()
@@ -163,7 +163,7 @@ def test_rolling_restart(deployment: Deployment) -> None:
         assert (code, seconds < EXIT_S) == (0, True), f"exit {code} after {seconds:.1f} s"
         workers[number] = deployment.start(f"worker-{number}")
     audit(deployment)
-    rebalances = sum(len(worker.told("partitions assigned")) for worker in workers)
+    rebalances = sum(len(worker.logged("partitions assigned")) for worker in workers)
     assert rebalances <= 3 * 3 + 3 * 2 * 3  # joining, and each restart once out and once in
 
 
@@ -178,4 +178,4 @@ def test_local_state_is_deleted(deployment: Deployment) -> None:
     again = deployment.start("worker-0")
     deployment.publish(messages[:500])
     audit(deployment)
-    assert sum(owned["calls_indexed"] for owned in again.told("partition owned")) > RECORDS // 2
+    assert sum(owned["calls_indexed"] for owned in again.logged("partition owned")) > RECORDS // 2

@@ -1,4 +1,4 @@
-"""The commands around Kafka: topics, publish, consume, verify, and what they say when something is not there."""
+"""The commands around Kafka: topics, publish, consume, verify, and their messages when something is not there."""
 
 import asyncio
 import gzip
@@ -44,18 +44,18 @@ def test_topics_are_created_once(deployment: Deployment) -> None:
     """Creating again changes nothing; all stand as topics/*.yaml says."""
     again = invoke("topics", "apply", *at(deployment), f"--partitions={PARTITIONS}", "--json")
     assert again.exit_code == 0
-    told = json.loads(again.stdout)
-    assert told["created"] == []
-    assert {topic["state"] for topic in told["topics"]} == {"as expected"}
-    assert {topic["name"] for topic in told["topics"]} == set(load_topics())
+    report = json.loads(again.stdout)
+    assert report["created"] == []
+    assert {topic["state"] for topic in report["topics"]} == {"as expected"}
+    assert {topic["name"] for topic in report["topics"]} == set(load_topics())
 
 
 def test_another_number_of_partitions(deployment: Deployment) -> None:
     """It is an error, not a silent change: it would move tenants."""
     result = invoke("topics", "apply", *at(deployment), "--partitions=6", "--json")
     assert result.exit_code == 1
-    told = json.loads(result.stdout)["topics"]
-    assert {topic["differences"][0] for topic in told} == {f"expected 6 partitions, found {PARTITIONS}"}
+    report = json.loads(result.stdout)["topics"]
+    assert {topic["differences"][0] for topic in report} == {f"expected 6 partitions, found {PARTITIONS}"}
 
 
 def test_a_topic_that_is_missing(deployment: Deployment) -> None:
@@ -83,7 +83,7 @@ def test_another_cleanup_policy(broker: LocalKafka) -> None:
 
 
 def test_from_files_to_debits(deployment: Deployment, tmp_path: Path) -> None:
-    """Publish files, rate them, read what came of it, verify: and publishing twice changes nothing."""
+    """Publish files, rate them, read the results, verify: and publishing twice changes nothing."""
     spec = story(2_000)
     deployment.publish(provisioning(spec))
     lines = [value for _, _, value in calls(spec)]
@@ -107,8 +107,8 @@ def test_from_files_to_debits(deployment: Deployment, tmp_path: Path) -> None:
     assert report["outcomes"]["duplicate"] >= len(lines) - report["outcomes"]["rejected"]
 
 
-def test_what_switches_told_of_running_calls(deployment: Deployment, tmp_path: Path) -> None:
-    """A file of call events goes to `call-events`; a row that is none is named, and the others are published."""
+def test_events_of_running_calls(deployment: Deployment, tmp_path: Path) -> None:
+    """A file of call events goes to `call-events`; an invalid row is named, and the others are published."""
     event = {"tenant": "contoso", "type": "user_out", "event": "started", "at": "2025-03-10T10:00:00Z"}
     rows = [event | {"usage_id": "c1"}, event, event | {"usage_id": "c2"}]
     file = tmp_path / "events.jsonl"

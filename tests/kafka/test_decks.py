@@ -31,8 +31,8 @@ def activated(deployment: Deployment) -> int:
     return sum(b'"deck.activated"' in value for value in deployment.values("account-events"))
 
 
-def test_a_wrong_list_is_refused_and_taken_back(deployment: Deployment, tmp_path: Path) -> None:
-    """Also before a worker has applied what was published; a difference in a settlement file is mended on Kafka."""
+def test_a_wrong_list_is_refused_and_withdrawn(deployment: Deployment, tmp_path: Path) -> None:
+    """Also before a worker has applied what was published; a difference in a settlement file is corrected on Kafka."""
     where = at(deployment.settings)
     for name, price in (("old", "0.2"), ("wrong", "2")):
         (tmp_path / name).write_text(f"{COLUMNS}\noutbound,263,Zimbabwe,ZW,landline,{price},0,60,60,,\n")

@@ -38,7 +38,7 @@ def states(deployment: Deployment, *words: str) -> dict[str, str]:
 
 @pytest.fixture
 def refused(deployment: Deployment) -> Deployment:
-    """A worker that has refused three records: two of a tenant that nobody configured, and bytes that are nothing."""
+    """A worker that has refused three records: two of an unconfigured tenant, and bytes that do not decode."""
     deployment.start("worker-0")
     deployment.publish([("cdrs", "stranger", STRANGER), ("cdrs", "stranger", BROKEN), ("cdrs", "-", NO_JSON)])
     deployment.wait_until_rated()
@@ -80,11 +80,11 @@ def test_what_was_rated_before_counts_as_accepted(refused: Deployment) -> None:
     assert refused.verify().outcomes["duplicate"] == 1
 
 
-def test_nobody_rates(refused: Deployment) -> None:
-    """Without a worker a replay is published, and stays listed until somebody knows what came of it."""
+def test_no_worker_rates(refused: Deployment) -> None:
+    """Without a worker a replay is published, and stays listed until its outcome is known."""
     refused.workers[0].stop()
     ran = dlq(refused, "replay", "--reason", "unknown_tenant", "--wait", "0")
-    assert ran.stderr == "0 of 1 records accepted, 1 published and not taken yet: is a worker running?\n"
+    assert ran.stderr == "0 of 1 records accepted, 1 published and not applied yet: is a worker running?\n"
     assert states(refused)[STRANGER[:40].decode()] == "replayed"
 
 

@@ -94,7 +94,7 @@ def test_everything_is_well(deployment: Deployment, tmp_path: Path) -> None:
                 ("cdrs", "contoso", b"{}"),
             ]
         )  # fmt: skip
-        until(lambda: len(worker.told("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
+        until(lambda: len(worker.logged("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
         with mail_server() as port:
             config = tmp_path / "agents.yaml"
             config.write_text(
@@ -133,13 +133,13 @@ def test_what_is_missing_is_named_with_what_to_type(deployment: Deployment, tmp_
     assert "no topic nowhere-" in checks["partitions"]["cause"]
 
 
-def test_a_deck_that_is_awaited_and_records_that_nobody_rates(deployment: Deployment, tmp_path: Path) -> None:
-    """No worker runs, a command names a deck that nobody published: each is said with the way out."""
+def test_a_deck_that_is_awaited_and_unrated_records(deployment: Deployment, tmp_path: Path) -> None:
+    """No worker runs, a command names an unpublished deck: each message has what to do."""
     everybody = DeckActivated(tenant="contoso", id="2", at=AT, version="2025-07")
     deployment.publish([("commands", "contoso", encode_input(everybody)), ("cdrs", "contoso", b"{}")])
     checks = doctor(deployment.settings.bootstrap, deployment.settings.prefix, f"--index={tmp_path}", code=1)
     assert checks["owners"]["cause"].startswith(
-        "0 workers own 0 of 4 partitions; nobody owns partitions 0, 1, 2, 3"
+        "0 workers own 0 of 4 partitions; no worker owns partitions 0, 1, 2, 3"
     )
     assert "2025-07 by partition" in checks["decks awaited"]["cause"]
     assert checks["decks awaited"]["fix"].startswith("rater publish --deck")
@@ -149,7 +149,7 @@ def test_a_deck_that_is_awaited_and_records_that_nobody_rates(deployment: Deploy
     assert "GiB are free" in checks["disk"]["cause"]
 
 
-def test_agents_that_are_set_differently_are_said(tmp_path: Path) -> None:
+def test_agents_that_are_set_differently_are_reported(tmp_path: Path) -> None:
     """Two processes show different names of their settings."""
     servers = []
     try:
@@ -171,7 +171,7 @@ def test_agents_that_are_set_differently_are_said(tmp_path: Path) -> None:
     assert "agents are set differently" in check.cause
 
 
-def test_tenants_that_look_alike_are_said(deployment: Deployment) -> None:
+def test_tenants_that_look_alike_are_reported(deployment: Deployment) -> None:
     """A remark: two tenants whose names differ in a digit that looks like a letter, in any partitions."""
     worker = deployment.start("worker-0")
     deployment.publish(
@@ -180,7 +180,7 @@ def test_tenants_that_look_alike_are_said(deployment: Deployment) -> None:
             for name in ("contoso", "c0ntoso", "fabrikam")
         ]
     )
-    until(lambda: len(worker.told("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
+    until(lambda: len(worker.logged("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
     check = doctor(deployment.settings.bootstrap, deployment.settings.prefix, code=1)["tenants"]
     assert check["state"] == "warn"
     assert "tenant 'c0ntoso' looks like 'contoso': they are different tenants" in check["cause"]

@@ -51,7 +51,7 @@ def test_an_upgrade_under_traffic_and_a_refused_downgrade(deployment: Deployment
     published(deployment, calls(20, 30))
     after = deployment.start("new")
     until(lambda: rated(deployment) == 30 * PARTITIONS, "the new release to rate what arrived meanwhile")
-    assert len(after.told("partition upgraded")) == PARTITIONS
+    assert len(after.logged("partition upgraded")) == PARTITIONS
     assert after.stop()[0] == 0
 
     published(deployment, calls(30, 31))

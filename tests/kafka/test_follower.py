@@ -1,4 +1,4 @@
-"""The follower reads what is there, says so, and goes on with what comes."""
+"""The follower reads what is there, reports that, and goes on with new records."""
 
 import asyncio
 import contextlib
@@ -17,12 +17,12 @@ async def _follow(deployment: Deployment) -> tuple[list[Consumed], list[Consumed
     taken: list[Consumed] = []
     more = asyncio.Event()
 
-    def take(record: Consumed) -> None:
+    def apply(record: Consumed) -> None:
         taken.append(record)
         if record.value == b"new":
             more.set()
 
-    follower = Follower(settings, ["commands", "recharges"], take)
+    follower = Follower(settings, ["commands", "recharges"], apply)
     assert not follower.caught_up
     running = asyncio.create_task(follower.run())
     await asyncio.wait_for(follower.wait_until_caught_up(), 30)

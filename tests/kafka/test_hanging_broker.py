@@ -1,4 +1,4 @@
-"""A broker that hangs: it accepts connections and answers nothing.  Commands say so, and end."""
+"""A broker that hangs: it accepts connections and answers nothing.  Commands end with a message."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]
 
 @contextmanager
 def hanging(kafka: LocalKafka) -> Iterator[None]:
-    """SIGSTOP: its sockets stay open, and nobody reads them."""
+    """SIGSTOP: its sockets stay open, and are not read."""
     pid = kafka.pid(1)
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)

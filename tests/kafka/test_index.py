@@ -38,7 +38,7 @@ def of_an_earlier_rater(folder: Path) -> None:
 
 
 def half_written(folder: Path) -> None:
-    """A folder that a dying disk left."""
+    """A folder after a disk failure."""
     filled(folder)
     for manifest in folder.glob("MANIFEST*"):
         manifest.write_bytes(b"nonsense")

@@ -44,7 +44,7 @@ def gaps(deployment: Deployment) -> list[Gap]:
 
 
 def stopped(worker: WorkerProcess) -> list[str]:
-    return [line["error"] for line in worker.told("a partition stands still")]
+    return [line["error"] for line in worker.logged("partition stopped")]
 
 
 def delete_records(deployment: Deployment, topic: str, before: int) -> None:

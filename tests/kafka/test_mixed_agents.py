@@ -54,7 +54,7 @@ def ordered(deployment: Deployment) -> set[str]:
 
 @pytest.mark.parametrize("first", ["pays", "both"])
 def test_every_order_comes_where_one_of_two_agents_serves_switches(deployment: Deployment, first: str) -> None:
-    """1.00 carries 20 minutes; each of four calls has run for 21: each is ended, whichever process came first."""
+    """1.00 pays for 20 minutes; each of four calls has run for 21: each is ended, whichever process came first."""
     deck = read_deck(DECK, version="deck-1")
     deployment.publish([("rate-decks", deck.version, encode_input(deck))])
     at = datetime.now(UTC) - timedelta(hours=1)

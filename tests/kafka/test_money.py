@@ -71,7 +71,7 @@ def clerk(deployment: Deployment) -> Clerk:
     """A tenant that bought 50 twice and made a call of 21 minutes: 4.20."""
     clerk = Clerk(deployment)
     worker = deployment.start("worker-0")
-    until(lambda: len(worker.told("partition owned")) == 4, "the worker to own its partitions")
+    until(lambda: len(worker.logged("partition owned")) == 4, "the worker to own its partitions")
     when = ("--at", "2026-03-01T00:00:00Z")
     clerk.types("tenant", "add", "contoso", "--currency", "USD", "--credits", "enabled", *when)
     clerk.types("publish", "--deck", str(DECK))

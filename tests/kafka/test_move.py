@@ -80,7 +80,7 @@ def undisturbed(broker: LocalKafka, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def stopped(worker: WorkerProcess) -> list[str]:
-    return [line["error"] for line in worker.told("a partition stands still")]
+    return [line["error"] for line in worker.logged("partition stopped")]
 
 
 def read_to_the_end(deployment: Deployment, group: str, topic: str) -> list[bytes]:

@@ -102,10 +102,10 @@ def balances(deployment: Deployment) -> dict[str, str]:
 
 def refusals(worker: WorkerProcess) -> list[str]:
     """Why partitions stopped at a worker."""
-    return [line["error"] for line in worker.told("a partition stands still")]
+    return [line["error"] for line in worker.logged("partition stopped")]
 
 
-def test_a_new_worker_takes_over_from_release_0_3_0(
+def test_a_new_worker_continues_from_release_0_3_0(
     deployment: Deployment, old: dict[str, str], tmp_path: Path
 ) -> None:
     """The old one comes back: it ends in one clear line for each partition and writes nothing; the money is right."""
@@ -118,7 +118,7 @@ def test_a_new_worker_takes_over_from_release_0_3_0(
     until(lambda: len(deployment.values("rated-calls")) == 15 * PARTITIONS, "the old release to rate")
     before.freeze()  # it does not know that it lost its partitions
     after = deployment.start("new")
-    until(lambda: len(after.told("partition owned")) == PARTITIONS, "the new release to upgrade every partition")
+    until(lambda: len(after.logged("partition owned")) == PARTITIONS, "the new release to upgrade every partition")
     published(deployment, calls(10, 30))  # some for the second time
     until(lambda: len(deployment.values("rated-calls")) == 30 * PARTITIONS, "the new release to rate")
     before.thaw()

@@ -72,7 +72,7 @@ def rerate(deployment: Deployment, folder: Path, *words: str, code: int = 0) -> 
     return said
 
 
-def test_rated_again_while_nobody_rates_and_then_by_a_worker(deployment: Deployment, tmp_path: Path) -> None:
+def test_rated_again_without_a_worker_and_then_by_one(deployment: Deployment, tmp_path: Path) -> None:
     """A12: Harare 10 minutes at 2 instead of 0.2, London 1 at 0.5 instead of 0.05: 20.5 become 2.05 for each tenant.
 
     The commands are sent twice while no worker runs, as by a run that was killed; each call is rated again once.

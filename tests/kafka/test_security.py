@@ -50,7 +50,7 @@ def test_each_service_with_its_rights_only(guarded: Guarded, tmp_path: Path, how
         ran = guarded.run(how, "rater-switches", "publish", str(tmp_path / "cdrs.jsonl"), prefix=prefix)
         assert ran.returncode == 0, ran.stderr
         worker = deployment.start("worker-0", guarded.environment(how, "rater-worker"))
-        until(lambda: len(worker.told("partition owned")) == PARTITIONS, "the worker to own its partitions")
+        until(lambda: len(worker.logged("partition owned")) == PARTITIONS, "the worker to own its partitions")
         until(lambda: not deployment.lag(), "everything to be rated")
         consumed = guarded.run(how, "rater-operators", "consume", "debits", prefix=prefix)
         assert (consumed.returncode, consumed.stderr.splitlines()[-1].endswith(" 0 findings")) == (0, True)
@@ -67,7 +67,7 @@ def test_each_service_with_its_rights_only(guarded: Guarded, tmp_path: Path, how
 
 @pytest.mark.parametrize("how", HOWS)
 def test_agents_with_their_rights_only(guarded: Guarded, tmp_path: Path, how: str) -> None:
-    """A recharge is paid, told and credited, and a switch is answered, by Faust's clients and by ours."""
+    """A recharge is paid, notified and credited, and a switch is answered, by Faust's clients and by ours."""
     deployment = Deployment(guarded.kafka.bootstrap, tmp_path)
     guarded.allow(deployment.settings.prefix, how)
     rights = guarded.environment(how, "rater-agents")
@@ -80,7 +80,7 @@ def test_agents_with_their_rights_only(guarded: Guarded, tmp_path: Path, how: st
             deployment.publish([*deck(at), *prepaid("approve-0000", at), call("approve-0000", 1, at)])
             until(lambda: charged(around.charges) == 1, "the recharge to be paid")
             until(lambda: balances(deployment)["approve-0000"].balance == "100", "100 - 60 + 60")
-            until(lambda: len(around.mailbox.sent) > 0, "somebody to be told")
+            until(lambda: len(around.mailbox.sent) > 0, "a first notice")
             until(lambda: agents.ready, "the agents to know the state")
             asked = urllib.request.Request(
                 f"http://127.0.0.1:{agents.web_port}/v1/authorize?tenant=approve-0000&user=ada%40approve-0000.example"

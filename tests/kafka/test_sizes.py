@@ -1,4 +1,4 @@
-"""Through topics that take a megabyte, Kafka's default: what is too large, too deep or no text stops no worker."""
+"""Through topics with a limit of a megabyte, Kafka's default: what is too large, too deep or no text stops no worker."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from rater.wire.topics import load_topics
 from tests.kafka.deployment import PARTITIONS, Deployment, until
 from tests.simulation.test_sizes import CALL, padded
 
-#: What a broker takes unless it is told otherwise, batch and all.
+#: The largest message that a broker accepts by default, batch and all.
 DEFAULT_BYTES_MAX = 1_048_588
 TENANT = "contoso"
 AT = datetime(2025, 1, 1, tzinfo=UTC)
@@ -26,7 +26,7 @@ AT = datetime(2025, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def narrow(deployment: Deployment) -> Deployment:
-    """Other topics, which take no more than Kafka's default."""
+    """Other topics, with Kafka's default limit."""
     deployment.settings = deployment.settings.model_copy(update={"prefix": f"{deployment.settings.prefix}narrow-"})
 
     async def create() -> None:
@@ -53,7 +53,7 @@ def narrow(deployment: Deployment) -> Deployment:
 
 
 def call(id: str, more: bytes = b"") -> bytes:
-    """A call to ada, with fields that nobody knows."""
+    """A call to ada, with unknown fields."""
     fields = {
         "tenant": TENANT,
         "usage_id": id,
@@ -96,6 +96,6 @@ def test_what_is_too_large_is_one_bounded_letter_and_the_worker_goes_on(narrow: 
     kept = [letter.raw_hash or hash_of(raw_bytes(letter)) for letter in letters]
     assert {name: kept.count(hash_of(raw)) for name, raw in REFUSED.items()} == dict.fromkeys(REFUSED, 1)
     assert max(map(len, narrow.values("rejected-cdrs"))) < 110_000
-    assert worker.told("a partition stands still") == []
-    assert worker.told("ownership is taken again") == []
+    assert worker.logged("partition stopped") == []
+    assert worker.logged("partition is reacquired") == []
     assert narrow.verify().findings == []

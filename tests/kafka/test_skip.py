@@ -30,7 +30,7 @@ def funds(tenant: str, id: str) -> tuple[str, str, bytes]:
 
 def stopped(worker: WorkerProcess) -> dict[tuple[str, int], str]:
     """What the worker says of the partitions that stopped: topic and offset, and the command past the record."""
-    lines = worker.told("a partition stands still")
+    lines = worker.logged("partition stopped")
     return {(line["topic"], line["offset"]): line["error"].split("rater partition skip ")[-1] for line in lines}
 
 

@@ -66,8 +66,8 @@ def commit(sequence: int, cdrs: int) -> Commit:
 def test_a_rate_is_that_of_the_last_ten_seconds() -> None:
     """100 records eleven seconds ago do not count; 50 five seconds ago are 5 a second."""
     progress = Progress(0, 0)
-    progress.take(commit(1, 100), NOW - 11)
-    progress.take(commit(2, 50), NOW - 5)
+    progress.add(commit(1, 100), NOW - 11)
+    progress.add(commit(2, 50), NOW - 5)
     row = row_of(0, progress, {"cdrs": 60, "commands": 1}, (NOW - 5.25, NOW - 2), NOW)
     assert (row.rate, row.cdrs_waiting, row.commands_waiting) == (5.0, 10, 0)
     assert (row.latency_s, row.waiting_s, row.idle_s) == (0.25, 2.0, 5.0)

@@ -47,7 +47,7 @@ class SimpleLots:
         return [Share(name, own), *shares] if own else shares
 
     def _newest(self) -> str | None:
-        """The newest lot that takes money of others."""
+        """The newest lot that may get money of others."""
         able = [lot for lot in self.lots if not lot.promotion and lot.lot not in self.reversed]
         last = [lot for lot in self.lots if not lot.promotion][-1:]
         able = [lot for lot in able if lot in last or lot.remaining or lot.expires_at > self.clock]
@@ -56,7 +56,7 @@ class SimpleLots:
     def debit(self, amount: int) -> list[Share]:
         """A charge; who paid it."""
         self.balance -= amount
-        shares = self._take(amount)
+        shares = self._draw(amount)
         amount -= sum(share.amount for share in shares)
         if amount:
             shares.append(Share("", amount, len(self.line)))
@@ -118,13 +118,13 @@ class SimpleLots:
         return payers
 
     def _settle(self) -> None:
-        for share in self._take(self.debt):
+        for share in self._draw(self.debt):
             self.debt -= share.amount
             unpaid = [place for place, payer in enumerate(self.line) if payer is NOBODY]
             for place in unpaid[: share.amount]:
                 self.line[place] = share.lot
 
-    def _take(self, amount: int) -> list[Share]:
+    def _draw(self, amount: int) -> list[Share]:
         shares = []
         promotions = sorted([lot for lot in self.lots if lot.promotion], key=_by_expiry)
         for lot in [*promotions, *[lot for lot in self.lots if not lot.promotion]]:

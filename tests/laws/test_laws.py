@@ -152,7 +152,7 @@ reratings = st.builds(
     stale=st.sampled_from([False, False, False, True]),
 )
 
-#: What was put in; a new rating is about what came out before.
+#: What was put in; a new rating is about the outputs before it.
 Input = CallRecord | AnyCommand | Rerated
 histories = st.lists(st.one_of(calls(), calls(), commands(), reratings), min_size=1, max_size=40)
 
@@ -175,7 +175,7 @@ def other_decks() -> list[RateDeck]:
 
 
 class History:
-    """A world that takes inputs, keeps every output, and checks the books after each."""
+    """A world that applies inputs, keeps every output, and checks the books after each."""
 
     def __init__(self, *skus: str) -> None:
         self.world = World(funds=None, conferencing_licenses=1, recharge=("50", "100"))
@@ -185,14 +185,14 @@ class History:
             self.world.engine.publish(deck)
         self.outputs: list[Output] = []
         #: What was applied, with new ratings as the commands that they were.
-        self.taken: list[CallRecord | AnyCommand] = []
+        self.applied: list[CallRecord | AnyCommand] = []
 
-    def take(self, value: Input) -> Outcome | None:
+    def apply(self, value: Input) -> Outcome | None:
         """Apply an input; None for a new rating while nothing was rated."""
         given = value.command(self.rated) if isinstance(value, Rerated) else value
         if given is None:
             return None
-        self.taken.append(given)
+        self.applied.append(given)
         outcome, outputs = self.world.engine.submit(_kind(given), encode_input(given))
         self.outputs.extend(outputs)
         return outcome
@@ -208,13 +208,13 @@ class History:
 @given(histories)
 def test_money_is_conserved(history: list[Input]) -> None:
     """Credits - debits - expiries = balance = sum of lots - debt, after every input."""
-    told = History()
+    past = History()
     for value in history:
-        told.take(value)
-        account = told.world.account
-        events = [event for event in told.of(AccountEvent) if isinstance(event, AccountEvent)]
+        past.apply(value)
+        account = past.world.account
+        events = [event for event in past.of(AccountEvent) if isinstance(event, AccountEvent)]
         credited = sum(map(credited_by, events))
-        debited = sum(parse_micros(debit.amount) for debit in told.of(Debit) if isinstance(debit, Debit))
+        debited = sum(parse_micros(debit.amount) for debit in past.of(Debit) if isinstance(debit, Debit))
         assert account.balance == credited - debited
         assert account.balance == money_in(account) - account.debt
         assert account.debt == 0 or not lots_with_money(account)
@@ -225,11 +225,11 @@ def test_money_is_conserved(history: list[Input]) -> None:
 @given(histories)
 def test_minutes_are_conserved(history: list[Input]) -> None:
     """A pool's used minutes are those of the live calls, and never above its total."""
-    told = History()
+    past = History()
     for value in history:
-        told.take(value)
+        past.apply(value)
     live: dict[str, RatedCall] = {}
-    for call in told.of(RatedCall):
+    for call in past.of(RatedCall):
         assert isinstance(call, RatedCall)
         live[call.usage_id] = call
     used: Counter[str] = Counter()
@@ -240,15 +240,15 @@ def test_minutes_are_conserved(history: list[Input]) -> None:
                 used[segment.pool] += segment.minutes
                 assert (segment.pool_used_after or 0) <= (segment.pool_total or 0)
     for name, minutes in used.items():
-        assert told.world.pool(name)[0] == minutes
+        assert past.world.pool(name)[0] == minutes
 
 
 @given(histories)
 def test_sequences_have_no_gaps(history: list[Input]) -> None:
     """Every topic's sequence is 1, 2, 3 ... for the tenant, and no id comes twice."""
-    told = History()
-    before = {type(o): 0 for o in told.outputs}
-    started = told.world.account.sequences
+    past = History()
+    before = {type(o): 0 for o in past.outputs}
+    started = past.world.account.sequences
     expected = {
         "RatedCall": started.rated_calls,
         "Debit": started.debits,
@@ -260,9 +260,9 @@ def test_sequences_have_no_gaps(history: list[Input]) -> None:
     }
     assert before == {}
     for value in history:
-        told.take(value)
+        past.apply(value)
     ids: Counter[tuple[str, str]] = Counter()
-    for output in told.outputs:
+    for output in past.outputs:
         name = type(output).__name__
         expected[name] += 1
         assert output.sequence == expected[name]
@@ -273,17 +273,17 @@ def test_sequences_have_no_gaps(history: list[Input]) -> None:
 @given(histories)
 def test_twice_is_once(history: list[Input]) -> None:
     """What was applied is a duplicate when it comes again, and causes nothing; what was refused stays refused."""
-    told = History()
+    past = History()
     for value in history:
-        outcome = told.take(value)
+        outcome = past.apply(value)
         if outcome is None:
             continue
-        given = told.taken[-1]
-        before = msgspec.msgpack.encode(told.world.memory.entities)
-        again, outputs = told.world.engine.submit(_kind(given), encode_input(given))
+        given = past.applied[-1]
+        before = msgspec.msgpack.encode(past.world.memory.entities)
+        again, outputs = past.world.engine.submit(_kind(given), encode_input(given))
         applied = outcome in (Outcome.RATED, Outcome.CORRECTED) and not isinstance(given, Tick)
         assert (again, outputs) == (Outcome.DUPLICATE if applied else outcome, [])
-        assert msgspec.msgpack.encode(told.world.memory.entities) == before
+        assert msgspec.msgpack.encode(past.world.memory.entities) == before
 
 
 def _kind(value: CallRecord | AnyCommand) -> str:
@@ -293,12 +293,12 @@ def _kind(value: CallRecord | AnyCommand) -> str:
 @given(histories)
 def test_replay_equals_live(history: list[Input]) -> None:
     """The same inputs give the same bytes, one by one or in batches (balances may be coalesced)."""
-    told = History()
+    past = History()
     for value in history:
-        told.take(value)
+        past.apply(value)
     records = [
         Record("cdr" if isinstance(value, CallRecord) else "command", Source("in", 0, n), encode_input(value))
-        for n, value in enumerate(told.taken)
+        for n, value in enumerate(past.applied)
     ]
     assert _bytes(records, 1) == _bytes(records, 7)
 
@@ -326,14 +326,14 @@ def test_other_tenants_do_not_matter(mine: list[Input], theirs: list[Input]) -> 
     """What another tenant does changes nothing of mine."""
     alone, beside = History(), History()
     for value in mine:
-        alone.take(value)
+        alone.apply(value)
     foreign = [msgspec.structs.replace(v, tenant="fabrikam") for v in theirs if not isinstance(v, Rerated)]
     setup = (
         b'{"command":"tenant_configured","tenant":"fabrikam","id":"s","at":"2025-01-01T00:00:00Z","currency":"USD"}'
     )
     beside.world.engine.submit("command", setup)
     for n, value in enumerate(mine):
-        beside.take(value)
+        beside.apply(value)
         if n < len(foreign):
             kind = "cdr" if isinstance(foreign[n], CallRecord) else "command"
             beside.world.engine.submit(kind, encode_input(foreign[n]))
@@ -350,44 +350,44 @@ def test_rated_again_twice_is_once(history: list[Input], deck: str) -> None:
 
     Without minutes: those that one call gives back are there for the next.
     """
-    told = without_minutes(history)
-    rate_all_again(told, deck)
-    before = rate_all_again(told, deck)
-    assert [id for id, call in standing(told).items() if not same_rating(before[id], call)] == []
+    past = without_minutes(history)
+    rate_all_again(past, deck)
+    before = rate_all_again(past, deck)
+    assert [id for id, call in standing(past).items() if not same_rating(before[id], call)] == []
 
 
 @given(histories, st.sampled_from(["dear", "of-other-kinds"]))
 def test_there_and_back(history: list[Input], deck: str) -> None:
     """A12: rated again with deck A, B and A, calls cost what they cost after A; without minutes, as above."""
-    told = without_minutes(history)
-    rate_all_again(told, "deck-1")
-    first = {id: call.charge for id, call in standing(told).items()}
-    rate_all_again(told, deck)
-    rate_all_again(told, "deck-1")
-    assert {id: call.charge for id, call in standing(told).items()} == first
+    past = without_minutes(history)
+    rate_all_again(past, "deck-1")
+    first = {id: call.charge for id, call in standing(past).items()}
+    rate_all_again(past, deck)
+    rate_all_again(past, "deck-1")
+    assert {id: call.charge for id, call in standing(past).items()} == first
 
 
 def without_minutes(history: list[Input]) -> History:
     """A world in which nobody has a plan, after a history."""
-    told = History("MCOPSTNPP")
+    past = History("MCOPSTNPP")
     for value in history:
         if not isinstance(value, LicenseAssigned | LicenseRemoved):
-            told.take(value)
-    return told
+            past.apply(value)
+    return past
 
 
-def standing(told: History) -> dict[str, RatedCall]:
+def standing(past: History) -> dict[str, RatedCall]:
     """Of each call the rating that stands."""
-    return {call.usage_id: call for call in told.rated}
+    return {call.usage_id: call for call in past.rated}
 
 
-def rate_all_again(told: History, deck: str) -> dict[str, RatedCall]:
+def rate_all_again(past: History, deck: str) -> dict[str, RatedCall]:
     """Every call is rated again, in the order of the first ratings, at the tenant's own time; how they stood."""
-    before = standing(told)
+    before = standing(past)
     for call in before.values():
-        told.world.tell(rerating_of(call, deck, told.world.account.clock))
-        assert told.world.outcome == Outcome.CORRECTED
-        told.outputs += told.world.outputs
+        past.world.apply(rerating_of(call, deck, past.world.account.clock))
+        assert past.world.outcome == Outcome.CORRECTED
+        past.outputs += past.world.outputs
     return before
 
 
@@ -405,14 +405,14 @@ def test_more_seconds_never_cost_less(one: int, other: int, called: str) -> None
 @given(histories)
 def test_a_refused_record_changes_nothing(history: list[Input]) -> None:
     """A record that is refused leaves money, minutes and users as they were."""
-    told = History()
+    past = History()
     for value in history:
-        told.take(value)
-    account = told.world.account
+        past.apply(value)
+    account = past.world.account
     before = (account.balance, account.debt, account.revision, account.sequences.rated_calls)
-    told.world.raw(b'{"tenant":"contoso","usage_id":"bad","type":"user_out","answered_at":"2025-03-10T10:00:00Z"}')
-    told.world.cdr(US, -5)
-    account = told.world.account
+    past.world.raw(b'{"tenant":"contoso","usage_id":"bad","type":"user_out","answered_at":"2025-03-10T10:00:00Z"}')
+    past.world.cdr(US, -5)
+    account = past.world.account
     assert before == (account.balance, account.debt, account.revision, account.sequences.rated_calls)
 
 

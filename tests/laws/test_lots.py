@@ -116,7 +116,7 @@ class Both:
         assert debit_lot(self.state, self.account, name, amount) == self.simple.debit_lot(name, amount)
 
     def clock(self, now: datetime) -> None:
-        """Time passes; it is looked for what expires when the account says so."""
+        """Time passes; what expires is looked for when the account has it due."""
         if now <= self.account.clock:
             return
         self.account.clock = now

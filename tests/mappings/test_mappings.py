@@ -86,7 +86,7 @@ def test_a_row(tmp_path: Path) -> None:
         ("reader:", "extends: nothing-like-it\nreader:", "no such file, and no preset"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_before_the_first_record(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_what_is_wrong_is_reported_before_the_first_record(tmp_path: Path, old: str, new: str, said: str) -> None:
     """One line: file, line where it is known, name, and what was expected."""
     text = SITE.replace(', strip: ["0,"]', "").replace(old, new)
     if "row_number" in new:

@@ -112,7 +112,7 @@ def test_two_calls_with_one_id_are_seen_before_they_are_rated(tmp_path: Path) ->
 
 
 def test_presets_are_listed_and_shown() -> None:
-    """With what a site must say besides."""
+    """With what a site must set besides."""
     assert "kamailio-acc-json" in rater("map", "list").stdout
     shown = rater("map", "show", "freeswitch-json-cdr")
     assert "originating_leg_uuid" in shown.stdout

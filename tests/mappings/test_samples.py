@@ -57,7 +57,7 @@ def test_every_preset_is_shown_by_a_site() -> None:
 
 
 def test_a_site_says_two_to_six_lines() -> None:
-    """More would mean that the preset leaves too much to say; blank lines and comments do not count."""
+    """More would mean that the preset leaves too much to set; blank lines and comments do not count."""
     for path in SITES.glob("*.yaml"):
         lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
         assert 2 <= len(lines) <= 6, path

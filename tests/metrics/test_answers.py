@@ -34,7 +34,7 @@ def test_every_refusal_of_a_webhook_is_counted() -> None:
     assert set(RESULT_OF.values()) == set(labels.WebhookResult) - others
 
 
-async def _tell(folder: Path, metrics: Metrics) -> None:
+async def _notify(folder: Path, metrics: Metrics) -> None:
     mailbox = Mailbox()
     mailbox.refuse = lambda mail: "550 no" if "recharge" not in mail["Subject"] else None
     clock = Clock()
@@ -52,7 +52,7 @@ async def _tell(folder: Path, metrics: Metrics) -> None:
 def test_messages_are_counted(tmp_path: Path) -> None:
     """Two within the limit are sent; the digest of the other two is refused for more than an hour, and given up."""
     metrics = Metrics(CollectorRegistry())
-    asyncio.run(_tell(tmp_path, metrics))
+    asyncio.run(_notify(tmp_path, metrics))
     counted = {
         (sample.labels["channel"], sample.labels["result"]): sample.value
         for family in metrics.registry.collect()

@@ -198,9 +198,9 @@ def test_recharges_are_counted_and_answered(tmp_path: Path) -> None:
     rater = EmbeddedRater(store, RatingSettings(), LocalGateway(["b"]), seen)
     deck = read_deck(DECK)
     rater.publish(deck)
-    rater.take(InputFile(str(tmp_path / "commands.jsonl"), "commands"))
+    rater.consume(InputFile(str(tmp_path / "commands.jsonl"), "commands"))
     rater.activate(deck.version)
-    rater.take(InputFile(str(tmp_path / "cdrs.jsonl"), None))
+    rater.consume(InputFile(str(tmp_path / "cdrs.jsonl"), None))
     series, events = shown(seen, zeros=True), rater.summary.events
     assert events["recharge.requested"] > 0
     assert events["recharge.failed"] > 0
@@ -278,7 +278,7 @@ def test_the_audit_finds_a_fault(fault: Any, difference: bool, breaks: dict[str,
 
 
 def test_a_partition_that_went_away_and_came_back_is_learnt_anew() -> None:
-    """Another worker wrote its tenants meanwhile: what was known before says nothing."""
+    """Another worker wrote its tenants meanwhile: what was known before is out of date."""
     seen, memory = metrics(), Memory()
     records = history()
     rated(seen, memory, records[:6])
@@ -295,7 +295,7 @@ def test_a_partition_that_went_away_and_came_back_is_learnt_anew() -> None:
 
 
 def test_series_of_a_partition_end_with_it() -> None:
-    """A gauge that nobody sets any more would alert for ever."""
+    """A gauge that is not set any more would alert for ever."""
     seen = metrics()
     seen.lag(Input.CDRS, 3, 17, 2.5)
     seen.usage_index(3, 1000)
@@ -306,7 +306,7 @@ def test_series_of_a_partition_end_with_it() -> None:
 
 
 def test_an_unknown_currency_makes_no_series_of_its_own() -> None:
-    """Release 0.3.0 took any three letters; the label's closed list has XXX for what it does not hold."""
+    """Release 0.3.0 accepted any three letters; the label's closed list has XXX for what it does not hold."""
     seen, memory = metrics(), Memory()
     first, *others = history()
     rated(seen, memory, [first])

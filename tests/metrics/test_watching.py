@@ -98,7 +98,7 @@ def test_a_wrong_expression_is_found(expression: str) -> None:
 
 
 def test_what_is_listed_is_watched() -> None:
-    """A metric that nobody looks at is not worth its series."""
+    """A metric that no dashboard or alert uses is not worth its series."""
     used = {
         name for text in [*SHOWN, *(rule["expr"] for rule in RULES)] for name in re.findall(r"\brater_\w+", text)
     }
@@ -167,7 +167,7 @@ def test_no_runbook_is_left_over() -> None:
 
 @pytest.mark.parametrize("path", sorted((DEPLOY / "runbooks").glob("*.md")), ids=lambda path: path.stem)
 def test_commands_of_runbooks_exist(path: Path) -> None:
-    """Nobody should find out at three in the morning that a command has another name."""
+    """Every command in a runbook exists under this name."""
     assert [wrong for line in shown_in(path) if (wrong := misunderstood(line))] == []
 
 
@@ -256,7 +256,7 @@ def test_a_port_in_use_is_one_clear_line(watching: Any, tmp_path: Path) -> None:
     refused = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert refused.returncode == 2
     assert refused.stderr.strip() == (
-        f"rater: --metrics-port: 127.0.0.1:{port} cannot be listened on (Address already in use); choose another, 0 takes a free one"
+        f"rater: --metrics-port: 127.0.0.1:{port} cannot be listened on (Address already in use); choose another, 0 chooses a free one"
     )
 
 

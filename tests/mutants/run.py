@@ -37,9 +37,9 @@ PATHS = (
     *[f"tests/agents/test_{name}.py" for name in AGENTS],
 )
 #: In memory every rule is the same as elsewhere; of the simulation the first seeds are enough.
-CHOSEN = "not sqlite and not simulated and (not test_whatever_dies or test_whatever_dies[0]) and not broken_designs"
+CHOSEN = "not sqlite and not simulated and (not test_whatever_crashes or test_whatever_crashes[0]) and not broken_designs"
 #: The same without tests that take seconds: for a few faults in each run of all tests.
-QUICK = f"{CHOSEN} and not test_whatever_dies and not test_long_histories and not test_many_purchases"
+QUICK = f"{CHOSEN} and not test_whatever_crashes and not test_long_histories and not test_many_purchases"
 #: What one fault may cost, and after how long a single test counts as hung, which is noticed as well; of processor
 #: time, so that what else runs on this machine decides nothing.
 SECONDS_A_MUTANT = 60

@@ -29,9 +29,9 @@ from tests.notify.world import (
 
 
 def mailed(folder: Path, *events: AccountEvent, clock: Clock | None = None, **changes: Any) -> Mailbox:
-    """What a server took after these events were noted and what was due was sent."""
+    """What a server accepted after these events were noted and what was due was sent."""
 
-    async def told() -> Mailbox:
+    async def outcome() -> Mailbox:
         async with mail_server(Mailbox()) as mailbox:
             email = email_settings(mailbox.port, **changes.pop("email", {}))
             async with Notifier(notify_settings(folder, email=email, **changes), clock or Clock()) as notifier:
@@ -40,7 +40,7 @@ def mailed(folder: Path, *events: AccountEvent, clock: Clock | None = None, **ch
                 await notifier.deliver_due()
             return mailbox
 
-    return asyncio.run(told())
+    return asyncio.run(outcome())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def mailed(folder: Path, *events: AccountEvent, clock: Clock | None = None, **ch
         (EventKind.FUNDS_EXPIRED, {"lot": "funds-1"}, "contoso: 100 USD expired", "of the purchase funds-1"),
     ],
 )
-def test_what_an_event_is_told_as(
+def test_the_notice_of_an_event(
     tmp_path: Path, kind: EventKind, facts: dict[str, Any], subject: str, says: str
 ) -> None:
     """One e-mail, as text and as HTML, to the tenant's people."""
@@ -98,22 +98,22 @@ def test_what_an_event_is_told_as(
     assert message["Auto-Submitted"] == "auto-generated"
 
 
-def test_events_that_are_not_told(tmp_path: Path) -> None:
+def test_events_without_a_notice(tmp_path: Path) -> None:
     """Every kind of event: those that are notices and no others."""
     events = [event(number, kind, pool="P", used=1, total=1, lot="l") for number, kind in enumerate(EventKind)]
     mailbox = mailed(tmp_path, *events, email={"messages_per_hour_max": 100})
-    told = {notice.value for notice in Notice} & {kind.value for kind in EventKind}
-    assert len(mailbox.messages) == len(told)
+    subjects = {notice.value for notice in Notice} & {kind.value for kind in EventKind}
+    assert len(mailbox.messages) == len(subjects)
 
 
-def test_an_event_that_is_delivered_twice_is_told_once(tmp_path: Path) -> None:
+def test_an_event_that_is_delivered_twice_is_sent_once(tmp_path: Path) -> None:
     """Twice in one run, and again by a process that starts later with the same outbox."""
     assert len(mailed(tmp_path, event(), event()).messages) == 1
     assert len(mailed(tmp_path, event()).messages) == 0
     assert mailed(tmp_path, event(), event(2)).ids == [f"<{message_key(('contoso:event:2',))}@carrier.example>"]
 
 
-def test_who_is_told(tmp_path: Path) -> None:
+def test_who_is_notified(tmp_path: Path) -> None:
     """The tenant's own people, everybody else's, or nobody."""
     recipients = {"contoso": ["a@contoso.example", "b@contoso.example"], "fabrikam": [], "*": ["c@carrier.example"]}
     events = [event(), event(tenant="fabrikam"), event(tenant="tailspin")]
@@ -122,7 +122,7 @@ def test_who_is_told(tmp_path: Path) -> None:
 
 
 def test_starttls_and_login(tmp_path: Path) -> None:
-    """A server that insists on both, with a certificate that we were told to trust; several messages, one session."""
+    """A server that insists on both, with a certificate that the settings trust; several messages, one session."""
     tls = certificate(tmp_path)
     (tmp_path / "password").write_text(PASSWORD + "\n")
     secured = {
@@ -132,7 +132,7 @@ def test_starttls_and_login(tmp_path: Path) -> None:
         "password": {"file": tmp_path / "password"},
     }
 
-    async def told() -> Mailbox:
+    async def outcome() -> Mailbox:
         async with mail_server(Mailbox(), tls) as mailbox:
             settings = notify_settings(tmp_path, email=email_settings(mailbox.port, **secured))
             async with Notifier(settings, Clock()) as notifier:
@@ -141,7 +141,7 @@ def test_starttls_and_login(tmp_path: Path) -> None:
                 await notifier.deliver_due()
             return mailbox
 
-    mailbox = asyncio.run(told())
+    mailbox = asyncio.run(outcome())
     assert (len(mailbox.messages), len(mailbox.sessions)) == (2, 1)
 
 
@@ -164,7 +164,7 @@ def test_a_server_that_does_not_let_us_in(
     (tmp_path / "gone").write_text("there at the start")
     secured = {"security": "starttls", "ca_file": tls[0], "username": USER, "password": {"env": "WRONG_PASSWORD"}}
 
-    async def told() -> tuple[Mailbox, dict[str, Any]]:
+    async def outcome() -> tuple[Mailbox, dict[str, Any]]:
         async with mail_server(Mailbox(), tls) as mailbox:
             settings = notify_settings(tmp_path, email=email_settings(mailbox.port, **{**secured, **changes}))
             async with Notifier(settings, Clock()) as notifier:
@@ -174,7 +174,7 @@ def test_a_server_that_does_not_let_us_in(
                 return mailbox, await notifier.counts()
 
     with capture_logs() as logs:
-        mailbox, counts = asyncio.run(told())
+        mailbox, counts = asyncio.run(outcome())
     assert (mailbox.messages, counts) == ([], {"email": {State.QUEUED: 1}})
     assert [entry["event"] for entry in logs] == ["channel.unreachable"]
     assert says in logs[0]["message"]
@@ -189,9 +189,9 @@ def test_a_server_without_starttls_gets_no_message(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_down_for_an_hour(tmp_path: Path) -> None:
-    """Three events while nobody listens, tried again with growing waits; once it is back each is told once."""
+    """Three events while the receiver is down, tried again with growing waits; once it is back each is sent once."""
 
-    async def told() -> tuple[Mailbox, list[int]]:
+    async def outcome() -> tuple[Mailbox, list[int]]:
         clock, waits = Clock(), []
         async with mail_server(Mailbox()) as mailbox:
             pass
@@ -211,7 +211,7 @@ def test_a_server_that_is_down_for_an_hour(tmp_path: Path) -> None:
             assert await notifier.counts() == {"email": {State.SENT: 3}}
         return mailbox, waits
 
-    mailbox, waits = asyncio.run(told())
+    mailbox, waits = asyncio.run(outcome())
     assert waits == [30, 60, 120, 240, 480, 900, 900, 900]
     assert len(mailbox.messages) == len(set(mailbox.ids)) == 3
 
@@ -219,7 +219,7 @@ def test_a_server_that_is_down_for_an_hour(tmp_path: Path) -> None:
 def test_a_message_that_is_refused_holds_nothing_back(tmp_path: Path) -> None:
     """Refused for three days, then given up and kept; the messages after it pass."""
 
-    async def told() -> tuple[Mailbox, list[str], dict[str, Any]]:
+    async def outcome() -> tuple[Mailbox, list[str], dict[str, Any]]:
         clock = Clock()
         async with mail_server(Mailbox()) as mailbox:
             mailbox.refuse = lambda message: "550 no such user" if "no credit" in message["Subject"] else None
@@ -233,16 +233,16 @@ def test_a_message_that_is_refused_holds_nothing_back(tmp_path: Path) -> None:
                         clock.pass_(hours=1)
                 return mailbox, [entry["event"] for entry in logs], await notifier.counts()
 
-    mailbox, said, counts = asyncio.run(told())
+    mailbox, said, counts = asyncio.run(outcome())
     assert mailbox.subjects == ["contoso: recharge of 100 USD failed"]
     assert said == ["notice.refused", "notice.sent"] + ["notice.refused"] * 72 + ["notice.abandoned"]
     assert counts == {"email": {State.SENT: 1, State.ABANDONED: 1}}
 
 
 def test_a_greylisting_server_is_tried_again(tmp_path: Path) -> None:
-    """451 once, then taken."""
+    """451 once, then accepted."""
 
-    async def told() -> Mailbox:
+    async def outcome() -> Mailbox:
         clock = Clock()
         async with mail_server(Mailbox()) as mailbox:
             answers = ["451 come back later"]
@@ -256,7 +256,7 @@ def test_a_greylisting_server_is_tried_again(tmp_path: Path) -> None:
                 await notifier.deliver_due()
             return mailbox
 
-    assert len(asyncio.run(told()).messages) == 1
+    assert len(asyncio.run(outcome()).messages) == 1
 
 
 def test_more_than_three_an_hour_become_one_digest(tmp_path: Path) -> None:
@@ -264,8 +264,8 @@ def test_more_than_three_an_hour_become_one_digest(tmp_path: Path) -> None:
 
     single, other = "contoso: recharge of 100 USD failed", "fabrikam: recharge of 100 USD failed"
 
-    async def told() -> list[list[str]]:
-        clock, heard = Clock(), []
+    async def outcome() -> list[list[str]]:
+        clock, received = Clock(), []
         async with mail_server(Mailbox()) as mailbox:
             settings = notify_settings(tmp_path, email=email_settings(mailbox.port, messages_per_hour_max=3))
             async with Notifier(settings, clock) as notifier:
@@ -278,16 +278,16 @@ def test_more_than_three_an_hour_become_one_digest(tmp_path: Path) -> None:
                     clock.pass_(minutes=minutes)
                     before = len(mailbox.messages)
                     await notifier.deliver_due()
-                    heard.append(mailbox.subjects[before:])
+                    received.append(mailbox.subjects[before:])
         digest = mailbox.messages[-1].get_body(("plain",))
         assert digest is not None
         assert digest.get_content().count(f"- {single}") == 5
         five = tuple(f"contoso:event:{number}" for number in range(3, 8))
         assert mailbox.ids[-1] == f"<{message_key(five)}@carrier.example>"
-        return heard
+        return received
 
     # 10:08, 10:59, 11:00, 12:00
-    assert asyncio.run(told()) == [[single] * 3 + [other], [], ["contoso: 5 more notices"], []]
+    assert asyncio.run(outcome()) == [[single] * 3 + [other], [], ["contoso: 5 more notices"], []]
 
 
 SENDER = """
@@ -309,12 +309,12 @@ asyncio.run(main())
 
 
 def test_killed_while_it_sends(tmp_path: Path) -> None:
-    """kill -9 after the server took a message and before we heard so, three times; then to the end.
+    """kill -9 after the server accepted a message and before we read its answer, three times; then to the end.
 
-    Every event is told; the copies that the kills cost, one each, bear the Message-ID of the first.
+    Every event is sent; the copies that the kills cause, one each, bear the Message-ID of the first.
     """
 
-    async def told() -> Mailbox:
+    async def outcome() -> Mailbox:
         async with mail_server(Mailbox()) as mailbox:
             for kill_at in (3, 7, 12, None):
                 process = await asyncio.create_subprocess_exec(
@@ -322,24 +322,24 @@ def test_killed_while_it_sends(tmp_path: Path) -> None:
                 )
                 pid, limit = process.pid, kill_at
 
-                def took(_: object, pid: int = pid, limit: int | None = limit) -> None:
+                def kill(_: object, pid: int = pid, limit: int | None = limit) -> None:
                     if limit is not None and len(mailbox.messages) + 1 == limit:
                         os.kill(pid, signal.SIGKILL)
 
-                mailbox.refuse = took
+                mailbox.refuse = kill
                 code = await process.wait()
                 assert code == (0 if kill_at is None else -signal.SIGKILL)
         return mailbox
 
-    mailbox = asyncio.run(told())
+    mailbox = asyncio.run(outcome())
     assert set(mailbox.ids) == {f"<{message_key((f'contoso:event:{n}',))}@carrier.example>" for n in range(20)}
     assert len(mailbox.ids) == 20 + 3
 
 
-def test_run_tells_what_comes(tmp_path: Path) -> None:
+def test_run_notifies_people(tmp_path: Path) -> None:
     """The loop sends what is noted while it waits, and ends when it is cancelled."""
 
-    async def told() -> list[str]:
+    async def outcome() -> list[str]:
         async with mail_server(Mailbox()) as mailbox:
             settings = notify_settings(tmp_path, email=email_settings(mailbox.port))
             async with Notifier(settings) as notifier:
@@ -354,13 +354,13 @@ def test_run_tells_what_comes(tmp_path: Path) -> None:
                 await asyncio.gather(running, return_exceptions=True)
             return mailbox.subjects
 
-    assert len(asyncio.run(asyncio.wait_for(told(), 60))) == 3
+    assert len(asyncio.run(asyncio.wait_for(outcome(), 60))) == 3
 
 
 def test_run_comes_back_to_what_was_refused(tmp_path: Path) -> None:
     """By itself, once it is due again."""
 
-    async def told() -> int:
+    async def outcome() -> int:
         async with mail_server(Mailbox()) as mailbox:
             answers = ["451 come back later"]
             mailbox.refuse = lambda _: answers.pop() if answers else None
@@ -374,10 +374,10 @@ def test_run_comes_back_to_what_was_refused(tmp_path: Path) -> None:
                 await asyncio.gather(running, return_exceptions=True)
             return len(mailbox.messages)
 
-    assert asyncio.run(asyncio.wait_for(told(), 30)) == 1
+    assert asyncio.run(asyncio.wait_for(outcome(), 30)) == 1
 
 
-def test_numbers_are_masked_in_what_is_told(tmp_path: Path) -> None:
+def test_numbers_are_masked_in_notices(tmp_path: Path) -> None:
     """In subject, text and HTML, wherever an event carries one."""
     mailbox = mailed(tmp_path, event(tenant="+14255550100", reason="no route to +442079460000"))
     raw = mailbox.messages[0].as_string()
@@ -397,7 +397,7 @@ def test_a_tenant_cannot_write_headers(tmp_path: Path) -> None:
 
 
 def test_one_process_has_an_outbox(tmp_path: Path) -> None:
-    """A second one says so; what is no outbox, or a newer one, too."""
+    """A second one is refused; what is no outbox, or a newer one, too."""
 
     async def second() -> None:
         settings = notify_settings(tmp_path)

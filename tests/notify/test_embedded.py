@@ -1,4 +1,4 @@
-"""`rater run --notify`: the embedded rater tells people with the same notifier."""
+"""`rater run --notify`: the embedded rater notifies people with the same notifier."""
 
 import asyncio
 import json
@@ -51,8 +51,8 @@ async def _runs(folder: Path) -> tuple[list[str], list[int], str]:
     return mailbox.subjects, [first, second, third], said
 
 
-def test_a_run_tells(tmp_path: Path) -> None:
-    """40 is below 50, so it recharges; the mail server is down during the first run, and nothing is told twice."""
+def test_a_run_notifies(tmp_path: Path) -> None:
+    """40 is below 50, so it recharges; the mail server is down during the first run, and nobody is notified twice."""
     subjects, records, said = asyncio.run(_runs(tmp_path))
     assert subjects == ["contoso: recharged with 100 USD"]
     assert records == [3, 0, 0]  # the gateway's answer is the third
@@ -64,14 +64,14 @@ async def _days(folder: Path, *days: str) -> list[list[str]]:
     funds = [FundsAdded(tenant="contoso", id=id, at=at(day), amount="40") for id, day in FUNDS]
     tenant = msgspec.structs.replace(SETUP[0], recharge=None)
     (folder / "setup.jsonl").write_bytes(b"\n".join(encode_input(command) for command in [tenant, *funds]))
-    told: list[list[str]] = []
+    subjects: list[list[str]] = []
     async with mail_server(Mailbox()) as mailbox:
         settings = {"outbox": str(folder / "outbox.db"), "email": email_settings(mailbox.port)}
         (folder / "notify.yaml").write_text(yaml.safe_dump(settings))
         for day in days:
             await _run(folder, "--until", f"{day}T00:00:00Z")
-            told.append(mailbox.subjects[sum(map(len, told)) :])
-    return told
+            subjects.append(mailbox.subjects[sum(map(len, subjects)) :])
+    return subjects
 
 
 FUNDS = (("march", "2025-03-10"), ("april", "2025-04-20"))
@@ -79,6 +79,6 @@ EXPIRING = "contoso: 40 USD expire within 30 days"
 
 
 def test_funds_that_expire_soon(tmp_path: Path) -> None:
-    """Rule 63: money of 10 March 2025 is forfeited on 10 March 2026; it is told once, 30 days before, by time alone."""
-    told = asyncio.run(_days(tmp_path, "2026-02-07", "2026-02-08", "2026-02-20", "2026-03-09", "2026-03-22"))
-    assert told == [[], [EXPIRING], [], [], ["contoso: 40 USD expired", EXPIRING]]
+    """Rule 63: money of 10 March 2025 is forfeited on 10 March 2026; one notice, 30 days before, by time alone."""
+    subjects = asyncio.run(_days(tmp_path, "2026-02-07", "2026-02-08", "2026-02-20", "2026-03-09", "2026-03-22"))
+    assert subjects == [[], [EXPIRING], [], [], ["contoso: 40 USD expired", EXPIRING]]

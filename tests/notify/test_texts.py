@@ -54,16 +54,16 @@ def test_a_template_that_cannot_be_is_found_at_the_start(tmp_path: Path, name: s
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    """It says so."""
+    """A message says that."""
     with pytest.raises(RaterError, match="expected a folder with templates"):
         Texts(tmp_path / "no")
 
 
 def test_a_template_that_fails_on_one_event_holds_nothing_back(tmp_path: Path) -> None:
-    """It works on the sample and not on an event without an amount; the other event is told."""
+    """It works on the sample and not on an event without an amount; the other event is sent."""
     (tmp_path / "recharge_failed.txt").write_text("{{ amount.upper() }}\n")
 
-    async def told() -> list[str]:
+    async def outcome() -> list[str]:
         async with mail_server(Mailbox()) as mailbox:
             settings = notify_settings(tmp_path, email=email_settings(mailbox.port), templates=tmp_path)
             async with Notifier(settings, Clock()) as notifier:
@@ -73,7 +73,7 @@ def test_a_template_that_fails_on_one_event_holds_nothing_back(tmp_path: Path) -
             return mailbox.subjects
 
     with capture_logs() as logs:
-        assert asyncio.run(told()) == ["100"]
+        assert asyncio.run(outcome()) == ["100"]
     assert [entry["event"] for entry in logs] == ["notice.refused", "notice.sent"]
     assert "template recharge_failed" in logs[0]["message"]
 

@@ -64,7 +64,7 @@ def real_clock() -> Clock:
 def test_a_signed_webhook_for_each_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Verified with the receiver's key; twice is once; numbers are masked; no digest; other tenants not."""
 
-    async def told() -> Receiver:
+    async def outcome() -> Receiver:
         async with receiving(monkeypatch) as receiver:
             settings = notify_settings(tmp_path, webhooks=[hook(receiver.url, tenants=["contoso"])])
             async with Notifier(settings, real_clock()) as notifier:
@@ -75,7 +75,7 @@ def test_a_signed_webhook_for_each_event(tmp_path: Path, monkeypatch: pytest.Mon
                 await notifier.deliver_due()
             return receiver
 
-    receiver = asyncio.run(told())
+    receiver = asyncio.run(outcome())
     assert receiver.ids == [f"msg_{message_key((f'contoso:event:{number}',))}" for number in range(15)]
     assert receiver.bodies[0] == {
         "type": "recharge.failed",
@@ -104,12 +104,12 @@ def test_a_signed_webhook_for_each_event(tmp_path: Path, monkeypatch: pytest.Mon
         ((302, 204), ["notice.refused", "notice.sent", "notice.sent"]),
     ],
 )
-def test_a_receiver_that_does_not_take_it(
+def test_a_receiver_that_rejects_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...], said: list[str]
 ) -> None:
-    """Down: everything waits.  Refused: this one waits.  Afterwards each event is told once."""
+    """Down: everything waits.  Refused: this one waits.  Afterwards each event is sent once."""
 
-    async def told() -> Receiver:
+    async def outcome() -> Receiver:
         clock = real_clock()
         async with receiving(monkeypatch, *statuses) as receiver:
             settings = notify_settings(tmp_path, webhooks=[hook(receiver.url)])
@@ -122,7 +122,7 @@ def test_a_receiver_that_does_not_take_it(
             return receiver
 
     with capture_logs() as logs:
-        receiver = asyncio.run(told())
+        receiver = asyncio.run(outcome())
     assert [entry["event"] for entry in logs] == said
     assert sorted(body["data"]["sequence"] for body in receiver.bodies) == [1, 2]
 
@@ -133,7 +133,7 @@ def test_a_receiver_that_is_down_does_not_hold_back_the_mail(
     """Each channel at its own pace."""
     monkeypatch.setenv("HOOK_KEY", SECRET)
 
-    async def told() -> tuple[int, dict[str, dict[State, int]]]:
+    async def outcome() -> tuple[int, dict[str, dict[State, int]]]:
         async with mail_server(Mailbox()) as mailbox:
             settings = notify_settings(
                 tmp_path, email=email_settings(mailbox.port), webhooks=[hook("http://127.0.0.1:9/")]
@@ -143,7 +143,7 @@ def test_a_receiver_that_is_down_does_not_hold_back_the_mail(
                 await notifier.deliver_due()
                 return len(mailbox.messages), await notifier.counts()
 
-    assert asyncio.run(told()) == (1, {"webhook-billing": {State.QUEUED: 1}, "email": {State.SENT: 1}})
+    assert asyncio.run(outcome()) == (1, {"webhook-billing": {State.QUEUED: 1}, "email": {State.SENT: 1}})
 
 
 def test_a_key_that_is_not_there(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def event(number: int = 1, kind: EventKind = EventKind.RECHARGE_FAILED, **facts:
 
 
 class Mailbox:
-    """What a mail server took, and what it answers: `refuse` sees each message first."""
+    """What a mail server accepted, and what it answers: `refuse` sees each message first."""
 
     def __init__(self) -> None:
         self.port = 0

@@ -70,11 +70,11 @@ def test_what_a_gateway_does_and_what_it_says_when_asked_again(tmp_path: Path) -
     with sandbox(log, "--script", script, *nobody, RATER_WEBHOOK_SECRET=SECRET) as gateway:
         first = asyncio.run(ask(gateway.url, *requests, attempts_max=1))
         again = asyncio.run(ask(gateway.url, *requests, attempts_max=1))
-    told = [
+    outcomes = [
         (asked.id, *[_of_the_example(answer, asked.id) for answer in answers])
         for asked, *answers in zip(requests, first, again, strict=True)
     ]
-    assert told == list(BEHAVIOURS)
+    assert outcomes == list(BEHAVIOURS)
     assert [charge.key for charge in read_charges(log)] == [behaviour for behaviour, _, _ in BEHAVIOURS]
 
 
@@ -288,7 +288,7 @@ def test_settings_that_cannot_be(wrong: dict[str, Any], says: str) -> None:
 
 
 def test_secrets_come_from_a_file_or_a_variable(tmp_path: Path) -> None:
-    """A missing one is said at the start, by its place."""
+    """A missing one is reported at the start, by its place."""
     with pytest.raises(RaterError, match="environment variable RATER_NO_SUCH_VARIABLE"):
         HttpGateway(settings("https://pay.example.com", token={"env": "RATER_NO_SUCH_VARIABLE"}))
     with pytest.raises(RaterError, match=r"token.txt cannot be read"):
@@ -317,7 +317,7 @@ def test_the_waiting_gateway_gives_up_with_one_clear_error() -> None:
 
 
 def test_a_gateway_is_used_inside_its_session() -> None:
-    """Forgetting `async with` is a bug, and says so."""
+    """A missing `async with` is a bug, and raises."""
     with pytest.raises(AssertionError, match="outside of `async with`"):
         asyncio.run(HttpGateway(settings("http://127.0.0.1:9")).collect(REQUEST))
 

@@ -48,7 +48,7 @@ def test_rules_by_tenant_and_amount_after_a_script(tmp_path: Path) -> None:
 
 
 def test_a_line_that_was_cut_short_was_never_answered(tmp_path: Path) -> None:
-    """What a kill left half written is taken off; the charge before it stays, and the log goes on."""
+    """What a kill left half written is cut off; the charge before it stays, and the log goes on."""
     log = tmp_path / "charges.jsonl"
     with sandbox(log) as gateway:
         asyncio.run(ask(gateway.url, request(id="a")))
@@ -62,7 +62,7 @@ def test_a_line_that_was_cut_short_was_never_answered(tmp_path: Path) -> None:
 
 
 def test_one_gateway_for_one_log(tmp_path: Path) -> None:
-    """A second process on the same log says so and ends; a log that is none is named by its line."""
+    """A second process on the same log ends with a message; a file that is no log is refused with its line."""
     log = tmp_path / "charges.jsonl"
     with sandbox(log):
         second = rater("dev", "gateway", "--port", "0", "--log", log, cwd=tmp_path)
@@ -92,7 +92,7 @@ def test_a_rule_that_cannot_be(rule: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--script", "late"], "say where to with --webhook-url"),
+        (["--script", "late"], "give the address with --webhook-url"),
         (["--webhook-url", "http://127.0.0.1:9/"], "environment variable RATER_WEBHOOK_SECRET"),
         (["--log", "no/such/folder"], "cannot be written"),
     ],
@@ -105,13 +105,13 @@ def test_a_command_line_that_cannot_be(tmp_path: Path, options: list[str], says:
     assert "Traceback" not in done.stderr
 
 
-def test_a_port_that_is_taken(tmp_path: Path) -> None:
+def test_a_port_that_is_in_use(tmp_path: Path) -> None:
     """It says what to do."""
     with sandbox(tmp_path / "a.jsonl") as gateway:
         port = gateway.url.rpartition(":")[2]
         done = rater("dev", "gateway", "--port", port, "--log", "b.jsonl", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (Exit.USAGE, "")
-    assert "--port 0 takes a free one" in done.stderr
+    assert "--port 0 chooses a free one" in done.stderr
 
 
 def test_rules_read_amounts_exactly() -> None:

@@ -1,4 +1,4 @@
-"""A gateway's settlement file beside the ledger, as tables: what agrees, what differs, and the command that mends it.
+"""A gateway's settlement file beside the ledger, as tables: what agrees, what differs, and the command that corrects it.
 
 A line of a file is `kind reference amount day`, an entry of the ledger `kind lot amount day`, all of March 2025, in
 dollars, of the tenant contoso; amounts are whole dollars.
@@ -124,7 +124,7 @@ def test_no_difference(case: str) -> None:
     assert reconcile(lines(file), ledger(here), MARCH).differences == ()
 
 
-#: file, ledger, what differs as `found kind reference here there`, and how the line that mends it begins.
+#: file, ledger, what differs as `found kind reference here there`, and how the line that corrects it begins.
 DIFFER = {
     "collected, and not here": (
         "payment r1 100 5",
@@ -175,7 +175,7 @@ DIFFER = {
         "missing here payment r1 None 100",
         "rater tenant fund contoso 100 --id r1",
     ),
-    "a refund of a payment that nobody credited": (
+    "a refund of a payment that was not credited": (
         "refund r9 100 9",
         "",
         "missing here refund r9 None 100",
@@ -228,7 +228,7 @@ DIFFER = {
         "ask the gateway about r1; if it was not charged back: rater tenant adjust contoso 100"
         " --id gateway-charge_back-1-r1",
     ),
-    "a charge-back of a payment that nobody knows": (
+    "a charge-back of an unknown payment": (
         "charge_back r9 100 9",
         "",
         "missing here charge_back r9 None 100",
@@ -249,7 +249,7 @@ def amount(micros: int | None) -> str:
 
 @pytest.mark.parametrize("case", DIFFER)
 def test_a_difference(case: str) -> None:
-    """Each is one difference, with what is here and there, and the line that mends it."""
+    """Each is one difference, with what is here and there, and the line that corrects it."""
     file, here, expected, mend = DIFFER[case]
     (found,) = reconcile(lines(file), ledger(here), MARCH).differences
     said = (found.found.value, found.kind.value, found.reference, amount(found.here), amount(found.there))

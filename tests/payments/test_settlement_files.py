@@ -100,7 +100,7 @@ def test_a_file_says_by_itself_how_it_is_read(
 
 
 def test_columns_of_another_bank(tmp_path: Path) -> None:
-    """Decimal comma, semicolons, Windows' letters, German dates: said with options, read exactly."""
+    """Decimal comma, semicolons, Windows' letters, German dates: given by options, read exactly."""
     text = (
         "Zweck;Betrag;Währung;Art;Datum\nr1;1.100,50;EUR;Zahlung;01.03.2025\nr1;-30,00;EUR;Rückbuchung;02.03.2025\n"
     )
@@ -127,14 +127,14 @@ def test_without_a_type_the_sign_decides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reading", "said"),
     [
-        ("a,b\n1,2\n", Reading(), "which column is the amount is not clear; say which: --column amount=NAME"),
-        ("reference,amount\nr1,1\n", Reading(), ":2: currency: expected a code of ISO 4217 such as USD; say it with"),
+        ("a,b\n1,2\n", Reading(), "which column is the amount is not clear; name it: --column amount=NAME"),
+        ("reference,amount\nr1,1\n", Reading(), ":2: currency: expected a code of ISO 4217 such as USD; give it with"),
         ("reference,amount,currency\nr1,\"1,5\",USD\n", Reading(), "--decimal comma; got '1,5'"),
         ("reference,amount,currency\nr1,1.234,USD\n", Reading(decimal="comma"), None),
         ("reference,amount,currency\nr1,1.23,USD\n", Reading(decimal="comma"), "such as 1.234,56; got '1.23'"),
         ("reference,amount,currency\nr1,1.0000001,USD\n", Reading(), "got '1.0000001'"),
         ("reference,amount,currency\nr1,1.5,USD\n", Reading(minor_units=True), "expected whole minor units, got '1.5'"),
-        ("reference,amount,currency,at\nr1,1,USD,03/04/2025\n", Reading(), "say how it is written with --time-format"),
+        ("reference,amount,currency,at\nr1,1,USD,03/04/2025\n", Reading(), "give its pattern with --time-format"),
         ("reference,amount,currency\nr1,1\n", Reading(), ":2: expected 3 cells, got 2"),
         ("reference,amount\nr1,1\n", Reading(columns={"type": "Art"}), "no column 'Art'; its columns are reference, amount"),
         ("", Reading(), "expected a header and rows, got nothing"),
@@ -153,7 +153,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, text: str, reading: Rea
     assert "\n" not in str(wrong.value)
 
 
-def test_types_that_nobody_knows_are_said(tmp_path: Path) -> None:
+def test_unknown_types_are_listed(tmp_path: Path) -> None:
     """They are not compared, and counted; a person says what they are."""
     text = "reference,amount,currency,type\nr1,1,USD,Einzug\nr2,1,USD,Einzug\n"
     path = written(tmp_path, text)

@@ -82,19 +82,19 @@ async def receiving(monkeypatch: pytest.MonkeyPatch, *secrets: str) -> AsyncIter
 def test_a_webhook_is_the_same_command_as_the_answer(
     monkeypatch: pytest.MonkeyPatch, body: bytes, command: PaymentSucceeded | PaymentFailed
 ) -> None:
-    """Told twice, it is the same command with the same id: the second is a duplicate."""
+    """Reported twice, it is the same command with the same id: the second is a duplicate."""
 
-    async def told() -> list[Any]:
+    async def outcome() -> list[Any]:
         async with receiving(monkeypatch) as receiver:
             headers = signed(body)
             answers = [await receiver.post(body, headers), await receiver.post(body, signed(body, id="msg_2"))]
             assert answers == [(202, {"command": command.id})] * 2
             return receiver.published
 
-    assert asyncio.run(told()) == [command, command]
+    assert asyncio.run(outcome()) == [command, command]
 
 
-def test_the_rater_takes_a_repeated_webhook_once() -> None:
+def test_the_rater_applies_a_repeated_webhook_once() -> None:
     """The same command applied twice adds the money once: 10 + 100."""
     world = World(funds=None, recharge=("50", "100"))
     asked = world.fund("10", "2025-03-10")
@@ -103,8 +103,8 @@ def test_the_rater_takes_a_repeated_webhook_once() -> None:
     paid = msgspec.structs.replace(
         PAID, id=f"payment-{request.id}-succeeded", recharge_id=request.id, at=request.at + timedelta(seconds=5)
     )
-    assert "recharge.succeeded" in world.tell(paid)
-    assert world.tell(paid) == []
+    assert "recharge.succeeded" in world.apply(paid)
+    assert world.apply(paid) == []
     assert world.outcome.value == "duplicate"
 
 
@@ -146,7 +146,7 @@ BAD: list[tuple[str, Change, int, WebhookRefusal]] = [
     ("no id", without("webhook-id"), 401, WebhookRefusal.UNSIGNED),
     ("no time", without("webhook-timestamp"), 401, WebhookRefusal.UNSIGNED),
     ("no signature", without("webhook-signature"), 401, WebhookRefusal.UNSIGNED),
-    ("a time that is none", with_header("webhook-timestamp", "yesterday"), 401, WebhookRefusal.UNSIGNED),
+    ("an invalid time", with_header("webhook-timestamp", "yesterday"), 401, WebhookRefusal.UNSIGNED),
     ("a time that is no number", with_header("webhook-timestamp", "nan"), 401, WebhookRefusal.UNSIGNED),
     ("two signatures headers", twice("webhook-signature"), 401, WebhookRefusal.UNSIGNED),
     ("two times", twice("webhook-timestamp"), 401, WebhookRefusal.UNSIGNED),
@@ -185,12 +185,12 @@ def test_a_webhook_that_changes_nothing(
 ) -> None:
     """Refused with its reason and status; nothing is published, one line is logged."""
 
-    async def told() -> tuple[int, dict[str, Any], list[PaymentCommand]]:
+    async def outcome() -> tuple[int, dict[str, Any], list[PaymentCommand]]:
         async with receiving(monkeypatch) as receiver:
             return *await receiver.post(*change(notice())), receiver.published
 
     with capture_logs() as logs:
-        got, answer, published = asyncio.run(told())
+        got, answer, published = asyncio.run(outcome())
     assert (got, answer["reason"], published) == (status, reason.value, [])
     assert answer["message"].startswith(("expected", "recharge "))
     assert [(entry["event"], entry["reason"]) for entry in logs] == [("webhook.refused", reason.value)]
@@ -204,13 +204,13 @@ def test_every_refusal_is_in_the_table() -> None:
 def test_two_keys_while_one_replaces_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are accepted, a third is not."""
 
-    async def told() -> list[int]:
+    async def outcome() -> list[int]:
         async with receiving(monkeypatch, OTHER_SECRET, SECRET) as receiver:
             third = "whsec_" + "QUJD" * 10
             headers = [signed(notice(), secret) for secret in (SECRET, OTHER_SECRET, third)]
             return [(await receiver.post(notice(), header))[0] for header in headers]
 
-    assert asyncio.run(told()) == [202, 202, 401]
+    assert asyncio.run(outcome()) == [202, 202, 401]
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_c2hvcnQ=", "not base64 at all!", "hunter2"])
@@ -231,13 +231,13 @@ def test_a_key_that_can_be_guessed_is_refused_at_the_start(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(("behaviour", "times"), [("late", 1), ("twice", 2)])
-def test_the_sandbox_tells_by_webhook(
+def test_the_sandbox_answers_by_webhook(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, behaviour: str, times: int
 ) -> None:
-    """The whole way: asked over HTTP, told by a signed webhook, the same command each time, one charge."""
+    """From end to end: asked over HTTP, reported by a signed webhook, the same command each time, one charge."""
     log = tmp_path / "charges.jsonl"
 
-    async def told() -> tuple[list[PaymentCommand], object]:
+    async def outcome() -> tuple[list[PaymentCommand], object]:
         async with receiving(monkeypatch) as receiver:
             options = ("--script", behaviour, "--webhook-url", receiver.url, "--webhook-after", "0")
             with sandbox(log, *options, RATER_WEBHOOK_SECRET=SECRET) as gateway:
@@ -246,7 +246,7 @@ def test_the_sandbox_tells_by_webhook(
                     await asyncio.sleep(0.01)
                 return receiver.published, (await ask(gateway.url))[0]
 
-    published, asked_again = asyncio.run(asyncio.wait_for(told(), 60))
+    published, asked_again = asyncio.run(asyncio.wait_for(outcome(), 60))
     assert published == [PAID] * times
     assert asked_again == PAID
     assert len(read_charges(log)) == 1
@@ -255,10 +255,10 @@ def test_the_sandbox_tells_by_webhook(
 def test_a_webhook_that_was_not_sent_before_a_kill_is_sent_after_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """kill -9 before the result was told; the next process on the log tells it."""
+    """kill -9 before the result was sent; the next process on the log sends it."""
     log = tmp_path / "charges.jsonl"
 
-    async def told() -> list[PaymentCommand]:
+    async def outcome() -> list[PaymentCommand]:
         async with receiving(monkeypatch) as receiver:
             to = ("--webhook-url", receiver.url, "--webhook-after")
             with sandbox(log, "--script", "late", *to, "3600", RATER_WEBHOOK_SECRET=SECRET) as gateway:
@@ -270,5 +270,5 @@ def test_a_webhook_that_was_not_sent_before_a_kill_is_sent_after_it(
                     await asyncio.sleep(0.01)
             return receiver.published
 
-    assert asyncio.run(asyncio.wait_for(told(), 60)) == [PAID]
+    assert asyncio.run(asyncio.wait_for(outcome(), 60)) == [PAID]
     assert PAID.at - AT == timedelta(seconds=5)

@@ -1,4 +1,4 @@
-"""A recharge to collect, the sandbox gateway as a process, and gateways that say whatever a test tells them."""
+"""A recharge to collect, the sandbox gateway as a process, and gateways that answer whatever a test sets."""
 
 import asyncio
 import os

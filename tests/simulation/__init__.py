@@ -1,1 +1,1 @@
-"""A seeded model of Kafka, and the real rating task on it: whatever dies, nothing is lost and nothing comes twice."""
+"""A seeded model of Kafka, and the real rating task on it: whatever crashes, nothing is lost and nothing comes twice."""

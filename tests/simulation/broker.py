@@ -1,6 +1,6 @@
 """A model of Kafka's log and transactions: enough to be wrong about in every way that matters here.
 
-Offsets are taken by markers too; readers see what was committed, up to the first open transaction; starting a
+Markers have offsets too; readers see what was committed, up to the first open transaction; starting a
 producer ends the transaction of the one before it and refuses its writes.
 """
 
@@ -100,7 +100,7 @@ class Broker:
         transaction.state = state
         self._open.pop(transaction.id, None)
         for place in transaction.places:
-            self.logs[place].append(Entry(None, None, transaction))  # the marker takes an offset
+            self.logs[place].append(Entry(None, None, transaction))  # the marker has an offset
 
     def stable_end(self, place: Place) -> int:
         """The position up to which a reader of committed records may read: the first open transaction's."""

@@ -148,7 +148,7 @@ class ModelLog:
             raise Doubt("a send failed")
         return stored
 
-    async def tell_positions(self, positions: Mapping[str, int]) -> None:
+    async def commit_offsets(self, positions: Mapping[str, int]) -> None:
         """See PartitionLog."""
 
     async def commit(self) -> None:
@@ -215,7 +215,7 @@ class Cluster:
             _end(process)
 
     def _calm(self) -> None:
-        """The faults are over: everybody wakes, one more rebalance, and enough turns to finish."""
+        """The faults are over: every process continues, one more rebalance, and enough turns to finish."""
         for process in self._processes:
             process.stalled_until = 0
         self._members = [process for process in self._processes if process.alive]
@@ -271,7 +271,7 @@ class Cluster:
             self.broker.time_out(self.broker.now - TRANSACTION_TIMEOUT)
 
     def _crash(self, process: Process) -> None:
-        """The process is gone at once; another with the same disk takes its place."""
+        """The process is gone at once; another with the same disk replaces it."""
         _end(process)
         self.broker.marks["a worker crashed"] += 1
         successor = self._boot(process.name)
@@ -280,7 +280,7 @@ class Cluster:
         self._rebalance()
 
     def _stall(self, process: Process) -> None:
-        """A stop so long that the group gives its partitions to others; then it wakes and goes on as if nothing was."""
+        """A stop so long that the group gives its partitions to others; then it continues as if nothing had happened."""
         process.stalled_until = self.broker.now + self.chance.randint(50, 400)
         self.broker.marks["a zombie woke"] += bool(process.runs)
         if len(self._members) > 1 and process in self._members:
@@ -289,7 +289,7 @@ class Cluster:
             self._members.append(process)
 
     def _rebalance(self) -> None:
-        """A new assignment; each worker hears of it some time later."""
+        """A new assignment; each worker learns of it some time later."""
         members = sorted((m for m in self._members if m.alive), key=lambda process: process.name)
         self.chance.shuffle(members)
         self._owners = {n: members[n % len(members)] for n in range(PARTITIONS)}
@@ -309,7 +309,7 @@ class Cluster:
                 self._follow(process)
 
     def _follow(self, process: Process) -> None:
-        """Let go of what went, begin what came."""
+        """Close the tasks of revoked partitions, start those of assigned ones."""
         owned = {partition for partition, owner in self._owners.items() if owner is process}
         for partition, (task, _) in process.runs.items():
             if partition not in owned:
@@ -329,11 +329,11 @@ class Cluster:
             )
             process.runs[partition] = (task, task.run())
         if any(task.stopping for partition, (task, _) in process.runs.items() if partition in owned):
-            self._noticing.append((self.broker.now + 5, process))  # taken back while it was letting go
+            self._noticing.append((self.broker.now + 5, process))  # assigned back while it was closing
 
     def owning(self, task: RatingTask) -> None:
         """See Observer."""
-        self.broker.marks["ownership was taken again"] += task.ownerships > 1
+        self.broker.marks["partition was reacquired"] += task.ownerships > 1
 
     def restoring(self, task: RatingTask, topic: str, records: int) -> None:
         """See Observer."""
@@ -348,27 +348,27 @@ class Cluster:
         """See Observer."""
         self.broker.marks["a partition was restored"] += bool(len(entities) and calls and task.ownerships)
 
-    def took(self, records: Sequence[Consumed]) -> None:
+    def consumed(self, records: Sequence[Consumed]) -> None:
         """See Observer."""
-        self.broker.marks["records were taken"] += len(records)
+        self.broker.marks["records were consumed"] += len(records)
 
     def rated(self, batch: Batch) -> None:
         """See Observer."""
-        self.broker.marks["records were rated"] += batch.taken
+        self.broker.marks["records were rated"] += batch.consumed
 
     def committed(self, records: Sequence[Consumed], batch: Batch, commit: Commit) -> None:
         """See Observer."""
-        assert len(records) == batch.taken
-        self.broker.marks["a batch was committed"] += bool(batch.taken and commit.sequence)
+        assert len(records) == batch.consumed
+        self.broker.marks["a batch was committed"] += bool(batch.consumed and commit.sequence)
 
     def doubted(self, task: RatingTask, doubt: Doubt) -> None:
         """See Observer."""
         assert not task.restored
-        self.broker.marks["a fenced task started over" if isinstance(doubt, Fenced) else "a doubt"] += 1
+        self.broker.marks["a fenced task reacquired" if isinstance(doubt, Fenced) else "a failure"] += 1
 
 
 def _end(process: Process) -> None:
-    """Where its coroutines stand, they end, without another word to the broker."""
+    """Its coroutines end where they are, without another request to the broker."""
     process.alive = False
     for _, run in process.runs.values():
         with contextlib.suppress(Crash, StopIteration):

@@ -1,4 +1,4 @@
-"""Plays one seed and audits what came out of it, as `rater verify` does."""
+"""Plays one seed and audits the result, as `rater verify` does."""
 
 import random
 from collections import Counter

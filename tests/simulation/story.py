@@ -51,7 +51,7 @@ def tariffs() -> Tariffs:
 
 
 def provision(broker: Broker) -> None:
-    """Every tenant has two users with a small plan and little credit, so that pools and balances run dry."""
+    """Every tenant has two users with a small plan and little credit, so that pools and balances are used up."""
     for tenant in TENANTS:
         commands: list[AnyCommand] = [
             TenantConfigured(

@@ -1,4 +1,4 @@
-"""How a rating task takes ownership, what it tells its observer, and how it starts over; on the model, no faults."""
+"""How a rating task acquires its partition, what its observer gets, and how it reacquires; on the model, no faults."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -26,10 +26,10 @@ from tests.world import DECK
 
 
 class Watching:
-    """Writes down what it is told."""
+    """Writes down what it is committed."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, object]] = []
+        self.noted: list[tuple[str, object]] = []
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         def note(*facts: Any) -> None:
@@ -38,7 +38,7 @@ class Watching:
                 for fact in facts
                 if isinstance(fact, int | tuple | list)
             ]
-            self.told.append((name, counts))
+            self.noted.append((name, counts))
 
         return note
 
@@ -52,7 +52,7 @@ def watched(desk: Desk, index: MemoryIndex | None = None, **changes: Any) -> tup
 
 
 def test_an_observer_knows_every_step() -> None:
-    """Ownership, each topic that is restored, what was taken, rated and committed; in this order."""
+    """Acquisition, each topic that is restored, what was consumed, rated and committed; in this order."""
     desk = Desk()
     desk.send(call(1), call(2))
     finish(desk.owner().step())
@@ -61,12 +61,12 @@ def test_an_observer_knows_every_step() -> None:
     task, watching = watched(desk)
     finish(task.own())
     finish(task.step())
-    assert watching.told == [
+    assert watching.noted == [
         ("owning", []),
         ("restoring", [stored]),
         ("restoring", [2]),
         ("owned", [2]),
-        ("took", [1]),
+        ("consumed", [1]),
         ("rated", []),
         ("committed", [1]),
     ]
@@ -83,21 +83,21 @@ def test_ownership_is_counted_and_shown() -> None:
     assert (task.ownerships, task.restored) == (2, True)
 
 
-def test_positions_are_told_also_when_nothing_came(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offsets_are_committed_also_without_new_records(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the group shows as lag is right although nothing is committed."""
     desk = Desk()
     task = desk.owner()
-    told: list[dict[str, int]] = []
+    committed: list[dict[str, int]] = []
 
-    async def tell(_log: ModelLog, positions: dict[str, int]) -> None:
-        told.append(dict(positions))
+    async def note(_log: ModelLog, positions: dict[str, int]) -> None:
+        committed.append(dict(positions))
 
-    monkeypatch.setattr(ModelLog, "tell_positions", tell)
+    monkeypatch.setattr(ModelLog, "commit_offsets", note)
     finish(task.step())
-    assert told == [task.positions]
+    assert committed == [task.positions]
     desk.send(call(1))
     finish(task.step())
-    assert told[1:] == [{**told[0], "cdrs": 1}] == [task.positions]
+    assert committed[1:] == [{**committed[0], "cdrs": 1}] == [task.positions]
 
 
 class Stops(Exception):
@@ -105,7 +105,7 @@ class Stops(Exception):
 
 
 def test_each_doubt_in_a_row_waits_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """0, 1, 2; a step that succeeds begins anew; whenever it is in doubt it does not count as restored."""
+    """0, 1, 2; a step that succeeds begins anew; whenever it has failed it does not count as restored."""
     desk = Desk()
     task, watching = watched(desk)
     waited: list[tuple[int, bool]] = []
@@ -130,7 +130,7 @@ def test_each_doubt_in_a_row_waits_longer(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(RatingTask, "step", step)
     finish(task.run())
     assert waited == [(0, False), (1, False), (2, False), (0, False), (0, False)]
-    assert [name for name, _ in watching.told].count("doubted") == 5
+    assert [name for name, _ in watching.noted].count("doubted") == 5
     assert (closed, task.restored, task.ownerships) == ([False], False, 5)
 
 
@@ -226,12 +226,12 @@ def test_an_index_that_fits_is_only_brought_up_to_date() -> None:
     task, watching = watched(desk, index)
     finish(task.own())
     assert (index.puts, index.cleared) == ([2], 0)
-    assert ("owned", [2]) in watching.told
+    assert ("owned", [2]) in watching.noted
     assert index.stands_at == StandsAt(place[2] + 1, calls[2].id)
     again, watching = watched(desk, index)
     finish(again.own())
     assert (index.puts, index.cleared) == ([2], 0)
-    assert ("owned", [0]) in watching.told
+    assert ("owned", [0]) in watching.noted
 
 
 @pytest.mark.parametrize("beyond", [0, 1, 5])
@@ -267,7 +267,7 @@ def test_an_index_that_lost_a_call_is_built_anew(lost: int) -> None:
 
 
 def test_only_the_last_calls_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 90 calls those at the last 10 positions, whatever lies before: ownership is not taken later for a large index."""
+    """Of 90 calls those at the last 10 positions, whatever lies before: a partition is not acquired later for a large index."""
     desk = Desk()
     calls = rated(desk, 90)
     place = [record.offset for record in desk.broker.read(("rated-calls", HOME), 0)]
@@ -298,7 +298,7 @@ class Noting(ModelLog):
 
 @pytest.mark.parametrize("rules", [RULES, RULES - 1])
 def test_nothing_is_awaited_once_the_inputs_were_sought(rules: int) -> None:
-    """A rebalance pauses the inputs of a task that is not restored; after `seek` nobody would resume them."""
+    """A rebalance pauses the inputs of a task that is not restored; after `seek` they would not be resumed."""
     desk = Desk()
     finish(desk.owner().step())
     meta = Meta(STATE_VERSION, 1, {"cdrs": 0, "commands": 5}, rules=rules)
@@ -318,19 +318,19 @@ def test_a_long_log_is_read_into_the_index_in_parts(monkeypatch: pytest.MonkeyPa
     task, watching = watched(desk, index)
     finish(task.own())
     assert index.puts == [50, 40]
-    assert [told for told in watching.told if told[0] == "owned"] == [("owned", [90])]
+    assert [committed for committed in watching.noted if committed[0] == "owned"] == [("owned", [90])]
 
 
 def test_older_rules_are_upgraded_once_with_a_report() -> None:
-    """A51: the state that rules 1 wrote; its report is told, and the next owner has nothing to do."""
+    """A51: the state that rules 1 wrote; its report goes to the observer, and the next owner has nothing to do."""
     desk = Desk()
     finish(desk.owner().step())
     meta = Meta(STATE_VERSION, 1, {"cdrs": 0, "commands": 5}, rules=1)
     desk.broker.append(("state", HOME), META_KEY, pack(meta))
     task, watching = watched(desk)
     finish(task.own())
-    assert [name for name, _ in watching.told if name in ("upgraded", "owned")] == ["upgraded", "owned"]
-    assert ("upgraded", [1]) in watching.told
+    assert [name for name, _ in watching.noted if name in ("upgraded", "owned")] == ["upgraded", "owned"]
+    assert ("upgraded", [1]) in watching.noted
     task, watching = watched(desk)
     finish(task.own())
-    assert [name for name, _ in watching.told if name == "upgraded"] == []
+    assert [name for name, _ in watching.noted if name == "upgraded"] == []

@@ -24,7 +24,7 @@ MARKS = (
     "a zombie woke",
     "a rebalance",
     "an epoch was fenced",
-    "a fenced task started over",
+    "a fenced task reacquired",
     "a predecessor's open transaction was aborted",
     "a transaction timed out",
     "a commit was lost, outcome unknown",
@@ -35,7 +35,7 @@ MARKS = (
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
-def test_whatever_dies(first: int) -> None:
+def test_whatever_crashes(first: int) -> None:
     """Architecture "The rating task": after each seed the audit finds nothing lost and nothing twice."""
     marks: Counter[str] = Counter()
     for seed in range(first, first + SEEDS_A_TEST):

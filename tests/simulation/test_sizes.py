@@ -1,6 +1,6 @@
 """No output is larger than a message may be, for the largest records that are legal and the largest that are not.
 
-A topic that nobody set up otherwise takes 1,048,588 bytes, batch and all; so the bound here is a megabyte.
+A topic with default settings accepts 1,048,588 bytes, batch and all; so the bound here is a megabyte.
 """
 
 from typing import Any
@@ -51,7 +51,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
 
 
 def padded(fields: dict[str, Any], size: int = RECORD_BYTES_MAX) -> bytes:
-    """A record of so many bytes, by a field that nobody knows."""
+    """A record of so many bytes, by an unknown field."""
     raw = msgspec.json.encode(fields | {"padding": ""})
     return raw[:-2] + b"x" * (size - len(raw)) + raw[-2:]
 
@@ -117,7 +117,7 @@ def test_the_largest_refused_records_are_bounded_letters(raw: bytes, topic: str)
 
 
 @pytest.mark.parametrize("count", [300, 4_000])
-def test_decks_that_nobody_published_are_named_in_the_commits(count: int) -> None:
+def test_unpublished_decks_are_named_in_the_commits(count: int) -> None:
     """As many as a batch has, each with a name of the greatest length: in as many commits as they ask for."""
     desk = Desk(batch_bytes_max=16_000_000, batch_records_max=count + 1)
     for number in range(count):

@@ -30,7 +30,7 @@ HOME = partition_of(TENANT, PARTITIONS)
 
 
 class Quiet:
-    """Nobody listens."""
+    """No listener."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_: None
@@ -46,7 +46,7 @@ class Desk:
         provision(self.broker)
 
     def task(self, index: MemoryIndex | None = None) -> RatingTask:
-        """A task that has not taken ownership yet."""
+        """A task that has not acquired its partition yet."""
         return RatingTask(
             ModelLog(self.broker, Process("worker"), HOME, random.Random(2)),
             index if index is not None else MemoryIndex(),
@@ -134,7 +134,7 @@ def test_a_predecessor_is_refused() -> None:
 
 
 def test_nothing_is_merged_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch that failed leaves no trace in memory: taken again, it is rated once."""
+    """A batch that failed leaves no trace in memory: read again, it is rated once."""
     desk = Desk()
     task = desk.owner()
     desk.send(call(1))
@@ -192,7 +192,7 @@ def test_a_batch_is_bounded_in_bytes() -> None:
 
 
 def test_a_record_in_the_wrong_partition() -> None:
-    """A tenant has one writer: what another partitioner put elsewhere is a dead letter that says so."""
+    """A tenant has one writer: what another partitioner put elsewhere is a dead letter with that reason."""
     desk = Desk()
     task = desk.owner()
     stranger = next(tenant for tenant in TENANTS if partition_of(tenant, PARTITIONS) != HOME)
@@ -203,7 +203,7 @@ def test_a_record_in_the_wrong_partition() -> None:
     assert "murmur2" in letter.message
 
 
-def test_a_deck_that_nobody_published() -> None:
+def test_an_unpublished_deck() -> None:
     """The command is refused, and the commit record says which version was not known."""
     desk = Desk()
     task = desk.owner()
@@ -216,7 +216,7 @@ def test_a_deck_that_nobody_published() -> None:
 
 
 def test_records_that_come_again_after_a_rebalance() -> None:
-    """A consumer may be put back: what was committed is not taken again, positions never go back."""
+    """A consumer may be put back: what was committed is not read again, positions never go back."""
     desk = Desk()
     task = desk.owner()
     desk.send(call(1))
@@ -256,7 +256,7 @@ def test_a_state_of_a_newer_version() -> None:
 
 
 def test_debits_are_what_the_ledger_says() -> None:
-    """The audit is not blind: one debit changed by a micro-unit is found."""
+    """The audit finds one debit changed by a micro-unit."""
     desk = Desk()
     desk.send(call(1, called="+263242700000"))
     finish(desk.owner().step())

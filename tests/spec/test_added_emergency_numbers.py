@@ -13,7 +13,7 @@ from rater.core.settings import read_emergency_numbers
 from rater.kafka.settings import rating_of_environment
 from rater.ops.configuration import in_force, wrong_in
 from rater.wire.errors import RaterError
-from tests.agents.switch import A_DAY, Switch, may, told
+from tests.agents.switch import A_DAY, Switch, may, shown
 from tests.conftest import ROOT
 from tests.world import HARARE, World
 
@@ -42,7 +42,7 @@ def test_a_list_as_it_is_written() -> None:
     "text", ["1530", "IT:", "IT:1", "IT:1530\n1", "it:1530", "IT:²³", "QQ:1530", f"IT:{'1' * 5000}", "IT=1530"]
 )
 def test_what_is_no_number_of_a_country_is_refused(text: str) -> None:
-    """It is said what was expected and what was given."""
+    """The message names what was expected and what was given."""
     with pytest.raises(ValueError, match="expected a country and 2 to 15 digits such as IT:1530") as refused:
         read_emergency_numbers(text)
     assert len(str(refused.value)) < 200
@@ -53,7 +53,7 @@ def test_running_calls_and_authorisation_use_the_same_numbers_as_rating() -> Non
     world = World(funds="0.10", emergency_numbers=("IT:1530",)).user("ada", "IT", "MCOPSTNPP")
     assert may(world, "1530") == may(world, "+391530") == ("emergency", A_DAY)
     switch = Switch(world)
-    assert told(switch.start("help", "1530")) == []
+    assert shown(switch.start("help", "1530")) == []
     orders = [*switch.start("abroad", HARARE), *switch.wait(120)]
     assert [order.usage_id for order in orders] == ["abroad"]
     assert world.call("1530", 600).rule == "23 emergency"
@@ -65,7 +65,7 @@ def test_an_unknown_tenant_may_call_an_added_number_of_any_country() -> None:
     assert may(world, "1530", tenant="nobody") == may(world, "99887", tenant="nobody") == ("emergency", A_DAY)
 
 
-def test_workers_agents_and_verify_take_them_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_agents_and_verify_read_them_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """RATER_EMERGENCY_NUMBERS; `rater config check` names a wrong one and shows those in force."""
     monkeypatch.setenv("RATER_EMERGENCY_NUMBERS", "IT:1530,CH:1414")
     assert rating_of_environment().emergency_numbers == ("IT:1530", "CH:1414")
@@ -110,7 +110,7 @@ def test_a_store_keeps_them(folder: Path) -> None:
     assert "the added emergency numbers are now none; they were IT:1530" in again.stderr
 
 
-def test_a_store_takes_them_from_the_environment_too(folder: Path) -> None:
+def test_a_store_reads_them_from_the_environment_too(folder: Path) -> None:
     """The same variable as on Kafka; a wrong value is one line, and nothing is kept of it."""
     assert json.loads(rate(folder, RATER_EMERGENCY_NUMBERS="IT:1530").stdout)["outcomes"] == {"rated": 3}
     wrong = rate(folder, "--emergency-numbers", "1530")

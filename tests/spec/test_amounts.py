@@ -33,7 +33,7 @@ pytestmark = pytest.mark.in_memory  # no world: the same on every engine
     ],
 )
 def test_an_amount_is_read_exactly(text: str, micros: int) -> None:
-    """Zeros at the end say nothing; the largest amount is one."""
+    """Zeros at the end do not count; the largest amount is one."""
     assert parse_micros(text) == micros
 
 

@@ -65,7 +65,7 @@ def test_a_purchase_or_a_tick_dated_ahead_moves_nothing() -> None:
         FundsAdded(tenant=T, id="p", at=at("2199-01-01"), amount="50"),
         Tick(tenant=T, id="t", at=at("2035-01-01")),
     ):
-        world.tell(command, arrived="2025-03-10 10:00")
+        world.apply(command, arrived="2025-03-10 10:00")
         assert world.refusals == ["impossible_time"]
         assert (world.balance, world.account.clock) == ("100", at("2025-03-01"))
 
@@ -128,7 +128,7 @@ def test_a_repeated_command_moves_no_clock() -> None:
 
 @pytest.mark.parametrize(("arrived", "late"), [("2025-04-03 23:59:59", False), ("2025-04-04", True)])
 def test_the_stamp_decides_what_is_late(arrived: str, late: bool) -> None:
-    """A43: on Kafka the broker's stamp says when a record arrived, although the switch says nothing of it."""
+    """A43: on Kafka the broker's stamp says when a record arrived, although the record has no time of its own."""
     assert ada("MCOPSTN1").call(US, 60, "2025-03-30", arrived=arrived).late is late
 
 
@@ -191,12 +191,12 @@ def test_only_what_was_held_is_accepted() -> None:
     world.cdr(HARARE, 50_000, id="x")
     world.accept("2025-03-11")
     assert world.cdr(HARARE, 60_000, id="x", version=2) == "rejected"
-    world.tell(CallAccepted(tenant=T, id="a", at=at("2025-03-12"), letter="0123"))
+    world.apply(CallAccepted(tenant=T, id="a", at=at("2025-03-12"), letter="0123"))
     assert world.refusals == ["unknown_letter"]
 
 
 def test_no_record_accepts_itself() -> None:
-    """A44: a field of the record that says so changes nothing."""
+    """A44: a field of the record that claims acceptance changes nothing."""
     world = ada("MCOPSTNPP")
     world.raw(
         b'{"tenant":"contoso","usage_id":"x","type":"user_out","user":"ada","called":"+263242700000",'
@@ -261,7 +261,7 @@ def test_a_stamp_on_the_last_day_of_the_calendar_stops_nothing() -> None:
     """A43: 36 hours after 31 December 9999 there is no instant; calls and commands of before are accepted."""
     world, last = ada("MCOPSTN1"), "9999-12-31 23:00"
     assert world.cdr(US, 60, "2025-03-10", arrived=last) == "rated"
-    world.tell(FundsAdded(tenant=T, id="f2", at=at("2025-03-11"), amount="5"), arrived=last)
+    world.apply(FundsAdded(tenant=T, id="f2", at=at("2025-03-11"), amount="5"), arrived=last)
     assert world.balance == "105"
 
 

@@ -39,9 +39,9 @@ def test_each_attempt_to_collect_has_a_number_and_an_id() -> None:
     for failed, again in (("2025-03-11", "2025-03-11 01:00"), ("2025-03-12", "2025-03-12 06:00")):
         world.declined(failed)
         world.tick(again)
-        asked_again, told = request(world), balance(world)
-        assert (told.recharge_in_flight, told.recharge_attempt) == (asked_again.id, asked_again.attempt)
-        assert asked_again.low_since == told.low_since == first.low_since
+        asked_again, emitted = request(world), balance(world)
+        assert (emitted.recharge_in_flight, emitted.recharge_attempt) == (asked_again.id, asked_again.attempt)
+        assert asked_again.low_since == emitted.low_since == first.low_since
         numbers.append(asked_again.attempt)
         ids.append(asked_again.id)
     assert (numbers, len(set(ids))) == ([1, 2, 3], 3)
@@ -171,11 +171,11 @@ def test_what_passing_time_did_before_a_command_stays() -> None:
 
 
 def test_what_a_rejected_command_would_have_passed_is_not_done() -> None:
-    """A37: a deck that nobody published moves no clock; March's restriction stays."""
+    """A37: an unpublished deck moves no clock; March's restriction stays."""
     world = ada("MCOPSTN5", funds=None)
     world.call(HARARE)
     clock = world.account.clock
-    world.tell(DeckActivated(tenant=T, id="x", at=at("2025-04-02"), version="no such deck"))
+    world.apply(DeckActivated(tenant=T, id="x", at=at("2025-04-02"), version="no such deck"))
     assert (world.refusals, world.events, world.account.clock) == (["unknown_deck"], [], clock)
     assert world.tick("2025-04-02") == ["user.unrestricted"]
 

@@ -43,7 +43,7 @@ def test_a_reason_and_a_person_are_asked_for() -> None:
     """The rule closing: without them nobody could understand it later."""
     world = ada("MCOPSTNPP")
     for reason, by in (("", "kim"), ("ended", " ")):
-        world.tell(TenantClosed(tenant=T, id="x", at=at("2025-03-12"), remainder="pay_out", reason=reason, by=by))
+        world.apply(TenantClosed(tenant=T, id="x", at=at("2025-03-12"), remainder="pay_out", reason=reason, by=by))
         assert world.refusals == ["malformed"]
     assert world.balance == "100"
 

@@ -130,7 +130,7 @@ def test_ids_that_look_like_those_of_the_runner(folder: Path) -> None:
     ],
 )
 def test_a_step_that_is_refused_by_the_way(folder: Path, old: str, new: str, said: str) -> None:
-    """Nothing was expected of it, so it is no difference; but the author is told."""
+    """Nothing was expected of it, so it is no difference; but the author gets a remark."""
     without = "".join(line for line in SCENARIO.splitlines(keepends=True) if "expect" not in line)
     (folder / "one.yaml").write_text(without.replace(old, new))
     code, output = check(str(folder))

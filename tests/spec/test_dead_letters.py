@@ -141,7 +141,7 @@ def long_row(end: bytes, kept: int = 100_000) -> Record:
 
 
 def test_long_rows_that_begin_alike_are_letters_of_their_own() -> None:
-    """The hash of the whole tells them apart; the same row again is counted on its letter."""
+    """The hash of the whole distinguishes them; the same row again is counted on its letter."""
     state, rules = Memory(), Rules(RatingSettings(), Tariffs())
     rows = [long_row(b"a" * 1_000_000), long_row(b"b" * 1_000_000), long_row(b"a" * 1_000_000)]
     batch = run_batch(state, rules, rows)
@@ -161,7 +161,7 @@ def test_a_long_row_has_the_id_of_all_of_its_bytes() -> None:
 
 
 def test_a_letter_of_a_short_beginning_is_cut_too() -> None:
-    """What is not all there is never taken for whole, however little was kept."""
+    """An incomplete file never counts as whole, however little was kept."""
     (letter,) = run_batch(Memory(), Rules(RatingSettings(), Tariffs()), [long_row(b"a" * 1_000_000, 10)]).outputs
     assert isinstance(letter, RejectedCdr)
     assert (letter.raw, letter.raw_cut, letter.raw_length) == ("x" * 10, True, 1_000_010)
@@ -198,7 +198,7 @@ def test_ids_of_letters_are_pinned() -> None:
     assert letter_id("contoso", b"nonsense", Reason.MALFORMED) == "577f90530c0e988dbbbe8b983335ffd2"
 
 
-def test_a_letter_that_is_whole_says_nothing_of_cuts() -> None:
+def test_a_letter_that_is_whole_names_no_cut() -> None:
     """Letters of usual records look as they did."""
     fields = msgspec.json.decode(encode(letter_of(b"nonsense")))
     assert not {"raw_cut", "raw_length", "raw_hash"} & fields.keys()

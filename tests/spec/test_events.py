@@ -87,7 +87,7 @@ def facts(world: World) -> list[dict[str, Any]]:
 def test_each_command_is_an_event(command: AnyCommand, event: dict[str, Any]) -> None:
     """It names the command and what it said, with the balance after it."""
     world = ada("MCOPSTNPP")
-    world.tell(command)
+    world.apply(command)
     assert facts(world) == [{"balance": "100", "command_id": "x", **event}]
 
 
@@ -111,7 +111,7 @@ def test_a_paid_recharge_is_an_event() -> None:
     """It names the recharge, and what was paid: 49.9 + 100."""
     world = asked()
     recharge = in_flight(world)
-    world.tell(PaymentSucceeded(tenant=T, id="x", at=WHEN))
+    world.apply(PaymentSucceeded(tenant=T, id="x", at=WHEN))
     assert facts(world) == [
         {
             "event": "recharge.succeeded",
@@ -131,7 +131,7 @@ def test_a_failed_recharge_is_an_event_and_a_balance(said: dict[str, str], reaso
     """A8: the balance record says that one failed and when it is asked for again, an hour later."""
     world = asked()
     recharge = in_flight(world)
-    world.tell(PaymentFailed(tenant=T, id="x", at=WHEN, **said))
+    world.apply(PaymentFailed(tenant=T, id="x", at=WHEN, **said))
     assert facts(world) == [
         {
             "event": "recharge.failed",
@@ -147,7 +147,7 @@ def test_a_failed_recharge_is_an_event_and_a_balance(said: dict[str, str], reaso
     assert (balance.recharge_failures, balance.recharge_retry_at) == (1, at("2025-03-11 01:00"))
 
 
-def test_the_balance_is_told_when_settings_change() -> None:
+def test_a_balance_is_emitted_when_settings_change() -> None:
     """Those who read balances know the new trigger at once, and that credits are set up."""
     world = ada("MCOPSTNPP")
     world.configure("2025-03-11", recharge=RechargeSettings(enabled=True, trigger="20", amount="30"))
@@ -172,12 +172,12 @@ def test_letting_a_held_call_through_is_an_event() -> None:
     world = ada("MCOPSTNPP")
     world.cdr(HARARE, 43_201)
     (letter,) = [output.id for output in world.outputs if isinstance(output, RejectedCdr)]
-    world.tell(CallAccepted(tenant=T, id="x", at=WHEN, letter=letter, by="grace"))
+    world.apply(CallAccepted(tenant=T, id="x", at=WHEN, letter=letter, by="grace"))
     assert facts(world) == [{"event": "call.accepted", "reason": "grace", "command_id": "x", "balance": "100"}]
 
 
 def test_a_tenant_may_have_longer_calls() -> None:
-    """A44: its own longest call, in seconds; the command says nothing of other tenants."""
+    """A44: its own longest call, in seconds; the command does not concern other tenants."""
     world = ada("MCOPSTNPP")
     world.configure("2025-03-02", call_duration_max_s=50_000)
     assert world.cdr(US, 50_000).value == "rated"
@@ -211,7 +211,7 @@ def test_a_hidden_number_is_priced_by_the_name_of_its_destination() -> None:
 
 @pytest.mark.in_memory
 def test_a_batch_ends_with_the_record_that_asks_for_a_payment() -> None:
-    """So that a gateway that answers at once is heard before the next call; without it all records are one batch."""
+    """So that a gateway's immediate answer is applied before the next call; without it all records are one batch."""
     world = ada("MCOPSTNPP", funds="50.3", recharge=("50", "100"))
     calls = [
         Record("cdr", Source("cdrs", 0, number), encode_input(call_record(f"c{number}"))) for number in range(4)

@@ -94,7 +94,7 @@ def test_a_corrected_call_says_what_it_replaces() -> None:
     ],
 )
 def test_one_sentence_of_an_explanation(called: str, seconds: int, more: dict[str, Any], sentence: str) -> None:
-    """Each fact of a call is said where it holds."""
+    """Each fact of a call is named where it holds."""
     call = ada("MCOPSTNPP").call(called, seconds, **more)
     assert sentence in lines(call)
 

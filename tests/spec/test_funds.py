@@ -52,12 +52,12 @@ def test_the_hourly_limit() -> None:
     """A7: the sixth request within an hour is suppressed; a tick after the hour asks again."""
     world = ada("MCOPSTNPP", funds="1000", recharge=("990", "1"))
     world.call(HARARE, 60 * 100)
-    told = world.events
+    emitted = world.events
     minute = 0
-    while told[-1] == "recharge.requested":
+    while emitted[-1] == "recharge.requested":
         minute += 1
-        told = world.paid(f"2025-03-10 12:{minute:02d}")
-    assert (minute, told) == (5, ["recharge.succeeded", "recharge.suppressed"])
+        emitted = world.paid(f"2025-03-10 12:{minute:02d}")
+    assert (minute, emitted) == (5, ["recharge.succeeded", "recharge.suppressed"])
     world.call(HARARE, 60, "2025-03-10 12:20")
     assert world.events == []
     assert world.tick("2025-03-10 12:59") == ["recharge.requested"]
@@ -69,7 +69,7 @@ def test_minimum_amounts_are_not_the_ledgers() -> None:
 
 
 def test_mails_have_their_events() -> None:
-    """Rule 62: recharge succeeded, recharge failed, balance reached zero are told, once each."""
+    """Rule 62: recharge succeeded, recharge failed, balance reached zero are notified, once each."""
     world = ada("MCOPSTNPP", funds="0.3", recharge=("0.2", "1"))
     world.call(HARARE, 120)
     assert world.events == ["balance.depleted", "credits.suspended", "recharge.requested"]
@@ -79,7 +79,7 @@ def test_mails_have_their_events() -> None:
 
 
 def test_exactly_zero_is_depleted() -> None:
-    """A5: service needs a balance above zero; crossing to zero is told once and armed again above zero."""
+    """A5: service needs a balance above zero; crossing to zero emits one event and is armed again above zero."""
     world = ada("MCOPSTNPP", funds="0.2")
     world.call(HARARE, 60)
     assert (world.balance, world.events) == ("0", ["balance.depleted", "credits.suspended"])
@@ -115,8 +115,8 @@ def test_expiry_forfeits_what_is_left() -> None:
     world.fund("60", "2024-03-15", id="a")
     world.call(HARARE, 60, "2025-03-14")
     assert world.lots == [("a", "59.8")]
-    told = world.tick("2025-03-15")
-    assert told == ["funds.expired", "balance.depleted", "credits.suspended", "recharge.requested"]
+    emitted = world.tick("2025-03-15")
+    assert emitted == ["funds.expired", "balance.depleted", "credits.suspended", "recharge.requested"]
     assert (world.debits, world.balance) == ([("expiry", "59.8")], "0")
 
 
@@ -213,14 +213,14 @@ def test_each_crossing_has_its_own_recharge_id() -> None:
 
 
 def test_a_payment_is_applied_once() -> None:
-    """A7: a payment that nobody asked for, or the same told twice, changes nothing."""
+    """A7: a payment without a request, or the same result twice, changes nothing."""
     world = ada("MCOPSTNPP", funds="50.1", recharge=("50", "100"))
-    world.tell(PaymentFailed(tenant=T, id="q", at=at("2025-03-10 09:00")))
+    world.apply(PaymentFailed(tenant=T, id="q", at=at("2025-03-10 09:00")))
     assert (world.outcome, world.refusals) == ("rejected", ["no_recharge_in_flight"])
     world.call(HARARE, 60)
     payment = PaymentSucceeded(tenant=T, id="p", at=at("2025-03-10 11:00"))
-    world.tell(payment)
-    world.tell(payment)
+    world.apply(payment)
+    world.apply(payment)
     assert (world.outcome, world.balance) == ("duplicate", "149.9")
 
 
@@ -228,12 +228,12 @@ def test_a_payment_of_another_amount() -> None:
     """A7: a payment that is not what was asked for is kept aside."""
     world = ada("MCOPSTNPP", funds="50.1", recharge=("50", "100"))
     world.call(HARARE, 60)
-    world.tell(PaymentSucceeded(tenant=T, id="p", at=at("2025-03-10 11:00"), amount="99"))
+    world.apply(PaymentSucceeded(tenant=T, id="p", at=at("2025-03-10 11:00"), amount="99"))
     assert (world.refusals, world.balance) == (["payment_mismatch"], "49.9")
 
 
 def test_funds_are_added_once() -> None:
-    """Rule 60: a purchase that is told twice is one lot."""
+    """Rule 60: a purchase that is reported twice is one lot."""
     world = ada("MCOPSTNPP", funds="7")
     world.fund("5", "2025-03-02", id="a")
     world.fund("5", "2025-03-02", id="a")
@@ -261,5 +261,5 @@ def test_debt_is_paid_first() -> None:
 def test_commands_that_are_refused(command: dict[str, Any], reason: str) -> None:
     """Rule 60, A18, A45: nothing at all, a negative amount, seven decimals, another currency change nothing."""
     world = ada("MCOPSTNPP", funds="7")
-    world.tell(FundsAdded(tenant=T, id="x", at=datetime(2025, 3, 2, tzinfo=UTC), **command))
+    world.apply(FundsAdded(tenant=T, id="x", at=datetime(2025, 3, 2, tzinfo=UTC), **command))
     assert (world.refusals, world.balance) == ([reason], "7")

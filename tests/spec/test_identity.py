@@ -178,7 +178,7 @@ def test_a_name_of_blanks_is_none(blank: str) -> None:
         LicenseAssigned(tenant=T, id="a", at=at("2025-03-01"), user=blank, sku="MCOPSTN1"),
         LicenseRemoved(tenant=T, id="r", at=at("2025-03-01"), user=blank, sku="MCOPSTN1"),
     ):
-        world.tell(command)
+        world.apply(command)
         assert world.refusals == ["malformed"]
 
 

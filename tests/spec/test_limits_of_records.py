@@ -14,7 +14,7 @@ from rater.engine.batch import Record, run_batch
 from rater.wire.codec import encode_input
 from tests.world import HARARE, T, World, ada, at
 
-#: What a topic takes.
+#: The largest message of a topic.
 MESSAGE_BYTES_MAX = 1_000_000
 WIDE = "\U00020000"
 pytestmark = pytest.mark.in_memory
@@ -59,7 +59,7 @@ def test_a_user_of_the_longest_licences_is_bounded(change: str) -> None:
             world.assign("ada", f"{number:03}" + WIDE * 125, str(when.date()), country=("US", "CA")[number % 2])
         else:
             country = ("US", "CA")[number % 2]
-            world.tell(UserConfigured(tenant=T, id=f"c-{number}", at=when, user="ada", country=country))
+            world.apply(UserConfigured(tenant=T, id=f"c-{number}", at=when, user="ada", country=country))
         if world.refusals:
             break
     assert world.refusals == ["too_many"]
@@ -76,7 +76,7 @@ def test_a_tenant_has_at_most_so_many_dated_decks() -> None:
     while not world.refusals:
         world.happened += 1
         command = DeckActivated(tenant=T, id=f"d-{world.happened}", at=at("2025-03-10"), version="deck-1")
-        world.tell(command)
+        world.apply(command)
     assert world.refusals == ["too_many"]
     assert f"decks that fit {DATED_BYTES_MAX} bytes (DATED_BYTES_MAX)" in letter_of(world).message
     assert largest_entity(world) < DATED_BYTES_MAX + 2_000
@@ -126,7 +126,7 @@ def tiny(world: World, count: int) -> None:
 
 
 def test_a_call_is_paid_by_at_most_a_thousand_purchases() -> None:
-    """A debit names them all: what would not fit a message is refused, and nothing was taken."""
+    """A debit names them all: what would not fit a message is refused, and no money was taken."""
     world = ada("MCOPSTNPP", funds=None)
     tiny(world, CALL_LOTS_MAX + 500)
     world.cdr(HARARE, 60, id="one")

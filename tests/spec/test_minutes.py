@@ -133,7 +133,7 @@ def test_no_plan_no_minutes() -> None:
 
 
 def test_a_licence_counts_from_when_it_is_effective() -> None:
-    """Rule 14: the rater uses the licence's own time, not the time at which it heard of it."""
+    """Rule 14: the rater uses the licence's own time, not the time at which it read of it."""
     world = World().user("ada", "US", "MCOPSTNPP")
     world.assign("ada", "MCOPSTN1", "2025-03-10 12:00")
     assert pockets(world.call(US, 60, "2025-03-10 11:59")) == [("credit", 1)]
@@ -164,7 +164,7 @@ def test_capacity_counts_each_user_once() -> None:
 
 
 def test_capacity_never_falls_below_what_is_used() -> None:
-    """A10: taking licences away does not turn used minutes into overdrawn ones."""
+    """A10: removing licences does not turn used minutes into overdrawn ones."""
     world = World(conferencing_licenses=3).user("ada", "GB", "MCOMEETADV", "MCOPSTNPP")
     world.call("+33142681000", 150 * 60, type="conf_out")
     world.configure("2025-03-11", audio_conferencing_licenses=1)
@@ -267,7 +267,7 @@ def test_rules_change_at_the_start_of_a_month() -> None:
 
 
 def test_a_user_is_let_call_and_restricted_again() -> None:
-    """What one step undoes and does again is told as it happened."""
+    """What one step undoes and does again is emitted as it happened."""
     world = World(funds=None).user("ada", "US", "MCOPSTN1")
     world.call(HARARE, 60, "2025-03-10")
     assert world.events == ["user.restricted"]
@@ -275,7 +275,7 @@ def test_a_user_is_let_call_and_restricted_again() -> None:
     assert world.events == ["user.unrestricted", "user.restricted"]
 
 
-def test_a_user_moves_as_a_licence_is_taken_away() -> None:
+def test_a_user_moves_as_a_licence_is_removed() -> None:
     """`license`: the country may come with either; the plan that is left pools there (rule 2)."""
     world = World().user("ada", "GB", "MCOPSTN1", "MCOPSTN5")
     world.remove("ada", "MCOPSTN5", "2025-03-09", country="FR")

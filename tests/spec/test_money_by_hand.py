@@ -166,18 +166,18 @@ def test_a_conflict_says_what_came_first() -> None:
     assert asked is not None
     world.declined("2025-03-02")
     late = PaymentSucceeded(tenant=T, id="late", at=at("2025-03-02 00:10"), recharge_id=asked.recharge)
-    assert world.tell(late) == ["payment.conflict"]
+    assert world.apply(late) == ["payment.conflict"]
     said = event_of(world)
     assert (said.recharge_id, said.amount, said.reason) == (asked.recharge, "100", "failed, then succeeded")
-    assert (world.tell(late), world.outcome, world.balance) == ([], "duplicate", "40")
+    assert (world.apply(late), world.outcome, world.balance) == ([], "duplicate", "40")
 
 
 def test_the_other_result_under_the_same_id_is_no_repetition() -> None:
     """A47: a gateway that answers twice under one id is not read as one that repeats itself."""
     world = World(funds="40", recharge=("50", "100"))
-    world.tell(PaymentSucceeded(tenant=T, id="answer", at=at("2025-03-02")))
-    assert world.tell(PaymentFailed(tenant=T, id="answer", at=at("2025-03-03"))) == ["payment.conflict"]
-    assert (world.tell(PaymentFailed(tenant=T, id="answer", at=at("2025-03-04"))), world.outcome) == (
+    world.apply(PaymentSucceeded(tenant=T, id="answer", at=at("2025-03-02")))
+    assert world.apply(PaymentFailed(tenant=T, id="answer", at=at("2025-03-03"))) == ["payment.conflict"]
+    assert (world.apply(PaymentFailed(tenant=T, id="answer", at=at("2025-03-04"))), world.outcome) == (
         [],
         "duplicate",
     )
@@ -197,7 +197,7 @@ def test_an_adjustment_says_why_and_who(field: str) -> None:
 def test_no_such_sum_is_paid_out(amount: str, reason: str) -> None:
     """A45: an amount above zero with six decimals."""
     world = World(funds="1")
-    world.tell(FundsRefunded(tenant=T, id="r", at=at("2025-03-02"), lot=world.lots[0][0], amount=amount))
+    world.apply(FundsRefunded(tenant=T, id="r", at=at("2025-03-02"), lot=world.lots[0][0], amount=amount))
     assert (world.refusals, world.balance) == ([reason], "1")
 
 
@@ -214,12 +214,12 @@ def test_a_conflict_of_content_names_both() -> None:
     world.adjust("1", "2025-03-02", id="a")
     world.adjust("1", "2025-03-02", id="a", reason="other")
     assert (world.outcome, world.refusals) == ("conflicting_duplicate", ["conflicting_duplicate"])
-    assert "'a' was taken by 'funds_adjusted 1 USD'" in message_of(world)
+    assert "'a' was used by 'funds_adjusted 1 USD'" in message_of(world)
 
 
 @pytest.mark.in_memory
 def test_a_purchase_of_an_older_release_can_be_paid_back() -> None:
-    """A45, A51: the command that added it says how much was paid; of a recharge nobody noted it."""
+    """A45, A51: the command that added it says how much was paid; of a recharge it was not noted."""
     world = World(funds=None)
     world.fund("5", "2025-03-01", id="bought")
     memory, account = world.memory, world.account
@@ -259,8 +259,8 @@ def test_the_words_of_a_command_are_content_but_its_time_is_not() -> None:
     """A45: who repeats a command because the answer was lost says a new time."""
     world = World(funds="1")
     said = FundsAdjusted(tenant=T, id="a", at=datetime(2025, 3, 2, tzinfo=UTC), amount="1", reason="x", by="kim")
-    world.tell(said)
-    world.tell(msgspec.structs.replace(said, at=datetime(2025, 3, 5, tzinfo=UTC), amount="1.00", currency="USD"))
+    world.apply(said)
+    world.apply(msgspec.structs.replace(said, at=datetime(2025, 3, 5, tzinfo=UTC), amount="1.00", currency="USD"))
     assert (world.outcome, world.balance) == ("duplicate", "2")
 
 

@@ -72,7 +72,7 @@ def test_a_hidden_tail_is_legal_in_a_uri() -> None:
     ],
 )
 def test_digits_without_a_plus_sign_are_no_number(text: str) -> None:
-    """A39: they are refused as the called number, and nobody guesses a country."""
+    """A39: they are refused as the called number, and no country is guessed."""
     world = ada("MCOPSTN1")
     assert normal_number(text) == text
     assert world.cdr(text, 60) == "rejected"
@@ -112,8 +112,8 @@ def test_an_address_is_internal_in_the_tenants_own_domains_only(address: str) ->
     assert world.cdr("sip:bob@other.example", 60) == "rejected"
 
 
-def test_a_domain_that_is_none_is_refused() -> None:
-    """A39: a configuration with a wrong domain says so, and changes nothing."""
+def test_an_invalid_domain_is_refused() -> None:
+    """A39: a configuration with a wrong domain is refused, and changes nothing."""
     world = ada()
     world.configure("2025-03-02", domains=("sip:bob@contoso.example",))
     assert (world.outcome, world.account.domains) == ("rejected", ())
@@ -228,7 +228,7 @@ def test_the_country_that_a_record_says_adds_to_the_lists_of_the_tenants_countri
 
 
 def test_a_running_call_for_help_is_never_ended() -> None:
-    """A38, rule 40: five cents do not carry a call to India, but `+911` is none."""
+    """A38, rule 40: five cents do not pay for a call to India, and `+911` is no emergency number."""
     for called in ("911", "+911", "tel:112", "sip:911@contoso.example"):
         switch = Switch(World(funds="0.05").user("ada", "US", "MCOPSTN_PAYG_1", "MCOPSTNPP"))
         switch.start("a", called)
@@ -330,7 +330,7 @@ def test_what_is_domestic_under_every_shared_calling_code(
     ]
     world = World(deck=False).user("ada", country)
     world.engine.publish(RateDeck(version="one-row", currency="USD", rows=tuple(rows)))
-    world.tell(DeckActivated(tenant=T, id="one-row", at=at("1970-01-01"), version="one-row"))
+    world.apply(DeckActivated(tenant=T, id="one-row", at=at("1970-01-01"), version="one-row"))
     assert world.call(called).context == context
 
 

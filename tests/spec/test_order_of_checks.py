@@ -1,6 +1,6 @@
 """In which order a record is checked: unreadable, number, time, duplicate or conflict, length (A39, A43, A44).
 
-Each record is wrong in the way that is named and in every way that is checked later; the first one is said.
+Each record is wrong in the way that is named and in every way that is checked later; the first one is reported.
 """
 
 import json
@@ -46,8 +46,8 @@ def test_the_first_check_that_fails_gives_the_reason(called: str, when: str, id:
         (b'"called":"1206","called":"1206","duration_s":100000,"answered_at":"2030-01-01T00:00:00Z"', "duplicate_key"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_said_first(wrong: bytes, reason: str) -> None:
-    """A39, A43, A44: no number, no time and no length is looked at in a record that is none."""
+def test_what_cannot_be_read_is_reported_first(wrong: bytes, reason: str) -> None:
+    """A39, A43, A44: no number, no time and no length is checked in a record that is no call."""
     world = after_a_call()
     world.raw(b'{"tenant":"contoso","usage_id":"taken","type":"user_out","user":"ada",' + wrong + b"}")
     assert world.refusals == [reason]
@@ -130,7 +130,7 @@ def test_a_held_correction_is_let_through() -> None:
 
 
 def test_an_acceptance_among_call_records_accepts_nothing() -> None:
-    """A44, A48: commands enter by the doors for commands only, this one, too."""
+    """A44, A48: commands are accepted by the inputs for commands only, also here."""
     world = after_a_call()
     world.cdr(US, 100_000)
     (letter,) = [output.id for output in world.outputs]
@@ -153,7 +153,7 @@ def test_a_command_with_a_usage_id_among_call_records_is_a_command(name: str) ->
 
 
 def test_a_record_of_a_call_may_have_a_field_named_command() -> None:
-    """Nobody knows this field; where the record is broken, the reason says what is broken."""
+    """This field is unknown; where the record is broken, the reason says what is broken."""
     world = after_a_call()
     world.raw(b'{"command":"dial","tenant":"contoso","usage_id":"x","type":"user_out"}')
     assert world.refusals == ["malformed"]
@@ -179,5 +179,5 @@ def test_what_was_refused_for_its_number_or_time_is_not_let_through(called: str,
     world = after_a_call()
     world.cdr(called, 100_000, arrived=arrived)
     (letter,) = [output.id for output in world.outputs]
-    world.tell(CallAccepted(tenant=T, id="x", at=at("2025-03-12"), letter=letter))
+    world.apply(CallAccepted(tenant=T, id="x", at=at("2025-03-12"), letter=letter))
     assert world.refusals == ["unknown_letter"]

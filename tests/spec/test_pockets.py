@@ -96,8 +96,8 @@ def test_premium_numbers_are_never_bundled() -> None:
     assert (pockets(french), french.charge) == ([("credit", 1)], "0.4")
 
 
-def test_unsupported_numbers_are_free_and_told() -> None:
-    """Rule 22: a number that should not have connected is nobody's bill, and an exception."""
+def test_unsupported_numbers_are_free_with_an_event() -> None:
+    """Rule 22: a number that should not have connected is free, and an exception."""
     world = World().user("ada", "GB", "MCOPSTN1", "MCOPSTNPP")
     call = world.call(GB_PREMIUM, 61)
     assert (pockets(call), call.capability, world.events) == ([("free", 2)], "FREECALL", ["rating.exception"])
@@ -151,7 +151,7 @@ def test_a_call_against_policy_is_rated_and_flagged() -> None:
 
 
 def test_dial_in_to_a_toll_bridge_is_included() -> None:
-    """Rule 25: a subscribed organizer's toll bridge takes calls without counting."""
+    """Rule 25: a subscribed organizer's toll bridge accepts calls without counting."""
     call = organizer("MCOMEETADV").call("+442079460000", 6000, type="conf_in", user="olga")
     assert (pockets(call), call.capability) == ([("included", 100)], "MCOMEETADD")
 

@@ -52,7 +52,7 @@ def test_another_licence_does_not_end_a_plan() -> None:
     assert [total(world, f"2025-{month:02}") for month in range(1, 6)] == [120, 240, 240, 240, 240]
 
 
-def test_removing_a_licence_takes_its_months_away() -> None:
+def test_removing_a_licence_removes_its_months() -> None:
     """bob's plan was to begin in April; it is taken back before."""
     world = ada("MCOPSTN5").user("bob", "US")
     world.assign("bob", "MCOPSTN5", "2025-03-01", effective_from=at("2025-04-05"))

@@ -55,7 +55,7 @@ def test_overflow_whole_to_credits() -> None:
 
 
 def test_what_cannot_be_priced_is_free() -> None:
-    """Rule 48: no rate found, charge 0, capability FREECALL, and somebody is told."""
+    """Rule 48: no rate found, charge 0, capability FREECALL, and an event reports it."""
     world = ada("MCOPSTNPP")
     call = world.call(NOWHERE, 120)
     assert (pockets(call), call.charge, call.capability) == ([("free", 2)], "0", "FREECALL")
@@ -133,7 +133,7 @@ def test_what_lifts_a_restriction(cure: str) -> None:
 
 
 def test_minutes_that_cost_nothing_are_unfunded_too() -> None:
-    """Rules 50, 53: what counts is that nobody carried the minutes, not their price."""
+    """Rules 50, 53: what counts is that nothing paid for the minutes, not their price."""
     world = ada("MCOEV")
     call = world.call("+448001234567", 60)
     assert (pockets(call), call.unfunded_charge) == ([("unfunded", 1)], "0")
@@ -178,7 +178,7 @@ def test_pool_calls_go_on_at_zero() -> None:
 
 
 def test_pool_notifications() -> None:
-    """Rule 56: at 80 % (96 of 120) and at 100 %, once each a month; one call may tell both."""
+    """Rule 56: at 80 % (96 of 120) and at 100 %, once each a month; one call may emit both."""
     world = ada("MCOPSTN5", "MCOPSTNPP")
     world.call(US, 95 * 60)
     assert world.events == []
@@ -193,7 +193,7 @@ def test_pool_notifications() -> None:
 
 
 def test_a_pool_that_grew_can_be_exhausted_again() -> None:
-    """Rule 56: exhaustion is told again only after the total grew."""
+    """Rule 56: exhaustion is emitted again only after the total grew."""
     world = ada("MCOPSTN5", "MCOPSTNPP")
     world.call(US, 120 * 60)
     world.assign("bob", "MCOPSTN5", "2025-03-11", country="US")
@@ -291,7 +291,7 @@ def test_amounts_are_read_exactly(text: str, micros: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["0.0000001", "1e3", "", "1,5", "NaN", "1.", ".5", "9999999999999999"])
-def test_amounts_that_are_none(text: str) -> None:
+def test_invalid_amounts(text: str) -> None:
     """A18: seven decimals would have to be rounded; exponents, commas and the like are refused."""
     with pytest.raises(MoneyError):
         parse_micros(text)

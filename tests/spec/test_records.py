@@ -269,7 +269,7 @@ def test_bytes_that_are_no_record(raw: bytes, reason: str) -> None:
 
 
 def test_unknown_fields_are_kept_out_of_rating() -> None:
-    """Architecture "Contracts": a field that nobody knows neither refuses the record nor changes its content."""
+    """Architecture "Contracts": an unknown field neither rejects the record nor changes its content."""
     world = ada("MCOPSTN1")
     record: dict[str, object] = {"tenant": "contoso", "usage_id": "x", "type": "user_out", "user": "ada"}
     record |= {"called": US, "answered_at": "2025-03-10T10:00:00Z", "duration_s": 60}
@@ -277,7 +277,7 @@ def test_unknown_fields_are_kept_out_of_rating() -> None:
     assert world.raw(orjson.dumps(record | {"trunk": "7"})) == "duplicate"
 
 
-def test_a_user_nobody_knows() -> None:
+def test_an_unknown_user() -> None:
     """Rated as a user without licences, and flagged."""
     call = World().call(US, 60, user="stranger")
     assert (pockets(call), call.anomalies) == ([("unfunded", 1)], ("unknown_user",))
@@ -334,7 +334,7 @@ def test_commands_in_years_that_cannot_be(field: str) -> None:
     assert (outcome, len(outputs)) == ("rated", 1)
 
 
-def test_a_duplicate_tells_the_time() -> None:
+def test_a_duplicate_passes_time() -> None:
     """README "Any step's time": what expires before a duplicate arrives is forfeited, and nothing else happens."""
     world = World(funds=None).user("ada", "US", "MCOPSTN1", "MCOPSTNPP")
     world.fund("7", "2024-03-20", id="old")

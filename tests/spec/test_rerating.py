@@ -36,7 +36,7 @@ def with_lists(world: World) -> World:
 
 
 def activate(world: World, version: str, when: str, since: str | None = None) -> None:
-    world.tell(
+    world.apply(
         DeckActivated(
             tenant=T,
             id=f"{version}-{when}",
@@ -49,7 +49,7 @@ def activate(world: World, version: str, when: str, since: str | None = None) ->
 
 def again(world: World, call: RatedCall, deck: str, when: str = "2025-03-20", **more: Any) -> RatedCall:
     """The call, rated again as it was looked at."""
-    world.tell(rerating_of(call, deck, at(when), **more))
+    world.apply(rerating_of(call, deck, at(when), **more))
     (rated,) = [output for output in world.outputs if isinstance(output, RatedCall)]
     return rated
 
@@ -69,7 +69,7 @@ def planned(world: World, calls: Iterable[RatedCall], deck: str, since: str, unt
 
 
 def test_a_wrong_list_costs_nothing_in_the_end() -> None:
-    """A12: ten times too dear from the 3rd, mended on the 5th: the balance is that of the right list from the start.
+    """A12: ten times too dear from the 3rd, corrected on the 5th: the balance is that of the right list from the start.
 
     Calls by day: the 2nd Harare 10 min, the 3rd Harare 10 min, the 4th London 5 min and Paris 4 min, the 5th London
     1 min.  A minute to Harare is 0.2, to London and Paris 0.05.  The 3rd and 4th cost 20 + 2.5 + 2 instead of
@@ -96,7 +96,7 @@ def test_a_wrong_list_costs_nothing_in_the_end() -> None:
     )
     assert plan.priced_otherwise == {}
     for command in plan.commands:
-        world.tell(command)
+        world.apply(command)
         seen += rated(world.outputs)
     last = {call.usage_id: call.charge for call in seen}
     assert (world.balance, list(last.values())) == (right.balance, prices)
@@ -139,9 +139,9 @@ def test_what_is_sent_twice_is_applied_once() -> None:
     world = with_lists(ada("MCOPSTNPP"))
     first = world.call(HARARE, 600)
     again(world, first, "wrong")
-    world.tell(rerating_of(first, "wrong", at("2025-03-21"), reason="another word"))
+    world.apply(rerating_of(first, "wrong", at("2025-03-21"), reason="another word"))
     assert (world.outcome, world.outputs) == ("duplicate", [])
-    world.tell(rerating_of(first, "half-wrong", at("2025-03-21")))
+    world.apply(rerating_of(first, "half-wrong", at("2025-03-21")))
     assert (world.outcome, world.refusals, world.balance) == ("rejected", ["call_changed"], "80")
 
 
@@ -157,7 +157,7 @@ def test_a_command_that_does_not_fit_changes_nothing(wrong: dict[str, Any], reas
     """A12: the deck must be published, and the call must stand as the command says."""
     world = with_lists(ada("MCOPSTNPP"))
     first = world.call(HARARE, 600)
-    world.tell(msgspec.structs.replace(rerating_of(first, "wrong", at("2025-03-20")), **wrong))
+    world.apply(msgspec.structs.replace(rerating_of(first, "wrong", at("2025-03-20")), **wrong))
     (letter,) = [output for output in world.outputs if isinstance(output, RejectedCdr)]
     assert (world.outcome, letter.reason, letter.field, world.balance) == ("rejected", reason, field, "98")
 
@@ -167,16 +167,16 @@ def test_a_command_about_another_call_changes_nothing() -> None:
     world = with_lists(ada("MCOPSTNPP"))
     command = rerating_of(world.call(HARARE, 600), "wrong", at("2025-03-20"))
 
-    def told(**changes: Any) -> list[str]:
+    def reasons(**changes: Any) -> list[str]:
         call = msgspec.structs.replace(command.call, **changes)
-        world.tell(msgspec.structs.replace(command, call=call))
+        world.apply(msgspec.structs.replace(command, call=call))
         return world.refusals
 
-    assert told(usage_id="nobody") == ["unknown_call"]
-    assert told(tenant="fabrikam") == ["malformed"]
-    assert told(answered_at=at("2025-04-10")) == ["call_changed"]
-    assert told(duration_s=-1) == ["negative_duration"]
-    assert told(answered_at=at("1800-04-10"), received_at=None) == ["impossible_time"]
+    assert reasons(usage_id="nobody") == ["unknown_call"]
+    assert reasons(tenant="fabrikam") == ["malformed"]
+    assert reasons(answered_at=at("2025-04-10")) == ["call_changed"]
+    assert reasons(duration_s=-1) == ["negative_duration"]
+    assert reasons(answered_at=at("1800-04-10"), received_at=None) == ["impossible_time"]
     assert world.balance == "98"
 
 
@@ -185,7 +185,7 @@ def test_a_deck_of_another_currency_prices_nothing() -> None:
     world = with_lists(ada("MCOPSTNPP"))
     euros = msgspec.structs.replace(times(1, "euros"), currency="EUR")
     world.engine.publish(euros)
-    world.tell(rerating_of(world.call(HARARE, 600), "euros", at("2025-03-20")))
+    world.apply(rerating_of(world.call(HARARE, 600), "euros", at("2025-03-20")))
     assert (world.outcome, world.refusals) == ("rejected", ["currency_mismatch"])
 
 
@@ -196,7 +196,7 @@ def test_a_call_under_another_spelling_of_its_id() -> None:
     command = rerating_of(first, "wrong", at("2025-03-20"))
     spelled = msgspec.structs.replace(command.call, usage_id="9C4984C76C3C427DA30CBD0B2EACEE90")
     assert rerating_id(msgspec.structs.replace(command, call=spelled)) == rerating_id(command)
-    world.tell(msgspec.structs.replace(command, call=spelled))
+    world.apply(msgspec.structs.replace(command, call=spelled))
     assert (world.outcome, world.balance) == ("corrected", "80")
     corrected = world.call(HARARE, 60, id="9c4984c7-6c3c-427d-a30c-bd0b2eacee90", version=2)
     assert (corrected.outcome, world.balance, corrected.rating) == ("corrected", "99.8", 0)
@@ -207,7 +207,7 @@ def test_a_call_whose_user_was_not_known() -> None:
     world = with_lists(World())
     first = world.call(HARARE, 600, user="New@Contoso.example", user_country="US")
     assert (first.charge, first.unfunded_charge, first.user) == ("0", "2", "New@Contoso.example")
-    world.tell(UserConfigured(tenant=T, id="u", at=BEGINNING, user="new@contoso.example", country="US"))
+    world.apply(UserConfigured(tenant=T, id="u", at=BEGINNING, user="new@contoso.example", country="US"))
     world.assign("new@contoso.example", "MCOPSTNPP", None)
     second = again(world, first, "wrong")
     assert (second.charge, second.user_country, pockets(second)) == ("20", "US", [("credit", 10)])
@@ -222,7 +222,7 @@ def test_a_call_of_hidden_digits() -> None:
 
 
 def test_a_held_call_that_was_accepted_is_rated_again() -> None:
-    """A12, A44: a call that a person let through needs no second word."""
+    """A12, A44: a call that a person accepted needs no second acceptance."""
     world = with_lists(ada("MCOPSTNPP"))
     world.cdr(HARARE, 90_000, id="long")
     world.accept("2025-03-12")
@@ -231,7 +231,7 @@ def test_a_held_call_that_was_accepted_is_rated_again() -> None:
 
 
 def test_a_plan_leaves_alone_what_does_not_change() -> None:
-    """A12: calls that a pool carries, internal calls and calls for help cost the same with every list."""
+    """A12: calls that a pool covers, internal calls and calls for help cost the same with every list."""
     world = with_lists(ada("MCOPSTN1", "MCOPSTNPP"))
     seen = [
         world.call(US, 600, "2025-03-10 09:00"),

@@ -71,7 +71,7 @@ def test_a_call_on_a_pool() -> None:
 def test_a_toll_free_call_of_a_queue(
     calling: str, amount: str, balance: str, price: str, country: str, prefix: str, name: str
 ) -> None:
-    """Rule 42: priced by its origin, whose country it shows; nobody's but the tenant's."""
+    """Rule 42: priced by its origin, whose country it shows; of the tenant only."""
     world = World()
     call = world.call(US, 61, id="c", user=None, type="ucap_in", toll_free=True, calling=calling)
     assert whole(call) == ALWAYS | CREDIT | {
@@ -122,8 +122,8 @@ def test_why_a_user_was_restricted(credits: Any, reason: str) -> None:
     """Rule 50: the user has no licence for credits, or the tenant set none up."""
     world = ada("MCOPSTN5", credits=credits)
     world.call(HARARE)
-    told = [plain(output) for output in world.outputs]
-    assert [output["reason"] for output in told if "reason" in output] == [reason, reason]
+    emitted = [plain(output) for output in world.outputs]
+    assert [output["reason"] for output in emitted if "reason" in output] == [reason, reason]
 
 
 def deck(version: str, *rows: RateRow) -> RateDeck:
@@ -141,7 +141,7 @@ def test_a_deck_is_in_force_from_its_instant_on() -> None:
     world = ada("MCOPSTNPP")
     world.engine.publish(deck("deck-2", row("263", "0.9")))
     instant = at("2025-03-10 10:00")
-    world.tell(DeckActivated(tenant=T, id="two", at=at("2025-03-02"), version="deck-2", effective_from=instant))
+    world.apply(DeckActivated(tenant=T, id="two", at=at("2025-03-02"), version="deck-2", effective_from=instant))
     used = [
         world.call(HARARE, 60, when) for when in ("2025-03-10 09:59:59", "2025-03-10 10:00", "2025-03-10 10:00:01")
     ]
@@ -149,10 +149,10 @@ def test_a_deck_is_in_force_from_its_instant_on() -> None:
 
 
 def test_a_row_prices_its_direction_only() -> None:
-    """Rule 42: what toll-free calls from Poland cost says nothing of calls to Poland, and the other way round."""
+    """Rule 42: the price of toll-free calls from Poland does not apply to calls to Poland, nor the reverse."""
     world = ada("MCOPSTNPP", deck=False)
     world.engine.publish(deck("one", row("48", "0.5", "toll_free_inbound"), row("263", "0.2")))
-    world.tell(DeckActivated(tenant=T, id="one", at=at("2025-03-02"), version="one"))
+    world.apply(DeckActivated(tenant=T, id="one", at=at("2025-03-02"), version="one"))
     assert pockets(world.call("+48123456789")) == [("free", 1)]
     inbound: dict[str, Any] = {"user": None, "type": "ucap_in", "toll_free": True}
     assert world.call(US, 60, calling="+48123456789", **inbound).charge == "0.5"
@@ -225,7 +225,7 @@ def test_a_conflicting_record_without_a_user_is_kept_aside() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sku", "told"),
+    ("sku", "emitted"),
     [
         ("MCOEV", []),
         ("UNHEARD-OF", []),
@@ -234,8 +234,8 @@ def test_a_conflicting_record_without_a_user_is_kept_aside() -> None:
         ("MCOMEETADV", ["user.unrestricted"]),
     ],
 )
-def test_which_licences_lift_a_restriction(sku: str, told: list[str]) -> None:
+def test_which_licences_lift_a_restriction(sku: str, emitted: list[str]) -> None:
     """Rule 53: those that give minutes for calls, or credits."""
     world = ada("MCOPSTN5", funds=None)
     world.call(HARARE)
-    assert world.assign("ada", sku, "2025-03-11") == told
+    assert world.assign("ada", sku, "2025-03-11") == emitted

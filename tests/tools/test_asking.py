@@ -35,8 +35,8 @@ def store(tmp_path: Path) -> Path:
     (tmp_path / "cdrs.jsonl").write_text(CALL.format("contoso") + CALL.format("fabrikam") + BROKEN)
     opened = Store(tmp_path / "rater.db")
     rater = EmbeddedRater(opened, RatingSettings(), LocalGateway())
-    rater.take(InputFile(str(tmp_path / "setup.jsonl"), "commands"))
-    rater.take(InputFile(str(tmp_path / "cdrs.jsonl")))
+    rater.consume(InputFile(str(tmp_path / "setup.jsonl"), "commands"))
+    rater.consume(InputFile(str(tmp_path / "cdrs.jsonl")))
     opened.close()
     return tmp_path / "rater.db"
 
@@ -108,7 +108,7 @@ def test_a_held_record_is_let_through_by_a_person(store: Path, tmp_path: Path) -
     text = (tmp_path / "long.jsonl").read_text().replace("0123456789abcdef0123456789abcdef", "long")
     (tmp_path / "long.jsonl").write_text(text)
     opened = Store(store)
-    EmbeddedRater(opened, RatingSettings(), LocalGateway()).take(InputFile(str(tmp_path / "long.jsonl")))
+    EmbeddedRater(opened, RatingSettings(), LocalGateway()).consume(InputFile(str(tmp_path / "long.jsonl")))
     opened.close()
     (letter,) = [
         letter

@@ -50,7 +50,7 @@ def test_two_tokens_while_one_replaces_the_other(monkeypatch: pytest.MonkeyPatch
     assert [bearer.allows(f"Bearer the {word} token of this service") for word in ("old", "new", "next")] == [True, True, False]  # fmt: skip
 
 
-def test_a_token_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a token, or with one that can be guessed, a service does not start; the error does not show it."""
     monkeypatch.setenv("SHORT", "1234")
     with pytest.raises(RaterError, match="expected at least 16 characters") as refused:

@@ -51,7 +51,7 @@ def test_an_a_to_z_sheet(tmp_path: Path) -> None:
     assert found.remarks == (
         "1 rows are blocked: calls there are unsupported, the first is row 4",
         "1 rows are withdrawn and were left out, the first is row 5",
-        "dates begin at 00:00 UTC; say another zone with --zone",
+        "dates begin at 00:00 UTC; give another zone with --zone",
     )
 
 
@@ -78,7 +78,7 @@ def test_columns_that_a_person_names(tmp_path: Path) -> None:
     assert rates(tmp_path, text, columns=columns) == {"34": "0.02"}
     said = said_of(tmp_path, text.partition("\n,,,\n")[2])
     assert said == (
-        "1: no column is known to be the prefix; the columns are Wohin, Kennzahl, Betrag, Status; say which with"
+        "1: no column is known to be the prefix; the columns are Wohin, Kennzahl, Betrag, Status; name it with"
         " --column prefix=NAME"
     )
 
@@ -103,20 +103,20 @@ def test_prices_as_they_are_written(tmp_path: Path, cell: str, price: str) -> No
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Code,Rate\n34,0.02 €\n", "2: Rate: expected a price in USD, got '0.02 €'; say --currency EUR"),
+        ("Code,Rate\n34,0.02 €\n", "2: Rate: expected a price in USD, got '0.02 €'; give --currency EUR"),
         ("Code,Rate\n34,0.0123456\n", "2: Rate: expected at most 6 decimals, got 0.0123456; round such prices half up with --round"),
-        ('Code,Rate\n34,"1,234"\n', "2: Rate: expected a price, got '1,234', whose comma may be decimal or not; say --decimal comma or --decimal point"),
-        ('Code,Rate\n34,"0,02"\n35,0.03\n', " expected one decimal mark, got comma in row 2 and point in row 3; say --decimal point or comma"),
+        ('Code,Rate\n34,"1,234"\n', "2: Rate: expected a price, got '1,234', whose comma may be decimal or not; give --decimal comma or --decimal point"),
+        ('Code,Rate\n34,"0,02"\n35,0.03\n', " expected one decimal mark, got comma in row 2 and point in row 3; give --decimal point or comma"),
         ("Code,Rate\n0115,0.02\n", "2: Code: expected a prefix that begins with a country code, got '0115'; none begins with 0"),
         ("Code,Rate\n4479-4471,0.02\n", "2: Code: expected a range of prefixes of one length, the lower first, got 4479-4471"),
         ("Code,Rate\n4-4999999,0.02\n", "2: Code: expected a range of prefixes of one length, the lower first, got 4-4999999"),
         ("Code,Rate\n4000000-4999999,0.02\n", "2: Code: expected a range of at most 10000 prefixes (RANGE_MAX), got 4000000-4999999"),
         ("Code,Rate\n34,\n", "2: Rate: expected a price, got none"),
         ("Code,Country,Rate\n34,Spanien,0.02\n", "2: Country: expected an ISO 3166-1 code or an English name, got 'Spanien'"),
-        ("Code,Rate,Status\n34,0.02,Rerated\n", "2: Status: expected a status such as New, Increase, Blocked or Deleted, got 'Rerated'; if the column says nothing of prices, leave it out with --column status=-"),
-        ("Code,Rate,New Rate\n34,0.02,0.03\n", "1: 'Rate' and 'New Rate' both may be the price; say which with --column price=\"New Rate\""),
-        ("Code,Rate,Effective Date\n34,0.02,01/03/2025\n", "2: Effective Date: expected a time with zone such as 2025-03-01T10:00:00Z, got '01/03/2025', of which nobody knows whether the day or the month comes first; say --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin"),
-        ("Code,Rate\n34,0.02\n34,0.03\n", "3: expected one price of prefix 34 without valid_from, got 0.03 here and 0.02 in row 2; leave one of them, or say from when each is valid"),
+        ("Code,Rate,Status\n34,0.02,Rerated\n", "2: Status: expected a status such as New, Increase, Blocked or Deleted, got 'Rerated'; if the column has nothing to do with prices, leave it out with --column status=-"),
+        ("Code,Rate,New Rate\n34,0.02,0.03\n", "1: 'Rate' and 'New Rate' both may be the price; name it with --column price=\"New Rate\""),
+        ("Code,Rate,Effective Date\n34,0.02,01/03/2025\n", "2: Effective Date: expected a time with zone such as 2025-03-01T10:00:00Z, got '01/03/2025', where either the day or the month may come first; give --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin"),
+        ("Code,Rate\n34,0.02\n34,0.03\n", "3: expected one price of prefix 34 without valid_from, got 0.03 here and 0.02 in row 2; leave one of them, or give the date from which each is valid"),
     ],
 )  # fmt: skip
 def test_what_could_mean_two_things_is_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -185,11 +185,11 @@ def test_lint_reads_lists_and_names_their_rows(tmp_path: Path) -> None:
         "warning: list.csv:4: 32: other-country: GB, but this calling code is that of BE",
     ]
     without = rater("rates", "lint", "list.csv", cwd=tmp_path, code=2)
-    assert "say which with --column prefix=NAME" in without.stderr
+    assert "name it with --column prefix=NAME" in without.stderr
 
 
-def test_the_door_of_lists_and_the_door_of_decks(tmp_path: Path) -> None:
-    """`rater import rates` makes the deck that `rater run --deck` takes; the latter names the former."""
+def test_the_input_of_lists_and_the_input_of_decks(tmp_path: Path) -> None:
+    """`rater import rates` makes the deck for `rater run --deck`; the latter names the former."""
     (tmp_path / "list.csv").write_text('Dial Code,Rate\n"34,35-36",0.02\n')
     refused = rater("run", "--deck", "list.csv", cwd=tmp_path, code=2)
     assert refused.stderr.rstrip().endswith("; if it is a carrier's price list: rater import rates")

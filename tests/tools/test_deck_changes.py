@@ -132,7 +132,7 @@ def test_limits() -> None:
 
 
 def test_files_are_compared(tmp_path: Path) -> None:
-    """`rater rates compare OLD NEW`: exit 1 where `publish` would want --accept-changes; 20 rows are shown at most."""
+    """`rater rates compare OLD NEW`: exit 1 where `publish` would need --accept-changes; 20 rows are shown at most."""
     rows = [f"outbound,{1000 + n},to {n},US,landline,0.01,0,60,60,,\n" for n in range(30)]
     (tmp_path / "old").write_text(COLUMNS + "\n" + "".join(rows))
     (tmp_path / "new").write_text(COLUMNS + "\n" + "".join(row.replace("0.01", "0.1") for row in rows))

@@ -71,7 +71,7 @@ def test_a_reader_that_went_away(store: Path, line: str) -> None:
 
 
 def test_a_person_interrupts(tmp_path: Path) -> None:
-    """Ctrl-C says what became of the work, and what to do; exit 130."""
+    """Ctrl-C prints the state of the work, and what to do; exit 130."""
     with subprocess.Popen(
         [*RATER, "run", "--store", str(tmp_path / "rater.db"), "--format", "cdrs", "-"],
         stdin=subprocess.PIPE,

@@ -52,9 +52,9 @@ def reader(tmp_path: Path) -> Reader:
     store = Store(tmp_path / "rater.db")
     rater = EmbeddedRater(store, RatingSettings(), LocalGateway())
     rater.publish(read_deck(DECK, version="deck-1"))
-    rater.take(InputFile(str(tmp_path / "setup.jsonl"), "commands"))
+    rater.consume(InputFile(str(tmp_path / "setup.jsonl"), "commands"))
     rater.activate("deck-1")
-    rater.take(InputFile(str(tmp_path / "cdrs.jsonl")))
+    rater.consume(InputFile(str(tmp_path / "cdrs.jsonl")))
     store.close()
     return open_reader(tmp_path / "rater.db")
 
@@ -197,7 +197,7 @@ def test_explain(call: tuple[str, int], country: str, skus: tuple[str, ...], sai
 
 
 def test_explain_a_licence_that_came_later() -> None:
-    """Rules 14, 50: nobody debits a call of 10 March for a licence that is effective from 11 March on, and it is said."""
+    """Rules 14, 50: nobody debits a call of 10 March for a licence that is effective from 11 March on, and a note says it."""
     world = World().user("ada", "US")
     world.assign("ada", "MCOPSTNPP", "2025-03-11")
     call = world.call(HARARE, 60, "2025-03-10")

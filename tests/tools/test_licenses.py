@@ -62,7 +62,7 @@ def test_more_assigned_than_purchased(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", ["²", "٣", "-1", "+1", "1.0", "", "1_000", "9" * 10, "9" * 5000])
-def test_a_count_that_is_none(tmp_path: Path, count: str) -> None:
+def test_an_invalid_count(tmp_path: Path, count: str) -> None:
     """A raised two, digits of another script and numbers that nothing holds are one clear error, and no traceback."""
     purchased = file(tmp_path, f"SKU,Purchased\nMCOPSTN1,{count}\n", "purchased.csv")
     with pytest.raises(RaterError, match=":2: Purchased: expected a count of 1 to 9 digits, got ") as refused:

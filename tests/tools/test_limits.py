@@ -135,7 +135,7 @@ def test_a_setting_of_a_scenario_beyond_its_limit_names_it(tmp_path: Path, setti
 
 @pytest.mark.parametrize("text", ENDS_OF_TIME)
 def test_an_instant_at_the_end_of_the_calendar_is_refused(text: str) -> None:
-    """Every option that takes an instant is read here: years 1 and 9999 with zones, and what is no instant."""
+    """Every option whose value is an instant is read here: years 1 and 9999 with zones, and what is no instant."""
     with pytest.raises(RaterError, match=r"^--until: expected a (year from 1900 to 2199|time with zone)"):
         read_instant("--until", text)
 
@@ -185,7 +185,7 @@ def test_addresses_of_brokers(bootstrap: str) -> None:
     "bootstrap", ["", "a:", "a:0", "a:65536", "a:²", f"a:{'9' * 5000}", "a:1,", "a b:1", "http://a:1"]
 )
 def test_what_is_no_address_of_a_broker(bootstrap: str) -> None:
-    """It is said before anything is connected."""
+    """The message comes before anything is connected."""
     with pytest.raises(ValidationError, match=r"expected addresses such as 127\.0\.0\.1:9092"):
         KafkaSettings(bootstrap=bootstrap)
 

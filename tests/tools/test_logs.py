@@ -77,7 +77,7 @@ def test_no_secret_is_printed(field: str, secret: str, nested: bool) -> None:
 
 
 def test_below_the_level_is_silent() -> None:
-    """INFO is said, DEBUG is not."""
+    """INFO is logged, DEBUG is not."""
     stream = io.StringIO()
     configure(Style.CONSOLE, stream=stream)
     structlog.get_logger().debug("batch", size=3)

@@ -1,4 +1,4 @@
-"""Ports that another process has: said in one line, with the option that names another."""
+"""Ports that another process has: reported on one line, with the option that names another."""
 
 import socket
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def test_a_second_worker_on_one_host(taken: int) -> None:
 
 
 def test_a_broker_that_is_not_ours_is_not_said_to_be_ours(taken: int, tmp_path: Path) -> None:
-    """Somebody listens on the port of the broker that is to be started: nothing is started, and it is said."""
+    """Somebody listens on the port of the broker that is to be started: nothing is started, and a message says it."""
     (tmp_path / "jars").mkdir()
     (tmp_path / "jars" / "kafka-clients-0.jar").touch()
     with pytest.raises(RaterError, match=f"127.0.0.1:{taken}: another process has this port"):

@@ -42,7 +42,7 @@ def test_an_old_deck_is_put_in_force_again(tmp_path: Path) -> None:
     assert published(world, tmp_path / "old", "rollback-1") == "2"
 
 
-def test_a_currency_that_is_none_publishes_nothing() -> None:
+def test_an_invalid_currency_publishes_nothing() -> None:
     """One clear line, before the first message."""
     result = invoke("publish", "--deck", str(DECK), "--currency", "usd")
     assert isinstance(result.exception, RaterError)
@@ -50,7 +50,7 @@ def test_a_currency_that_is_none_publishes_nothing() -> None:
 
 
 def test_a_command_that_is_too_long_is_not_published(tmp_path: Path) -> None:
-    """Its beginning is no command; it is said, and the others are published."""
+    """Its beginning is no command; it is reported, and the others are published."""
     tick = '{"command":"tick","tenant":"contoso","id":"%s","at":"2025-03-01T00:00:00Z"}\n'
     path = tmp_path / "commands.jsonl"
     path.write_text(tick % "a" + tick % ("x" * RECORD_BYTES_MAX) + tick % "b")

@@ -67,7 +67,7 @@ def from_toll_free(rows: tuple[RateRow, ...], calling: str | None) -> str | None
     ],
 )
 def test_published_toll_free_prices(shared: Path, calling: str | None, price: str | None) -> None:
-    """Rule 42: callers from countries whose price is published pay that; nobody else's is invented."""
+    """Rule 42: callers from countries whose price is published pay that; other prices are not invented."""
     deck = read_any_deck(shared / "data" / "acs-pstn-rates-2025-10-15.csv")
     rows = published_toll_free(deck.rows)
     assert from_toll_free(rows, calling) == price
@@ -75,7 +75,7 @@ def test_published_toll_free_prices(shared: Path, calling: str | None, price: st
 
 
 def test_a_root_of_plus_one_is_no_area_code() -> None:
-    """A row for 1 would be Jamaica's price too; the person is told which rows are missing."""
+    """A row for 1 would be Jamaica's price too; the message lists the rows that are missing."""
     root = RateRow(direction="outbound", prefix="1", destination="US", country="US", type="landline", price_per_minute="1")  # fmt: skip
     rows = published_toll_free([root, msgspec.structs.replace(root, prefix="1416", country="CA")])
     assert (from_toll_free(rows, "+12065550100"), from_toll_free(rows, "+14165550100")) == (None, "0.022")
@@ -86,7 +86,7 @@ def test_a_root_of_plus_one_is_no_area_code() -> None:
 
 
 @pytest.mark.parametrize("price", ["-1", "free", "0.1234567"])
-def test_a_price_for_elsewhere_that_is_none(price: str) -> None:
+def test_an_invalid_price_for_elsewhere(price: str) -> None:
     """Which option, and what was expected."""
     with pytest.raises(RaterError, match="--toll-free-elsewhere: expected"):
         toll_free_elsewhere(price)

@@ -119,8 +119,10 @@ def test_what_was_too_much_comes_back(folder: Path) -> None:
     assert tables(folder) == after
     usage = rater("export", "usage", "--tenant", "contoso", cwd=folder, code=0).stdout
     assert [row["Charge"] for row in csv.DictReader(io.StringIO(usage))] == ["2.00", "0.25", "0.05", "0.02"]
-    told = rater("explain", "call-0", cwd=folder, code=0).stdout
-    assert told.index("of deck") < told.index("Rated again (rating 1) with another price list: ten times too dear.")
+    explained = rater("explain", "call-0", cwd=folder, code=0).stdout
+    assert explained.index("of deck") < explained.index(
+        "Rated again (rating 1) with another price list: ten times too dear."
+    )
 
 
 def test_no_terminal_and_no_yes(folder: Path) -> None:
@@ -143,12 +145,12 @@ def test_a_run_that_ended_in_the_middle_goes_on(folder: Path) -> None:
     with closing(Store(folder / "rater.db")) as store:
         killed = EmbeddedRater(store, RatingSettings(), None)
         killed.publish(deck)
-        killed.tell_all(plan.commands[:2], datetime.now(UTC))
+        killed.apply_all(plan.commands[:2], datetime.now(UTC))
     came = rerate(folder, "--yes")
     assert (came["came"]["rated_again"], came["unchanged"], balance(folder)) == (2, 2, "97.68")
     with closing(Store(folder / "rater.db")) as store:
         late = EmbeddedRater(store, RatingSettings(), None)
-        outcomes, refused = late.tell_all(plan.commands, datetime.now(UTC))
+        outcomes, refused = late.apply_all(plan.commands, datetime.now(UTC))
     assert (dict(outcomes), refused, balance(folder)) == ({"duplicate": 4}, [], "97.68")
 
 
@@ -163,7 +165,7 @@ def test_corrections_and_duplicates_come_afterwards(folder: Path) -> None:
     assert balance(folder) == "98.68"  # five minutes to Harare less: 97.68 + 2 - 1
 
 
-def test_another_deck_in_force_is_said(folder: Path) -> None:
+def test_another_deck_in_force_is_reported(folder: Path) -> None:
     """A12: until the right deck is in force, late records and corrections are priced with the wrong one."""
     words = ("rerate", "--deck", "right.csv", "--tenant", "contoso", *MARCH, "--yes")
     assert "which is in force; activate" in rater(*words, cwd=folder, code=0).stderr

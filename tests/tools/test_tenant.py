@@ -1,4 +1,4 @@
-"""`rater tenant`: what people type is checked, told once, and answered with the command's id."""
+"""`rater tenant`: what people type is checked, published once, and answered with the command's id."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_tenants_own_domains(folder: Path) -> None:
 
 
 def test_how_long_a_tenants_calls_may_last(folder: Path) -> None:
-    """A44: said when it is set up or later; more than a record can say is refused in one line."""
+    """A44: given when it is set up or later; more than a record can hold is refused in one line."""
     added = rater("tenant", "add", "contoso", "--currency", "USD", "--call-duration-max-s", "90000", "--json", cwd=folder)  # fmt: skip
     assert json.loads(added.stdout)["call_duration_max_s"] == 90_000
     changed = rater("tenant", "configure", "contoso", "--call-duration-max-s", "100000", "--json", cwd=folder)
@@ -59,7 +59,7 @@ def test_how_long_a_tenants_calls_may_last(folder: Path) -> None:
 def test_the_same_id_again_changes_nothing(folder: Path) -> None:
     """A command that may have been lost can be repeated: 500, not 1,000."""
     rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder, code=0)
-    for said in ("done\n", "nothing changed: this id was taken before\n"):
+    for said in ("done\n", "nothing changed: this id was used before\n"):
         assert rater("tenant", "fund", "contoso", "500", "--id", "invoice-1", cwd=folder, code=0).stderr == said
     assert shown(folder, "balance", "contoso")["balance"] == "500"
     first, second = (rater("tenant", "fund", "contoso", "50", cwd=folder, code=0).stdout for _ in range(2))
@@ -67,15 +67,15 @@ def test_the_same_id_again_changes_nothing(folder: Path) -> None:
     assert shown(folder, "balance", "contoso")["balance"] == "600"
 
 
-def test_other_money_under_an_id_that_was_taken(folder: Path) -> None:
-    """70 under the id of 500 is not added, and that is said: which id, what took it, what to do."""
+def test_other_money_under_an_id_that_was_used(folder: Path) -> None:
+    """70 under the id of 500 is not added, and the message says which id, what used it, what to do."""
     rater("tenant", "add", "contoso", "--currency", "USD", cwd=folder, code=0)
     rater("tenant", "fund", "contoso", "500", "--id", "used", cwd=folder, code=0)
     for _ in range(2):
         refused = rater("tenant", "fund", "contoso", "70", "--id", "used", cwd=folder, code=3)
         assert refused.stderr.startswith(
             "rater: contoso: refused: id: expected an id of its own for 'funds_added 70 USD':"
-            " 'used' was taken by 'funds_added 500 USD' at "
+            " 'used' was used by 'funds_added 500 USD' at "
         )
     assert shown(folder, "balance", "contoso")["balance"] == "500"
     assert {letter["reason"] for letter in json.loads(rater("dlq", "ls", "--json", cwd=folder, code=0).stdout)} == {

@@ -81,7 +81,7 @@ def test_money_is_taken_off(folder: Path) -> None:
 
 
 def test_reason_and_person_are_asked_for_and_so_is_a_word_before_it_is_sent(folder: Path) -> None:
-    """A45: what is not said is asked; no is no."""
+    """A45: what is not given is asked; `no` changes nothing."""
     words = ("tenant", "adjust", "contoso", "5", "--at", "2025-03-12T00:00:00Z")
     assert rater(*words, cwd=folder, stdin=b"goodwill\nkim\nn\n").returncode != 0
     assert shown(folder)["balance"] == "95.8"
@@ -126,7 +126,7 @@ def test_what_is_none_is_refused_before_anything_is_sent(words: list[str], said:
     assert shown(folder)["balance"] == "95.8"
 
 
-def test_the_command_is_what_the_topic_takes(folder: Path) -> None:
+def test_the_command_is_what_the_topic_accepts(folder: Path) -> None:
     """A45: the same bytes go to Kafka and into a store."""
     given = rater("tenant", "adjust", "contoso", "5", *WHO, "--yes", "--json", "--id", "x", cwd=folder, code=0)
     assert decode_command(given.stdout.encode()).id == "x"  # type: ignore[union-attr]  # it is a command

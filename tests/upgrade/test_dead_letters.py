@@ -1,6 +1,6 @@
 """Dead letters that release 0.3.0 wrote: a command among them is not applied by a replay (A48).
 
-0.3.0 took commands in files of calls, too, and its letters do not say by which door a command came.
+0.3.0 accepted commands in files of calls, too, and its letters do not record by which input a command came.
 """
 
 import gzip
@@ -59,10 +59,10 @@ def test_only_commands_of_the_old_release_are_not_replayed(folder: Path) -> None
         ("a.jsonl", "cdrs", False),
     ],
 )
-def test_a_command_of_this_release_is_replayed_by_the_door_that_it_came_in_by(
+def test_a_command_of_this_release_is_replayed_by_the_input_that_it_came_in_by(
     topic: str, format: str, may: bool
 ) -> None:
-    """Its id proves that this release wrote it, which lets commands in by doors for commands only."""
+    """Its id proves that this release wrote it, which accepts commands by inputs for commands only."""
     (former,) = [letter for letter in of_topics() if not may_be_replayed(letter)]
     letter = msgspec.structs.replace(
         former,

@@ -23,7 +23,7 @@ CALLS = ("PSTN.calls.2025-03.csv", "graph.json", "calls.jsonl")
 
 
 def run(folder: Path, *args: str) -> dict[str, Any]:
-    """`rater run` on the store of 0.3.0; the summary and what was said."""
+    """`rater run` on the store of 0.3.0; the summary and the messages."""
     done = rater("run", *args, "--tenant", "contoso", "--gateway", "pretend:decline", "--json", cwd=folder)
     assert "Traceback" not in done.stderr, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout)
@@ -37,7 +37,7 @@ def upgraded(folder: Path) -> Path:
 
 
 def test_the_upgrade_is_reported_once(folder: Path) -> None:
-    """A51: `rater run` says how much changed and which users became one; the next run has nothing to say."""
+    """A51: `rater run` says how much changed and which users became one; the next run reports nothing."""
     said = run(folder)["said"]
     assert "rater.db: state upgraded to rules 2: " in said
     assert (
@@ -156,7 +156,7 @@ def test_the_store_can_be_shown_and_exported(folder: Path) -> None:
         assert (done.returncode, done.stderr) == (Exit.OK, ""), args
 
 
-def test_who_only_reads_is_told_how_to_upgrade(folder: Path) -> None:
+def test_a_reader_gets_how_to_upgrade(folder: Path) -> None:
     """One line, and the file stays as it was."""
     before = (folder / "rater.db").read_bytes()
     done = rater("show", "tenant", "contoso", cwd=folder)
@@ -206,7 +206,7 @@ def test_files_that_0_3_0_consumed_are_not_read_again(folder: Path) -> None:
     assert json.loads(done.stdout)["records"] == 0
 
 
-def test_a_file_that_0_3_0_took_for_another_tenant_is_read_for_the_right_one(folder: Path) -> None:
+def test_a_file_that_0_3_0_read_for_another_tenant_is_read_for_the_right_one(folder: Path) -> None:
     """Who mistyped `--tenant` gives the file again: its calls are rated for this tenant, once."""
     moved(folder)
     rows = len((folder / CALLS[0]).read_text().splitlines()) - 1

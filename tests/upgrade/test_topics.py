@@ -47,7 +47,7 @@ class Steady(random.Random):
 
 
 class Quiet:
-    """Nobody listens."""
+    """No listener."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_: None
@@ -133,7 +133,7 @@ def finish(coroutine: Coroutine[Any, Any, Any]) -> None:
 
 
 def test_the_first_commit_of_new_rules_has_a_digest() -> None:
-    """A51: commits have the number of the rules; the first of a new one takes no input and has the state's digest."""
+    """A51: commits have the number of the rules; the first of a new one consumes no input and has the state's digest."""
     cluster = Cluster()
     before = {topic: cluster.values(topic) for topic in OUTPUTS}
     cluster.owner()
@@ -179,7 +179,7 @@ def test_a_user_has_one_key_in_service_states_after_the_upgrade() -> None:
     assert [finding for record in records if (finding := check.check(record))] == []
     tenants = Tenants(Metrics(CollectorRegistry()))
     for record in records:
-        tenants.take(record)
+        tenants.apply(record)
     assert sorted(tenants.restricted_tenants()) == ["contoso", "northwind"]
     assert cluster.verify().findings == []
 
@@ -201,7 +201,7 @@ def test_a_user_who_is_allowed_again_after_the_upgrade_is_so_under_the_present_k
 
 
 def test_calls_sent_again_are_duplicates_and_verify_passes() -> None:
-    """A41, A51: nothing is rated again, the balances add up, and it is said what was not computed again."""
+    """A41, A51: nothing is rated again, the balances add up, and the report names what was not computed again."""
     cluster = Cluster()
     assert cluster.verify().findings == []
     task = cluster.owner()
@@ -283,7 +283,7 @@ def test_an_upgrade_without_answer_is_done_again_or_found(monkeypatch: pytest.Mo
 
 
 def test_a_snapshot_in_many_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large state is written in parts; who dies between them has a successor that begins again."""
+    """A large state is written in parts; after a crash between them the next owner begins again."""
     monkeypatch.setattr("rater.kafka.snapshot.PART_BYTES_MAX", 500)
     monkeypatch.setattr("rater.kafka.snapshot.TRANSACTION_BYTES_MAX", 2_000)
     cluster = Cluster()
@@ -309,7 +309,7 @@ def test_going_back_is_refused() -> None:
     with pytest.raises(
         RaterError, match=r"written by a newer rater \(rules 3, this one knows 2\); upgrade this worker"
     ):
-        Entities().take(META_KEY, pack(later))
+        Entities().apply(META_KEY, pack(later))
 
 
 def test_every_rated_call_is_known_to_the_fixture() -> None:

@@ -1,1 +1,1 @@
-"""Notifications: what happened to a tenant, told to people by e-mail and to machines by signed webhooks."""
+"""Notifications: what happened to a tenant, sent to people by e-mail and to machines by signed webhooks."""

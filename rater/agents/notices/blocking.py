@@ -37,7 +37,7 @@ class WaitingNotifier:
         self._runner.run(self._notifier.deliver_due())
 
     def close(self) -> None:
-        """Let go of the outbox, and say what is still in it."""
+        """Close the outbox, and log what is still in it."""
         waiting = self._runner.run(self._waiting())
         self._runner.run(self._notifier.__aexit__(None, None, None))
         self._runner.close()

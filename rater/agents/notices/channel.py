@@ -1,4 +1,4 @@
-"""What every way of telling offers, and the two ways in which it can fail."""
+"""What every channel offers, and the two ways in which it can fail."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -10,12 +10,12 @@ from rater.core import AccountEvent
 
 
 class Message(msgspec.Struct, frozen=True):
-    """Events of one tenant that are told together: one, or those of a digest."""
+    """Events of one tenant that are sent together: one, or those of a digest."""
 
     channel: str
     tenant: str
     events: tuple[AccountEvent, ...]
-    #: It may have been sent before: the last attempt ended without a word.
+    #: It may have been sent before: the last attempt ended without an answer.
     again: bool = False
 
     @property
@@ -25,29 +25,29 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Refused(Exception):
-    """The receiver does not take this message; others may pass."""
+    """The receiver rejects this message; others may pass."""
 
 
 class Unreachable(Exception):
-    """The receiver takes nothing now."""
+    """The receiver accepts nothing now."""
 
 
 class Connection(Protocol):
     """A way to the receiver that is open."""
 
     async def send(self, message: Message) -> None:
-        """Return once the receiver has taken it; raises Refused or Unreachable."""
+        """Return once the receiver has accepted it; raises Refused or Unreachable."""
 
 
 class Channel(Protocol):
-    """One way of telling."""
+    """One way to notify."""
 
     name: str
     #: Messages about one tenant in one hour before a digest; None: no digests.
     messages_per_hour_max: int | None
 
-    def tells(self, tenant: str) -> bool:
-        """Whether somebody wants to know about this tenant."""
+    def notifies(self, tenant: str) -> bool:
+        """Whether somebody follows this tenant."""
 
     def connected(self) -> AbstractAsyncContextManager[Connection]:
         """Open the way; raises Unreachable."""

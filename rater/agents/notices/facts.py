@@ -9,7 +9,7 @@ from rater.ops.masking import mask_texts
 
 
 class Notice(ClosedList):
-    """Events that are told; the value is that of EventKind."""
+    """Events that people are notified of; the value is that of EventKind."""
 
     RECHARGE_SUCCEEDED = "recharge.succeeded"  # money was added by an automatic recharge
     RECHARGE_FAILED = "recharge.failed"  # the payment method did not pay
@@ -41,8 +41,8 @@ REASONS = {
     "card_expired": "the card has expired",
     "insufficient_funds": "there was not enough money behind the payment method",
     "declined": "the payment was declined",
-    "failed, then succeeded": "it was said to have failed, and then to have succeeded",
-    "succeeded, then failed": "it was said to have succeeded, and then to have failed",
+    "failed, then succeeded": "it was reported as failed, and then as succeeded",
+    "succeeded, then failed": "it was reported as succeeded, and then as failed",
     "recharges_per_hour_max": "the limit of recharges in one hour was reached",
     "recharges_per_day_max": "the limit of recharges in one day was reached",
     "recharges_per_month_max": "the limit of recharges in 30 days was reached",
@@ -50,7 +50,7 @@ REASONS = {
 
 
 def notice_of(event: AccountEvent) -> Notice | None:
-    """What an event is told as; None for events that are not told."""
+    """The notice of an event; None for events without one."""
     return _NOTICES.get(event.event.value)
 
 

@@ -1,4 +1,4 @@
-"""Telling: events are noted in the outbox, then sent as they become due, each channel at its own pace.
+"""Notifications: events are noted in the outbox, then sent as they become due, each channel at its own pace.
 
 A receiver that is down holds back its own channel only, and loses nothing: everything stays in the outbox and is
 tried again with growing waits.  A message that a receiver refuses holds back nothing.
@@ -77,11 +77,11 @@ class Notifier:
         self._thread.shutdown()
 
     async def note(self, event: AccountEvent) -> int:
-        """Queue an event for every channel that wants it; how many.  It cannot be lost once this returns.
+        """Queue an event for every channel that sends it; how many.  It cannot be lost once this returns.
 
-        The same event again is no message again.  Events that nobody is told are passed over.
+        The same event again is no message again.  Events without a notice are skipped.
         """
-        channels = [channel for channel in self._channels if channel.tells(event.tenant)]
+        channels = [channel for channel in self._channels if channel.notifies(event.tenant)]
         if notice_of(event) is None or not channels:
             return 0
         now_s = self._now_s()
@@ -155,16 +155,16 @@ class Notifier:
 
     async def _refused(self, channel: Channel, begun: Begun, error: str) -> None:
         now_s = self._now_s()
-        outcome, told = NotificationResult.FAILED, "notice.refused"
+        outcome, event = NotificationResult.FAILED, "notice.refused"
         if now_s - begun.noted_s > self._settings.refused_hours_max * HOUR_S:
-            outcome, told = NotificationResult.ABANDONED, "notice.abandoned"
+            outcome, event = NotificationResult.ABANDONED, "notice.abandoned"
             await self._in_thread(self._open.abandon, begun, error)
         else:
             due_s = now_s + self._wait_s(begun.attempts)
             await self._in_thread(self._open.postpone, begun, error, due_s)
         self._count(channel, outcome)
         events = [event.id for event in begun.message.events]
-        log.error(told, channel=channel.name, events=events, message=error)
+        log.error(event, channel=channel.name, events=events, message=error)
 
     async def _wait_for(self, channel: Channel, begun: Begun, error: str) -> None:
         await self._in_thread(self._open.put_back, begun, error)

@@ -1,16 +1,16 @@
-"""The ledger of what is to be told and what was: one row for each event and channel, in one SQLite file.
+"""The ledger of notices to send and notices sent: one row for each event and channel, in one SQLite file.
 
 An event is noted before its record is acknowledged, so that none is lost; the row of an event and channel is made
-once, so that a record delivered twice is told once.  A message goes through three states: `queued`, `sending`
-(written before the attempt), `sent` (written after the receiver took it).
+once, so that a record delivered twice is sent once.  A message goes through three states: `queued`, `sending`
+(written before the attempt), `sent` (written after the receiver accepted it).
 
-Between the receiver taking a message and `sent` being written lies an instant.  A process killed in it leaves
+Between the receiver accepting a message and `sent` being written is an instant.  A process killed in it leaves
 `sending`, and the next one sends again: **at least once**.  The other choice, to skip what was left in `sending`,
 would be at most once: a kill an instant earlier would lose the message.  So a second copy is possible, but only
 then, and it bears the same key (the Message-ID of an e-mail, the webhook-id of a webhook), made of the event id,
 by which mail servers, readers and receivers recognise it.
 
-The ledger is one file on one disk: an event that is noted in two files is told twice, with the same key.
+The ledger is one file on one disk: an event that is noted in two files is sent twice, with the same key.
 """
 
 import sqlite3
@@ -43,7 +43,7 @@ _TABLES = (
         UNIQUE (event, channel)
     )""",
     "CREATE INDEX due ON notices (channel, due_s, number) WHERE state IN ('queued', 'sending')",
-    "CREATE INDEX told ON notices (channel, tenant, noted_s)",
+    "CREATE INDEX notified ON notices (channel, tenant, noted_s)",
 )
 _decoder = msgspec.json.Decoder(AccountEvent)
 
@@ -51,9 +51,9 @@ _decoder = msgspec.json.Decoder(AccountEvent)
 class State(ClosedList):
     """How far a notice has come."""
 
-    QUEUED = "queued"  # to be told when it is due
-    SENDING = "sending"  # an attempt was begun; found at a start, it may have been told
-    SENT = "sent"  # the receiver took it
+    QUEUED = "queued"  # to be sent when it is due
+    SENDING = "sending"  # an attempt was begun; found at a start, it may have been sent
+    SENT = "sent"  # the receiver accepted it
     ABANDONED = "abandoned"  # the receiver refused it for days; kept to be looked at
 
 
@@ -84,7 +84,7 @@ class Outbox:
             raise wrong if isinstance(wrong, RaterError) else _cannot_open(path, wrong) from wrong
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     def note(self, event: AccountEvent, channels: Iterable[Channel], now_s: int) -> int:
@@ -97,7 +97,7 @@ class Outbox:
         return sum(noted)
 
     def begin(self, channel: str, now_s: int) -> Begun | None:
-        """Take the next message that is due, as one that is being sent."""
+        """The next message that is due, now marked as being sent."""
         with self._transaction() as rows:
             first = rows.execute(
                 "SELECT tenant, digest_hour, number FROM notices WHERE channel=? AND due_s<=?"
@@ -126,7 +126,7 @@ class Outbox:
         return Begun(message, numbers, max(row[3] for row in found), min(row[4] for row in found))
 
     def sent(self, begun: Begun) -> None:
-        """The receiver took it."""
+        """The receiver accepted it."""
         with self._transaction() as rows:
             self._set(rows, begun.numbers, "state=?, error=NULL", State.SENT.value)
 

@@ -1,4 +1,4 @@
-"""Who is told, by which way, how often, and what waits how long.  Secrets are named by where they are."""
+"""Who is notified, by which channel, how often, and what waits how long.  Secrets are named by where they are."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,7 @@ class EmailSettings(BaseModel):
     username: str | None = None
     password: SecretSource | None = None
     sender: Address
-    #: Who is told about a tenant; `*` about every tenant that is not named.
+    #: Who is notified about a tenant; `*` about every tenant that is not named.
     recipients: dict[str, tuple[Address, ...]]
     #: Seconds to wait for the server at each step.
     timeout_s: float = Field(default=30, gt=0, le=600)
@@ -76,11 +76,11 @@ class WebhookSettings(BaseModel):
 
 
 class NotifySettings(BaseModel):
-    """Everything about notifications; without channels nothing is told."""
+    """Everything about notifications; without channels nobody is notified."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: The SQLite file that remembers what is to be told and what was.
+    #: The SQLite file of notices to send and notices sent.
     outbox: Path
     email: EmailSettings | None = None
     webhooks: tuple[WebhookSettings, ...] = Field(default=(), max_length=20)
@@ -92,7 +92,7 @@ class NotifySettings(BaseModel):
     retry_wait_max_s: int = Field(default=900, ge=1, le=86_400)
     #: A message that is still refused after so many hours is given up and kept; a server that is down never is.
     refused_hours_max: int = Field(default=72, ge=1, le=24 * 90)
-    #: How long it is remembered that an event was told, in days.
+    #: How long the record of a sent event is kept, in days.
     ledger_days: int = Field(default=90, ge=1, le=3660)
 
     @field_validator("webhooks")

@@ -75,7 +75,7 @@ class EmailChannel:
         if settings.password is not None:
             settings.password.read("the SMTP password")
 
-    def tells(self, tenant: str) -> bool:
+    def notifies(self, tenant: str) -> bool:
         """See Channel."""
         return bool(self._recipients(tenant))
 
@@ -130,7 +130,7 @@ async def _leave(smtp: aiosmtplib.SMTP) -> None:
     try:
         await smtp.quit()
     except (aiosmtplib.SMTPException, OSError):
-        smtp.close()  # it is gone already; what was taken is taken
+        smtp.close()  # it is gone already; what was accepted is accepted
 
 
 def _tls_context(settings: EmailSettings) -> ssl.SSLContext:

@@ -27,7 +27,7 @@ from rater.wire.errors import RaterError
 
 DIGEST = "digest"
 LAYOUT = "layout.html"
-#: Lines of a digest; of what is more, only the number is told.
+#: Lines of a digest; of what is more, only the number is shown.
 DIGEST_LINES_MAX = 100
 _SAMPLE_AT = datetime(2025, 3, 10, tzinfo=UTC)
 

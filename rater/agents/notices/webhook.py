@@ -60,7 +60,7 @@ class WebhookChannel:
         purpose = f"the key of webhook {settings.name}"
         self._signer = signer_of(settings.secret.read(purpose), purpose)
 
-    def tells(self, tenant: str) -> bool:
+    def notifies(self, tenant: str) -> bool:
         """See Channel."""
         return tenant in self._settings.tenants or EVERYBODY in self._settings.tenants
 
@@ -73,7 +73,7 @@ class WebhookChannel:
 
 
 def body_of(event: AccountEvent) -> bytes:
-    """The body that tells an event: the same bytes each time, phone numbers masked."""
+    """The body that reports an event: the same bytes each time, phone numbers masked."""
     data = mask_texts(msgspec.to_builtins(event))
     kind, at = data.pop("event"), data.pop("at")
     return msgspec.json.encode({"type": kind, "timestamp": at, "data": data})

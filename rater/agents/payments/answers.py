@@ -1,4 +1,4 @@
-"""What a gateway's answer means: the command that carries it back, that it is pending, or that nobody knows."""
+"""What a gateway's answer means: the command that carries it back, that it is pending, or that it is unknown."""
 
 from datetime import timedelta
 
@@ -72,11 +72,11 @@ def answer_of(
     if payment.status == "pending":
         return Pending(request.tenant, request.id)
     if payment.status == "failed":
-        return failed(request, payment.reason or DECLINED, _took(payment, request))
-    return succeeded(request, _took(payment, request))
+        return failed(request, payment.reason or DECLINED, _answered_after(payment, request))
+    return succeeded(request, _answered_after(payment, request))
 
 
-def _took(payment: Payment, request: RechargeRequest) -> timedelta:
+def _answered_after(payment: Payment, request: RechargeRequest) -> timedelta:
     if payment.settled_at is None:
         return ANSWERED_AFTER
     return min(max(payment.settled_at - request.at, timedelta(0)), SETTLED_WITHIN_MAX)

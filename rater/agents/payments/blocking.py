@@ -33,7 +33,7 @@ class WaitingGateway:
             update={"attempts_max": 1, "circuit_failures_max": len(ask_again_after_s) + 2}
         )
         self._waits = tuple(ask_again_after_s)
-        HttpGateway(settings)  # a token that is missing is said before anything is rated
+        HttpGateway(settings)  # a missing token is reported before anything is rated
 
     def collect(self, request: RechargeRequest) -> PaymentSucceeded | PaymentFailed:
         """The result of a payment, at the time of the records that are rated, whatever the gateway's clock says.

@@ -1,4 +1,4 @@
-"""Results that the gateway tells by itself: signed webhooks (Standard Webhooks) become commands.
+"""Results that the gateway sends by itself: signed webhooks (Standard Webhooks) become commands.
 
 The library compares in constant time and refuses what was signed more than five minutes ago or ahead.  A webhook
 that comes twice gives the same command with the same id, so the second is a duplicate to the rater.
@@ -40,7 +40,7 @@ class WebhookRefusal(ClosedList):
     OTHER_CURRENCY = "other_currency"  # not the currency that was asked for
 
 
-#: What the sender is told; 404 makes it try again later, when the request may have been read.
+#: The answer to the sender; 404 makes it try again later, when the request may have been read.
 STATUS_OF = {
     WebhookRefusal.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     WebhookRefusal.UNSIGNED: HTTPStatus.UNAUTHORIZED,
@@ -185,7 +185,7 @@ class WebhookReceiver:
 
 
 def _repeated_header(request: web.Request) -> str | None:
-    """A header of the signature that comes twice: readers differ in which one they take."""
+    """A header of the signature that comes twice: readers differ in which one they use."""
     for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER):
         if len(request.headers.getall(name, [])) > 1:
             return name

@@ -6,7 +6,7 @@
 
     webhook (Standard Webhooks): `PaymentNotice`
 
-Unknown fields are allowed; a field said twice is not.
+Unknown fields are allowed; a field that occurs twice is not.
 """
 
 from typing import Annotated, Literal, Self, TypeVar
@@ -47,7 +47,7 @@ class PaymentOrder(BaseModel):
 
 
 class Payment(BaseModel):
-    """What became of an order.  `settled_at`: when the money was taken or declined, by the gateway's clock."""
+    """The outcome of an order.  `settled_at`: when the money was taken or declined, by the gateway's clock."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 

@@ -1,4 +1,4 @@
-"""The call that runs while its tenant's credit runs out: what its switch tells, and the record after it obeyed."""
+"""A call that runs while its tenant's credit runs out: its events, and the record after the switch obeyed."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -7,17 +7,17 @@ from rater.core import CallCommand, CallEvent, CallProgress, CallRecord, CallTyp
 
 TENANT = "tailspin"
 USAGE_ID = "demo-running-call"
-#: No plan of this user has minutes for calls to Germany, so credit carries them.
+#: No plan of this user has minutes for calls to Germany, so credit covers them.
 USER, CALLING, CALLED = "user000002@tailspin.example", "+12065550002", "+493023011649"
-#: How long the call has lasted when the credit runs out, and how often the switch tells that it runs.
+#: How long the call has lasted when the credit runs out, and how often the switch sends a heartbeat.
 LASTED = timedelta(minutes=5)
 _BEAT = timedelta(seconds=30)
 #: How long it takes from the order until the switch has hung up.
 _HANG_UP = timedelta(seconds=4)
 
 
-def told_until(dry_at: datetime) -> Iterator[CallEvent]:
-    """What the switch tells of the call until the credit runs out."""
+def events_until(dry_at: datetime) -> Iterator[CallEvent]:
+    """The events of the call until the credit runs out."""
     began, at = dry_at - LASTED, dry_at - LASTED
     while at < dry_at:
         yield CallEvent(

@@ -1,4 +1,4 @@
-"""Prints what the demo's month came to, with the sums to check by hand."""
+"""Prints the results of the demo's month, with the sums to check by hand."""
 
 from rich.console import Console
 from rich.table import Table
@@ -8,13 +8,13 @@ from rater.dev.demo.findings import Findings
 
 
 def show_tenant(console: Console, found: Findings, what: str) -> None:
-    """One tenant: pools, money, what was told, and calls to check by hand."""
+    """One tenant: pools, money, events, and calls to check by hand."""
     account = found.account
     console.rule(f"[bold]{account.tenant}[/bold]: {what}")
     console.print(_pools(found))
     console.print(
         f"{found.calls:,} rated calls ({found.corrected} corrections, {found.late} late);"
-        f" told: {', '.join(f'{event} {count}' for event, count in _told(found).items()) or 'nothing'}"
+        f" events: {', '.join(f'{event} {count}' for event, count in _events_by_kind(found).items()) or 'nothing'}"
     )
     console.print(_money(found))
     for at in found.suspended:
@@ -42,7 +42,7 @@ def _pools(found: Findings) -> Table:
     return table
 
 
-def _told(found: Findings) -> dict[str, int]:
+def _events_by_kind(found: Findings) -> dict[str, int]:
     wanted = ("pool.", "recharge.", "credits.", "user.restricted", "rating.exception", "cdr.")
     return {event: count for event, count in found.events.items() if event.startswith(wanted)}
 

@@ -1,4 +1,4 @@
-"""The month that the demo tells: three tenants, one of whose cards does not work."""
+"""The month of the demo: three tenants, one of whose cards does not work."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ TENANTS: tuple[tuple[str, str, Spec], ...] = (
     ),
     (
         "tailspin",
-        "its card is declined, so it runs dry",
+        "its card is declined, so its credit runs out",
         Spec(seed=33, tenants=1, users=18, calls=4_500, tenant_names=("tailspin",), funds="60"),
     ),
 )
@@ -102,7 +102,7 @@ def write_inputs(folder: Path, deck: Path) -> Inputs:
     return Inputs(
         commands,
         _write(folder / "cdrs-1.jsonl", map(encode_input, calls[:first])),
-        _write(folder / "call-events.jsonl", map(msgspec.json.encode, running_call.told_until(dry_at))),
+        _write(folder / "call-events.jsonl", map(msgspec.json.encode, running_call.events_until(dry_at))),
         _write(folder / "cdrs-2.jsonl", [encode_input(calls[first])]),
         folder / "cdrs-3.jsonl",
         dry_at,
@@ -116,9 +116,9 @@ def rate(folder: Path, deck: Path, inputs: Inputs) -> Summary:
     try:
         rater = _rater(store, deck, inputs.commands)
         for path in (inputs.before, inputs.call_events, inputs.dry):
-            rater.take(InputFile(str(path)))
+            rater.consume(InputFile(str(path)))
         ended = [running_call.record_of(order, inputs.dry_at) for order in store.orders()]
-        rater.take(InputFile(str(_write(inputs.after, [*map(encode_input, ended), *inputs.left]))))
+        rater.consume(InputFile(str(_write(inputs.after, [*map(encode_input, ended), *inputs.left]))))
         rater.tick(AFTER_THE_MONTH)
         return rater.summary
     finally:
@@ -132,7 +132,7 @@ def _rater(store: Store, deck: Path, commands: Path) -> EmbeddedRater:
     rater = EmbeddedRater(store, RatingSettings(), LocalGateway(DECLINED))
     version = read_any_deck(deck, version="demo-2025-03")
     rater.publish(version)
-    rater.take(InputFile(str(commands), "commands"))
+    rater.consume(InputFile(str(commands), "commands"))
     rater.activate(version.version)
     return rater
 
@@ -142,7 +142,7 @@ def _calls_until_dry(deck: Path, commands: Path, calls: list[CallRecord]) -> int
     with TemporaryDirectory() as folder:
         store = Store(Path(folder) / "alone.db")
         try:
-            _rater(store, deck, commands).take(
+            _rater(store, deck, commands).consume(
                 InputFile(str(_write(Path(folder) / "cdrs.jsonl", map(encode_input, calls))))
             )
             events = [_events.decode(value) for _, value in store.topic("account-events", calls[0].tenant)]

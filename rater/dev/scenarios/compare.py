@@ -83,7 +83,7 @@ def _of_call(key: str) -> Callable[[Expect, Caused], tuple[Any, Any]]:
 
 
 def _amount_of_call(key: str) -> Callable[[Expect, Caused], tuple[Any, Any]]:
-    """An amount of the rated call; what was not rated, a duplicate say, costs nothing."""
+    """An amount of the rated call; what was not rated, such as a duplicate, costs nothing."""
 
     def pair(expect: Expect, caused: Caused) -> tuple[Any, Any]:
         return _money(getattr(expect, key)), "0" if caused.call is None else _money(getattr(caused.call, key))

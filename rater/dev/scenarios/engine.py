@@ -28,16 +28,16 @@ class Engine(Protocol):
         """Make a version of a rate deck known."""
 
     def submit(self, kind: str, raw: bytes) -> tuple[Outcome, list[Output]]:
-        """Apply one record of kind `cdr` or `command`; what became of it, and its outputs."""
+        """Apply one record of kind `cdr` or `command`; its outcome and its outputs."""
 
     def account(self, tenant: str) -> Account:
-        """The tenant as it stands."""
+        """The tenant's present state."""
 
     def pool(self, tenant: str, name: str) -> PoolUse | None:
         """A pool's minutes; None when no pool can have this name."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
 
 
 class EmbeddedEngine:

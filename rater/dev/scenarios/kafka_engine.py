@@ -154,7 +154,7 @@ class KafkaEngine:
     async def _next_commit(self) -> Commit:
         while True:
             if self._worker.failed:
-                raise RaterError(f"the worker stands still: {self._worker.failed[0]}")
+                raise RaterError(f"the worker stopped: {self._worker.failed[0]}")
             for records in (await self._commits.getmany(timeout_ms=_READ_WAIT_MS, max_records=1)).values():
                 if part_of(records[0].key) is not None:
                     continue
@@ -183,6 +183,6 @@ class KafkaEngine:
         consumer = await self._reader(["state"])
         async for _, records in unread(consumer, await self._written(consumer)):
             for record in records:
-                replica.entities.take(record.key, record.value)
+                replica.entities.apply(record.key, record.value)
         await consumer.stop()
         return replica

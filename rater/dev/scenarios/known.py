@@ -18,7 +18,7 @@ from rater.dev.scenarios.model import Payment, Rerate
 
 
 class Held(msgspec.Struct, frozen=True):
-    """A record that waits for a person's word: its dead letter and its bytes."""
+    """A record that waits for a person's acceptance: its dead letter and its bytes."""
 
     letter: str
     raw: bytes

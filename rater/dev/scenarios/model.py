@@ -17,7 +17,7 @@ from rater.core import (
     parse_micros,
 )
 
-#: Events that a scenario may expect; others are told too, but are not part of the format.
+#: Events that a scenario may expect; others are emitted too, but are not part of the format.
 EXPECTED_EVENTS = tuple(
     kind.value for kind in list(EventKind)[: list(EventKind).index(EventKind.TENANT_CONFIGURED)]
 )

@@ -97,7 +97,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def play(file: ScenarioFile, engine_for: Callable[[RatingSettings], Engine]) -> Result:
-    """Provision the tenant, take the steps in order, compare after each."""
+    """Provision the tenant, run the steps in order, compare after each."""
     engine = engine_for(file.settings)
     differing: list[str] = []
     notes: list[str] = []
@@ -121,17 +121,17 @@ def _play(file: ScenarioFile, engine: Engine) -> Iterator[tuple[str, Expect, Cau
         engine.submit("command", encode_input(command))
     known = Known()
     for index, step in enumerate(scenario.steps):
-        outcome, outputs = _take_step(engine, scenario.tenant.id, index, step.action, known)
+        outcome, outputs = _run_step(engine, scenario.tenant.id, index, step.action, known)
         known.note(outputs)
         where = f"{file.path}:{file.step_line(index)}: steps[{index}]"
         names = {recharge: name for name, recharge in reversed(known.recharges.items())}
         yield where, step.expect, Caused(outcome, outputs, engine, scenario.tenant.id, names)
 
 
-def _take_step(
+def _run_step(
     engine: Engine, tenant: str, index: int, action: Action, known: Known
 ) -> tuple[Outcome, list[Output]]:
-    """Publish what a step stands for; what became of it.  Held records are noted, so that `accept` finds them."""
+    """Publish the record of a step; its outcome.  Held records are noted, so that `accept` finds them."""
     held = known.held
     if isinstance(action, Payment):
         id, recharge = _own_id("step", index), known.recharge_of(engine, tenant, action)

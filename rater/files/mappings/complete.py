@@ -1,4 +1,4 @@
-"""What a mapping still has to say before it may read records: nothing that costs money is guessed."""
+"""What a mapping still has to set before it may read records: nothing that costs money is guessed."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ def _missing(file: MappingFile) -> Iterator[str]:
         if not file.answers.get(name):
             yield f"answers.{name}: expected an answer: {question}"
     for name in file.answers.keys() - file.questions.keys():
-        yield f"answers.{name}: nobody asks this; there are: {', '.join(file.questions) or 'no questions'}"
+        yield f"answers.{name}: no such question; there are: {', '.join(file.questions) or 'no questions'}"
     if file.call.duration.round is None:
         yield (
             "call.duration.round: expected up, down or half: how fractions of a second become whole seconds"

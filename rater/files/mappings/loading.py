@@ -57,7 +57,7 @@ def preset_text(name: str) -> str:
 
 
 def preset_file(name: str) -> tuple[MappingFile, list[str]]:
-    """A preset, and what a site must say besides."""
+    """A preset, and what a site must set besides."""
     preset_text(name)
     file = _validated(name, _merged(name, ())[0])
     return file, incomplete(file)

@@ -18,7 +18,7 @@ from rater.wire.errors import RaterError
 
 ReadNumber = Callable[[Fields], str | None]
 
-#: So many texts of one mapping's numbers are remembered.
+#: So many texts of one mapping's numbers are kept.
 NUMBERS_KEPT_MAX = 65_536
 #: E.164 has at most 15 digits, and no country has numbers as short as its extensions.
 _DIGITS_WITHOUT_PLUS_MIN = 7
@@ -38,7 +38,7 @@ def number_reader(compiler: Compiler, field: str, given: str | NumberFrom, defau
 
 
 def read_number(field: str, text: str, rules: NumberRules) -> str | None:
-    """A number in E.164, an emergency number or an address as it stands; Unmapped if it is none of them."""
+    """A number in E.164, an emergency number or an address as it stands; Unmapped if it is another text."""
     if not text or (not is_address(text) and is_withheld(text)):
         return None
     number = normal_number(text)
@@ -83,7 +83,7 @@ def _dialled(field: str, text: str, digits: str, rules: NumberRules) -> str:
         return _e164(field, text, f"+{digits}")
     if rules.country is None:
         raise _no_number(
-            field, text, "expected E.164; say `country` or `plus_missing: true` in the mapping's numbers"
+            field, text, "expected E.164; write `country` or `plus_missing: true` in the mapping's numbers"
         )
     try:
         parsed = phonenumbers.parse(digits, rules.country)

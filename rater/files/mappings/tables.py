@@ -1,6 +1,6 @@
 """Tables beside a mapping: from account, trunk, domain or DID to tenant; from extension or number to user.
 
-A table is read again when its file changes.  One that cannot be read then stays as it was, and that is said.
+A table is read again when its file changes.  One that cannot be read then stays as it was, and that is reported.
 """
 
 from collections.abc import Callable

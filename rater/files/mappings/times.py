@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,12}))?", re.ASCII)
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,](\d{1,12}))?( ?(?:Z|[+-]\d\d:?\d\d))?", re.ASCII)
 #: Longer than the longest time of any format.
 _TEXT_LENGTH_MAX = 80
-_SAY_WHICH = "say `ambiguous: earlier` or `ambiguous: later` in the mapping, or let the switch write UTC"
+_SAY_WHICH = "write `ambiguous: earlier` or `ambiguous: later` in the mapping, or let the switch write UTC"
 #: A pattern must say all of these.
 _SAMPLE = datetime(2021, 11, 23, 17, 48, 59, tzinfo=UTC)
 
@@ -104,7 +104,9 @@ def _instant(field: str, time: datetime, zone: tzinfo | None, ambiguous: str | N
     if time.tzinfo is not None:
         return time.astimezone(UTC)
     if zone is None:
-        raise Unmapped(field, f"{time}: a local time; say `zone` in the mapping's times", Reason.TIME_WITHOUT_ZONE)
+        raise Unmapped(
+            field, f"{time}: a local time; write `zone` in the mapping's times", Reason.TIME_WITHOUT_ZONE
+        )
     before, after = instants_of(time, zone)
     if before == after:
         return before

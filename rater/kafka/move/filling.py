@@ -124,7 +124,7 @@ class Filling:
             async for records in read_partition(self._settings, "state", number, None):
                 for record in records:
                     assert record.key is not None
-                    entities.take(record.key, record.value)
+                    entities.apply(record.key, record.value)
             for account in entities.accounts():
                 self.money.add(account)
             parts = parts_of(entities.pairs())

@@ -83,7 +83,7 @@ class Replay:
                 output = owned(record.value or b"")
                 if output.sequence > before.get((topic, output.tenant), 0):
                     break
-                await tape.take()
+                await tape.next()
                 if topic == "rated-calls":
                     self.memory.entities["call"].update(indexed(_rated_call(record.value or b"")))
                 portion.append(self._numbered(record))
@@ -152,7 +152,7 @@ class Replay:
                 if topic in LATEST:
                     self._latest[(topic, key)] = value
                     continue
-                there = await self._tapes[topic].take()
+                there = await self._tapes[topic].next()
                 if there is not None and there.value != value:
                     raise self._misfit(commit, f"{topic}: mirrored {shown(there.value)}, computed {shown(value)}")
                 stamp = there.published_ms if there is not None else 0
@@ -174,7 +174,7 @@ class Replay:
     async def unrated(self) -> list[Consumed]:
         """Inputs behind the last commit that was computed: commands first."""
         for topic, tape in self._inputs.items():
-            while (record := await tape.take()) is not None:
+            while (record := await tape.next()) is not None:
                 self._unrated[topic].append(record)
         return [
             record for topic in INPUTS for record in self._unrated[topic] if record.offset >= self._positions[topic]
@@ -184,7 +184,7 @@ class Replay:
         """Outputs of commits that could not be computed: their inputs, or what says their order, are not there."""
         found = []
         for tape in self._tapes.values():
-            while (record := await tape.take()) is not None:
+            while (record := await tape.next()) is not None:
                 found.append(record)
         return found
 

@@ -1,1 +1,1 @@
-"""Looks at everything around a rater and says what is wrong, why, and what to type."""
+"""Checks everything around a rater and lists what is wrong, why, and what to type."""

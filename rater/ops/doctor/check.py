@@ -15,7 +15,7 @@ LOOK_TIMEOUT_S = 30.0
 
 
 class State(ClosedList):
-    """How a thing stands."""
+    """The state of a part."""
 
     OK = "ok"
     WARN = "warn"  # it works; a person should look at it in daylight
@@ -24,7 +24,7 @@ class State(ClosedList):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What was looked at, how it stands and why; `fix` is a command to type, or what to change."""
+    """What was looked at, its state and why; `fix` is a command to type, or what to change."""
 
     name: str
     state: State
@@ -33,7 +33,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 async def looked(name: str, look: Callable[[], Awaitable[Check]], fix: str = "") -> Check:
-    """The check; what goes wrong while looking is a failure of what is looked at, but who may not look is blind."""
+    """The check; a missing permission is SKIPPED; other errors FAIL."""
     try:
         return await asyncio.wait_for(look(), LOOK_TIMEOUT_S)
     except DeniedError as denied:

@@ -65,7 +65,7 @@ async def topics(settings: KafkaSettings) -> Check:
     differs = [f"{state.name}: {text}" for state in found for text in state.differences if "partitions" not in text]
     stamped = [state.name for state in found if stamped_by_writers(state)]
     if stamped:
-        cause = f"writers stamp the records of {', '.join(stamped)}, so their clocks vouch for themselves"
+        cause = f"writers stamp the records of {', '.join(stamped)}, so arrival times are those of their own clocks"
         return Check("topics", State.WARN, "; ".join([cause, *differs]), "rater topics apply")
     if differs:
         listed = load_topics()
@@ -159,7 +159,7 @@ async def decks(settings: KafkaSettings) -> Check:
     if not published:
         return Check("decks", State.FAIL, "none is published: no call has a price", _PUBLISH)
     if not active:
-        cause = f"{len(published)} published, none in force: no worker has taken a command deck_activated"
+        cause = f"{len(published)} published, none in force: no worker has applied a command deck_activated"
         return Check("decks", State.FAIL, cause, _PUBLISH)
     if missing:
         return Check("decks", State.FAIL, f"in force and not published: {', '.join(missing)}", _PUBLISH)
@@ -181,7 +181,7 @@ async def tenants(settings: KafkaSettings) -> Check:
 
 
 async def _activated(settings: KafkaSettings) -> set[str]:
-    """The versions that any tenant was told to use."""
+    """The versions that are in force for any tenant."""
     decode = msgspec.json.Decoder(AccountEvent).decode
     marker = EventKind.DECK_ACTIVATED.value.encode()
     return {

@@ -63,7 +63,7 @@ async def gateway(given: GatewaySettings | None) -> Check:
 
 
 async def smtp(notify: NotifySettings | None) -> Check:
-    """Whether the mail server takes our login; no mail is sent."""
+    """Whether the mail server accepts our login; no mail is sent."""
     if notify is None or notify.email is None:
         return Check("smtp", State.SKIPPED, "none is set (notify.email in --config)")
     email = notify.email

@@ -27,7 +27,7 @@ from rater.wire.topics import load_topics
 
 #: Inputs that wait for longer than this, as the alert RaterLagHigh has it.
 WAITING_FAIL_S = 60.0
-#: No commit for so long while inputs wait: nobody rates them.
+#: No commit for so long while inputs wait: no worker makes progress.
 IDLE_FAIL_S = 60.0
 #: Of the time that inputs are kept: from here on a record that waits is in danger of being deleted.
 _KEPT_SHARE_FAIL = 0.5
@@ -47,7 +47,7 @@ async def owners(settings: KafkaSettings) -> Check:
     without = sorted(set(range(count)) - owned)
     said = f"{len(members)} workers own {len(owned)} of {count} partitions"
     if without:
-        cause = f"{said}; nobody owns {_numbers(without)}"
+        cause = f"{said}; no worker owns {_numbers(without)}"
         return Check("owners", State.FAIL, cause, f"rater worker --bootstrap {settings.bootstrap}")
     return Check("owners", State.OK, said)
 
@@ -126,7 +126,7 @@ def _snapshot_is_old(meta: Meta, hours: int) -> bool:
 
 
 async def decks_awaited(settings: KafkaSettings) -> Check:
-    """Whether an unread command puts a deck in force that nobody published: its partition waits for it."""
+    """Whether an unread command puts a deck in force that is not published: its partition waits for it."""
     published = {
         deck.version
         async for records in read_topic(settings, "rate-decks")

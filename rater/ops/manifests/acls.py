@@ -39,7 +39,7 @@ _ORDER = ("Read", "Write", "Create", "Alter", "Describe", "DescribeConfigs", "Al
 
 
 def grants(topics: Mapping[str, Topic], prefix: str = "") -> list[Grant]:
-    """Every right of every service, topics in order; `prefix` stands before every name of the deployment.
+    """Every right of every service, topics in order; `prefix` begins every name of the deployment.
 
     A transactional producer needs no more for its idempotence than to write, since Kafka 2.8.
     Raises KeyError for a role of a topic that no service plays.

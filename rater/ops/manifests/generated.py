@@ -38,7 +38,7 @@ def yaml_text(documents: list[dict[str, Any]]) -> str:
 
 
 def prometheus_rule(rules: str) -> dict[str, Any]:
-    """The alert rules as the Prometheus operator takes them."""
+    """The alert rules as the Prometheus operator reads them."""
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
@@ -50,7 +50,7 @@ def prometheus_rule(rules: str) -> dict[str, Any]:
 def texts() -> dict[Path, str]:
     """Every generated file with its text."""
     topics = load_topics()
-    # Strimzi's operator makes the topics: nobody else needs the right to.
+    # Strimzi's operator makes the topics: no other service needs the right to.
     granted = [grant for grant in grants(topics) if not grant.service.creates]
     files = {
         "kafka-topics.yaml": ("topics/*.yaml", kafka_topics(topics)),

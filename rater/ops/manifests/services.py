@@ -75,7 +75,7 @@ SERVICES = (
 
 
 def service_of(role: str) -> Service:
-    """Who plays a role; KeyError names a role that nobody plays."""
+    """Who plays a role; KeyError names a role without a service."""
     for service in SERVICES:
         if role in service.roles:
             return service

@@ -36,7 +36,7 @@ class _Partition:
         self.holding: set[str] = set()
 
     def learn(self, account: Account) -> None:
-        """Take over how an account stands now."""
+        """Apply an account's present state."""
         tenant = account.tenant
         if len(self.known) >= KNOWN_TENANTS_MAX and tenant not in self.known:
             self.known.clear()
@@ -81,7 +81,7 @@ class Books:
         self._partitions.pop(partition, None)
 
     def check(self, partition: int, accounts: Iterable[Account], sums: Tally) -> Findings:
-        """Compare a committed batch with what was known, then take over what is new."""
+        """Compare a committed batch with what was known, then merge what is new."""
         kept = self._partitions.setdefault(partition, _Partition())
         difference, breaks = 0, Counter[str]()
         for account in accounts:

@@ -1,6 +1,6 @@
 """The closed lists that label metrics: no label of ours can grow with customers.
 
-A tenant, a user or a number is never a label: who it was stands in the logs.
+A tenant, a user or a number is never a label: who it was is in the logs.
 """
 
 import msgspec
@@ -20,11 +20,11 @@ from rater.core import (
     Reason,
 )
 
-#: ISO 4217's "no currency" stands for a code that an older release accepted and that is none.
+#: ISO 4217's "no currency" stands for an invalid code that an older release accepted.
 NO_CURRENCY = "XXX"
 #: ISO 3166-1 keeps ZZ free: here the destination of a call that no row of a deck matched.
 NO_COUNTRY = "ZZ"
-#: Minutes that no plan carried.
+#: Minutes that no plan covered.
 NO_PLAN = "none"
 #: More than one deployment needs (architecture, "Beyond one machine"); each series of a partition is one a worker.
 PARTITIONS_MAX = 1024
@@ -38,7 +38,7 @@ class Input(ClosedList):
 
 
 class PartitionState(ClosedList):
-    """How a partition that this worker owns stands."""
+    """The state of a partition that this worker owns."""
 
     RESTORING = "restoring"  # its state and usage-id index are being read
     RATING = "rating"  # its records are rated
@@ -50,7 +50,7 @@ class CommitResult(ClosedList):
 
     COMMITTED = "committed"
     ABORTED = "aborted"  # undone and tried again; nothing of it is visible
-    UNKNOWN = "unknown"  # the answer was lost: the partition is taken again, which finds out
+    UNKNOWN = "unknown"  # the answer was lost: the partition is reacquired, which finds out
 
 
 class CreditSource(ClosedList):
@@ -63,7 +63,7 @@ class CreditSource(ClosedList):
 
 
 class RechargeResult(ClosedList):
-    """What became of auto-recharges."""
+    """The outcomes of auto-recharges."""
 
     REQUESTED = "requested"
     SUCCEEDED = "succeeded"
@@ -82,7 +82,7 @@ class Standing(ClosedList):
 
 
 class AuthorizationAnswer(ClosedList):
-    """What a switch was told when it asked whether a call may start."""
+    """The answer to a switch that asked whether a call may start."""
 
     ALLOWED = "allowed"
     DENIED = "denied"
@@ -90,7 +90,7 @@ class AuthorizationAnswer(ClosedList):
 
 
 class CallEventResult(ClosedList):
-    """What became of what a switch told of a running call."""
+    """Whether an event of a running call was applied."""
 
     TAKEN = "taken"
     UNREADABLE = "unreadable"  # no record of this contract
@@ -102,16 +102,16 @@ class GatewayAnswer(ClosedList):
     APPROVED = "approved"
     DECLINED = "declined"
     PENDING = "pending"  # the answer comes by webhook
-    MALFORMED = "malformed"  # an answer that is none, such as an HTML page
+    MALFORMED = "malformed"  # an invalid answer, such as an HTML page
     MISMATCHED = "mismatched"  # an answer about another recharge, tenant, amount or currency
-    REFUSED = "refused"  # it does not take our requests: look at token, address and version
+    REFUSED = "refused"  # it does not accept our requests: look at token, address and version
     UNAVAILABLE = "unavailable"  # it asked us to come back later: asked again with the same key
     UNREACHABLE = "unreachable"  # no connection, timed out or cut off: asked again with the same key
     CIRCUIT_OPEN = "circuit_open"  # not asked: it failed too often just now
 
 
 class WebhookResult(ClosedList):
-    """What became of an answer that the gateway sent by webhook."""
+    """The outcome of an answer that the gateway sent by webhook."""
 
     ACCEPTED = "accepted"
     REPEATED = "repeated"  # had come before; changed nothing
@@ -121,19 +121,19 @@ class WebhookResult(ClosedList):
 
 
 class Channel(ClosedList):
-    """How people are told."""
+    """How people are notified."""
 
     EMAIL = "email"
     WEBHOOK = "webhook"
 
 
 class NotificationResult(ClosedList):
-    """What became of a message to people."""
+    """The outcome of a message to people."""
 
     SENT = "sent"
     FAILED = "failed"  # tried again later
     ABANDONED = "abandoned"  # refused for days: kept in the outbox, and not tried again
-    DIGESTED = "digested"  # over the hourly limit of its tenant: told in a digest
+    DIGESTED = "digested"  # over the hourly limit of its tenant: sent in a digest
 
 
 class CertificateUse(ClosedList):

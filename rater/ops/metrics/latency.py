@@ -1,6 +1,6 @@
-"""A histogram that takes a whole batch at once, with an exemplar for its slowest record.
+"""A histogram that counts a whole batch at once, with an exemplar for its slowest record.
 
-The client library's own takes one observation at a time, about a microsecond each: at 50,000 records a second a
+The client library's own counts one observation at a time, about a microsecond each: at 50,000 records a second a
 twentieth of the core.
 """
 

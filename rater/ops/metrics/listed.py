@@ -56,7 +56,7 @@ def _histogram(name: str, help: str, buckets: tuple[float, ...]) -> Metric:
 RECORDS = _counter(
     "rater_records_total",
     "records",
-    "Call records and commands that were taken, by what became of them; a conflicting duplicate is quarantined.",
+    "Call records and commands that were consumed, by outcome; a conflicting duplicate is quarantined.",
     labels.OUTCOME,
 )
 REJECTED = _counter(
@@ -74,7 +74,7 @@ ANOMALIES = _counter(
 BILLED_MINUTES = _counter(
     "rater_billed_minutes_total",
     "minutes",
-    "Billed minutes by the pocket they were taken from, and the plan whose pool carried them.",
+    "Billed minutes by the pocket they were taken from, and the plan whose pool covered them.",
     labels.POCKET,
     labels.PLAN,
 )
@@ -159,12 +159,12 @@ PARTITIONS = _gauge(
 )
 REBALANCES = _counter("rater_rebalances_total", "rebalances", "Changes of this worker's partitions.")
 RESTORE_SECONDS = _histogram(
-    "rater_restore_seconds", "From taking a partition to its first record.", RESTORE_BUCKETS_S
+    "rater_restore_seconds", "From acquiring a partition to its first record.", RESTORE_BUCKETS_S
 )
 USAGE_INDEX = _gauge(
     "rater_usage_index_entries",
     "entries",
-    "Usage ids that are remembered to tell duplicates.",
+    "Usage ids that are kept to recognise duplicates.",
     labels.PARTITION,
 )
 RECHARGES = _counter("rater_recharges_total", "recharges", "Auto-recharges by result.", labels.RECHARGE_RESULT)
@@ -196,9 +196,9 @@ AUTHORIZATIONS = _counter(
 AUTHORIZATION_SECONDS = _histogram(
     "rater_authorization_seconds", "Answering a switch that asked whether a call may start.", ANSWER_BUCKETS_S
 )
-RUNNING_CALLS = _gauge("rater_running_calls", "calls", "Calls that switches told of and that run now.")
+RUNNING_CALLS = _gauge("rater_running_calls", "calls", "Calls that run now, by the events that switches send.")
 CALL_EVENTS = _counter(
-    "rater_call_events_total", "events", "What switches told of running calls, by what was done with it.",
+    "rater_call_events_total", "events", "Events of running calls that switches sent, by result.",
     labels.CALL_EVENT_RESULT,
 )  # fmt: skip
 DISCONNECTS = _counter(

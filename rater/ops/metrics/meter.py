@@ -134,7 +134,7 @@ class Metrics:
         self._show_tenants()
 
     def lag(self, input: Input, partition: int, records: int, seconds: float) -> None:
-        """Records that wait, and the age of the oldest (0 when none waits)."""
+        """Unrated records, and the age of the oldest (0 when there is none)."""
         assert partition < PARTITIONS_MAX, partition
         self._gauge(listed.LAG_RECORDS, input, str(partition)).set(records)
         self._gauge(listed.LAG_SECONDS, input, str(partition)).set(seconds)
@@ -153,7 +153,7 @@ class Metrics:
         self._counter(listed.REBALANCES).inc()
 
     def usage_index(self, partition: int, entries: int) -> None:
-        """How many usage ids a partition remembers."""
+        """How many usage ids a partition keeps."""
         self._gauge(listed.USAGE_INDEX, str(partition)).set(entries)
 
     def certificate(self, use: CertificateUse, expires_at: datetime) -> None:
@@ -184,7 +184,7 @@ class Metrics:
         self._gauge(listed.RUNNING_CALLS).set(calls)
 
     def call_events(self, result: CallEventResult, events: int = 1) -> None:
-        """Switches told of running calls."""
+        """Switches sent events of running calls."""
         self._counter(listed.CALL_EVENTS, result).inc(events)
 
     def disconnect(self, reason: DisconnectReason) -> None:

@@ -25,7 +25,7 @@ _SETTINGS = f'count(count_values("number", {m.SETTINGS.name} != 0))'
 _LAGGING = f"max by (partition) ({m.LAG_RECORDS.name}) > 0"
 
 _AT_A_GLANCE = (
-    stat("Rated", "Records taken, each second.", f"sum(rate({m.RECORDS.name}{RATE}))", unit=Unit.PER_SECOND),
+    stat("Rated", "Records consumed, each second.", f"sum(rate({m.RECORDS.name}{RATE}))", unit=Unit.PER_SECOND),
     stat(
         "Behind", "Age of the oldest waiting record.", f"max({m.LAG_SECONDS.name})", unit=Unit.SECONDS, bad_from=60
     ),
@@ -40,7 +40,7 @@ _AT_A_GLANCE = (
     ),
 )
 _FLOWING = (
-    panel("Records by outcome", "What became of records.", [rate(m.RECORDS, "outcome")], Unit.PER_SECOND),
+    panel("Records by outcome", "Records by their outcome.", [rate(m.RECORDS, "outcome")], Unit.PER_SECOND),
     panel(
         "Debited each minute",
         "Money that left balances, in major units; reversals came back.",
@@ -102,7 +102,7 @@ _BROKEN = (
             ),
         ],
     ),
-    panel("Usage ids remembered", "To tell duplicates.", [Query(f"sum({m.USAGE_INDEX.name})", "entries")]),
+    panel("Usage ids kept", "To recognise duplicates.", [Query(f"sum({m.USAGE_INDEX.name})", "entries")]),
     panel("Recharges", "By result.", [rate(m.RECHARGES, "result", times="* 60")]),
     panel("Settings of agents", "More than 1: agents are set differently.", [Query(_SETTINGS, "different")]),
     panel("Payment gateway", "Its answers, each minute.", [rate(m.GATEWAY_ANSWERS, "answer", times="* 60")]),
@@ -116,7 +116,7 @@ _BROKEN = (
     ),
     panel(
         "Running calls",
-        "Calls that switches told of, and orders to end one, each minute: credit ran out while it ran.",
+        "Running calls, by their events, and orders to end one, each minute: credit ran out while it ran.",
         [
             Query(f"max({m.RUNNING_CALLS.name})", "running"),
             rate(m.DISCONNECTS, "reason", times="* 60"),

@@ -10,15 +10,15 @@ ADDRESS = "127.0.0.1"
 
 
 def serve(registry: CollectorRegistry, port: int) -> WSGIServer:
-    """Serve the registry from a thread of its own until the process ends or `shutdown`; port 0 takes a free one.
+    """Serve the registry from a thread of its own until the process ends or `shutdown`; port 0 chooses a free one.
 
-    Raises RaterError when the port is in use or may not be taken.
+    Raises RaterError when the port is in use or may not be used.
     """
     try:
         server, _ = start_http_server(port, ADDRESS, registry)
     except OSError as wrong:
         raise RaterError(
             f"--metrics-port: {ADDRESS}:{port} cannot be listened on ({wrong.strerror});"
-            " choose another, 0 takes a free one"
+            " choose another, 0 chooses a free one"
         ) from wrong
     return server

@@ -16,7 +16,7 @@ from rater.kafka.topics import partitions_of
 from rater.ops.top.picture import Picture, Progress, picture_of, row_of
 from rater.wire.commits import Commit, part_of
 
-#: Offsets of `commits` that are read for the start: each commit takes two, its record and the marker.
+#: Offsets of `commits` that are read for the start: each commit has two, its record and the marker.
 _COMMITS_BACK = 1_000
 _INPUTS = ("cdrs", "commands")
 _WAIT_MS = 100
@@ -94,7 +94,7 @@ class Board:
                 if place.topic == self._settings.topic("commits"):
                     if part_of(record.key) is not None:
                         continue
-                    self._progress[place.partition].take(_commit(record.value), record.timestamp / _MILLIS)
+                    self._progress[place.partition].add(_commit(record.value), record.timestamp / _MILLIS)
                 else:
                     balance = _balance(record.value)
                     self._balances[balance.tenant] = balance

@@ -13,15 +13,15 @@ from rater.wire.commits import Commit
 
 #: The rate is that of so many seconds.
 RATE_WINDOW_S = 10.0
-#: Tenants and recharges that are named; of the others only the number is said.
+#: Tenants and recharges that are named; of the others only the number is shown.
 NAMED_MAX = 20
 
 
 class PartitionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One partition: call records a second, records that wait, and how late it is in seconds.
+    """One partition: call records a second, unrated records, and how late it is in seconds.
 
     `waiting_s` is the age of the oldest call record that waits; `latency_s` the time from the publication of the
-    last call record that was rated to its commit; `idle_s` the time since the last commit.  None: nothing to say.
+    last call record that was rated to its commit; `idle_s` the time since the last commit.  None: no figure.
     """
 
     partition: int
@@ -75,12 +75,12 @@ class Progress:
     def __init__(self, commands: int, cdrs: int) -> None:
         """Where its inputs begin, for as long as there is no commit."""
         self.commands_next, self.cdrs_next = commands, cdrs
-        #: The last commit, and the last that took call records, in Unix seconds.
+        #: The last commit, and the last that consumed call records, in Unix seconds.
         self.last_at: float | None = None
         self.rated_at: float | None = None
         self._recent: deque[tuple[float, int]] = deque()
 
-    def take(self, commit: Commit, at: float) -> None:
+    def add(self, commit: Commit, at: float) -> None:
         """A commit and when it was made, in Unix seconds."""
         self.commands_next, self.cdrs_next = commit.commands_next, commit.cdrs_next
         self.last_at = at

@@ -49,7 +49,7 @@ def text_in(raw: bytes, encoding: str) -> str:
         return raw.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as wrong:
         byte = f"0x{raw[wrong.start]:02x} at {wrong.start}"
-        raise Unmapped("", f"expected text in {encoding}, got byte {byte}; say reader.encoding") from None
+        raise Unmapped("", f"expected text in {encoding}, got byte {byte}; set reader.encoding") from None
 
 
 def ended_lines(stream: BinaryIO, *, must_end: bool) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ from rater.files.mappings.results import Unmapped
 from rater.wire.errors import RaterError
 from rater.wire.repeated_keys import repeated_key
 
-#: A longer number is none that a switch writes.
+#: No switch writes a longer number.
 _NUMBER_LENGTH_MAX = 40
 #: The list is the document itself.
 WHOLE = "."

@@ -30,7 +30,7 @@ def site_a(tmp_path: Path) -> Iterator[LocalKafka]:
 def test_site_a_is_lost_under_traffic(
     site_a: LocalKafka, broker: LocalKafka, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:
-    """A's broker dies with records that nobody has rated and nobody has mirrored.
+    """A's broker is killed with records that nobody has rated and nobody has mirrored.
 
     B computes A's ledger again as far as it is mirrored, and rates what switches send again: in the end each call,
     each debit and each request for payment is there once, with the id and the amount of a run without a loss.

@@ -134,7 +134,7 @@ def test_a_mirror_that_begins_late(rated: Deployment, site_b: Deployment) -> Non
 
 
 def test_a_mirror_that_has_a_record_twice(rated: Deployment, site_b: Deployment) -> None:
-    """The commits do not fit it any more: it is said, and no worker rates at B."""
+    """The commits do not fit it any more: an error, and no worker rates at B."""
     source = mirrored(rated)
     mirror(rated.settings, source, twice="cdrs")
     ran = taken_over(source, site_b)

@@ -67,7 +67,7 @@ mutants: $(INSTALLED) ## how many small faults in the rules the tests notice: ma
 lock: ## lock the newest versions that pyproject.toml allows
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --group dev \
-		--no-header --no-emit-index-url --output-file requirements.lock pyproject.toml
+		--all-extras --no-header --no-emit-index-url --output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url -c requirements.lock --output-file deploy/requirements.lock pyproject.toml
 

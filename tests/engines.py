@@ -189,6 +189,7 @@ class OnSimulatedBroker(EmbeddedEngine):
             msgspec.json.decode(found.value or b"", type=type)
             for topic, type in _TYPE_OF.items()
             for found in self._new(topic)
+            if found.value is not None  # a tombstone
         ]
         return Outcome(outcome), outputs
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rater.ops.masking import mask_log_entry, mask_numbers
+from rater.ops.masking import mask_log_entry, mask_numbers, mask_people
 
 E164 = st.from_regex(r"\+[1-9][0-9]{6,14}", fullmatch=True)
 #: Text in which numbers stand: words, digits, signs.
@@ -16,6 +16,7 @@ AROUND = st.text(st.sampled_from("ab 0123456789+-.:/()\n,@_\u00a0"), max_size=30
     [
         ("+14255550100", "+14*******00"),
         ("call from +442079460000 to +14255550100.", "call from +44********00 to +14*******00."),
+        ("+358401234567", "+358*******67"),
         ("+1 (425) 555-0100", "+1 (4**) ***-**00"),
         ("+44 20 7946 0000", "+44 ** **** **00"),
         ("sip:+14255550100@contoso.example", "sip:+14*******00@contoso.example"),
@@ -27,7 +28,7 @@ AROUND = st.text(st.sampled_from("ab 0123456789+-.:/()\n,@_\u00a0"), max_size=30
     ],
 )
 def test_a_number_is_masked(text: str, masked: str) -> None:
-    """The first two and the last two digits stay."""
+    """The country code, at least two digits, and the last two digits stay."""
     assert mask_numbers(text) == masked
 
 
@@ -48,6 +49,22 @@ def test_a_number_is_masked(text: str, masked: str) -> None:
 def test_what_is_no_number_stays(text: str) -> None:
     """Ids, times, amounts, pools."""
     assert mask_numbers(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("expected a number, got 'ada@contoso.example'", "expected a number, got 'a***@contoso.example'"),
+        ("<sip:ada.lovelace@contoso.example;user=phone>", "<sip:a***@contoso.example;user=phone>"),
+        ("sip:+14255550100@contoso.example", "sip:+14*******00@contoso.example"),
+        ("+14255550100 ada@contoso", "+14*******00 a***@contoso"),
+        ("no address @ all", "no address @ all"),
+    ],
+)
+def test_an_address_keeps_its_domain(text: str, masked: str) -> None:
+    """Of a user the first letter stays, too; masking twice is masking once."""
+    assert mask_people(text) == masked
+    assert mask_people(masked) == masked
 
 
 @given(AROUND, E164, AROUND)
@@ -72,7 +89,9 @@ def test_no_number_survives_in_a_log_entry(number: str) -> None:
         "event": f"call from {number}",
         "facts": {"numbers": [number, (number,)], "count": 3},
         "error": ValueError(f"expected a number, got {number}"),
+        "user": "ada@contoso.example",
     }
     masked = mask_log_entry(None, "info", entry)
     assert number not in repr(masked)
     assert masked["facts"]["count"] == 3
+    assert masked["user"] == "a***@contoso.example"

@@ -4,17 +4,16 @@ Without a gateway no payment is collected here, without `notify` nobody is notif
 answered: an operator may run each in a deployment of its own.  Secrets are named by where they are.
 """
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from rater.agents.notices.settings import NotifySettings
 from rater.agents.payments.settings import GatewaySettings
 from rater.agents.switchboard import SwitchSettings
+from rater.ops.written_settings import WrittenSettings
 
 
-class AgentsSettings(BaseModel):
+class AgentsSettings(WrittenSettings):
     """Every limit has a safe default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     gateway: GatewaySettings | None = None
     notify: NotifySettings | None = None

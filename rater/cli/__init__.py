@@ -47,6 +47,8 @@ COMMANDS = {
     "config": "config",
     "doctor": "doctor",
     "backup": "backup",
+    "erase": "erase",
+    "prune": "prune",
 }
 
 

@@ -25,7 +25,8 @@ from rater.core import (
     too_much,
 )
 from rater.engine.deck_plan import DeckBooks
-from rater.kafka.settings import deck_limits_of_environment, variable_of
+from rater.kafka.settings import deck_limits_of_environment
+from rater.ops.written_settings import variable_of
 from rater.wire.errors import Exit, RaterError
 
 AcceptChanges = Annotated[

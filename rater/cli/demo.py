@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from rater.embedded.payments import PRETENDED
 from rater.embedded.store import Reader, open_reader
 from rater.files.export import write
 from rater.files.export_tables import table_of
+from rater.files.extras import MissingExtraError
 
 _EXPORTS = (("usage", "csv"), ("usage", "xlsx"), ("pools", "csv"), ("debits", "parquet"), ("balances", "jsonl"))
 
@@ -57,7 +59,8 @@ def demo(
         f" Refused: {', '.join(f'{reason} {count}' for reason, count in sorted(summary.rejected.items()))}."
     )
     console.print(f"{PRETENDED[0].upper()}{PRETENDED[1:]}.")
-    _write_files(reader, found, out)
+    for missing in _write_files(reader, found, out):
+        console.print(f"Not written: {missing}.", markup=False)
     reader.close()
     store = out / "rater.db"
     console.print(f"Written to {out}/: {', '.join(_written(out))}.")
@@ -70,9 +73,16 @@ def _written(out: Path) -> list[str]:
     return sorted(path.name for path in out.iterdir() if path.name not in own)
 
 
-def _write_files(reader: Reader, found: list[tuple[str, Findings]], out: Path) -> None:
+def _write_files(reader: Reader, found: list[tuple[str, Findings]], out: Path) -> Iterator[str]:
+    """Write tables and the picture; which of them need a library that is not installed."""
     for name, format in _EXPORTS:
         table = table_of(reader, name, None)
-        write(table, table.rows(reader, None, None), format, str(out / f"{name}.{format}"))
+        try:
+            write(table, table.rows(reader, None, None), format, str(out / f"{name}.{format}"))
+        except MissingExtraError as missing:
+            yield str(missing)
     curves = [Curve(tenant, month.curve, month.recharged, month.suspended) for tenant, month in found]
-    draw(curves, "USD", out / "balances.png")
+    try:
+        draw(curves, "USD", out / "balances.png")
+    except MissingExtraError as missing:
+        yield str(missing)

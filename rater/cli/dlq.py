@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import orjson
@@ -23,11 +23,13 @@ from rater.cli.dlq_options import (
     Json,
     Limit,
     ReasonOption,
+    Reveal,
     Since,
     Store,
     Tenant,
     Wait,
 )
+from rater.cli.dlq_shown import shown_facts
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_table, text_of
 from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, not_ahead, settings_for
@@ -37,6 +39,7 @@ from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import open_reader
 from rater.kafka.dead_letters import KafkaLetters
+from rater.ops.masking import mask_people
 from rater.wire.dead_letters import (
     Choice,
     DlqAudit,
@@ -68,25 +71,27 @@ def ls(
     since: Since = None,
     limit: Limit = None,
     every: Annotated[bool, typer.Option("--all", help="Also those that were accepted or dropped since.")] = False,
+    reveal: Reveal = False,
     store: Store = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = "",
     json: Json = False,
 ) -> None:
-    """List dead letters that were neither accepted nor dropped since.
+    """List dead letters that were neither accepted nor dropped since; numbers and addresses are masked.
 
     Example: rater dlq ls --reason unknown_tenant --bootstrap 127.0.0.1:9092
     """
     box = _box(store, bootstrap, prefix)
     letters = _choice(None, tenant, reason, since, limit, settled=every).of(box.letters())
     if json:
-        typer.echo(orjson.dumps([_facts(letter) for letter in letters]))
+        typer.echo(orjson.dumps([shown_facts(letter, reveal) for letter in letters]))
         return
     names = ("from", "tenant", "reason", "message", "state")
     table = Table(Column("id", no_wrap=True), *[Column(name, overflow="fold") for name in names], box=None)
     for letter in letters:
         about = letter.letter
-        message = f"{about.field}: {about.message}" if about.field else about.message
+        message = about.message if reveal else mask_people(about.message)
+        message = f"{about.field}: {message}" if about.field else message
         cells = (about.id[:12], place_of(about), letter.owner, about.reason.value, message, letter.state.value)
         table.add_row(*[escape(visible(cell)) for cell in cells])
     show_table(table)
@@ -98,12 +103,15 @@ def show(
     store: Store = None,
     bootstrap: Bootstrap = None,
     prefix: Prefix = "",
-    raw: Annotated[bool, typer.Option("--raw", help="Only its bytes, as they came.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Only its bytes, as they came; nothing is masked.")] = False,
+    reveal: Reveal = False,
     json: Json = False,
 ) -> None:
     """Show a dead letter: why it was refused, its bytes, and what was done about it.
 
-    Example: rater dlq show 667382bba8ea
+    Numbers and addresses are masked; what is stored and what is replayed stays whole.
+
+    Example: rater dlq show 667382bba8ea --reveal
     """
     letters = Choice(ids=(id,), settled=True).of(_box(store, bootstrap, prefix).letters())
     if not letters:
@@ -112,9 +120,9 @@ def show(
         if raw:
             sys.stdout.buffer.write(raw_bytes(letter.letter) + b"\n")
         elif json:
-            typer.echo(orjson.dumps(_facts(letter)))
+            typer.echo(orjson.dumps(shown_facts(letter, reveal)))
         else:
-            _print(letter)
+            _print(letter, reveal)
 
 
 def replay(
@@ -256,18 +264,9 @@ def _name(by: str | None) -> str:
         raise RaterError("--by: expected a name for the audit; this user has none") from None
 
 
-def _facts(letter: Letter) -> dict[str, Any]:
-    facts: dict[str, Any] = msgspec.to_builtins(letter.letter)
-    at = letter.refused_at
-    return facts | {
-        "refused_at": at.isoformat() if at else None,
-        "state": letter.state.value,
-        "history": [msgspec.to_builtins(audit) for audit in letter.history],
-    }
-
-
-def _print(letter: Letter) -> None:
-    facts = _facts(letter) | {"source": place_of(letter.letter), "refused_at": letter.refused_at}
+def _print(letter: Letter, reveal: bool) -> None:
+    shown = shown_facts(letter, reveal)
+    facts = shown | {"source": place_of(letter.letter), "refused_at": letter.refused_at}
     came = {True: ": accepted", False: ": refused again", None: ""}
     facts["history"] = [
         f"{text_of(audit.at)} {audit.action.value} by {audit.by}{came[audit.accepted]}"
@@ -275,7 +274,7 @@ def _print(letter: Letter) -> None:
         for audit in letter.history
     ]
     show_facts({name: value for name, value in facts.items() if name != "raw" and value not in (None, [])}, False)
-    typer.echo(visible_lines(letter.letter.raw))
+    typer.echo(visible_lines(shown["raw"]))
     if letter.state is LetterState.WAITING:
         typer.echo(f"again, after a fix: rater dlq replay {letter.letter.id[:12]}", err=True)
 

@@ -29,4 +29,7 @@ AcceptAt = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")]
 By = Annotated[str | None, typer.Option(envvar="RATER_OPERATOR", help="Who does it, for the audit.")]
+Reveal = Annotated[
+    bool, typer.Option("--reveal", help="Show phone numbers and users' addresses whole; they are masked otherwise.")
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]

@@ -22,7 +22,9 @@ from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.ops.doctor import cluster, outside, partitions
 from rater.ops.doctor.check import Check, State, looked
 from rater.ops.doctor.rights import service_named
+from rater.ops.doctor.store import store as store_check
 from rater.ops.manifests.services import SERVICES, Service
+from rater.ops.masking import mask_people
 from rater.ops.written_settings import read_settings
 from rater.wire.errors import Exit
 from rater.wire.visible import visible
@@ -50,6 +52,7 @@ def doctor(
         list[str] | None, typer.Option(help="Address of a worker's pages, http://host:6066; for each worker.")
     ] = None,
     index: Annotated[Path, typer.Option(help="The folder of an index or a store on this machine.")] = INDEX,
+    store: Annotated[Path | None, typer.Option(help="Check this store, and nothing else.")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
     """Check settings, broker, rights, topics, decks, workers, inputs, disk, gateway and mail; exit 1 if any fails.
@@ -57,18 +60,31 @@ def doctor(
     It writes one record, to the topic dlq-audit: the broker stamps it, which shows its time.
 
     Example: rater doctor --bootstrap 127.0.0.1:9092 --config agents.yaml
+
+    Example: rater doctor --store rater.db
     """
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is in the checks
-    checks = asyncio.run(_look(bootstrap, prefix, config, service))
-    if checks[0].state is State.OK:
-        checks.append(asyncio.run(looked("workers", partial(partitions.workers, worker or []))))
-        checks.append(partitions.disk(index))
+    checks = (
+        [store_check(store)] if store is not None else _checks(bootstrap, prefix, config, service, worker, index)
+    )
+    checks = [msgspec.structs.replace(check, cause=mask_people(check.cause)) for check in checks]
     if json:
         typer.echo(orjson.dumps([msgspec.to_builtins(check) for check in checks]))
     else:
         _print(checks)
     if any(check.state is State.FAIL for check in checks):
         raise typer.Exit(Exit.FAILED)
+
+
+def _checks(
+    bootstrap: str, prefix: str, config: Path | None, service: str | None, worker: list[str] | None, index: Path
+) -> list[Check]:
+    """Everything around a rater on Kafka."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is in the checks
+    checks = asyncio.run(_look(bootstrap, prefix, config, service))
+    if checks[0].state is State.OK:
+        checks.append(asyncio.run(looked("workers", partial(partitions.workers, worker or []))))
+        checks.append(partitions.disk(index))
+    return checks
 
 
 async def _look(bootstrap: str, prefix: str, config: Path | None, service: str | None) -> list[Check]:

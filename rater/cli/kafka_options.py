@@ -11,7 +11,8 @@ import typer
 from rater.kafka.access_errors import DeniedError
 from rater.kafka.answering import Answering
 from rater.kafka.port import Doubt
-from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, from_environment
+from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
+from rater.ops.written_settings import read_settings
 from rater.wire.errors import Exit, RaterError
 
 Bootstrap = Annotated[str, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers, host:port,...")]
@@ -22,8 +23,7 @@ _Answer = TypeVar("_Answer")
 
 def kafka_settings(bootstrap: str = DEFAULT_BOOTSTRAP, prefix: str = "") -> KafkaSettings:
     """Settings from the environment (RATER_SECURITY, RATER_USERNAME, RATER_PASSWORD_FILE, ...) and the options."""
-    settings: KafkaSettings = from_environment(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
-    return settings
+    return read_settings(KafkaSettings, bootstrap=bootstrap, prefix=prefix)
 
 
 def talk(settings: KafkaSettings, service: str, work: Coroutine[Any, Any, _Answer]) -> _Answer:

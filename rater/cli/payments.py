@@ -200,7 +200,7 @@ def _write(rows: list[Row], format: str, out: str) -> None:
         if out == "-":
             typer.echo(text)
         else:
-            with whole_file(Path(out)) as target:
+            with whole_file(Path(out), private=True) as target:
                 target.write(text + "\n")
         return
     if out != "-":

@@ -31,6 +31,7 @@ from rater.embedded.store import Store
 from rater.engine.trial import tried
 from rater.kafka.settings import KafkaSettings, rating_of_environment
 from rater.kafka.tenant_topics import state_of
+from rater.ops.masking import mask_people
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
 
@@ -72,7 +73,7 @@ def _outcome(
     outcome, outputs, after = tried(committed, settings, decks, command, datetime.now(UTC))
     refused = next((output for output in outputs if isinstance(output, RejectedCdr)), None)
     if refused is not None:
-        yield visible(f"it would be refused: {refused.field}: {refused.message}")
+        yield visible(mask_people(f"it would be refused: {refused.field}: {refused.message}"))
         return
     if outcome is not Outcome.RATED:
         yield "it would change nothing: this id was used before"

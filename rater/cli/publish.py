@@ -27,6 +27,7 @@ from rater.kafka.batch_publisher import Message, publish
 from rater.kafka.deck_books import deck_books
 from rater.kafka.deck_publisher import publish_decks, split_decks
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
+from rater.ops.masking import mask_people
 from rater.wire.codec import claimed_tenant, decode_cdr, decode_command, encode_input
 from rater.wire.errors import Exit, RaterError
 from rater.wire.instants import read_instant
@@ -262,7 +263,7 @@ def _call_messages(
 def _not_published(name: str, source: Source, wrong: Refusal) -> str:
     """A row that cannot be read, or not as a whole, in a line for people."""
     where = f"{name}:{source.offset}: {wrong.field}".removesuffix(": ")
-    return f"{where}: {wrong.message}"
+    return f"{where}: {mask_people(wrong.message)}"
 
 
 def _with_source(canonical: bytes, record: Record) -> bytes:

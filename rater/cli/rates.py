@@ -120,7 +120,7 @@ def import_licenses(
     for warning in licenses.warnings:
         print(f"rater: {warning}", file=sys.stderr)
     instant = read_instant("--at", at)
-    with whole_file(out) as commands:
+    with whole_file(out, private=True) as commands:
         commands.writelines(encode_input(command).decode() + "\n" for command in licenses.commands(tenant, instant))
     print(f"{out}: {len(licenses.assignments)} licences", file=sys.stderr)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from rater.embedded.retention import Daily
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.watch import files_in, new_content
 from rater.files.licenses import unknown_in_commands
@@ -38,6 +39,7 @@ class Intake:
         self._arrived = arrived
         self._written = written
         self._mapping = mapping
+        self._daily = Daily(rater.store, lambda line: print(f"rater: {visible(line)}", file=sys.stderr, flush=True))
 
     def commands(self, path: Path) -> None:
         """Apply commands.  Raises RaterError: without them, calls would be refused that are right."""
@@ -53,11 +55,13 @@ class Intake:
     def watched(self, paths: list[str]) -> Iterator[None]:
         """Rate files, then what comes into folders until a signal to stop; a turn after each file."""
         self.files([path for path in paths if path == "-" or not Path(path).is_dir()])
+        self._daily.look()
         for path in new_content(paths, self._store, self._unreadable):
             before = self._rater.summary.records
             self._consume(path, growing=True)
             if self._rater.summary.records > before:
                 print(f"rater: {path}: {self._rater.summary.records} records so far", file=sys.stderr)
+            self._daily.look()
             yield
 
     def _expanded(self, paths: list[str]) -> Iterator[str]:

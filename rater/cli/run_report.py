@@ -16,6 +16,7 @@ from rich.table import Table
 from rater.core import Outcome, format_micros
 from rater.embedded.payments import Payments
 from rater.embedded.summary import Summary
+from rater.ops.masking import mask_people
 from rater.wire.visible import visible
 
 ALREADY_SHOWN_MAX = 5
@@ -72,7 +73,7 @@ def _facts(
         "events": dict(sorted(summary.events.items())),
         "rejected": dict(sorted(summary.rejected.items())),
         "not_selected": dict(sorted(summary.not_selected.items())),
-        "refused_rows": summary.refused,
+        "refused_rows": [mask_people(line) for line in summary.refused],
         "unread_files": unread,
         "lookalike_tenants": alike,
         "payments": msgspec.structs.asdict(payments),
@@ -102,7 +103,7 @@ def _say_refused(summary: Summary, store: Path | None) -> None:
     if not (refused := summary.rejected.total()):
         return
     for line in summary.refused:
-        print(visible(line), file=sys.stderr)
+        print(visible(mask_people(line)), file=sys.stderr)
     where = "" if store is None else f" --store {shlex.quote(str(store))}"
     what = "1 record was" if refused == 1 else f"{refused} records were"
     print(f"{what} refused: rater dlq ls{where}", file=sys.stderr)

@@ -14,6 +14,7 @@ from rater.embedded.payments import payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.kafka.batch_publisher import publish
+from rater.ops.masking import mask_people
 from rater.wire.codec import encode_input
 from rater.wire.errors import Exit
 from rater.wire.instants import read_instant
@@ -70,7 +71,7 @@ def send(
     if outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):
         why = f"{refused.field}: {refused.message}" if refused else "as before, see rater dlq ls"
         meant = "" if command.tenant in tenants else did_you_mean(command.tenant, tenants)
-        print(visible(f"rater: {command.tenant}: refused: {why}{meant}"), file=sys.stderr)
+        print(visible(f"rater: {command.tenant}: refused: {mask_people(why)}{meant}"), file=sys.stderr)
         raise typer.Exit(Exit.REFUSED)
     print("nothing changed: this id was used before" if outcome is Outcome.DUPLICATE else "done", file=sys.stderr)
 

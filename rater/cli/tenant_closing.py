@@ -15,6 +15,7 @@ from rater.cli.tenant_money import By, Reason, Yes, asked, kafka_of, send_money,
 from rater.core import AccountEvent, RejectedCdr, TenantClosed
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.tenant_topics import answer_to, answers_end
+from rater.ops.masking import mask_people
 from rater.wire.codec import encode_input
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
@@ -79,7 +80,9 @@ def _is_rated(kafka: KafkaSettings, command: TenantClosed, ends: dict[tuple[str,
         case AccountEvent():
             return True
         case RejectedCdr():
-            raise RaterError(visible(f"{command.tenant}: refused: {found.field}: {found.message}"), Exit.REFUSED)
+            raise RaterError(
+                visible(f"{command.tenant}: refused: {found.field}: {mask_people(found.message)}"), Exit.REFUSED
+            )
         case None:
             said = (
                 f"no worker rated it within {WAIT_S:.0f} s, or the id was used before; later: rater show statement"

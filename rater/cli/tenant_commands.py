@@ -23,6 +23,7 @@ from rater.core import (
     MoneyError,
     RechargeSettings,
     TenantConfigured,
+    UserErased,
     meant_country,
     parse_micros,
     sku,
@@ -176,6 +177,20 @@ class Licence(Order):
         """The command that says it."""
         said = self.model_dump(exclude={"remove", "country", "effective_to"} if self.remove else {"remove"})
         return LicenseRemoved(**said) if self.remove else LicenseAssigned(**said)
+
+
+class Erasing(Order):
+    """A user is known under a pseudonym from now on."""
+
+    user: Name
+    also: tuple[Name, ...] = Field(default=(), max_length=100)
+    key: str
+    reason: str | None = Field(default=None, max_length=256)
+    by: str | None = Field(default=None, max_length=256)
+
+    def command(self) -> UserErased:
+        """The command that says it."""
+        return UserErased(**self.model_dump())
 
 
 _Kind = TypeVar("_Kind", bound=Order)

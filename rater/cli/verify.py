@@ -88,7 +88,8 @@ def _not_replayed(report: StoreReport) -> str | None:
     if report.base.why is None:
         return None
     calls = report.base.offsets["rated-calls"]
-    return f"the first {calls:,} rated calls were added up, not computed again: {report.base.why}"
+    carried = "; what was deleted counts with its sums" if report.base.carried else ""
+    return f"the first {calls:,} rated calls were added up, not computed again: {report.base.why}{carried}"
 
 
 def _plain_of_store(report: StoreReport) -> dict[str, object]:

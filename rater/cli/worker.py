@@ -15,13 +15,13 @@ from rater.kafka.settings import (
     DEFAULT_BOOTSTRAP,
     KafkaSettings,
     WorkerSettings,
-    from_environment,
     rating_of_environment,
 )
 from rater.kafka.topics import partitions_of_task
 from rater.ops.doctor.rights import must_hold, service_named
 from rater.ops.garbage_collection import expect_long_lives
 from rater.ops.logs import Style, log_to_stderr
+from rater.ops.written_settings import read_settings
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ def worker(
         logging.getLogger(library).setLevel(logging.WARNING)
     kafka = kafka_settings(bootstrap, prefix)
     talk(kafka, "worker", _look_before(kafka))
-    settings = from_environment(WorkerSettings, index_folder=index, instance=instance)
+    settings = read_settings(WorkerSettings, index_folder=index, instance=instance)
     index.mkdir(parents=True, exist_ok=True)
     expect_long_lives()
     app = make_app(kafka, settings, rating_of_environment(), port_to_listen_on(web_port))

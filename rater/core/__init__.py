@@ -15,11 +15,12 @@ from rater.core.country_names import ISO_COUNTRIES, country_of_name, meant_count
 from rater.core.currencies import EXPONENTS, exponent_of, no_currency
 from rater.core.deck_changes import Change, DeckChange, DeckChanges, DeckLimits, compare_decks, too_much
 from rater.core.due import due_instants, expiring, funds_in, funds_of, ticks_due
-from rater.core.entities import Account, Entity, LiveCall, Seen, Sequences, User
+from rater.core.entities import Account, Alias, Entity, LiveCall, Seen, Sequences, User
 from rater.core.entitlements import DIAL_OUT_FAMILY
+from rater.core.erasure import erased_call, hidden_party, names_known, renamed_pool
 from rater.core.explanation import explain, explain_credit, explain_debit
 from rater.core.geography import PREMIUM_OVERLAY, counted_country, pool_country_name
-from rater.core.identity import digest, name_key, normal_usage_id, same_user
+from rater.core.identity import digest, is_pseudonym, name_key, normal_usage_id, pseudonym_of, same_user
 from rater.core.inputs import (
     CONTROL_CHARACTERS,
     DURATION_S_MAX,
@@ -53,6 +54,7 @@ from rater.core.inputs import (
     TenantReopened,
     Tick,
     UserConfigured,
+    UserErased,
 )
 from rater.core.instants import as_utc, month_start, parse_period
 from rater.core.letters import NAME_LENGTH_MAX, Original, hash_of, is_whole, letter_id, shortened, with_header
@@ -144,6 +146,7 @@ __all__ = [
     "AccountEvent",
     "Activation",
     "Activations",
+    "Alias",
     "Anomaly",
     "Answer",
     "AnyCommand",
@@ -222,6 +225,7 @@ __all__ = [
     "Tick",
     "User",
     "UserConfigured",
+    "UserErased",
     "Why",
     "activation_in_force",
     "ahead_of_arrival",
@@ -237,6 +241,7 @@ __all__ = [
     "deck_stands",
     "digest",
     "due_instants",
+    "erased_call",
     "expiring",
     "explain",
     "explain_credit",
@@ -246,10 +251,12 @@ __all__ = [
     "funds_in",
     "funds_of",
     "hash_of",
+    "hidden_party",
     "impossible_time",
     "in_utc",
     "is_address",
     "is_e164",
+    "is_pseudonym",
     "is_whole",
     "is_withheld",
     "letter_id",
@@ -261,6 +268,7 @@ __all__ = [
     "money_in",
     "month_start",
     "name_key",
+    "names_known",
     "no_currency",
     "normal_number",
     "normal_usage_id",
@@ -272,9 +280,11 @@ __all__ = [
     "pool_country_name",
     "pool_use",
     "prefix_region",
+    "pseudonym_of",
     "quote",
     "read_emergency_numbers",
     "reject",
+    "renamed_pool",
     "rerating_id",
     "rerating_of",
     "restricted_users",

@@ -12,6 +12,7 @@ import msgspec
 from rater.core.amounts import bad_amount, other_currency, too_much
 from rater.core.closing import close, refused_when_closed, reopen, reopening_refused
 from rater.core.entities import Account, Seen
+from rater.core.erasure import erase
 from rater.core.funding import fund, is_answered_so, payment_arrived, payment_refused, unreadable_funds
 from rater.core.identity import digest
 from rater.core.inputs import (
@@ -33,6 +34,7 @@ from rater.core.inputs import (
     TenantReopened,
     Tick,
     UserConfigured,
+    UserErased,
 )
 from rater.core.instants import as_utc
 from rater.core.limits import too_long_history, too_many_dates, too_many_purchases
@@ -181,6 +183,8 @@ def _apply(step: Step, command: AnyCommand) -> None:
             assign(step, command)
         case LicenseRemoved():
             remove(step, command)
+        case UserErased():
+            erase(step, command)
         case (
             FundsAdded() | FundsAdjusted() | FundsRefunded() | PaymentReversed() | TenantClosed() | TenantReopened()
         ):
@@ -222,6 +226,8 @@ def unreadable(command: AnyCommand) -> Refusal | None:
             return unreadable_tenant(command)
         case UserConfigured():
             return unreadable_user(command)
+        case UserErased(user=user):
+            return blank("user", user)
         case LicenseAssigned(user=user, country=country) | LicenseRemoved(user=user, country=country):
             return blank("user", user) or no_country(country)
         case FundsAdded():

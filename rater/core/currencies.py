@@ -1,37 +1,23 @@
 """Currencies of ISO 4217 and how many decimals each has (its exponent, the "minor unit").
 
-A generated table: the active codes of national currencies, and those that ended after 2013, since their calls may
-still be rated and shown.  Metals, bond units, XTS (tests) and XXX (none) are left out: no call is paid in them.
+The active codes of national currencies come from a generated table; those that ended after 2013 are added, since
+their calls may still be rated and shown.  Metals, bond units, XTS (tests) and XXX (none) are left out: no call is
+paid in them.
 """
 
 from collections.abc import Mapping
 
+from rater.core.iso_codes import DECIMALS
 from rater.core.reasons import Reason, Refusal
 
-_TWO_DECIMALS = """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF
-    CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL
-    HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU
-    MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR
-    SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED
-    VES WST XCD XCG YER ZAR ZMW ZWG
-"""
-_ENDED = """
-    ANG BGN CUC HRK LTL MRO SLL STD VEF ZMK ZWL
-"""
-_NO_DECIMALS = """
-    BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF
-"""
-_THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND"
-_FOUR_DECIMALS = "CLF UYW"
+#: Ended after 2013.
+_ENDED = {
+    "ANG": 2, "BGN": 2, "BYR": 0, "CUC": 2, "HRK": 2, "LTL": 2, "MRO": 2, "SLL": 2, "STD": 2, "VEF": 2, "ZMK": 2,
+    "ZWL": 2,
+}  # fmt: skip
 
 #: Code -> decimals in which amounts of it are paid.
-EXPONENTS: Mapping[str, int] = (
-    dict.fromkeys(_TWO_DECIMALS.split() + _ENDED.split(), 2)
-    | dict.fromkeys(_NO_DECIMALS.split(), 0)
-    | dict.fromkeys(_THREE_DECIMALS.split(), 3)
-    | dict.fromkeys(_FOUR_DECIMALS.split(), 4)
-)
+EXPONENTS: Mapping[str, int] = DECIMALS | _ENDED
 #: What people write instead of the code.
 _MEANT = {
     "DM": "EUR", "EURO": "EUR", "KCS": "CZK", "NTD": "TWD", "RMB": "CNY", "RUR": "RUB", "SFR": "CHF",

@@ -203,6 +203,8 @@ class Account(msgspec.Struct, kw_only=True):
     own_expiry: tuple[Lot, ...] = ()
     #: The name of the lot that was added last; see LotHistory.
     lot_added_last: str | None = None
+    #: What names of erased users are hashed with; None while nobody was erased.
+    pseudonym_key: str | None = None
     #: From when to when it was closed, in order; None: it still is.
     closures: tuple[tuple[datetime, datetime | None], ...] = ()
 

@@ -100,6 +100,13 @@ def forget_holder(state: State, tenant: str, user: User) -> None:
         _count(state, tenant, user, family, -1)
 
 
+def own_families(user: User) -> list[str]:
+    """The pool families that only this user belongs to, as they are named after it (rule 7)."""
+    plans = [known.plan for stretch in user.timeline for code in stretch.skus if (known := sku(code)) is not None]
+    own = {plan.code for plan in plans if plan is not None and not plan.pooled}
+    return sorted(family_name(code, False, None, user.user) for code in own)
+
+
 def merge_users(first: User, other: User) -> User:
     """One user from two whose names mean the same; the first one's name, country and policy go before (A40).
 

@@ -16,6 +16,8 @@ _BARE = re.compile(r"[0-9a-f]{32}")
 _SPELLED = re.compile(
     r"(?:urn:uuid:)?([{(]?)([0-9a-f]{8})(-?)([0-9a-f]{4})\3([0-9a-f]{4})\3([0-9a-f]{4})\3([0-9a-f]{12})([})]?)"
 )
+_ERASED, _ERASED_ALIAS = "erased-", "erased/"
+_PSEUDONYM = re.compile(rf"{_ERASED}[0-9a-f]{{20}}")
 _CLOSED_BY = {"": "", "{": "}", "(": ")"}
 #: The longest spelling: `urn:uuid:`, two marks, 32 digits and four dashes.
 _LONGEST = 47
@@ -50,6 +52,41 @@ def normal_object_id(text: str) -> str:
     """An object id of a directory in the form in which it is compared."""
     stripped = text.strip()
     return normal_usage_id(stripped).casefold()
+
+
+def name_alias(user: str) -> str:
+    """Under which another name of a user is kept."""
+    return f"name/{name_key(user)}"
+
+
+def object_alias(object_id: str) -> str:
+    """Under which the object id of a user is kept."""
+    return f"object/{normal_object_id(object_id)}"
+
+
+def pseudonym_of(key: str, name: str) -> str:
+    """What a user of this name is called once it is erased: the same each time, and not found without the key."""
+    return f"{_ERASED}{_keyed(key, 'name', name_key(name))}"
+
+
+def is_pseudonym(name: str) -> bool:
+    """Whether a name is one that `pseudonym_of` gives."""
+    return _PSEUDONYM.fullmatch(name) is not None
+
+
+def erased_alias(key: str, name: str) -> str:
+    """Under which a name or object id of an erased user is found again."""
+    return f"{_ERASED_ALIAS}{_keyed(key, 'alias', normal_object_id(name))}"
+
+
+def is_erased(alias: str) -> bool:
+    """Whether an alias is a hash, and names nobody."""
+    return alias.startswith(_ERASED_ALIAS)
+
+
+def _keyed(key: str, purpose: str, text: str) -> str:
+    secret = blake2b(key.encode(), digest_size=32).digest()
+    return blake2b(f"{purpose}\0{text}".encode(), key=secret, digest_size=10).hexdigest()
 
 
 def digest(*parts: object) -> str:

@@ -156,6 +156,20 @@ class LicenseRemoved(Command, frozen=True, kw_only=True, tag="license_removed", 
     effective_from: Instant | None = None
 
 
+class UserErased(Command, frozen=True, kw_only=True, tag="user_erased", omit_defaults=True):
+    """A user is known under a pseudonym from now on: why, and who decided.
+
+    `also` are its other names and its object ids.  `key` is what names are hashed with, 32 letters or more that
+    nobody can guess; it counts for the tenant's first erasure, which keeps it.
+    """
+
+    user: Identifier
+    key: Annotated[str, Meta(min_length=32, max_length=256)]
+    also: Annotated[tuple[Identifier, ...], Meta(max_length=100)] = ()
+    reason: Text | None = None
+    by: Text | None = None
+
+
 class FundsAdded(Command, frozen=True, kw_only=True, tag="funds_added", omit_defaults=True):
     """A purchase of credit: one lot that expires on its own (rules 60, 63, 64); `source` is `manual` if absent.
 
@@ -274,6 +288,7 @@ AnyCommand = (
     | UserConfigured
     | LicenseAssigned
     | LicenseRemoved
+    | UserErased
     | FundsAdded
     | FundsAdjusted
     | FundsRefunded

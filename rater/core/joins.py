@@ -38,6 +38,23 @@ def leave(state: State, tenant: str, family: str, month: MonthIndex, at: datetim
     _count(state.holders_to_change(tenant, family), month, -1)
 
 
+def rename_plan(state: State, tenant: str, old: str, new: str) -> None:
+    """Who holds a plan is kept under another name of it: it is one user's own, and the user was renamed."""
+    holders = state.holders_to_change(tenant, old)
+    for month in holders.joins:
+        end = period_of(month)
+        pages = _pages(state, tenant, old, month)
+        for page in pages:
+            instants = _instants(state, tenant, old, month, page)
+            state.joined[(tenant, f"{new}/{end}/{page.number}")] = JoinedPage(instants)
+            state.gone.add(("joined", (tenant, f"{old}/{end}/{page.number}")))
+        state.joins[(tenant, f"{new}/{end}")] = JoinsOfMonth(pages)
+        state.gone.add(("joins", (tenant, f"{old}/{end}")))
+    state.holders[(tenant, new)] = holders
+    state.holders[(tenant, old)] = Holders()
+    state.gone.add(("holders", (tenant, old)))
+
+
 def joined_until(state: State, tenant: str, family: str, month: MonthIndex, until: datetime) -> int:
     """How many joined within the month up to and including an instant."""
     pages = _pages(state, tenant, family, month)

@@ -6,6 +6,7 @@ to is decided elsewhere (rater.core.numbering and the rate deck).
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 #: E.164 with nothing hidden, as nearly every number is; it is what it means (A39).
@@ -17,6 +18,10 @@ _ESCAPED = re.compile(r"%([0-7][0-9A-Fa-f])")
 _SEPARATORS = re.compile(r"[-.()\s]")
 _match_dialled = re.compile(r"\+?[0-9]+", re.ASCII).fullmatch
 _match_domain = re.compile(r"[\w-]+(?:\.[\w-]+)*(?::[0-9]{1,5})?").fullmatch
+#: What stands for the last digits of a number that is hidden: those of a subscriber.
+_HIDDEN = "****"
+#: A number of fewer digits, hidden ones aside, names no subscriber.
+HIDDEN_DIGITS_FROM = 7
 #: What switches write when the caller withheld the number.
 _WITHHELD = frozenset({"", "anonymous", "restricted", "unavailable", "unknown", "private", "<no data>"})
 
@@ -99,6 +104,19 @@ def is_domain(domain: str) -> bool:
 def digits_of(number: str) -> str:
     """The digits that prefixes are matched against: without plus sign and hidden tail."""
     return number.strip("+*")
+
+
+def hidden_number(text: str, hide_address: Callable[[str], str]) -> str:
+    """A number without its last digits (rule 72), an address as `hide_address` shows it, before its domain.
+
+    Short numbers are services, such as 112, and stay; so does what withholds a number.
+    """
+    if is_address(text):
+        user, domain = user_part(text), domain_of(text)
+        return f"{hide_address(f'{user}@{domain}' if domain else user)}@{domain}"
+    if text.casefold() in _WITHHELD or len(digits_of(text)) < HIDDEN_DIGITS_FROM:
+        return text
+    return text if text.endswith(_HIDDEN) else text[: -len(_HIDDEN)] + _HIDDEN
 
 
 def _uri(text: str) -> str:

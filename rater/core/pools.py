@@ -240,7 +240,7 @@ def present_name(state: State, tenant: str, name: str) -> str:
     known = sku(code)
     if known is None or known.plan is None or known.plan.pooled:
         return name
-    found = state.user(tenant, user)
+    found = state.who(tenant, user)
     return f"{code}/{found.user}/{month}" if found is not None else name
 
 

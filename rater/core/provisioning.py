@@ -16,7 +16,7 @@ from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.entities import Account, Alias, Seen, User
 from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
 from rater.core.geography import NO_CREDITS
-from rater.core.identity import name_key
+from rater.core.identity import erased_alias, is_pseudonym, name_alias, name_key, object_alias
 from rater.core.inputs import (
     NO_TENANT,
     CallAccepted,
@@ -34,7 +34,6 @@ from rater.core.passing_time import expect_relief, unrestrict, unrestrict_all
 from rater.core.policies import POLICIES
 from rater.core.reasons import EventKind, Reason, Refusal
 from rater.core.recharge import RechargeEvent, advance_recharge, set_terms
-from rater.core.state import name_alias, object_alias
 from rater.core.step import Step
 
 
@@ -130,6 +129,8 @@ def _to_configure(
     known = step.state.who(step.account.tenant, command.user, object_id)
     if known is not None and known.configured:
         return known, known
+    if known is not None and is_pseudonym(known.user):
+        return None, msgspec.structs.replace(known, configured=True)
     fresh = new_user(command.user, command.country)
     if known is not None:
         fresh = msgspec.structs.replace(fresh, restricted_since=known.restricted_since)
@@ -139,6 +140,10 @@ def _to_configure(
 def _link(step: Step, name: str, object_id: str, user: User) -> None:
     """From now on the object id means this user, and so does the name, if it is another one of it (A40)."""
     tenant, key = step.account.tenant, name_key(user.user)
+    if step.account.pseudonym_key is not None and is_pseudonym(user.user):
+        for erased in (name, object_id):
+            step.state.aliases[(tenant, erased_alias(step.account.pseudonym_key, erased))] = Alias(key)
+        return
     step.state.aliases[(tenant, object_alias(object_id))] = Alias(key)
     if name_key(name) != key:
         step.state.aliases[(tenant, name_alias(name))] = Alias(key)

@@ -10,7 +10,8 @@ import msgspec
 from rater.core.credit import debit
 from rater.core.entities import Account, LiveCall, Share, Stretch, User
 from rater.core.entitlements import profile_key, stretch_at, unknown_user
-from rater.core.identity import name_key
+from rater.core.erasure import hidden_record
+from rater.core.identity import is_pseudonym, name_key
 from rater.core.inputs import CallRecord
 from rater.core.instants import month_of, period_of
 from rater.core.mediation import Mediated
@@ -70,7 +71,8 @@ def rate_call(
     account, cdr = step.account, call.cdr
     priced = price_call(step, call, user, held, emergency)
     lots = debit(step.state, account, priced.charge) if priced.charge else ()
-    _emit_rated_call(step, call, held, priced, lots, replaces)
+    shown = call if account.pseudonym_key is None else _hidden(call, account.pseudonym_key)
+    _emit_rated_call(step, shown, held, priced, lots, replaces)
     if lots:
         step.debit(
             DebitKind.CALL,
@@ -97,6 +99,13 @@ def rate_call(
         user = step.state.user(account.tenant, cdr.user)  # time that passed may have changed it
         if user is not None and user.restricted_since is None:
             restrict(step, user, _restriction_reason(account))
+
+
+def _hidden(call: Mediated, key: str) -> Mediated:
+    """What is written down of a call: of an erased user's, nothing that names a person."""
+    if call.cdr.user is None or not is_pseudonym(call.cdr.user):
+        return call
+    return msgspec.structs.replace(call, cdr=hidden_record(call.cdr, key))
 
 
 def _restriction_reason(account: Account) -> str:

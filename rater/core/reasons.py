@@ -157,6 +157,7 @@ class EventKind(ClosedList):
     USER_CONFIGURED = "user.configured"
     LICENSE_ASSIGNED = "license.assigned"
     LICENSE_REMOVED = "license.removed"
+    USER_ERASED = "user.erased"  # from then on the user is known under a pseudonym only
     FUNDS_ADDED = "funds.added"
     DECK_ACTIVATED = "deck.activated"
     CALL_ACCEPTED = "call.accepted"  # a person let a held record through; it is rated when it comes again

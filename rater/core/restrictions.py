@@ -45,6 +45,15 @@ def remove_restriction(state: State, account: Account, key: str) -> User | None:
     return user
 
 
+def rename_restricted(state: State, account: Account, old: str, new: str) -> None:
+    """A user has another key from now on, also where it was restricted once."""
+    for number in range(_pages(account)):
+        page = _page(state, account, number)
+        if old in page.users:
+            users = tuple([new if key == old else key for key in page.users])
+            state.restrictions[(account.tenant, str(number))] = RestrictedPage(users)
+
+
 def restricted_users(state: State, account: Account) -> list[str]:
     """The keys of the users who may not call out, in alphabetical order."""
     keys = {key for number in range(_pages(account)) for key in _page(state, account, number).users}

@@ -26,7 +26,7 @@ from rater.core.entities import (
     User,
     twin,
 )
-from rater.core.identity import name_key, normal_object_id
+from rater.core.identity import erased_alias, name_alias, name_key, object_alias
 from rater.core.inputs import CallRecord, Source
 from rater.core.lists import Holders, JoinedPage, JoinsOfMonth, Restricted, RestrictedPage
 
@@ -85,6 +85,7 @@ class State(Committed):
         "balances_due",
         "calls",
         "debt_pages",
+        "gone",
         "holders",
         "joined",
         "joins",
@@ -131,7 +132,7 @@ class State(Committed):
             "debts": self.debt_pages,
             "funds": self.lot_histories,
         }
-        #: Whether this batch asked for a payment.
+        self.gone: set[tuple[str, Key]] = set()  # entities that are no more; what stands for them is never written
         self.asked_for_payment = False
         #: Tenants whose balance this batch touched, with the input that did so last.
         self.balances_due: dict[str, tuple[Source, datetime]] = {}
@@ -157,18 +158,23 @@ class State(Committed):
         found = self.user(tenant, user)
         if found is not None and found.configured:
             return found
-        names = [name_alias(user), object_alias(user)]
-        if object_id is not None:
-            names.append(object_alias(object_id))
-        for name in names:
+        for name in self._aliases_of(tenant, user, object_id):
             alias = self._alias(tenant, name)
-            if alias is not None:
+            if alias is not None and alias.user:
                 return self.user(tenant, alias.user)
         return found
 
+    def _aliases_of(self, tenant: str, user: str, object_id: str | None) -> list[str]:
+        """Under which other names a user may be found; of erased ones names are hashes."""
+        names = [user] if object_id is None else [user, object_id]
+        aliases = [name_alias(user), *map(object_alias, names)]
+        account = self.accounts.get(tenant) or self._committed.load("account", (tenant, ""))
+        if isinstance(account, Account) and account.pseudonym_key is not None:
+            aliases += [erased_alias(account.pseudonym_key, name) for name in names]
+        return aliases
+
     def _alias(self, tenant: str, name: str) -> Alias | None:
-        key = (tenant, name)
-        return self.aliases.get(key) or self._committed.load("alias", key)  # type: ignore[return-value]  # kind decides the type
+        return self.aliases.get((tenant, name)) or self._committed.load("alias", (tenant, name))  # type: ignore[return-value]  # kind decides the type
 
     def pool(self, tenant: str, name: str) -> PoolMonth:
         """A pool's month, this batch's own copy; a new one when it was never used."""
@@ -182,14 +188,12 @@ class State(Committed):
 
     def peek_pool(self, tenant: str, name: str) -> PoolMonth:
         """A pool's month for reading only: nothing is staged."""
-        key = (tenant, name)
-        found = self.pools.get(key) or self._committed.load("pool", key)
+        found = self.pools.get((tenant, name)) or self._committed.load("pool", (tenant, name))
         return PoolMonth() if found is None else found  # type: ignore[return-value]  # kind decides the type
 
     def holders_of(self, tenant: str, family: str) -> Holders:
         """Who holds a plan, for reading."""
-        key = (tenant, family)
-        found = self.holders.get(key) or self._committed.load("holders", key)
+        found = self.holders.get((tenant, family)) or self._committed.load("holders", (tenant, family))
         return Holders() if found is None else found  # type: ignore[return-value]  # kind decides the type
 
     def holders_to_change(self, tenant: str, family: str) -> Holders:
@@ -218,9 +222,9 @@ class State(Committed):
 
     def absorb(self, other: "State") -> None:
         """Merge every change of an overlay that lies over this one."""
-        own = self.changes()
-        for kind, changed in other.changes().items():
-            own[kind].update(changed)  # type: ignore[attr-defined]  # the dictionaries of this overlay
+        for kind, changed in other._staged.items():
+            self._staged[kind].update(changed)  # type: ignore[attr-defined]  # the dictionaries of this overlay
+        self.gone |= other.gone
         self.accounts.update(other.accounts)
         self.balances_due.update(other.balances_due)
         self.asked_for_payment |= other.asked_for_payment
@@ -258,18 +262,11 @@ class State(Committed):
         self.debt_pages[(tenant, str(number))] = DebtPage(parts)
 
     def changes(self) -> dict[str, Mapping[Key, Entity]]:
-        """Every entity that this batch may have changed, by kind: what a shell writes in its commit."""
-        return {"account": {(tenant, ""): account for tenant, account in self.accounts.items()}, **self._staged}
-
-
-def name_alias(user: str) -> str:
-    """Under which another name of a user is kept."""
-    return f"name/{name_key(user)}"
-
-
-def object_alias(object_id: str) -> str:
-    """Under which the object id of a user is kept."""
-    return f"object/{normal_object_id(object_id)}"
+        """Every entity that this batch may have changed, by kind: what a shell writes, beside deleting `gone`."""
+        changed = {"account": {(tenant, ""): account for tenant, account in self.accounts.items()}, **self._staged}
+        for kind in {kind for kind, _ in self.gone}:
+            changed[kind] = {key: one for key, one in changed[kind].items() if (kind, key) not in self.gone}
+        return changed
 
 
 def _copy(entity: _Entity) -> _Entity:
@@ -298,3 +295,5 @@ class Memory(Committed):
         """Merge a batch's changes: the commit of this store."""
         for kind, changed in state.changes().items():
             self.entities[kind].update(changed)
+        for kind, key in state.gone:
+            self.entities[kind].pop(key, None)

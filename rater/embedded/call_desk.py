@@ -110,11 +110,13 @@ class _Staged(Committed):
     """What will be committed with a batch: its changes over the store."""
 
     def __init__(self, state: State, committed: Committed) -> None:
-        self._changes = state.changes()
+        self._changes, self._gone = state.changes(), state.gone
         self._committed = committed
 
     def load(self, kind: str, key: Key) -> Entity | None:
         """See Committed."""
+        if (kind, key) in self._gone:
+            return None
         return self._changes[kind].get(key) or self._committed.load(kind, key)
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:

@@ -1,7 +1,7 @@
 """Calls in progress as a store keeps them: the orders that were given, and what the next process goes on from."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -49,6 +49,15 @@ def read_known(connection: sqlite3.Connection) -> Iterator[tuple[str, KnownCalls
     """What was kept of each tenant's running calls."""
     for tenant, value in connection.execute('SELECT tenant, value FROM "running-calls" ORDER BY tenant'):
         yield tenant, _known_decoder.decode(value)
+
+
+def forget_user(connection: sqlite3.Connection, tenant: str, is_meant: Callable[[str | None], bool]) -> None:
+    """Within a transaction: what is known of the running calls of a user is deleted."""
+    for owner, known in list(read_known(connection)):
+        calls = tuple([call for call in known.standing.calls if not is_meant(call.question.user)])
+        if owner == tenant and calls != known.standing.calls:
+            standing = msgspec.structs.replace(known.standing, calls=calls)
+            write_changes(connection, CallChanges(known={tenant: KnownCalls(known.last_event_at, standing)}))
 
 
 def was_ordered(connection: sqlite3.Connection, id: str) -> bool:

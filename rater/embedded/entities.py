@@ -1,7 +1,7 @@
 """The committed entities of a store, as the rules ask for them; most are kept in memory once they were read."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -111,11 +111,13 @@ class StoredEntities(Committed):
         row = self._connection.execute("SELECT value FROM seen WHERE key=?", (seen_key(key),)).fetchone()
         return _unpack["seen"](row[0]) if row else None  # type: ignore[return-value]  # kind decides the type
 
-    def merge(self, changes: Mapping[str, Mapping[Key, Entity]]) -> None:
+    def merge(self, changes: Mapping[str, Mapping[Key, Entity]], gone: Collection[tuple[str, Key]] = ()) -> None:
         """Merge what was committed."""
         for kind in CACHED:
             for key, entity in changes[kind].items():
                 self._cache[(kind, key)] = entity
+        for place in gone:
+            self._cache[place] = None
         self._calls = None
 
 

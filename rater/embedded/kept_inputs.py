@@ -9,11 +9,13 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Literal
 
 import msgspec
 
 from rater.core import OUTPUT_TOPICS, AnyCommand, CallRecord, Original, RatingSettings, Refusal, Source
+from rater.embedded.days import forget_kept
 from rater.engine.batch import Envelope, Record
 from rater.files.read_again import Decode, reader_of
 from rater.wire.codec import decode_cdr, encode_input
@@ -66,10 +68,16 @@ class KeptBatch(msgspec.Struct, frozen=True):
 
 
 class Base(msgspec.Struct, frozen=True):
-    """Where computing again begins: the last offset of each topic then, and why it is not the beginning."""
+    """Where computing again begins: the last offset of each topic then, and why it is not the beginning.
+
+    `digest` is that of the state then (`base_digest`); absent where an older release began it.  `carried` are the
+    micro-units by tenant that came in, less those that left, in records which were deleted since.
+    """
 
     offsets: dict[str, int]
     why: str | None = None
+    digest: str | None = None
+    carried: dict[str, int] = {}
 
 
 _batches = msgspec.msgpack.Decoder(KeptBatch)
@@ -116,10 +124,10 @@ def _mapped(record: Record) -> bytes | None:
     return encode_input(record.decoded)
 
 
-def kept_batches(connection: sqlite3.Connection) -> Iterator[KeptBatch]:
-    """Every kept batch, in order."""
-    for (value,) in connection.execute('SELECT value FROM "kept-inputs" ORDER BY batch'):
-        yield _batches.decode(zlib.decompress(value))
+def kept_batches(connection: sqlite3.Connection) -> Iterator[tuple[int, KeptBatch]]:
+    """Every kept batch with its number, in order."""
+    for number, value in connection.execute('SELECT batch, value FROM "kept-inputs" ORDER BY batch'):
+        yield number, _batches.decode(zlib.decompress(value))
 
 
 def records_of(batch: KeptBatch) -> list[Record]:
@@ -159,8 +167,22 @@ def base_of(connection: sqlite3.Connection) -> Base | None:
     return _bases.decode(row[0]) if row else None
 
 
+def base_digest(connection: sqlite3.Connection) -> str:
+    """A hash of the state that computing again begins with."""
+    hashed = blake2b(digest_size=16)
+    for rows in (
+        'SELECT * FROM "base-entities" ORDER BY kind, tenant, name',
+        'SELECT * FROM "base-seen" ORDER BY key',
+    ):
+        for row in connection.execute(rows):
+            hashed.update(_pack(row))
+    return hashed.hexdigest()
+
+
 def begin_base(connection: sqlite3.Connection, why: str | None = None) -> None:
     """Within a transaction: computing again begins here; the inputs before are deleted."""
+    before = base_of(connection)
+    forget_kept(connection)
     for table in ("kept-inputs", "base-entities", "base-seen"):
         connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - closed list
     connection.execute('INSERT INTO "base-entities" SELECT kind, tenant, name, value FROM entities')
@@ -169,5 +191,10 @@ def begin_base(connection: sqlite3.Connection, why: str | None = None) -> None:
         topic: connection.execute(f'SELECT coalesce(max(offset), 0) FROM "{topic}"').fetchone()[0]  # noqa: S608 - closed list
         for topic in OUTPUT_TOPICS
     }
-    base = Base(offsets, why if any(offsets.values()) else None)
+    carried = before.carried if before is not None else {}
+    save_base(connection, Base(offsets, why if any(offsets.values()) else None, base_digest(connection), carried))
+
+
+def save_base(connection: sqlite3.Connection, base: Base) -> None:
+    """Within a transaction: what describes the state that computing again begins with."""
     connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (_BASE, msgspec.json.encode(base).decode()))

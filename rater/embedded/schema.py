@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from rater.core import OUTPUT_TOPICS, RULES
+from rater.embedded.days import DAYS_TABLE
 from rater.embedded.failures import error_of
 from rater.embedded.kept_inputs import KEPT_TABLES
 from rater.embedded.ownership import OWNER_TABLE, Lock
@@ -54,6 +55,7 @@ _LATER = (
     ),
     "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     OWNER_TABLE,
+    DAYS_TABLE,
     *KEPT_TABLES,
 )
 

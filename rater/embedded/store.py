@@ -4,6 +4,7 @@ import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from rater.embedded.call_tables import (
     was_ordered,
     write_changes,
 )
+from rater.embedded.days import note_day
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.failures import error_of
 from rater.embedded.kept_inputs import KeptBatch, base_of, begin_base, keep
@@ -164,6 +166,8 @@ class Store(Reader):
         super().__init__(connection, path)
         #: What was done to a store of an older release when it was opened, a line each; for people.
         self.upgraded: list[str] = []
+        #: The day on which it was noted last how far the tables reach.
+        self._day: date | None = None
         try:
             self._epoch = take_over(connection)
             self.upgraded = upgrade(connection)
@@ -258,11 +262,20 @@ class Store(Reader):
         Raises RaterError: the disk is full or fails, or another process became the owner; nothing is kept then.
         """
         with self.transaction():
+            today = self._note_day()
             self._write(state, rows, positions, replayed)
             write_changes(self._connection, calls)
             if taken is not None:
                 keep(self._connection, taken)
-        self.merge(state.changes())
+        self._day = today
+        self.merge(state.changes(), state.gone)
+
+    def _note_day(self) -> date:
+        """Note once a day, before the first commit of the day, how far the tables reach: how old rows are."""
+        today = datetime.now(UTC).date()
+        if today != self._day:
+            note_day(self._connection, today)
+        return today
 
     def _write(self, state: State, rows: Rows, positions: dict[str, Position], replayed: Iterable[str]) -> None:
         many = self._connection.executemany
@@ -272,6 +285,9 @@ class Store(Reader):
         many(
             "INSERT OR REPLACE INTO seen VALUES (?, ?)",
             [(seen_key(key), _pack(entity)) for key, entity in changes["seen"].items()],
+        )
+        many(
+            "DELETE FROM entities WHERE kind=? AND tenant=? AND name=?", [(kind, *key) for kind, key in state.gone]
         )
         for kind in CACHED:
             many(

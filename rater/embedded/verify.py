@@ -6,7 +6,7 @@ among the rows that were compared before: memory grows with users and pools, not
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,6 +15,7 @@ from rater.core import (
     KINDS,
     Account,
     AccountEvent,
+    CallRecord,
     Debit,
     Entity,
     Key,
@@ -25,11 +26,12 @@ from rater.core import (
     Tariffs,
     credited_by,
     format_micros,
+    normal_usage_id,
     parse_ledger,
 )
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.failures import damaged
-from rater.embedded.kept_inputs import Base, base_of, kept_batches, records_of
+from rater.embedded.kept_inputs import Base, base_digest, base_of, kept_batches, records_of
 from rater.embedded.rows import Row, Rows
 from rater.embedded.store import Reader, open_reader
 from rater.engine.batch import run_batch
@@ -37,6 +39,7 @@ from rater.engine.batch import run_batch
 FINDINGS_MAX = 20
 _debits = msgspec.json.Decoder(Debit)
 _events = msgspec.json.Decoder(AccountEvent)
+_pack = msgspec.msgpack.Encoder().encode
 _decode = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.items()}
 
 
@@ -63,7 +66,32 @@ def check_integrity(connection: sqlite3.Connection, path: Path) -> None:
         raise damaged(path, " ".join(str(found).split()))
 
 
-def verify_store(path: Path, progress: Callable[[int], None] = lambda _: None) -> StoreReport:
+class Checkpoint:
+    """What a replay notes for a store that will begin later: after batch `after`, if there are others behind it."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.noted = False
+        #: The state as rows of the tables of a base.
+        self.entities: list[tuple[str, str, str, bytes]] = []
+        self.seen: list[tuple[bytes, bytes]] = []
+        #: The last offset of each topic then.
+        self.offsets: dict[str, int] = {}
+        #: Ids of calls that inputs behind it ask for.
+        self.asked: set[str] = set()
+
+    def note(self, entities: "_Entities", offsets: Mapping[str, int]) -> None:
+        """Note the state."""
+        self.noted, self.offsets = True, dict(offsets)
+        self.entities = [
+            (kind, *key, _pack(entity)) for kind, of in entities.entities.items() for key, entity in of.items()
+        ]
+        self.seen = [(key, _pack(entity)) for key, entity in entities.seen.items()]
+
+
+def verify_store(
+    path: Path, progress: Callable[[int], None] = lambda _: None, checkpoint: Checkpoint | None = None
+) -> StoreReport:
     """Check the file, add its money up, and replay what is kept of its inputs.
 
     Raises RaterError where the file is damaged.
@@ -76,11 +104,18 @@ def verify_store(path: Path, progress: Callable[[int], None] = lambda _: None) -
         kept = reader.has("kept-inputs")
         report = StoreReport(base_of(connection) if kept else None)
         if report.base is not None:
-            _Replay(connection, reader, report, report.base).run(progress)
+            _check_base(connection, report, report.base)
+            _Replay(connection, reader, report, report.base).run(progress, checkpoint)
         _compare_money(reader, report)
     finally:
         reader.close()
     return report
+
+
+def _check_base(connection: sqlite3.Connection, report: StoreReport, base: Base) -> None:
+    """The state that the replay begins with is the one that was verified then."""
+    if base.digest is not None and (found := base_digest(connection)) != base.digest:
+        report.find(f"checkpoint: expected a state with digest {base.digest}, found {found}")
 
 
 class _Entities(StoredEntities):
@@ -91,8 +126,17 @@ class _Entities(StoredEntities):
         self.calls_until = base.offsets["rated-calls"]
         self.entities: dict[str, dict[Key, Entity]] = {kind: {} for kind in CACHED}
         self.seen: dict[bytes, Seen] = {}
+        #: Where ids of calls that are asked for are noted.
+        self.asked: set[str] | None = None
         for kind, tenant, name, value in connection.execute('SELECT * FROM "base-entities"'):
             self.entities[kind][(tenant, name)] = _decode[kind](value)
+
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
+        """See StoredEntities."""
+        if self.asked is not None:
+            ids = {call.usage_id for call in calls}
+            self.asked |= ids | {normal_usage_id(usage_id) for usage_id in ids}
+        super().prepare(calls)
 
     def load(self, kind: str, key: Key) -> Entity | None:
         """See Committed."""
@@ -106,8 +150,10 @@ class _Entities(StoredEntities):
         row = self._connection.execute('SELECT value FROM "base-seen" WHERE key=?', (hashed,)).fetchone()
         return _decode["seen"](row[0]) if row else None
 
-    def merge(self, changes: Mapping[str, Mapping[Key, Entity]]) -> None:
+    def merge(self, changes: Mapping[str, Mapping[Key, Entity]], gone: Collection[tuple[str, Key]] = ()) -> None:
         """See StoredEntities."""
+        for kind, key in gone:
+            self.entities[kind].pop(key, None)
         for kind in CACHED:
             self.entities[kind].update(changes[kind])
         for key, entity in changes["seen"].items():
@@ -123,13 +169,21 @@ class _Replay:
         self._connection, self._report = connection, report
         self._entities = _Entities(connection, base)
         self._decks = {deck.version: deck for deck in reader.decks()}
+        #: How far each topic was compared.
+        self._offsets = dict(base.offsets)
         self._tapes = {topic: self._tape(topic, offset) for topic, offset in base.offsets.items()}
 
-    def run(self, progress: Callable[[int], None]) -> None:
+    def run(self, progress: Callable[[int], None], checkpoint: Checkpoint | None = None) -> None:
         """Replay batch by batch, then compare what stands at the end."""
         published: tuple[str, ...] = ()
         tariffs = Tariffs()
-        for batch in kept_batches(self._connection):
+        previous = None
+        for number, batch in kept_batches(self._connection):
+            if checkpoint is not None and number > checkpoint.after:
+                if previous is not None and previous <= checkpoint.after:
+                    checkpoint.note(self._entities, self._offsets)
+                self._entities.asked = checkpoint.asked
+            previous = number
             if batch.decks != published:
                 published, tariffs = batch.decks, Tariffs()
                 for version in published:
@@ -140,7 +194,7 @@ class _Replay:
             for topic, made in rows.of.items():
                 for row in made:
                     self._compare(topic, row)
-            self._entities.merge(done.state.changes())
+            self._entities.merge(done.state.changes(), done.state.gone)
             self._report.batches += 1
             self._report.records += len(records)
             self._report.outcomes.update(done.outcomes)
@@ -163,6 +217,7 @@ class _Replay:
             self._report.find(f"{topic}: missing {_shown(made[2])}")
             return
         offset, *row = found
+        self._offsets[topic] = offset
         if topic == "rated-calls":
             self._entities.calls_until = offset
         if tuple(row) != made:
@@ -186,8 +241,8 @@ def _shown(value: bytes | str | None) -> str:
 
 def _compare_money(reader: Reader, report: StoreReport) -> None:
     """Money in less money out is the balance, for every tenant, from the first record on and without the rules."""
-    ledger: Counter[str] = Counter()
-    for topic, moved in (("debits", _debited), ("account-events", _credited)):
+    ledger: Counter[str] = Counter(report.base.carried if report.base is not None else {})
+    for topic, moved in (("debits", debited), ("account-events", credited)):
         for offset, value in reader.topic(topic):
             try:
                 tenant, micros = moved(value)
@@ -205,12 +260,13 @@ def _compare_money(reader: Reader, report: StoreReport) -> None:
             )
 
 
-def _debited(value: bytes) -> tuple[str, int]:
+def debited(value: bytes) -> tuple[str, int]:
     """What a debit adds to the balance, in micro-units: nothing or less, unless it is a reversal."""
     debit = _debits.decode(value)
     return debit.tenant, -parse_ledger(debit.amount)
 
 
-def _credited(value: bytes) -> tuple[str, int]:
+def credited(value: bytes) -> tuple[str, int]:
+    """What an event adds to the balance, in micro-units."""
     event = _events.decode(value)
     return event.tenant, credited_by(event)

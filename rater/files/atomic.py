@@ -42,9 +42,9 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[str]]:
+def whole_file(path: Path, *, private: bool = False) -> Iterator[IO[str]]:
     """UTF-8 text for a file, as `replacing` does it."""
-    with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="") as out:
+    with replacing(path, private=private) as beside, beside.open("w", encoding="utf-8", newline="") as out:
         yield out
 
 

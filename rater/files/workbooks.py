@@ -13,6 +13,7 @@ from typing import IO, Any, BinaryIO, cast
 from zipfile import BadZipFile, ZipFile
 
 from rater.files.compressed import Room
+from rater.files.extras import needed
 from rater.wire.errors import RaterError
 
 #: Of what one table may have; a sheet can say that it has 16,384 columns in each of a million rows.
@@ -45,9 +46,9 @@ def workbook_as_csv(path: str, packed: BinaryIO) -> IO[bytes]:
 
 def rows_of(path: str, packed: BinaryIO) -> Iterator[list[str]]:
     """The rows of the one sheet with cells, as text; RaterError says why not."""
-    # Only who has a workbook waits for the import.
-    from openpyxl import load_workbook  # noqa: PLC0415
-    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+    with needed("excel", path):
+        from openpyxl import load_workbook  # noqa: PLC0415 - its library is an extra
+        from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415 - the same
 
     try:
         with ZipFile(packed) as archive:

@@ -39,8 +39,13 @@ def user_of(settings: KafkaSettings) -> str:
     return "a Kafka client without user"
 
 
-def refusal(settings: KafkaSettings, right: str, wrong: KafkaError) -> RaterError:
-    """The error that a person reads; `right` is what the client was about to use."""
+def refusal(settings: KafkaSettings, right: str, wrong: KafkaError, *, began: bool = False) -> RaterError:
+    """The error that a person reads; `right` is what the client was about to use, or uses, if it `began`."""
+    known = (
+        "how much was stored is not known; run the same command again: what is stored already changes nothing"
+        if began
+        else "nothing was changed"
+    )
     match wrong:
         case TopicAuthorizationFailedError():
             return DeniedError(settings, f"{right} topic {_names(wrong)}")
@@ -58,7 +63,7 @@ def refusal(settings: KafkaSettings, right: str, wrong: KafkaError) -> RaterErro
             | CoordinatorNotAvailableError()
         ):
             return RaterError(
-                f"Kafka at {settings.bootstrap} does not answer ({type(wrong).__name__}); nothing was changed",
+                f"Kafka at {settings.bootstrap} does not answer ({type(wrong).__name__}); {known}",
                 Exit.UNREACHABLE,
             )
         case _:

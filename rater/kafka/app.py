@@ -1,10 +1,11 @@
 """The worker as a Faust application: `rater worker`, or `faust -A rater.kafka.app worker`.
 
 Faust is supervisor and web server here; its own consumer and producer are off, because the money is moved by the
-rating task (README, decisions).  Settings come from the environment, `RATER_...`, and from `rater worker`.
+rating task (docs/architecture.md).  Settings come from the environment, `RATER_...`, and from `rater worker`.
 """
 
 import os
+from functools import cache
 
 import faust
 from faust.app.base import BootStrategy
@@ -19,11 +20,11 @@ from rater.kafka.settings import (
     KafkaSettings,
     WebVariables,
     WorkerSettings,
-    from_environment,
     rating_of_environment,
 )
 from rater.kafka.worker import Worker
 from rater.ops.metrics.meter import Metrics
+from rater.ops.written_settings import read_settings
 from rater.serve.limited_web import LimitedWeb
 from rater.wire.errors import RaterError
 
@@ -125,9 +126,19 @@ def _add_pages(app: RaterApp) -> None:
         return view.bytes(body, headers={"Content-Type": content_type})
 
 
-app = make_app(
-    from_environment(KafkaSettings),
-    from_environment(WorkerSettings),
-    rating_of_environment(),
-    from_environment(WebVariables).web_port,
-)
+@cache
+def _app_of_environment() -> RaterApp:
+    """The application that the variables describe."""
+    return make_app(
+        read_settings(KafkaSettings),
+        read_settings(WorkerSettings),
+        rating_of_environment(),
+        read_settings(WebVariables).web_port,
+    )
+
+
+def __getattr__(name: str) -> RaterApp:
+    """`app` is what `faust -A rater.kafka.app` asks this module for: made once, then, and never on import."""
+    if name == "app":
+        return _app_of_environment()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

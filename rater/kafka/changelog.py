@@ -21,7 +21,7 @@ _unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.it
 
 
 class Moving(msgspec.Struct, frozen=True):
-    """Topics that are being filled from others: those of another prefix, with so many partitions.
+    """Topics that are being filled from others: those of another prefix, with so many partitions; 0: abandoned.
 
     `copied` are the positions in the former topics up to which records were copied, by "topic/partition"; only
     partition 0 has them.
@@ -78,9 +78,10 @@ def _key_of(key: bytes) -> tuple[str, Key]:
     return kind, (tenant.replace("%2F", "/").replace("%25", "%"), name)
 
 
-def changes_of(state: State) -> list[tuple[bytes, bytes]]:
-    """The records that a batch's changes are: coalesced, one for each entity."""
-    return [
+def changes_of(state: State) -> list[tuple[bytes, bytes | None]]:
+    """The records that a batch's changes are: coalesced, one for each entity; a tombstone for one that is gone."""
+    gone: list[tuple[bytes, bytes | None]] = [(state_key(*place), None) for place in sorted(state.gone)]
+    return gone + [
         (state_key(kind, key), pack(entity))
         for kind, changed in state.changes().items()
         if kind != "call"
@@ -151,6 +152,9 @@ class Entities:
             for kind, changed in state.changes().items():
                 for key in changed:
                     self._raw.pop(state_key(kind, key), None)
+        for kind, key in state.gone:
+            self._decoded[kind].pop(key, None)
+            self._raw.pop(state_key(kind, key), None)
 
     def accounts(self) -> Iterator[Account]:
         """Every tenant of the partition."""

@@ -21,7 +21,7 @@ class Compacted:
         self._report, self._partition = report, partition
         self._as_of: dict[str, Latest] = {topic: Latest() for topic in LATEST}
         self._state = StateAsOf()
-        self._expected: dict[str, dict[bytes, bytes]] = {topic: {} for topic in LATEST}
+        self._expected: dict[str, dict[bytes, bytes | None]] = {topic: {} for topic in LATEST}
 
     async def read(self, read: Read, last: Commit, copied: Mapping[str, int]) -> None:
         """Read them as of the last commit; what is before the positions in `copied` comes from other topics."""
@@ -30,8 +30,8 @@ class Compacted:
             await self._as_of[topic].read(read, topic, last)
         await self._state.read(read, "state", last)
 
-    def expect(self, topic: str, key: bytes, value: bytes) -> None:
-        """The record that a replay emitted last for a key."""
+    def expect(self, topic: str, key: bytes, value: bytes | None) -> None:
+        """The record that a replay emitted last for a key; None where it deleted what was there."""
         self._expected[topic][key] = value
 
     def expect_nothing(self) -> None:

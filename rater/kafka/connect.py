@@ -144,7 +144,7 @@ async def reachable(settings: KafkaSettings, client: _Started, right: str = READ
     try:
         yield client
     except KafkaError as wrong:
-        raise refusal(settings, right, wrong) from wrong
+        raise refusal(settings, right, wrong, began=right != READ) from wrong
     finally:
         await _stop(client)
 

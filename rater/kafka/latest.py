@@ -47,8 +47,9 @@ class Latest:
         async for records in read(topic):
             for record in records:
                 key, value = record.key or b"", record.value
-                if value is None:
+                if value is None:  # it does not say which commit wrote it
                     self.found.pop(key, None)
+                    self.later.add(key)
                 elif record.offset >= self.copied and is_later(value, last):
                     self.later.add(key)
                 else:

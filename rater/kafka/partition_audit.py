@@ -35,7 +35,7 @@ from rater.kafka.output_sums import OutputSums
 from rater.kafka.partition_reader import Tape
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import admission
-from rater.kafka.records import record_key, records_of, source_of
+from rater.kafka.records import erased_states, record_key, records_of, source_of
 from rater.kafka.snapshot import HISTORY, Snapshot
 from rater.wire.codec import decode_cdr, encode
 from rater.wire.commits import Commit, Moved
@@ -244,6 +244,8 @@ class _Partition:
         for topic, outputs in batch.by_topic().items():
             for output in outputs:
                 await self._compare(topic, output)
+        for key in erased_states(batch):
+            self._compacted.expect("service-states", key, None)
         self._offer(commit, cdrs)
         report.outputs += len(batch.outputs)
         self._count(commit, commands, cdrs)

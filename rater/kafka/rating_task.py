@@ -221,7 +221,7 @@ class RatingTask:
 
     def _rate(
         self, records: Sequence[Consumed], unknown: set[str]
-    ) -> tuple[Batch, Meta, Commit, dict[str, list[tuple[bytes, bytes]]]]:
+    ) -> tuple[Batch, Meta, Commit, dict[str, list[tuple[bytes, bytes | None]]]]:
         """Apply records to a new overlay, and everything that they write; nothing that stays is changed."""
         given = self._given(records)
         batch = run_batch(self._state, self._rules, given, admit=self._admit)

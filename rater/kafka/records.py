@@ -113,12 +113,14 @@ def positions_after(positions: dict[str, int], records: Sequence[Consumed]) -> d
     return positions | {record.topic: record.offset + 1 for record in records}
 
 
-def writes_of(batch: Batch, meta: Meta, commit: Commit) -> dict[str, list[tuple[bytes, bytes]]]:
+def writes_of(batch: Batch, meta: Meta, commit: Commit) -> dict[str, list[tuple[bytes, bytes | None]]]:
     """Everything that one transaction writes."""
-    writes = {
+    writes: dict[str, list[tuple[bytes, bytes | None]]] = {
         topic: [(record_key(output), encode(output)) for output in outputs]
         for topic, outputs in batch.by_topic().items()
     }
+    if erased := erased_states(batch):
+        writes.setdefault("service-states", []).extend((key, None) for key in erased)
     writes["state"] = [*changes_of(batch.state), (META_KEY, pack(meta))]
     writes["commits"] = [(str(commit.partition).encode(), msgspec.json.encode(commit))]
     for topic, records in writes.items():
@@ -127,6 +129,11 @@ def writes_of(batch: Batch, meta: Meta, commit: Commit) -> dict[str, list[tuple[
                 size = len(key) + len(value or b"")
                 raise OversizeError(f"{topic}: a record of {size} bytes; at most {WRITTEN_BYTES_MAX} are stored")
     return writes
+
+
+def erased_states(batch: Batch) -> list[bytes]:
+    """Keys in the topic of service states that name users who were erased: what they say is deleted."""
+    return [f"{tenant}/{name}".encode() for kind, (tenant, name) in sorted(batch.state.gone) if kind == "user"]
 
 
 def record_key(output: Output) -> bytes:

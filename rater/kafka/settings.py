@@ -1,15 +1,13 @@
 """Where Kafka is and how the worker uses it.  What people write, so pydantic; every limit has a name."""
 
-import os
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from rater.core import DURATION_S_MAX, HOURS_MAX, DeckLimits, RatingSettings, read_emergency_numbers
-from rater.wire.errors import RaterError
+from rater.ops.written_settings import WrittenSettings, read_settings
 
 DEFAULT_BOOTSTRAP = "127.0.0.1:9092"
 DEFAULT_PORT = 9092
@@ -24,10 +22,8 @@ _DECK_LIMITS = DeckLimits()
 BATCH_BYTES_MAX = 16_000_000
 
 
-class KafkaSettings(BaseModel):
+class KafkaSettings(WrittenSettings):
     """How to reach the cluster, and the names of one deployment in it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     bootstrap: str = DEFAULT_BOOTSTRAP
     prefix: str = Field(default="", pattern="^[a-zA-Z0-9._-]*$", description="stands before every topic's name")
@@ -65,10 +61,8 @@ class KafkaSettings(BaseModel):
         return f"{self.prefix}{self.app}.{partition}"
 
 
-class WorkerSettings(BaseModel):
+class WorkerSettings(WrittenSettings):
     """How a worker consumes records."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     batch_records_max: int = Field(default=2_000, ge=1, le=100_000)
     backlog_records_max: int = Field(
@@ -100,10 +94,8 @@ class WorkerSettings(BaseModel):
     instance: str | None = Field(default=None, description="static membership: the same name after a restart")
 
 
-class RatingVariables(BaseModel):
+class RatingVariables(WrittenSettings):
     """What a deployment says of the rules; the same for workers, agents and `rater verify`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     emergency_numbers: str = Field(
         default="", description="A38: national numbers that the numbering plan lacks, such as IT:1530,CH:1414"
@@ -137,10 +129,8 @@ class RatingVariables(BaseModel):
         )
 
 
-class DeckVariables(BaseModel):
+class DeckVariables(WrittenSettings):
     """What a new price list may change without a person who accepts it; see DeckLimits."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     deck_rows_gone_percent_max: int = Field(
         default=_DECK_LIMITS.rows_gone_percent_max, ge=0, le=100, description="rows that the new list has no more"
@@ -164,50 +154,17 @@ class DeckVariables(BaseModel):
         return DeckLimits(**{name.removeprefix("deck_"): value for name, value in self.model_dump().items()})
 
 
-class WebVariables(BaseModel):
+class WebVariables(WrittenSettings):
     """Where the pages of a worker are that Faust's own command line starts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     web_port: int = Field(default=6066, ge=1, le=PORT_MAX)
 
 
 def rating_of_environment() -> RatingSettings:
     """The rules' settings of this deployment; RaterError names a variable with a wrong value."""
-    variables: RatingVariables = from_environment(RatingVariables)
-    return variables.settings
+    return read_settings(RatingVariables).settings
 
 
 def deck_limits_of_environment() -> DeckLimits:
     """What a new price list may change in this deployment; RaterError names a variable with a wrong value."""
-    variables: DeckVariables = from_environment(DeckVariables)
-    return variables.limits
-
-
-def variable_of(field: str) -> str:
-    """The environment variable of a field of KafkaSettings, WorkerSettings, RatingVariables and the others."""
-    return f"RATER_{field.upper()}"
-
-
-def from_environment(model: type[Any], **chosen: Any) -> Any:
-    """Settings of a model from variables such as RATER_BOOTSTRAP; an empty one counts as absent.
-
-    What was `chosen` on the command line goes before.  RaterError names every variable with a wrong value.
-    """
-    names = {name: variable_of(name) for name in model.model_fields}
-    found = {name: value for name, variable in names.items() if (value := os.environ.get(variable))}
-    try:
-        return model(**found | chosen)
-    except ValidationError as wrong:
-        raise RaterError("\n".join(wrong_values(wrong, variable_of))) from wrong
-
-
-def wrong_values(wrong: ValidationError, name_of: Callable[[str], str]) -> list[str]:
-    """One line for each wrong value: where, what was expected, what is there; a secret is never there."""
-    lines = []
-    for error in wrong.errors():
-        place = ".".join(map(str, error["loc"]))
-        message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
-        got = "" if error["type"] in ("missing", "value_error") else f", got {str(error['input'])[:80]!r}"
-        lines.append(f"{name_of(place)}: {message[0].lower()}{message[1:]}{got}")
-    return lines
+    return read_settings(DeckVariables).limits

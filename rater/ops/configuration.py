@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from rater.agents.settings import AgentsSettings
 from rater.kafka.connect import connection
@@ -14,52 +14,44 @@ from rater.kafka.settings import (
     RatingVariables,
     WebVariables,
     WorkerSettings,
-    variable_of,
-    wrong_values,
 )
 from rater.ops.certificates import expires_at
 from rater.ops.secrets import SecretSource
-from rater.ops.written_settings import read_settings, variables_of, wrong_settings
+from rater.ops.written_settings import WrittenSettings, read_settings, variables_of, wrong_settings
 from rater.wire.errors import RaterError
 from rater.wire.words import did_you_mean
 
 #: Variables that belong to no model: options of commands, and where pages are served.
 OTHERS = frozenset({"RATER_GATEWAY_TOKEN", "RATER_OPERATOR", "RATER_WEBHOOK_SECRET", "RATER_WEB_HOST"})
-_FLAT: tuple[type[BaseModel], ...] = (
-    KafkaSettings,
-    WorkerSettings,
-    RatingVariables,
-    DeckVariables,
-    WebVariables,
-)
+#: Set by variables alone, under the names that `in_force` gives them.
+_FLAT: dict[str, type[WrittenSettings]] = {
+    "kafka": KafkaSettings,
+    "worker": WorkerSettings,
+    "rating": RatingVariables,
+    "decks": DeckVariables,
+    "web": WebVariables,
+}
 
 
 def known_variables() -> frozenset[str]:
     """Every variable that means something to rater."""
-    flat = {variable_of(name) for model in _FLAT for name in model.model_fields}
-    return OTHERS | flat | set(variables_of(AgentsSettings))
+    models: list[type[BaseModel]] = [*_FLAT.values(), AgentsSettings]
+    return OTHERS.union(*map(variables_of, models))
 
 
 def wrong_in(path: Path | None, environment: Mapping[str, str]) -> list[str]:
     """What is wrong, one line for each: values, unknown names, files and secrets that are not there."""
     found = [*_unknown(environment), *wrong_settings(AgentsSettings, path, environment)]
-    for model in _FLAT:
-        found += _wrong_in_environment(model, environment)
+    for model in _FLAT.values():
+        found += wrong_settings(model, None, environment)
     return found or [*_wrong_files(path, environment)]
 
 
 def in_force(path: Path | None, environment: Mapping[str, str]) -> dict[str, Any]:
     """The settings as they hold, defaults included; of secrets only the places.  RaterError if one is wrong."""
-    kafka, worker, rating, decks, web = (model(**_given(model, environment)) for model in _FLAT)
-    agents = read_settings(AgentsSettings, path, environment)
-    return {
-        "kafka": kafka.model_dump(mode="json"),
-        "worker": worker.model_dump(mode="json"),
-        "rating": rating.model_dump(mode="json"),
-        "decks": decks.model_dump(mode="json"),
-        "web": web.model_dump(mode="json"),
-        "agents": agents.model_dump(mode="json"),
-    }
+    settings = {name: read_settings(model, None, environment) for name, model in _FLAT.items()}
+    settings["agents"] = read_settings(AgentsSettings, path, environment)
+    return {name: model.model_dump(mode="json") for name, model in settings.items()}
 
 
 def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
@@ -70,21 +62,9 @@ def _unknown(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}: nothing reads this variable{did_you_mean(name, known)}"
 
 
-def _given(model: type[BaseModel], environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name in model.model_fields if (value := environment.get(variable_of(name)))}
-
-
-def _wrong_in_environment(model: type[BaseModel], environment: Mapping[str, str]) -> list[str]:
-    try:
-        model(**_given(model, environment))
-    except ValidationError as wrong:
-        return wrong_values(wrong, variable_of)
-    return []
-
-
 def _wrong_files(path: Path | None, environment: Mapping[str, str]) -> Iterator[str]:
     """Values are right; now what they name is looked at."""
-    kafka = KafkaSettings(**_given(KafkaSettings, environment))  # type: ignore[arg-type]  # pydantic reads texts
+    kafka = read_settings(KafkaSettings, None, environment)
     try:
         connection(kafka)
         for certificate in (kafka.ca_file, kafka.certificate_file):

@@ -75,7 +75,7 @@ def test_commands_and_decks() -> None:
     assert misspelt.startswith(
         "command: expected one of call_accepted, call_rerated, deck_activated, funds_added, "
     )
-    assert misspelt.endswith(", user_configured, got 'add_funds'")
+    assert misspelt.endswith(", user_configured, user_erased, got 'add_funds'")
     credits = said(decode_command(json.dumps(COMMAND | {"credits": "on"}).encode()))
     assert credits == "credits: expected one of enabled, not_set_up, got 'on'"
     deck = {"version": "1", "currency": "USD", "rows": [ROW, ROW | {"increment_first_s": 0}]}

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from rater.files.extras import EXTRAS
 from tests.commands import misunderstood, shown_in
 from tests.conftest import ROOT
 
@@ -106,6 +108,16 @@ def test_the_image_has_the_packages_that_were_tested() -> None:
     wanted = {re.split(r"[>=\[]", line)[0].lower() for line in _dependencies()}
     assert wanted <= names
     assert not names & {"pytest", "mypy", "ruff", "hypothesis", "hatchling"}
+    assert not names & {package.lower() for packages in EXTRAS.values() for package in packages}
+
+
+def test_extras_are_named_alike() -> None:
+    """What the line about a missing library asks to install is what pyproject.toml lists, and what was tested."""
+    written = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    said = {extra: tuple(re.split(r"[>=]", line)[0] for line in lines) for extra, lines in written.items()}
+    assert said == EXTRAS
+    tested = {pin.split("==")[0] for pin in pins(ROOT / "requirements.lock")}
+    assert {name.lower() for names in said.values() for name in names} <= tested
 
 
 def _dependencies() -> list[str]:

@@ -68,6 +68,9 @@ STORY = [
     ("rater export debits --period 2025-03", "rater export debits --period 2025-03", 0),
     ("rater dlq ls", "rater dlq ls", 0),
     ("rater dlq show ID", "rater dlq show LONG", 0),
+    ("rater dlq ls --reveal", "rater dlq ls --reveal", 0),
+    ("rater dlq show ID --reveal", "rater dlq show LONG --reveal", 0),
+    ("rater dlq show ID --raw", "rater dlq show LONG --raw", 0),
     ("rater dlq replay ID", "rater dlq replay LONG", 3),  # refused again: nobody has accepted it
     ("rater dlq replay", "rater dlq replay --reason implausible_duration", 3),
     ("rater dlq replay ID --accept", "rater dlq replay LONG --accept", 0),
@@ -102,6 +105,10 @@ STORY = [
         "rater tenant close contoso --pay-out --reason left --by kim --yes --at 2025-03-20T00:00:00Z",
         0,
     ),
+    ("rater verify --store rater.db", "rater verify --store rater.db", 0),
+    ("rater erase contoso ada@contoso.example", "rater erase contoso ada@contoso.example --yes", 0),
+    ("rater prune", "rater prune", 0),
+    ("rater doctor --store rater.db", "rater doctor --store rater.db", 0),
     ("rater check FOLDER", f"rater check {ROOT}/tests/spec/scenarios", 0),
 ]
 

@@ -45,7 +45,7 @@ def read(path: Path, *, growing: bool = False, format: str | None = None) -> lis
 
 
 def letters(folder: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
+    found: list[dict[str, Any]] = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout)
     return found
 
 

@@ -220,7 +220,7 @@ def test_a_line_that_is_no_event(files: Path, line: bytes, reason: str, field: s
     summary = run(files, "running.jsonl", "dear.jsonl", code=Exit.REFUSED)
     assert (summary["rejected"], summary["call_events"]) == ({reason: 1}, 4)
     assert ended(files) == BOTH
-    (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=files).stdout)
+    (letter,) = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=files).stdout)
     assert (letter["raw"].encode(), letter.get("field"), letter["format"]) == (line, field, "call-events")
     assert letter["source"] == {"topic": "running.jsonl", "partition": 0, "offset": 2}
     assert "0 of 1 records accepted" in rater("dlq", "replay", cwd=files).stderr

@@ -38,7 +38,7 @@ def balance(folder: Path) -> str:
 
 
 def letters(folder: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
+    found: list[dict[str, Any]] = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout)
     return found
 
 

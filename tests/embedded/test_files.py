@@ -189,8 +189,8 @@ def test_replay_after_a_fix(folder: Path) -> None:
     assert run(folder)["outcomes"] == {"rated": 5}
     assert "1 records would be tried" in rater("dlq", "replay", "--dry-run", cwd=folder).stderr
     assert "1 of 1 records accepted" in rater("dlq", "replay", cwd=folder).stderr
-    assert json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout) == []
-    (letter,) = json.loads(rater("dlq", "ls", "--json", "--all", cwd=folder).stdout)
+    assert json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout) == []
+    (letter,) = json.loads(rater("dlq", "ls", "--json", "--reveal", "--all", cwd=folder).stdout)
     assert (letter["state"], letter["history"][0]["accepted"]) == ("accepted", True)
     assert "2 minutes" in rater("explain", "a", cwd=folder).stdout
 
@@ -199,10 +199,10 @@ def test_a_letter_is_dropped(folder: Path) -> None:
     """A dead letter that was dropped is not listed any more; who dropped it and why is kept in the store."""
     (folder / "usage.csv").write_text("\n".join([HEADER, row("a")]) + "\n")
     rater("run", "usage.csv", "--tenant", "contoso", cwd=folder)
-    (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
+    (letter,) = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout)
     dropped = rater("dlq", "drop", letter["id"][:8], "--note", "a test", "--by", "maria", cwd=folder)
     assert dropped.stderr == "1 records dropped\n"
-    assert json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout) == []
+    assert json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout) == []
     shown = rater("dlq", "show", letter["id"], cwd=folder).stdout
     assert "dropped by maria (a test)" in shown
     assert "no dead letter with this id" in rater("dlq", "show", "0", cwd=folder).stderr

@@ -71,7 +71,7 @@ def test_an_unknown_type_is_one_dead_letter_that_names_it(folder: Path) -> None:
         "usage.csv:2: type: expected a call type such as user_out, conf_in, dr_out or oc_user_in, got 'sms_out'"
         " (malformed)"
     ]
-    (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
+    (letter,) = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout)
     assert letter["raw"] == row("a", type="sms_out")
 
 
@@ -114,7 +114,7 @@ def test_an_unknown_type_in_json_is_one_dead_letter_that_names_it(
     (folder / name).write_text(text)
     summary = run(folder, name, code=Exit.REFUSED)
     assert (summary["outcomes"], summary["rejected"]) == ({"rated": 5 + 1, "rejected": 1}, {"malformed": 1})
-    (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
+    (letter,) = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout)
     assert (letter["field"], letter["raw"]) == ("type", json.dumps(rows[0]))
     assert letter["message"].endswith("got 'sms_out'")
 
@@ -124,7 +124,7 @@ def test_the_exports_that_operators_sent(folder: Path, shared: Path) -> None:
     for name in ("call-types-of-real-exports.csv", "durations.csv"):
         (folder / name).write_bytes((shared / "cases" / name).read_bytes())
     run(folder, "call-types-of-real-exports.csv", "durations.csv", code=Exit.REFUSED)
-    letters = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
+    letters = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout)
     types = [letter["message"] for letter in letters if letter["source"]["topic"] != "durations.csv"]
     assert [message.rpartition(", got ")[2] for message in types] == ["'emergency_out'", "'sms_out'", "none"]
     refused = {letter["source"]["offset"] - 2 for letter in letters if letter["source"]["topic"] == "durations.csv"}

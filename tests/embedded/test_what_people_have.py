@@ -64,7 +64,7 @@ def test_a_dead_letter_remembers_how_its_times_are_read(folder: Path) -> None:
     held = {"start": "05/03/2025 16:02:00", "end": "06/03/2025 16:02:00"}
     (folder / "u.csv").write_text(export(row("a", **EUROPEAN), row("b", seconds=80_000, **held)))
     assert run(folder, "u.csv", *BERLIN, code=Exit.REFUSED)["rejected"] == {"implausible_duration": 1}
-    (letter,) = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
+    (letter,) = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout)
     rater("dlq", "replay", letter["id"], "--accept", cwd=folder, code=Exit.OK)
     assert starts(folder)["b"] == "2025-03-05T15:02:00Z"
 

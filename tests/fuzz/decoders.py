@@ -3,7 +3,6 @@
 import atexit
 import shutil
 import time
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,7 +14,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ValidationError
 from standardwebhooks import Webhook
 
-from rater.agents.notices.settings import NotifySettings
+from rater.agents.notices.settings import NotifyFile
 from rater.agents.payments.webhooks import verified_notice
 from rater.agents.payments.wire import BodyError, Payment, PaymentNotice, PaymentOrder, read_body
 from rater.agents.settings import AgentsSettings
@@ -33,7 +32,7 @@ from rater.files.price_list import read_any_deck
 from rater.files.source import InputFile
 from rater.files.usage_csv import COLUMNS, PstnCsv, reader_for
 from rater.ops.certificates import expires_at
-from rater.ops.written_settings import read_settings
+from rater.ops.written_settings import WrittenSettings, read_settings
 from rater.serve.authorize_page import Query
 from rater.wire.codec import (
     claimed_tenant,
@@ -114,15 +113,18 @@ MAPPING = (
     b"extends: asterisk-cdr-csv\ntimes: {zone: UTC}\nselect:\n- {only: {disposition: ANSWERED}, otherwise: no}\n"
     b"call:\n  tenant: contoso\n  type: {cases: [{if: {dst: {prefix: '49'}}, then: user_in}], default: user_out}\n"
 )
-#: As short as DER can say it: version, serial number, algorithm, issuer, validity.
-CERTIFICATE = (
-    "-----BEGIN CERTIFICATE-----\n"
-    + b64encode(
-        b"\x30\x2f\x30\x2d\xa0\x00\x02\x01\x01\x30\x00\x30\x00\x30\x1e"
-        b"\x17\x0d250101000000Z\x17\x0d350101000000Z" + b"\x30\x00" * 2
-    ).decode()
-    + "\n-----END CERTIFICATE-----\n"
-).encode()
+#: Of CN=r, until 2036-11-23 22:29:26 UTC.
+CERTIFICATE = b"""\
+-----BEGIN CERTIFICATE-----
+MIIBLDCB36ADAgECAhQDX7+Ki4BETT5b1GoFxPvYc4wjeTAFBgMrZXAwDDEKMAgG
+A1UEAwwBcjAeFw0yNjExMjYyMjI5MjZaFw0zNjExMjMyMjI5MjZaMAwxCjAIBgNV
+BAMMAXIwKjAFBgMrZXADIQC+JTQHOmnrhH0C0ULNyax1WvgEht53xsBjlaUfgq9N
+mqNTMFEwHQYDVR0OBBYEFIBNrkmeLOqy75B+wZGoEfWBKCj9MB8GA1UdIwQYMBaA
+FIBNrkmeLOqy75B+wZGoEfWBKCj9MA8GA1UdEwEB/wQFMAMBAf8wBQYDK2VwA0EA
+P07mLehVsSMXruduME02a3r3TzdrhUdJrxOYsnu2C2T0eg3oCzXNVKzg3XgAKJw2
+TGYz6PkoLPa19y4XZHaADQ==
+-----END CERTIFICATE-----
+"""
 _SIGNER = Webhook("whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
 
@@ -173,13 +175,15 @@ def _records(path: Path, format: str | None = None) -> object:
     return list(islice(InputFile(str(path), format, "t").records(), _RECORDS))
 
 
-def _settings(model: type[BaseModel]) -> Decode:
+def _settings(model: type[WrittenSettings]) -> Decode:
     return _of_file(lambda path: read_settings(model, path, {}))
 
 
 def _variable(raw: bytes) -> object:
+    """A list, and a number."""
     text = raw.decode("utf-8", "surrogateescape")
-    return read_settings(AgentsSettings, None, {"RATER_GATEWAY_URL": "https://pay.example", "RATER_SWEEP_S": text})
+    number = {"RATER_GATEWAY_URL": "https://pay.example", "RATER_SWEEP_S": text}
+    return read_settings(AgentsSettings, None, number | {"RATER_GATEWAY_WEBHOOK_SECRETS": text})
 
 
 def _signed(raw: bytes) -> object:
@@ -289,7 +293,7 @@ DECODERS: dict[str, Decoder] = {
     "licenses-in-commands": Decoder(_of_file(unknown_in_commands), COMMAND + b"\n"),
     "charge-logs": Decoder(_of_file(read_charges), CHARGE),
     "scenarios": Decoder(_of_file(read_scenario), SCENARIO),
-    "notify-settings": Decoder(_settings(NotifySettings), NOTIFY),
+    "notify-settings": Decoder(_settings(NotifyFile), NOTIFY),
     "agents-settings": Decoder(_settings(AgentsSettings), AGENTS),
     "variables": Decoder(_refusing(_variable), b"2.5"),
     "certificates": Decoder(_of_file(expires_at), CERTIFICATE),

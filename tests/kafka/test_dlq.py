@@ -27,7 +27,7 @@ def dlq(deployment: Deployment, *words: str, code: int = 0) -> subprocess.Comple
 
 
 def listed(deployment: Deployment, *words: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(dlq(deployment, "ls", "--json", *words).stdout)
+    found: list[dict[str, Any]] = json.loads(dlq(deployment, "ls", "--json", "--reveal", *words).stdout)
     return found
 
 
@@ -99,7 +99,7 @@ def test_drop(refused: Deployment) -> None:
     done = dlq(refused, "drop", broken["id"], "--note", "a test", "--by", "maria")
     assert done.stderr == "1 records dropped\n"
     assert broken["id"] not in {letter["id"] for letter in listed(refused)}
-    kept = json.loads(dlq(refused, "show", broken["id"], "--json").stdout)
+    kept = json.loads(dlq(refused, "show", broken["id"], "--json", "--reveal").stdout)
     assert kept["state"] == "dropped"
     assert [(audit["by"], audit["note"]) for audit in kept["history"]] == [("maria", "a test")]
 

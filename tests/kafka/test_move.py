@@ -196,6 +196,7 @@ def test_a_move_is_abandoned(
     early.stop()
     ran = invoke(*words(moved), "--abandon", *at(deployment))
     assert ran.exit_code == 0, (ran.output, ran.exception)
+    assert "filling them was abandoned" in str(invoke(*words(moved), *at(deployment)).exception)
     deployment.publish(CALLS[600:])
     deployment.start("again")
     deployment.wait_until_rated()

@@ -57,7 +57,7 @@ def test_a_letter_is_replayed_after_its_table_was_mended(site: Path) -> None:
     """The trunk is missing: unknown_account, with the raw record; the same bytes are mapped again, with the new table."""
     (site / "trunks.csv").write_text("ip,tenant\n192.0.2.99,other\n")
     assert run("audiocodes.sample.txt")["rejected"] == {"unknown_account": 1}
-    (letter,) = json.loads(rater("dlq", "ls", "--json").stdout)
+    (letter,) = json.loads(rater("dlq", "ls", "--json", "--reveal").stdout)
     assert letter["mapping"]["name"] == "audiocodes"
     assert letter["raw"].startswith("|CALL_END |SBC |a84b4c99e66710")
     assert rater("dlq", "replay").exit_code == 3

@@ -24,6 +24,7 @@ from rater.core.inputs import (
     TenantClosed,
     TenantConfigured,
     TenantReopened,
+    UserErased,
 )
 from rater.core.mediation import mediate
 from rater.core.reasons import CallType
@@ -143,6 +144,8 @@ def _money(chance: random.Random, tenant: str, at: datetime) -> AnyCommand:
             return FundsAdjusted(tenant=tenant, id=id, at=at, amount=sign + amount, reason="goodwill", by="kim")
         case 4:
             return FundsRefunded(tenant=tenant, id=id, at=at, lot=lot, amount=amount)
+        case 5 if number > 20:
+            return UserErased(tenant=tenant, id=id, at=at, user="u1", key="0123456789abcdef" * 2)
         case 5:
             return PaymentReversed(tenant=tenant, id=id, at=at, lot=lot)
         case _:

@@ -51,7 +51,7 @@ class RemembersBeforeTheCommit(RatingTask):
 
     def _rate(
         self, records: Sequence[Consumed], unknown: set[str]
-    ) -> tuple[Batch, Meta, Commit, dict[str, list[tuple[bytes, bytes]]]]:
+    ) -> tuple[Batch, Meta, Commit, dict[str, list[tuple[bytes, bytes | None]]]]:
         rated = super()._rate(records, unknown)
         index = self._state.index
         index.put(rated[0].state.calls, index.stands_at)

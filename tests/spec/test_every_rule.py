@@ -16,12 +16,13 @@ pytestmark = pytest.mark.in_memory
 RULES = {str(number) for number in range(1, 74)} | {"43b"}
 DECISIONS = {f"A{number}" for number in range(1, 52)}
 #: Rules of ours that neither list has.
-NAMED = {"closing"}
+NAMED = {"closing", "erasure"}
 NOT_BUILT = {"A50"}
 #: What no scenario file can show, with the reason: a test is named instead.
 WITHOUT_SCENARIO = {
     "43b": "before the call starts: it is authorisation that refuses",
     "A48": "a step of a scenario file is either a record or a command",
+    "erasure": "a scenario file cannot say what a pseudonym is",
     "A51": "an upgrade needs a store or topics of another release",
 }
 TESTS = ROOT / "tests"

@@ -53,8 +53,8 @@ def test_scenarios_that_are_no_yaml(tmp_path: Path, kind: str) -> None:
 
 def test_a_variable_that_is_no_yaml() -> None:
     """The variable is named."""
-    with pytest.raises(RaterError, match=r"^RATER_SWEEP_S: expected a value as in YAML: line 1: "):
-        read_settings(AgentsSettings, None, {"RATER_SWEEP_S": "2025-02-30"})
+    with pytest.raises(RaterError, match=r"^RATER_SWITCHES: expected a value as in YAML: line 1: "):
+        read_settings(AgentsSettings, None, {"RATER_SWITCHES": "2025-02-30"})
 
 
 def test_aliases_are_values_each_time() -> None:

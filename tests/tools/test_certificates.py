@@ -9,6 +9,7 @@ import pytest
 
 from rater.ops.certificates import expires_at
 from rater.wire.errors import RaterError
+from tests.fuzz.decoders import CERTIFICATE
 
 needs_openssl = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="openssl makes the certificates of this test"
@@ -60,6 +61,16 @@ def test_the_first_of_a_chain_to_end_counts(tmp_path: Path) -> None:
     assert expires_at(chain) == expires_at(short)
 
 
+def test_the_end_of_a_certificate_that_is_written_down(tmp_path: Path) -> None:
+    """The same without openssl; one of a chain that cannot be read is an error."""
+    path = tmp_path / "tls.crt"
+    path.write_bytes(b"ours:\n" + CERTIFICATE)
+    assert expires_at(path) == datetime(2036, 11, 23, 22, 29, 26, tzinfo=UTC)
+    path.write_bytes(CERTIFICATE + CERTIFICATE.replace(b"MIIBLD", b"MIIBLE"))
+    with pytest.raises(RaterError, match=r"tls\.crt: expected a certificate in PEM form"):
+        expires_at(path)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -67,6 +78,7 @@ def test_the_first_of_a_chain_to_end_counts(tmp_path: Path) -> None:
         "no certificate",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        CERTIFICATE.decode().replace("MIIBLDCB36ADAgEC", "MIIBLDCB36ADAgEJ"),  # version 10
     ],
 )
 def test_a_file_without_a_certificate_is_refused(tmp_path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rater.agents.notices.notifier import Notifier
 from rater.agents.notices.outbox import State
-from rater.agents.notices.settings import NotifySettings
+from rater.agents.notices.settings import NotifyFile, NotifySettings
 from rater.core import AccountEvent
 from rater.ops.logs import log_to_stderr
 from rater.ops.written_settings import read_settings
@@ -55,6 +55,6 @@ class WaitingNotifier:
 
 def waiting_notifier(path: Path) -> WaitingNotifier:
     """The notifier of a settings file (NotifySettings in YAML); logs to standard error."""
-    settings = read_settings(NotifySettings, path, {})
+    settings = read_settings(NotifyFile, path, {})
     log_to_stderr()
     return WaitingNotifier(settings)

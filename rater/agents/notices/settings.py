@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rater.ops.secrets import SecretSource
+from rater.ops.written_settings import WrittenSettings
 from rater.wire.addresses import is_in_the_clear
 
 #: Stands for every tenant that is not named.
@@ -102,3 +103,9 @@ class NotifySettings(BaseModel):
         if len(set(names)) != len(names):
             raise ValueError(f"expected names that differ, got {', '.join(names)}")
         return webhooks
+
+
+class NotifyFile(NotifySettings, WrittenSettings):
+    """The same as a file of its own, for `rater run --notify`."""
+
+    model_config = WrittenSettings.model_config

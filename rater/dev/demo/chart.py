@@ -6,12 +6,9 @@ It draws the points it is given.
 from datetime import datetime
 from pathlib import Path
 
-import matplotlib as mpl
 import msgspec
 
-mpl.use("Agg")
-
-from matplotlib import dates, pyplot
+from rater.files.extras import needed
 
 
 class Curve(msgspec.Struct, frozen=True):
@@ -24,7 +21,10 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 def draw(curves: list[Curve], currency: str, path: Path) -> None:
-    """One panel for each tenant, as PNG."""
+    """One panel for each tenant, as PNG; MissingExtraError without the extra rater[plots]."""
+    with needed("plots", str(path)):
+        from matplotlib import dates, pyplot  # noqa: PLC0415 - its library is an extra
+    pyplot.switch_backend("Agg")
     figure, panels = pyplot.subplots(len(curves), 1, sharex=True, figsize=(10, 2.6 * len(curves)), squeeze=False)
     for curve, panel in zip(curves, panels[:, 0], strict=True):
         times = [at for at, _ in curve.points]

@@ -115,6 +115,12 @@ async def check_target(settings: KafkaSettings, partitions: int, former: str) ->
     """Whether the new topics are open already; RaterError if they are somebody else's."""
     metas = await metas_of(settings, range(partitions))
     for number, meta in metas.items():
+        if meta.moving is not None and not meta.moving.partitions:
+            raise RaterError(
+                f"topics of prefix {settings.prefix!r}: filling them was abandoned, and what is in them is old by now;"
+                " delete them, or choose another --to-prefix",
+                Exit.FAILED,
+            )
         if meta.moving is not None and meta.moving.prefix != former:
             raise RaterError(
                 f"topics of prefix {settings.prefix!r}: are being filled from prefix {meta.moving.prefix!r}, not"

@@ -65,6 +65,12 @@ class Filling:
             {self._place("state", number): [self._meta(number)] for number in range(self.partitions)}
         )
 
+    async def abandon(self) -> None:
+        """Say in every partition that nobody goes on: what was copied would be older than what it was copied from."""
+        await self._writer.commit(
+            {self._place("state", number): [self._meta(number)] for number in range(self.partitions)}
+        )
+
     def copied(self, topic: str, partition: int) -> int | None:
         """The position in a former topic up to which its records are here."""
         return self._moving.copied.get(f"{topic}/{partition}")

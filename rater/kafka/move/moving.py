@@ -159,12 +159,13 @@ async def abandon(order: Order, say: Say) -> None:
             + (f", one to {elsewhere} is" if elsewhere else ""),
             Exit.FAILED,
         )
-    async with writer_of(target):  # fences a move that still runs
+    async with writer_of(target) as writer:  # fences a move that still runs
         partitions = await partitions_of_task(target)
         if await check_target(target, partitions, source.prefix):
             raise RaterError(
                 f"topics of prefix {target.prefix!r} are open: what is rated there is the ledger now", Exit.FAILED
             )
+        await Filling(target, writer, partitions, Moving(source.prefix, 0)).abandon()
         for number in range(former):
             await close_partition(source, number, None)
     again = f"workers may own the partitions of prefix {source.prefix!r} again"

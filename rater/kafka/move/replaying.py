@@ -26,7 +26,7 @@ from rater.kafka.move.routes import Pairs
 from rater.kafka.partition_reader import Tape
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import admission
-from rater.kafka.records import deck_named_by, record_key, records_of
+from rater.kafka.records import deck_named_by, erased_states, record_key, records_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.snapshot import HISTORY, Snapshot
 from rater.wire.codec import decode_command, encode
@@ -63,7 +63,8 @@ class Replay:
         }
         self._unrated: dict[str, list[Consumed]] = {topic: [] for topic in INPUTS}
         self._positions = {"commands": start.commit.commands_next, "cdrs": start.commit.cdrs_next}
-        self._latest: dict[tuple[str, bytes], bytes] = {}
+        #: None: the user was erased.
+        self._latest: dict[tuple[str, bytes], bytes | None] = {}
         self._counts = dict.fromkeys(HISTORY, 0)
         self._admit = admission(number, mirror.partitions)
 
@@ -146,6 +147,7 @@ class Replay:
     async def _compared(self, commit: Commit, batch: Batch) -> list[Consumed]:
         """The outputs of a batch, with the times of the mirror where it has them."""
         found = []
+        self._latest |= {("service-states", key): None for key in erased_states(batch)}
         for topic, outputs in batch.by_topic().items():
             for output in outputs:
                 key, value = record_key(output), encode(output)

@@ -7,7 +7,16 @@ import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from rater.core import NO_TENANT, RESERVED_TENANTS, AccountEvent, EventKind, Refusal
+from rater.core import (
+    NO_TENANT,
+    RESERVED_TENANTS,
+    AccountEvent,
+    Balance,
+    EventKind,
+    Refusal,
+    format_micros,
+    parse_ledger,
+)
 from rater.kafka.access_errors import user_of
 from rater.kafka.client import committed_reader, unread
 from rater.kafka.connect import WRITE, connection, reachable
@@ -167,17 +176,33 @@ async def decks(settings: KafkaSettings) -> Check:
 
 
 async def tenants(settings: KafkaSettings) -> Check:
-    """Whether names of tenants look alike: calls of one may be meant for the other."""
-    names = {
-        record.key.decode(errors="replace")
+    """Whether names look alike, so that calls of one may be meant for the other; closed tenants with money left."""
+    latest = {
+        record.key.decode(errors="replace"): record.value
         async for records in read_topic(settings, "balances")
         for record in records
-        if record.key is not None
-    } - RESERVED_TENANTS
+        if record.key is not None and record.value is not None
+    }
+    names = set(latest) - RESERVED_TENANTS
     alike = [*Lookalikes(names).remarks(names)]
     if alike:
         return Check("tenants", State.WARN, "; ".join(alike), "rater consume balances --tenant NAME")
+    balances = map(msgspec.json.Decoder(Balance).decode, latest.values())
+    left = [closed_with_money(one.tenant, one.balance, one.currency) for one in balances if one.closed_since]
+    if found := [said for said in left if said]:
+        return Check("tenants", State.WARN, "; ".join(sorted(found)), "rater show statement NAME")
     return Check("tenants", State.OK, f"{len(names)} tenants, no two with names that look alike")
+
+
+def closed_with_money(tenant: str, balance: str, currency: str) -> str | None:
+    """What is left of a closed tenant, in words; None for nothing."""
+    micros = parse_ledger(balance)
+    if not micros:
+        return None
+    left = format_micros(abs(micros))
+    return f"{tenant} is closed and " + (
+        f"owes {left} {currency}" if micros < 0 else f"{left} {currency} is to be paid out"
+    )
 
 
 async def _activated(settings: KafkaSettings) -> set[str]:

@@ -117,7 +117,7 @@ async def check_target(settings: KafkaSettings, partitions: int, former: str) ->
     for number, meta in metas.items():
         if meta.moving is not None and not meta.moving.partitions:
             raise RaterError(
-                f"topics of prefix {settings.prefix!r}: filling them was abandoned, and what is in them is old by now;"
+                f"topics of prefix {settings.prefix!r}: filling them was abandoned, what is in them is old now;"
                 " delete them, or choose another --to-prefix",
                 Exit.FAILED,
             )

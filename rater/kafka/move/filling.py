@@ -66,7 +66,7 @@ class Filling:
         )
 
     async def abandon(self) -> None:
-        """Say in every partition that nobody goes on: what was copied would be older than what it was copied from."""
+        """Say in every partition that nobody goes on: what was copied is old by now."""
         await self._writer.commit(
             {self._place("state", number): [self._meta(number)] for number in range(self.partitions)}
         )

@@ -147,7 +147,6 @@ class Replay:
     async def _compared(self, commit: Commit, batch: Batch) -> list[Consumed]:
         """The outputs of a batch, with the times of the mirror where it has them."""
         found = []
-        self._latest |= {("service-states", key): None for key in erased_states(batch)}
         for topic, outputs in batch.by_topic().items():
             for output in outputs:
                 key, value = record_key(output), encode(output)
@@ -159,6 +158,7 @@ class Replay:
                     raise self._misfit(commit, f"{topic}: mirrored {shown(there.value)}, computed {shown(value)}")
                 stamp = there.published_ms if there is not None else 0
                 found.append(self._numbered(Consumed(topic, self._number, 0, key, value, stamp)))
+        self._latest |= {("service-states", key): None for key in erased_states(batch)}
         return found
 
     def _numbered(self, record: Consumed) -> Consumed:
@@ -203,9 +203,11 @@ class Replay:
                     output = owned(record.value)
                     if output.sequence <= stands.get((topic, output.tenant), 0):
                         found[(topic, record.key or b"")] = record.value
+        latest: dict[tuple[str, bytes], bytes | None] = {**found, **self._latest}
         return [
             Consumed(topic, self._number, 0, key, value)
-            for (topic, key), value in {**found, **self._latest}.items()
+            for (topic, key), value in latest.items()
+            if value is not None
         ]
 
     def state(self) -> Pairs:

@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from rater.cli.dlq_hints import say_accepted, say_not_tried, what_to_do
 from rater.cli.dlq_options import (
     Accept,
     AcceptAt,
@@ -48,7 +49,6 @@ from rater.wire.dead_letters import (
     LetterState,
     place_of,
     raw_bytes,
-    why_not_replayed,
 )
 from rater.wire.errors import Exit, RaterError
 from rater.wire.instants import read_instant
@@ -157,10 +157,10 @@ def replay(
         return
     now = datetime.now(UTC)
     audits = box.replay(letters, _name(by), now, accept=accept, accept_at=accept_at) if letters else []
-    _say_not_tried(letters, audits)
+    say_not_tried(letters, audits)
     _report(audits, json)
     _say_payments(store, bootstrap)
-    _say_accepted(letters, audits)
+    say_accepted(letters, audits)
 
 
 def _accept_at(accept: bool, at: str | None) -> datetime | None:
@@ -170,16 +170,6 @@ def _accept_at(accept: bool, at: str | None) -> datetime | None:
     if not accept:
         raise RaterError("--at: expected --accept, too: it says when held records are let through")
     return not_ahead("--at", at, RatingSettings())
-
-
-def _say_accepted(letters: list[Letter], audits: list[DlqAudit]) -> None:
-    """How many were accepted; exit 3 if some were refused again."""
-    accepted = sum(audit.accepted is True for audit in audits)
-    unknown = sum(audit.accepted is None for audit in audits)
-    later = f", {unknown} published and not applied yet: is a worker running?" if unknown else ""
-    print(f"{accepted} of {len(letters)} records accepted{later}", file=sys.stderr)
-    if accepted + unknown < len(letters):
-        raise typer.Exit(Exit.REFUSED)
 
 
 def drop(
@@ -275,22 +265,14 @@ def _print(letter: Letter, reveal: bool) -> None:
     ]
     show_facts({name: value for name, value in facts.items() if name != "raw" and value not in (None, [])}, False)
     typer.echo(visible_lines(shown["raw"]))
-    if letter.state is LetterState.WAITING:
-        typer.echo(f"again, after a fix: rater dlq replay {letter.letter.id[:12]}", err=True)
+    if letter.state in (LetterState.WAITING, LetterState.REFUSED_AGAIN):
+        typer.echo(what_to_do(letter.letter), err=True)
 
 
 def _say_dry(what: str, letters: list[Letter], json: bool) -> None:
     if json:
         typer.echo(orjson.dumps([letter.letter.id for letter in letters]))
     print(f"{len(letters)} records would be {what}", file=sys.stderr)
-
-
-def _say_not_tried(letters: list[Letter], audits: list[DlqAudit]) -> None:
-    """List why letters were not tried."""
-    tried = {audit.id for audit in audits}
-    for letter in letters:
-        if letter.letter.id not in tried:
-            print(visible(why_not_replayed(letter.letter)), file=sys.stderr)
 
 
 def _report(audits: list[DlqAudit], json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`rater partition`: what an operator does about a partition that stopped."""
+"""`rater partition`: partitions that stopped, that are too few, or whose site is gone."""
 
 import getpass
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
+from rater.cli.partition_move import move_partitions, take_over
 from rater.core import Source
 from rater.kafka.at_fault import TOPIC, skip_order
 from rater.kafka.batch_publisher import publish_to
@@ -28,11 +29,13 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Partitions that stopped.", no_args_is_help=True)
+    group = typer.Typer(help="Partitions that stopped, more partitions, a second site.", no_args_is_help=True)
     group.callback()(lambda: None)
     group.command("skip")(skip)
     group.command("accept-loss")(accept_loss)
     group.command("accept-new-topic")(accept_new_topic)
+    group.command("move")(move_partitions)
+    group.command("take-over")(take_over)
     app.add_typer(group, name="partition")
 
 

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from rater.cli.kafka_options import talk
 from rater.cli.run import settings_for
+from rater.cli.sending import USED_BEFORE
 from rater.core import (
     AccountEvent,
     Committed,
@@ -76,7 +77,7 @@ def _outcome(
         yield visible(mask_people(f"it would be refused: {refused.field}: {refused.message}"))
         return
     if outcome is not Outcome.RATED:
-        yield "it would change nothing: this id was used before"
+        yield f"it would change nothing: {USED_BEFORE}"
         return
     for output in outputs:
         if isinstance(output, Debit):

@@ -135,9 +135,10 @@ class _Activation:
             if version != self.deck.version:
                 print(f"from {since:%Y-%m-%dT%H:%M:%SZ} on deck {version} counts, as before", file=sys.stderr)
         start = f"{from_then:%Y-%m-%dT%H:%M:%SZ}" if from_then else "TIME"
-        word = "" if from_then else ", TIME being when the wrong list began to count"
-        again = f"rater rerate --deck {shlex.quote(self.deck.version)} --from {start}{where}"
-        print(f"calls already priced: {again}{word}", file=sys.stderr)
+        span = "now" if from_then else "from when the wrong list began to count, to now"
+        whose = "--all" if self._books.owner == EVERY_TENANT else f"--tenant {shlex.quote(self._books.owner)}"
+        again = f"rater rerate --deck {shlex.quote(self.deck.version)} --from {start} --to TIME {whose}{where}"
+        print(f"calls already priced: {again} ({span}); it asks first", file=sys.stderr)
 
 
 def _looked_at(plans: list[_Activation], accepted: bool) -> list[DeckActivated]:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rater.core import Outcome, format_micros
+from rater.core import EventKind, Outcome, format_micros
 from rater.embedded.payments import Payments
 from rater.embedded.summary import Summary
 from rater.ops.masking import mask_people
@@ -99,11 +99,21 @@ def _already(files: dict[str, str | None]) -> Iterator[str]:
 
 
 def _say_refused(summary: Summary, store: Path | None) -> None:
-    """The first refused rows, and the command that shows all."""
-    if not (refused := summary.rejected.total()):
-        return
-    for line in summary.refused:
-        print(visible(mask_people(line)), file=sys.stderr)
+    """The first refused rows, the command that shows all, and the one that shows calls without a price."""
     where = "" if store is None else f" --store {shlex.quote(str(store))}"
-    what = "1 record was" if refused == 1 else f"{refused} records were"
-    print(f"{what} refused: rater dlq ls{where}", file=sys.stderr)
+    if looked := summary.events[EventKind.RATING_EXCEPTION.value]:
+        print(
+            f"{_many(looked, 'call')} rated without a price: rater show calls TENANT --anomalies{where}",
+            file=sys.stderr,
+        )
+    refused = summary.rejected.total()
+    if (before := summary.calls[Outcome.REJECTED] - refused) > 0:
+        print(f"{_many(before, 'record')} refused before, too: rater dlq ls --all{where}", file=sys.stderr)
+    for line in summary.refused if refused else ():
+        print(visible(mask_people(line)), file=sys.stderr)
+    if refused:
+        print(f"{_many(refused, 'record')} refused: rater dlq ls{where}", file=sys.stderr)
+
+
+def _many(count: int, what: str) -> str:
+    return f"1 {what} was" if count == 1 else f"{count} {what}s were"

@@ -22,6 +22,9 @@ from rater.wire.lookalikes import Lookalikes
 from rater.wire.visible import visible
 from rater.wire.words import did_you_mean
 
+#: Why a command changed nothing, and what to type if it should.
+USED_BEFORE = "this id was used before; if this is another order, give it an --id of its own"
+
 Tenant = Annotated[str, typer.Argument(help="The tenant.")]
 Id = Annotated[str | None, typer.Option("--id", help="The command's id: the same one again changes nothing.")]
 At = Annotated[str | None, typer.Option(help="When it holds from (RFC 3339); now if not given.")]
@@ -73,7 +76,7 @@ def send(
         meant = "" if command.tenant in tenants else did_you_mean(command.tenant, tenants)
         print(visible(f"rater: {command.tenant}: refused: {mask_people(why)}{meant}"), file=sys.stderr)
         raise typer.Exit(Exit.REFUSED)
-    print("nothing changed: this id was used before" if outcome is Outcome.DUPLICATE else "done", file=sys.stderr)
+    print(f"nothing changed: {USED_BEFORE}" if outcome is Outcome.DUPLICATE else "done", file=sys.stderr)
 
 
 def _print(command: AnyCommand, json: bool) -> None:

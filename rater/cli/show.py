@@ -111,6 +111,10 @@ def calls(
     charge: Annotated[
         str | None, typer.Option(help="Only calls that cost this, exactly or as an export rounds it, such as 4.02.")
     ] = None,
+    anomalies: Annotated[
+        bool,
+        typer.Option("--anomalies", help="Only calls that a person should look at, and why, such as no price."),
+    ] = False,
     last: Annotated[int, typer.Option(help="How many, counted from the newest.", min=1, max=1_000_000)] = 20,
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
@@ -120,22 +124,24 @@ def calls(
     Example: rater show calls contoso --on 2025-03-12 --charge 4.02
 
     Example: rater show calls contoso --last 50
+
+    Example: rater show calls contoso --anomalies --on 2025-03-12
     """
     day, amount = read_day("--on", on), read_amount("--charge", charge)
     reader, _ = _opened(store, tenant)
     newest = (_calls.decode(value) for _, value in reader.topic("rated-calls", tenant, newest_first=True))
     wanted = (call for call in newest if _is_of(user, call) and began_on(day, call) and cost(amount, call))
-    shown = [*islice(wanted, last)][::-1]
+    found = [*islice((call for call in wanted if call.anomalies or not anomalies), last + 1)]
+    shown = found[:last][::-1]
     if user is not None and not shown:
         check_user(reader, tenant, user)
     if not shown:
         said = (f" that began on {day}" if day else "") + (f" and cost {charge}" if charge else "")
+        said += " with an anomaly" if anomalies else ""
         print(f"no call of {user or tenant}{said} was rated" + ("" if said else " yet"), file=sys.stderr)
-    rows = [
-        (call.usage_id, call.answered_at, call.type.value, call.called, call.minutes, call.charge, call.balance)
-        for call in shown
-    ]
-    show_rows(("usage_id", "answered_at", "type", "called", "minutes", "charge", "balance"), rows, json)
+    _show_calls(shown, anomalies, json)
+    if len(found) > last:
+        print(f"there are more: --last {2 * last} shows twice as many", file=sys.stderr)
 
 
 def explain(
@@ -178,6 +184,20 @@ def _switch_line(reader: Reader | None, call: RatedCall) -> list[str]:
         f"  The switch wrote (read by mapping {line.mapping}, version {line.mapping_version}):",
         "  " + line.raw.decode("utf-8", "replace"),
     ]
+
+
+def _show_calls(calls: list[RatedCall], anomalies: bool, json: bool) -> None:
+    """A row for each call; why a person should look at it, if that was asked for."""
+    names: tuple[str, ...] = ("usage_id", "answered_at", "type", "called", "minutes", "charge", "balance")
+    rows: list[tuple[object, ...]] = [
+        (call.usage_id, call.answered_at, call.type.value, call.called, call.minutes, call.charge, call.balance)
+        for call in calls
+    ]
+    if anomalies:
+        names = (*names, "anomalies")
+        whys = (", ".join(why.value for why in call.anomalies) for call in calls)
+        rows = [(*row, why) for row, why in zip(rows, whys, strict=True)]
+    show_rows(names, rows, json)
 
 
 def _is_of(user: str | None, call: RatedCall) -> bool:

@@ -209,7 +209,8 @@ def _amount(
         return amount  # what it should be is in the message of the check of every amount
     if beyond:
         raise RaterError(
-            f"--call: expected an amount above zero and at most {cost}, what the call cost; got {amount}"
+            f"--call: expected an amount above zero and at most {cost}, what the call cost; got {amount};"
+            " to give more, or to take off what was given, leave out --call"
         )
     return amount
 

@@ -20,11 +20,24 @@ pack = msgspec.msgpack.Encoder().encode
 _unpack = {kind: msgspec.msgpack.Decoder(type).decode for kind, type in KINDS.items()}
 
 
+class Moving(msgspec.Struct, frozen=True):
+    """Topics that are being filled from others: those of another prefix, with so many partitions; 0: abandoned.
+
+    `copied` are the positions in the former topics up to which records were copied, by "topic/partition"; only
+    partition 0 has them.
+    """
+
+    prefix: str
+    partitions: int
+    copied: dict[str, int] = {}
+
+
 class Meta(msgspec.Struct, frozen=True):
     """The task's position: the next offset of each input, how many commits there were, and whose rules.
 
     `topics` are the ids of the topics that the positions are of; absent before 0.4.0 and on brokers without ids;
-    `snapshot_at` is when a snapshot was written last, in Unix seconds.
+    `snapshot_at` is when a snapshot was written last, in Unix seconds; `partitions` how many there were, 0: not
+    noted.  `moving` and `moved_to` (a prefix) stand in partitions that no worker may own; see `rater.kafka.move`.
     """
 
     version: int
@@ -33,6 +46,9 @@ class Meta(msgspec.Struct, frozen=True):
     rules: int = 1
     topics: dict[str, str] = {}
     snapshot_at: float = 0.0
+    partitions: int = 0
+    moving: Moving | None = None
+    moved_to: str | None = None
 
 
 _decode_meta = msgspec.msgpack.Decoder(Meta).decode

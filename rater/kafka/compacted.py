@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rater.core import Balance, Entity, Key, Memory, parse_ledger
+from rater.core import Account, Balance, Entity, Key, Memory, parse_ledger
 from rater.kafka.audit_report import Report, shown
 from rater.kafka.changelog import entity_of, pack, state_key, tenant_of
 from rater.kafka.latest import Latest, Read, StateAsOf
@@ -23,9 +23,10 @@ class Compacted:
         self._state = StateAsOf()
         self._expected: dict[str, dict[bytes, bytes | None]] = {topic: {} for topic in LATEST}
 
-    async def read(self, read: Read, last: Commit) -> None:
-        """Read them as of the last commit."""
+    async def read(self, read: Read, last: Commit, copied: Mapping[str, int]) -> None:
+        """Read them as of the last commit; what is before the positions in `copied` comes from other topics."""
         for topic in LATEST:
+            self._as_of[topic].copied = copied.get(topic, 0)
             await self._as_of[topic].read(read, topic, last)
         await self._state.read(read, "state", last)
 
@@ -91,3 +92,9 @@ class Compacted:
 def _is(entity: Entity, key: bytes, value: bytes | None) -> bool:
     """Whether a record is this entity; one that no commit changed since is written as an earlier release did."""
     return value is not None and (value == pack(entity) or entity_of(key, value)[2] == entity)
+
+
+def balances_of(memory: Memory) -> dict[str, int]:
+    """The balances of the accounts in memory, by tenant."""
+    accounts = memory.entities["account"].values()
+    return {account.tenant: account.balance for account in accounts if isinstance(account, Account)}

@@ -50,15 +50,29 @@ class FormerOutputs:
                 if found.source.offset >= ends.get(found.source.topic, 0):
                     break
                 await tape.next()
-                twice = found.id in self._ids[topic]
-                self._ids[topic].add(found.id)
-                yield topic, record, f"id {found.id} stands twice" if twice else None
+                yield topic, record, self._twice(topic, found.id)
+
+    async def before(self, outputs: Mapping[str, int]) -> AsyncIterator[tuple[str, Consumed, str | None]]:
+        """The outputs before positions, wherever their inputs stood: they were copied from other topics."""
+        for topic in self._topics:
+            tape = self._tapes[topic]
+            while (record := await tape.peek()) is not None and record.offset < outputs.get(topic, 0):
+                await tape.next()
+                yield topic, record, self._twice(topic, _sourced(record.value or b"").id)
+
+    def _twice(self, topic: str, id: str) -> str | None:
+        """What is wrong with an output that stands there already."""
+        twice = id in self._ids[topic]
+        self._ids[topic].add(id)
+        return f"id {id} stands twice" if twice else None
 
 
 class Marks:
     """What commits say that is needed before they are compared: snapshots, and topics that were created again."""
 
     def __init__(self) -> None:
+        #: The first commit of topics that were filled from others.
+        self.moved: Commit | None = None
         self._renewed: dict[str, int] = {}
         self._snapshots: list[tuple[int, Mapping[str, int]]] = []
 
@@ -78,6 +92,8 @@ class Marks:
         for gap in commit.gaps:
             if gap.topic_id is not None:
                 self._renewed[gap.topic] = commit.sequence
+        if commit.moved is not None:
+            self.moved = commit
         if commit.outputs:
             self._snapshots.append((commit.sequence, commit.outputs))
 
@@ -94,6 +110,15 @@ class Marks:
         """Where outputs ended when the next snapshot was written; nothing if none was."""
         at = bisect_right(self._snapshots, commit.sequence, key=lambda snapshot: snapshot[0])
         return self._snapshots[at][1] if at < len(self._snapshots) else {}
+
+    def cut(self) -> Mapping[str, int]:
+        """The topics that were copied without their first records, as if these were deleted here."""
+        moved = self.moved.moved if self.moved is not None else None
+        return {} if moved is None else dict.fromkeys(moved.cut, 1)
+
+    def copied(self) -> Mapping[str, int]:
+        """The positions before which outputs were copied from other topics."""
+        return {} if self.moved is None else self.moved.outputs
 
 
 def said_of(gap: Gap) -> str:

@@ -6,16 +6,15 @@ stops, until an operator gives up what is gone: `rater partition accept-new-topi
 The decision is a record of `dlq-audit`; the rating task reads on from there and writes it into a commit (`Gap`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
-from rater.core import NO_TENANT, RESERVED_TENANTS, Source
+from rater.core import NO_TENANT, Source
 from rater.kafka.at_fault import decisions_of, skips_of
 from rater.kafka.changelog import Meta
 from rater.kafka.port import Kept, PartitionLog
-from rater.kafka.publisher import partition_of
 from rater.wire.commits import Gap, part_of
 from rater.wire.dead_letters import DlqAudit, LetterAction
 from rater.wire.errors import Exit, RaterError
@@ -54,26 +53,6 @@ class InputsGoneError(RaterError):
             f"{missing.topic}[{partition}]: {missing.said}; nothing was rated since. {ask_for(partition, missing)}",
             Exit.FAILED,
         )
-
-
-class PartitionsAddedError(RaterError):
-    """The topics were given more partitions: a tenant's records would go to another one than its account is in."""
-
-    def __init__(self, partition: int, tenant: str, right: int) -> None:
-        super().__init__(
-            f"state[{partition}]: the account of tenant {tenant!r} is in this partition, its records would go to"
-            f" partition {right}: the topics were given more partitions; nothing was rated here since."
-            ' Stop publishing, and read deploy/drills.md, "More partitions"',
-            Exit.FAILED,
-        )
-
-
-def must_be_here(partition: int, partitions: int, tenants: Iterable[str]) -> None:
-    """PartitionsAddedError for a tenant whose records go to another partition than its account is in."""
-    for tenant in tenants:
-        right = partition_of(tenant, partitions)
-        if right != partition and tenant not in RESERVED_TENANTS:
-            raise PartitionsAddedError(partition, tenant, right)
 
 
 class Inputs(msgspec.Struct, frozen=True):

@@ -39,6 +39,8 @@ class Latest:
     def __init__(self) -> None:
         self.found: dict[bytes, bytes] = {}
         self.later: set[bytes] = set()
+        #: Records before this position come from other topics' inputs: none is later.
+        self.copied = 0
 
     async def read(self, read: Read, topic: str, last: Commit) -> None:
         """Read a topic of outputs as of a commit."""
@@ -48,7 +50,7 @@ class Latest:
                 if value is None:  # it does not say which commit wrote it
                     self.found.pop(key, None)
                     self.later.add(key)
-                elif is_later(value, last):
+                elif record.offset >= self.copied and is_later(value, last):
                     self.later.add(key)
                 else:
                     self.found[key] = value

@@ -9,13 +9,12 @@ outputs are followed and added up (see `former_commits`), up to the next snapsho
 be the one in its commit, its balances must be what was added up; from there on every commit is computed again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
 
 from rater.core import (
     RULES,
-    Account,
     CallRecord,
     Memory,
     Outcome,
@@ -27,7 +26,8 @@ from rater.core import (
 )
 from rater.engine.batch import run_batch
 from rater.kafka.audit_report import Report, place_of, shown
-from rater.kafka.compacted import LATEST, Compacted
+from rater.kafka.commit_order import out_of_line
+from rater.kafka.compacted import LATEST, Compacted, balances_of
 from rater.kafka.former_commits import FormerOutputs, Marks, said_of
 from rater.kafka.index import indexed
 from rater.kafka.latest import Read, is_later
@@ -38,8 +38,10 @@ from rater.kafka.publisher import admission
 from rater.kafka.records import erased_states, record_key, records_of, source_of
 from rater.kafka.snapshot import HISTORY, Snapshot
 from rater.wire.codec import decode_cdr, encode
-from rater.wire.commits import Commit
+from rater.wire.commits import Commit, Moved
 
+#: Together they say all that ever moved money, while each keeps its first records.
+_MONEY = ("commits", "debits", "account-events")
 _commit_decoder = msgspec.json.Decoder(Commit)
 _rated_calls = msgspec.json.Decoder(RatedCall).decode
 
@@ -86,14 +88,16 @@ class _Partition:
         #: Whether the state is known that the next commit begins with.
         self._known = not first.get("commits")
         #: Whether everything that moved money was added up: from the beginning, or from a snapshot's balances on.
-        self._whole = not any(first.get(topic) for topic in ("commits", "debits", "account-events"))
+        self._whole = not any(first.get(topic) for topic in _MONEY)
         self._followed: list[int] = []
 
     async def verify(self, progress: Callable[[int], None]) -> None:
         """Replay commit by commit, then compare what stands at the end."""
         last = await self._marks.read(self._read("commits"))
         if last is not None:  # before it takes long: what compacts away meanwhile cannot be compared
-            await self._compacted.read(self._read, last)
+            await self._compacted.read(self._read, last, self._marks.copied())
+        if cut := self._marks.cut():
+            self._sums = OutputSums(self._report, self._partition, {**self._first, **cut})
         before = Commit(
             partition=self._partition,
             sequence=0,
@@ -127,28 +131,20 @@ class _Partition:
         self._say_what_was_not_compared()
         if self._whole:
             unknown = frozenset() if self._known else self._compacted.tenants_of_later_commits()
-            self._sums.compare_money({**self._balances(), **self._compacted.emitted_balances()}, unknown)
+            self._sums.compare_money({**balances_of(self._memory), **self._compacted.emitted_balances()}, unknown)
 
     def _in_line(self, before: Commit, commit: Commit) -> None:
         """Commits follow each other without gap or overlap; before the first one lies what was never kept."""
         if not before.sequence and self._first.get("commits"):
             return
-        where = self._name(commit)
-        if commit.sequence != before.sequence + 1:
-            self._report.find(f"{where}: expected commit {before.sequence + 1}")
-        gaps = {gap.topic: gap for gap in commit.gaps}
-        self._report.remarks += [f"{where}: {said_of(gap)}" for gap in commit.gaps]
-        for topic, first, next in (
-            ("cdrs", commit.cdrs_first, before.cdrs_next),
-            ("commands", commit.commands_first, before.commands_next),
-        ):
-            gap = gaps.get(topic)
-            expected = gap.goes_on_at if gap is not None and gap.next_was == next else next
-            if first != expected:
-                self._report.find(f"{where}: expected to begin at offset {expected} of {topic}, begins at {first}")
+        self._report.remarks += [f"{self._name(commit)}: {said_of(gap)}" for gap in commit.gaps]
+        for wrong in out_of_line(before, commit):
+            self._report.find(f"{self._name(commit)}: {wrong}")
 
     async def _check(self, commit: Commit) -> int:
         """Compare one commit as its rules and what is kept allow; how many records it read."""
+        if commit.moved is not None:
+            return await self._follow_moved(commit, commit.moved)
         if commit.rules < RULES:
             self._report.former[commit.rules] += 1
             self._known = False
@@ -185,17 +181,34 @@ class _Partition:
         """What is not computed again: sequences, ids and sums; and the live calls, which later ones look for."""
         commands = await self._inputs("commands", commit, commit.commands_next)
         cdrs = await self._inputs("cdrs", commit, commit.cdrs_next)
-        async for topic, record, wrong in self._former.of(commit, self._marks.outputs_after(commit)):
+        await self._add_up(self._former.of(commit, self._marks.outputs_after(commit)))
+        if not self._outputs_gone(commit):
+            self._offer(commit, cdrs)
+        self._count(commit, commands, cdrs)
+        return len(commands) + len(cdrs)
+
+    async def _follow_moved(self, commit: Commit, moved: Moved) -> int:
+        """Outputs that were copied from other topics are added up; what follows begins with the state of those."""
+        await self._add_up(self._former.before(commit.outputs))
+        self._known, self._whole = False, self._whole and not any(topic in moved.cut for topic in _MONEY)
+        self._begin_with(commit, commit.migrated or "")
+        self._known = self._known and commit.rules == RULES
+        self._report.commits += 1
+        self._report.remarks.append(
+            f"partition {self._partition}: everything before commit {commit.sequence} was moved from prefix"
+            f" {moved.prefix!r}, which had {moved.partitions} partitions: it was added up, not computed again"
+        )
+        return 0
+
+    async def _add_up(self, outputs: AsyncIterator[tuple[str, Consumed, str | None]]) -> None:
+        """Sequences, ids and sums of outputs, and the live calls, which later ones look for."""
+        async for topic, record, wrong in outputs:
             if wrong is not None:
                 self._report.find(f"{place_of(record)}: {wrong}")
             self._sums.add(topic, record)
             self._report.outputs += 1
             if topic == "rated-calls":
                 self._memory.entities["call"].update(indexed(_rated_calls(record.value or b"")))
-        if not self._outputs_gone(commit):
-            self._offer(commit, cdrs)
-        self._count(commit, commands, cdrs)
-        return len(commands) + len(cdrs)
 
     def _begin_with(self, commit: Commit, digest: str) -> None:
         """The state that a commit begins with; its balances are what was added up so far."""
@@ -212,9 +225,9 @@ class _Partition:
             return
         self._memory, self._known = migrated, True
         if self._whole:
-            self._sums.compare_money(self._balances())
+            self._sums.compare_money(balances_of(self._memory))
         elif not self._outputs_gone(commit):
-            self._sums.begin_with(self._balances())
+            self._sums.begin_with(balances_of(self._memory))
             self._whole = True
 
     async def _replay(self, commit: Commit) -> int:
@@ -263,14 +276,6 @@ class _Partition:
         report.cdrs += len(cdrs)
         for outcome, count in commit.outcomes.items():
             report.outcomes[Outcome(outcome).value] += count
-
-    def _balances(self) -> dict[str, int]:
-        """The balances of the accounts in memory."""
-        return {
-            account.tenant: account.balance
-            for account in self._memory.entities["account"].values()
-            if isinstance(account, Account)
-        }
 
     def _say_what_was_not_compared(self) -> None:
         """One line for commits that were only followed, one for money that could not be added up."""

@@ -7,8 +7,8 @@ Acquiring the partition
     4. seek the inputs to those positions
     5. migrate the state if older rules wrote it (see `upgrade`), or write a snapshot if one is due (see `snapshot`)
 
-Inputs that are not what they were, or another number of partitions, stop the partition after 2 (see
-`input_topics`).
+Inputs that are not what they were, another number of partitions, or a deployment that was moved to other topics
+stop the partition after 2 (see `input_topics`, `partition_counts`).
 
 A commit
     1. rate the batch on an overlay
@@ -36,8 +36,9 @@ from rater.kafka.at_fault import find_at_fault
 from rater.kafka.catch_up import TOPIC, catch_up
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
 from rater.kafka.index import StandsAt, UsageIndex
-from rater.kafka.input_topics import INPUTS, Inputs, inputs_to_read, must_be_here
+from rater.kafka.input_topics import INPUTS, Inputs, inputs_to_read
 from rater.kafka.observer import Observer
+from rater.kafka.partition_counts import must_be_here, must_be_open
 from rater.kafka.partition_state import PartitionState
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
@@ -144,6 +145,7 @@ class RatingTask:
             for record in records:
                 assert record.key is not None
                 state.entities.apply(record.key, record.value)
+        must_be_open(self.partition, state.entities.meta)
         must_be_here(self.partition, self._partitions, state.entities.tenants())
         inputs = await inputs_to_read(log, state.entities.meta)
         self.topics, self.look_again, self._skips = inputs.topics, False, inputs.skips
@@ -237,7 +239,7 @@ class RatingTask:
             skipped=tuple(record.source for record in given if record.source in self._skips),
         )
         snapshot_at = self._state.entities.meta.snapshot_at
-        meta = Meta(STATE_VERSION, commit.sequence, after, RULES, self.topics, snapshot_at)
+        meta = Meta(STATE_VERSION, commit.sequence, after, RULES, self.topics, snapshot_at, self._partitions)
         return batch, meta, commit, writes_of(batch, meta, commit)
 
     def _given(self, records: Sequence[Consumed]) -> list[Record]:

@@ -46,7 +46,8 @@ async def write_snapshot(
 
 def next_meta(entities: Entities, positions: Mapping[str, int], inputs: Inputs, now_s: float) -> Meta:
     """The state of a partition after a commit that has its whole state."""
-    return Meta(STATE_VERSION, entities.meta.commits + 1, dict(positions), RULES, inputs.topics, now_s)
+    commits, partitions = entities.meta.commits + 1, entities.meta.partitions
+    return Meta(STATE_VERSION, commits, dict(positions), RULES, inputs.topics, now_s, partitions)
 
 
 async def commit_state(
@@ -81,7 +82,7 @@ async def commit_state(
 
 async def _write_all_but_last(log: PartitionLog, parts: list[bytes]) -> Pairs:
     """Commit the parts that do not fit one transaction; those that are left go with the commit record."""
-    *first, last = _portions([(part_key(log.partition, number), part) for number, part in enumerate(parts)])
+    *first, last = portions_of([(part_key(log.partition, number), part) for number, part in enumerate(parts)])
     for portion in first:
         await log.begin()
         await log.send({"commits": portion})
@@ -110,7 +111,7 @@ def digest_of(parts: list[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _portions(parts: Pairs) -> Iterator[Pairs]:
+def portions_of(parts: Pairs) -> Iterator[Pairs]:
     """As many parts as one transaction writes."""
     portion: Pairs = []
     size = 0

@@ -23,9 +23,11 @@ from rater.kafka.decks import DeckReader
 from rater.kafka.index import DiskIndex
 from rater.kafka.input_topics import IDENTIFIED, INPUTS
 from rater.kafka.observe import Watch
+from rater.kafka.partition_counts import PartitionsAddedError, must_be_so_many
 from rater.kafka.port import Doubt
 from rater.kafka.rating_task import RatingTask
 from rater.kafka.settings import KafkaSettings, WorkerSettings
+from rater.kafka.standing import metas_of
 from rater.kafka.topic_ids import TopicIds
 from rater.kafka.topics import partitions_of_task
 from rater.ops.metrics.labels import Input, PartitionState
@@ -100,6 +102,7 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def run(self) -> None:
         """Rate until `stop`; RaterError when the cluster or its topics are not there."""
         self._partitions = await partitions_of_task(self._kafka)
+        await self._compare_counts()
         await self._decks.start()
         self._consumer = await started(self._kafka, self._input_consumer())
         self.running = True
@@ -167,6 +170,14 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self._wanted = partitions
         self._changed.set()
 
+    async def _compare_counts(self) -> None:
+        """PartitionsAddedError if any partition's state was written for another number of partitions."""
+        try:
+            metas = await metas_of(self._kafka, range(self._partitions))
+        except (Doubt, RaterError):
+            return  # tasks meet that themselves
+        must_be_so_many(metas, self._partitions)
+
     async def _something_changes(self) -> None:
         """Wait for a rebalance, for `stop`, or for a task that ended."""
         waiting = asyncio.create_task(self._changed.wait())
@@ -194,6 +205,9 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     async def _reconcile(self) -> None:
         """Start the tasks of partitions that came, release those that went."""
         self._note_failures()
+        if any(partition >= self._partitions for partition in self._wanted):
+            said = f"cdrs has more partitions than the {self._partitions} that this worker began with"
+            raise PartitionsAddedError(said, max(self._wanted) + 1)
         await self._release(set(self._running) - self._wanted)
         for partition in sorted(self._wanted - set(self._running) - set(self.failed)):
             index = DiskIndex(self._index_folder(partition))

@@ -27,6 +27,17 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str | None = None
 
 
+class Moved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where everything before a partition's first commit was copied from: topics of another prefix.
+
+    They had so many partitions; of the topics in `cut` they did not keep the first records any more.
+    """
+
+    prefix: str
+    partitions: int
+    cut: tuple[str, ...] = ()
+
+
 class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Offsets consumed from the two inputs (`first` up to, not including, `next`), and the outcomes of the records.
 
@@ -35,6 +46,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `rules` is the number of the rules (A51); `migrated`, in the first commit of a new number and now and then, the
     digest of the state that it begins with, whose parts stand before it.  `gaps` are inputs that were given up
     before it; `outputs`, where a snapshot stands, the positions after the last record of each output topic.
+    `moved`, in the first commit of topics that were filled from others, says from which; then `outputs` has
+    compacted topics, too.
     """
 
     partition: int
@@ -50,6 +63,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     skipped: tuple[Source, ...] = ()
     gaps: tuple[Gap, ...] = ()
     outputs: dict[str, int] = {}
+    moved: Moved | None = None
 
 
 #: Of the number of a part; Python reads no number of more than 4,300 digits.

@@ -72,7 +72,6 @@ STORY = [
     ("rater dlq show ID --reveal", "rater dlq show LONG --reveal", 0),
     ("rater dlq show ID --raw", "rater dlq show LONG --raw", 0),
     ("rater dlq replay ID", "rater dlq replay LONG", 3),  # refused again: nobody has accepted it
-    ("rater dlq replay", "rater dlq replay --reason implausible_duration", 3),
     ("rater dlq replay ID --accept", "rater dlq replay LONG --accept", 0),
     ('rater dlq drop ID --note "why"', 'rater dlq drop LONGER --note "never to be billed"', 0),
     (
@@ -88,6 +87,17 @@ STORY = [
     ),
     ("rater rates compare OLD NEW", "rater rates compare old.csv deck.csv", 0),
     ("rater rates activate VERSION", "rater rates activate VERSION", 0),
+    ("rater show calls contoso --anomalies", "rater show calls contoso --anomalies", 0),
+    (
+        "rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --dry-run",
+        "rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --dry-run",
+        0,
+    ),
+    (
+        "rater rerate",
+        "rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --yes",
+        0,
+    ),
     ("rater payments reconcile FILE", "rater payments reconcile payouts.csv", 1),  # the purchase is not in it
     (
         "rater tenant adjust",
@@ -99,7 +109,23 @@ STORY = [
         "rater tenant refund contoso 2 1 --reason moved --by kim --yes --at 2025-03-20T00:00:00Z",
         0,
     ),
+    (
+        "rater tenant adjust contoso 4.16 --call USAGE_ID",
+        "rater tenant adjust contoso 0.10 --call abroad --reason goodwill --yes --at 2025-03-20T00:00:00Z",
+        0,
+    ),
+    (
+        "rater tenant adjust contoso -4.16",
+        "rater tenant adjust contoso -0.10 --reason withdrawn --yes --at 2025-03-20T00:00:00Z",
+        0,
+    ),
+    ("rater export funds", "rater export funds", 0),
     ("rater show statement contoso", "rater show statement contoso", 0),
+    (
+        "rater show statement contoso --since 2025-03-01T00:00:00Z",
+        "rater show statement contoso --since 2025-03-01T00:00:00Z",
+        0,
+    ),
     (
         "rater tenant close contoso --pay-out",
         "rater tenant close contoso --pay-out --reason left --by kim --yes --at 2025-03-20T00:00:00Z",

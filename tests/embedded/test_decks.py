@@ -196,7 +196,7 @@ def test_a_wrong_list_is_withdrawn_with_the_command_that_was_printed(folder: Pat
     back = rater(*command.split()[1:], cwd=folder, code=Exit.OK).stderr
     assert "price jumps" in back
     assert f"to take it back: rater rates activate {wrong}" in back
-    assert f"calls already priced: rater rerate --deck {old} --from TIME" in back
+    assert f"calls already priced: rater rerate --deck {old} --from TIME --to TIME --all (from when" in back
     assert charged(folder, "b") == ("0.2", [])
     assert "no changes" in rater(*command.split()[1:], cwd=folder, code=Exit.OK).stderr
     assert activations(folder) == [old, wrong, old]

@@ -113,13 +113,23 @@ class WorkerProcess:
 class Deployment:
     """Topics under a prefix of their own, and the workers on them."""
 
-    def __init__(self, bootstrap: str, folder: Path, *, topics: bool = True) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        folder: Path,
+        *,
+        topics: bool = True,
+        prefix: str | None = None,
+        partitions: int = PARTITIONS,
+    ) -> None:
         self.folder = folder
-        self.settings = KafkaSettings(bootstrap=bootstrap, prefix=f"t{uuid4().hex[:8]}-")
+        self.partitions = partitions
+        own = f"t{uuid4().hex[:8]}-" if prefix is None else prefix
+        self.settings = KafkaSettings(bootstrap=bootstrap, prefix=own)
         self.workers: list[WorkerProcess] = []
         self.published = 0
         if topics:
-            asyncio.run(apply(self.settings, load_topics(), PARTITIONS))
+            asyncio.run(apply(self.settings, load_topics(), partitions))
 
     def start(self, name: str, settings: dict[str, str] | None = None, program: str = "rater") -> WorkerProcess:
         """Start a worker, with more settings in its environment; it owns partitions a little later."""
@@ -146,7 +156,7 @@ class Deployment:
         places = [
             TopicPartition(self.settings.topic(topic), number)
             for topic in ("cdrs", "commands")
-            for number in range(PARTITIONS)
+            for number in range(self.partitions)
         ]
         async with reachable(self.settings, AIOKafkaAdminClient(**connection(self.settings))) as admin:
             committed = await admin.list_consumer_group_offsets(self.settings.group)

@@ -1,15 +1,25 @@
 """The drills of deploy/drills.md on a real broker: an upgrade under traffic, a refused downgrade, more partitions."""
 
 import asyncio
+import re
+from pathlib import Path
 
+import msgspec
+import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
+from rater.core.outputs import RatedCall
 from rater.files.deck_csv import read_deck
 from rater.kafka.connect import connection, reachable
+from rater.kafka.consume import read_topic
+from rater.kafka.partition_counts import PartitionsAddedError, must_be_here
+from rater.kafka.port import Consumed
 from rater.kafka.publisher import partition_of
 from rater.wire.codec import encode_input
 from rater.wire.topics import load_topics
+from tests.commands import invoke
 from tests.kafka.deployment import PARTITIONS, Deployment, until
+from tests.kafka.test_commands import at
 from tests.kafka.test_release import TENANTS, calls, commands, old, published, refusals
 from tests.world import DECK
 
@@ -68,8 +78,14 @@ def add_partitions(deployment: Deployment, total: int) -> None:
     asyncio.run(alter())
 
 
-def test_partitions_that_were_added_stop_those_whose_tenants_would_move(deployment: Deployment) -> None:
-    """Nothing is rated in a partition whose tenant has its account here and its records elsewhere."""
+def test_partitions_that_were_added_are_moved_to_topics_of_their_own(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """No worker rates where somebody added partitions; everything is moved, with what was published meanwhile.
+
+    Calls 0 and 1 of each tenant are rated before, 2 are published after, some in partitions without an account; all
+    come again in the new topics.
+    """
     provisioned(deployment)
     published(deployment, calls(0, 2))
     first = deployment.start("first")
@@ -77,11 +93,53 @@ def test_partitions_that_were_added_stop_those_whose_tenants_would_move(deployme
     first.stop()
     add_partitions(deployment, MORE)
     assert MOVING
+    published(deployment, calls(2, 3))
     second = deployment.start("second")
-    until(lambda: len(refusals(second)) == len(MOVING), "the partitions of tenants that would move to stop")
-    for tenant in MOVING:
-        here, there = partition_of(tenant, PARTITIONS), partition_of(tenant, MORE)
-        (said,) = [line for line in refusals(second) if line.startswith(f"state[{here}]: ")]
-        assert f"the account of tenant {tenant!r} is in this partition" in said
-        assert f"its records would go to partition {there}: the topics were given more partitions" in said
+    assert second.process.wait(timeout=60) == 1
+    assert f"was written for {PARTITIONS} partitions, there are {MORE}" in second.log.read_text()
     assert rated(deployment) == 2 * PARTITIONS
+
+    prefix = f"{deployment.settings.prefix}more-"
+    words = ["partition", "move", "--to-prefix", prefix, "--partitions", str(MORE), "--yes"]
+    refused = invoke(*words, *at(deployment))
+    assert "records are unrated" in str(refused.exception)
+    ran = invoke(*words, "--with-unrated", *at(deployment))
+    assert ran.exit_code == 0, (ran.output, ran.exception)
+    (folder := tmp_path / "moved").mkdir()
+    moved = Deployment(deployment.settings.bootstrap, folder, topics=False, prefix=prefix, partitions=MORE)
+    published(moved, calls(0, 4))
+    moved.start("third")
+    try:
+        moved.wait_until_rated()
+    finally:
+        moved.end()
+    assert rated(moved) == 4 * PARTITIONS
+    assert moved.verify().findings == []
+    usage = [msgspec.json.decode(value, type=RatedCall) for value in moved.values("rated-calls")]
+    assert len({(call.tenant, call.usage_id) for call in usage}) == len(usage)
+    for tenant in MOVING:
+        assert {record.partition for record in records_of(moved, tenant)} == {partition_of(tenant, MORE)}
+
+
+def records_of(deployment: Deployment, tenant: str) -> list[Consumed]:
+    """A tenant's rated calls, with where they are."""
+
+    async def read() -> list[Consumed]:
+        return [
+            record
+            async for records in read_topic(deployment.settings, "rated-calls")
+            for record in records
+            if record.key == tenant.encode()
+        ]
+
+    return asyncio.run(read())
+
+
+def test_a_state_without_a_note_of_how_many_partitions_there_were() -> None:
+    """Release 0.3.0 noted none: a tenant whose records go elsewhere stops the partition."""
+    (tenant, *_) = MOVING
+    here, there = partition_of(tenant, PARTITIONS), partition_of(tenant, MORE)
+    must_be_here(here, PARTITIONS, [tenant])
+    said = f"tenant {tenant!r} is in this partition, its records would go to partition {there}"
+    with pytest.raises(PartitionsAddedError, match=re.escape(said)):
+        must_be_here(here, MORE, [tenant])

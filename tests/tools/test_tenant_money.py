@@ -67,7 +67,8 @@ def test_a_part_of_a_call_is_credited(folder: Path) -> None:
     words = ("tenant", "adjust", "contoso", "--call", "the-call")
     rater(*words, "4.16", *WHO, "--yes", cwd=folder, code=0)
     assert shown(folder)["balance"] == "99.96"
-    assert "at most 4.2, what the call cost; got 5" in rater(*words, "5", *WHO, "--yes", cwd=folder, code=2).stderr
+    beyond = "at most 4.2, what the call cost; got 5; to give more, or to take off what was given, leave out --call"
+    assert beyond in rater(*words, "5", *WHO, "--yes", cwd=folder, code=2).stderr
     assert "either --all or an amount" in rater(*words, *WHO, cwd=folder, code=2).stderr
     nobody = rater("tenant", "adjust", "contoso", "--call", "x", "--all", *WHO, cwd=folder, code=1)
     assert "contoso has no call 'x'" in nobody.stderr

@@ -1,0 +1,74 @@
+"""What is printed after a run or a replay says what to type next."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rater.wire.errors import Exit
+from tests.commands import rater
+from tests.embedded.usage import HEADER, SETUP, row
+
+NOTE = 'rater dlq drop {id} --note "why"'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A call without a price list, a row that is wrong, and a call of 13 hours."""
+    (tmp_path / "setup.jsonl").write_text(SETUP)
+    calls = [
+        row("abroad", number="+442079460018"),
+        row("wrong", seconds="61 s"),
+        row("long", seconds=46_800, start="2025-03-13T00:00:00Z", end="2025-03-13T13:00:00Z"),
+    ]
+    (tmp_path / "usage.csv").write_text("\n".join([HEADER, *calls]) + "\n")
+    return tmp_path
+
+
+def run(folder: Path, code: int) -> list[str]:
+    words = ("run", "usage.csv", "--commands", "setup.jsonl", "--tenant", "contoso")
+    return rater(*words, cwd=folder, code=code).stderr.splitlines()
+
+
+def ids(folder: Path) -> dict[str, str]:
+    """The short id of each letter, by its reason."""
+    letters = json.loads(rater("dlq", "ls", "--json", cwd=folder).stdout)
+    return {letter["reason"]: letter["id"][:12] for letter in letters}
+
+
+def test_calls_without_a_price_are_listed(folder: Path) -> None:
+    """The run counts them and prints the command that shows them, with the reason."""
+    assert "1 call was rated without a price: rater show calls TENANT --anomalies" in run(folder, Exit.REFUSED)
+    shown = rater("show", "calls", "contoso", "--anomalies", "--json", cwd=folder, code=Exit.OK).stdout
+    assert [(call["usage_id"], call["anomalies"]) for call in json.loads(shown)] == [("abroad", "no_rate")]
+    none = rater("show", "calls", "contoso", "--anomalies", "--on", "2025-03-13", cwd=folder, code=Exit.OK)
+    assert "no call of contoso that began on 2025-03-13 with an anomaly was rated" in none.stderr
+
+
+def test_a_file_that_comes_again_with_rows_that_were_refused(folder: Path) -> None:
+    """The export has a call more, before the others: its wrong rows are the letters that there are."""
+    run(folder, Exit.REFUSED)
+    header, *calls = (folder / "usage.csv").read_text().splitlines()
+    (folder / "usage.csv").write_text("\n".join([header, row("more"), *calls]) + "\n")
+    assert run(folder, Exit.OK)[-1] == "2 records were refused before, too: rater dlq ls --all"
+
+
+def test_a_letter_that_is_refused_again(folder: Path) -> None:
+    """A wrong row is corrected in its file; a held call is accepted."""
+    run(folder, Exit.REFUSED)
+    found = ids(folder)
+    wrong, long = found["malformed"], found["implausible_duration"]
+    said = rater("dlq", "replay", cwd=folder, code=Exit.REFUSED).stderr
+    assert f"{wrong}: refused again, malformed; " in said
+    assert f"correct it in its file, run that, then: {NOTE.format(id=wrong)}" in said
+    assert f"if it really lasted so long: rater dlq replay {long} --accept; else: {NOTE.format(id=long)}" in said
+    assert f"rater dlq replay {wrong}; if the record is wrong" in rater("dlq", "show", wrong, cwd=folder).stderr
+
+
+def test_more_calls_than_are_shown(folder: Path) -> None:
+    """Two calls, of which the last is shown: the command that shows both is printed."""
+    (folder / "usage.csv").write_text("\n".join([HEADER, row("one"), row("two")]) + "\n")
+    run(folder, Exit.OK)
+    one = rater("show", "calls", "contoso", "--last", "1", cwd=folder, code=Exit.OK)
+    assert one.stderr == "there are more: --last 2 shows twice as many\n"
+    assert rater("show", "calls", "contoso", "--last", "2", cwd=folder, code=Exit.OK).stderr == ""

@@ -10,6 +10,9 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
 #: Settings of whoever runs the tests must not reach the commands under test.
+#: `make chaos`: the long form of tests that kill processes and brokers.
+LONG = os.environ.get("RATER_CHAOS") == "long"
+
 for name in [name for name in os.environ if name.startswith("RATER_") and name != "RATER_CHAOS"]:
     del os.environ[name]
 

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import os
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from rater.core.money import parse_micros
 from rater.core.outputs import AccountEvent, RechargeRequest
 from rater.core.reasons import EventKind
 from rater.dev.charge_log import read_charges
+from tests.conftest import LONG
 from tests.kafka.agents_world import (
     SECRET,
     AgentsProcess,
@@ -38,7 +38,6 @@ from tests.kafka.agents_world import (
 )
 from tests.kafka.deployment import Deployment, until
 
-LONG = os.environ.get("RATER_CHAOS") == "long"
 KILLS = 20 if LONG else 3
 TENANTS = 200 if LONG else 20
 

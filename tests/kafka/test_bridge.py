@@ -16,10 +16,12 @@ from rater.kafka.connect import connection, reachable
 from rater.kafka.not_mapped import BEGINNING
 from rater.wire.errors import Exit, RaterError
 from tests.commands import invoke
+from tests.conftest import LONG
 from tests.kafka.deployment import Deployment, until
 from tests.kafka.test_serve import MAPPING
 
-RECORDS, KILLS = 4_000, 8
+KILLS = 8 if LONG else 3
+RECORDS = 500 * KILLS
 RAW_PARTITIONS = 2
 #: Records whose seconds are none, and one that is not selected.
 BAD = (7, 1_007)

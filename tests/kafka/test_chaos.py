@@ -3,7 +3,6 @@
 Each test shows that its fault did happen.  `make chaos` runs the long form: 100,000 records and 20 kills.
 """
 
-import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -13,10 +12,10 @@ import pytest
 
 from rater.dev.generate import Spec
 from rater.kafka.batch_publisher import Message
+from tests.conftest import LONG
 from tests.kafka.conftest import local_kafka
 from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, calls, provisioning, story, until
 
-LONG = os.environ.get("RATER_CHAOS") == "long"
 RECORDS = 100_000 if LONG else 6_000
 KILLS = 20 if LONG else 3
 EXIT_S = 10.0

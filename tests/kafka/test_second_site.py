@@ -8,6 +8,7 @@ import pytest
 
 from rater.dev.local_kafka import LocalKafka
 from tests.commands import invoke
+from tests.conftest import LONG
 from tests.kafka.conftest import local_kafka
 from tests.kafka.deployment import PARTITIONS, Deployment, provisioning, until
 from tests.kafka.mirror import MirrorMaker
@@ -27,6 +28,7 @@ def site_a(tmp_path: Path) -> Iterator[LocalKafka]:
     kafka.stop()
 
 
+@pytest.mark.skipif(not LONG, reason="two clusters and MirrorMaker take minutes: make chaos")
 def test_site_a_is_lost_under_traffic(
     site_a: LocalKafka, broker: LocalKafka, tmp_path: Path, undisturbed: dict[str, Any]
 ) -> None:

@@ -13,14 +13,15 @@ from rater.core import CallCommand, CallRecord, RejectedCdr
 from rater.dev.generate import Spec, generate_calls
 from rater.files.deck_csv import read_deck
 from rater.wire.codec import encode_input
+from tests.conftest import LONG
 from tests.kafka.deployment import Deployment, provisioning, until
 from tests.kafka.test_calls import setting_up
 from tests.serve.processes import ServeProcess, send_until_stored
 from tests.serve.world import Given, clients_file
 from tests.world import DECK, HARARE, LONDON
 
-KILLS, BATCH = 20, 20
-SPEC = Spec(seed=3, tenants=4, calls=1_200, users=16, funds="20", duplicate_share=0.05)
+KILLS, BATCH = 20 if LONG else 4, 20
+SPEC = Spec(seed=3, tenants=4, calls=60 * KILLS, users=16, funds="20", duplicate_share=0.05)
 MAPPING = """\
 reader: {kind: json}
 times: {as: iso, zone: UTC}
@@ -167,7 +168,7 @@ def ledger(deployment: Deployment) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def test_killed_twenty_times(broker: Any, tmp_path: Path) -> None:
+def test_killed_again_and_again(broker: Any, tmp_path: Path) -> None:
     """Nothing is lost and nothing is charged twice, with a switch that repeats what was not answered."""
     ledgers = []
     for kills in (0, KILLS):

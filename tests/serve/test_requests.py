@@ -69,6 +69,7 @@ def test_a_token_is_replaced_without_a_restart(tmp_path: Path) -> None:
         (f"clients: [{{name: a, tokens: ['{HASHED}']}}, {{name: a, tokens: ['{HASHED}']}}]", "clients: expected each name once"),
         ("clients: [", "expected YAML"),
     ],
+    ids=["no client", "a token in the clear", "a name with a space", "an unknown right", "one name twice", "no YAML"],
 )  # fmt: skip
 def test_a_clients_file_that_is_wrong(text: str, says: str, tmp_path: Path) -> None:
     """One line that names the place; a token that stands there by mistake is not shown."""

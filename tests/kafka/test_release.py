@@ -101,8 +101,8 @@ def balances(deployment: Deployment) -> dict[str, str]:
 
 
 def refusals(worker: WorkerProcess) -> list[str]:
-    """Why partitions stopped at a worker."""
-    return [line["error"] for line in worker.logged("partition stopped")]
+    """Why partitions stopped at a worker; 0.3.0 has other words for the event."""
+    return [line["error"] for line in worker.logged("partition") if line["level"] == "error"]
 
 
 def test_a_new_worker_continues_from_release_0_3_0(

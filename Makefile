@@ -56,7 +56,8 @@ soak: $(INSTALLED) ## whether memory, disk and latency stay flat: make soak MINU
 
 chaos: $(INSTALLED) ## the long form of the tests that kill workers and brokers, and 100,000 simulated hours
 	RATER_CHAOS=long $(BIN)/python -m pytest tests/kafka/test_chaos.py tests/kafka/test_agents.py \
-		tests/kafka/test_bridge.py tests/kafka/test_second_site.py tests/serve/test_kills.py tests/kafka/test_serve.py
+		tests/kafka/test_bridge.py tests/kafka/test_second_site.py tests/kafka/test_move.py \
+		tests/kafka/test_take_over.py tests/serve/test_kills.py tests/kafka/test_serve.py
 	$(BIN)/python -m tests.simulation 0 100000
 
 fuzz: $(INSTALLED) ## look for inputs that a decoder cannot read: make fuzz MINUTES=10

@@ -16,6 +16,7 @@ from rater.kafka.move import moving
 from rater.kafka.move.moving import Order, move
 from rater.kafka.move.writer import SetWriter, Writes
 from tests.commands import invoke
+from tests.conftest import LONG
 from tests.kafka.deployment import Deployment, WorkerProcess, calls, provisioning, story, until
 from tests.kafka.test_commands import at
 
@@ -154,6 +155,7 @@ class DyingWriter(SetWriter):
         await super().commit(writes)
 
 
+@pytest.mark.skipif(not LONG, reason="some ten attempts take minutes: make chaos")
 def test_a_move_that_is_killed_is_completed_by_the_same_command(
     deployment: Deployment, moved: Deployment, undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,7 +92,7 @@ def test_a_rule_that_cannot_be(rule: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--script", "late"], "give the address with --webhook-url"),
+        (["--script", "late"], "set its address with --webhook-url"),
         (["--webhook-url", "http://127.0.0.1:9/"], "environment variable RATER_WEBHOOK_SECRET"),
         (["--log", "no/such/folder"], "cannot be written"),
     ],

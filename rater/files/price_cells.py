@@ -169,6 +169,6 @@ def status_of(text: str) -> Literal["ordinary", "blocked", "withdrawn"]:
         if word in known:
             return status  # type: ignore[return-value]  # one of the three above
     raise CellError(
-        f"expected a status such as New, Increase, Blocked or Deleted, got {text[:40]!r}; if the column says"
-        " nothing of prices, leave it out with --column status=-"
+        f"expected a status such as New, Increase, Blocked or Deleted, got {text[:40]!r}; if the column is"
+        " about something else, leave it out with --column status=-"
     )

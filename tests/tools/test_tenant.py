@@ -42,7 +42,9 @@ def test_a_tenants_own_domains(folder: Path) -> None:
     added = rater("tenant", "add", "contoso", "--currency", "USD", "--domain", "contoso.example", "--domain", "fabrikam.example:5060", "--json", cwd=folder, code=0)  # fmt: skip
     assert json.loads(added.stdout)["domains"] == ["contoso.example", "fabrikam.example:5060"]
     refused = rater("tenant", "configure", "contoso", "--domain", "sip:bob@contoso.example", cwd=folder, code=3)
-    assert "domains: expected a SIP domain such as contoso.example, got 'sip:b***@contoso.example'" in refused.stderr
+    assert (
+        "domains: expected a SIP domain such as contoso.example, got 'sip:b***@contoso.example'" in refused.stderr
+    )
 
 
 def test_how_long_a_tenants_calls_may_last(folder: Path) -> None:

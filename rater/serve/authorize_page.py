@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from rater.core import (
     AUTHORIZED_S_MAX,
@@ -31,7 +31,7 @@ from rater.core import (
 from rater.ops.metrics.labels import AuthorizationAnswer
 from rater.ops.metrics.meter import Metrics
 from rater.serve.problems import ProblemError
-from rater.serve.queries import first_wrong, once_each
+from rater.serve.queries import parameters_of
 
 PATH = "/v1/authorize"
 _NUMBER_LENGTH_MAX = 64
@@ -175,11 +175,9 @@ def text_of(answer: Answer) -> str:
 def question_of(request: web.Request) -> Question | str:
     """The question that the parameters ask, or what is wrong with them, in one sentence."""
     try:
-        query = Query.model_validate(once_each(request.query))
+        query = parameters_of(request.query, Query)
     except ProblemError as wrong:
         return wrong.detail
-    except ValidationError as wrong:
-        return first_wrong(wrong, Query)
     return Question(
         tenant=query.tenant,
         user=query.user,

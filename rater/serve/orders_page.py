@@ -9,13 +9,13 @@ import contextlib
 
 import msgspec
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from rater.core import IDENTIFIER_LENGTH_MAX, CallCommand
 from rater.serve.access import Access
 from rater.serve.orders import CURSOR_LENGTH_MAX, Given, OrderLog
 from rater.serve.problems import Kind, ProblemError
-from rater.serve.queries import first_wrong, once_each
+from rater.serve.queries import parameters_of
 
 PATH = "/v1/call-commands"
 WAIT_S_DEFAULT, WAIT_S_MAX = 25, 60
@@ -55,7 +55,7 @@ class OrdersPage:
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
         self._access.check(request, "call-commands")
-        query = _query_of(request)
+        query = parameters_of(request.query, OrdersQuery)
         after = request.headers.get("Last-Event-ID") if query.after is None else query.after
         cursor = self._orders.cursor if after is None else after
         if request.headers.get("Accept", "").startswith(_EVENT_STREAM):
@@ -84,10 +84,3 @@ class OrdersPage:
                 if not given:
                     await answer.write(b": waiting\n\n")
         return answer
-
-
-def _query_of(request: web.Request) -> OrdersQuery:
-    try:
-        return OrdersQuery.model_validate(once_each(request.query))
-    except ValidationError as wrong:
-        raise ProblemError(Kind.UNREADABLE, first_wrong(wrong, OrdersQuery)) from wrong

@@ -1,6 +1,7 @@
 """The parameters of a request: each once, and known; else one sentence that says which is wrong."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from multidict import MultiMapping
 from pydantic import BaseModel, ValidationError
@@ -10,8 +11,18 @@ from rater.serve.problems import Kind, ProblemError
 _NAME_SHOWN_MAX = 40
 
 
-def once_each(query: MultiMapping[str]) -> Mapping[str, str]:
-    """The parameters; ProblemError names one that stands there twice."""
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def parameters_of(query: MultiMapping[str], model: type[_Model]) -> _Model:
+    """The parameters as the model has them; ProblemError says what is wrong with the first wrong one."""
+    try:
+        return model.model_validate(_once_each(query))
+    except ValidationError as wrong:
+        raise ProblemError(Kind.UNREADABLE, _first_wrong(wrong, model)) from wrong
+
+
+def _once_each(query: MultiMapping[str]) -> Mapping[str, str]:
     parameters = dict(query)
     if len(parameters) < len(query):
         twice = next(name for name in parameters if len(query.getall(name)) > 1)
@@ -19,8 +30,7 @@ def once_each(query: MultiMapping[str]) -> Mapping[str, str]:
     return parameters
 
 
-def first_wrong(wrong: ValidationError, model: type[BaseModel]) -> str:
-    """The first thing that is wrong with parameters, in one sentence."""
+def _first_wrong(wrong: ValidationError, model: type[BaseModel]) -> str:
     first = wrong.errors(include_url=False, include_context=False, include_input=False)[0]
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":

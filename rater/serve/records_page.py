@@ -12,7 +12,7 @@ from functools import partial
 
 import msgspec
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from rater.core import IDENTIFIER_LENGTH_MAX, Source
 from rater.files.mappings import NotSelected
@@ -24,7 +24,7 @@ from rater.serve.clients import Client, Right
 from rater.serve.group_commit import GroupCommit
 from rater.serve.maps import Maps
 from rater.serve.problems import Kind, ProblemError
-from rater.serve.queries import first_wrong, once_each
+from rater.serve.queries import parameters_of
 from rater.serve.rates import Rates
 from rater.serve.results import Result, counted, not_selected
 
@@ -98,7 +98,7 @@ class RecordsPage:
 
     async def _arrived(self, request: web.Request, right: Right) -> tuple[Client, RecordsQuery, bytes]:
         client = self._access.check(request, right)
-        query = _query_of(request)
+        query = parameters_of(request.query, RecordsQuery)
         size = min(client.body_bytes_max, request.content_length or client.body_bytes_max)
         if self._reading + size > READING_BYTES_MAX:
             raise ProblemError(
@@ -143,13 +143,6 @@ def _places() -> Iterator[int]:
     while True:
         last = max(last + 1, time.time_ns() // 1_000)
         yield last
-
-
-def _query_of(request: web.Request) -> RecordsQuery:
-    try:
-        return RecordsQuery.model_validate(once_each(request.query))
-    except ValidationError as wrong:
-        raise ProblemError(Kind.UNREADABLE, first_wrong(wrong, RecordsQuery)) from wrong
 
 
 async def _body_of(request: web.Request, most: int) -> bytes:

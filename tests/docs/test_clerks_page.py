@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -22,120 +23,99 @@ USERS = "UPN,SKU,Usage country\nada@contoso.example,MCOPSTN1,US\nada@contoso.exa
 #: Payouts as Stripe writes them, and the page's purchase is not among them.
 PAYOUTS = "balance_transaction_id,created_utc,reporting_category,gross,currency,payment_metadata[id]\n"
 
-#: What the page shows · what is typed · the exit code.  `LONG` and `LONGER` are dead letters, `VERSION` is a deck: they
-#: are looked up when the story has come to them.
+
+class Typed(NamedTuple):
+    """What is typed, how it ends, and what the page shows for it, if that is another line."""
+
+    typed: str
+    code: int = 0
+    shown: str | None = None
+
+
+#: `LONG` and `LONGER` are dead letters, `VERSION` is a deck: they are looked up when the story has come to them.
 STORY = [
-    ("rater import rates", "rater import rates prices.csv --out old.csv", 0),
-    (
-        "rater import rates prices.csv --with-published-toll-free --out deck.csv",
-        "rater import rates prices.csv --with-published-toll-free --out deck.csv",
-        0,
-    ),
-    ("rater rates lint deck.csv", "rater rates lint deck.csv", 0),
-    ("rater rates lint", "rater rates lint old.csv", 0),
-    (
-        "rater import licenses users.csv --tenant contoso --at 2025-03-01T00:00:00Z --out licences.jsonl",
-        "rater import licenses users.csv --tenant contoso --at 2025-03-01T00:00:00Z --out licences.jsonl",
-        0,
-    ),
-    ("rater run --gateway URL", "rater run nothing.jsonl --gateway pretend", 0),
-    (
+    Typed("rater import rates prices.csv --out old.csv", shown="rater import rates"),
+    Typed("rater import rates prices.csv --with-published-toll-free --out deck.csv"),
+    Typed("rater rates lint deck.csv"),
+    Typed("rater rates lint old.csv", shown="rater rates lint"),
+    Typed("rater import licenses users.csv --tenant contoso --at 2025-03-01T00:00:00Z --out licences.jsonl"),
+    Typed("rater run nothing.jsonl --gateway pretend", shown="rater run --gateway URL"),
+    Typed(
         "rater run PSTN.calls.2025-03.csv --tenant contoso --commands setup.jsonl --commands licences.jsonl --deck deck.csv",
-        "rater run PSTN.calls.2025-03.csv --tenant contoso --commands setup.jsonl --commands licences.jsonl --deck deck.csv",
-        3,  # done, and a call that lasted 13 hours is held
-    ),
-    ("rater show tenant contoso", "rater show tenant contoso", 0),
-    ("rater show balance contoso", "rater show balance contoso", 0),
-    ("rater show pools contoso", "rater show pools contoso", 0),
-    ("rater show pools contoso --period 2025-03", "rater show pools contoso --period 2025-03", 0),
-    (
-        "rater show calls contoso --user ada@contoso.example",
-        "rater show calls contoso --user ada@contoso.example",
-        0,
-    ),
-    (
-        "rater show calls contoso --on 2025-03-12 --charge 4.02",
+        code=3,
+    ),  # done, and a call that lasted 13 hours is held
+    Typed("rater show tenant contoso"),
+    Typed("rater show balance contoso"),
+    Typed("rater show pools contoso"),
+    Typed("rater show pools contoso --period 2025-03"),
+    Typed("rater show calls contoso --user ada@contoso.example"),
+    Typed(
         "rater show calls contoso --on 2025-03-12 --charge 0.10",
-        0,
+        shown="rater show calls contoso --on 2025-03-12 --charge 4.02",
     ),
-    ("rater explain USAGE_ID", "rater explain abroad", 0),
-    ("rater export usage --format xlsx --out usage.xlsx", "rater export usage --format xlsx --out usage.xlsx", 0),
-    (
-        "rater export usage --period 2025-03 --format xlsx --out usage.xlsx",
+    Typed("rater explain abroad", shown="rater explain USAGE_ID"),
+    Typed("rater export usage --format xlsx --out usage.xlsx"),
+    Typed(
         "rater export usage --period 2025-03 --format xlsx --out march.xlsx",
-        0,
+        shown="rater export usage --period 2025-03 --format xlsx --out usage.xlsx",
     ),
-    ("rater export debits --period 2025-03", "rater export debits --period 2025-03", 0),
-    ("rater dlq ls", "rater dlq ls", 0),
-    ("rater dlq show ID", "rater dlq show LONG", 0),
-    ("rater dlq ls --reveal", "rater dlq ls --reveal", 0),
-    ("rater dlq show ID --reveal", "rater dlq show LONG --reveal", 0),
-    ("rater dlq show ID --raw", "rater dlq show LONG --raw", 0),
-    ("rater dlq replay ID", "rater dlq replay LONG", 3),  # refused again: nobody has accepted it
-    ("rater dlq replay ID --accept", "rater dlq replay LONG --accept", 0),
-    ('rater dlq drop ID --note "why"', 'rater dlq drop LONGER --note "never to be billed"', 0),
-    (
-        "rater tenant configure contoso --call-duration-max-s 86400",
+    Typed("rater export debits --period 2025-03"),
+    Typed("rater dlq ls"),
+    Typed("rater dlq show LONG", shown="rater dlq show ID"),
+    Typed("rater dlq ls --reveal"),
+    Typed("rater dlq show LONG --reveal", shown="rater dlq show ID --reveal"),
+    Typed("rater dlq show LONG --raw", shown="rater dlq show ID --raw"),
+    Typed("rater dlq replay LONG", code=3, shown="rater dlq replay ID"),  # refused again: nobody has accepted it
+    Typed("rater dlq replay LONG --accept", shown="rater dlq replay ID --accept"),
+    Typed('rater dlq drop LONGER --note "never to be billed"', shown='rater dlq drop ID --note "why"'),
+    Typed(
         "rater tenant configure contoso --call-duration-max-s 86400 --at 2025-03-20T00:00:00Z",
-        0,
+        shown="rater tenant configure contoso --call-duration-max-s 86400",
     ),
-    ("rater run", "rater run PSTN.calls.2025-03.csv --tenant contoso", 0),  # already rated
-    (
-        "rater run --emergency-numbers IT:1530,CH:1414",
+    Typed("rater run PSTN.calls.2025-03.csv --tenant contoso", shown="rater run"),  # already rated
+    Typed(
         "rater run nothing.jsonl --emergency-numbers IT:1530,CH:1414",
-        0,
+        shown="rater run --emergency-numbers IT:1530,CH:1414",
     ),
-    ("rater rates compare OLD NEW", "rater rates compare old.csv deck.csv", 0),
-    ("rater rates activate VERSION", "rater rates activate VERSION", 0),
-    ("rater show calls contoso --anomalies", "rater show calls contoso --anomalies", 0),
-    (
-        "rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --dry-run",
-        "rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --dry-run",
-        0,
-    ),
-    (
-        "rater rerate",
+    Typed("rater rates compare old.csv deck.csv", shown="rater rates compare OLD NEW"),
+    Typed("rater rates activate VERSION"),
+    Typed("rater show calls contoso --anomalies"),
+    Typed("rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --dry-run"),
+    Typed(
         "rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --yes",
-        0,
+        shown="rater rerate",
     ),
-    ("rater payments reconcile FILE", "rater payments reconcile payouts.csv", 1),  # the purchase is not in it
-    (
-        "rater tenant adjust",
+    Typed(
+        "rater payments reconcile payouts.csv", code=1, shown="rater payments reconcile FILE"
+    ),  # the purchase is not in it
+    Typed(
         "rater tenant adjust contoso 4.16 --reason goodwill --by kim --yes --at 2025-03-20T00:00:00Z",
-        0,
+        shown="rater tenant adjust",
     ),
-    (
-        "rater tenant refund",
+    Typed(
         "rater tenant refund contoso 2 1 --reason moved --by kim --yes --at 2025-03-20T00:00:00Z",
-        0,
+        shown="rater tenant refund",
     ),
-    (
-        "rater tenant adjust contoso 4.16 --call USAGE_ID",
+    Typed(
         "rater tenant adjust contoso 0.10 --call abroad --reason goodwill --yes --at 2025-03-20T00:00:00Z",
-        0,
+        shown="rater tenant adjust contoso 4.16 --call USAGE_ID",
     ),
-    (
-        "rater tenant adjust contoso -4.16",
+    Typed(
         "rater tenant adjust contoso -0.10 --reason withdrawn --yes --at 2025-03-20T00:00:00Z",
-        0,
+        shown="rater tenant adjust contoso -4.16",
     ),
-    ("rater export funds", "rater export funds", 0),
-    ("rater show statement contoso", "rater show statement contoso", 0),
-    (
-        "rater show statement contoso --since 2025-03-01T00:00:00Z",
-        "rater show statement contoso --since 2025-03-01T00:00:00Z",
-        0,
-    ),
-    (
-        "rater tenant close contoso --pay-out",
+    Typed("rater export funds"),
+    Typed("rater show statement contoso"),
+    Typed("rater show statement contoso --since 2025-03-01T00:00:00Z"),
+    Typed(
         "rater tenant close contoso --pay-out --reason left --by kim --yes --at 2025-03-20T00:00:00Z",
-        0,
+        shown="rater tenant close contoso --pay-out",
     ),
-    ("rater verify --store rater.db", "rater verify --store rater.db", 0),
-    ("rater erase contoso ada@contoso.example", "rater erase contoso ada@contoso.example --yes", 0),
-    ("rater prune", "rater prune", 0),
-    ("rater doctor --store rater.db", "rater doctor --store rater.db", 0),
-    ("rater check FOLDER", f"rater check {ROOT}/tests/spec/scenarios", 0),
+    Typed("rater verify --store rater.db"),
+    Typed("rater erase contoso ada@contoso.example --yes", shown="rater erase contoso ada@contoso.example"),
+    Typed("rater prune"),
+    Typed("rater doctor --store rater.db"),
+    Typed(f"rater check {ROOT}/tests/spec/scenarios", shown="rater check FOLDER"),
 ]
 
 
@@ -182,12 +162,12 @@ def month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_command_of_the_page_is_in_the_story() -> None:
     """A command that is added to the page is added here, too."""
-    assert sorted(commands()) == sorted(shown for shown, _, _ in STORY)
+    assert sorted(commands()) == sorted(step.shown or step.typed for step in STORY)
 
 
 def test_a_clerks_month(month: Path) -> None:
     """Files in, what they cost, held and refused calls, goodwill, the account added up, the customer gone."""
-    for shown, typed, code in STORY:
+    for typed, code, _ in STORY:
         words = shlex.split(typed)[1:]
         if {"LONG", "LONGER"} & set(words):
             ids = letters()
@@ -195,7 +175,7 @@ def test_a_clerks_month(month: Path) -> None:
         if "VERSION" in words:
             words = [deck() if word == "VERSION" else word for word in words]
         done = invoke(*words, RATER_OPERATOR="kim")
-        assert done.exit_code == code, f"{shown}: {done.output}"
+        assert done.exit_code == code, f"{typed}: {done.output}"
     # 100 bought - 0.10 (2 minutes abroad at 0.05; 2 + 780 of 3,000 minutes are the plan's) + 4.16 - 1 = 103.06
     assert "103.06" in invoke("show", "statement", "contoso").output
     assert json.loads(invoke("show", "balance", "contoso", "--json").stdout)["balance"] == "0"

@@ -18,7 +18,7 @@ from rater.wire.errors import Exit, RaterError
 from tests.commands import invoke
 from tests.conftest import LONG
 from tests.kafka.deployment import Deployment, until
-from tests.kafka.test_serve import MAPPING
+from tests.serve.world import MAPPING
 
 KILLS = 8 if LONG else 3
 RECORDS = 500 * KILLS

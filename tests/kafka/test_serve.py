@@ -1,7 +1,6 @@
 """The server over Kafka: stored means that the topic has it; its outcome is the rating task's to say."""
 
 import json
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,30 +8,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from rater.core import CallCommand, CallRecord, RejectedCdr
-from rater.dev.generate import Spec, generate_calls
+from rater.core import CallCommand, RejectedCdr
+from rater.dev.generate import Spec
 from rater.files.deck_csv import read_deck
 from rater.wire.codec import encode_input
 from tests.conftest import LONG
 from tests.kafka.deployment import Deployment, provisioning, until
 from tests.kafka.test_calls import setting_up
-from tests.serve.processes import ServeProcess, send_until_stored
-from tests.serve.world import Given, clients_file
+from tests.serve.processes import ServeProcess, batches, send_through_kills
+from tests.serve.world import MAPPING, Given, clients_file
 from tests.world import DECK, HARARE, LONDON
 
 KILLS, BATCH = 20 if LONG else 4, 20
 SPEC = Spec(seed=3, tenants=4, calls=60 * KILLS, users=16, funds="20", duplicate_share=0.05)
-MAPPING = """\
-reader: {kind: json}
-times: {as: iso, zone: UTC}
-call:
-  usage_id: "{id}"
-  type: user_out
-  user: "{who}"
-  called: "{to}"
-  answered_at: "{start}"
-  duration: {from: "{secs}", unit: s, round: up}
-"""
 
 
 def server(deployment: Deployment, folder: Path, clients: Given, *more: str) -> ServeProcess:
@@ -149,11 +137,6 @@ def test_events_of_calls_reserve_what_they_use(contoso: Deployment, tmp_path: Pa
     assert "dead_letter" not in answered["results"][1]
 
 
-def batches() -> list[list[dict[str, Any]]]:
-    calls = [json.loads(encode_input(one)) for one in generate_calls(SPEC) if isinstance(one, CallRecord)]
-    return [calls[at : at + BATCH] for at in range(0, len(calls), BATCH)]
-
-
 def ledger(deployment: Deployment) -> dict[str, list[dict[str, Any]]]:
     """Calls, debits and the last balances of each tenant, in order; where and when they came is another thing."""
     found: dict[str, list[dict[str, Any]]] = {}
@@ -180,7 +163,7 @@ def test_killed_again_and_again(broker: Any, tmp_path: Path) -> None:
             deployment.start("worker-0")
             serving = server(deployment, folder, clients_file(folder))
             serving.start()
-            _send(serving, kills)
+            send_through_kills(serving, batches(SPEC, BATCH), kills)
             assert serving.stop() == 0
             deployment.wait_until_rated()
             ledgers.append(ledger(deployment))
@@ -189,25 +172,3 @@ def test_killed_again_and_again(broker: Any, tmp_path: Path) -> None:
             deployment.end()
     assert ledgers[0] == ledgers[1]
     assert sum(topic.startswith("balance/") for topic in ledgers[0]) == SPEC.tenants
-
-
-def _send(serving: ServeProcess, kills: int) -> None:
-    """Send everything, killing the server so often on the way."""
-    sent, whole = [0], batches()
-
-    def send() -> None:
-        for number, batch in enumerate(whole):
-            send_until_stored(serving.switch, batch)
-            sent[0] = number + 1
-
-    switch = threading.Thread(target=send)
-    switch.start()
-    killed, every = 0, len(whole) // (kills or 1)
-    while killed < kills and switch.is_alive():
-        threading.Event().wait(0.002)
-        if sent[0] >= killed * every:
-            serving.kill()
-            serving.start()
-            killed += 1
-    switch.join()
-    assert killed == kills

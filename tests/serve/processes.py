@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rater.core import CallRecord
+from rater.dev.generate import Spec, generate_calls
 from rater.dev.ports import free_ports
+from rater.wire.codec import encode_input
 from tests.serve.world import Answer, Given, Switch
 
 WAIT_S = 60.0
@@ -76,3 +80,31 @@ def send_until_stored(switch: Switch, records: Sequence[dict[str, Any]]) -> Answ
             assert answer.status in (429, 503), answer
         assert time.monotonic() < deadline, "a switch gives up"
         time.sleep(0.02)
+
+
+def batches(spec: Spec, size: int) -> list[list[dict[str, Any]]]:
+    """The calls of a month as a switch sends them: so many records a request."""
+    calls = [json.loads(encode_input(one)) for one in generate_calls(spec) if isinstance(one, CallRecord)]
+    return [calls[at : at + size] for at in range(0, len(calls), size)]
+
+
+def send_through_kills(serving: ServeProcess, requests: Sequence[Sequence[dict[str, Any]]], kills: int) -> None:
+    """Send everything, and kill the server so often on the way; each kill is answered by a start."""
+    sent = [0]
+
+    def send() -> None:
+        for number, records in enumerate(requests):
+            send_until_stored(serving.switch, records)
+            sent[0] = number + 1
+
+    switch = threading.Thread(target=send)
+    switch.start()
+    killed, every = 0, len(requests) // (kills or 1)
+    while killed < kills and switch.is_alive():
+        threading.Event().wait(0.002)
+        if sent[0] >= killed * every:
+            serving.kill()
+            serving.start()
+            killed += 1
+    switch.join()
+    assert (killed, sent[0]) == (kills, len(requests))

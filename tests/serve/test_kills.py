@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from rater.core import CallRecord
-from rater.dev.generate import Spec, generate_calls, generate_commands
+from rater.dev.generate import Spec, generate_commands
 from rater.embedded.store import open_reader
 from rater.embedded.verify import verify_store
 from rater.wire.codec import encode_input
 from tests.conftest import LONG
 from tests.kafka.authority import Authority
-from tests.serve.processes import ServeProcess, send_until_stored
+from tests.serve.processes import ServeProcess, batches, send_through_kills, send_until_stored
 from tests.serve.world import clients_file
 from tests.world import DECK
 
@@ -24,12 +23,6 @@ KILLS, BATCH = 20 if LONG else 5, 20
 SPEC = Spec(seed=3, tenants=2, calls=80 * KILLS, users=8, funds="20", duplicate_share=0.05)
 #: Of what is written, where and when it came is another thing in each run.
 ELSEWHERE = ("source", "late")
-
-
-def batches() -> list[list[dict[str, Any]]]:
-    """The month as a switch sends it: twenty records a request."""
-    calls = [json.loads(encode_input(one)) for one in generate_calls(SPEC) if isinstance(one, CallRecord)]
-    return [calls[at : at + BATCH] for at in range(0, len(calls), BATCH)]
 
 
 def server(folder: Path) -> ServeProcess:
@@ -59,34 +52,15 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     quiet = server(tmp_path / "quiet")
     quiet.start()
     quiet.wait_until_ready()
-    for batch in batches():
+    for batch in batches(SPEC, BATCH):
         send_until_stored(quiet.switch, batch)
     assert quiet.stop() == 0
 
     killed = server(tmp_path / "killed")
     killed.start()
     killed.wait_until_ready()
-    sent, done = [0], threading.Event()
-
-    def send() -> None:
-        for number, batch in enumerate(batches()):
-            send_until_stored(killed.switch, batch)
-            sent[0] = number + 1
-        done.set()
-
-    switch = threading.Thread(target=send)
-    switch.start()
-    every = len(batches()) // KILLS
-    kills = 0
-    while kills < KILLS and not done.is_set():
-        threading.Event().wait(0.002)
-        if sent[0] >= kills * every:
-            killed.kill()
-            killed.start()
-            kills += 1
-    switch.join()
+    send_through_kills(killed, batches(SPEC, BATCH), KILLS)
     assert killed.stop() == 0
-    assert kills == KILLS
     assert ledger(tmp_path / "killed" / "store.db") == ledger(tmp_path / "quiet" / "store.db")
     assert verify_store(tmp_path / "killed" / "store.db").findings == []
 
@@ -96,7 +70,7 @@ def test_a_stopped_server_answers_what_it_was_sent(tmp_path: Path) -> None:
     serving = server(tmp_path / "once")
     serving.start()
     serving.wait_until_ready()
-    (batch, *_) = batches()
+    (batch, *_) = batches(SPEC, BATCH)
     answer = send_until_stored(serving.switch, batch)
     assert serving.stop() == 0
     rated = ledger(tmp_path / "once" / "store.db")["rated-calls"]

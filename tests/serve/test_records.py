@@ -15,7 +15,7 @@ from rater.embedded.verify import verify_store
 from rater.wire.codec import encode_input
 from tests.commands import invoke
 from tests.mappings.test_samples import SITES
-from tests.serve.world import JSON, NOON, call, clients_file, serving
+from tests.serve.world import JSON, MAPPING, NOON, call, clients_file, serving
 
 TOO_MANY, TOO_LONG, TOO_LARGE = b"{}\n" * 5_001, b"{" + b" " * 1_000_001 + b"}", b" " * 2_000_001
 LINES, FORM = "application/x-ndjson", "application/x-www-form-urlencoded"
@@ -44,18 +44,6 @@ def letters(store: Path) -> dict[str, RejectedCdr]:
 def lines(*calls: dict[str, Any]) -> bytes:
     return b"".join(json.dumps(one).encode() + b"\n" for one in calls)
 
-
-MAPPING = """\
-reader: {kind: json}
-times: {as: iso, zone: UTC}
-call:
-  usage_id: "{id}"
-  type: user_out
-  user: "{who}"
-  called: "{to}"
-  answered_at: "{start}"
-  duration: {from: "{secs}", unit: s, round: up}
-"""
 
 BODIES = {
     "an object": (JSON, json.dumps(call("a"), indent=2).encode(), ["a"]),

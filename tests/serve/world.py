@@ -43,6 +43,18 @@ from tests.world import DECK, LONDON
 
 JSON = "application/json"
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+#: Reads a switch's own names of fields; whose calls they are is for each test to say.
+MAPPING = """\
+reader: {kind: json}
+times: {as: iso, zone: UTC}
+call:
+  usage_id: "{id}"
+  type: user_out
+  user: "{who}"
+  called: "{to}"
+  answered_at: "{start}"
+  duration: {from: "{secs}", unit: s, round: up}
+"""
 
 
 class Answer(NamedTuple):

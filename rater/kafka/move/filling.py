@@ -78,11 +78,7 @@ class Filling:
     async def copy(self, records: Sequence[Consumed], places_of: PlacesOf) -> None:
         """Append records of one former topic and partition, in order."""
         for portion in in_transactions(records):
-            writes: dict[tuple[str, int], list[Written]] = {}
-            for record in portion:
-                for number in places_of(record):
-                    written = Written(record.key, record.value, record.published_ms or None)
-                    writes.setdefault(self._place(record.topic, number), []).append(written)
+            writes = self._placed(portion, places_of)
             self._note(portion[-1])
             writes[self._place("state", 0)] = [self._meta(0)]
             await self._writer.commit(writes)
@@ -90,15 +86,20 @@ class Filling:
     async def append(self, records: Sequence[Consumed], places_of: PlacesOf) -> None:
         """Publish inputs of one former partition that are to be rated anew; a second time they are duplicates."""
         for portion in in_transactions(records):
-            writes: dict[tuple[str, int], list[Written]] = {}
-            for record in portion:
-                for number in places_of(record):
-                    writes.setdefault(self._place(record.topic, number), []).append(
-                        Written(record.key, record.value)
-                    )
-            await append(self._settings, writes)
+            await append(self._settings, self._placed(portion, places_of, stamped=False))
             self._note(portion[-1])
             await self._writer.commit({self._place("state", 0): [self._meta(0)]})
+
+    def _placed(
+        self, records: Sequence[Consumed], places_of: PlacesOf, *, stamped: bool = True
+    ) -> dict[tuple[str, int], list[Written]]:
+        """Where records go; `stamped`: with the time at which they were published first."""
+        writes: dict[tuple[str, int], list[Written]] = {}
+        for record in records:
+            written = Written(record.key, record.value, (record.published_ms or None) if stamped else None)
+            for number in places_of(record):
+                writes.setdefault(self._place(record.topic, number), []).append(written)
+        return writes
 
     def _note(self, last: Consumed) -> None:
         copied = self._moving.copied | {f"{last.topic}/{last.partition}": last.offset + 1}
@@ -116,12 +117,7 @@ class Filling:
 
     async def _put(self, records: Sequence[Consumed], places_of: PlacesOf) -> None:
         for portion in in_transactions(records):
-            writes: dict[tuple[str, int], list[Written]] = {}
-            for record in portion:
-                for number in places_of(record):
-                    written = Written(record.key, record.value, record.published_ms or None)
-                    writes.setdefault(self._place(record.topic, number), []).append(written)
-            await self._writer.commit(writes)
+            await self._writer.commit(self._placed(portion, places_of))
 
     async def snapshots(self) -> None:
         """Write each partition's state among its commits, and add up the money that is there."""

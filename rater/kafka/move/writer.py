@@ -68,13 +68,7 @@ class SetWriter:
         async with doubted(self._settings, WRITE):
             await producer.begin_transaction()
             try:
-                stored = [
-                    await producer.send_batch(batch, topic, partition=partition)
-                    for (topic, partition), records in writes.items()
-                    for batch in _batches(producer, records)
-                ]
-                for future in stored:
-                    await future
+                await _store(producer, writes)
             except BaseException:
                 await asyncio.shield(producer.abort_transaction())
                 raise
@@ -94,13 +88,18 @@ async def append(settings: KafkaSettings, writes: Writes) -> None:
         max_request_size=MESSAGE_BYTES_MAX,
     )
     async with doubted(settings, WRITE), reachable(settings, producer, WRITE):
-        stored = [
-            await producer.send_batch(batch, topic, partition=partition)
-            for (topic, partition), records in writes.items()
-            for batch in _batches(producer, records)
-        ]
-        for future in stored:
-            await future
+        await _store(producer, writes)
+
+
+async def _store(producer: Any, writes: Writes) -> None:
+    """Send, and wait until all are stored."""
+    stored = [
+        await producer.send_batch(batch, topic, partition=partition)
+        for (topic, partition), records in writes.items()
+        for batch in _batches(producer, records)
+    ]
+    for future in stored:
+        await future
 
 
 def _batches(producer: Any, records: Sequence[Written]) -> Iterator[Any]:

@@ -1,6 +1,7 @@
 """What lies outside Kafka: settings, certificates, the payment gateway, the mail server, the HTTP server."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -19,7 +20,7 @@ from rater.ops.doctor.check import Check, State
 
 #: As the alert RaterCertificateExpiring has it.
 CERTIFICATE_WARN = timedelta(days=14)
-_GATEWAY_TIMEOUT_S = _SERVER_TIMEOUT_S = 10
+_TIMEOUT_S = 10
 _SHOWN = 200
 
 
@@ -47,15 +48,22 @@ def certificates(kafka: KafkaSettings) -> Check:
     return Check("certificates", State.OK, said)
 
 
+@asynccontextmanager
+async def _answer_of(url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.get(url, allow_redirects=False) as answer,
+    ):
+        yield answer
+
+
 async def gateway(given: GatewaySettings | None) -> Check:
     """Whether something answers where the payment gateway is; no payment is asked for."""
     if given is None:
         return Check("gateway", State.SKIPPED, "none is set (RATER_GATEWAY_URL, or gateway.url in --config)")
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_GATEWAY_TIMEOUT_S)) as session,
-            session.get(given.url, allow_redirects=False) as answer,
-        ):
+        async with _answer_of(given.url) as answer:
             status = answer.status
     except (TimeoutError, aiohttp.ClientError) as wrong:
         return Check("gateway", State.FAIL, f"{given.url}: {wrong or 'no answer in time'}", f"curl -v {given.url}")
@@ -69,10 +77,7 @@ async def server(url: str | None) -> Check:
     if url is None:
         return Check("server", State.SKIPPED, "none is named (--server http://host:6080)")
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SERVER_TIMEOUT_S)) as session,
-            session.get(f"{url.rstrip('/')}/readyz", allow_redirects=False) as answer,
-        ):
+        async with _answer_of(f"{url.rstrip('/')}/readyz") as answer:
             status, text = answer.status, (await answer.text())[:_SHOWN].strip()
     except (TimeoutError, aiohttp.ClientError) as wrong:
         return Check("server", State.FAIL, f"{url}: {wrong or 'no answer in time'}", "rater serve")

@@ -28,6 +28,8 @@ _TEXTS = (
     "user_object_id",
     "user_display_name",
 )
+#: Whole numbers, left out where they are empty.
+_NUMBERS = ("version", "authorized_s")
 _CALL_TYPES = frozenset(type.value for type in CallType)
 _NUMBER_TYPES = frozenset(type.value for type in NumberType)
 
@@ -65,8 +67,7 @@ class Plan:
             made.append(
                 ("number_type", _one_of("number_type", self._value("number_type", call.number_type), _NUMBER_TYPES))
             )
-        if call.version is not None:
-            made.append(("version", self._compiler.text(call.version)))
+        made += [(name, self._compiler.text(given)) for name in _NUMBERS if (given := getattr(call, name)) is not None]
         return made
 
     def _value(self, field: str, given: Any) -> Get:
@@ -126,10 +127,12 @@ def _call_record(made: dict[str, Any]) -> CallRecord | Refusal:
     for name in ("tenant", "usage_id"):
         if not made[name]:
             return Refusal(Reason.MALFORMED, name, "expected a value, got none")
-    if "version" in made:
-        if not (made["version"].isascii() and made["version"].isdecimal() and len(made["version"]) < 11):
-            return Refusal(Reason.MALFORMED, "version", f"expected a whole number, got {made['version']!r:.80}")
-        made["version"] = int(made["version"])
+    for name in _NUMBERS:
+        if (text := made.get(name)) is None:
+            continue
+        if not (text.isascii() and text.isdecimal() and len(text) < 11):
+            return Refusal(Reason.MALFORMED, name, f"expected a whole number, got {text!r:.80}")
+        made[name] = int(text)
     try:
         record = msgspec.convert(made, CallRecord)
     except msgspec.ValidationError:

@@ -1,0 +1,181 @@
+"""A real Kamailio and real SIP over a store: may a call start, for how long, when must it end, what is billed."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rater.core import DisconnectReason, Pocket
+from tests.switches.kamailio import missing
+from tests.switches.phones import Caller
+from tests.switches.site import JAMAICA, LONDON, PARIS, QUICK, US, Site, site
+from tests.switches.waiting import until
+
+pytestmark = [
+    pytest.mark.xdist_group("kamailio"),
+    pytest.mark.skipif(missing() is not None, reason=missing() or "everything is here"),
+]
+#: From the ledger's decision to the BYE.
+CUT_WITHIN_S = 2
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site for all tests that do not stop parts of it; each has a tenant of its own."""
+    with site(tmp_path_factory.mktemp("kamailio"), QUICK) as running:
+        yield running
+
+
+def test_a_call_that_the_bundle_covers(one: Site) -> None:
+    """Of 120 minutes one is used, for as many seconds as Kamailio says; the money stays."""
+    tenant = one.tenant("bundle", "5", sku="MCOPSTN5")
+    caller = one.call("hangs_up", tenant, US, "-d", "1200")
+    assert caller.wait() == 0
+    rated, said = one.rated(caller), one.kamailio.written(caller.id)
+    assert (rated.usage_id, rated.duration_s, rated.minutes) == (said.usage_id, said.duration_s, 1)
+    assert [(part.pocket, part.minutes) for part in rated.segments] == [(Pocket.POOL, 1)]
+    assert one.balance(tenant) == "5"
+
+
+def test_a_call_that_is_paid_with_credit(one: Site) -> None:
+    """Its caller hangs up after 1.2 seconds: each second that began costs 0.10, as Kamailio counts them."""
+    tenant = one.tenant("credit", "5")
+    caller = one.call("hangs_up", tenant, LONDON, "-d", "1200")
+    assert caller.wait() == 0
+    rated, said = one.rated(caller), one.kamailio.written(caller.id)
+    assert rated.duration_s == said.duration_s >= 2
+    assert rated.answered_at == datetime.fromtimestamp(0, UTC) + timedelta(microseconds=said.began_us)
+    assert (rated.charge, rated.authorized_s) == (f"{said.duration_s / 10:g}", None)
+    assert one.balance(tenant) == f"{5 - said.duration_s / 10:g}"
+
+
+@pytest.mark.parametrize(
+    ("funds", "user_of", "says"),
+    [
+        pytest.param(None, "broke", "402 Payment Required (credits_suspended)", id="no money"),
+        pytest.param(None, "nobody", "402 Payment Required (unknown_tenant)", id="a tenant that is not known"),
+    ],
+)
+def test_a_call_that_is_refused(funds: str | None, user_of: str, says: str, one: Site) -> None:
+    """The caller is told why; nobody is called, and there is no record."""
+    if user_of != "nobody":
+        one.tenant(user_of, funds)
+    answered = len(one.answerer.received("INVITE"))
+    caller = one.call("hangs_up", user_of, LONDON, "-d", "1000")
+    caller.wait()
+    assert caller.answer == says
+    assert len(one.answerer.received("INVITE")) == answered
+    assert one.kamailio.dialogs() == []
+
+
+def test_an_emergency_call_without_money(one: Site) -> None:
+    """It goes through, and is free."""
+    tenant = one.tenant("emergency", None)
+    caller = one.call("hangs_up", tenant, "911", "-d", "600")
+    assert caller.wait() == 0
+    rated = one.rated(caller)
+    assert (rated.emergency, rated.charge) == (True, "0")
+
+
+@pytest.mark.parametrize("scenario", ["stays", "negotiates_again"])
+def test_a_call_lasts_as_long_as_it_was_granted(scenario: str, one: Site) -> None:
+    """0.30 is 3 seconds at 0.10.  Kamailio ends the call, whatever its phones negotiate; no more than 3 are billed."""
+    tenant = one.tenant(f"granted-{scenario}", "0.30")
+    caller = one.call(scenario, tenant, LONDON)
+    assert caller.wait() == 0
+    rated, said = one.rated(caller), one.kamailio.written(caller.id)
+    assert (rated.authorized_s, rated.charge) == (3, "0.3")
+    assert said.ended_us - said.began_us < (3 + CUT_WITHIN_S) * 1_000_000
+    assert one.balance(tenant) == "0"
+    until(lambda: ended(one, caller), "a BYE for the other side")
+
+
+def test_a_running_call_is_cut_when_another_uses_up_the_credit(one: Site) -> None:
+    """A call of another switch costs 60, of 5.  The order reaches the phones in 2 seconds; A22: of the running call no
+    more than the authorised seconds are billed, at 0.10 each.
+    """
+    tenant = one.tenant("cut", "5")
+    caller = one.call("stays", tenant, LONDON)
+    caller.wait_until_answered()
+    until(lambda: len(one.kamailio.dialogs()) == 1, "the call to run")
+    until(lambda: f"rater_running_calls 1.0" in one.serving.switch.ask("/metrics").body, "the rater to know of it")
+    before = datetime.now(UTC)
+    other = {
+        "tenant": tenant, "usage_id": "other", "type": "user_out", "user": "ada", "called": JAMAICA,
+        "answered_at": (before - timedelta(seconds=60)).isoformat(), "duration_s": 60,
+    }  # fmt: skip
+    assert one.office.send(other).body["accepted"] == 1
+    assert caller.wait() == 0
+    (order,) = one.orders(tenant)
+    (bye,) = caller.received("BYE")
+    rated, said = one.rated(caller), one.kamailio.written(caller.id)
+    assert bye.at - before.timestamp() < CUT_WITHIN_S
+    assert order.reason is DisconnectReason.CREDITS_SUSPENDED
+    assert (rated.authorized_s, said.authorized_s) == (order.authorized_s, str(order.authorized_s))
+    billed = min(said.duration_s, order.authorized_s)
+    assert rated.charge == f"{billed / 10:g}"
+    assert one.balance(tenant) == f"{5 - 60 - billed / 10:g}"
+    until(lambda: ended(one, caller), "a BYE for the other side")
+
+
+def test_whoever_has_the_secret_ends_a_call(one: Site) -> None:
+    """`dlg.terminate_dlg` with the Call-ID and the tags that the call's events have; the record says until when."""
+    tenant = one.tenant("by-rpc", "5")
+    caller = one.call("stays", tenant, LONDON)
+    caller.wait_until_answered()
+    (dialog,) = until(one.kamailio.dialogs, "the call to run")
+    named = (dialog["call-id"], dialog["caller"]["tag"], dialog["callee"]["tag"])
+    refused = [
+        one.kamailio.rpc("dlg.terminate_dlg", *named, secret="another")[0],
+        one.kamailio.rpc("core.kill", 1)[0],
+    ]
+    ended_by = one.kamailio.rpc("dlg.terminate_dlg", *named)[0]
+    assert caller.wait() == 0
+    again = one.kamailio.rpc("dlg.terminate_dlg", *named)
+    rated, said = one.rated(caller), one.kamailio.written(caller.id)
+    assert (refused, ended_by, again[0]) == ([401, 404], 200, 500)
+    assert "callid" in again[1]
+    assert rated.authorized_s == int(said.authorized_s)
+
+
+def test_a_request_that_looks_like_one_of_a_running_call(one: Site) -> None:
+    """A new call that pretends to be within one is not put through."""
+    tenant = one.tenant("pretends", "5")
+    answered = len(one.answerer.received("INVITE"))
+    caller = one.call("pretends", tenant, PARIS, "-key", "next_hop", f"127.0.0.1:{one.answerer.port}")
+    assert caller.wait() == 0
+    assert caller.answer.startswith("481")
+    assert len(one.answerer.received("INVITE")) == answered
+
+
+def ended(one: Site, caller: Caller) -> bool:
+    """Whether the phone that answered was told that the call is over."""
+    return not one.kamailio.dialogs()
+
+
+def test_a_rater_that_is_away(tmp_path: Path) -> None:
+    """A call runs on and ends while the rater is stopped; others are refused, emergency calls are not.  When the rater
+    is there again, it gets every record once.
+    """
+    with site(tmp_path, QUICK) as one:
+        tenant = one.tenant("away", "5")
+        before = one.call("hangs_up", tenant, LONDON, "-d", "600")
+        assert before.wait() == 0
+        during = one.call("hangs_up", tenant, LONDON, "-d", "3000")
+        during.wait_until_answered()
+        assert one.serving.stop() == 0
+        refused = one.call("hangs_up", tenant, LONDON, "-d", "600")
+        emergency = one.call("hangs_up", tenant, "911", "-d", "600")
+        assert [during.wait(), emergency.wait()] == [0, 0]
+        refused.wait()
+        one.serving.start()
+        one.serving.wait_until_ready()
+        calls = {caller: one.rated(caller) for caller in (before, during, emergency)}
+        assert refused.answer == "503 Rating Unavailable"
+        assert [rated.charge for rated in calls.values()][2] == "0"
+        for caller, rated in calls.items():
+            assert rated.duration_s == one.kamailio.written(caller.id).duration_s
+        paid = sum(one.kamailio.written(caller.id).duration_s for caller in (before, during))
+        assert one.balance(tenant) == f"{5 - paid / 10:g}"
+        assert one.dead_letters() == []

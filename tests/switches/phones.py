@@ -12,10 +12,11 @@ ENDS_WITHIN_S = 40
 
 
 class Message(NamedTuple):
-    """A SIP message: when, whether the phone sent it, and its first line."""
+    """A SIP message: when, whether the phone sent it, its Call-ID and its first line."""
 
     at: float
     sent: bool
+    call_id: str
     line: str
 
 
@@ -56,7 +57,7 @@ class Phone:
         for line in self._messages.read_text(errors="replace").splitlines():
             fields = line.split("\t")
             if len(fields) >= 7:
-                found.append(Message(float(fields[2]), fields[3] == "S", fields[6]))
+                found.append(Message(float(fields[2]), fields[3] == "S", fields[4], fields[6]))
         return found
 
     def received(self, beginning: str) -> list[Message]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -85,6 +86,11 @@ class Site:
         self._callers.append(caller)
         caller.start()
         return caller
+
+    def may(self, tenant: str, called: str) -> str:
+        """Why another call of ada's may start now, or may not."""
+        asked = urlencode({"tenant": tenant, "user": "ada", "called": called})
+        return str(self.serving.switch.ask(f"/v1/authorize?{asked}").body["reason"])
 
     def rated(self, caller: Caller) -> RatedCall:
         """What the ledger has of a call, once it has it."""

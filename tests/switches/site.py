@@ -87,6 +87,16 @@ class Site:
         caller.start()
         return caller
 
+    def lasts_s(self, caller: Caller) -> int:
+        """How long a call has run, as Kamailio says; 0 where it does not run."""
+        return sum(one["duration"] for one in self.kamailio.dialogs() if one["call-id"] == caller.id)
+
+    def events_taken(self) -> int:
+        """Events of calls that the rater took from the switch."""
+        counted = 'rater_http_records_total{result="accepted",route="call_events"} '
+        (line,) = [line for line in self.serving.switch.ask("/metrics").body.splitlines() if line.startswith(counted)]
+        return int(float(line.removeprefix(counted)))
+
     def may(self, tenant: str, called: str) -> str:
         """Why another call of ada's may start now, or may not."""
         asked = urlencode({"tenant": tenant, "user": "ada", "called": called})

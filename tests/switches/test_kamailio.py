@@ -90,6 +90,15 @@ def test_a_call_lasts_as_long_as_it_was_granted(one: Site) -> None:
     until(lambda: ended(one, caller), "a BYE for the other side")
 
 
+def test_a_running_call_is_known_by_its_heartbeats(one: Site) -> None:
+    """Three events come while it runs: that it started, and two heartbeats."""
+    tenant, before = one.tenant("heartbeats", "5"), one.events_taken()
+    caller = one.call("hangs_up", tenant, LONDON, "-d", "2500")
+    until(lambda: one.events_taken() >= before + 3, "heartbeats")
+    assert [dialog["call-id"] for dialog in one.kamailio.dialogs()] == [caller.id]
+    assert caller.wait() == 0
+
+
 def test_a_running_call_is_cut_when_another_uses_up_the_credit(one: Site) -> None:
     """A call of another switch costs 60, of 5.  The order reaches the phones in 2 seconds; A22: of the running call no
     more than the authorised seconds are billed, at 0.10 each.
@@ -98,6 +107,7 @@ def test_a_running_call_is_cut_when_another_uses_up_the_credit(one: Site) -> Non
     caller = one.call("stays", tenant, LONDON)
     caller.wait_until_answered()
     until(lambda: one.may(tenant, LONDON) == "credit_reserved", "the rater to know of the call")
+    until(lambda: one.lasts_s(caller) >= 1, "a second of the call")
     before = datetime.now(UTC)
     other = {
         "tenant": tenant, "usage_id": "other", "type": "user_out", "user": "ada", "called": JAMAICA,
@@ -112,6 +122,7 @@ def test_a_running_call_is_cut_when_another_uses_up_the_credit(one: Site) -> Non
     assert order.reason is DisconnectReason.CREDITS_SUSPENDED
     assert (rated.authorized_s, said.authorized_s) == (order.authorized_s, str(order.authorized_s))
     billed = min(said.duration_s, order.authorized_s)
+    assert billed >= 1
     assert rated.charge == f"{billed / 10:g}"
     assert one.balance(tenant) == f"{5 - 60 - billed / 10:g}"
     until(lambda: ended(one, caller), "a BYE for the other side")

@@ -71,7 +71,9 @@ def show_cut(one: Site) -> None:
     caller.wait()
     (order,) = one.orders(tenant)
     after_ms = (caller.received("BYE")[0].at - now.timestamp()) * 1_000
-    print(f"   The rater orders the call to end: {order.reason.value}, after {order.authorized_s} authorised seconds.")
+    print(
+        f"   The rater orders the call to end: {order.reason.value}, after {order.authorized_s} authorised seconds."
+    )
     print(f"   The caller has Kamailio's BYE {after_ms:.0f} ms after the record was sent.")
     billed(one, tenant, caller)
     refused = one.call("hangs_up", tenant, LONDON, "-d", "500")
@@ -82,7 +84,9 @@ def show_cut(one: Site) -> None:
 def begin(one: Site, scenario: str, tenant: str, called: str, *words: str) -> Caller:
     """A call that is answered."""
     asked = urlencode({"tenant": tenant, "user": "ada", "called": called, "format": "text"})
-    print(f"   May ada call {called}?  The rater says: {one.serving.switch.ask(f'/v1/authorize?{asked}').body.strip()}")
+    print(
+        f"   May ada call {called}?  The rater says: {one.serving.switch.ask(f'/v1/authorize?{asked}').body.strip()}"
+    )
     caller = one.call(scenario, tenant, called, *words)
     caller.wait_until_answered()
     print("   Kamailio puts the call through, and it is answered.")

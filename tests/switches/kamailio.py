@@ -114,8 +114,8 @@ class Kamailio:
         for line in self.said("record {"):
             record = json.loads(line.partition("record ")[2])
             if record["call_id"] == call_id:
-                times = [_us(record[name]) for name in ("start", "end")]
-                return Written(record["usage_id"], call_id, *times, record.get("authorized_s", ""))
+                began_us, ended_us = _us(record["start"]), _us(record["end"])
+                return Written(record["usage_id"], call_id, began_us, ended_us, record["authorized_s"])
         return None
 
     def _answers(self) -> bool:

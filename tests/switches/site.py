@@ -30,7 +30,7 @@ from tests.switches.waiting import until
 DECK = Path(__file__).parent / "deck.csv"
 US, LONDON, PARIS, JAMAICA = "+12065550100", "+442079460000", "+33142681000", "+18765550100"
 #: Every call is known to the rater again each second, so that a test need not wait for half a minute.
-QUICK = 'HEARTBEATS="name=heartbeats;interval=1;mode=1"'
+QUICK = 'HEARTBEAT_TIMER="name=heartbeats;interval=1;mode=1"'
 A_DAY = timedelta(days=1)
 
 
@@ -94,7 +94,9 @@ class Site:
     def events_taken(self) -> int:
         """Events of calls that the rater took from the switch."""
         counted = 'rater_http_records_total{result="accepted",route="call_events"} '
-        (line,) = [line for line in self.serving.switch.ask("/metrics").body.splitlines() if line.startswith(counted)]
+        (line,) = [
+            line for line in self.serving.switch.ask("/metrics").body.splitlines() if line.startswith(counted)
+        ]
         return int(float(line.removeprefix(counted)))
 
     def may(self, tenant: str, called: str) -> str:

@@ -58,7 +58,7 @@ def test_a_call_that_is_paid_with_credit(one: Site) -> None:
     ],
 )
 def test_a_call_that_is_refused(funds: str | None, user_of: str, says: str, one: Site) -> None:
-    """The caller is told why; nobody is called, and there is no record."""
+    """The answer says why; nobody is called, and there is no record."""
     if user_of != "nobody":
         one.tenant(user_of, funds)
     answered = len(one.answerer.received("INVITE"))
@@ -159,7 +159,7 @@ def test_a_request_that_looks_like_one_of_a_running_call(one: Site) -> None:
 
 
 def ended(one: Site, caller: Caller) -> bool:
-    """Whether the phone that answered was told that the call is over."""
+    """Whether the phone that answered has its BYE."""
     return caller.id in [bye.call_id for bye in one.answerer.received("BYE")]
 
 

@@ -67,7 +67,9 @@ class Plan:
             made.append(
                 ("number_type", _one_of("number_type", self._value("number_type", call.number_type), _NUMBER_TYPES))
             )
-        made += [(name, self._compiler.text(given)) for name in _NUMBERS if (given := getattr(call, name)) is not None]
+        made += [
+            (name, self._compiler.text(given)) for name in _NUMBERS if (given := getattr(call, name)) is not None
+        ]
         return made
 
     def _value(self, field: str, given: Any) -> Get:

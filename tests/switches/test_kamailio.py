@@ -1,5 +1,8 @@
 """A real Kamailio and real SIP over a store: may a call start, for how long, when must it end, what is billed."""
 
+import os
+import re
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rater.core import DisconnectReason, Pocket
-from tests.switches.kamailio import missing
+from tests.switches.kamailio import SHIPPED, missing
 from tests.switches.phones import Caller
 from tests.switches.site import JAMAICA, LONDON, PARIS, QUICK, US, Site, site
 from tests.switches.waiting import until
@@ -193,3 +196,42 @@ def test_a_rater_that_is_away(tmp_path: Path) -> None:
         assert calls[granted].duration_s <= 3 + CUT_WITHIN_S
         assert calls[emergency].charge == "0"
         assert one.dead_letters() == []
+
+
+def test_a_site_that_puts_calls_through_unasked(tmp_path: Path) -> None:
+    """With ALLOW_UNASKED a call begins while the rater is stopped; it is billed when the rater is there again."""
+    with site(tmp_path, QUICK, "ALLOW_UNASKED") as one:
+        tenant = one.tenant("unasked", "5")
+        assert one.serving.stop() == 0
+        caller = one.call("hangs_up", tenant, LONDON, "-d", "600")
+        assert caller.wait() == 0
+        one.serving.start()
+        one.serving.wait_until_ready()
+        rated = one.rated(caller)
+        assert rated.duration_s == one.kamailio.written(caller.id).duration_s
+        assert one.balance(tenant) == f"{5 - rated.duration_s / 10:g}"
+
+
+REQUIRED = set(re.findall(r"^#!defenv (\w+)$", (SHIPPED / "kamailio.cfg").read_text(), re.MULTILINE))
+
+
+def test_the_page_names_what_a_site_sets() -> None:
+    """Each is in the page's table, and in its example."""
+    page = (SHIPPED / "README.md").read_text()
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE)) == REQUIRED
+    assert set(re.findall(r"\b([A-Z]+_[A-Z]+)=", page)) == REQUIRED | {"NEXT_HOP"}
+
+
+@pytest.mark.parametrize("name", sorted(REQUIRED))
+def test_what_a_site_forgot_to_set_is_named(name: str) -> None:
+    """Kamailio does not start, and says which is missing."""
+    given = dict.fromkeys(REQUIRED - {name}, "udp:127.0.0.1:5060")
+    checked = subprocess.run(
+        ["kamailio", "-c", "-E", "-f", SHIPPED / "kamailio.cfg"],
+        env={"PATH": os.environ["PATH"], **given},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode != 0
+    assert f"env variable not defined [{name}]" in checked.stderr

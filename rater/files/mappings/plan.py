@@ -28,8 +28,6 @@ _TEXTS = (
     "user_object_id",
     "user_display_name",
 )
-#: Whole numbers, left out where they are empty.
-_NUMBERS = ("version", "authorized_s")
 _CALL_TYPES = frozenset(type.value for type in CallType)
 _NUMBER_TYPES = frozenset(type.value for type in NumberType)
 
@@ -67,9 +65,8 @@ class Plan:
             made.append(
                 ("number_type", _one_of("number_type", self._value("number_type", call.number_type), _NUMBER_TYPES))
             )
-        made += [
-            (name, self._compiler.text(given)) for name in _NUMBERS if (given := getattr(call, name)) is not None
-        ]
+        whole = {"version": call.version, "authorized_s": call.authorized_s}
+        made += [(name, self._compiler.text(given)) for name, given in whole.items() if given is not None]
         return made
 
     def _value(self, field: str, given: Any) -> Get:
@@ -129,12 +126,10 @@ def _call_record(made: dict[str, Any]) -> CallRecord | Refusal:
     for name in ("tenant", "usage_id"):
         if not made[name]:
             return Refusal(Reason.MALFORMED, name, "expected a value, got none")
-    for name in _NUMBERS:
-        if (text := made.get(name)) is None:
-            continue
-        if not (text.isascii() and text.isdecimal() and len(text) < 11):
-            return Refusal(Reason.MALFORMED, name, f"expected a whole number, got {text!r:.80}")
-        made[name] = int(text)
+    for name in made.keys() & {"version", "authorized_s"}:
+        if not (made[name].isascii() and made[name].isdecimal() and len(made[name]) < 11):
+            return Refusal(Reason.MALFORMED, name, f"expected a whole number, got {made[name]!r:.80}")
+        made[name] = int(made[name])
     try:
         record = msgspec.convert(made, CallRecord)
     except msgspec.ValidationError:

@@ -19,8 +19,7 @@ from tests.serve.processes import ServeProcess
 from tests.serve.world import clients_file
 from tests.switches.kamailio import MAPPING, Kamailio, missing
 from tests.switches.phones import Answerer, Caller
-from tests.switches.site import DECK, JAMAICA, LONDON, QUICK, setting_up
-from tests.switches.test_kamailio import CUT_WITHIN_S
+from tests.switches.site import CUT_WITHIN_S, DECK, JAMAICA, LONDON, QUICK, setting_up
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "everything is here")
 

@@ -12,15 +12,13 @@ import pytest
 from rater.core import DisconnectReason, Pocket
 from tests.switches.kamailio import SHIPPED, missing
 from tests.switches.phones import Caller
-from tests.switches.site import JAMAICA, LONDON, PARIS, QUICK, US, Site, site
+from tests.switches.site import CUT_WITHIN_S, JAMAICA, LONDON, PARIS, QUICK, US, Site, site
 from tests.switches.waiting import until
 
 pytestmark = [
     pytest.mark.xdist_group("kamailio"),
     pytest.mark.skipif(missing() is not None, reason=missing() or "everything is here"),
 ]
-#: From the ledger's decision to the BYE.
-CUT_WITHIN_S = 2
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +157,14 @@ def test_a_request_that_looks_like_one_of_a_running_call(one: Site) -> None:
     assert caller.wait() == 0
     assert caller.answer.startswith("481")
     assert len(one.answerer.received("INVITE")) == answered
+
+
+def test_a_call_id_that_no_record_can_have(one: Site) -> None:
+    """It is refused before anybody is asked: a call whose record cannot be read would be free."""
+    tenant = one.tenant("long", "5")
+    caller = one.call("hangs_up", tenant, LONDON, "-cid_str", "x" * 300 + "%u-%p@%s")
+    caller.wait()
+    assert caller.answer == "400 Call-ID Too Long"
 
 
 def ended(one: Site, caller: Caller) -> bool:

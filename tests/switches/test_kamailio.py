@@ -159,6 +159,19 @@ def test_a_request_that_looks_like_one_of_a_running_call(one: Site) -> None:
     assert len(one.answerer.received("INVITE")) == answered
 
 
+def test_records_of_the_log_may_be_sent_again(one: Site) -> None:
+    """As the page says, for a Kamailio that stopped while records waited: those that the rater has change nothing."""
+    tenant = one.tenant("again", "5")
+    caller = one.call("hangs_up", tenant, LONDON, "-d", "300")
+    assert caller.wait() == 0
+    one.rated(caller)
+    before = one.balance(tenant)
+    lines = "\n".join(line.partition("record ")[2] for line in one.kamailio.said("record {"))
+    answer = one.serving.switch.ask("/v1/cdrs?map=kamailio", lines.encode(), type="application/x-ndjson").body
+    assert (answer["accepted"], answer["refused"], answer["duplicate"]) == (0, 0, len(lines.splitlines()))
+    assert one.balance(tenant) == before
+
+
 def test_a_call_id_that_no_record_can_have(one: Site) -> None:
     """It is refused before anybody is asked: a call whose record cannot be read would be free."""
     tenant = one.tenant("long", "5")

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from functools import cache
 from pathlib import Path
+from socket import SOCK_DGRAM
 from typing import Any, NamedTuple
 
 from rater.dev.ports import free_ports
@@ -66,7 +67,7 @@ class Kamailio:
     """A switch that can be started again on the same ports; `next_hop` is where its calls go."""
 
     def __init__(self, folder: Path, rater_port: int, token: str, next_hop: int, *defines: str) -> None:
-        self.sip_port, self.rpc_port = free_ports(2)
+        (self.sip_port,), (self.rpc_port,) = free_ports(1, SOCK_DGRAM), free_ports(1)
         self.log = folder / "kamailio.log"
         self._run = folder / "kamailio"
         self._run.mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from socket import SOCK_DGRAM
 from typing import NamedTuple
 
 from rater.dev.ports import free_ports
@@ -24,7 +25,7 @@ class Phone:
     """A scenario being played; `id` is the Call-ID of its one call."""
 
     def __init__(self, folder: Path, scenario: str, *words: str) -> None:
-        (self.port,) = free_ports(1)
+        (self.port,) = free_ports(1, SOCK_DGRAM)
         self._messages = folder / f"{scenario}-{self.port}.messages"
         self._log = folder / f"{scenario}-{self.port}.log"
         self._words = [

@@ -83,8 +83,8 @@ class CallDesk:
     def pass_time(self, at: datetime) -> bool:
         """Look at every tenant's calls by a clock; whether something is to be committed.
 
-        From now on no event and no record counts as later than this clock: one switch whose clock is ahead would make
-        the calls of all others silent, and none of them would be ended.
+        From now on no event and no record counts as later than this clock: one switch whose clock is ahead would
+        make the calls of all others silent, and none of them would be ended.
         """
         self._now = at
         due = [

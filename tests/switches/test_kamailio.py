@@ -52,18 +52,19 @@ def test_a_call_that_is_paid_with_credit(one: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("funds", "user_of", "says"),
+    ("tenant", "called", "says"),
     [
-        pytest.param(None, "broke", "402 Payment Required (credits_suspended)", id="no money"),
-        pytest.param(None, "nobody", "402 Payment Required (unknown_tenant)", id="a tenant that is not known"),
+        pytest.param("broke", LONDON, "402 Payment Required (credits_suspended)", id="no money"),
+        pytest.param("nobody", LONDON, "402 Payment Required (unknown_tenant)", id="a tenant that is not known"),
+        pytest.param("broke", "+4420794600001234567890", "484 Address Incomplete", id="a number that no call has"),
     ],
 )
-def test_a_call_that_is_refused(funds: str | None, user_of: str, says: str, one: Site) -> None:
+def test_a_call_that_is_refused(tenant: str, called: str, says: str, one: Site) -> None:
     """The answer says why; nobody is called, and there is no record."""
-    if user_of != "nobody":
-        one.tenant(user_of, funds)
+    if tenant != "nobody":
+        one.tenant(tenant, None)
     answered = len(one.answerer.received("INVITE"))
-    caller = one.call("hangs_up", user_of, LONDON, "-d", "1000")
+    caller = one.call("hangs_up", tenant, called, "-d", "1000")
     caller.wait()
     assert caller.answer == says
     assert len(one.answerer.received("INVITE")) == answered

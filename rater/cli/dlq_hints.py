@@ -18,7 +18,8 @@ def say_how_many(found: list[Letter], shown: int) -> None:
     of_each = Counter(letter.letter.reason.value for letter in found)
     reasons = ", ".join(f"{count} {reason}" for reason, count in of_each.most_common())
     only = f"; the oldest {shown} are listed" if shown < len(found) else ""
-    print(f"{len(found)} dead letters{reasons and f' ({reasons})'}{only}; rater dlq show ID shows one", file=sys.stderr)
+    count = f"{len(found)} dead letters{reasons and f' ({reasons})'}{only}"
+    print(f"{count}; rater dlq show ID shows one", file=sys.stderr)
 
 
 def say_not_tried(letters: list[Letter], audits: list[DlqAudit]) -> None:
@@ -58,8 +59,8 @@ def what_to_do(letter: RejectedCdr) -> str:
         return f"if it really lasted so long: rater dlq replay {id} --accept; else: {drop}"
     if letter.reason is Reason.CONFLICTING_DUPLICATE:
         return (
-            "if this record is right, send it with its version + 1; if it is another call, send it with a usage id of"
-            f" its own; then, or if the record that was rated is right: {drop}"
+            "if this record is right, send it with its version + 1; if it is another call, send it with a usage id"
+            f" of its own; then, or if the record that was rated is right: {drop}"
         )
     return (
         f"if a setting, licence or tenant was missing, add it: rater dlq replay {id};"

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 from pathlib import Path
 
 from rater.dev.local_kafka import LocalKafka
@@ -145,7 +146,8 @@ def test_the_worker_answers_over_http(deployment: Deployment) -> None:
     until(lambda: worker.get("/readyz")[0] == 200, "readiness")
     assert worker.get("/livez")[0] == 200
     status, text = worker.get("/healthz?verbose")
-    assert (status, text.count("rating cdrs@")) == (200, PARTITIONS)
+    rating = re.findall(r"(?m)^partition \d: rating since \S+Z, cdrs@\d+ commands@\d+, acquired 1 times$", text)
+    assert (status, len(rating)) == (200, PARTITIONS)
     status, text = worker.get("/metrics")
     assert status == 200
     assert 'rater_records_total{outcome="rated"}' in text

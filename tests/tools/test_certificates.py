@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rater.kafka.settings import KafkaSettings
 from rater.ops.certificates import expires_at
+from rater.ops.doctor.check import State
+from rater.ops.doctor.outside import certificates
 from rater.wire.errors import RaterError
 from tests.fuzz.decoders import CERTIFICATE
 
@@ -59,6 +62,15 @@ def test_the_first_of_a_chain_to_end_counts(tmp_path: Path) -> None:
     chain = tmp_path / "chain.crt"
     chain.write_text(f"the authority\n{long.read_text()}\nours\n{short.read_text()}")
     assert expires_at(chain) == expires_at(short)
+
+
+@needs_openssl
+def test_the_doctor_names_every_certificate(tmp_path: Path) -> None:
+    """Ours ends in 5 days, the authority's in 300: both are listed, the first to end decides the state and the command."""
+    ours, authority = made(tmp_path / "ours.crt", 5), made(tmp_path / "ca.crt", 300)
+    check = certificates(KafkaSettings(ca_file=authority, certificate_file=ours, security="SSL"))
+    assert (check.state, check.fix) == (State.WARN, f"openssl x509 -noout -dates -in {ours}")
+    assert [said.split(" ends ")[0] for said in check.cause.split("; ")] == [str(ours), str(authority)]
 
 
 def test_the_end_of_a_certificate_that_is_written_down(tmp_path: Path) -> None:

@@ -38,9 +38,10 @@ def certificates(kafka: KafkaSettings) -> Check:
     files = [path for path in (kafka.ca_file, kafka.certificate_file) if path is not None]
     if not files:
         return Check("certificates", State.SKIPPED, "none is set")
-    first, path = min((expires_at(path), path) for path in files)
+    ends = sorted((expires_at(path), path) for path in files)
+    first, path = ends[0]
     left = first - datetime.now(UTC)
-    said = f"{path} ends {first.isoformat()}"
+    said = "; ".join(f"{path} ends {end.isoformat()}" for end, path in ends)
     if left < timedelta(0):
         return Check("certificates", State.FAIL, said, f"openssl x509 -noout -dates -in {path}")
     if left < CERTIFICATE_WARN:

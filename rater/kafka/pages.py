@@ -49,10 +49,8 @@ def _line_of(partition: int, task: RatingTask, standing: Standing | None) -> str
         return f"partition {partition}: given by the group, not acquired yet\n"
     since = standing.since.isoformat(timespec="seconds").replace("+00:00", "Z")
     positions = " ".join(f"{topic}@{offset}" for topic, offset in sorted(task.positions.items()))
-    state = (
-        f"rating since {since}" if task.restored else f"restoring since {since}, {standing.records} records read"
-    )
-    read = "" if task.restored else f" {standing.records} records read,"
+    state = "rating" if task.restored else "restoring"
+    read = "" if task.restored else f", {standing.records} records read"
     why = f", the last time because of: {visible(standing.doubt)}" if standing.doubt else ""
     return (
         f"partition {partition}: {state} since {since},{read} {positions}, acquired {task.ownerships} times{why}\n"

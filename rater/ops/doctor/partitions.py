@@ -66,7 +66,7 @@ async def progress(settings: KafkaSettings) -> Check:
             f"{_numbers([row.partition for row in late])}: {waiting:,} records are unrated; in partition"
             f" {worst.partition} {worst.cdrs_waiting + worst.commands_waiting:,}{oldest}, last commit {last}"
         )
-        return Check("progress", State.FAIL, cause, "curl http://WORKER:6066/healthz?verbose")
+        return Check("progress", State.FAIL, cause, "curl -m 5 'http://WORKER:6066/healthz?verbose'")
     return Check("progress", State.OK, f"{waiting:,} records wait, none for more than {WAITING_FAIL_S:.0f} s")
 
 
@@ -180,17 +180,18 @@ async def workers(addresses: list[str]) -> Check:
                 async with session.get(f"{address.rstrip('/')}/healthz?verbose") as answer:
                     text = await answer.text()
             except (TimeoutError, aiohttp.ClientError) as wrong:
-                silent.append(f"{address}: {wrong or 'no answer in time'}")
+                silent.append(f"{address}: {str(wrong) or 'no answer in time'}")
                 continue
             lines = [line for line in text.splitlines() if line.startswith("settings: ")]
             settings |= dict.fromkeys([address] if lines else [], "".join(lines))
             stopped += [f"{address}: {line}" for line in text.splitlines() if ": stopped: " in line]
-    if silent:
-        return Check("workers", State.FAIL, "; ".join(silent), f"curl {addresses[0]}/healthz?verbose")
     if stopped:
         command = stopped[0].rpartition("rater partition ")[2]
         fix = f"rater partition {command}" if "rater partition " in stopped[0] else "rater partition --help"
-        return Check("workers", State.FAIL, "; ".join(stopped), fix)
+        return Check("workers", State.FAIL, "; ".join([*stopped, *silent]), fix)
+    if silent:
+        fix = f"curl -m {_WORKER_TIMEOUT_S} '{silent[0].partition(': ')[0]}/healthz?verbose'"
+        return Check("workers", State.FAIL, "; ".join(silent), fix)
     if len(set(settings.values())) > 1:
         cause = "agents are set differently: " + ", ".join(f"{at} {line}" for at, line in settings.items())
         return Check("workers", State.WARN, cause, "give every `rater agents` the same --config and RATER_...")

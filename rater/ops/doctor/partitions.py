@@ -146,7 +146,7 @@ async def decks_awaited(settings: KafkaSettings) -> Check:
         "decks awaited",
         State.FAIL,
         f"not published: {said}; each waits for RATER_DECK_WAIT_S, then rejects the command",
-        "rater publish --deck FILE --version VERSION",
+        "rater publish --deck FILE",
     )
 
 

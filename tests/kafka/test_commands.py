@@ -101,6 +101,12 @@ def test_from_files_to_debits(deployment: Deployment, tmp_path: Path) -> None:
         assert "0 findings" in consumed.stderr
     rated = [json.loads(line) for line in invoke("consume", "rated-calls", *at(deployment)).stdout.splitlines()]
     assert len({call["usage_id"] for call in rated}) > 1_500
+    last = invoke("consume", "rated-calls", "--last", "100", *at(deployment))
+    assert (last.exit_code, "0 findings" in last.stderr) == (0, True)
+    assert 0 < len(last.stdout.splitlines()) <= 100 * PARTITIONS
+    assert set(last.stdout.splitlines()) < set(
+        invoke("consume", "rated-calls", *at(deployment)).stdout.splitlines()
+    )
     verified = invoke("verify", *at(deployment), "--json")
     assert verified.exit_code == 0, verified.output
     report = json.loads(verified.stdout)

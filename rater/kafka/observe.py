@@ -22,6 +22,8 @@ from rater.wire.lookalikes import Lookalikes
 
 #: How often the progress of restoring a partition is logged.
 PROGRESS_S = 2.0
+#: Of one batch whose books do not balance.
+TENANTS_NAMED_MAX = 20
 
 log = structlog.get_logger(__name__)
 
@@ -108,6 +110,7 @@ class Watch:
                 "the books do not balance",
                 partition=commit.partition,
                 commit=commit.sequence,
+                tenants=found.tenants[:TENANTS_NAMED_MAX],
                 difference_micros=found.difference_micros,
                 sequence_breaks=dict(found.breaks),
             )

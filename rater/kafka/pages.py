@@ -39,22 +39,24 @@ def healthz(worker: Worker | None) -> Answer:
         return status, first
     lines = [first]
     for partition, task in sorted(worker.tasks.items()):
-        lines.append(_line_of(partition, task, worker.standings.get(partition)))
+        lines.append(line_of(partition, task, worker.standings.get(partition)))
     lines.extend(f"partition {partition}: stopped: {wrong}\n" for partition, wrong in sorted(worker.failed.items()))
     return status, "".join(lines)
 
 
-def _line_of(partition: int, task: RatingTask, standing: Standing | None) -> str:
+def line_of(partition: int, task: RatingTask, standing: Standing | None) -> str:
+    """A partition's state and since when, how far a restore is, positions, and why it was lost the last time."""
     if standing is None:
         return f"partition {partition}: given by the group, not acquired yet\n"
     since = standing.since.isoformat(timespec="seconds").replace("+00:00", "Z")
-    positions = " ".join(f"{topic}@{offset}" for topic, offset in sorted(task.positions.items()))
-    state = "rating" if task.restored else "restoring"
-    read = "" if task.restored else f", {standing.records} records read"
-    why = f", the last time because of: {visible(standing.doubt)}" if standing.doubt else ""
-    return (
-        f"partition {partition}: {state} since {since},{read} {positions}, acquired {task.ownerships} times{why}\n"
-    )
+    facts = [
+        f"{'rating' if task.restored else 'restoring'} since {since}",
+        "" if task.restored else f"{standing.records} records read",
+        " ".join(f"{topic}@{offset}" for topic, offset in sorted(task.positions.items())),
+        f"acquired {task.ownerships} times",
+        f"the last time because of: {visible(standing.doubt)}" if standing.doubt else "",
+    ]
+    return f"partition {partition}: {', '.join(filter(None, facts))}\n"
 
 
 def metrics(worker: Worker) -> tuple[bytes, str]:

@@ -18,7 +18,7 @@ from rater.kafka.membership import members_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.snapshot import SNAPSHOT_EVERY_S
 from rater.kafka.standing import kept_everywhere, metas_of, missing_of
-from rater.kafka.topics import partitions_of
+from rater.kafka.topics import alter_command, partitions_of
 from rater.ops.doctor.check import Check, State
 from rater.ops.top.follower import Board
 from rater.ops.top.picture import PartitionRow
@@ -106,7 +106,7 @@ async def retention(settings: KafkaSettings) -> Check:
             f"partition {oldest.partition}: the oldest unrated call record is"
             f" {(oldest.waiting_s or 0) / _HOUR_S:,.0f} h old and cdrs keeps {hours} h; then it is deleted"
         )
-        return Check("retention", State.FAIL, cause, "kafka-configs.sh --alter --add-config retention.ms=-1")
+        return Check("retention", State.FAIL, cause, alter_command(settings, "cdrs", "retention.ms=-1"))
     gone = [number for number in numbers if any(there.first for there in kept[number].values())]
     old = [number for number in gone if _snapshot_is_old(metas[number], hours)]
     if old:

@@ -41,7 +41,7 @@ def place_of(record: Consumed) -> str:
     return f"{record.topic}/{record.partition}@{record.offset}"
 
 
-def unlike(expected: bytes, found: bytes | None) -> str:
+def unlike(expected: bytes | None, found: bytes | None) -> str:
     """`expected ..., found ...`; of two objects the tenant, the id, and those fields only that differ.
 
     Records are long, and what differs often stands behind the beginning that is shown.

@@ -30,7 +30,7 @@ def command_line() -> typer.core.TyperGroup:
 
 def misunderstood(line: str) -> str | None:
     """What is wrong with a line that begins with `rater`, or None."""
-    words = shlex.split(line.split("|", maxsplit=1)[0])
+    words = shlex.split(re.split("[|>&]", line, maxsplit=1)[0])
     assert words[0] == "rater", line
     found: Command = command_line()
     rest = words[1:]
@@ -42,9 +42,31 @@ def misunderstood(line: str) -> str | None:
         inner, rest = found.commands[rest[0]], rest[1:]
         assert isinstance(inner, Command)
         found = inner
-    known = {option for parameter in found.params for option in [*parameter.opts, *parameter.secondary_opts]}
+    options = {option: each for each in found.params for option in [*each.opts, *each.secondary_opts]}
+    known = options.keys() | {"--help"}
     unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
-    return f"{line}: no option {', '.join(unknown)}" if unknown else None
+    if unknown:
+        return f"{line}: no option {', '.join(unknown)}"
+    too_many = _arguments(rest, options)[_accepted(found) :]
+    return f"{line}: not expected: {' '.join(too_many)}" if too_many else None
+
+
+def _arguments(words: list[str], options: Mapping[str, Any]) -> list[str]:
+    """The words that are neither options nor their values; a text may name an option without its value."""
+    found, rest = [], iter(words)
+    for word in rest:
+        option = options.get(word.partition("=")[0])
+        if option is None or option.param_type_name != "option":
+            found.append(word)
+        elif not option.is_flag and "=" not in word:
+            next(rest, None)
+    return found
+
+
+def _accepted(command: Command) -> int:
+    """How many arguments a command accepts at most."""
+    numbers = [each.nargs for each in command.params if each.param_type_name == "argument"]
+    return sys.maxsize if -1 in numbers or isinstance(command, typer.core.TyperGroup) else sum(numbers)
 
 
 def rater(

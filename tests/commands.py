@@ -80,7 +80,7 @@ def invoke(*words: str, **environment: str) -> Result:
 
 def typed(when: str, **names: str) -> list[list[str]]:
     """The commands that the operators' page has for an occasion, with what NAME and other capitals stand for."""
-    page = (ROOT / "deploy" / "README.md").read_text("utf-8").splitlines()
+    page = (ROOT / "docs" / "operators.md").read_text("utf-8").splitlines()
     (line,) = [line for line in page if line.startswith(f"| {when} |")]
     found = [shlex.split(command)[1:] for command in re.findall(r"`(rater [^`]+)`", line)]
     return [[names.get(word, word) for word in words] for words in found]

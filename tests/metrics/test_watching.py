@@ -292,15 +292,21 @@ def test_a_real_prometheus_finds_what_the_dashboards_use(watching: Any, tmp_path
         prometheus.end()
 
 
-def test_the_operators_page_lists_metrics_and_alerts() -> None:
-    """The tables of deploy/README.md are those of `rater metrics list --markdown` and of the rules."""
+def test_the_list_of_metrics_is_in_the_documents() -> None:
+    """The table of deploy/README.md is that of `rater metrics list --markdown`."""
     page = (DEPLOY / "README.md").read_text()
     assert f"<!-- metrics: rater metrics list --markdown -->\n{markdown()}<!-- end of metrics -->" in page
-    rows = re.findall(r"(?m)^\| \[(Rater\w+)\]\(([^)]+)\) \| (\w+) \| (.+) \|$", page)
+
+
+def test_the_operators_page_lists_the_alerts() -> None:
+    """The table of docs/operators.md is that of the rules."""
+    rows = re.findall(
+        r"(?m)^\| \[(Rater\w+)\]\(\.\./([^)]+)\) \| (\w+) \| (.+) \|$", (ROOT / "docs/operators.md").read_text()
+    )
     assert rows == [
         (
             rule["alert"],
-            rule["annotations"]["runbook_url"].removeprefix("deploy/"),
+            rule["annotations"]["runbook_url"],
             rule["labels"]["severity"],
             rule["annotations"]["summary"],
         )

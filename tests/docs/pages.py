@@ -1,9 +1,8 @@
-"""The commands that the documents show, with the page and the line, and what the page shows below them."""
+"""Reads the documents: every command that a page shows, with its page and line, and what the page shows below it."""
 
 import re
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from tests.conftest import ROOT
@@ -16,19 +15,19 @@ PAGES = (
     "deploy/drills.md",
     *sorted(f"deploy/runbooks/{page.name}" for page in (ROOT / "deploy" / "runbooks").glob("*.md")),
 )
-#: What a command begins with, as a page shows it: one of these and another word.
-PROGRAMS = (
+#: What a command begins with, as a page shows it; another word follows.
+_PROGRAMS = (
     r"rater|make|python|\.venv/bin/\w+|pip|git|docker|kubectl|kustomize|systemctl|apt(?:-get)?|faust|curl|openssl|kcat"
     r"|[\w-]+\.sh|deploy/picture\.sh|benchmarks/\w+\.py|yes|export|tail|top|cp|cd|mkdir|sudo|tar|\."
 )
-_COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:{PROGRAMS}) \S")
+_COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:{_PROGRAMS}) \S")
 _SPAN = re.compile(r"`([^`]+)`")
 _FENCE = re.compile(r"^( *)```(\w*)$")
 _REMARK = re.compile(r"\s+#\s.*$")
 
 
 class Shown(NamedTuple):
-    """A command of a page: where it is, in one line and without remark, and the lines that the page shows below it."""
+    """A command of a page, in one line and without its remark, and the lines that the page shows below it."""
 
     page: str
     line: int
@@ -42,79 +41,87 @@ class Shown(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Lines of a page that stand as they are: fenced or indented, with the number of the first one."""
+    """Lines that stand as they are, fenced or indented, with the number of the first one."""
 
     line: int
     language: str
     lines: tuple[str, ...]
 
 
-def blocks(text: str) -> tuple[list[Block], list[tuple[int, str]]]:
-    """The blocks of a page, and the lines between them with their numbers."""
+def read(text: str) -> tuple[list[Block], dict[int, str]]:
+    """The blocks of a page, and the other lines by their numbers."""
+    rows = text.splitlines()
     found: list[Block] = []
-    prose: list[tuple[int, str]] = []
-    rows = list(enumerate(text.splitlines(), start=1))
+    prose: dict[int, str] = {}
     at = 0
     while at < len(rows):
-        number, row = rows[at]
+        fence = _FENCE.match(rows[at])
         end = at + 1
-        if fence := _FENCE.match(row):
-            while rows[end][1].strip() != "```":
+        if fence:
+            while rows[end].strip() != "```":
                 end += 1
-            inner = [line.removeprefix(fence[1]) for _, line in rows[at + 1 : end]]
-            found.append(Block(number + 1, fence[2], tuple(inner)))
+            lines = tuple(row.removeprefix(fence[1]) for row in rows[at + 1 : end])
+            found.append(Block(at + 2, fence[2], lines))
             end += 1
-        elif row.startswith("    ") and (at == 0 or not rows[at - 1][1].strip()):
-            while end < len(rows) and (rows[end][1].startswith("    ") or not rows[end][1].strip()):
+        elif rows[at].startswith("    ") and not (at and rows[at - 1].strip()):
+            while end < len(rows) and (rows[end].startswith("    ") or not rows[end].strip()):
                 end += 1
-            inner = textwrap.dedent("\n".join(line for _, line in rows[at:end])).rstrip().splitlines()
-            found.append(Block(number, "", tuple(inner)))
+            lines = tuple(textwrap.dedent("\n".join(rows[at:end])).rstrip().splitlines())
+            found.append(Block(at + 1, "", lines))
         else:
-            prose.append((number, row))
+            prose[at + 1] = rows[at]
         at = end
     return found, prose
 
 
-def in_blocks(page: str, text: str) -> Iterator[Shown]:
-    """Commands of blocks; a line that ends with a backslash goes on, and what is no command is output of the last one."""
-    for block in blocks(text)[0]:
-        if block.language not in ("", "sh"):
+def _in_block(page: str, block: Block) -> Iterator[Shown]:
+    """A line that ends with a backslash goes on in the next one; a line that is no command is output of the last one."""
+    shown: Shown | None = None
+    begun = ""
+    for number, row in enumerate(block.lines, start=block.line):
+        line = f"{begun}{row.strip()}" if begun else row
+        begun = line[:-1].rstrip() + " " if line.endswith("\\") else ""
+        if begun:
             continue
-        shown: Shown | None = None
-        going_on = ""
-        for number, row in enumerate(block.lines, start=block.line):
-            line = going_on + row.strip() if going_on else row
-            if line.endswith("\\"):
-                going_on = line[:-1].rstrip() + " "
-                continue
-            going_on = ""
-            if _COMMAND.match(line):
-                if shown:
-                    yield shown
-                shown = Shown(page, number, " ".join(_REMARK.sub("", line).split()))
-            elif shown:
-                shown = shown._replace(output=(*shown.output, line))
-        if shown:
-            yield shown
+        if _COMMAND.match(line):
+            if shown:
+                yield shown
+            shown = Shown(page, number, " ".join(_REMARK.sub("", line).split()))
+        elif shown:
+            shown = shown._replace(output=(*shown.output, line))
+    if shown:
+        yield shown
 
 
-def in_sentences(page: str, text: str) -> Iterator[Shown]:
-    """Commands between backquotes, also where they go on in the next line."""
-    prose = dict(blocks(text)[1])
-    lines = [prose.get(number, "") for number in range(1, len(text.splitlines()) + 1)]
-    whole = "\n".join(lines)
+def _in_sentences(page: str, prose: dict[int, str], blocks: dict[int, Block]) -> Iterator[Shown]:
+    """Between backquotes, also where it goes on in the next line; a block after a line that ends with it is its output."""
+    whole = "\n".join(prose.get(number, "") for number in range(1, max(prose, default=0) + 1))
     for span in _SPAN.finditer(whole):
         command = " ".join(span[1].split())
-        if _COMMAND.match(command):
-            yield Shown(page, whole.count("\n", 0, span.start()) + 1, command)
+        if not _COMMAND.match(command):
+            continue
+        line = whole.count("\n", 0, span.end()) + 1
+        below = blocks.get(line + 2) if whole[span.end() :].startswith("\n") else None
+        is_output = below is not None and not any(_COMMAND.match(row) for row in below.lines)
+        begins = whole.count("\n", 0, span.start()) + 1
+        yield Shown(page, begins, command, below.lines if below is not None and is_output else ())
+
+
+def commands_of(page: str, text: str) -> list[Shown]:
+    """Every command in the text of a page, in the order of its lines."""
+    blocks, prose = read(text)
+    shown = [one for block in blocks if block.language in ("", "sh") for one in _in_block(page, block)]
+    shown += _in_sentences(page, prose, {block.line: block for block in blocks})
+    return sorted(shown, key=lambda one: one.line)
 
 
 def shown_on(page: str) -> list[Shown]:
-    """Every command that a page shows, in the order of its lines."""
-    text = (ROOT / page).read_text("utf-8")
-    return sorted([*in_blocks(page, text), *in_sentences(page, text)], key=lambda shown: shown.line)
+    """Every command that a page of this repository shows."""
+    return commands_of(page, (ROOT / page).read_text("utf-8"))
 
 
-def everything() -> list[Shown]:
-    """Every command that the documents show."""
-    return [shown for page in PAGES for shown in shown_on(page)]
+def block_of(page: str, holding: str) -> str:
+    """The text of the one block of a page that holds this."""
+    blocks, _ = read((ROOT / page).read_text("utf-8"))
+    (found,) = [block for block in blocks if any(holding in line for line in block.lines)]
+    return "\n".join(found.lines) + "\n"

@@ -1,0 +1,126 @@
+"""Types the commands of the documents one after another, as a reader would, and compares with what a page shows."""
+
+import itertools
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import typer.core
+
+from tests.commands import Command, command_line, invoke
+from tests.conftest import ROOT
+from tests.docs.pages import PAGES, Shown, shown_on
+
+#: Says what a word of a page stands for, such as USAGE_ID, when the story has come to it.
+Names = Mapping[str, Callable[[], str]]
+
+
+class Typed(NamedTuple):
+    """What is typed, how it ends, and what the page shows for it, if that is another line."""
+
+    typed: str
+    code: int = 0
+    shown: str | None = None
+
+    @property
+    def command(self) -> str:
+        """As the page shows it."""
+        return self.shown or self.typed
+
+    def covers(self, command: str) -> bool:
+        """Whether this is what the page shows, or more than it names: `rater export`, `rater publish --from-topic`."""
+        if command == self.command:
+            return True
+        words, typed = command.split(), self.typed.split()
+        names = list(itertools.takewhile(lambda word: not word.startswith("--"), words))
+        options = words[len(names) :]
+        if not is_command(names) or not all(word.startswith("--") for word in options):
+            return False
+        return names == typed[: len(names)] and set(options) <= {word.partition("=")[0] for word in typed}
+
+
+def is_command(words: list[str]) -> bool:
+    """Whether these words are the name of a command of `rater`, or of a group of them, and nothing else."""
+    found: Command = command_line()
+    for word in words[1:]:
+        if not isinstance(found, typer.core.TyperGroup) or word not in found.commands:
+            return False
+        inner = found.commands[word]
+        assert isinstance(inner, Command)
+        found = inner
+    return words[:1] == ["rater"]
+
+
+@cache
+def outputs() -> dict[str, tuple[str, ...]]:
+    """What the documents show below a command."""
+    return {shown.command: shown.output for page in PAGES for shown in shown_on(page) if shown.output}
+
+
+def alike(line: str) -> str:
+    """A pattern for a line of a page: other figures and other names are alike, and `...` stands for anything."""
+    pattern = re.escape(re.sub(r"\s+", " ", line.strip()))
+    pattern = re.sub(r"[0-9][0-9,]*(?:\\\.[0-9]+)?", "[0-9,.]+", pattern)
+    pattern = re.sub(r"'[\w-]*'", "'[\\\\w-]*'", pattern)
+    return pattern.replace(r"\.\.\.", ".*").replace("\\ ", r"\s+")
+
+
+def missing(shown: Iterable[str], printed: str) -> list[str]:
+    """Lines of a page that are not in what was printed, in their order; a line that is only `...` is left out."""
+    at = 0
+    found = []
+    for line in shown:
+        match = re.compile(alike(line), re.DOTALL).search(printed, at) if line.strip() not in ("", "...") else None
+        if match:
+            at = match.end()
+        elif line.strip() not in ("", "..."):
+            found.append(line)
+    return found
+
+
+def play(story: Iterable[Typed], folder: Path, names: Names | None = None, **environment: str) -> None:
+    """Type each line in a folder: each ends as it must, and prints what a page shows below it."""
+    for step in story:
+        line = step.typed
+        for name, value in (names or {}).items():
+            if re.search(rf"\b{name}\b", line):
+                line = re.sub(rf"\b{name}\b", value().replace("\\", r"\\"), line)
+        code, printed = _run(line, folder, environment)
+        assert code == step.code, f"{line}: exit code {code}, expected {step.code}\n{printed}"
+        lines = missing(outputs().get(step.command, ()), printed)
+        assert not lines, f"{line}: the page shows {lines}, it printed\n{printed}"
+
+
+def _run(line: str, folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """In this process where only `rater` runs, which saves its start; else in a shell."""
+    words = shlex.split(line)
+    if words[0] == "rater" and not set(line) & set("|>;$&"):
+        done = invoke(*words[1:], **environment)
+        return done.exit_code, done.output
+    ran = subprocess.run(
+        ["sh", "-e", "-c", line], cwd=folder, env=typist(folder, environment), capture_output=True, text=True, check=False
+    )
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def typist(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a shell in which `rater` and `python` are those of this checkout."""
+    programs = folder / ".bin"
+    if not programs.exists():
+        programs.mkdir()
+        (programs / "rater").write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m rater "$@"\n')
+        (programs / "rater").chmod(0o755)
+        (programs / "python").symlink_to(sys.executable)
+    return os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"} | dict(environment)
+
+
+def unproven(shown: Iterable[Shown], steps: Iterable[Typed], others: Callable[[str], bool]) -> list[Shown]:
+    """Commands that no story types and that are in no other table."""
+    known = list(steps)
+    return [one for one in shown if not (others(one.command) or any(step.covers(one.command) for step in known))]

@@ -6,7 +6,8 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import typer.core
 from tests.commands import Command, command_line, invoke
 from tests.conftest import ROOT
 from tests.docs.pages import PAGES, Shown, shown_on
+from tests.kafka.deployment import until
 
 #: Says what a word of a page stands for, such as USAGE_ID, when the story has come to it.
 Names = Mapping[str, Callable[[], str]]
@@ -104,9 +106,35 @@ def _run(line: str, folder: Path, environment: Mapping[str, str]) -> tuple[int, 
         done = invoke(*words[1:], **environment)
         return done.exit_code, done.output
     ran = subprocess.run(
-        ["sh", "-e", "-c", line], cwd=folder, env=typist(folder, environment), capture_output=True, text=True, check=False
+        ["sh", "-e", "-c", line],
+        cwd=folder,
+        env=typist(folder, environment),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return ran.returncode, ran.stdout + ran.stderr
+
+
+@contextmanager
+def running(step: Typed, folder: Path, said: str, **environment: str) -> Iterator[Path]:
+    """A command that goes on until SIGTERM, from the moment in which its log says this; its log."""
+    log = folder / f"log-{len(list(folder.glob('log-*')))}"
+    words = [sys.executable, "-m", "rater", *shlex.split(step.typed.removesuffix("&"))[1:]]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            words, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment, stdout=out, stderr=out
+        )
+    try:
+        until(lambda: said in log.read_text() or process.poll() is not None, f"{step.typed}: {said}")
+        assert process.poll() is None, f"{step.typed} ended:\n{log.read_text()}"
+        yield log
+        process.terminate()
+        assert process.wait(timeout=30) == step.code, f"{step.typed}:\n{log.read_text()}"
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def typist(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:

@@ -81,9 +81,9 @@ def rater(
     return subprocess.CompletedProcess(ran.args, ran.returncode, out, said)
 
 
-def invoke(*words: str, **environment: str) -> Result:
+def invoke(*words: str, stdin: bytes | None = None, **environment: str) -> Result:
     """The command line within this process: what it prints, and the error that it ends with."""
-    return CliRunner().invoke(build_app(), list(words), env=environment)
+    return CliRunner().invoke(build_app(), list(words), input=stdin, env=environment)
 
 
 def typed(when: str, **names: str) -> list[list[str]]:

@@ -24,11 +24,12 @@ Names = Mapping[str, Callable[[], str]]
 
 
 class Typed(NamedTuple):
-    """What is typed, how it ends, and what the page shows for it, if that is another line."""
+    """What is typed, how it ends, what the page shows for it if that is another line, and for which lines it counts, too."""
 
     typed: str
     code: int = 0
     shown: str | None = None
+    also: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -37,7 +38,7 @@ class Typed(NamedTuple):
 
     def covers(self, command: str) -> bool:
         """Whether this is what the page shows, or more than it names: `rater export`, `rater publish --from-topic`."""
-        if command == self.command:
+        if command in (self.command, *self.also):
             return True
         words, typed = command.split(), self.typed.split()
         names = list(itertools.takewhile(lambda word: not word.startswith("--"), words))
@@ -100,20 +101,30 @@ def play(story: Iterable[Typed], folder: Path, names: Names | None = None, **env
 
 
 def _run(line: str, folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """In this process where only `rater` runs, which saves its start; else in a shell."""
-    words = shlex.split(line)
-    if words[0] == "rater" and not set(line) & set("|>;$&"):
-        done = invoke(*words[1:], **environment)
-        return done.exit_code, done.output
+    """What `rater` does within this process, which saves its start, if the line has nothing but it and pipes; else a shell."""
+    stages = [stage.strip() for stage in line.split(" | ")]
+    if not stages[0].startswith("rater ") or set(line) & set(">;$&"):
+        return _in_shell(line, folder, environment, b"")
+    piped = b""
+    for stage in stages[:-1]:
+        piped = _stage(stage, folder, environment, piped)[1].encode()
+    return _stage(stages[-1], folder, environment, piped)
+
+
+def _stage(stage: str, folder: Path, environment: Mapping[str, str], piped: bytes) -> tuple[int, str]:
+    words = shlex.split(stage)
+    if words[0] != "rater":
+        return _in_shell(stage, folder, environment, piped)
+    done = invoke(*words[1:], stdin=piped, **environment)
+    return done.exit_code, done.output
+
+
+def _in_shell(line: str, folder: Path, environment: Mapping[str, str], piped: bytes) -> tuple[int, str]:
+    words = ["sh", "-e", "-c", line]
     ran = subprocess.run(
-        ["sh", "-e", "-c", line],
-        cwd=folder,
-        env=typist(folder, environment),
-        capture_output=True,
-        text=True,
-        check=False,
+        words, cwd=folder, env=typist(folder, environment), input=piped, capture_output=True, check=False
     )
-    return ran.returncode, ran.stdout + ran.stderr
+    return ran.returncode, (ran.stdout + ran.stderr).decode()
 
 
 @contextmanager

@@ -116,7 +116,7 @@ def _stage(stage: str, folder: Path, environment: Mapping[str, str], piped: byte
     if words[0] != "rater":
         return _in_shell(stage, folder, environment, piped)
     done = invoke(*words[1:], stdin=piped, **environment)
-    return done.exit_code, done.output
+    return done.exit_code, f"{done.output}{done.exception or ''}"
 
 
 def _in_shell(line: str, folder: Path, environment: Mapping[str, str], piped: bytes) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 """The commands of the documents that need Kafka, typed as they stand there on a broker of their own: one operator's day."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from rater.dev.demo.rates import BUNDLED
 from rater.dev.ports import free_ports
@@ -204,6 +206,10 @@ def test_an_operators_day(folder: Path) -> None:
     """A broker is started, a month is rated, looked at, its refused records and its money are dealt with, all is moved."""
     broker, worker, agents, gateway, server = map(str, free_ports(5))
     environment = {"RATER_BOOTSTRAP": f"127.0.0.1:{broker}", "RATER_OPERATOR": "kim"}
+    environment |= {
+        "RATER_SESSION_TIMEOUT_MS": "6000",
+        "RATER_SESSION_TIMEOUT_S": "6",
+    }  # of members that have ended
     ports = {"BROKER": broker, "WORKER": worker, "AGENT": agents, "GATEWAY": gateway, "SERVER": server}
     names = {name: (lambda port=port: port) for name, port in ports.items()}  # type: ignore[misc]
     names |= {
@@ -229,7 +235,22 @@ def test_an_operators_day(folder: Path) -> None:
         deployment.wait_until_rated()
         play(LETTERS, folder, names, **environment)
         play(ASKING, folder, names, **environment)
+    asyncio.run(bill(deployment))
     play(MOVING, folder, names, **environment)
+
+
+async def bill(deployment: Deployment) -> None:
+    """The group `rater-billing` reads all debits, as the move wants it."""
+    places = [TopicPartition("debits", number) for number in range(deployment.partitions)]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=deployment.settings.bootstrap, group_id="rater-billing", enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        consumer.assign(places)
+        await consumer.commit(await consumer.end_offsets(places))
+    finally:
+        await consumer.stop()
 
 
 def usage_id(environment: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tests.conftest import ROOT
+from tests.docs.stories import Typed
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())
 _MANIFESTS = ROOT / "deploy/kubernetes/base"
@@ -40,10 +41,15 @@ class RunBy(NamedTuple):
     command: str
     test: str
 
+    @property
+    def step(self) -> Typed:
+        """As if a story typed it."""
+        return Typed(self.command)
+
 
 def compose(words: list[str]) -> str:
     """The file, the command, its options and the services exist."""
-    if words == ["docker", "compose"] or words == ["docker", "stats"]:
+    if words in (["docker", "compose"], ["docker", "stats"]):
         return ""
     if words[:4] != ["docker", "compose", "-f", "deploy/compose.yaml"]:
         return "expected docker compose -f deploy/compose.yaml"
@@ -61,7 +67,7 @@ def compose(words: list[str]) -> str:
                 break  # what follows is typed inside the container
     unknown = set(services) - set(COMPOSE["services"]) - _PLACEHOLDERS
     script = Path(rest[0]).name if rest and command == "exec" else ""
-    if script and script not in _KAFKA_SCRIPTS:
+    if script not in ("", "bin", *_KAFKA_SCRIPTS):
         return f"no script {script}"
     return "" if command in _COMPOSE_COMMANDS and not unknown else f"no command {command} or no service {unknown}"
 
@@ -179,13 +185,42 @@ NOT_RUN = (
 )
 
 RUN_BY = (
-    RunBy("rater partition skip", "tests/kafka/test_skip.py::test_an_operator_goes_past_a_call_and_a_command_at_which_our_code_fails"),
+    RunBy(
+        "rater partition skip --partition PARTITION --topic TOPIC --offset OFFSET --note WHY",
+        "tests/kafka/test_skip.py::test_an_operator_goes_past_a_call_and_a_command_at_which_our_code_fails",
+    ),
+    RunBy(
+        "rater partition accept-loss --partition PARTITION --topic TOPIC --note WHY",
+        "tests/kafka/test_inputs_gone.py::test_records_that_were_deleted_before_they_were_rated_stop_their_partition_until_they_are_given_up",
+    ),
+    RunBy(
+        "rater partition accept-new-topic --partition PARTITION --topic TOPIC --note WHY",
+        "tests/kafka/test_inputs_gone.py::test_a_topic_that_was_created_again_stops_its_partitions_until_it_is_accepted",
+    ),
+    RunBy(
+        "rater rates remove-unreadable --partition N --offset N",
+        "tests/kafka/test_decks.py::test_garbage_among_the_decks_is_removed_by_what_doctor_says",
+    ),
+    RunBy(
+        "rater partition take-over --prefix A. --to-prefix b- --partitions 48 --ahead ahead.jsonl",
+        "tests/kafka/test_take_over.py::test_what_site_a_was_ahead_by",
+    ),
+    RunBy(
+        "rater publish --from-topic acc --map opensips.yaml --bootstrap kafka:9092",
+        "tests/kafka/test_bridge.py::test_each_record_once_though_bridges_are_killed",
+    ),
+    RunBy(
+        'kcat -P -b "$RATER_BOOTSTRAP" -t "${RATER_PREFIX}cdrs" -X topic.partitioner=murmur2_random -X acks=all'
+        " -k contoso -l calls.jsonl",
+        "tests/kafka/test_pages.py::test_publish_with_kcat",
+    ),
 )  # fmt: skip
 
 
 def known(command: str) -> bool:
     """Whether a table of this module has the command."""
-    return any(command.startswith(row.begins) for row in NOT_RUN) or command in {row.command for row in RUN_BY}
+    run = any(row.step.covers(command) for row in RUN_BY)
+    return run or any(command.startswith(row.begins) for row in NOT_RUN)
 
 
 def wrong_in(command: str) -> str:

@@ -70,7 +70,7 @@ def alike(line: str) -> str:
     """A pattern for a line of a page: other figures and other names are alike, and `...` stands for anything."""
     pattern = re.escape(re.sub(r"\s+", " ", line.strip()))
     pattern = re.sub(r"[0-9][0-9,]*(?:\\\.[0-9]+)?", "[0-9,.]+", pattern)
-    pattern = re.sub(r"'[\w-]*'", "'[\\\\w-]*'", pattern)
+    pattern = re.sub(r"'[\w\\-]*'", r"'[\\w-]*'", pattern)
     return pattern.replace(r"\.\.\.", ".*").replace("\\ ", r"\s+")
 
 
@@ -153,9 +153,9 @@ def typist(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
     programs = folder / ".bin"
     if not programs.exists():
         programs.mkdir()
-        (programs / "rater").write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m rater "$@"\n')
-        (programs / "rater").chmod(0o755)
-        (programs / "python").symlink_to(sys.executable)
+        for name, words in (("rater", "-m rater"), ("python", "")):
+            (programs / name).write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} {words} "$@"\n')
+            (programs / name).chmod(0o755)
     return os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"} | dict(environment)
 
 

@@ -75,7 +75,10 @@ LOOKING = [
         also=("rater consume rated-calls --tenant contoso",),
     ),
     Typed("rater consume rated-calls --tenant TENANT | tail -50"),
-    Typed("rater consume rated-calls --tenant TENANT | grep USAGE_ID | rater explain -"),
+    Typed(
+        "rater consume rated-calls --tenant TENANT | grep USAGE_ID | rater explain -",
+        also=("rater consume rated-calls --tenant contoso | grep USAGE_ID | rater explain -",),
+    ),
     Typed("rater consume rated-calls | grep USAGE_ID | rater explain -"),
     Typed("rater consume balances --tenant TENANT"),
     Typed("rater consume account-events --tenant TENANT"),

@@ -23,6 +23,7 @@ DEMO = [Typed("rater demo --deck deck.csv", shown="rater demo --deck FILE")]
 PRINTED = [
     Typed("rater --version"),
     Typed("rater metrics list"),
+    Typed("rater metrics list --markdown"),
     Typed("rater topics list"),
     Typed("rater acls"),
     Typed("rater acls --strimzi"),
@@ -33,7 +34,7 @@ PRINTED = [
     Typed("rater acls --service billing"),
     Typed("rater acls --service bridge"),
     Typed("rater config check agents.yaml"),
-    Typed("rater config check --json agents.yaml"),
+    Typed("rater config check --json agents.yaml", also=("rater config check --json",)),
     Typed("rater serve-token freeswitch-1"),
     Typed("rater generate --calls 300 --out month", shown="rater generate --out month"),
     Typed("rater generate --calls 10 --funds 20 --out poor", shown="rater generate --funds"),

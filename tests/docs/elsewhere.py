@@ -217,15 +217,18 @@ RUN_BY = (
 )  # fmt: skip
 
 
+def row_of(command: str) -> NotRun | None:
+    """The row of a command that is not run, whatever variables are set before it."""
+    bare = re.sub(r"^([A-Z_]+=\S+ )+", "", command)
+    return next((row for row in NOT_RUN if bare.startswith(row.begins)), None)
+
+
 def known(command: str) -> bool:
     """Whether a table of this module has the command."""
-    run = any(row.step.covers(command) for row in RUN_BY)
-    return run or any(command.startswith(row.begins) for row in NOT_RUN)
+    return row_of(command) is not None or any(row.step.covers(command) for row in RUN_BY)
 
 
 def wrong_in(command: str) -> str:
     """What is wrong with a command that is not run; nothing for one that is."""
-    for row in NOT_RUN:
-        if command.startswith(row.begins):
-            return row.wrong(shlex.split(command))
-    return ""
+    row = row_of(command)
+    return row.wrong(shlex.split(command)) if row else ""

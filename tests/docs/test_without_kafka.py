@@ -21,6 +21,7 @@ USER = "ada@contoso.example"
 DEMO = [Typed("rater demo --deck deck.csv", shown="rater demo --deck FILE")]
 
 PRINTED = [
+    Typed('export PATH="$PWD/.venv/bin:$PATH"'),
     Typed("rater --version"),
     Typed("rater metrics list"),
     Typed("rater metrics list --markdown"),
@@ -44,6 +45,7 @@ PRINTED = [
 
 #: `rater generate` has made the month; the customer of the operators' page comes, and goes.
 STORE = [
+    Typed("mkdir -p incoming", shown="mkdir incoming"),
     Typed("rater run month/cdrs.jsonl --commands month/commands.jsonl --deck deck.csv", shown="rater run --deck"),
     Typed("rater tenant add contoso --currency USD --country US --credits enabled", shown="rater tenant add NAME --currency USD --country US --credits enabled"),
     Typed(f"rater tenant license contoso {USER} MCOPSTN5 --country US", shown="rater tenant license NAME USER MCOPSTN5 --country US"),
@@ -64,7 +66,7 @@ STORE = [
     Typed("rater doctor --store rater.db"),
 ]  # fmt: skip
 NOTIFY = Typed("rater run nothing.jsonl --notify notify.yaml", shown="rater run --notify notify.yaml")
-WATCH = Typed("rater run --watch incoming/")
+WATCH = Typed("rater run --watch incoming/ --deck deck.csv")
 WATCH_AND_SHOW = Typed(
     "rater run --watch --metrics-port PORT incoming/", shown="rater run --watch --metrics-port 9100 incoming/"
 )

@@ -38,7 +38,7 @@ WORKER = Typed(
 GATEWAY = Typed("rater dev gateway --port GATEWAY --log charges.jsonl")
 AGENTS = Typed(
     "rater agents --config agents.yaml --instance agents-0 --web-port AGENT",
-    shown="rater agents --config agents.yaml --instance agents-0",
+    shown="rater agents --config agents.yaml --instance agents-0 --web-port 6067",
 )
 SERVER = Typed(
     "rater serve --clients clients.yaml --web-port SERVER",

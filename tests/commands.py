@@ -37,7 +37,7 @@ def misunderstood(line: str) -> str | None:
 
 def _misunderstood(stage: str) -> str | None:
     found: Command = command_line()
-    rest = shlex.split(stage)[1:]
+    rest = shlex.split(stage.partition(" >")[0])[1:]
     while isinstance(found, typer.core.TyperGroup) and rest and not rest[0].startswith("--"):
         if rest[0] not in found.commands:
             return f"no command {rest[0]}"
@@ -81,8 +81,13 @@ def rater(
     return subprocess.CompletedProcess(ran.args, ran.returncode, out, said)
 
 
-def invoke(*words: str, stdin: bytes | None = None, **environment: str) -> Result:
+def invoke(*words: str, **environment: str) -> Result:
     """The command line within this process: what it prints, and the error that it ends with."""
+    return invoke_on(b"", *words, **environment)
+
+
+def invoke_on(stdin: bytes, /, *words: str, **environment: str) -> Result:
+    """The same, with something to read on standard input."""
     return CliRunner().invoke(build_app(), list(words), input=stdin, env=environment)
 
 

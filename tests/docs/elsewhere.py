@@ -202,10 +202,6 @@ RUN_BY = (
         "tests/kafka/test_decks.py::test_garbage_among_the_decks_is_removed_by_what_doctor_says",
     ),
     RunBy(
-        "rater partition take-over --prefix A. --to-prefix b- --partitions 48 --ahead ahead.jsonl",
-        "tests/kafka/test_take_over.py::test_what_site_a_was_ahead_by",
-    ),
-    RunBy(
         "rater publish --from-topic acc --map opensips.yaml --bootstrap kafka:9092",
         "tests/kafka/test_bridge.py::test_each_record_once_though_bridges_are_killed",
     ),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import typer.core
 
-from tests.commands import Command, command_line, invoke
+from tests.commands import Command, command_line, invoke_on
 from tests.conftest import ROOT
 from tests.docs.pages import PAGES, Shown, shown_on
 from tests.kafka.deployment import until
@@ -87,13 +87,18 @@ def missing(shown: Iterable[str], printed: str) -> list[str]:
     return found
 
 
+def filled(line: str, names: Names) -> str:
+    """A line with what each word of the page stands for."""
+    for name, value in names.items():
+        if re.search(rf"\b{name}\b", line):
+            line = re.sub(rf"\b{name}\b", value().replace("\\", r"\\"), line)
+    return line
+
+
 def play(story: Iterable[Typed], folder: Path, names: Names | None = None, **environment: str) -> None:
     """Type each line in a folder: each ends as it must, and prints what a page shows below it."""
     for step in story:
-        line = step.typed
-        for name, value in (names or {}).items():
-            if re.search(rf"\b{name}\b", line):
-                line = re.sub(rf"\b{name}\b", value().replace("\\", r"\\"), line)
+        line = filled(step.typed, names or {})
         code, printed = _run(line, folder, environment)
         assert code == step.code, f"{line}: exit code {code}, expected {step.code}\n{printed}"
         lines = missing(outputs().get(step.command, ()), printed)
@@ -115,7 +120,7 @@ def _stage(stage: str, folder: Path, environment: Mapping[str, str], piped: byte
     words = shlex.split(stage)
     if words[0] != "rater":
         return _in_shell(stage, folder, environment, piped)
-    done = invoke(*words[1:], stdin=piped, **environment)
+    done = invoke_on(piped, *words[1:], **environment)
     return done.exit_code, f"{done.output}{done.exception or ''}"
 
 
@@ -128,10 +133,10 @@ def _in_shell(line: str, folder: Path, environment: Mapping[str, str], piped: by
 
 
 @contextmanager
-def running(step: Typed, folder: Path, said: str, **environment: str) -> Iterator[Path]:
-    """A command that goes on until SIGTERM, from the moment in which its log says this; its log."""
+def running(step: Typed, folder: Path, said: str, names: Names | None = None, **environment: str) -> Iterator[None]:
+    """A command that goes on until SIGTERM, from the moment in which its log says this."""
     log = folder / f"log-{len(list(folder.glob('log-*')))}"
-    words = [sys.executable, "-m", "rater", *shlex.split(step.typed.removesuffix("&"))[1:]]
+    words = [sys.executable, "-m", "rater", *shlex.split(filled(step.typed, names or {}))[1:]]
     with log.open("wb") as out:
         process = subprocess.Popen(
             words, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment, stdout=out, stderr=out
@@ -139,7 +144,7 @@ def running(step: Typed, folder: Path, said: str, **environment: str) -> Iterato
     try:
         until(lambda: said in log.read_text() or process.poll() is not None, f"{step.typed}: {said}")
         assert process.poll() is None, f"{step.typed} ended:\n{log.read_text()}"
-        yield log
+        yield
         process.terminate()
         assert process.wait(timeout=30) == step.code, f"{step.typed}:\n{log.read_text()}"
     finally:

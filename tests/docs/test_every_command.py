@@ -80,10 +80,10 @@ def files_of_the_repository() -> set[str]:
 def test_nothing_is_typed_for_a_page_that_shows_it_no_more() -> None:
     """What a table says that a page shows is on a page."""
     shown = {one.command for one in EVERYTHING}
-    told = [line for step in STORIES for line in (step.shown, *step.also) if line] + [
+    named = [line for step in STORIES for line in (step.shown, *step.also) if line] + [
         row.command for row in elsewhere.RUN_BY
     ]
-    assert [line for line in told if line not in shown] == []
+    assert [line for line in named if line not in shown] == []
     used = {elsewhere.row_of(command) for command in shown}
     assert [row.begins for row in elsewhere.NOT_RUN if row not in used] == []
 

@@ -4,8 +4,10 @@ import asyncio
 import json
 import re
 import shutil
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,14 +15,17 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from rater.dev.demo.rates import BUNDLED
 from rater.dev.ports import free_ports
+from rater.kafka.publisher import partition_of
 from tests.commands import invoke, rater
 from tests.conftest import ROOT
 from tests.docs.pages import block_of
 from tests.docs.stories import Typed, play, running
 from tests.kafka.conftest import JARS, local_kafka
-from tests.kafka.deployment import Deployment
+from tests.kafka.deployment import PARTITIONS, Deployment, until
+from tests.kafka.mirror import mirror
 from tests.mappings.test_page import files_of
 
+TENANT = "tenant-0000"
 #: README, "On Kafka, by hand"; the month is a small one.
 BEGINNING = [
     Typed("rater generate --calls 200 --poison 0 --out month", shown="rater generate --out month"),
@@ -152,11 +157,17 @@ MOVING = [
         "rater partition move --to-prefix p96- --partitions 8 --yes",
         shown="rater partition move --to-prefix p96- --partitions 96",
     ),
-    Typed("rater verify --prefix p96-", also=("rater verify --prefix b-",)),
+    Typed("rater verify --prefix p96-"),
+    Typed("rater verify"),
+]
+#: drills.md, "A second site": on a mirror that lacks a few call records.
+TAKING_OVER = [
     Typed(
-        "rater consume rated-calls --prefix p96- | grep USAGE_ID",
-        shown="rater consume rated-calls --prefix b- | grep USAGE_ID",
+        "rater partition take-over --prefix A. --to-prefix b- --partitions 4 --ahead ahead.jsonl",
+        shown="rater partition take-over --prefix A. --to-prefix b- --partitions 48 --ahead ahead.jsonl",
     ),
+    Typed("rater verify --prefix b-"),
+    Typed("rater consume rated-calls --prefix b- | grep USAGE_ID"),
 ]
 KCAT = [
     Typed('kcat -Q -b "$RATER_BOOTSTRAP" -t cdrs:0:-1'),
@@ -171,7 +182,7 @@ STOP = Typed("rater dev kafka stop >stopped", shown="rater dev kafka stop")
 
 STORY = (
     START, *BEGINNING, WORKER, GATEWAY, AGENTS, SERVER, *PUBLISHING, *GARBAGE, *LOOKING, *ASKING,
-    *LETTERS, *MONEY, *MOVING, *KCAT, STOP,
+    *LETTERS, *MONEY, *TAKING_OVER, *MOVING, *KCAT, STOP,
 )  # fmt: skip
 
 
@@ -179,6 +190,8 @@ STORY = (
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the commands are typed: a checkout's price list is at hand, and Kafka's jars are fetched already."""
     local_kafka(tmp_path)  # skips where there is no Java
+    if shutil.which("curl") is None:
+        pytest.skip("no curl here: this test asks as the pages do (apt-get install curl)")
     monkeypatch.chdir(tmp_path)
     deck = tmp_path / BUNDLED.relative_to(ROOT)
     deck.parent.mkdir(parents=True)
@@ -209,27 +222,21 @@ def test_an_operators_day(folder: Path) -> None:
     """A broker is started, a month is rated, looked at, its refused records and its money are dealt with, all is moved."""
     broker, worker, agents, gateway, server = map(str, free_ports(5))
     environment = {"RATER_BOOTSTRAP": f"127.0.0.1:{broker}", "RATER_OPERATOR": "kim"}
-    environment |= {
-        "RATER_SESSION_TIMEOUT_MS": "6000",
-        "RATER_SESSION_TIMEOUT_S": "6",
-    }  # of members that have ended
+    # so that the groups soon forget members that have ended
+    environment |= {"RATER_SESSION_TIMEOUT_MS": "6000", "RATER_SESSION_TIMEOUT_S": "6"}
     ports = {"BROKER": broker, "WORKER": worker, "AGENT": agents, "GATEWAY": gateway, "SERVER": server}
-    names = {name: (lambda port=port: port) for name, port in ports.items()}  # type: ignore[misc]
-    names |= {
-        "TENANT": lambda: "tenant-0000",
-        "USAGE_ID": lambda: usage_id(environment),
-        "LETTER": lambda: letter(environment),
-    }
+    names: dict[str, Callable[[], str]] = {name: partial(str, port) for name, port in ports.items()}
+    names["TENANT"] = partial(str, TENANT)
+    names["PARTITION"] = partial(str, partition_of(TENANT, PARTITIONS))
+    names["USAGE_ID"] = partial(usage_id, environment)
+    names["LETTER"] = partial(letter, environment)
     write_settings(folder, int(gateway))
     play([START], folder, names)
     play(BEGINNING, folder, names, **environment)
     deployment = Deployment(environment["RATER_BOOTSTRAP"], folder, topics=False, prefix="")
     with ExitStack() as processes:
         for step, said in ((WORKER, "partitions assigned"), (GATEWAY, ""), (AGENTS, ""), (SERVER, "serving on")):
-            started = step._replace(
-                typed=re.sub("WORKER|AGENT$|GATEWAY|SERVER", lambda found: ports[found[0]], step.typed)
-            )
-            processes.enter_context(running(started, folder, said, **environment))
+            processes.enter_context(running(step, folder, said, names, **environment))
         play(PUBLISHING, folder, names, **environment)
         deployment.wait_until_rated()
         play(LOOKING, folder, names, **environment)
@@ -237,7 +244,12 @@ def test_an_operators_day(folder: Path) -> None:
         play(GARBAGE, folder, names, **environment)
         deployment.wait_until_rated()
         play(LETTERS, folder, names, **environment)
+        until(lambda: answers(f"http://127.0.0.1:{agents}/readyz"), "the agents to have read the state")
         play(ASKING, folder, names, **environment)
+        if shutil.which("kcat"):
+            play(KCAT, folder, names, **environment)
+    mirror(deployment.settings, deployment.settings.model_copy(update={"prefix": "A."}), {"cdrs": 5})
+    play(TAKING_OVER, folder, names, **environment)
     asyncio.run(bill(deployment))
     play(MOVING, folder, names, **environment)
 
@@ -256,9 +268,18 @@ async def bill(deployment: Deployment) -> None:
         await consumer.stop()
 
 
+def answers(url: str) -> bool:
+    """Whether a page answers with 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 def usage_id(environment: dict[str, str]) -> str:
     """A call of tenant-0000 that was rated."""
-    first = invoke("consume", "rated-calls", "--tenant", "tenant-0000", **environment).stdout.splitlines()[0]
+    first = invoke("consume", "rated-calls", "--tenant", TENANT, **environment).stdout.splitlines()[0]
     return str(json.loads(first)["usage_id"])
 
 

@@ -150,11 +150,11 @@ MONEY = [
 #: drills.md, "More partitions": nothing runs meanwhile.
 MOVING = [
     Typed(
-        "rater partition move --to-prefix p96- --partitions 8 --group rater-billing --yes",
+        "rater partition move --to-prefix p96- --partitions 5 --group rater-billing --yes",
         shown="rater partition move --to-prefix p96- --partitions 96 --group rater-billing",
     ),
     Typed(
-        "rater partition move --to-prefix p96- --partitions 8 --yes",
+        "rater partition move --to-prefix p96- --partitions 5 --yes",
         shown="rater partition move --to-prefix p96- --partitions 96",
     ),
     Typed("rater verify --prefix p96-"),

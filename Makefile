@@ -47,6 +47,7 @@ spec: $(INSTALLED) ## the whole specification on real Kafka, too: about 20 minut
 bench: $(INSTALLED) ## the figures, as JSON
 	$(BIN)/python benchmarks/core.py --json
 	$(BIN)/python benchmarks/decoders.py --json
+	$(BIN)/python -m benchmarks.mappings
 	$(BIN)/python benchmarks/embedded.py --json
 	$(BIN)/python benchmarks/kafka.py --json
 	$(BIN)/python benchmarks/serve.py --json

@@ -22,15 +22,16 @@ from rater.wire.errors import Exit, RaterError
 #: Partitions and tenants that an error names.
 _NAMED_MAX = 8
 #: Seconds to wait: longer than the session of a member that has ended, 10 s and 20 s, if nobody set another.
-_WORKERS_GONE_S, _AGENTS_GONE_S, _LOOK_AGAIN_S = 15.0, 25.0, 0.5
+WORKERS_GONE_S, AGENTS_GONE_S = 15.0, 25.0
+_LOOK_AGAIN_S = 0.5
 
 
 async def must_be_idle(settings: KafkaSettings, say: Callable[[str], None]) -> None:
     """No worker and no agent has joined its group; one that has ended counts until its session ends."""
     began = time.monotonic()
     for service, group, gone_s, variable in (
-        ("rater worker", settings.group, _WORKERS_GONE_S, "RATER_SESSION_TIMEOUT_MS"),
-        ("rater agents", f"{settings.group}-agents", _AGENTS_GONE_S, "RATER_SESSION_TIMEOUT_S"),
+        ("rater worker", settings.group, WORKERS_GONE_S, "RATER_SESSION_TIMEOUT_MS"),
+        ("rater agents", f"{settings.group}-agents", AGENTS_GONE_S, "RATER_SESSION_TIMEOUT_S"),
     ):
         if members := await members_of(settings, group):
             say(f"group {group}: waiting until {len(members)} of `{service}` are gone")

@@ -142,6 +142,12 @@ def benchmark(words: list[str]) -> str:
     return f"no option {wrong}" if wrong else ""
 
 
+def module(words: list[str]) -> str:
+    """The module exists."""
+    name = words[words.index("-m") + 1]
+    return "" if (ROOT / f"{name.replace('.', '/')}.py").exists() else f"no module {name}"
+
+
 def tests_exist(words: list[str]) -> str:
     """The folders and files of the tests exist."""
     return "".join(f"no {word} " for word in words if word.startswith("tests/") and not (ROOT / word).exists())
@@ -177,6 +183,7 @@ NOT_RUN = (
     NotRun("tail -n", "the picture's logs", picture_file),
     NotRun("top -b", "needs a picture that runs", picture_file),
     NotRun("benchmarks/", "takes minutes, and figures are no test", benchmark),
+    NotRun("python -m benchmarks.", "takes minutes, and figures are no test", module),
     NotRun(".venv/bin/python -m pytest", "would run the tests within the tests", tests_exist),
     NotRun("kafka-", "the jars that the tests run have no scripts", kafka_script),
     NotRun("connect-mirror-maker.sh", "tests/kafka/test_second_site.py runs MirrorMaker 2", kafka_script),

@@ -171,6 +171,7 @@ def test_a_command_that_does_not_exist_is_found(line: str, wrong: str) -> None:
         "deploy/picture.sh halt worker",
         "pip install '.[exel]'",
         "benchmarks/core.py --call 5",
+        "python -m benchmarks.mapping",
         ".venv/bin/python -m pytest tests/kafkas",
         "tail -n 50 picture/wroker.log",
         "kafka-get-offset.sh --topic cdrs",

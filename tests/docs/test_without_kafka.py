@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,13 @@ SERVE = Typed(
     shown="rater serve --store rater.db --clients clients.yaml --deck deck.csv --commands setup.jsonl --map site.yaml",
 )
 
-STORY = (*DEMO, *PRINTED, *CERTIFICATE, *STORE, NOTIFY, WATCH, WATCH_AND_SHOW, *MAPPINGS, SERVE)
+POST = Typed(
+    'curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" --data @call.json http://127.0.0.1:PORT/v1/cdrs',
+    shown='curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" --data @call.json'
+    " http://127.0.0.1:6080/v1/cdrs",
+)
+
+STORY = (*DEMO, *PRINTED, *CERTIFICATE, *STORE, NOTIFY, WATCH, WATCH_AND_SHOW, *MAPPINGS, SERVE, POST)
 
 
 @pytest.fixture
@@ -176,15 +183,18 @@ def test_a_sites_mappings(folder: Path) -> None:
     play(MAPPINGS, folder)
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="a record is posted as on the page: apt-get install curl")
 def test_a_server_on_a_store(folder: Path) -> None:
-    """The page's two commands: a token, whose entry goes into the clients' file, and the server, which becomes ready."""
-    entry = invoke("serve-token", "freeswitch-1").stderr
-    hashed = re.findall(r"sha256:[0-9a-f:]+", entry)[0]
+    """A token, whose entry goes into the clients' file; the server becomes ready, and takes the record of the page."""
+    made = invoke("serve-token", "freeswitch-1")
+    hashed = re.findall(r"sha256:[0-9a-f:]+", made.stderr)[0]
     clients = block_of("docs/serve.md", "tokens: ['sha256:SALT:HASH']").replace("sha256:SALT:HASH", hashed)
     (folder / "clients.yaml").write_text(clients)
-    (folder / "setup.jsonl").write_text(
-        "\n".join(re.findall(r'(?m)^    (\{"command".*\})$', (ROOT / "docs/billing.md").read_text())) + "\n"
-    )
+    commands = re.findall(r'(?m)^    (\{"command".*\})$', (ROOT / "docs/billing.md").read_text())
+    (folder / "setup.jsonl").write_text("\n".join(commands) + "\n")
     (folder / "site.yaml").write_text(block_of("docs/mappings.md", "extends: asterisk-cdr-csv"))
-    with running(SERVE, folder, "serving on", {"PORT": free_port}):
-        pass
+    (call,) = re.findall(r'(?m)^    (\{"tenant".*\})$', (ROOT / "docs/serve.md").read_text())
+    (folder / "call.json").write_text(call)
+    names = {"PORT": partial(str, free_port())}
+    with running(SERVE, folder, "serving on", names):
+        play([POST], folder, names, TOKEN=made.stdout.strip())

@@ -185,7 +185,7 @@ def test_a_sites_mappings(folder: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="a record is posted as on the page: apt-get install curl")
 def test_a_server_on_a_store(folder: Path) -> None:
-    """A token, whose entry goes into the clients' file; the server becomes ready, and takes the record of the page."""
+    """A token, whose entry goes into the clients' file; the server becomes ready, and rates the record of the page."""
     made = invoke("serve-token", "freeswitch-1")
     hashed = re.findall(r"sha256:[0-9a-f:]+", made.stderr)[0]
     clients = block_of("docs/serve.md", "tokens: ['sha256:SALT:HASH']").replace("sha256:SALT:HASH", hashed)

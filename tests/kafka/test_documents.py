@@ -189,7 +189,7 @@ STORY = (
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the commands are typed: a checkout's price list is at hand, and Kafka's jars are fetched already."""
-    local_kafka(tmp_path)  # skips where there is no Java
+    local_kafka(tmp_path).fetch_jars()  # for all tests of the checkout; skips where there is no Java
     if shutil.which("curl") is None:
         pytest.skip("no curl here: this test asks as the pages do (apt-get install curl)")
     monkeypatch.chdir(tmp_path)
@@ -197,8 +197,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     deck.parent.mkdir(parents=True)
     shutil.copy(BUNDLED, deck)
     (tmp_path / ".kafka").mkdir()
-    if JARS.is_dir():
-        (tmp_path / ".kafka" / "jars").symlink_to(JARS)
+    (tmp_path / ".kafka" / "jars").symlink_to(JARS)
     for name, text in files_of((ROOT / "docs" / "mappings.md").read_text("utf-8")).items():
         (tmp_path / name).write_text(text)
     yield tmp_path

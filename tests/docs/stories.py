@@ -110,18 +110,19 @@ def _run(line: str, folder: Path, environment: Mapping[str, str]) -> tuple[int, 
     stages = [stage.strip() for stage in line.split(" | ")]
     if not stages[0].startswith("rater ") or set(line) & set(">;$&"):
         return _in_shell(line, folder, environment, b"")
-    piped = b""
-    for stage in stages[:-1]:
-        piped = _stage(stage, folder, environment, piped)[1].encode()
-    return _stage(stages[-1], folder, environment, piped)
+    code, out, said = 0, b"", ""
+    for stage in stages:
+        code, out, said = _stage(stage, folder, environment, out)
+    return code, out.decode() + said
 
 
-def _stage(stage: str, folder: Path, environment: Mapping[str, str], piped: bytes) -> tuple[int, str]:
+def _stage(stage: str, folder: Path, environment: Mapping[str, str], piped: bytes) -> tuple[int, bytes, str]:
     words = shlex.split(stage)
     if words[0] != "rater":
-        return _in_shell(stage, folder, environment, piped)
+        code, printed = _in_shell(stage, folder, environment, piped)
+        return code, printed.encode(), ""
     done = invoke_on(piped, *words[1:], **environment)
-    return done.exit_code, f"{done.output}{done.exception or ''}"
+    return done.exit_code, done.stdout_bytes, f"{done.stderr}{done.exception or ''}"
 
 
 def _in_shell(line: str, folder: Path, environment: Mapping[str, str], piped: bytes) -> tuple[int, str]:

@@ -176,6 +176,7 @@ NOT_RUN = (
     NotRun("kubectl", "needs a cluster; tests/deploy/test_kubernetes.py checks the manifests", kubectl),
     NotRun("kustomize edit set image", "changes a file of the checkout", nothing),
     NotRun("make", "takes minutes, or runs until Ctrl-C", make),
+    NotRun("apt install", "installs packages of the machine", nothing),
     NotRun("pip install", "installs from the network", pip),
     NotRun("git clone", "copies the whole checkout", nothing),
     NotRun("deploy/picture.sh", "tests/deploy/test_picture.py runs it", picture),
@@ -211,6 +212,11 @@ RUN_BY = (
     RunBy(
         "rater publish --from-topic acc --map opensips.yaml --bootstrap kafka:9092",
         "tests/kafka/test_bridge.py::test_each_record_once_though_bridges_are_killed",
+    ),
+    RunBy(
+        'curl -H "Authorization: Bearer $(cat secret)" http://127.0.0.1:5080/RPC -d \'{"jsonrpc": "2.0", "method":'
+        ' "dlg.terminate_dlg", "params": ["CALL-ID", "FROM-TAG", "TO-TAG"], "id": 1}\'',
+        "tests/switches/test_kamailio.py::test_whoever_has_the_secret_ends_a_call",
     ),
     RunBy(
         'kcat -P -b "$RATER_BOOTSTRAP" -t "${RATER_PREFIX}cdrs" -X topic.partitioner=murmur2_random -X acks=all'

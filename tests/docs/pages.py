@@ -13,6 +13,7 @@ PAGES = (
     "topics/README.md",
     "deploy/README.md",
     "deploy/drills.md",
+    *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "deploy" / "switches").glob("*/README.md")),
     *sorted(f"deploy/runbooks/{page.name}" for page in (ROOT / "deploy" / "runbooks").glob("*.md")),
 )
 #: What a command begins with, as a page shows it; another word follows.

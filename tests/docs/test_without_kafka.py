@@ -37,7 +37,7 @@ PRINTED = [
     Typed("rater acls --service bridge"),
     Typed("rater config check agents.yaml"),
     Typed("rater config check --json agents.yaml", also=("rater config check --json",)),
-    Typed("rater serve-token freeswitch-1"),
+    Typed("rater serve-token freeswitch-1", also=("rater serve-token kamailio-1",)),
     Typed("rater generate --calls 300 --out month", shown="rater generate --out month"),
     Typed("rater generate --calls 10 --funds 20 --out poor", shown="rater generate --funds"),
     Typed("export RATER_BOOTSTRAP=127.0.0.1:9092 RATER_PREFIX="),
@@ -92,6 +92,7 @@ MAPPINGS = [
 SERVE = Typed(
     "rater serve --store rater.db --clients clients.yaml --deck deck.csv --commands setup.jsonl --map site.yaml --web-port PORT",
     shown="rater serve --store rater.db --clients clients.yaml --deck deck.csv --commands setup.jsonl --map site.yaml",
+    also=("rater serve --map kamailio.yaml",),
 )
 
 POST = Typed(

@@ -23,7 +23,7 @@ _COMPOSE_OPTIONS = {"--build": 0, "-d": 0, "--rm": 0, "-e": 1, "--tail": 1, "--s
 _COMPOSE_COMMANDS = {"up", "stop", "ps", "logs", "restart", "config", "exec", "run"}
 _KUBECTL_COMMANDS = {"apply", "get", "logs", "rollout", "top", "scale", "delete", "describe", "port-forward"}
 _KAFKA_SCRIPTS = {
-    "kafka-get-offsets.sh", "kafka-console-consumer.sh", "kafka-consumer-groups.sh", "kafka-topics.sh", "connect-mirror-maker.sh",
+    "kafka-configs.sh", "kafka-get-offsets.sh", "kafka-console-consumer.sh", "kafka-consumer-groups.sh", "kafka-topics.sh", "connect-mirror-maker.sh",
 }  # fmt: skip
 
 
@@ -240,4 +240,4 @@ def known(command: str) -> bool:
 def wrong_in(command: str) -> str:
     """What is wrong with a command that is not run; nothing for one that is."""
     row = row_of(command)
-    return row.wrong(shlex.split(command)) if row else ""
+    return row.wrong(shlex.split(command.partition(" | ")[0])) if row else ""

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from rater.dev.demo.rates import BUNDLED
 from rater.dev.ports import free_ports
+from rater.files.deck_csv import read_deck
 from rater.kafka.publisher import partition_of
 from tests.commands import invoke, rater
 from tests.conftest import ROOT
@@ -52,7 +53,11 @@ SERVER = Typed(
 PUBLISHING = [
     Typed("rater publish --deck rater/dev/demo/demo-rates.csv --commands month/commands.jsonl month/cdrs.jsonl"),
     Typed("rater publish --rate 1000 month/cdrs.jsonl", shown="rater publish --rate"),
-    Typed("rater publish --deck rater/dev/demo/demo-rates.csv", shown="rater publish --deck NEW"),
+    Typed(
+        "rater publish --deck rater/dev/demo/demo-rates.csv",
+        shown="rater publish --deck NEW",
+        also=("rater publish --deck FILE",),
+    ),
     Typed("rater publish --map nova.yaml nova.sample.csv", code=3, shown="rater publish --map"),
 ]
 GARBAGE = [
@@ -61,7 +66,7 @@ GARBAGE = [
 ]
 #: `rater verify` is the last line of README's section.
 LOOKING = [
-    Typed("rater verify"),
+    Typed("rater verify > verify.txt", also=("rater verify",)),
     Typed("rater top --once", shown="rater top"),
     Typed("rater doctor"),
     Typed(
@@ -73,12 +78,15 @@ LOOKING = [
             "rater doctor --index DIR",
         ),
     ),
+    Typed("rater doctor --server http://127.0.0.1:SERVER", shown="rater doctor --server http://SERVER:6080"),
     Typed("rater consume debits"),
+    Typed("rater consume debits > /dev/null", shown="rater consume TOPIC > /dev/null"),
+    Typed("rater consume rated-calls --tenant TENANT", shown="rater consume rated-calls --tenant contoso"),
     Typed(
-        "rater consume rated-calls --tenant TENANT",
-        shown="rater consume TOPIC --tenant TENANT",
-        also=("rater consume rated-calls --tenant contoso",),
+        """rater consume rated-calls --last 5000 | grep '"country":"US"' | tail -50""",
+        shown="""rater consume rated-calls --last 5000 | grep '"country":"JM"' | tail -50""",
     ),
+    Typed("rater consume rated-calls --last 5000 --tenant TENANT | tail -50"),
     Typed("rater consume rated-calls --tenant TENANT | tail -50"),
     Typed(
         "rater consume rated-calls --tenant TENANT | grep USAGE_ID | rater explain -",
@@ -86,20 +94,33 @@ LOOKING = [
     ),
     Typed("rater consume rated-calls | grep USAGE_ID | rater explain -"),
     Typed("rater consume balances --tenant TENANT"),
+    Typed("rater consume balances --tenant TENANT | tail -1"),
     Typed("rater consume account-events --tenant TENANT"),
     Typed("rater consume recharges --tenant TENANT"),
     Typed(
         "rater consume account-events | grep funds.added",
-        shown="rater consume account-events | grep cdr.quarantined",
-        also=("rater consume account-events | grep recharge.failed",),
+        shown="rater consume account-events | grep payment.conflict",
+        also=(
+            "rater consume account-events | grep recharge.failed | tail -50",
+            "rater consume account-events | grep recharge.suppressed",
+        ),
     ),
 ]
 #: curl is asked by what it prints, too; a switch's token is that of `agents.yaml`.
 ASKING = [
     Typed(
-        'curl -sf "http://127.0.0.1:WORKER/healthz?verbose"', shown='curl -s "http://WORKER:6066/healthz?verbose"'
+        'curl -sf -m 5 "http://127.0.0.1:WORKER/healthz?verbose"',
+        shown='curl -s -m 5 "http://WORKER:6066/healthz?verbose"',
+        also=('curl -s "http://WORKER:6066/healthz?verbose"',),
     ),
-    Typed('curl -sf "http://127.0.0.1:AGENT/healthz?verbose"', shown='curl -s "http://AGENT:6066/healthz?verbose"'),
+    Typed(
+        'curl -sf -m 5 "http://127.0.0.1:AGENT/healthz?verbose"',
+        shown='curl -s -m 5 "http://AGENT:6066/healthz?verbose"',
+    ),
+    Typed(
+        "curl -s -m 5 http://127.0.0.1:WORKER/metrics | grep -E 'rater_(batch|commit)_seconds_(sum|count)'",
+        shown="curl -s -m 5 http://WORKER:6066/metrics | grep -E 'rater_(batch|commit)_seconds_(sum|count)'",
+    ),
     Typed("curl -sv http://127.0.0.1:GATEWAY/", shown="curl -sv GATEWAY_URL"),
     Typed(
         'curl -sf -H "Authorization: Bearer $(cat switches)"'
@@ -118,34 +139,57 @@ LETTERS = [
     Typed("rater dlq ls --limit 20"),
     Typed("rater dlq ls --tenant tenant-0000", shown="rater dlq ls --tenant contoso"),
     Typed("rater dlq ls --reason conflicting_duplicate"),
+    Typed("rater dlq ls | tail -20"),
     Typed("rater dlq show LETTER", shown="rater dlq show ID"),
+    Typed("rater dlq show LETTER --raw > call.json", shown="rater dlq show ID --raw > call.json"),
+    Typed("rater publish call.json"),
+    Typed("rater dlq replay --reason malformed --dry-run", shown="rater dlq replay --reason REASON --dry-run"),
     Typed("rater dlq replay --dry-run"),
     Typed("rater dlq replay --reason malformed", code=3, shown="rater dlq replay --reason REASON"),
     Typed("rater dlq replay --reason unknown_tenant"),
     Typed("rater dlq replay --reason skipped"),
     Typed(
-        'rater dlq drop --reason malformed --note "why"',
-        shown='rater dlq drop --reason REASON --note "why"',
-        also=("rater dlq drop --reason REASON --note WHY",),
+        'rater dlq drop --reason malformed --tenant tenant-0000 --note "why"',
+        shown="rater dlq drop --reason REASON --tenant TENANT --note WHY",
+        also=('rater dlq drop --reason REASON --note "why"',),
     ),
+    Typed("rater dlq drop LETTER --note WHY", shown="rater dlq drop ID --note WHY"),
 ]
 #: With RATER_BOOTSTRAP these are commands to the rating task; a purchase is called back as a recharge would be.
 MONEY = [
-    Typed("rater tenant add contoso --currency USD --country US --credits enabled"),
+    Typed(
+        "rater tenant add contoso --currency USD --country US --credits enabled",
+        also=("rater tenant add TENANT --currency USD --country US --credits enabled",),
+    ),
     Typed("rater tenant license contoso ada@contoso.example MCOPSTN2 --country US"),
     Typed("rater tenant license contoso ada@contoso.example MCOPSTNPP --country US"),
     Typed("rater tenant fund contoso 500 --id inv-1"),
     Typed("rater show statement contoso", shown="rater show statement TENANT"),
     Typed(
         "rater tenant reverse-payment contoso inv-1 --reason bank --yes",
-        shown="rater tenant reverse-payment TENANT RECHARGE_ID",
+        shown="rater tenant reverse-payment TENANT RECHARGE_ID --reason WHY",
     ),
     Typed(
         'rater tenant adjust contoso 100 --reason "recharge 5b1c... was paid" --yes',
         shown='rater tenant adjust contoso 100 --reason "recharge 5b1c... was paid"',
         also=('rater tenant adjust TENANT AMOUNT --reason "recharge RECHARGE_ID was paid"',),
     ),
+    Typed(
+        "rater tenant configure contoso --recharge-trigger 50 --recharge-amount 200",
+        shown="rater tenant configure TENANT --recharge-trigger 50 --recharge-amount 200",
+    ),
+    Typed(
+        "rater tenant configure contoso --payment-method-replaced",
+        shown="rater tenant configure TENANT --payment-method-replaced",
+    ),
     Typed("rater tenant configure contoso --no-recharge", shown="rater tenant configure TENANT --no-recharge"),
+    Typed(
+        "rater tenant license contoso ada@contoso.example MCOPSTNPP --remove",
+        shown="rater tenant license TENANT USER MCOPSTNPP --remove",
+    ),
+    Typed(
+        "rater rerate --deck VERSION --all --from 2025-03-03T00:00:00Z --to 2025-03-05T00:00:00Z --dry-run",
+    ),
 ]
 #: drills.md, "More partitions": nothing runs meanwhile.
 MOVING = [
@@ -228,6 +272,7 @@ def test_an_operators_day(folder: Path) -> None:
     names["TENANT"] = partial(str, TENANT)
     names["PARTITION"] = partial(str, partition_of(TENANT, PARTITIONS))
     names["USAGE_ID"] = partial(usage_id, environment)
+    names["VERSION"] = partial(str, read_deck(str(BUNDLED)).version)
     names["LETTER"] = partial(letter, environment)
     write_settings(folder, int(gateway))
     play([START], folder, names)

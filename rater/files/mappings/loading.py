@@ -19,6 +19,8 @@ from rater.wire.yaml_lines import load as load_with_lines
 #: A site extends a preset, which extends another.
 EXTENDS_MAX = 5
 MAPPING_BYTES_MAX = 1_000_000
+#: Kinds of a value, which pydantic adds to the place of an error.
+_KINDS = frozenset({"text", "table", "cases", "from"})
 _PRESETS = resources.files("rater.files.mappings") / "presets"
 
 
@@ -131,10 +133,13 @@ def _validated(place: str, written: _Written) -> MappingFile:
 def _line(place: str, written: _Written, error: Any) -> str:
     """FILE:LINE: field: what was expected."""
     where: tuple[str | int, ...] = tuple(
-        part for part in error["loc"] if part not in ("text", "table", "cases") or _stands(part, error)
+        part for part in error["loc"] if part not in _KINDS or _stands(part, error)
     )
-    shown = ".".join(map(str, where))
     message = str(error["msg"]).removeprefix("Value error, ")
+    name, colon, rest = message.partition(": ")
+    if colon and (*where, name) in written.lines:  # of one value among others
+        where, message = (*where, name), rest
+    shown = ".".join(map(str, where))
     match error["type"]:
         case "missing":
             message = "expected a value, got none"
@@ -149,7 +154,10 @@ def _line(place: str, written: _Written, error: Any) -> str:
 
 def _stands(part: Any, error: Any) -> bool:
     """Whether a part of a place is a name of the file, and not of one of the kinds of a value."""
-    return part == "cases" and list(error["loc"]).count("cases") == 1 and error["loc"][-1] != part
+    places = list(error["loc"])
+    if part == "from":
+        return places[-1] == part
+    return part == "cases" and places.count("cases") == 1 and places[-1] != part
 
 
 def _version(written: dict[str, Any]) -> str:

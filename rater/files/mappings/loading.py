@@ -156,7 +156,7 @@ def _stands(part: Any, error: Any) -> bool:
     """Whether a part of a place is a name of the file, and not of one of the kinds of a value."""
     places = list(error["loc"])
     if part == "from":
-        return places[-1] == part
+        return bool(places[-1] == part)
     return part == "cases" and places.count("cases") == 1 and places[-1] != part
 
 

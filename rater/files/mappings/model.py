@@ -122,7 +122,7 @@ Value = Annotated[
 
 
 def _listed(written: Any) -> Any:
-    return (written,) if isinstance(written, str) else written
+    return written if isinstance(written, list | tuple) else (written,)
 
 
 Patterns = Annotated[tuple[Some, ...], Field(min_length=1, max_length=PATTERNS_MAX), BeforeValidator(_listed)]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rater.files.mappings.complete import incomplete
 from rater.files.mappings.mapping import Mapping
-from rater.files.mappings.model import MappingFile
+from rater.files.mappings.model import KINDS, MappingFile
 from rater.files.mappings.tables import Entries
 from rater.wire.errors import RaterError
 from rater.wire.yaml_lines import Lines, line_of
@@ -19,8 +19,6 @@ from rater.wire.yaml_lines import load as load_with_lines
 #: A site extends a preset, which extends another.
 EXTENDS_MAX = 5
 MAPPING_BYTES_MAX = 1_000_000
-#: Kinds of a value, which pydantic adds to the place of an error.
-_KINDS = frozenset({"text", "table", "cases", "from"})
 _PRESETS = resources.files("rater.files.mappings") / "presets"
 
 
@@ -132,9 +130,7 @@ def _validated(place: str, written: _Written) -> MappingFile:
 
 def _line(place: str, written: _Written, error: Any) -> str:
     """FILE:LINE: field: what was expected."""
-    where: tuple[str | int, ...] = tuple(
-        part for part in error["loc"] if part not in _KINDS or _stands(part, error)
-    )
+    where: tuple[str | int, ...] = tuple(part for part in error["loc"] if part not in KINDS)
     message = str(error["msg"]).removeprefix("Value error, ")
     name, colon, rest = message.partition(": ")
     if colon and (*where, name) in written.lines:  # of one value among others
@@ -150,14 +146,6 @@ def _line(place: str, written: _Written, error: Any) -> str:
         case _:
             message = message[:1].lower() + message[1:]
     return f"{place}:{line_of(written.lines, where)}: {shown}: {message}"
-
-
-def _stands(part: Any, error: Any) -> bool:
-    """Whether a part of a place is a name of the file, and not of one of the kinds of a value."""
-    places = list(error["loc"])
-    if part == "from":
-        return bool(places[-1] == part)
-    return part == "cases" and places.count("cases") == 1 and places[-1] != part
 
 
 def _version(written: dict[str, Any]) -> str:

@@ -70,19 +70,23 @@ class LookUp(Strict):
     otherwise: Text | None = None
 
 
+#: Kinds of a value, which pydantic adds to the place of an error; no name in a mapping.
+KINDS = frozenset({"(text)", "(table)", "(cases)", "(from)"})
+
+
 def _kind(written: Any) -> str | None:
     """Which kind of value is written; None of what is no value, so that the message says what may stand there."""
     match written:
         case {"cases": _} | Cases():
-            return "cases"
+            return "(cases)"
         case {"look_up": _} | LookUp():
-            return "table"
+            return "(table)"
         case {"from": _} | BaseModel():
-            return "from"
+            return "(from)"
         case dict() | list():
             return None
         case _:
-            return "text"
+            return "(text)"
 
 
 def _one_of(expected: str) -> Discriminator:
@@ -112,11 +116,11 @@ class Cases(Strict):
 
 
 TextOrLookUp = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[LookUp, Tag("table")],
+    Annotated[Text, Tag("(text)")] | Annotated[LookUp, Tag("(table)")],
     _one_of("a text with {fields}, or `look_up` and `key`"),
 ]
 Value = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[LookUp, Tag("table")] | Annotated[Cases, Tag("cases")],
+    Annotated[Text, Tag("(text)")] | Annotated[LookUp, Tag("(table)")] | Annotated[Cases, Tag("(cases)")],
     _one_of("a text with {fields}, or `look_up` and `key`, or `cases`"),
 ]
 
@@ -145,7 +149,7 @@ class TimeFrom(TimeRules):
 
 
 Time = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[TimeFrom, Tag("from")],
+    Annotated[Text, Tag("(text)")] | Annotated[TimeFrom, Tag("(from)")],
     _one_of("a text with {fields}, or `from` and, where they differ from `times`, `as`, `zone`, `never`"),
 ]
 
@@ -197,7 +201,7 @@ class NumberFrom(NumberRules):
 
 
 Number = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[NumberFrom, Tag("from")],
+    Annotated[Text, Tag("(text)")] | Annotated[NumberFrom, Tag("(from)")],
     _one_of("a text with {fields}, or `from` and what differs from `numbers`, such as `country`"),
 ]
 

@@ -88,6 +88,15 @@ def test_a_time_without_abbreviation_does_not_fit_a_pattern_with_one(tmp_path: P
     assert "without a zone such as CET" in answered(site(tmp_path), "10:00:07.120 Mon Mar 10 2025")
 
 
+@pytest.mark.parametrize("text", [" ", ".", ":", "1", "a", "1 ", "1:", "a "], ids=repr)
+def test_a_time_of_nothing_but_one_character_is_refused(tmp_path: Path, text: str) -> None:
+    """A hostile record: it is not tried at which of 80 places each part of the time could end."""
+    made = site(tmp_path, '"%a.%d.%m.%Y.%H:%M:%S %b %B %A %p %Z"')
+    assert "without a zone" in answered(made, f"x{text * 39}x")
+    joined = site(tmp_path, '"%Y%m%d%H%M%S%f%Z"')
+    assert "without a zone" in answered(joined, f"1{text * 39}?")
+
+
 @pytest.fixture
 def other_machine() -> Iterator[None]:
     """A machine in New York."""

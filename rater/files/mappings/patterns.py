@@ -18,6 +18,18 @@ _TEXT_LENGTH_MAX = 80
 _SAMPLE = datetime(2021, 11, 23, 17, 48, 59, tzinfo=UTC)
 #: CET, or +07 where a zone has no letters.
 _ABBREVIATION = r"([A-Za-z]{1,6}|[+-][0-9]{2,4})"
+#: What a directive of strptime may match, as narrow as it is: the place of %Z is found without trying every division.
+_EXPRESSIONS = {
+    "%Z": _ABBREVIATION,
+    "%%": "%",
+    "%Y": "[0-9]{4}",
+    "%f": "[0-9]{1,6}",
+    "%j": "[0-9]{1,3}",
+    "%z": r"(?:Z|[+-][0-9:.]{4,15})",
+    **dict.fromkeys(("%d", "%m", "%y", "%H", "%I", "%M", "%S", "%U", "%W"), " ?[0-9]{1,2}"),
+    **dict.fromkeys(("%a", "%A", "%b", "%B", "%p"), r"[^\W\d_]{1,12}\.?"),
+}
+_OTHER = ".{1,24}?"
 _PART = re.compile(r"%.|\s+|[^%\s]+", re.DOTALL)
 
 
@@ -63,12 +75,8 @@ def _with_abbreviation(parts: list[str]) -> Callable[[str], Written]:
 
 
 def _expression(part: str) -> str:
-    if part == "%Z":
-        return _ABBREVIATION
-    if part == "%%":
-        return "%"
     if part.startswith("%"):
-        return ".+?"
+        return _EXPRESSIONS.get(part, _OTHER)
     return r"\s+" if part.isspace() else re.escape(part)
 
 

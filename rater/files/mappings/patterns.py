@@ -18,7 +18,7 @@ _TEXT_LENGTH_MAX = 80
 _SAMPLE = datetime(2021, 11, 23, 17, 48, 59, tzinfo=UTC)
 #: CET, or +07 where a zone has no letters.
 _ABBREVIATION = r"([A-Za-z]{1,6}|[+-][0-9]{2,4})"
-#: What a directive of strptime may match, as narrow as it is: the place of %Z is found without trying every division.
+#: What a directive of strptime may match, as narrow as it is, so that few divisions of a text are tried.
 _EXPRESSIONS = {
     "%Z": _ABBREVIATION,
     "%%": "%",

@@ -67,8 +67,8 @@ class Plan:
             made.append(
                 ("number_type", _one_of("number_type", self._value("number_type", call.number_type), _NUMBER_TYPES))
             )
-        if call.version is not None:
-            made.append(("version", self._compiler.text(call.version)))
+        whole = {"version": call.version, "authorized_s": call.authorized_s}
+        made += [(name, self._compiler.text(given)) for name, given in whole.items() if given is not None]
         return made
 
     def _value(self, field: str, given: Any) -> Get:
@@ -143,10 +143,10 @@ def _call_record(made: dict[str, Any]) -> CallRecord | Refusal:
     for name in ("tenant", "usage_id"):
         if not made[name]:
             return Refusal(Reason.MALFORMED, name, "expected a value, got none")
-    if "version" in made:
-        if not (made["version"].isascii() and made["version"].isdecimal() and len(made["version"]) < 11):
-            return Refusal(Reason.MALFORMED, "version", f"expected a whole number, got {made['version']!r:.80}")
-        made["version"] = int(made["version"])
+    for name in made.keys() & {"version", "authorized_s"}:
+        if not (made[name].isascii() and made[name].isdecimal() and len(made[name]) < 11):
+            return Refusal(Reason.MALFORMED, name, f"expected a whole number, got {made[name]!r:.80}")
+        made[name] = int(made[name])
     try:
         record = msgspec.convert(made, CallRecord)
     except msgspec.ValidationError:

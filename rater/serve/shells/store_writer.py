@@ -88,14 +88,13 @@ class StoreWriter:
         """Apply what arrived, in one transaction; where that fails nothing of it is kept, in memory neither."""
         rater = self._open
         try:
-            batch, ordered = rater.apply_arrived(items, datetime.now(UTC))
+            batch, requests, ordered = rater.apply_arrived(items, datetime.now(UTC))
         except BaseException:
             self._begin()
             raise
         orders = self._new_orders() if ordered else []
         touched = {*batch.state.accounts, *(item.tenant for item in items if isinstance(item, CallEvent))}
         touched |= {order.tenant for order in ordered}
-        requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
         return Committed(
             results_of(items, batch), batch.state, rater.desk.reserved(touched), orders, requests, rater.desk.due_at
         )

@@ -169,8 +169,8 @@ def test_the_beginning_of_a_calendar_means_never_answered(tmp_path: Path, writte
 
 
 @pytest.mark.parametrize(
-    ("secs", "selected"), [("0", True), ("0.4", True), ("", True), ("NULL", True), ("1", False)],
-    ids=["none", "rounded-down-to-none", "empty", "no-number", "a-second"],
+    ("secs", "selected"), [("0", True), ("0.4", True), ("", True), ("NULL", True), ("0:00", True), ("1", False), ("00:03:35", False)],
+    ids=["none", "rounded-down-to-none", "empty", "no-number", "no-seconds", "a-second", "another-unit"],
 )  # fmt: skip
 def test_a_call_without_answer_that_lasted_is_refused(tmp_path: Path, secs: str, selected: bool) -> None:
     """It may be a field that is spelled wrongly in the mapping; both values stand in the message."""
@@ -180,7 +180,7 @@ def test_a_call_without_answer_that_lasted_is_refused(tmp_path: Path, secs: str,
     else:
         assert isinstance(found, Refusal)
         assert (found.reason, found.field) == (Reason.MALFORMED, "answered_at")
-        assert "duration is '1', got '', which means never answered" in found.message
+        assert f"duration is '{secs}', got '', which means never answered" in found.message
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ ReadDuration = Callable[[Fields, datetime, datetime | None], int]
 
 _NUMBER = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,12}))?", re.ASCII)
 _CLOCK = re.compile(r"([0-9]{1,5}):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,12}))?", re.ASCII)
+_SOME = re.compile("[1-9]")
 #: Parts of a second in which all is counted.
 _PARTS = 10**12
 #: Parts in one unit.
@@ -42,7 +43,10 @@ def duration_reader(compiler: Compiler, given: Duration) -> ReadDuration:
 
 
 def talk_reader(compiler: Compiler, given: Duration) -> Callable[[Fields], str | None]:
-    """A function that finds talk in a record without an answer: its duration as written where it is above 0 s."""
+    """A function that finds talk in a record without an answer: its duration as written where it is above 0 s.
+
+    Of a text that is no duration in this unit, one with a digit above 0 counts: 00:03:35 does, NULL does not.
+    """
     if given.from_ is None:
         return lambda _: None
     get, unit, rounding = compiler.text(given.from_), given.unit, str(given.round)
@@ -51,8 +55,8 @@ def talk_reader(compiler: Compiler, given: Duration) -> Callable[[Fields], str |
         text = get(fields)
         try:
             return text if whole_seconds(parts_of(text, unit), rounding) > 0 else None
-        except Unmapped:  # such as "-" or NULL beside the answer that is not there
-            return None
+        except Unmapped:
+            return text if _SOME.search(text) else None
 
     return talk
 

@@ -53,8 +53,9 @@ class Mapping:
         self._check_names(self._reader)
 
     def missing(self) -> Missing:
-        """What finds those of its fields that no record of a file has."""
-        return Missing(self._plan.used, self.file.reader.optional)
+        """What finds those of its fields that no record of a file has; columns of CSV are checked beforehand."""
+        used = frozenset[str]() if self.file.reader.kind == "csv" else self._plan.used
+        return Missing(used, self.file.reader.optional)
 
     @property
     def tenant(self) -> str | None:

@@ -1,6 +1,7 @@
 """`rater map`: mappings tried on files, before they are used."""
 
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ from rich.table import Table
 
 from rater.cli.printing import show_table
 from rater.core import CallRecord
-from rater.files.mappings import NotSelected, load, preset_file, preset_text, presets
+from rater.files.mappings import load, preset_file, preset_text, presets
+from rater.files.mappings.fields import paths_of
 from rater.files.mappings.trying import Tried, compare, shared_ids, text_of, tried, why, write_expected
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
@@ -42,21 +44,29 @@ def check(
 ) -> None:
     """Show each record of a file before and after, or why it is not rated.  Nothing is rated.
 
-    Exit 3 if some were refused, or two calls got the same usage id.
+    Exit 1 if the mapping uses a field that no record has; else 3 if some were refused, or two calls got the same
+    usage id.
 
     Example: rater map check site.yaml Master.csv
     """
     loaded = load(mapping).for_tenant(tenant)
     outcomes: Counter[str] = Counter()
+    missing = loaded.missing()
     for one, earlier in shared_ids(tried(loaded, file)):
-        outcomes[one.outcome if isinstance(one.result, CallRecord) else f"{one.outcome}: {_sort_of(one)}"] += 1
+        outcomes[f"{one.outcome}: {one.reason}" if one.reason else one.outcome] += 1
         if earlier is not None:
             outcomes["refused: usage_id of another call"] += 1
+        if one.fields is not None:
+            missing.add(one.fields)
         if limit is None or outcomes.total() <= limit:
             _show(file, one, earlier, json=json)
     _say(f"mapping {loaded.name}, version {loaded.version}")
     for line, count in sorted(outcomes.items()):
         _say(f"{count} {line}")
+    if lines := missing.lines():
+        for line in lines:
+            _say(f"{mapping}: {line}")
+        raise typer.Exit(Exit.FAILED)
     if any(line.startswith("refused") for line in outcomes):
         raise typer.Exit(Exit.REFUSED)
 
@@ -136,25 +146,10 @@ def _show(file: str, one: Tried, earlier: int | None, *, json: bool) -> None:
         typer.echo(f"  after   {name} = {visible(value)}")
 
 
-def _sort_of(one: Tried) -> str:
-    """What records are counted by that are not rated."""
-    assert not isinstance(one.result, CallRecord), "it is rated"
-    return one.result.reason if isinstance(one.result, NotSelected) else one.result.reason.value
-
-
 def _flat(fields: Any) -> list[tuple[str, str]]:
     """The fields of a record that are not empty, with the paths by which a mapping names them."""
-    found: list[tuple[str, str]] = []
-    held: list[tuple[str, Any]] = [("", fields)]
-    while held and len(found) < _FIELDS_SHOWN_MAX:
-        path, value = held.pop()
-        if isinstance(value, dict):
-            held.extend((f"{path}.{name}".removeprefix("."), inner) for name, inner in reversed(value.items()))
-        elif isinstance(value, list):
-            held.extend((f"{path}.{index}", inner) for index, inner in reversed(list(enumerate(value))))
-        elif value not in (None, ""):
-            found.append((path, str(value)[:_LENGTH_SHOWN_MAX]))
-    return found
+    filled = ((path, str(value)[:_LENGTH_SHOWN_MAX]) for path, value in paths_of(fields) if value not in (None, ""))
+    return list(islice(filled, _FIELDS_SHOWN_MAX))
 
 
 def _say(line: str) -> None:

@@ -292,7 +292,7 @@ LAUGHS = b"<!DOCTYPE r [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;'>]><r><id>&b;</id>
         ("{kind: csv, header: false, columns: [id, at, secs]}", b"c1,2", "expected 3 cells, got 2"),
         ("{kind: csv, quotes: unescaped, header: false, columns: [id, at, secs]}", b'"c1","a","b","60"', "expected 3 cells, got 4"),
         ("{kind: csv, quotes: unescaped, header: false, columns: [id, at, secs]}", b'"c1,"a', "never closed"),
-        ("{kind: blocks}", b"id: 1\nid: 2", "twice"),
+        ("{kind: blocks}", b"id: 1\nid: 2\nat: 1741597207\nsecs: 3", "got a list of 2; the first is {id.0}"),
         ("{kind: csv, header: false, columns: [id, at, secs]}", b"\xff,1,2", "expected text in utf-8"),
     ],
 )  # fmt: skip

@@ -39,8 +39,9 @@ def _is_local(file: MappingFile) -> bool:
         if given is None:
             continue
         own = given if isinstance(given, TimeFrom) else None
-        written = (own and own.as_) or file.times.as_ or "iso"
-        if not written.startswith("epoch") and "%z" not in written and not (own and own.zone):
+        written = (own and own.as_) or file.times.as_ or ("iso",)
+        is_local = any(not one.startswith("epoch") and "%z" not in one for one in written)
+        if is_local and not (own and own.zone):
             return True
     return False
 

@@ -13,6 +13,7 @@ ReadDuration = Callable[[Fields, datetime, datetime | None], int]
 
 _NUMBER = re.compile(r"(-?)([0-9]{1,18})(?:\.([0-9]{1,12}))?", re.ASCII)
 _CLOCK = re.compile(r"([0-9]{1,5}):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,12}))?", re.ASCII)
+_SOME = re.compile("[1-9]")
 #: Parts of a second in which all is counted.
 _PARTS = 10**12
 #: Parts in one unit.
@@ -41,17 +42,36 @@ def duration_reader(compiler: Compiler, given: Duration) -> ReadDuration:
     return read
 
 
-def parts_of(text: str, unit: str) -> int:
+def talk_reader(compiler: Compiler, given: Duration) -> Callable[[Fields], str | None]:
+    """A function that finds talk in a record without an answer: its duration as written where it is above 0 s.
+
+    Of a text that is no duration in this unit, one with a digit above 0 counts: 00:03:35 does, NULL does not.
+    """
+    if given.from_ is None:
+        return lambda _: None
+    get, unit, rounding = compiler.text(given.from_), given.unit, str(given.round)
+
+    def talk(fields: Fields) -> str | None:
+        text = get(fields)
+        try:
+            return text if whole_seconds(parts_of(text, unit), rounding) > 0 else None
+        except Unmapped:
+            return text if _SOME.search(text) else None
+
+    return talk
+
+
+def parts_of(text: str, unit: str, field: str = "duration") -> int:
     """A length of time as written, in 10^-12 s.  Raises Unmapped."""
     if unit == "clock":
         clock = _CLOCK.fullmatch(text)
         if clock is None:
-            raise Unmapped("duration", f"expected hours, minutes and seconds such as 00:03:35, got {text!r:.80}")
+            raise Unmapped(field, f"expected hours, minutes and seconds such as 00:03:35, got {text!r:.80}")
         whole = (int(clock[1]) * 60 + int(clock[2])) * 60 + int(clock[3])
         return whole * _PARTS + int((clock[4] or "").ljust(12, "0"))
     number = _NUMBER.fullmatch(text)
     if number is None:
-        raise Unmapped("duration", f"expected a number of {unit} such as 215 or 215.48, got {text!r:.80}")
+        raise Unmapped(field, f"expected a number of {unit} such as 215 or 215.48, got {text!r:.80}")
     parts = int(number[2]) * _UNITS[unit] + int((number[3] or "").ljust(12, "0")) * _UNITS[unit] // _PARTS
     return -parts if number[1] else parts
 

@@ -1,7 +1,7 @@
 """Text of a record: fields by path, templates such as `"{uniqueid}/{sequence}"`, conditions."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -98,6 +98,12 @@ class Compiler:
         if test.prefix is not None:
             prefixes = _listed(test.prefix)
             parts.append(lambda text: text.startswith(prefixes))
+        if test.suffix is not None:
+            suffixes = _listed(test.suffix)
+            parts.append(lambda text: text.endswith(suffixes))
+        if test.contains is not None:
+            within = _listed(test.contains)
+            parts.append(lambda text: any(part in text for part in within))
         if test.empty is not None:
             empty = test.empty
             parts.append(lambda text: (not text) is empty)
@@ -126,10 +132,36 @@ def text_of(name: str, value: Any) -> str:
             return "true" if value else "false"
         case int() | Decimal():
             return str(value)
-        case _:
+        case list():
             raise Unmapped(
-                name, f"expected a text or a number, got {'a list' if isinstance(value, list) else 'an object'}"
+                name, f"expected one text or number, got a list of {len(value)}; the first is {{{name}.0}}"
             )
+        case _:
+            raise Unmapped(name, "expected a text or a number, got an object")
+
+
+def has(record: Mapping[str, Any], name: str) -> bool:
+    """Whether a record has a field, with a value or without."""
+    *around, last = name.split(".")
+    if name in record:
+        return True
+    value: Any = record
+    for part in around:
+        value = _within(value, part)
+    return (isinstance(value, Mapping) and last in value) or (bool(around) and _within(value, last) is not None)
+
+
+def paths_of(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The single values of a record, by the names that a mapping has for them."""
+    held: list[tuple[str, Any]] = [("", record)]
+    while held:
+        path, value = held.pop()
+        if isinstance(value, dict):
+            held.extend((f"{path}.{name}".removeprefix("."), inner) for name, inner in reversed(value.items()))
+        elif isinstance(value, list):
+            held.extend((f"{path}.{index}", inner) for index, inner in reversed(list(enumerate(value))))
+        else:
+            yield path, value
 
 
 def _within(value: Any, part: str) -> Any:
@@ -137,6 +169,8 @@ def _within(value: Any, part: str) -> Any:
         if part in value:
             return value[part]
         return value if part == "0" else None  # an XML element that is there once
+    if isinstance(value, str):
+        return value if part == "0" else None  # the same, or an attribute of a block
     if isinstance(value, list) and part.isascii() and part.isdecimal() and int(part[:9]) < len(value):
         return value[int(part[:9])]
     return None

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rater.files.mappings.complete import incomplete
 from rater.files.mappings.mapping import Mapping
-from rater.files.mappings.model import MappingFile
+from rater.files.mappings.model import KINDS, MappingFile
 from rater.files.mappings.tables import Entries
 from rater.wire.errors import RaterError
 from rater.wire.yaml_lines import Lines, line_of
@@ -130,11 +130,12 @@ def _validated(place: str, written: _Written) -> MappingFile:
 
 def _line(place: str, written: _Written, error: Any) -> str:
     """FILE:LINE: field: what was expected."""
-    where: tuple[str | int, ...] = tuple(
-        part for part in error["loc"] if part not in ("text", "table", "cases") or _stands(part, error)
-    )
-    shown = ".".join(map(str, where))
+    where: tuple[str | int, ...] = tuple(part for part in error["loc"] if part not in KINDS)
     message = str(error["msg"]).removeprefix("Value error, ")
+    name, colon, rest = message.partition(": ")
+    if colon and (*where, name) in written.lines:  # of one value among others
+        where, message = (*where, name), rest
+    shown = ".".join(map(str, where))
     match error["type"]:
         case "missing":
             message = "expected a value, got none"
@@ -145,11 +146,6 @@ def _line(place: str, written: _Written, error: Any) -> str:
         case _:
             message = message[:1].lower() + message[1:]
     return f"{place}:{line_of(written.lines, where)}: {shown}: {message}"
-
-
-def _stands(part: Any, error: Any) -> bool:
-    """Whether a part of a place is a name of the file, and not of one of the kinds of a value."""
-    return part == "cases" and list(error["loc"]).count("cases") == 1 and error["loc"][-1] != part
 
 
 def _version(written: dict[str, Any]) -> str:

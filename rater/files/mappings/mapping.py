@@ -5,6 +5,7 @@ from io import BufferedReader, BytesIO, RawIOBase
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from rater.core import CallRecord, Refusal
+from rater.files.mappings.missing import Missing
 from rater.files.mappings.model import MappingFile
 from rater.files.mappings.plan import Plan
 from rater.files.mappings.readers.base import RecordReader
@@ -50,6 +51,11 @@ class Mapping:
         self._plan = Plan(file, tables, tenant)
         self._reader: RecordReader = reader_of_kind(file.reader)
         self._check_names(self._reader)
+
+    def missing(self) -> Missing:
+        """What finds those of its fields that no record of a file has; columns of CSV are checked beforehand."""
+        used = frozenset[str]() if self.file.reader.kind == "csv" else self._plan.used
+        return Missing(used, self.file.reader.optional)
 
     @property
     def tenant(self) -> str | None:

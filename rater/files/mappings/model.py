@@ -5,55 +5,18 @@ A text such as `"{uniqueid}/{sequence}"` is made of fields of the record; text w
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, Discriminator, Field, StringConstraints, Tag, model_validator
+
+from rater.files.mappings.readers.spec import Reader
+from rater.files.mappings.strict import Names, Some, Strict, Text
 
 #: A mapping has some twenty of each; more is a mistake.
 RULES_MAX = 200
 TABLES_MAX = 20
-COLUMNS_MAX = 1_000
-LINES_SKIPPED_MAX = 1_000
+PATTERNS_MAX = 20
 
-Text = Annotated[str, StringConstraints(max_length=1_000)]
-Some = Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
-Names = Annotated[tuple[Text, ...], Field(max_length=COLUMNS_MAX)]
 Prefix = Annotated[str, StringConstraints(pattern=r"^[0-9*#+]{1,15}$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-
-
-class Strict(BaseModel):
-    """Unknown names are mistakes, and no type is made of another."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Reader(Strict):
-    """How a file is divided into records, and a record into fields."""
-
-    kind: Literal["csv", "json", "form", "xml", "blocks"]
-    encoding: Some = "utf-8"
-    percent_decode: bool = False
-    # csv
-    delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] = ","
-    quotes: Literal["doubled", "unescaped", "none"] = "doubled"
-    header: bool = True
-    columns: Names | None = None
-    columns_min: Annotated[int, Field(ge=1, le=COLUMNS_MAX)] | None = None
-    skip_lines: Annotated[int, Field(ge=0, le=LINES_SKIPPED_MAX)] = 0
-    skip_after_header: Annotated[int, Field(ge=0, le=LINES_SKIPPED_MAX)] = 0
-    # json and xml: where the list of records is; not given: a record a line, or a document that is one record
-    list: Some | None = None
-    # form: which field holds the record in JSON; not given: the form's own fields are the record's
-    field: Some | None = None
-    # blocks
-    separator: Annotated[str, StringConstraints(min_length=1, max_length=3)] = ":"
-
-    @model_validator(mode="after")
-    def _columns(self) -> Self:
-        if self.kind == "csv" and not self.header and not self.columns:
-            raise ValueError("columns: a file without a header needs the names of its columns, in their order")
-        if self.header and self.columns:
-            raise ValueError("columns: give them only with `header: false`; else the header names them")
-        return self
 
 
 class Test(Strict):
@@ -62,6 +25,8 @@ class Test(Strict):
     is_: Text | Names | None = Field(default=None, alias="is")
     not_: Text | Names | None = Field(default=None, alias="not")
     prefix: Some | Names | None = None
+    suffix: Some | Names | None = None
+    contains: Some | Names | None = None
     empty: bool | None = None
     above: Annotated[int, Field(ge=-(10**9), le=10**9)] | None = None
 
@@ -69,12 +34,14 @@ class Test(Strict):
     @classmethod
     def _short(cls, written: Any) -> Any:
         """`direction: inbound` and `direction: [inbound, local]` mean `is`."""
+        if written is None or isinstance(written, int | float):
+            raise ValueError(f"expected text, got {written!r:.80}; put it between quotes")
         return {"is": written} if isinstance(written, str | list) else written
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("expected is, not, prefix, empty or above")
+            raise ValueError("expected is, not, prefix, suffix, contains, empty or above")
         return self
 
 
@@ -103,12 +70,28 @@ class LookUp(Strict):
     otherwise: Text | None = None
 
 
-def _kind(written: Any) -> str:
-    if isinstance(written, dict):
-        return "cases" if "cases" in written else "table"
-    if isinstance(written, LookUp):
-        return "table"
-    return "cases" if isinstance(written, Cases) else "text"
+#: Kinds of a value, which pydantic adds to the place of an error; no name in a mapping.
+KINDS = frozenset({"(text)", "(table)", "(cases)", "(from)"})
+
+
+def _kind(written: Any) -> str | None:
+    """Which kind of value is written; None of what is no value, so that the message says what may stand there."""
+    match written:
+        case {"cases": _} | Cases():
+            return "(cases)"
+        case {"look_up": _} | LookUp():
+            return "(table)"
+        case {"from": _} | BaseModel():
+            return "(from)"
+        case dict() | list():
+            return None
+        case _:
+            return "(text)"
+
+
+def _one_of(expected: str) -> Discriminator:
+    """What may stand in a place, in the words of a mapping."""
+    return Discriminator(_kind, custom_error_type="kind", custom_error_message=f"expected {expected}")
 
 
 class Case(Strict):
@@ -133,28 +116,42 @@ class Cases(Strict):
 
 
 TextOrLookUp = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[LookUp, Tag("table")],
-    Discriminator(_kind),
+    Annotated[Text, Tag("(text)")] | Annotated[LookUp, Tag("(table)")],
+    _one_of("a text with {fields}, or `look_up` and `key`"),
 ]
 Value = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[LookUp, Tag("table")] | Annotated[Cases, Tag("cases")],
-    Discriminator(_kind),
+    Annotated[Text, Tag("(text)")] | Annotated[LookUp, Tag("(table)")] | Annotated[Cases, Tag("(cases)")],
+    _one_of("a text with {fields}, or `look_up` and `key`, or `cases`"),
 ]
+
+
+def _listed(written: Any) -> Any:
+    return written if isinstance(written, list | tuple) else (written,)
+
+
+Patterns = Annotated[tuple[Some, ...], Field(min_length=1, max_length=PATTERNS_MAX), BeforeValidator(_listed)]
 
 
 class TimeRules(Strict):
-    """How times are written; `never` lists the spellings of "was never answered"."""
+    """How times are written: the first of `as` that fits; `never` lists the spellings of "was never answered"."""
 
-    as_: Some | None = Field(default=None, alias="as")
+    as_: Patterns | None = Field(default=None, alias="as")
     zone: Some | None = None
     ambiguous: Literal["earlier", "later"] | None = None
     never: Names | None = None
 
 
 class TimeFrom(TimeRules):
-    """A time, from text of the record."""
+    """A time, from text of the record; `minus` so many seconds, such as those of the call before its end."""
 
     from_: Some = Field(alias="from")
+    minus: Some | None = None
+
+
+Time = Annotated[
+    Annotated[Text, Tag("(text)")] | Annotated[TimeFrom, Tag("(from)")],
+    _one_of("a text with {fields}, or `from` and, where they differ from `times`, `as`, `zone`, `never`"),
+]
 
 
 class Duration(Strict):
@@ -203,6 +200,12 @@ class NumberFrom(NumberRules):
     from_: Some = Field(alias="from")
 
 
+Number = Annotated[
+    Annotated[Text, Tag("(text)")] | Annotated[NumberFrom, Tag("(from)")],
+    _one_of("a text with {fields}, or `from` and what differs from `numbers`, such as `country`"),
+]
+
+
 class Table(Strict):
     """A CSV file beside the mapping; `prefix` finds the longest key with which the looked-up text begins."""
 
@@ -216,14 +219,14 @@ class Call(Strict):
     """The call record: which text of the record each field is made of."""
 
     usage_id: Some
-    answered_at: Text | TimeFrom
+    answered_at: Time
     duration: Duration
     type: Value
     user: Value
     tenant: Value | None = None
-    calling: Text | NumberFrom | None = None
-    called: Text | NumberFrom | None = None
-    ended_at: Text | TimeFrom | None = None
+    calling: Number | None = None
+    called: Number | None = None
+    ended_at: Time | None = None
     number_type: Value | None = None
     version: Text | None = None
     authorized_s: Text | None = None
@@ -242,10 +245,10 @@ class MappingFile(Strict):
     about: Text | None = None
     extends: Some | None = None
     #: What a preset cannot know, and the site must answer: name -> question.
-    questions: Annotated[dict[Some, Some], Field(max_length=RULES_MAX)] = {}
-    answers: Annotated[dict[Some, Text], Field(max_length=RULES_MAX)] = {}
+    questions: Annotated[dict[Some, Some], Field(max_length=RULES_MAX)] = Field(default_factory=dict)
+    answers: Annotated[dict[Some, Text], Field(max_length=RULES_MAX)] = Field(default_factory=dict)
     reader: Reader
-    tables: Annotated[dict[Some, Table], Field(max_length=TABLES_MAX)] = {}
+    tables: Annotated[dict[Some, Table], Field(max_length=TABLES_MAX)] = Field(default_factory=dict)
     select: Annotated[tuple[Selected, ...], Field(max_length=RULES_MAX)] = ()
     refuse: Annotated[tuple[Refused, ...], Field(max_length=RULES_MAX)] = ()
     times: TimeRules = TimeRules()

@@ -7,9 +7,9 @@ import msgspec
 import orjson
 
 from rater.core import CallRecord, CallType, NumberType, Reason, Refusal
-from rater.files.mappings.durations import duration_reader
+from rater.files.mappings.durations import duration_reader, talk_reader
 from rater.files.mappings.fields import Compiler, Fields, Get
-from rater.files.mappings.model import Call, Cases, LookUp, MappingFile
+from rater.files.mappings.model import Call, Cases, LookUp, MappingFile, TimeFrom
 from rater.files.mappings.numbers import number_reader
 from rater.files.mappings.results import NEVER_ANSWERED, NotSelected, Skipped, Unmapped
 from rater.files.mappings.tables import Entries, look_up
@@ -45,8 +45,10 @@ class Plan:
         ]
         self._refusals = [_refuses(compiler.condition(rule.if_), rule.because) for rule in mapping.refuse]
         self._answered = time_reader(compiler, "answered_at", call.answered_at, mapping.times)
+        self._answered_text = compiler.text(_from(call.answered_at))
         self._ended = call.ended_at and time_reader(compiler, "ended_at", call.ended_at, mapping.times)
         self._duration = duration_reader(compiler, call.duration)
+        self._talk = talk_reader(compiler, call.duration)
         self._numbers = [
             (field, number_reader(compiler, field, given, mapping.numbers))
             for field in ("calling", "called")
@@ -104,7 +106,7 @@ class Plan:
             rule(fields)
         answered_at = self._answered(fields)
         if answered_at is None:
-            raise Skipped(NEVER_ANSWERED)
+            raise self._unanswered(fields)
         for rule in self._refusals:
             rule(fields)
         made: dict[str, Any] = {"answered_at": answered_at, "usage_id": self._usage_id(fields)}
@@ -120,6 +122,21 @@ class Plan:
             if value := text(fields):
                 made[name] = value
         return _call_record(made)
+
+    def _unanswered(self, fields: Fields) -> Unmapped | Skipped:
+        """A record without an answer is not selected; one with seconds of talk contradicts itself."""
+        talk = self._talk(fields)
+        if talk is None:
+            return Skipped(NEVER_ANSWERED)
+        return Unmapped(
+            "answered_at",
+            f"expected the time of the answer of a call whose duration is {talk!r:.80}, got"
+            f" {self._answered_text(fields)!r:.80}, which means never answered; is it in another field?",
+        )
+
+
+def _from(given: str | TimeFrom) -> str:
+    return given.from_ if isinstance(given, TimeFrom) else given
 
 
 def _call_record(made: dict[str, Any]) -> CallRecord | Refusal:

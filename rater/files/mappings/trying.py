@@ -1,7 +1,8 @@
 """A mapping tried before it is used: the outcome of each record of a file, and whether it is what was expected.
 
 Expected rows stand beside the mapping: `M.sample.*` is what the switch wrote, `M.expected.csv` one row for each
-record, in order: `result` is `rated`, `not selected` or `refused`; other columns are fields of the call record.
+record, in order: `result` is `rated`, `not selected` or `refused`, `reason` why it is not rated; other columns are
+fields of the call record.
 """
 
 import csv
@@ -31,6 +32,13 @@ class Tried(NamedTuple):
     raw: bytes
     fields: Any
     result: Mapped
+
+    @property
+    def reason(self) -> str:
+        """What records are counted by that are not rated: the mapping's word, or the reason of the dead letter."""
+        if isinstance(self.result, CallRecord):
+            return ""
+        return self.result.reason if isinstance(self.result, NotSelected) else self.result.reason.value
 
     @property
     def outcome(self) -> str:
@@ -91,10 +99,10 @@ def write_expected(mapping: Mapping, place: Path, sample: Path, columns: tuple[s
     path = place.with_name(f"{place.stem}.expected.csv")
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("result", *columns))
+        writer.writerow(("result", "reason", *columns))
         for one in tried(mapping, str(sample)):
             made = text_of(one.result) if isinstance(one.result, CallRecord) else {}
-            writer.writerow((one.outcome, *[made.get(name, "") for name in columns]))
+            writer.writerow((one.outcome, one.reason, *[made.get(name, "") for name in columns]))
     return path
 
 
@@ -110,9 +118,9 @@ def _differences(one: Tried, expected: dict[str, str]) -> Iterator[str]:
         shown = "" if isinstance(one.result, CallRecord) else f": {why(one.result)}"
         yield f"result: expected {expected['result']}, got {one.outcome}{shown}"
         return
-    if not isinstance(one.result, CallRecord):
-        return
-    made = text_of(one.result)
+    made = {"reason": one.reason}
+    if isinstance(one.result, CallRecord):
+        made |= text_of(one.result)
     for name, value in expected.items():
         if name != "result" and made.get(name, "") != value:
             yield f"{name}: expected {value or 'nothing'}, got {made.get(name) or 'nothing'}"

@@ -1,13 +1,14 @@
-"""Blocks of `key: value` lines, one record a block; a blank line ends it.  Lines without separator are left out."""
+"""Blocks of `key: value` lines, one record a block; a blank line ends it.  Lines without separator are left out.
+
+A key that comes again makes a list, as RADIUS attributes do: a mapping that uses it must name which one it means.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-from rater.core import Reason
 from rater.files.lines import EndsEarly, lines_of
-from rater.files.mappings.model import Reader
 from rater.files.mappings.readers.base import Opened, RecordReader, limited, text_in
-from rater.files.mappings.results import Unmapped
+from rater.files.mappings.readers.spec import Reader
 from rater.wire.codec import RECORD_BYTES_MAX
 
 
@@ -27,16 +28,19 @@ class Blocks:
 
     def fields(self, raw: bytes) -> Mapping[str, Any]:
         """See RecordReader."""
-        found: dict[str, str] = {}
-        for line in text_in(raw, self._spec.encoding).splitlines():
+        found: dict[str, Any] = {}
+        for count, line in enumerate(text_in(raw, self._spec.encoding).splitlines(), 1):
+            limited(count, "lines")
             name, separator, value = line.partition(self._spec.separator)
             if not separator:
                 continue
-            name = name.strip()
-            if name in found:
-                raise Unmapped(name, f"expected every key once, got {name!r:.80} twice", Reason.DUPLICATE_KEY)
-            found[name] = _without_quotes(value.strip())
-            limited(len(found), "lines")
+            name, text = name.strip(), _without_quotes(value.strip())
+            if name not in found:
+                found[name] = text
+            elif isinstance(found[name], list):
+                found[name].append(text)
+            else:
+                found[name] = [found[name], text]
         return found
 
     def names(self) -> None:

@@ -9,7 +9,6 @@ import msgspec
 
 from rater.core import Reason
 from rater.files.lines import EndsEarly, is_json, json_lines, lines_of
-from rater.files.mappings.model import Reader
 from rater.files.mappings.readers.base import (
     CELLS_MAX,
     DOCUMENT_RECORDS_MAX,
@@ -19,6 +18,7 @@ from rater.files.mappings.readers.base import (
     text_in,
     whole_document,
 )
+from rater.files.mappings.readers.spec import Reader
 from rater.files.mappings.results import Unmapped
 from rater.wire.errors import RaterError
 from rater.wire.repeated_keys import repeated_key

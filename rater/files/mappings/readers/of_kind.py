@@ -1,10 +1,10 @@
 """The reader of each kind."""
 
-from rater.files.mappings.model import Reader
 from rater.files.mappings.readers.base import RecordReader
 from rater.files.mappings.readers.blocks import Blocks
 from rater.files.mappings.readers.documents import Form, Json
 from rater.files.mappings.readers.rows import Rows
+from rater.files.mappings.readers.spec import Reader
 from rater.files.mappings.readers.xml import Xml
 
 

@@ -7,8 +7,8 @@ from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from rater.files.lines import csv_records
-from rater.files.mappings.model import Reader
 from rater.files.mappings.readers.base import Opened, RecordReader, ended_lines, limited, text_in
+from rater.files.mappings.readers.spec import Reader
 from rater.files.mappings.results import Unmapped
 from rater.wire.errors import RaterError
 

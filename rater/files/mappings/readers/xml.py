@@ -5,7 +5,6 @@ from typing import Any, BinaryIO
 from xml.parsers import expat
 
 from rater.files.lines import EndsEarly
-from rater.files.mappings.model import Reader
 from rater.files.mappings.readers.base import (
     CELLS_MAX,
     DEPTH_MAX,
@@ -15,6 +14,7 @@ from rater.files.mappings.readers.base import (
     text_in,
     whole_document,
 )
+from rater.files.mappings.readers.spec import Reader
 from rater.files.mappings.results import Unmapped
 from rater.wire.errors import RaterError
 

@@ -272,7 +272,7 @@ def test_an_operators_day(folder: Path) -> None:
     names["TENANT"] = partial(str, TENANT)
     names["PARTITION"] = partial(str, partition_of(TENANT, PARTITIONS))
     names["USAGE_ID"] = partial(usage_id, environment)
-    names["VERSION"] = partial(str, read_deck(str(BUNDLED)).version)
+    names["VERSION"] = partial(str, read_deck(BUNDLED).version)
     names["LETTER"] = partial(letter, environment)
     write_settings(folder, int(gateway))
     play([START], folder, names)

@@ -205,6 +205,15 @@ DISCONNECTS = _counter(
     "rater_disconnects_total", "orders", "Orders to end a running call, repetitions included.",
     labels.DISCONNECT_REASON,
 )  # fmt: skip
+SWITCH_ORDERS = _counter(
+    "rater_switch_orders_total", "orders",
+    "Orders to end a call that were carried to a switch, by outcome (switch none: not certain which).",
+    labels.SWITCH, labels.ORDER_RESULT,
+)  # fmt: skip
+SWITCH_ORDERS_WAITING = _gauge(
+    "rater_switch_orders_waiting", "orders", "Orders to end a call that their switch has not confirmed yet.",
+    labels.SWITCH,
+)  # fmt: skip
 NOTIFICATIONS = _counter(
     "rater_notifications_total", "messages", "E-mails and webhooks to people, by result.",
     labels.CHANNEL, labels.NOTIFICATION_RESULT,
@@ -245,6 +254,7 @@ METRICS = (
     CONSERVATION_DIFFERENCE, SEQUENCE_BREAKS, LATENCY, BATCH_SECONDS, COMMIT_SECONDS, COMMITS, LAG_RECORDS,
     LAG_SECONDS, LAST_COMMIT, PARTITIONS, REBALANCES, RESTORE_SECONDS, USAGE_INDEX, RECHARGES,
     RECHARGES_IN_FLIGHT, TENANTS, SETTINGS, GATEWAY_ANSWERS, PAYMENT_WEBHOOKS, AUTHORIZATIONS,
-    AUTHORIZATION_SECONDS, RUNNING_CALLS, CALL_EVENTS, DISCONNECTS, NOTIFICATIONS, NOTIFICATIONS_WAITING,
+    AUTHORIZATION_SECONDS, RUNNING_CALLS, CALL_EVENTS, DISCONNECTS, SWITCH_ORDERS,
+    SWITCH_ORDERS_WAITING, NOTIFICATIONS, NOTIFICATIONS_WAITING,
     HTTP_REQUESTS, HTTP_RECORDS, HTTP_WAITING, HTTP_STORED_SECONDS, UNREADABLE, CERTIFICATE_EXPIRY,
 )  # fmt: skip

@@ -118,6 +118,11 @@ class RunningCalls:
         """What the tenant's running calls may still cost."""
         return self._reserved.get(tenant) or Reserved()
 
+    def order_of(self, tenant: str, usage_id: str) -> CallCommand | None:
+        """The order that a call was given, as long as it goes on."""
+        call = self._calls.get(tenant, {}).get(normal_usage_id(usage_id))
+        return None if call is None or call.ended else call.ordered
+
     def standing(self) -> Standing:
         """The state to go on from; it is written down before any other event is applied."""
         known = (call for calls in self._calls.values() for call in calls.values())

@@ -20,7 +20,7 @@ class Asterisk(HttpLine):
         address = f"{self.entry.address}/channels/{quote(channel, safe='')}?reason=normal"
         answer = await self.ask(hdrs.METH_DELETE, address)
         match answer.status:
-            case HTTPStatus.NO_CONTENT | HTTPStatus.OK:
+            case HTTPStatus.NO_CONTENT:
                 return Ended.OBEYED
             case HTTPStatus.NOT_FOUND if "channel" in answer.text.lower():
                 return Ended.GONE

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 import aiohttp
+from aiohttp import hdrs
 
 from rater.agents.switches.settings import SwitchEntry
 from rater.core import CallCommand, ClosedList
@@ -69,10 +70,10 @@ class HttpLine:
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=self.entry.timeout_s)
-        auth = None
+        headers: dict[str, str] = {}
         if self.entry.user is not None and self.secret is not None:
-            auth = aiohttp.BasicAuth(self.entry.user, self.secret, encoding="utf-8")
-        self._session = aiohttp.ClientSession(timeout=timeout, auth=auth, cookie_jar=aiohttp.DummyCookieJar())
+            headers[hdrs.AUTHORIZATION] = aiohttp.encode_basic_auth(self.entry.user, self.secret)
+        self._session = aiohttp.ClientSession(timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar())
         return self
 
     async def __aexit__(

@@ -51,7 +51,7 @@ class Kamailio(HttpLine):
         return "it answers dlg.stats_active"
 
     async def _call(self, method: str, params: list[str] | list[int], id: str) -> tuple[_Reply, Answer]:
-        headers = {hdrs.CONTENT_TYPE: "application/json"}
+        headers: dict[str, str] = {hdrs.CONTENT_TYPE: "application/json"}
         if self.secret is not None and self.entry.user is None:
             headers[hdrs.AUTHORIZATION] = f"Bearer {self.secret}"
         body = msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params, "id": id})

@@ -90,7 +90,7 @@ class OrderReader:
         try:
             committed_at = time.monotonic()
             while True:
-                room = ORDERS_MAX - len(self._carriage)
+                room = ORDERS_MAX - self._carriage.waiting
                 if room > 0:
                     found = await consumer.getmany(timeout_ms=READ_WAIT_MS, max_records=room)
                     for place, records in found.items():

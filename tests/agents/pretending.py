@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
 from aiohttp import encode_basic_auth, web
 from standardwebhooks import Webhook
 
@@ -142,3 +144,28 @@ async def pretending(kind: str, *calls: str, name: str | None = None) -> AsyncIt
         yield switch
     finally:
         await runner.cleanup()
+
+
+@contextmanager
+def beside(kind: str, *calls: str, name: str | None = None) -> Iterator[PretendedSwitch]:
+    """The same in a thread of its own, for tests that wait for other processes or threads."""
+    loop = asyncio.new_event_loop()
+    stack = AsyncExitStack()
+    switch = loop.run_until_complete(stack.enter_async_context(pretending(kind, *calls, name=name)))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield switch
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(stack.aclose())
+        loop.close()
+
+
+def written(folder: Path, *entries: SwitchEntry) -> Path:
+    """A file with these switches."""
+    path = folder / "switches.yaml"
+    found = [entry.model_dump(mode="json", exclude_defaults=True) for entry in entries]
+    path.write_text(yaml.safe_dump({"switches": found}))
+    return path

@@ -78,7 +78,9 @@ class Carriage:
         self._open = AsyncExitStack()
         metrics.begin_switches(self._carriers)
 
-    def __len__(self) -> int:
+    @property
+    def waiting(self) -> int:
+        """Orders that no switch has confirmed yet."""
         return len(self._orders)
 
     async def __aenter__(self) -> Self:

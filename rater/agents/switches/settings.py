@@ -130,7 +130,7 @@ def read_switches(path: Path) -> SwitchesFile:
         for error in wrong.errors(include_url=False, include_context=False):
             place = error["loc"]
             where = f"{path}:{line_of(lines, place)}: {'.'.join(map(str, place)) or 'the file'}"
-            found.append(f"{where}: {_expected(error['type'], error['msg'])}")
+            found.append(f"{where}: {_expected(error['type'], error['msg'], place[-1:] and place[-1])}")
         raise RaterError("\n".join(found)) from None
 
 
@@ -148,10 +148,13 @@ def wrong_switches(path: Path) -> Iterator[str]:
             yield f"{path}: {wrong}"
 
 
-def _expected(kind: str, message: str) -> str:
+def _expected(kind: str, message: str, field: object) -> str:
+    if kind in ("model_type", "model_attributes_type") and field == "secret":
+        return "expected its place, `file` or `env`, and never the secret itself"
     if kind == "missing":
         return "expected a value, got none"
     if kind == "extra_forbidden":
         return "expected no setting of this name"
     text = message.removeprefix("Value error, ").replace("Input should be", "expected", 1)
+    text = text.replace("Tuple should have", "expected", 1).replace(" after validation, not ", ", got ", 1)
     return text[:1].lower() + text[1:]

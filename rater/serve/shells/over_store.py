@@ -20,7 +20,6 @@ from rater.core import (
     AnyCommand,
     CallEvent,
     CallProgress,
-    CallRecord,
     Question,
     Refusal,
     Reserved,
@@ -36,6 +35,7 @@ from rater.serve.orders import OrderLog
 from rater.serve.results import Result
 from rater.serve.shells.due_ticks import DueTicks
 from rater.serve.shells.payments import Collecting
+from rater.serve.shells.results_of import call_of
 from rater.serve.shells.store_writer import Committed, StoreWriter
 from rater.wire.codec import encode_input
 from rater.wire.errors import Exit, RaterError
@@ -157,14 +157,15 @@ class StoreEngine:
 
     def _end_calls(self, items: Sequence[Item]) -> None:
         """What is over needs no order: an event says so, or the call's record came."""
-        if self._carriage is None:
+        if self._carriage is None or not self._carriage.waiting:
             return
         for item in items:
-            if isinstance(item, CallEvent):
-                if item.event is CallProgress.ENDED:
-                    self._carriage.ended(item.tenant, item.usage_id)
-            elif isinstance(item.decoded, CallRecord):
-                self._carriage.ended(item.decoded.tenant, item.decoded.usage_id)
+            if not isinstance(item, CallEvent):
+                call = call_of(item)
+            else:
+                call = (item.tenant, item.usage_id) if item.event is CallProgress.ENDED else None
+            if call is not None:
+                self._carriage.ended(*call)
 
     async def _look(self) -> None:
         """Calls in progress by the clock: an order is at most so late."""

@@ -19,10 +19,11 @@ from rater.agents.follower import Follower
 from rater.agents.order_reader import OrderReader
 from rater.agents.replica import Replica
 from rater.agents.switches.carriage import Carriage
+from rater.agents.switches.completeness import seen_in
 from rater.agents.switches.settings import read_switches
 from rater.core import Answer, Question, RatingSettings, Refusal, Rules, Why, authorize
 from rater.kafka.decks import DeckReader
-from rater.kafka.port import Doubt
+from rater.kafka.port import Consumed, Doubt
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
 from rater.ops.metrics.meter import Metrics
@@ -31,6 +32,8 @@ from rater.serve.authorize_page import PATH, AuthorizePage
 
 #: How often versions of the rate deck are looked for; until then a call that needs one is not answered.
 _DECKS_S = 1.0
+#: From when on call records are looked at: what overtook one another was published within it.
+_RECORDS_SINCE_S = 600.0
 
 log = structlog.get_logger("rater.agents")
 
@@ -130,8 +133,14 @@ class Switchboard:
         if self.carriage is None or self._reader is None:
             return
         await events.wait_until_caught_up()
+        records = Follower(self._kafka, ["cdrs"], self._note_record, since_s=_RECORDS_SINCE_S)
         async with self.carriage:
-            await together(self.carriage.run(), self._reader.run())
+            await together(self.carriage.run(), self._reader.run(), records.run())
+
+    def _note_record(self, record: Consumed) -> None:
+        assert self.carriage is not None, "it is carried"
+        if (seen := seen_in(record.value or b"")) is not None:
+            self.carriage.record_came(seen, record.published_ms / 1e3)
 
     async def _follow_decks(self) -> None:
         while True:

@@ -41,7 +41,7 @@ class Night:
 
     def counted(self, switch: str) -> dict[str, float]:
         """The outcomes of orders to a switch."""
-        found = {}
+        found: dict[str, float] = {}
         for result in OrderResult:
             labels = {"switch": switch, "result": result.value}
             value = self.metrics.registry.get_sample_value("rater_switch_orders_total", labels)

@@ -16,9 +16,10 @@ import structlog
 
 from rater.agents.switches.belonging import NoSwitch, Switches
 from rater.agents.switches.carrier import Carrier, Disobeyed, Impossible
+from rater.agents.switches.completeness import Completeness, SeenRecord
 from rater.agents.switches.kinds import carrier_of
 from rater.agents.switches.settings import SwitchEntry
-from rater.core import CallCommand, order_id
+from rater.core import CallCommand, CallRecord, order_id
 from rater.ops.metrics.labels import NO_SWITCH, OrderResult
 from rater.ops.metrics.meter import Metrics
 
@@ -76,6 +77,7 @@ class Carriage:
         self._ended: dict[str, None] = {}
         self._new = asyncio.Event()
         self._open = AsyncExitStack()
+        self._completeness = Completeness(self._carriers, metrics, clock)
         metrics.begin_switches(self._carriers)
 
     @property
@@ -116,7 +118,7 @@ class Carriage:
             self._new.set()
 
     def ended(self, tenant: str, usage_id: str) -> None:
-        """A call is over: an event or its record says so."""
+        """A call is over."""
         id = order_id(tenant, usage_id)
         self._ended[id] = None
         _keep_last(self._ended, ENDED_KEPT_MAX)
@@ -124,6 +126,12 @@ class Carriage:
             if carried.trying is not None:
                 carried.trying.cancel()
             self._finish(carried, OrderResult.ENDED)
+
+    def record_came(self, seen: SeenRecord | CallRecord, at_s: float) -> None:
+        """A call's record came, at an instant in Unix time: the call is over."""
+        self._completeness.record(seen, at_s)
+        if self._orders:
+            self.ended(seen.tenant, seen.usage_id)
 
     def drop(self, ids: Sequence[str]) -> None:
         """Orders that another process carries from now on."""
@@ -217,6 +225,7 @@ class Carriage:
             waiting[carried.entry.name] += 1
         for name, orders in waiting.items():
             self._metrics.switch_orders_waiting(name, orders)
+        self._completeness.show()
 
 
 def _keep_last(kept: dict[str, Any], most: int) -> None:

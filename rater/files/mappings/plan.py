@@ -27,6 +27,7 @@ _TEXTS = (
     "user_country",
     "user_object_id",
     "user_display_name",
+    "switch",
 )
 _CALL_TYPES = frozenset(type.value for type in CallType)
 _NUMBER_TYPES = frozenset(type.value for type in NumberType)
@@ -65,8 +66,8 @@ class Plan:
             made.append(
                 ("number_type", _one_of("number_type", self._value("number_type", call.number_type), _NUMBER_TYPES))
             )
-        if call.version is not None:
-            made.append(("version", self._compiler.text(call.version)))
+        whole = {"version": call.version, "switch_sequence": call.switch_sequence}
+        made += [(name, self._compiler.text(given)) for name, given in whole.items() if given is not None]
         return made
 
     def _value(self, field: str, given: Any) -> Get:
@@ -127,14 +128,20 @@ def _call_record(made: dict[str, Any]) -> CallRecord | Refusal:
         if not made[name]:
             return Refusal(Reason.MALFORMED, name, "expected a value, got none")
     if "version" in made:
-        if not (made["version"].isascii() and made["version"].isdecimal() and len(made["version"]) < 11):
+        if not _is_whole(made["version"], digits=10):
             return Refusal(Reason.MALFORMED, "version", f"expected a whole number, got {made['version']!r:.80}")
         made["version"] = int(made["version"])
+    if (sequence := made.pop("switch_sequence", None)) is not None and _is_whole(sequence):
+        made["switch_sequence"] = int(sequence)  # a call is not rejected for another text
     try:
         record = msgspec.convert(made, CallRecord)
     except msgspec.ValidationError:
         return _in_words(made)
     return control_character(record) or record
+
+
+def _is_whole(text: str, digits: int = 15) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= digits
 
 
 def _in_words(made: dict[str, Any]) -> CallRecord | Refusal:

@@ -49,6 +49,7 @@ SERVICES = (
                 "notification agent",
                 "payment gateway",
                 "recharge agent",
+                "record watch",
                 "service agent",
             }
         ),

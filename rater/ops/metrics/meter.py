@@ -202,6 +202,20 @@ class Metrics:
         """How many orders a switch has not confirmed yet."""
         self._gauge(listed.SWITCH_ORDERS_WAITING, switch).set(orders)
 
+    def begin_switch_records(self, switches: Iterable[str]) -> None:
+        """Series of these switches exist at 0, so that a switch that never sends is seen."""
+        for switch in (*switches, NO_SWITCH):
+            self._counter(listed.SWITCH_RECORDS, switch)
+
+    def switch_record(self, switch: str, at_s: float) -> None:
+        """A switch's record came, at an instant in Unix time."""
+        self._counter(listed.SWITCH_RECORDS, switch).inc()
+        self._gauge(listed.SWITCH_LAST_RECORD, switch).set(at_s)
+
+    def switch_missing(self, switch: str, records: int) -> None:
+        """How many of a switch's numbers are missing."""
+        self._gauge(listed.SWITCH_MISSING, switch).set(records)
+
     def notification(self, channel: Channel, result: NotificationResult) -> None:
         """A message to people was sent, or not."""
         self._counter(listed.NOTIFICATIONS, channel, result).inc()

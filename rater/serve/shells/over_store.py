@@ -15,11 +15,13 @@ from typing import TypeVar
 import structlog
 
 from rater.agents.switches.carriage import Carriage
+from rater.agents.switches.completeness import seen_in
 from rater.core import (
     Answer,
     AnyCommand,
     CallEvent,
     CallProgress,
+    CallRecord,
     Question,
     Refusal,
     Reserved,
@@ -35,7 +37,6 @@ from rater.serve.orders import OrderLog
 from rater.serve.results import Result
 from rater.serve.shells.due_ticks import DueTicks
 from rater.serve.shells.payments import Collecting
-from rater.serve.shells.results_of import call_of
 from rater.serve.shells.store_writer import Committed, StoreWriter
 from rater.wire.codec import encode_input
 from rater.wire.errors import Exit, RaterError
@@ -116,7 +117,7 @@ class StoreEngine:
             if wrong.exit in _FATAL and self._failed is not None and not self._failed.done():
                 self._failed.set_exception(wrong)
             raise NotKept(str(wrong)) from wrong
-        self._end_calls(items)
+        self._note_switches(items)
         self._learn(committed)
         return committed.results
 
@@ -155,17 +156,19 @@ class StoreEngine:
             for order in committed.pressing:
                 self._carriage.add(order)
 
-    def _end_calls(self, items: Sequence[Item]) -> None:
-        """What is over needs no order: an event says so, or the call's record came."""
-        if self._carriage is None or not self._carriage.waiting:
+    def _note_switches(self, items: Sequence[Item]) -> None:
+        """Which calls are over, so that no order is given for them, and whose records came."""
+        if self._carriage is None:
             return
+        now_s = datetime.now(UTC).timestamp()
         for item in items:
-            if not isinstance(item, CallEvent):
-                call = call_of(item)
-            else:
-                call = (item.tenant, item.usage_id) if item.event is CallProgress.ENDED else None
-            if call is not None:
-                self._carriage.ended(*call)
+            if isinstance(item, CallEvent):
+                if item.event is CallProgress.ENDED:
+                    self._carriage.ended(item.tenant, item.usage_id)
+            elif item.kind == "cdr":
+                seen = item.decoded if isinstance(item.decoded, CallRecord) else seen_in(item.raw)
+                if seen is not None:
+                    self._carriage.record_came(seen, now_s)
 
     async def _look(self) -> None:
         """Calls in progress by the clock: an order is at most so late."""

@@ -10,7 +10,6 @@ from rater.engine.batch import Batch, Record
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.group_commit import Item
 from rater.serve.results import Result, accepted, refused
-from rater.wire.codec import claimed_tenant
 
 _REFUSED = (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE)
 
@@ -54,14 +53,3 @@ def name_of(record: Record) -> str | None:
     if isinstance(named.usage_id, str):
         return named.usage_id
     return named.id if isinstance(named.id, str) else None
-
-
-def call_of(record: Record) -> tuple[str, str] | None:
-    """Tenant and usage id of the call that a record is of, as far as they can be read."""
-    if record.kind != "cdr":
-        return None
-    if isinstance(record.decoded, CallRecord):
-        return record.decoded.tenant, record.decoded.usage_id
-    tenant = claimed_tenant(record.raw) or (record.envelope.tenant if record.envelope else None)
-    name = name_of(record)
-    return (tenant, name) if tenant and name else None

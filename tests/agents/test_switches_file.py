@@ -1,5 +1,6 @@
 """`switches.yaml`: one line with file, line and field for what is wrong; `rater config check` looks at it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from rater.agents.switches.settings import read_switches, wrong_switches
 from rater.ops.configuration import wrong_in
 from rater.ops.written_settings import read_settings
 from rater.wire.errors import Exit
+from tests.agents.pretending import beside, written
 from tests.commands import rater
 
 GOOD = """\
@@ -89,3 +91,21 @@ def test_a_server_and_agents_report_it_before_they_start(tmp_path: Path) -> None
     store = ("--store", str(tmp_path / "r.db"), "--clients", str(tmp_path / "clients.yaml"), "--web-port=0")
     for words in (("serve", *store), ("agents", "--bootstrap=127.0.0.1:1")):
         assert line in rater(*words, "--switches", path, code=Exit.USAGE).stderr
+
+
+def test_the_doctor_looks_at_each_switch_of_a_store(tmp_path: Path) -> None:
+    """One answers, one is not there; no call was ordered to end.  Without the file no switch is looked at."""
+    store = tmp_path / "r.db"
+    rater("run", "--store", store, code=Exit.OK)
+    with beside("freeswitch") as east, beside("asterisk", name="west") as west:
+        file = written(tmp_path, east.entry(tmp_path), west.entry(tmp_path))
+        good = rater("doctor", "--store", store, "--switches", file, "--json", code=Exit.OK)
+    bad = rater(
+        "doctor", "--store", store, "--json", code=Exit.FAILED, environment={"RATER_SWITCHES_FILE": str(file)}
+    )
+    alone = rater("doctor", "--store", store, "--json", code=Exit.OK)
+    seen = [{check["name"]: check for check in json.loads(found.stdout)} for found in (good, bad, alone)]
+    assert [list(checks) for checks in seen] == [["store", "switch freeswitch-1", "switch west"]] * 2 + [["store"]]
+    assert seen[0]["switch west"]["cause"] == "it answers /asterisk/info; no order in the store"
+    assert [check["state"] for check in seen[1].values()] == ["ok", "fail", "fail"]
+    assert seen[1]["switch west"]["fix"] == f"curl -v {west.address}"

@@ -1,10 +1,12 @@
 """Orders to end calls are carried to switches on a real Kafka, through a kill of the agents."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
 from rater.core.call_control import CallProgress
 from tests.agents.pretending import beside, written
+from tests.commands import rater
 from tests.kafka.deployment import Deployment, until
 from tests.kafka.test_calls import Switch, set_up
 from tests.world import JAMAICA, LONDON
@@ -37,6 +39,13 @@ def test_orders_reach_their_switch_through_a_kill(deployment: Deployment, tmp_pa
             until(lambda: pretended.ended == ["leg-run"], "the end of the call")
             series = f'rater_switch_orders_total{{result="obeyed",switch="{pretended.name}"}}'
             until(lambda: switch.agents.counted(series) == 1, "the count")
+            records = 'rater_switch_records_total{switch="none"}'
+            until(lambda: switch.agents.counted(records) == 1, "the record of the other call")
+            where = (f"--bootstrap={deployment.settings.bootstrap}", f"--prefix={deployment.settings.prefix}")
+            looked = rater("doctor", *where, "--switches", file, "--json")
+            (check,) = [one for one in json.loads(looked.stdout) if one["name"] == f"switch {pretended.name}"]
+            assert check["state"] == "ok"
+            assert "it answers status; no record among the latest; the last order" in check["cause"]
         finally:
             switch.agents.kill()
     assert pretended.ordered == ["leg-run"]

@@ -306,8 +306,7 @@ def test_the_same_row_gives_the_same_call_wherever_it_stands(
 )
 def test_a_record_may_name_its_switch_and_its_number(tmp_path: Path, number: str, expected: int | None) -> None:
     """By them missing records are noticed; a call is rated all the same where the number is none."""
-    named = site(
-        tmp_path, '  tenant: "{account}"\n', '  tenant: "{account}"\n  switch: east\n  switch_sequence: "{id}"\n'
-    )
-    found = rated(named.map_one(ROW.replace(b"c1", number.encode() or b" ").replace(b" ,", b"x,")))
+    with_names = '  tenant: "{account}"\n  switch: east\n  switch_sequence: "{way}"\n'
+    text = SITE.replace(', strip: ["0,"]', "").replace('  tenant: "{account}"\n', with_names)
+    found = rated(mapping(tmp_path, text).map_one(ROW.replace(b",out,", f",{number},".encode())))
     assert (found.switch, found.switch_sequence) == ("east", expected)

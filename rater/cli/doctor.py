@@ -62,7 +62,8 @@ def doctor(
 ) -> None:
     """Check settings, broker, rights, topics, decks, workers, inputs, disk, gateway, mail and switches.
 
-    Exit 1 if any check fails.  It writes one record, to the topic dlq-audit: the broker stamps it, which shows its time.
+    Exit 1 if any check fails.  It writes one record, to the topic dlq-audit: the broker stamps it, which shows its
+    time.
 
     Example: rater doctor --bootstrap 127.0.0.1:9092 --config agents.yaml
 

@@ -84,6 +84,7 @@ def test_records_are_counted_by_their_switch() -> None:
     watched.come(1, 2)
     watched.come(1, switch="somewhere")
     watched.come(None, switch=None)
+    watched.completeness.show()
     assert watched.value("rater_switch_records_total") == 2
     assert watched.value("rater_switch_records_total", "none") == 2
     assert watched.value("rater_switch_records_total", "somewhere") is None

@@ -40,6 +40,7 @@ def test_a_good_file(tmp_path: Path) -> None:
     [
         pytest.param("kind: kamailio", "kind: opensips", "3: switches.0.kind: expected 'kamailio', 'freeswitch', 'asterisk' or 'webhook'", id="a kind"),
         pytest.param("    kind: kamailio\n", "", "2: switches.0.kind: expected a value, got none", id="no kind"),
+        pytest.param("name: west", "name: none", "6: switches.1.name: expected another name than none, which stands for no switch in the metrics", id="a reserved name"),
         pytest.param("name: west", "name: east", "1: switches: expected each name once, got east twice", id="a name twice"),
         pytest.param("5060/RPC", "5060/RPC?x=1", "4: switches.0.address: expected an address such as http://127.0.0.1:8080, got 'http://127.0.0.1:5060/RPC?x=1'", id="a query"),
         pytest.param("http://127.0.0.1:5060", "http://u:p@127.0.0.1:5060", "4: switches.0.address: expected no password in the address; name its place under secret", id="a password"),

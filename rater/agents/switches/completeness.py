@@ -80,22 +80,27 @@ class Completeness:
     ) -> None:
         self._metrics, self._clock = metrics, clock
         self._numberings = {name: _Numbering() for name in switches}
+        #: What came since it was last shown: how many, and when the last one.
+        self._came: dict[str, tuple[int, float]] = {}
         self._show_at_s = 0.0
         metrics.begin_switch_records(self._numberings)
 
     def record(self, seen: SeenRecord | CallRecord, at_s: float) -> None:
         """A record came, at an instant in Unix time; names that the file lacks count together."""
-        name, sequence = seen.switch, seen.switch_sequence
-        numbering = self._numberings.get(name or "")
-        if name is None or numbering is None:
-            self._metrics.switch_record(NO_SWITCH, at_s)
-            return
-        self._metrics.switch_record(name, at_s)
-        if sequence is not None and numbering.add(sequence, self._clock()):
+        name, sequence = seen.switch or NO_SWITCH, seen.switch_sequence
+        numbering = self._numberings.get(name)
+        if numbering is None:
+            name = NO_SWITCH
+        elif sequence is not None and numbering.add(sequence, self._clock()):
             log.warning("a switch numbers its records anew", switch=name, number=sequence)
+        records, last_s = self._came.get(name, (0, at_s))
+        self._came[name] = records + 1, max(last_s, at_s)
 
     def show(self) -> None:
-        """Count what is missing, every few seconds."""
+        """Count what came, and every few seconds what is missing."""
+        for name, (records, last_s) in self._came.items():
+            self._metrics.switch_records(name, records, last_s)
+        self._came.clear()
         now_s = self._clock()
         if now_s < self._show_at_s:
             return

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from rater.ops.metrics.labels import NO_SWITCH
 from rater.ops.secrets import SecretSource
 from rater.wire.addresses import is_in_the_clear
 from rater.wire.errors import RaterError
@@ -69,6 +70,13 @@ class SwitchEntry(BaseModel):
     retry_wait_max_s: float = Field(default=15, gt=0, le=600)
     #: After so many seconds an order counts as failed.
     give_up_after_s: float = Field(default=300, ge=1, le=86_400)
+
+    @field_validator("name")
+    @classmethod
+    def _not_reserved(cls, name: str) -> str:
+        if name == NO_SWITCH:
+            raise ValueError(f"expected another name than {NO_SWITCH}, which stands for no switch in the metrics")
+        return name
 
     @field_validator("address")
     @classmethod

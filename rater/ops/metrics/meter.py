@@ -207,10 +207,10 @@ class Metrics:
         for switch in (*switches, NO_SWITCH):
             self._counter(listed.SWITCH_RECORDS, switch)
 
-    def switch_record(self, switch: str, at_s: float) -> None:
-        """A switch's record came, at an instant in Unix time."""
-        self._counter(listed.SWITCH_RECORDS, switch).inc()
-        self._gauge(listed.SWITCH_LAST_RECORD, switch).set(at_s)
+    def switch_records(self, switch: str, records: int, last_s: float) -> None:
+        """Records of a switch came, the last one at an instant in Unix time."""
+        self._counter(listed.SWITCH_RECORDS, switch).inc(records)
+        self._gauge(listed.SWITCH_LAST_RECORD, switch).set(last_s)
 
     def switch_missing(self, switch: str, records: int) -> None:
         """How many of a switch's numbers are missing."""

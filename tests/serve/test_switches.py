@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.agents.pretending import KINDS, beside
+from rater.core import EVERY_TENANT, DeckActivated
+from rater.files.deck_csv import read_deck
+from rater.wire.codec import encode_input
+from tests.agents.pretending import KINDS, beside, written
+from tests.serve.processes import ServeProcess
 from tests.serve.test_calls import event, until
-from tests.serve.world import Serving, call, clients_file, serving, setting_up
+from tests.serve.world import NOON, Serving, call, clients_file, serving, setting_up
+from tests.world import DECK
 
 SINCE = timedelta(seconds=299)
 HANDLES = {"handles": {"from_tag": "from", "to_tag": "to"}}
@@ -83,3 +88,33 @@ def test_the_record_of_a_call_ends_its_order(tmp_path: Path) -> None:
             until(lambda: switch.ordered, "an order")
             client.send(call("run", seconds=300))
             until(lambda: counted(server, switch.name, "ended") == 1, "the end")
+
+
+def test_a_server_that_is_killed_orders_again(tmp_path: Path) -> None:
+    """`rater serve --switches` as a process: a switch that does not answer, kill -9, another start; the call is ended."""
+    clients = clients_file(tmp_path)
+    in_force = DeckActivated(
+        tenant=EVERY_TENANT, id="deck", at=NOON - timedelta(days=1), version=read_deck(DECK).version
+    )
+    commands = tmp_path / "setup.jsonl"
+    commands.write_bytes(b"".join(encode_input(one) + b"\n" for one in (*setting_up("1"), in_force)))
+    with beside("freeswitch", "leg-run") as switch:
+        switch.fails = "silent"
+        given = {"--store": tmp_path / "r.db", "--deck": DECK, "--commands": commands}
+        words = [f"{option}={path}" for option, path in given.items()]
+        environment = {"RATER_SWITCHES_FILE": str(written(tmp_path, switch.entry(tmp_path)))}
+        server = ServeProcess(tmp_path, clients, *words, environment=environment)
+        try:
+            server.start()
+            server.wait_until_ready()
+            server.switch.send(started("run"), path="/v1/call-events")
+            polled = server.switch.ask("/v1/call-commands?wait=20&after=").body["orders"]
+            assert [order["usage_id"] for order in polled] == ["run"], server.log.read_text()[-2_000:]
+            server.kill()
+            switch.fails = None
+            server.start()
+            until(lambda: switch.ended == ["leg-run"], "the end of the call")
+            assert server.stop() == 0
+        finally:
+            server.kill()
+    assert switch.ordered == ["leg-run"]

@@ -47,6 +47,7 @@ spec: $(INSTALLED) ## the whole specification on real Kafka, too: about 20 minut
 bench: $(INSTALLED) ## the figures, as JSON
 	$(BIN)/python benchmarks/core.py --json
 	$(BIN)/python benchmarks/decoders.py --json
+	$(BIN)/python -m benchmarks.mappings
 	$(BIN)/python benchmarks/embedded.py --json
 	$(BIN)/python benchmarks/kafka.py --json
 	$(BIN)/python benchmarks/serve.py --json
@@ -54,10 +55,11 @@ bench: $(INSTALLED) ## the figures, as JSON
 soak: $(INSTALLED) ## whether memory, disk and latency stay flat: make soak MINUTES=120 RATE=2000
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --rate $(RATE)
 
-chaos: $(INSTALLED) ## the long form of the tests that kill workers and brokers, and 100,000 simulated hours
+chaos: $(INSTALLED) ## the long form of tests: kills, drills, faults in the rules; and 100,000 simulated hours
 	RATER_CHAOS=long $(BIN)/python -m pytest tests/kafka/test_chaos.py tests/kafka/test_agents.py \
 		tests/kafka/test_bridge.py tests/kafka/test_second_site.py tests/kafka/test_move.py \
-		tests/kafka/test_take_over.py tests/serve/test_kills.py tests/kafka/test_serve.py
+		tests/kafka/test_take_over.py tests/kafka/test_drills.py tests/serve/test_kills.py tests/kafka/test_serve.py \
+		tests/mutants
 	$(BIN)/python -m tests.simulation 0 100000
 
 fuzz: $(INSTALLED) ## look for inputs that a decoder cannot read: make fuzz MINUTES=10

@@ -39,7 +39,7 @@ def measure(spec: Spec) -> dict[str, object]:
 
     started = time.process_time()
     for batch in records:
-        memory.merge(run_batch(memory, rules, batch, each=write).state)
+        memory.merge(run_batch(memory, rules, batch, write=write).state)
     seconds = time.process_time() - started
     return {
         "cdrs_per_s": round(len(raws) / seconds),

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
-#: Settings of whoever runs the tests must not reach the commands under test.
-#: `make chaos`: the long form of tests that kill processes and brokers.
+#: `make chaos`: tests that take minutes, and the long form of those that kill processes and brokers.
 LONG = os.environ.get("RATER_CHAOS") == "long"
 
+#: Settings of whoever runs the tests must not reach the commands under test.
 for name in [name for name in os.environ if name.startswith("RATER_") and name != "RATER_CHAOS"]:
     del os.environ[name]
 

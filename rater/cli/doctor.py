@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rater.agents.settings import AgentsSettings
-from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, say_waiting
+from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, say_waiting, without_broken_connections
 from rater.kafka.answering import Answering
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.ops.doctor import cluster, outside, partitions
@@ -118,6 +118,7 @@ async def _look(
         kafka = kafka_settings(bootstrap, prefix)
         agents = read_settings(AgentsSettings, config)
         checks.append(outside.certificates(kafka))
+        asyncio.get_running_loop().set_exception_handler(without_broken_connections)
         async with Answering(kafka, say_waiting) as answering:
             checks += await _cluster(kafka, _service_of(service, kafka), answering)
         checks.append(await looked("gateway", partial(outside.gateway, agents.gateway)))

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 import typer
+from aiokafka.errors import KafkaError
 
 from rater.kafka.access_errors import DeniedError
 from rater.kafka.answering import Answering
@@ -46,8 +47,19 @@ def talk(settings: KafkaSettings, service: str, work: Coroutine[Any, Any, _Answe
 
 async def _answered(settings: KafkaSettings, work: Coroutine[Any, Any, _Answer]) -> _Answer:
     """The answer; whoever waits for a broker that does not answer is informed."""
+    asyncio.get_running_loop().set_exception_handler(without_broken_connections)
     async with Answering(settings, say_waiting) as answering:
         return await answering.answer(work)
+
+
+def without_broken_connections(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """As the loop's own handler, but for what the library's connections leave behind when they break.
+
+    A broker that refuses a certificate breaks a connection on which the library waits twice, and asyncio prints a
+    traceback of the second; the command's one line has the first.
+    """
+    if not isinstance(context.get("exception"), OSError | KafkaError):
+        loop.default_exception_handler(context)
 
 
 def say_waiting(line: str) -> None:

@@ -5,7 +5,7 @@ RULES.md says every rule in words, with the module that implements it.
 
 from rater.core.activations import Activation, Activations, activation_in_force, with_activation
 from rater.core.amounts import credited_by
-from rater.core.apply import Applier, Rejection, reject
+from rater.core.apply import Applier, Rejection, dead_letter
 from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand, CallEvent, CallHandles, CallProgress, DisconnectReason
 from rater.core.calls import live_call
@@ -240,6 +240,7 @@ __all__ = [
     "countries_of_prefix",
     "country_of_name",
     "credited_by",
+    "dead_letter",
     "deck_stands",
     "digest",
     "due_instants",
@@ -287,7 +288,6 @@ __all__ = [
     "pseudonym_of",
     "quote",
     "read_emergency_numbers",
-    "reject",
     "renamed_pool",
     "rerating_id",
     "rerating_of",

@@ -43,13 +43,13 @@ class Rejection(msgspec.Struct, frozen=True):
 class Applier:
     """Applies the inputs of a batch to its state, one after the other; `outputs` are what they caused, in order."""
 
-    __slots__ = ("_calls", "_rules", "_state", "outputs", "rejections")
+    __slots__ = ("_rules", "_state", "_steps", "outputs", "rejections")
 
     def __init__(self, state: State, rules: Rules) -> None:
         self._state = state
         self._rules = rules
-        #: What collects the outputs of a tenant's calls, from its first one on.
-        self._calls: dict[str, Step] = {}
+        #: Each tenant's step, from its first call on: all calls of a tenant share it.
+        self._steps: dict[str, Step] = {}
         self.outputs: list[Output] = []
         #: The letter and the reason of each input that was rejected, in order, also where the letter was there
         #: before.
@@ -58,7 +58,7 @@ class Applier:
     def call(self, call: Mediated, source: Source, raw: bytes) -> Outcome:
         """Rate a call-detail record, or return why not."""
         cdr = call.cdr
-        step = self._calls.get(cdr.tenant) or self._first_call(cdr.tenant, source, call.at)
+        step = self._steps.get(cdr.tenant) or self._open_step(cdr.tenant, source, call.at)
         if step is None:
             message = "expected a tenant that was configured; configure it, then replay this record"
             return self.reject(source, raw, _unknown(cdr.tenant, message), cdr.tenant, cdr.usage_id)
@@ -71,8 +71,8 @@ class Applier:
 
     def command(self, command: AnyCommand, source: Source, raw: bytes, arrival: datetime | None = None) -> Outcome:
         """Apply a command, or return why not; `arrival` is the stamp of whoever received it (A43)."""
-        # A command may replace the account that the step of the tenant's calls holds.
-        self._calls.pop(command.tenant, None)
+        # A command may put another account in this one's place, and the step of the tenant's calls holds this one.
+        self._steps.pop(command.tenant, None)
         ahead = ahead_of_arrival("at", as_utc(command.at), arrival, self._rules.settings.clock_ahead_max_h)
         if ahead is not None:
             return self.reject(source, raw, ahead, command.tenant)
@@ -108,7 +108,7 @@ class Applier:
         original: Original | None = None,
     ) -> Outcome:
         """Keep an input that cannot be applied as a dead letter."""
-        id, letter = reject(
+        id, letter = dead_letter(
             self._state, source, raw, refused, tenant, usage_id, file_tenant=file_tenant, original=original
         )
         self.rejections.append(Rejection(id, refused))
@@ -116,19 +116,19 @@ class Applier:
             self.outputs.append(letter)
         return Outcome.REJECTED
 
-    def _first_call(self, tenant: str, source: Source, at: datetime) -> Step | None:
+    def _open_step(self, tenant: str, source: Source, at: datetime) -> Step | None:
         """The step of a tenant's calls; None for an unconfigured tenant."""
         account = self._state.account(tenant)
         if account is None or tenant in RESERVED_TENANTS:
             return None
-        step = self._calls[tenant] = Step(self._state, self._rules, account, source, at, self.outputs)
+        step = self._steps[tenant] = Step(self._state, self._rules, account, source, at, self.outputs)
         return step
 
     def _refuse_call(self, step: Step, call: Mediated, raw: bytes, refused: Refusal) -> Outcome:
         """Keep a rejected record of a known tenant; a conflicting one is an event, too, once."""
         cdr = call.cdr
         said = held_as(call) if refused.reason is Reason.IMPLAUSIBLE_DURATION else None
-        id, letter = reject(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
+        id, letter = dead_letter(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
         self.rejections.append(Rejection(id, refused))
         conflict = refused.reason is Reason.CONFLICTING_DUPLICATE
         if conflict and letter is not None:
@@ -163,7 +163,7 @@ def _finish(step: Step) -> None:
     switch_service(step)
 
 
-def reject(
+def dead_letter(
     state: State,
     source: Source,
     raw: bytes,

@@ -60,6 +60,7 @@ def rate_in_place(
 ) -> Refusal | None:
     """Rate a call anew, or in the place of its live version; a Refusal changed nothing."""
     account = step.account
+    # Only where lots or debts fill pages can a charge name more of them than one record holds: then it is tried.
     if not (account.lot_pages or account.debts.pages):
         _rate(step, call, user, held, emergency, live)
         return None

@@ -19,7 +19,7 @@ from rater.core.numbers import (
     dialled,
     domain_of,
     is_address,
-    is_plain,
+    match_plain,
     normal_destination,
     normal_number,
 )
@@ -104,17 +104,17 @@ def mediate(
     `arrived_at` is the stamp of whoever received it; `arrival_given` says that it may decide what is late (A43).
     `formerly` is the record as it was read before A42, where that is another: its content compares, too.
     """
-    given, outbound = cdr, cdr.type in OUTBOUND
-    plain = cdr.called is not None and is_plain(cdr.called) is not None
+    given = cdr
+    # Nearly every number is written as it is kept: it needs no reading.
+    plain = cdr.called is not None and match_plain(cdr.called) is not None
     called = cdr.called if plain else _normal_called(cdr)
-    plain_caller = cdr.calling is not None and is_plain(cdr.calling) is not None
+    plain_caller = cdr.calling is not None and match_plain(cdr.calling) is not None
     calling = cdr.calling if plain_caller else cdr.calling and normal_number(cdr.calling)
     cdr, canonical = _normal_form(cdr, canonical, calling, called)
     answered_at, received_at, ended_at = cdr.answered_at, cdr.received_at, cdr.ended_at
     hung_up_at = answered_at + _seconds(cdr.duration_s)
-    arrival = received_at or arrived_at
-    if received_at is not None and arrived_at is not None:
-        arrival = min(received_at, arrived_at)
+    arrival = _arrival(received_at, arrived_at)
+    # Of nearly every record the checks would find nothing: they must agree with `impossible` and `unreadable`.
     possible = cdr.duration_s >= 0 and (ended_at is None or ended_at >= hung_up_at)
     readable = plain and plain_caller and cdr.user is not None
     return Mediated(
@@ -123,15 +123,22 @@ def mediate(
         content_hash(canonical),
         received_at or hung_up_at,
         arrival,
-        hung_up_at if arrival is None or (received_at is None and not arrival_given) else arrival,
+        (arrival if arrival_given or received_at else None) or hung_up_at,
         max(hung_up_at, answered_at, received_at or answered_at, ended_at or answered_at),
         month_index(answered_at),
-        _dialled(cdr.called, plain) if outbound else None,
+        _dialled(cdr.called, plain) if cdr.type in OUTBOUND else None,
         None if plain else _called_domain(cdr),
         None if possible else impossible(cdr, hung_up_at),
         None if readable else unreadable(cdr),
         formerly or (None if cdr is given else given),
     )
+
+
+def _arrival(received_at: datetime | None, arrived_at: datetime | None) -> datetime | None:
+    """The earlier of what a record says and what was stamped on it."""
+    if received_at is None or arrived_at is None:
+        return received_at or arrived_at
+    return min(received_at, arrived_at)
 
 
 def _normal_form(
@@ -150,17 +157,6 @@ def _dialled(called: str | None, plain: bool) -> str | None:
     return called if plain or called is None else dialled(called)
 
 
-def clock_ahead(call: Mediated, hours: int) -> Refusal | None:
-    """The first instant of a record that lies too far ahead of its arrival (A43), or None."""
-    arrival, cdr = call.arrival, call.cdr
-    if arrival is None or call.latest <= arrival:
-        return None
-    for field, instant in _instants(cdr).items():
-        if instant is not None and (wrong := ahead_of_arrival(field, instant, arrival, hours)) is not None:
-            return wrong
-    return ahead_of_arrival("duration_s", call.latest, arrival, hours)
-
-
 def _normal_called(cdr: CallRecord) -> str | None:
     if cdr.called is None:
         return None
@@ -174,6 +170,17 @@ def _with(cdr: CallRecord, **changes: str | None) -> CallRecord:
         if text != getattr(cdr, name):
             msgspec.structs.force_setattr(changed, name, text)
     return changed
+
+
+def clock_ahead(call: Mediated, hours: int) -> Refusal | None:
+    """The first instant of a record that lies too far ahead of its arrival (A43), or None."""
+    arrival, cdr = call.arrival, call.cdr
+    if arrival is None or call.latest <= arrival:
+        return None
+    for field, instant in _instants(cdr).items():
+        if instant is not None and (wrong := ahead_of_arrival(field, instant, arrival, hours)) is not None:
+            return wrong
+    return ahead_of_arrival("duration_s", call.latest, arrival, hours)
 
 
 def former_contents(call: Mediated) -> tuple[str, ...]:

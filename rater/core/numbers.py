@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 #: E.164 with nothing hidden, as nearly every number is; it is what it means (A39).
-is_plain = re.compile(r"\+[1-9][0-9]{1,14}", re.ASCII).fullmatch
+match_plain = re.compile(r"\+[1-9][0-9]{1,14}", re.ASCII).fullmatch
 _match_e164 = re.compile(r"\+[1-9](?:[0-9]{1,14}\**|\*+)", re.ASCII).fullmatch
 _SCHEME = re.compile(r"(?:sips?|tel):", re.IGNORECASE)
 _SIP = re.compile(r"sips?:", re.IGNORECASE)

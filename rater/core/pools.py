@@ -73,18 +73,14 @@ def total(state: State, account: Account, settings: RatingSettings, pool: Pool, 
     return pool.minutes * holders_count(state, account.tenant, pool.family, pool.month, at) if pool.minutes else 0
 
 
-def _total(
+def _counted_total(
     state: State, account: Account, settings: RatingSettings, pool: Pool, at: datetime, month: PoolMonth
 ) -> int:
-    """The same, taken from the pool's month where it was counted before and cannot have changed."""
-    if month.counted == account.licenses_revision:
-        return month.total
-    return total(state, account, settings, pool, at)
-
-
-def _keep_total(state: State, account: Account, pool: Pool, total: int, month: PoolMonth) -> None:
+    """The same, noted in the pool's month where it will be the same for every call of the month."""
+    counted = total(state, account, settings, pool, at)
     if pool.plan is not None and pool.month not in state.holders_of(account.tenant, pool.family).joins:
-        month.total, month.counted = total, account.licenses_revision
+        month.total, month.counted = counted, account.licenses_revision
+    return counted
 
 
 def _dial_out_total(
@@ -193,17 +189,21 @@ def available(
     nothing left (A2).
     """
     staged = state.pool(account.tenant, pool.name)
+    # Counted before, and no licence changed since: nearly every call.
     if staged.counted == account.licenses_revision:
         seen = staged.total
     else:
-        seen = total(state, account, settings, pool, at)
-        _keep_total(state, account, pool, seen, staged)
+        seen = _counted_total(state, account, settings, pool, at, staged)
     used = staged.used
     if used >= seen:
         return staged, 0, used
     if pool.other is not None and settings.linked_caps:
         other = state.peek_pool(account.tenant, pool.other.name)
-        if other.used >= _total(state, account, settings, pool.other, at, other):
+        if other.counted == account.licenses_revision:
+            of_other = other.total
+        else:
+            of_other = total(state, account, settings, pool.other, at)
+        if other.used >= of_other:
             return staged, 0, seen
     return staged, seen - used, seen
 
@@ -213,7 +213,7 @@ def take(
 ) -> Taken:
     """Take up to `minutes` from the pools in order (A21); what is missing overflows to money."""
     segments: tuple[Segment, ...] = ()
-    used_of: tuple[tuple[str, int], ...] = ()
+    minutes_of: tuple[tuple[str, int], ...] = ()
     news: list[PoolNews] = []
     capability = None
     for pool in pools:
@@ -225,12 +225,12 @@ def take(
             minutes -= taken
             capability = capability or pool.capability
             segments = (*segments, Segment(Pocket.POOL, taken, UNSET, pool.name, before, used, seen))
-            used_of = (*used_of, (pool.name, taken))
+            minutes_of = (*minutes_of, (pool.name, taken))
         if used and used * 100 >= seen * settings.pool_warning_percent:
             news.extend(_news(state, account, settings, pool, at, staged))
         if not minutes:
             break
-    return Taken(segments, used_of, minutes, capability, news)
+    return Taken(segments, minutes_of, minutes, capability, news)
 
 
 def present_name(state: State, tenant: str, name: str) -> str:

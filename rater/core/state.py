@@ -61,11 +61,14 @@ class Committed(Protocol):
         """The committed entity, or None.  The caller does not change what it gets."""
 
     def reader(self, kind: str) -> Callable[[Key], Entity | None]:
-        """`load` of one kind, for as long as a batch lasts; a store may have a shorter way to its entities."""
+        """`load` of one kind, for as long as a batch lasts, also after each `prepare` within it.
+
+        A store may have a shorter way to its entities.
+        """
         return partial(self.load, kind)
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
-        """A batch is about to rate these calls, and no others: what they need may be fetched at once.
+        """A part of a batch is about to rate these calls, and no others: what they need may be fetched at once.
 
         They are as they were read: their live versions may be kept under the id in any of two spellings (A51).
         """

@@ -1,4 +1,4 @@
-"""One step: the outputs that one input causes, with sequences and ids given out in order.
+"""A step: the outputs that inputs of one tenant cause, with sequences and ids given out in order.
 
 The rules decide; here is what follows for the outputs.
 """

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Callable
 from operator import attrgetter
 
-from rater.core import OUTPUT_TOPICS, TOPIC_OF, Debit, Output, RatedCall, parse_amount
+from rater.core import OUTPUT_TOPICS, TOPIC_OF, Balance, Debit, Output, RatedCall, parse_amount
 from rater.engine.batch import SwitchLine
 from rater.ops.metrics.tally import Tally, add_outputs
 from rater.wire.codec import encode
 
 #: Tenant, what a record is looked up by within its topic, and the record.
 Row = tuple[str, str | None, bytes]
-#: What a record is looked up by; elsewhere its id.
+#: What a record is looked up by; a rated call by its usage id, every other by its id.
 _KEY_OF: dict[str, Callable[[Output], str | None]] = {
     "service-states": attrgetter("user"),
     "account-events": attrgetter("event.value"),
@@ -24,9 +24,11 @@ class Rows:
     """The rows of one batch by topic, in order, and what is counted of all its outputs."""
 
     def __init__(self, *, with_sums: bool = False) -> None:
-        self.of: dict[str, list[Row]] = {topic: [] for topic in OUTPUT_TOPICS}
+        self.by_topic: dict[str, list[Row]] = {topic: [] for topic in OUTPUT_TOPICS}
         #: What switches wrote of the calls that were rated; they are known when the batch is.
         self.switch_lines: list[SwitchLine] = []
+        #: Outputs of which not nearly every call causes one: letters, events, requests.
+        self.rare: list[Output] = []
         #: Micro-units that left the balances, by currency.
         self.debited: Counter[str] = Counter()
         #: For metrics, where somebody asked for them.
@@ -34,7 +36,7 @@ class Rows:
 
     def add(self, outputs: list[Output]) -> None:
         """Write the next outputs down."""
-        calls = self.of["rated-calls"]
+        calls = self.by_topic["rated-calls"]
         for output in outputs:
             if isinstance(output, RatedCall):
                 calls.append((output.tenant, output.usage_id, encode(output)))
@@ -45,6 +47,8 @@ class Rows:
 
     def _add(self, output: Output) -> None:
         topic = TOPIC_OF[type(output)]
-        self.of[topic].append((output.tenant, _KEY_OF.get(topic, _ID)(output), encode(output)))
+        self.by_topic[topic].append((output.tenant, _KEY_OF.get(topic, _ID)(output), encode(output)))
         if isinstance(output, Debit):
             self.debited[output.currency] += parse_amount(output.amount)
+        elif not isinstance(output, Balance):
+            self.rare.append(output)

@@ -52,8 +52,8 @@ from rater.wire.codec import encode_input
 BATCH_RECORDS = 10_000
 #: A batch of large records ends earlier, so that memory stays bounded.
 BATCH_BYTES_MAX = 16_000_000
-#: Records that are looked up in the store together.
-PART_RECORDS = 1_000
+#: Records that are looked up in the store together: one question to SQLite for all of them.
+LOOKUP_RECORDS = 1_000
 
 
 class _Rated(NamedTuple):
@@ -63,6 +63,14 @@ class _Rated(NamedTuple):
     rows: Rows
     calls: Counter[Outcome]
     taken: KeptBatch
+
+
+class Arrived(NamedTuple):
+    """What was committed: the batch, the payments that it asked for, the orders to end calls that follow by now."""
+
+    batch: Batch
+    requests: list[RechargeRequest]
+    orders: list[CallCommand]
 
 
 class EmbeddedRater:
@@ -128,16 +136,14 @@ class EmbeddedRater:
             self.summary.already[file.path] = before.rated_at
         self.summary.add_file(file)
 
-    def apply_arrived(
-        self, records: Iterable[Record | CallEvent], now: datetime
-    ) -> tuple[Batch, list[CallCommand]]:
-        """Rate what arrived together, in one transaction; and the orders to end calls that follow by now.
+    def apply_arrived(self, records: Iterable[Record | CallEvent], now: datetime) -> Arrived:
+        """Rate what arrived together, in one transaction.
 
         Payments are not collected here, and no ticks follow: who serves switches does both beside it.
         """
         self._desk.pass_time(now)
         rated = self._rate(self._apply_call_events([*records]))
-        return rated.batch, self._keep(rated)
+        return Arrived(rated.batch, _requests_of(rated.rows), self._keep(rated))
 
     def tick(self, at: datetime) -> None:
         """Let time pass for every tenant up to an instant."""
@@ -148,7 +154,7 @@ class EmbeddedRater:
         """Apply one command that arrived then; its outcome, and why it was rejected if that is new."""
         rated = self._rate(_records_of([command], "people", arrived_at))
         self._commit(rated, {})
-        refused = next((output for output in rated.batch.outputs if isinstance(output, RejectedCdr)), None)
+        refused = next((output for output in rated.rows.rare if isinstance(output, RejectedCdr)), None)
         return rated.batch.outcomes[0], refused
 
     def apply_all(
@@ -162,7 +168,7 @@ class EmbeddedRater:
             rated = self._rate(held)
             self._commit(rated, {})
             outcomes.update(rated.batch.outcomes)
-            refused += [output for output in rated.batch.outputs if isinstance(output, RejectedCdr)]
+            refused += [output for output in rated.rows.rare if isinstance(output, RejectedCdr)]
             progress(rated.batch.consumed)
         return outcomes, refused
 
@@ -189,7 +195,7 @@ class EmbeddedRater:
         left = self._apply_call_events(records)
         while True:
             rated = self._rate(left, until_payment=True)
-            self.summary.add_refused(file.path, rated.batch.outputs)
+            self.summary.add_refused(file.path, rated.rows.rare)
             left = left[rated.batch.consumed :]
             self._commit(rated, {file.key: self._begun(file) if left else position})
             progress(rated.batch.consumed)
@@ -219,7 +225,7 @@ class EmbeddedRater:
     def _commit(self, rated: _Rated, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
         """Commit a batch, then what follows from it: answers of the gateway, and ticks that are due."""
         self._keep(rated, positions, replayed)
-        self._settle(_requests_of(rated.batch))
+        self._settle(_requests_of(rated.rows))
         self._tick_due(rated.batch.state.accounts)
 
     def _rate(self, given: Iterable[Record], *, until_payment: bool = False) -> _Rated:
@@ -227,7 +233,12 @@ class EmbeddedRater:
         records = [*given]
         rows = Rows(with_sums=self._observed.sums)
         batch = run_batch(
-            self.store, self._rules, records, until_payment=until_payment, each=rows.add, part=PART_RECORDS
+            self.store,
+            self._rules,
+            records,
+            until_payment=until_payment,
+            write=rows.add,
+            part_records=LOOKUP_RECORDS,
         )
         rows.switch_lines = batch.switch_lines
         self._observed.rated(time.perf_counter() - began)
@@ -241,7 +252,7 @@ class EmbeddedRater:
     ) -> list[CallCommand]:
         """Commit a batch; the orders that were committed with it."""
         batch, rows, of_calls, taken = rated
-        events = [output for output in batch.outputs if isinstance(output, AccountEvent)]
+        events = [output for output in rows.rare if isinstance(output, AccountEvent)]
         # Before the commit: a run that is killed in between is run again, with the same events and ids.
         self._notices.of(events, batch.state.accounts.values())
         self._desk.accounts_changed(batch.state)
@@ -258,7 +269,7 @@ class EmbeddedRater:
             answers: list[AnyCommand] = [self._gateway.collect(request) for request in requests]
             rated = self._rate(_records_of(answers, "gateway"))
             self._keep(rated)
-            requests = _requests_of(rated.batch)
+            requests = _requests_of(rated.rows)
 
     def _tick_due(self, tenants: Iterable[str]) -> None:
         """Let time pass where it is due by each tenant's own clock, until it changes nothing any more."""
@@ -267,7 +278,7 @@ class EmbeddedRater:
             ticks = due
             rated = self._rate(_records_of(ticks, "clock"))
             self._keep(rated)
-            self._settle(_requests_of(rated.batch))
+            self._settle(_requests_of(rated.rows))
 
     def _ticks_due(self, tenants: Iterable[str]) -> list[AnyCommand]:
         accounts = [account for tenant in sorted(tenants) if (account := self.store.account(tenant))]
@@ -282,8 +293,8 @@ def _today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-def _requests_of(batch: Batch) -> list[RechargeRequest]:
-    return [output for output in batch.outputs if isinstance(output, RechargeRequest)]
+def _requests_of(rows: Rows) -> list[RechargeRequest]:
+    return [output for output in rows.rare if isinstance(output, RechargeRequest)]
 
 
 def _batch_place(file: InputFile) -> tuple[int, int]:

@@ -279,7 +279,7 @@ class Store(Reader):
 
     def _write(self, state: State, rows: Rows, positions: dict[str, Position], replayed: Iterable[str]) -> None:
         many = self._connection.executemany
-        for topic, made in rows.of.items():
+        for topic, made in rows.by_topic.items():
             many(f'INSERT INTO "{topic}" (tenant, key, value) VALUES (?, ?, ?)', made)  # noqa: S608 - a closed list
         changes = state.changes()
         many(

@@ -65,7 +65,7 @@ class Summary:
         self.outcomes.update(batch.counts)
         self.records += batch.consumed
         self.debited.update(rows.debited)
-        for output in batch.outputs:
+        for output in rows.rare:
             if isinstance(output, AccountEvent):
                 self.events[output.event.value] += 1
                 if output.event is EventKind.TENANT_CONFIGURED:

@@ -190,8 +190,8 @@ class _Replay:
                     if version in self._decks:
                         tariffs.publish(self._decks[version])
             records, rows = records_of(batch), Rows()
-            done = run_batch(self._entities, Rules(batch.settings, tariffs), records, each=rows.add)
-            for topic, made in rows.of.items():
+            done = run_batch(self._entities, Rules(batch.settings, tariffs), records, write=rows.add)
+            for topic, made in rows.by_topic.items():
                 for row in made:
                     self._compare(topic, row)
             self._entities.merge(done.state.changes(), done.state.gone)

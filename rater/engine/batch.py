@@ -17,11 +17,9 @@ from rater.core import (
     TOPIC_OF,
     AnyCommand,
     Applier,
-    Balance,
     CallRecord,
     CallRerated,
     Committed,
-    Debit,
     MappedBy,
     Mediated,
     Original,
@@ -42,10 +40,9 @@ from rater.core import (
 )
 from rater.wire.codec import claimed_tenant, decode_call, decode_command, encode_input
 
-#: Records that are decoded, applied and written together, while the processor's caches hold them.
+#: Records that are decoded and applied together, and written where `write` is given, while the processor's caches
+#: hold them.
 PART_RECORDS = 64
-#: Outputs of which nearly every call causes one.
-FREQUENT = frozenset({RatedCall, Debit, Balance})
 #: The decoded record, or why it does not decode.
 Decoded = CallRecord | AnyCommand | Refusal
 #: What is kept of a switch's record with its call; the longest line of any switch is shorter, XML may be longer.
@@ -106,7 +103,7 @@ class Batch:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        #: All, in order; where `run_batch` gave them away as they came, only the others than FREQUENT.
+        #: All, in order; none where `run_batch` gave them to `write` as they came.
         self.outputs: list[Output] = []
         #: The outcome of each record, in order.
         self.outcomes: list[Outcome] = []
@@ -140,20 +137,20 @@ def run_batch(
     *,
     until_payment: bool = False,
     admit: Callable[[str], Refusal | None] | None = None,
-    each: Callable[[list[Output]], None] | None = None,
-    part: int = PART_RECORDS,
+    write: Callable[[list[Output]], None] | None = None,
+    part_records: int = PART_RECORDS,
 ) -> Batch:
     """Apply records in order to a new overlay; with `until_payment` up to the one that asks for a payment.
 
-    `admit` is why this shell must not apply records of a tenant, or None when it may.  `each` is given the outputs
-    of every `part` of the records as they come, and has to write them down: the batch keeps the rare ones only.
+    `admit` is why this shell must not apply records of a tenant, or None when it may.  `write` is given the outputs
+    of every part of the records as they come, in a list that it must not keep: the batch has none of them then.
     An exception is a bug: the shell stops and nothing of the batch is kept.
     """
     batch = Batch(State(committed))
     applier, left = Applier(batch.state, rules), iter(records)
-    batch.rejections = applier.rejections
-    while some := list(islice(left, part)):
-        decoded = [(record, _decode(record)) for record in some]
+    batch.rejections = applier.rejections  # the same list: it grows with the batch
+    while part := list(islice(left, part_records)):
+        decoded = [(record, _decode(record)) for record in part]
         if admit is not None:
             decoded = [(record, _admitted(value, admit)) for record, value in decoded]
         committed.prepare(
@@ -164,10 +161,10 @@ def run_batch(
             ]
         )
         _apply_part(batch, applier, decoded, until_payment=until_payment)
-        _hand_over(batch, applier.outputs, each)
+        _hand_over(batch, applier.outputs, write)
         if until_payment and batch.state.asked_for_payment:
             break
-    _hand_over(batch, close_batch(batch.state), each)
+    _hand_over(batch, close_batch(batch.state), write)
     return batch
 
 
@@ -186,13 +183,12 @@ def _apply_part(
             break
 
 
-def _hand_over(batch: Batch, outputs: list[Output], each: Callable[[list[Output]], None] | None) -> None:
-    """Give a part's outputs away, or keep them; then the list is empty for the next part."""
-    if each is None:
+def _hand_over(batch: Batch, outputs: list[Output], write: Callable[[list[Output]], None] | None) -> None:
+    """Give a part's outputs away, or keep them; then the list, which all steps share, is empty for the next."""
+    if write is None:
         batch.outputs.extend(outputs)
     else:
-        each(outputs)
-        batch.outputs.extend([output for output in outputs if type(output) not in FREQUENT])
+        write(outputs)
     outputs.clear()
 
 
@@ -227,7 +223,7 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
 
 
 def _decode(record: Record) -> Input | Refusal:
-    """Bytes to an input; all that does not need the state is done here, before the first record is applied."""
+    """Bytes to an input; what does not need the state is done here, before the first of the part is applied."""
     value = record.decoded
     if isinstance(value, CallRecord):
         return mediate(value, encode_input(value), record.arrived_at, arrival_given=record.arrival_given)

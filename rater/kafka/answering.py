@@ -10,13 +10,14 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaError
 
 from rater.kafka.access_errors import refusal
-from rater.kafka.connect import READ, UnreachableError, connection
+from rater.kafka.connect import READ, UnreachableError, a_connection
 from rater.kafka.port import Doubt
 from rater.kafka.settings import KafkaSettings
-from rater.kafka.topic_ids import Client, IdsRequest
+from rater.kafka.topic_ids import IdsRequest
 from rater.wire.errors import Exit, RaterError
 
 #: Seconds without an answer after which a line says that a broker is waited for,
@@ -37,7 +38,7 @@ class Answering:
 
     def __init__(self, settings: KafkaSettings, say: Callable[[str], None]) -> None:
         self._settings, self._say = settings, say
-        self._client: Client | None = None
+        self._connection: AIOKafkaConnection | None = None
         self._asking: asyncio.Task[None] | None = None
         self._silent_since: float | None = None
         self._answered = False
@@ -59,7 +60,7 @@ class Answering:
         assert self._asking is not None, "entered"
         self._asking.cancel()
         await asyncio.gather(self._asking, return_exceptions=True)
-        await self._close()
+        self._close()
 
     async def answer(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
         """What the work returns; UnreachableError if it fails, or goes on, while no broker answers."""
@@ -92,28 +93,27 @@ class Answering:
                 self._silent_since = None
                 self._answered = True
             except TimeoutError:
-                await self._note_silence()
+                self._note_silence()
             except (KafkaError, OSError):
-                await self._close()
+                self._close()
                 if self._answered:  # else the work meets that itself, and says what it is
-                    await self._note_silence()
+                    self._note_silence()
             await asyncio.sleep(_ASK_EVERY_S)
 
     async def _ask(self) -> None:
-        if self._client is None:
-            self._client = Client(**connection(self._settings))
-            await self._client.start()
-        await self._client.send(self._client.get_random_node(), IdsRequest([]))
+        if self._connection is None:
+            self._connection = await a_connection(self._settings)
+        await self._connection.send(IdsRequest([]))
 
-    async def _note_silence(self) -> None:
-        await self._close()
+    def _note_silence(self) -> None:
+        self._close()
         if self._silent_since is None:
             self._silent_since = time.monotonic()
             self._say(f"waiting for Kafka at {self._settings.bootstrap}, which does not answer")
         if time.monotonic() - self._silent_since > GIVE_UP_S:
             self._gone.set()
 
-    async def _close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+    def _close(self) -> None:
+        opened, self._connection = self._connection, None
+        if opened is not None:
+            opened.close()

@@ -1,11 +1,12 @@
 """How every client of the cluster connects, and the messages when no broker answers or one refuses."""
 
+import random
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection, create_conn
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
@@ -122,19 +123,29 @@ async def started(settings: KafkaSettings, client: _Started, right: str = READ) 
 
 async def why_not(settings: KafkaSettings) -> BaseException | None:
     """What goes wrong on connecting, which the library only logs; None if it goes well."""
-    arguments = connection(settings) | {"request_timeout_ms": _ASK_WHY_TIMEOUT_MS}
-    arguments.pop("bootstrap_servers")
-    wrong: BaseException | None = None
-    for address in settings.bootstrap.split(","):
+    try:
+        (await a_connection(settings, _ASK_WHY_TIMEOUT_MS)).close()
+    except (OSError, KafkaError, ValueError, TimeoutError) as refused:
+        return refused
+    return None
+
+
+async def a_connection(settings: KafkaSettings, timeout_ms: int = REQUEST_TIMEOUT_MS) -> AIOKafkaConnection:
+    """A connection to one broker of the settings, by chance; the caller closes it.
+
+    Cancelled, it leaves nothing open; a whole client that is cancelled while it starts forgets a connection.
+    Raises OSError, KafkaError, TimeoutError of the last that was tried; ValueError for an address without port.
+    """
+    arguments = connection(settings) | {"request_timeout_ms": timeout_ms}
+    addresses = arguments.pop("bootstrap_servers").split(",")
+    wrong: BaseException = ValueError("no address")
+    for address in random.sample(addresses, len(addresses)):
         host, _, port = address.strip().rpartition(":")
         try:
-            opened = await create_conn(host, int(port), **arguments)
+            return await create_conn(host, int(port), **arguments)
         except (OSError, KafkaError, ValueError, TimeoutError) as refused:
             wrong = refused
-        else:
-            opened.close()
-            return None
-    return wrong
+    raise wrong
 
 
 @asynccontextmanager

@@ -236,7 +236,7 @@ class _Partition:
         commands = await self._tapes["commands"].until(commit.commands_next)
         cdrs = await self._tapes["cdrs"].until(commit.cdrs_next)
         rules = Rules(self._rating, self._tariffs.without(commit.unknown_decks))
-        given = records_of(commands, cdrs, commit.skipped)
+        given = records_of([*commands, *cdrs], commit.skipped)
         batch = run_batch(self._memory, rules, given, admit=self._admit)
         self._memory.merge(batch.state)
         if batch.counts != commit.outcomes:

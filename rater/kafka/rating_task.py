@@ -21,7 +21,7 @@ Any failure on the way drops overlay, state and producer; the partition is reacq
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rater.core import (
     RULES,
@@ -31,7 +31,7 @@ from rater.core import (
     Source,
     Tariffs,
 )
-from rater.engine.batch import Batch, Record, run_batch
+from rater.engine.batch import Batch, run_batch
 from rater.kafka.at_fault import find_at_fault
 from rater.kafka.catch_up import TOPIC, catch_up
 from rater.kafka.changelog import STATE_VERSION, Entities, Meta
@@ -72,6 +72,15 @@ class Decks(Protocol):
         """Come back when these versions were read, or when the limit for waiting is reached."""
 
 
+class Prepared(NamedTuple):
+    """A batch that was applied to an overlay, and what its transaction writes."""
+
+    batch: Batch
+    meta: Meta
+    commit: Commit
+    writes: dict[str, list[tuple[bytes, bytes | None]]]
+
+
 class RatingTask:
     """Rates one partition for as long as it may."""
 
@@ -97,7 +106,7 @@ class RatingTask:
         self.positions: dict[str, int] = {}
         #: The ids of the topics that it reads.
         self.topics: dict[str, str] = {}
-        #: Set when one of them may be another topic by now.
+        #: Set by who sees that one of them has another id by now: the partition is to be acquired anew.
         self.look_again = False
         self._log = log
         self._state = PartitionState(index)
@@ -106,7 +115,7 @@ class RatingTask:
         self._admit = admission(log.partition, partitions)
         self._batch_records_max = batch_records_max
         self._backlog_records_max = backlog_records_max
-        #: Of the next batch.
+        #: How many records the next batch may have: more of them in a backlog.
         self._records_max = batch_records_max
         self._batch_bytes_max = batch_bytes_max
         #: What operators decided to pass over.
@@ -203,9 +212,9 @@ class RatingTask:
         self._observer.consumed(records)
         unknown = self._unknown(versions)
         try:
-            batch, meta, commit, writes = self._rate(records, unknown)  # 1
+            batch, meta, commit, writes = self._prepare(records, unknown)  # 1
         except Exception as wrong:  # a bug of ours, whatever it is
-            raise find_at_fault(records, lambda some: self._rate(some, unknown), wrong) from wrong
+            raise find_at_fault(records, lambda some: self._prepare(some, unknown), wrong) from wrong
         self._observer.rated(batch)
         log = self._log
         await log.begin()  # 2
@@ -219,11 +228,9 @@ class RatingTask:
             self._state.index.put(batch.state.calls, StandsAt(stored["rated-calls"], rated[-1].id))
         self._observer.committed(records, batch, commit)
 
-    def _rate(
-        self, records: Sequence[Consumed], unknown: set[str]
-    ) -> tuple[Batch, Meta, Commit, dict[str, list[tuple[bytes, bytes | None]]]]:
-        """Apply records to a new overlay, and everything that they write; nothing that stays is changed."""
-        given = self._given(records)
+    def _prepare(self, records: Sequence[Consumed], unknown: set[str]) -> Prepared:
+        """Apply records to a new overlay, and encode all that they write; nothing that stays is changed."""
+        given = records_of(records, self._skips)
         batch = run_batch(self._state, self._rules, given, admit=self._admit)
         after = positions_after(self.positions, records)
         commit = Commit(
@@ -240,19 +247,15 @@ class RatingTask:
         )
         snapshot_at = self._state.entities.meta.snapshot_at
         meta = Meta(STATE_VERSION, commit.sequence, after, RULES, self.topics, snapshot_at, self._partitions)
-        return batch, meta, commit, writes_of(batch, meta, commit)
-
-    def _given(self, records: Sequence[Consumed]) -> list[Record]:
-        commands = [record for record in records if record.topic == "commands"]
-        return records_of(commands, [record for record in records if record.topic == "cdrs"], self._skips)
+        return Prepared(batch, meta, commit, writes_of(batch, meta, commit))
 
     def _versions(self, records: Sequence[Consumed]) -> dict[Source, str]:
         """The versions of decks that commands name."""
         commands = [record for record in records if record.topic == "commands"]
         try:
-            given = self._given(commands)
+            given = records_of(commands, self._skips)
         except Exception as wrong:  # a bug of ours, whatever it is
-            raise find_at_fault(commands, self._given, wrong) from wrong
+            raise find_at_fault(commands, lambda some: records_of(some, self._skips), wrong) from wrong
         return {one.source: version for one in given if (version := deck_named_by(one.decoded)) is not None}
 
     def _unknown(self, versions: Iterable[str]) -> set[str]:

@@ -1,9 +1,8 @@
 """What a batch of the rating task is made from, and what it writes: topics' records on either side of the rules."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal
 
 import msgspec
 
@@ -29,22 +28,22 @@ class OversizeError(Exception):
     """A record too large for its topic: every input is bounded so that this is a bug."""
 
 
-def records_of(
-    commands: Sequence[Consumed], cdrs: Sequence[Consumed], skipped: Collection[Source] = ()
-) -> list[Record]:
-    """What the core is given: commands first, then call records, each in the order of its topic."""
-    return [_record("command", record, skipped) for record in commands] + [
-        _record("cdr", record, skipped) for record in cdrs
-    ]
+def records_of(records: Iterable[Consumed], skipped: Collection[Source] = ()) -> list[Record]:
+    """What the core is given of records of `commands` and `cdrs`, in their order.
+
+    The broker's stamp decides what is late (A43): the last argument of each.
+    """
+    return [_record(record, skipped) for record in records]
 
 
-def _record(kind: Literal["cdr", "command"], record: Consumed, skipped: Collection[Source]) -> Record:
+def _record(record: Consumed, skipped: Collection[Source]) -> Record:
     raw, source, arrived_at = record.value or b"", source_of(record), arrival_of(record.published_ms)
+    is_command = record.topic == "commands"
     if source in skipped:
-        return Record(kind, source, raw, _SKIPPED)
-    if kind == "command":
-        return Record(kind, source, raw, decode_command(raw), None, arrived_at, True)
-    read = Record(kind, source, raw, None, None, arrived_at, True)
+        return Record("command" if is_command else "cdr", source, raw, _SKIPPED)
+    if is_command:
+        return Record("command", source, raw, decode_command(raw), None, arrived_at, True)
+    read = Record("cdr", source, raw, None, None, arrived_at, True)
     return unframed(read) if raw.startswith(BEGINNING) else read
 
 

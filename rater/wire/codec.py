@@ -227,8 +227,9 @@ def _decode(
             if repeated := repeated_key(raw):
                 return _duplicate_key(repeated)
             if may_have_seventh(raw):
-                formerly, value = value, read(cut_fractions(raw, instants, within))
-                formerly, canonical = None if formerly == value else formerly, _encode(value)
+                as_read, value = value, read(cut_fractions(raw, instants, within))
+                formerly = None if as_read == value else as_read
+                canonical = _encode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         return _undecodable(wrong, kind, raw)
     # A control character is escaped, or DEL, or (C1) not ASCII: most records need no look.

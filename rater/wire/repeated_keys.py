@@ -1,13 +1,15 @@
 """Finds a key that one JSON object says twice.
 
-Readers of JSON differ in which of two values they use, so such a record is refused.  The text is read once, from
-the left to the right, and each byte belongs to one token: the work grows with the length of the text and with
-nothing else.  Never raises, whatever the bytes are: what is not JSON is for the decoders to refuse.
+Readers of JSON differ in which of two values they use, so such a record is refused.  Python's own reader, which is
+compiled, says of most texts that no key is repeated; the others are read from the left to the right, each byte as
+a part of one token.  The work grows with the length of the text and with nothing else.  Never raises, whatever the
+bytes are: what is not JSON is for the decoders to refuse.
 """
 
 import re
 from collections.abc import Iterator
 from json import JSONDecoder
+from typing import Any
 
 #: How much of a key is shown to people.
 SHOWN_MAX = 80
@@ -22,6 +24,11 @@ def repeated_key(raw: bytes) -> str | None:
 
     Keys are compared as readers see them: `"\\u0061"` is `"a"`.  The same key in two objects is not repeated.
     """
+    return None if is_plainly_without(raw) else first_repeated(raw)
+
+
+def first_repeated(raw: bytes) -> str | None:
+    """The same, token by token."""
     open_objects: list[set[bytes]] = []
     keys: set[bytes] = set()
     for token in tokens(raw):
@@ -39,6 +46,23 @@ def repeated_key(raw: bytes) -> str | None:
                 return _shown(key)
             keys.add(key)
     return None
+
+
+def is_plainly_without(raw: bytes) -> bool:
+    """Whether Python reads the text and finds every key of each object once; False also where it cannot read it."""
+    try:
+        _checked(raw.decode())
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key is repeated")
+
+
+_checked = JSONDecoder(object_pairs_hook=_each_once).decode
 
 
 def tokens(raw: bytes) -> Iterator[re.Match[bytes]]:

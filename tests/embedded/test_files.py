@@ -228,7 +228,7 @@ def test_kill_and_run_again(folder: Path, kill_after: int) -> None:
         "commit, left = Store.commit, [int(sys.argv.pop(1))]\n"
         "def last_commit(self, *args):\n"
         "    commit(self, *args)\n"
-        "    left[0] -= bool(args[1].of['rated-calls'])\n"
+        "    left[0] -= bool(args[1].by_topic['rated-calls'])\n"
         "    if not left[0]:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "Store.commit = last_commit\n"

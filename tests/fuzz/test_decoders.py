@@ -16,7 +16,7 @@ from rater.core.reasons import Refusal
 from rater.wire.codec import decode_call, decode_command, decode_deck
 from rater.wire.errors import RaterError
 from rater.wire.instants import read_instant
-from rater.wire.repeated_keys import repeated_key, tokens
+from rater.wire.repeated_keys import first_repeated, is_plainly_without, repeated_key, tokens
 from tests.fuzz.decoders import CALL, COMMAND, CORPUS, DECK, DECODERS, kept_inputs
 
 #: Of all of the kept corpus, in bytes: it is read by people, too.
@@ -91,7 +91,7 @@ def test_hostile_unknown_fields(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(raw=st.binary(max_size=300))
 def test_any_bytes(name: str, raw: bytes) -> None:
     """Whatever the bytes are."""
@@ -99,7 +99,7 @@ def test_any_bytes(name: str, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(at=st.integers(0, 1000), cut=st.integers(0, 20), put=st.binary(max_size=12), times=st.integers(1, 3))
 def test_changed_records(name: str, at: int, cut: int, put: bytes, times: int) -> None:
     """A good record of which some bytes are others."""
@@ -109,7 +109,7 @@ def test_changed_records(name: str, at: int, cut: int, put: bytes, times: int) -
 
 
 @pytest.mark.parametrize("name", DECODERS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1 << 63))
 def test_changes_of_the_kept_corpus(name: str, seed: int) -> None:
     """Thousands of inputs that are near to those that reached every branch of a decoder once."""
@@ -147,6 +147,25 @@ def test_work_grows_with_the_length(piece: bytes) -> None:
 def test_repeated_keys(raw: bytes, repeated: str | None) -> None:
     """Keys are compared within their own object, with escapes resolved."""
     assert repeated_key(raw) == repeated
+
+
+_KEYS = st.sampled_from(['"a"', '"\\u0061"', '"b"', '"\\ud83d"', '"\\\\"', '"é"'])
+_JSON = st.recursive(
+    st.sampled_from(["1", '"x"', '"{\\"a\\":"', "null", "1.5", '"\\ud800"']),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda values: f"[{','.join(values)}]"),
+        st.lists(st.tuples(_KEYS, inner), max_size=3).map(
+            lambda pairs: "{" + ",".join(f"{key}:{value}" for key, value in pairs) + "}"
+        ),
+    ),
+    max_leaves=8,
+)
+
+
+@given(_JSON)
+def test_what_is_plainly_without_repeated_keys_has_none_token_by_token(text: str) -> None:
+    """Python's reader and ours agree on every JSON text."""
+    assert is_plainly_without(text.encode()) == (first_repeated(text.encode()) is None)
 
 
 def test_fractions_are_cut() -> None:

@@ -16,10 +16,10 @@ JARS = ROOT / ".kafka" / "jars"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this folder share one broker, so one process runs them."""
+    """One process runs a file's tests one after another, on the broker that it keeps for all such files."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("kafka"))
+            item.add_marker(pytest.mark.xdist_group(f"kafka-{item.path.stem}"))
 
 
 def local_kafka(folder: Path, guard: Guard | None = None) -> LocalKafka:

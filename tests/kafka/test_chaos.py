@@ -129,6 +129,7 @@ def test_the_broker_is_killed(tmp_path: Path, chance: random.Random) -> None:
         kafka.stop()
 
 
+@pytest.mark.skipif(not LONG, reason="three brokers take more than a minute: make chaos")
 def test_one_of_three_brokers_is_killed(tmp_path: Path, chance: random.Random) -> None:
     """(c) with three brokers the other two go on, and no worker needs a restart."""
     kafka = local_kafka(tmp_path / "kafka")

@@ -18,6 +18,7 @@ from rater.kafka.publisher import partition_of
 from rater.wire.codec import encode_input
 from rater.wire.topics import load_topics
 from tests.commands import invoke
+from tests.conftest import LONG
 from tests.kafka.deployment import PARTITIONS, Deployment, until
 from tests.kafka.test_commands import at
 from tests.kafka.test_release import TENANTS, calls, commands, old, published, refusals
@@ -78,6 +79,7 @@ def add_partitions(deployment: Deployment, total: int) -> None:
     asyncio.run(alter())
 
 
+@pytest.mark.skipif(not LONG, reason="the whole drill takes a minute: make chaos")
 def test_partitions_that_were_added_are_moved_to_topics_of_their_own(
     deployment: Deployment, tmp_path: Path
 ) -> None:

@@ -181,6 +181,7 @@ def test_a_move_that_is_killed_is_completed_by_the_same_command(
     assert ledger(moved) == undisturbed
 
 
+@pytest.mark.skipif(not LONG, reason="two moves take a minute: make chaos")
 def test_a_move_is_abandoned(
     deployment: Deployment, moved: Deployment, undisturbed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

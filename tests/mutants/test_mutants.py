@@ -1,4 +1,4 @@
-"""A few small faults of each kind, noticed in each run of all tests; `make mutants` tries many."""
+"""A few small faults of each kind, noticed in each long run of the tests; `make mutants` tries many."""
 
 import ast
 import json
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import LONG, ROOT
 from tests.mutants.faults import every, faults_of, sample
 from tests.mutants.same import SAME
 
@@ -16,6 +16,7 @@ from tests.mutants.same import SAME
 NUMBER, SEED = 10, 11
 
 
+@pytest.mark.skipif(not LONG, reason="to play every test takes minutes: make mutants, make chaos")
 def test_a_sample_of_small_faults_is_noticed() -> None:
     """Each is in one function of the rules; one that survives asks for a sentence in tests/spec, or is needless."""
     command = [sys.executable, "-m", "tests.mutants", "--number", str(NUMBER), "--seed", str(SEED), "--quick"]

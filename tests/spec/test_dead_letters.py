@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from rater.core.apply import reject
+from rater.core.apply import dead_letter
 from rater.core.entities import Seen
 from rater.core.inputs import Source
 from rater.core.letters import (
@@ -37,7 +37,7 @@ RECORD_OF_NULS = bytes(994_000)
 def letter_of(raw: bytes, refused: Refusal | None = None) -> RejectedCdr:
     """The letter that refused bytes become."""
     refused = refused or Refusal(Reason.MALFORMED, "", "expected a JSON object")
-    _, letter = reject(State(Memory()), Source("cdrs", 3, 17), raw, refused)
+    _, letter = dead_letter(State(Memory()), Source("cdrs", 3, 17), raw, refused)
     assert letter is not None
     return letter
 
@@ -129,7 +129,7 @@ def test_a_letter_of_version_0_3_0_is_not_written_again() -> None:
     state = State(Memory())
     key = ("-", f"rejected/{former_letter_id(raw, refused.reason)}")
     state.seen_now[key] = Seen(datetime(2025, 3, 1, tzinfo=UTC))
-    assert reject(state, Source("cdrs", 0, 1), raw, refused)[1] is None
+    assert dead_letter(state, Source("cdrs", 0, 1), raw, refused)[1] is None
 
 
 def long_row(end: bytes, kept: int = 100_000) -> Record:

@@ -137,7 +137,7 @@ class Replay:
 
     async def _apply(self, commit: Commit, given: Mapping[str, Sequence[Consumed]]) -> list[Consumed]:
         rules = Rules(self._mirror.rating, self._mirror.tariffs.without(commit.unknown_decks))
-        records = records_of(given["commands"], given["cdrs"], commit.skipped)
+        records = records_of([*given["commands"], *given["cdrs"]], commit.skipped)
         batch = run_batch(self.memory, rules, records, admit=self._admit)
         if batch.counts != commit.outcomes:
             raise self._misfit(commit, f"its outcomes were {commit.outcomes}, computed again {dict(batch.counts)}")

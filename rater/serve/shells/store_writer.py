@@ -91,7 +91,7 @@ class StoreWriter:
         """Apply what arrived, in one transaction; where that fails nothing of it is kept, in memory neither."""
         rater = self._open
         try:
-            batch, ordered = rater.apply_arrived(items, datetime.now(UTC))
+            batch, requests, ordered = rater.apply_arrived(items, datetime.now(UTC))
         except BaseException:
             self._begin()
             raise
@@ -102,7 +102,6 @@ class StoreWriter:
         calls = {(order.tenant, order.usage_id) for order in ordered}
         calls |= {(event.tenant, event.usage_id) for event in events}
         pressing = rater.desk.orders_of(sorted(calls))
-        requests = [output for output in batch.outputs if isinstance(output, RechargeRequest)]
         return Committed(
             results_of(items, batch),
             batch.state,

@@ -85,7 +85,7 @@ def test_two_processes_share_orders(deployment: Deployment, tmp_path: Path) -> N
 
 
 class Reading:
-    """A reader of orders and what carries them, as one process of the agents has them."""
+    """A reader of orders with its carriage, as one process of the agents has them."""
 
     def __init__(self, deployment: Deployment, switch: PretendedSwitch, folder: Path) -> None:
         metrics = Metrics(CollectorRegistry())

@@ -11,7 +11,7 @@ SEED ?= 1
 soak: MINUTES ?= 120
 fuzz: MINUTES ?= 10
 RATE ?= 2000
-.PHONY: help demo picture test lint spec bench soak chaos fuzz api mutants lock clean install
+.PHONY: help demo picture switch test lint spec bench soak chaos fuzz api mutants lock clean install
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,6 +32,9 @@ demo: $(INSTALLED) ## rate a month of three tenants and show what happened
 
 picture: $(INSTALLED) ## Kafka, worker, agents, gateway, traffic and Prometheus on this machine, until Ctrl-C
 	PATH="$(CURDIR)/$(BIN):$$PATH" deploy/picture.sh
+
+switch: $(INSTALLED) ## a real Kamailio asks a rater: three calls, and what is billed for each
+	$(BIN)/python -m tests.switches
 
 test: lint ## every check, the tests last
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -25,7 +25,7 @@ from rater.wire.codec import decode_cdr
 SITES = Path(__file__).parent.parent / "tests" / "mappings" / "sites"
 RATIO_MIN = 0.5
 RECORDS, TIMES = 2_000, 5
-#: Calls through the whole way in our JSON.
+#: Calls that are decoded, rated and encoded in our JSON.
 WAY = Spec(tenants=50, users=1_000, calls=50_000, deck=bundled_deck().version, funds="1000000")
 
 

@@ -61,10 +61,7 @@ class Committed(Protocol):
         """The committed entity, or None.  The caller does not change what it gets."""
 
     def reader(self, kind: str) -> Callable[[Key], Entity | None]:
-        """`load` of one kind, for as long as a batch lasts, also after each `prepare` within it.
-
-        A store may have a shorter way to its entities.
-        """
+        """`load` of one kind while a batch lasts, also after a `prepare` in it; a store may have a shorter way."""
         return partial(self.load, kind)
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:

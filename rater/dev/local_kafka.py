@@ -10,13 +10,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from rater.dev.kafka_jars import fetch_jars
 from rater.dev.local_security import MTLS, SCRAM, Guard
 from rater.dev.ports import free_ports, must_be_free
 from rater.wire.errors import RaterError
@@ -45,29 +45,6 @@ class Node(msgspec.Struct, frozen=True):
     def address(self) -> str:
         """`host:port` for clients."""
         return f"127.0.0.1:{self.port}"
-
-
-def _fetch(jars: Path) -> None:
-    """Every jar that a broker needs, by Maven; RaterError if it cannot."""
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise RaterError("no Maven found, which fetches Kafka's jars; on Debian: apt install maven")
-    fetched = subprocess.run(  # noqa: S603 - our own arguments
-        [
-            maven,
-            "--quiet",
-            "--batch-mode",
-            f"--file={_DEPLOY / 'pom.xml'}",
-            "dependency:copy-dependencies",
-            f"-DoutputDirectory={jars.absolute()}",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if fetched.returncode:
-        said = (fetched.stdout + fetched.stderr).strip().splitlines()
-        raise RaterError(f"Maven could not fetch Kafka: {said[0] if said else 'no reason given'}")
 
 
 class LocalKafka:
@@ -204,18 +181,8 @@ class LocalKafka:
     def _fetch_jars(self) -> None:
         if shutil.which("java") is None:
             raise RaterError("no Java found, Kafka needs 17 or newer; on Debian: apt install default-jre-headless")
-        if self.jars.is_dir():
-            return
-        # Whoever finds the folder finds every jar in it, also while another process fetches, or after a kill.
-        self.jars.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="jars-", dir=self.jars.parent) as folder:
-            fetched = Path(folder) / "jars"
-            _fetch(fetched)
-            try:
-                fetched.rename(self.jars)
-            except OSError:
-                if not self.jars.is_dir():  # else another process was quicker
-                    raise
+        if not self.jars.is_dir():
+            fetch_jars(self.jars, _DEPLOY / "pom.xml")
 
     def _plan(self, brokers: int, port: int | None) -> list[Node]:
         self.folder.mkdir(parents=True, exist_ok=True)

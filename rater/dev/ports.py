@@ -19,9 +19,9 @@ def must_be_free(*ports: int) -> None:
                 ) from wrong
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody uses now."""
-    probes = [socket.socket() for _ in range(count)]
+def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
+    """Ports of 127.0.0.1 that nobody uses now, of TCP or of UDP."""
+    probes = [socket.socket(type=kind) for _ in range(count)]
     try:
         for probe in probes:
             probe.bind(("127.0.0.1", 0))

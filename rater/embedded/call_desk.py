@@ -50,6 +50,8 @@ class CallDesk:
         self._tenants = {tenant: self._tenant(known) for tenant, known in store.known_calls()}
         self._touched: set[str] = set()
         self._orders: dict[str, CallCommand] = {}
+        #: What switches say of later is not believed; None where files are read, whose clock is the records'.
+        self._now: datetime | None = None
 
     def __len__(self) -> int:
         return sum(len(tenant.running) for tenant in self._tenants.values())
@@ -59,8 +61,8 @@ class CallDesk:
         for event in events:
             tenant = self._tenants.get(event.tenant)
             if tenant is None:
-                tenant = self._tenants[event.tenant] = self._tenant(KnownCalls(event.at))
-            tenant.last_event_at = max(tenant.last_event_at, event.at)
+                tenant = self._tenants[event.tenant] = self._tenant(KnownCalls(self._believed(event.at)))
+            tenant.last_event_at = max(tenant.last_event_at, self._believed(event.at))
             self._touched.add(event.tenant)
             self._order(tenant.running.due(tenant.last_event_at))
             self._order(tenant.running.apply(event, tenant.last_event_at))
@@ -72,14 +74,19 @@ class CallDesk:
             return
         self._committed = _Staged(state, self._store)
         for account, tenant in touched:
-            at = max(account.clock, tenant.last_event_at)
+            at = max(self._believed(account.clock), tenant.last_event_at)
             self._touched.add(account.tenant)
             self._order(tenant.running.due(at))
             self._order(tenant.running.service_changed(account.tenant, account.service, at))
         self._committed = self._store
 
     def pass_time(self, at: datetime) -> bool:
-        """Look at every tenant's calls by a clock; whether something is to be committed."""
+        """Look at every tenant's calls by a clock; whether something is to be committed.
+
+        From now on no event and no record counts as later than this clock: one switch whose clock is ahead would
+        make the calls of all others silent, and none of them would be ended.
+        """
+        self._now = at
         due = [
             (name, tenant)
             for name, tenant in self._tenants.items()
@@ -123,6 +130,9 @@ class CallDesk:
         """The changes were committed."""
         self._orders.clear()
         self._touched.clear()
+
+    def _believed(self, at: datetime) -> datetime:
+        return at if self._now is None else min(at, self._now)
 
     def _runs(self, tenant: str) -> bool:
         return tenant in self._tenants and tenant in self._tenants[tenant].running

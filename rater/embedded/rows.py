@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from operator import attrgetter
+from typing import TypeVar
 
 from rater.core import OUTPUT_TOPICS, TOPIC_OF, Balance, Debit, Output, RatedCall, parse_amount
 from rater.engine.batch import SwitchLine
@@ -18,6 +19,7 @@ _KEY_OF: dict[str, Callable[[Output], str | None]] = {
     "balances": attrgetter("tenant"),
 }
 _ID = attrgetter("id")
+_Kind = TypeVar("_Kind")
 
 
 class Rows:
@@ -44,6 +46,10 @@ class Rows:
                 self._add(output)
         if self.sums is not None:
             add_outputs(self.sums, outputs)
+
+    def rare_of(self, kind: type[_Kind]) -> list[_Kind]:
+        """The rare outputs of one kind, in order."""
+        return [output for output in self.rare if isinstance(output, kind)]
 
     def _add(self, output: Output) -> None:
         topic = TOPIC_OF[type(output)]

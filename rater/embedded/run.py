@@ -143,7 +143,7 @@ class EmbeddedRater:
         """
         self._desk.pass_time(now)
         rated = self._rate(self._apply_call_events([*records]))
-        return Arrived(rated.batch, _requests_of(rated.rows), self._keep(rated))
+        return Arrived(rated.batch, rated.rows.rare_of(RechargeRequest), self._keep(rated))
 
     def tick(self, at: datetime) -> None:
         """Let time pass for every tenant up to an instant."""
@@ -154,7 +154,7 @@ class EmbeddedRater:
         """Apply one command that arrived then; its outcome, and why it was rejected if that is new."""
         rated = self._rate(_records_of([command], "people", arrived_at))
         self._commit(rated, {})
-        refused = next((output for output in rated.rows.rare if isinstance(output, RejectedCdr)), None)
+        refused = next(iter(rated.rows.rare_of(RejectedCdr)), None)
         return rated.batch.outcomes[0], refused
 
     def apply_all(
@@ -168,7 +168,7 @@ class EmbeddedRater:
             rated = self._rate(held)
             self._commit(rated, {})
             outcomes.update(rated.batch.outcomes)
-            refused += [output for output in rated.rows.rare if isinstance(output, RejectedCdr)]
+            refused += rated.rows.rare_of(RejectedCdr)
             progress(rated.batch.consumed)
         return outcomes, refused
 
@@ -225,20 +225,16 @@ class EmbeddedRater:
     def _commit(self, rated: _Rated, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
         """Commit a batch, then what follows from it: answers of the gateway, and ticks that are due."""
         self._keep(rated, positions, replayed)
-        self._settle(_requests_of(rated.rows))
+        self._settle(rated.rows.rare_of(RechargeRequest))
         self._tick_due(rated.batch.state.accounts)
 
     def _rate(self, given: Iterable[Record], *, until_payment: bool = False) -> _Rated:
         began = time.perf_counter()
         records = [*given]
         rows = Rows(with_sums=self._observed.sums)
+        write, size = rows.add, LOOKUP_RECORDS
         batch = run_batch(
-            self.store,
-            self._rules,
-            records,
-            until_payment=until_payment,
-            write=rows.add,
-            part_records=LOOKUP_RECORDS,
+            self.store, self._rules, records, until_payment=until_payment, write=write, part_records=size
         )
         rows.switch_lines = batch.switch_lines
         self._observed.rated(time.perf_counter() - began)
@@ -252,7 +248,7 @@ class EmbeddedRater:
     ) -> list[CallCommand]:
         """Commit a batch; the orders that were committed with it."""
         batch, rows, of_calls, taken = rated
-        events = [output for output in rows.rare if isinstance(output, AccountEvent)]
+        events = rows.rare_of(AccountEvent)
         # Before the commit: a run that is killed in between is run again, with the same events and ids.
         self._notices.of(events, batch.state.accounts.values())
         self._desk.accounts_changed(batch.state)
@@ -269,7 +265,7 @@ class EmbeddedRater:
             answers: list[AnyCommand] = [self._gateway.collect(request) for request in requests]
             rated = self._rate(_records_of(answers, "gateway"))
             self._keep(rated)
-            requests = _requests_of(rated.rows)
+            requests = rated.rows.rare_of(RechargeRequest)
 
     def _tick_due(self, tenants: Iterable[str]) -> None:
         """Let time pass where it is due by each tenant's own clock, until it changes nothing any more."""
@@ -278,7 +274,7 @@ class EmbeddedRater:
             ticks = due
             rated = self._rate(_records_of(ticks, "clock"))
             self._keep(rated)
-            self._settle(_requests_of(rated.rows))
+            self._settle(rated.rows.rare_of(RechargeRequest))
 
     def _ticks_due(self, tenants: Iterable[str]) -> list[AnyCommand]:
         accounts = [account for tenant in sorted(tenants) if (account := self.store.account(tenant))]
@@ -291,10 +287,6 @@ class EmbeddedRater:
 def _today() -> str:
     """For people: on which day a file was read to its end."""
     return datetime.now(UTC).date().isoformat()
-
-
-def _requests_of(rows: Rows) -> list[RechargeRequest]:
-    return [output for output in rows.rare if isinstance(output, RechargeRequest)]
 
 
 def _batch_place(file: InputFile) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rater.dev.kafka_jars import fetch_jars
 from rater.dev.ports import free_ports
 from rater.kafka.client import read_partition
 from rater.kafka.move.writer import SetWriter, Written
@@ -91,19 +92,10 @@ class MirrorMaker:
 def _fetched() -> Path:
     """The folder of the jars, which are fetched once for the checkout."""
     jars = ROOT / ".kafka" / "mirror-jars"
-    if any(jars.glob("connect-mirror-*.jar")):
+    if jars.is_dir():
         return jars
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:
             pytest.skip(f"no {tool} here: this test runs MirrorMaker 2 (apt install default-jre-headless maven)")
-    fetched = subprocess.run(
-        [
-            *("mvn", "--quiet", "--batch-mode", f"--file={MIRROR / 'pom.xml'}"),
-            *("dependency:copy-dependencies", f"-DoutputDirectory={jars}"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert fetched.returncode == 0, fetched.stdout
+    fetch_jars(jars, MIRROR / "pom.xml")
     return jars

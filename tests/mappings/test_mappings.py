@@ -112,6 +112,31 @@ def test_fractions_become_whole_seconds_as_the_mapping_says(
     assert whole_seconds(parts_of(text, unit), rounding) == seconds
 
 
+WITH_AUTHORIZED = SITE.replace(', strip: ["0,"]', "").replace(
+    "type: user_out", 'type: user_out\n  authorized_s: "{way}"'
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [pytest.param(b"180", 180, id="the rater ended it"), pytest.param(b"", None, id="somebody hung up")],
+)
+def test_seconds_that_the_rater_authorized(tmp_path: Path, written: bytes, seconds: int | None) -> None:
+    """They are in the records of calls that the rater ended, and absent in all others."""
+    found = mapping(tmp_path, WITH_AUTHORIZED)
+    assert rated(found.map_one(ROW.replace(b",out,", b"," + written + b","))).authorized_s == seconds
+
+
+@pytest.mark.parametrize(
+    "written", [b"-1", b"3.5", b"out", "\u0661".encode()], ids=["negative", "a part", "a word", "Arabic"]
+)
+def test_authorized_seconds_that_are_no_number(tmp_path: Path, written: bytes) -> None:
+    """The record is refused."""
+    found = mapping(tmp_path, WITH_AUTHORIZED)
+    wrong = refused(found.map_one(ROW.replace(b",out,", b"," + written + b",")))
+    assert (wrong.field, wrong.message[:23]) == ("authorized_s", "expected a whole number")
+
+
 @pytest.mark.parametrize(
     ("start", "ambiguous", "hour"),
     [

@@ -103,6 +103,21 @@ def test_a_running_call_is_ended_when_its_credit_is_used(tmp_path: Path) -> None
     assert streamed == [f"id: {polled['next']}", "event: disconnect", order]
 
 
+def test_a_switch_whose_clock_is_ahead(tmp_path: Path) -> None:
+    """Its event and its record are of ten minutes from now.  The calls of other switches are running all the same: of
+    1.00 its call to London costs 30 minutes x 0.05, so the one to Harare must end.
+    """
+    with serving(tmp_path, commands=[*setting_up("1")]) as (_, switch):
+        later = datetime.now(UTC) + 10 * A_MINUTE
+        cursor = switch.ask("/v1/call-commands?wait=0").body["next"]
+        switch.send(event("run"), path="/v1/call-events")
+        switch.send(event("ahead") | {"at": later.isoformat()}, path="/v1/call-events")
+        switch.send(event("run"), path="/v1/call-events")
+        switch.send(call("ahead", seconds=30 * 60, answered_at=later.isoformat()))
+        polled = switch.ask(f"/v1/call-commands?wait=20&after={cursor}").body
+    assert "run" in [order["usage_id"] for order in polled["orders"]]
+
+
 def _first_event(switch: Switch, cursor: str) -> list[Any]:
     headers = {"Authorization": f"Bearer {switch.token}", "Accept": "text/event-stream", "Last-Event-ID": cursor}
     request = urllib.request.Request(f"{switch.base}/v1/call-commands", headers=headers)

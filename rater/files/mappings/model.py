@@ -226,6 +226,7 @@ class Call(Strict):
     ended_at: Text | TimeFrom | None = None
     number_type: Value | None = None
     version: Text | None = None
+    authorized_s: Text | None = None
     currency: Value | None = None
     call_id: Value | None = None
     conference_id: Value | None = None

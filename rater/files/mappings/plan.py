@@ -66,7 +66,11 @@ class Plan:
             made.append(
                 ("number_type", _one_of("number_type", self._value("number_type", call.number_type), _NUMBER_TYPES))
             )
-        whole = {"version": call.version, "switch_sequence": call.switch_sequence}
+        whole = {
+            "version": call.version,
+            "authorized_s": call.authorized_s,
+            "switch_sequence": call.switch_sequence,
+        }
         made += [(name, self._compiler.text(given)) for name, given in whole.items() if given is not None]
         return made
 
@@ -127,10 +131,10 @@ def _call_record(made: dict[str, Any]) -> CallRecord | Refusal:
     for name in ("tenant", "usage_id"):
         if not made[name]:
             return Refusal(Reason.MALFORMED, name, "expected a value, got none")
-    if "version" in made:
-        if not _is_whole(made["version"], digits=10):
-            return Refusal(Reason.MALFORMED, "version", f"expected a whole number, got {made['version']!r:.80}")
-        made["version"] = int(made["version"])
+    for name in made.keys() & {"version", "authorized_s"}:
+        if not _is_whole(made[name], digits=10):
+            return Refusal(Reason.MALFORMED, name, f"expected a whole number, got {made[name]!r:.80}")
+        made[name] = int(made[name])
     if (sequence := made.pop("switch_sequence", None)) is not None and _is_whole(sequence):
         made["switch_sequence"] = int(sequence)  # a call is not rejected for another text
     try:

@@ -146,7 +146,7 @@ say_commands() {
 
 	Pages: worker http://127.0.0.1:$WORKER_PORT/healthz?verbose  agents http://127.0.0.1:$AGENTS_PORT/healthz?verbose  alerts http://127.0.0.1:$PROMETHEUS_PORT/alerts
 
-	Stop a part, and start it again (also: kill, pause, continue, status; deploy/README.md says which alert follows):
+	Stop a part, and start it again (also: kill, pause, continue, status; docs/operators.md says which alert follows):
 
 	END
     for part in broker $PARTS; do

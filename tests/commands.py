@@ -29,22 +29,31 @@ def command_line() -> typer.core.TyperGroup:
 
 
 def misunderstood(line: str) -> str | None:
-    """What is wrong with a line that begins with `rater`, or None."""
-    words = shlex.split(line.split("|", maxsplit=1)[0])
-    assert words[0] == "rater", line
+    """What is wrong with a line that runs `rater`, also after a pipe, or None; a command may be named without its rest."""
+    stages = [stage.strip() for stage in line.removesuffix("&").split("|")]
+    found = [wrong for stage in stages if stage.startswith("rater ") and (wrong := _misunderstood(stage))]
+    return f"{line}: {found[0]}" if found else None
+
+
+def _misunderstood(stage: str) -> str | None:
     found: Command = command_line()
-    rest = words[1:]
-    while isinstance(found, typer.core.TyperGroup):
-        if rest[0].startswith("--"):
-            break  # an option of rater itself
+    rest = shlex.split(stage.partition(" >")[0])[1:]
+    while isinstance(found, typer.core.TyperGroup) and rest and not rest[0].startswith("--"):
         if rest[0] not in found.commands:
-            return f"{line}: no command {rest[0]}"
+            return f"no command {rest[0]}"
         inner, rest = found.commands[rest[0]], rest[1:]
         assert isinstance(inner, Command)
         found = inner
-    known = {option for parameter in found.params for option in [*parameter.opts, *parameter.secondary_opts]}
+    options = {option: each for each in found.params for option in [*each.opts, *each.secondary_opts]}
+    known = options.keys() | {"--help"}
     unknown = [word for word in rest if word.startswith("--") and word.partition("=")[0] not in known]
-    return f"{line}: no option {', '.join(unknown)}" if unknown else None
+    if unknown:
+        return f"no option {', '.join(unknown)}"
+    if rest and rest[-1] in known:
+        return None  # it ends with the name of an option
+    context = found.context_class(found, resilient_parsing=True, **found.context_settings)
+    left = found.make_parser(context).parse_args(rest)[1]
+    return f"nothing reads {' '.join(left)}" if left and isinstance(found, typer.core.TyperCommand) else None
 
 
 def rater(
@@ -75,18 +84,17 @@ def rater(
 
 def invoke(*words: str, **environment: str) -> Result:
     """The command line within this process: what it prints, and the error that it ends with."""
-    return CliRunner().invoke(build_app(), list(words), env=environment)
+    return invoke_on(b"", *words, **environment)
+
+
+def invoke_on(stdin: bytes, /, *words: str, **environment: str) -> Result:
+    """The same, with something to read on standard input."""
+    return CliRunner().invoke(build_app(), list(words), input=stdin, env=environment)
 
 
 def typed(when: str, **names: str) -> list[list[str]]:
     """The commands that the operators' page has for an occasion, with what NAME and other capitals stand for."""
-    page = (ROOT / "deploy" / "README.md").read_text("utf-8").splitlines()
+    page = (ROOT / "docs" / "operators.md").read_text("utf-8").splitlines()
     (line,) = [line for line in page if line.startswith(f"| {when} |")]
     found = [shlex.split(command)[1:] for command in re.findall(r"`(rater [^`]+)`", line)]
     return [[names.get(word, word) for word in words] for words in found]
-
-
-def shown_in(path: Path) -> list[str]:
-    """Every `rater ...` that a Markdown file shows in backquotes or in indented lines."""
-    text = path.read_text("utf-8")
-    return [*re.findall(r"`(rater [^`]+)`", text), *re.findall(r"(?m)^    (rater .+?)(?:\s+#.*)?$", text)]

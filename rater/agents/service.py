@@ -21,6 +21,7 @@ from rater.agents.settings import AgentsSettings
 from rater.agents.switchboard import Switchboard
 from rater.agents.tenants import ANSWERED_KEPT_MAX, TOPICS, Tenants
 from rater.core import PaymentFailed, PaymentSucceeded, RatingSettings, RechargeRequest, Tick
+from rater.kafka.own_certificates import note_ends
 from rater.kafka.publisher import Publisher, partition_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
@@ -56,6 +57,7 @@ class Agents(Service):
         self._settings_digest = digest_of(settings, rating)
         self.metrics = Metrics(CollectorRegistry())
         self.metrics.settings(int.from_bytes(self._settings_digest))
+        note_ends(self.metrics, kafka)
         self.publisher = Publisher(kafka)
         self.tenants = Tenants(self.metrics)
         self.follower = Follower(kafka, TOPICS, self.tenants.apply)

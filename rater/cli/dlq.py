@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from rater.cli.dlq_hints import say_accepted, say_not_tried, what_to_do
+from rater.cli.dlq_hints import say_accepted, say_how_many, say_not_tried, what_to_do
 from rater.cli.dlq_options import (
     Accept,
     AcceptAt,
@@ -82,7 +82,8 @@ def ls(
     Example: rater dlq ls --reason unknown_tenant --bootstrap 127.0.0.1:9092
     """
     box = _box(store, bootstrap, prefix)
-    letters = _choice(None, tenant, reason, since, limit, settled=every).of(box.letters())
+    found = _choice(None, tenant, reason, since, None, settled=every).of(box.letters())
+    letters = found[:limit]
     if json:
         typer.echo(orjson.dumps([shown_facts(letter, reveal) for letter in letters]))
         return
@@ -95,7 +96,7 @@ def ls(
         cells = (about.id[:12], place_of(about), letter.owner, about.reason.value, message, letter.state.value)
         table.add_row(*[escape(visible(cell)) for cell in cells])
     show_table(table)
-    typer.echo(f"{len(letters)} dead letters; rater dlq show ID shows one", err=True)
+    say_how_many(found, len(letters))
 
 
 def show(

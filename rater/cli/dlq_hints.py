@@ -1,6 +1,7 @@
-"""What `rater dlq` says after a replay, and what can be done about a letter."""
+"""What `rater dlq` says below a list and after a replay, and what can be done about a letter."""
 
 import sys
+from collections import Counter
 
 import typer
 
@@ -10,6 +11,15 @@ from rater.wire.errors import Exit
 from rater.wire.visible import visible
 
 IDS_SHOWN_MAX = 5
+
+
+def say_how_many(found: list[Letter], shown: int) -> None:
+    """How many letters there are of each reason, the most frequent first, and how many of them were listed."""
+    of_each = Counter(letter.letter.reason.value for letter in found)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in of_each.most_common())
+    only = f"; the oldest {shown} are listed" if shown < len(found) else ""
+    count = f"{len(found)} dead letters{reasons and f' ({reasons})'}{only}"
+    print(f"{count}; rater dlq show ID shows one", file=sys.stderr)
 
 
 def say_not_tried(letters: list[Letter], audits: list[DlqAudit]) -> None:
@@ -47,6 +57,11 @@ def what_to_do(letter: RejectedCdr) -> str:
     drop = f'rater dlq drop {id} --note "why"'
     if letter.reason is Reason.IMPLAUSIBLE_DURATION:
         return f"if it really lasted so long: rater dlq replay {id} --accept; else: {drop}"
+    if letter.reason is Reason.CONFLICTING_DUPLICATE:
+        return (
+            "if this record is right, send it with its version + 1; if it is another call, send it with a usage id"
+            f" of its own; then, or if the record that was rated is right: {drop}"
+        )
     return (
         f"if a setting, licence or tenant was missing, add it: rater dlq replay {id};"
         f" if the record is wrong, correct it in its file, run that, then: {drop}"

@@ -11,12 +11,12 @@ from typing import Annotated
 import msgspec
 import orjson
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from rater.agents.settings import AgentsSettings
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, say_waiting, without_broken_connections
+from rater.cli.printing import show_table
 from rater.kafka.answering import Answering
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
 from rater.ops.doctor import cluster, outside, partitions
@@ -167,14 +167,13 @@ def _service_of(named: str | None, kafka: KafkaSettings) -> Service:
 
 
 def _print(checks: list[Check]) -> None:
-    table = Table("state", "check", "cause", "what to type")
+    table = Table("state", "check", Column("cause", overflow="fold"))
     for check in checks:
-        table.add_row(
-            f"[{_COLOURS[check.state]}]{check.state.value}[/]",
-            check.name,
-            escape(visible(check.cause)),
-            escape(check.fix),
-        )
-    Console().print(table)
+        state = f"[{_COLOURS[check.state]}]{check.state.value}[/]"
+        table.add_row(state, check.name, escape(visible(check.cause)))
+    show_table(table)
+    for check in checks:
+        if check.fix and check.state is not State.OK:  # in a cell a command would be folded
+            typer.echo(f"{check.name}: {visible(check.fix)}")
     failed = sum(check.state is State.FAIL for check in checks)
     typer.echo(f"{failed} of {len(checks)} checks fail", err=True)

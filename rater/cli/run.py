@@ -133,7 +133,7 @@ def run(
         ),
     ] = None,
     notify: Annotated[
-        Path | None, typer.Option(help="Notify people by e-mail and webhooks: settings in YAML (deploy/README.md).")
+        Path | None, typer.Option(help="Notify people by e-mail and webhook: settings in YAML (docs/operators.md).")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The summary as JSON on standard output.")] = False,
 ) -> None:

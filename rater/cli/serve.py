@@ -22,6 +22,7 @@ from rater.core import AccountEvent, RateDeck
 from rater.embedded.run import EmbeddedRater
 from rater.files.deck_csv import read_deck
 from rater.files.source import InputFile
+from rater.kafka.own_certificates import note_ends
 from rater.kafka.settings import rating_of_environment
 from rater.kafka.topics import partitions_of
 from rater.ops.doctor.rights import must_hold, service_named
@@ -142,6 +143,7 @@ def switches_of(path: Path | None) -> tuple[SwitchEntry, ...]:
 
 def _over_kafka(front: Front, bootstrap: str, prefix: str) -> None:
     kafka = kafka_settings(bootstrap, prefix)
+    note_ends(front.metrics, kafka)
 
     async def run() -> None:
         await must_hold(kafka, service_named("server"))

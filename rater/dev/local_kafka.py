@@ -86,7 +86,7 @@ class LocalKafka:
         `port` is the first broker's (by default a free one).  Raises RaterError: no Java, no Maven, port in use,
         or a folder that was set up for another number of brokers.
         """
-        self._fetch_jars()
+        self.fetch_jars()
         nodes = self.nodes or self._plan(brokers, port)
         if len(nodes) != brokers:
             raise RaterError(
@@ -178,7 +178,8 @@ class LocalKafka:
         if (child := self._children.pop(id, None)) is not None:
             child.wait()
 
-    def _fetch_jars(self) -> None:
+    def fetch_jars(self) -> None:
+        """Fetch what is not there; RaterError without Java or Maven."""
         if shutil.which("java") is None:
             raise RaterError("no Java found, Kafka needs 17 or newer; on Debian: apt install default-jre-headless")
         if not self.jars.is_dir():

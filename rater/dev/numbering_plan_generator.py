@@ -5,12 +5,13 @@ install another version of `phonenumbers` and run `python -m rater.dev.numbering
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberDesc
+
+from rater.wire.generated_files import write_or_check
 
 #: Calling codes whose countries the plan distinguishes (A49).
 SHARED_CODES = (1, 7, 39, 44, 47, 61, 212, 262, 358, 590, 599)
@@ -103,5 +104,4 @@ def _described(description: PhoneNumberDesc | None) -> str:
 
 
 if __name__ == "__main__":
-    TABLE.write_text(table())
-    sys.stdout.write(f"{TABLE}: from phonenumbers {phonenumbers.__version__}\n")
+    write_or_check("rater.dev.numbering_plan_generator", {TABLE: table()})

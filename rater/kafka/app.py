@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from rater.core import RatingSettings
 from rater.kafka import pages
 from rater.kafka.observe import Watch
+from rater.kafka.own_certificates import note_ends
 from rater.kafka.settings import (
     KafkaSettings,
     WebVariables,
@@ -59,7 +60,9 @@ class RatingService(Service):
 
     async def on_start(self) -> None:
         """Make the worker within the loop that runs it."""
-        self.worker = Worker(*self.made_of, Watch(Metrics(CollectorRegistry())))
+        kafka, metrics = self.made_of[0], Metrics(CollectorRegistry())
+        note_ends(metrics, kafka)
+        self.worker = Worker(*self.made_of, Watch(metrics))
 
     @Service.task
     async def _rate(self) -> None:

@@ -3,6 +3,9 @@
 from collections import defaultdict
 from datetime import datetime
 
+from msgspec import DecodeError
+from msgspec.json import decode, encode
+
 from rater.kafka.port import Consumed
 
 FINDINGS_MAX = 20
@@ -36,6 +39,25 @@ class Report:
 def place_of(record: Consumed) -> str:
     """Where a record stands."""
     return f"{record.topic}/{record.partition}@{record.offset}"
+
+
+def unlike(expected: bytes | None, found: bytes | None) -> str:
+    """`expected ..., found ...`; of two objects the tenant, the id, and those fields only that differ.
+
+    Records are long, and what differs often stands behind the beginning that is shown.
+    """
+    try:
+        objects = [decode(value or b"") for value in (expected, found)]
+    except DecodeError:
+        objects = []
+    match objects:
+        case [dict() as made, dict() as there] if made != there:
+            differ = [name for name in {**made, **there} if made.get(name) != there.get(name)]
+            one, other = ({name: each.get(name) for name in differ} for each in (made, there))
+            which = f"tenant {made.get('tenant')}, id {made.get('id')}: "
+            return f"{which}expected {shown(encode(one))}, found {shown(encode(other))}"
+        case _:
+            return f"expected {shown(expected)}, found {shown(found)}"
 
 
 def shown(value: bytes | None) -> str:

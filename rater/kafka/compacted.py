@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from rater.core import Account, Balance, Entity, Key, Memory, parse_ledger
-from rater.kafka.audit_report import Report, shown
+from rater.kafka.audit_report import Report, unlike
 from rater.kafka.changelog import entity_of, pack, state_key, tenant_of
 from rater.kafka.latest import Latest, Read, StateAsOf
 from rater.wire.commits import Commit
@@ -45,10 +45,8 @@ class Compacted:
             for key, expected in self._expected[topic].items():
                 found = latest.found.get(key)
                 if found != expected and key not in latest.later:
-                    self._report.find(
-                        f"{topic}/{self._partition}: key {key.decode()}: expected {shown(expected)},"
-                        f" found {shown(found)}"
-                    )
+                    place = f"{topic}/{self._partition}: key {key.decode()}"
+                    self._report.find(f"{place}: {unlike(expected, found)}")
 
     def compare_commits(self, last: Commit) -> None:
         """The changelog says that it stands after the last commit."""

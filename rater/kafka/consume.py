@@ -12,8 +12,13 @@ from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
 
 
-async def read_topic(settings: KafkaSettings, topic: str, *, follow: bool = False) -> AsyncIterator[list[Consumed]]:
-    """Every committed record of a topic, partition by partition in order; then what comes, if it is to follow."""
+async def read_topic(
+    settings: KafkaSettings, topic: str, *, follow: bool = False, last: int | None = None
+) -> AsyncIterator[list[Consumed]]:
+    """Every committed record of a topic, partition by partition in order; then what comes, if it is to follow.
+
+    `last`: from so many offsets before each partition's end; markers of transactions are some of them.
+    """
     numbers = range(await partitions_of(settings, topic))
     sources = [TopicPartition(settings.topic(topic), number) for number in numbers]
     consumer = await started(settings, committed_reader(settings))
@@ -21,8 +26,9 @@ async def read_topic(settings: KafkaSettings, topic: str, *, follow: bool = Fals
         async with doubted(settings):
             consumer.assign(sources)
             first = await consumer.beginning_offsets(sources)
+            ends = await consumer.end_offsets(sources) if last is not None else {}
             for source in sources:
-                consumer.seek(source, first[source])
+                consumer.seek(source, first[source] if last is None else max(first[source], ends[source] - last))
             async for _, records in unread(consumer):
                 yield consumed(topic, records)
             while follow:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import msgspec
 import structlog
 
 from rater.core import AccountEvent, EventKind, RejectedCdr
@@ -21,8 +22,21 @@ from rater.wire.lookalikes import Lookalikes
 
 #: How often the progress of restoring a partition is logged.
 PROGRESS_S = 2.0
+#: Of one batch whose books do not balance.
+TENANTS_NAMED_MAX = 20
 
 log = structlog.get_logger(__name__)
+
+
+class Standing(msgspec.Struct):
+    """What an operator may ask about a partition that is owned: since when, how far, and why it was lost before."""
+
+    #: When its rating began, or its restoring if it does not rate yet.
+    since: datetime
+    #: Read while it is restored, of state and rated calls.
+    records: int = 0
+    #: Why it was reacquired the last time; empty: it was not.
+    doubt: str = ""
 
 
 class Watch:
@@ -32,9 +46,9 @@ class Watch:
         self.metrics = metrics
         #: The publication of the last record that was committed, by partition and topic, in Unix seconds.
         self.committed_up_to: dict[tuple[int, str], float] = {}
+        self.standings: dict[int, Standing] = {}
         self._owning_since: dict[int, float] = {}
         self._logged_at: dict[int, float] = {}
-        self._restored: dict[int, int] = {}
         self._since = 0.0
         #: Of the partitions that this worker rated; `rater doctor` knows those of all.
         self._tenants = Lookalikes()
@@ -42,22 +56,23 @@ class Watch:
     def owning(self, task: RatingTask) -> None:
         """See Observer."""
         self._owning_since[task.partition] = self._logged_at[task.partition] = time.monotonic()
-        self._restored[task.partition] = 0
+        before = self.standings.get(task.partition)
+        self.standings[task.partition] = Standing(datetime.now(UTC), doubt=before.doubt if before else "")
 
     def restoring(self, task: RatingTask, topic: str, records: int) -> None:
         """See Observer; logged every few seconds."""
         partition, now = task.partition, time.monotonic()
-        self._restored[partition] += records
+        standing = self.standings[partition]
+        standing.records += records
         if now - self._logged_at[partition] > PROGRESS_S:
             self._logged_at[partition] = now
-            log.info(
-                "partition is being restored", partition=partition, topic=topic, records=self._restored[partition]
-            )
+            log.info("partition is being restored", partition=partition, topic=topic, records=standing.records)
 
     def owned(self, task: RatingTask, entities: Entities, calls: int) -> None:
         """See Observer."""
-        seconds = time.monotonic() - self._owning_since[task.partition]
-        self.metrics.restored(task.partition, entities.accounts(), seconds, datetime.now(UTC))
+        seconds, now = time.monotonic() - self._owning_since[task.partition], datetime.now(UTC)
+        self.standings[task.partition].since = now
+        self.metrics.restored(task.partition, entities.accounts(), seconds, now)
         log.info(
             "partition owned",
             partition=task.partition,
@@ -95,6 +110,7 @@ class Watch:
                 "the books do not balance",
                 partition=commit.partition,
                 commit=commit.sequence,
+                tenants=found.tenants[:TENANTS_NAMED_MAX],
                 difference_micros=found.difference_micros,
                 sequence_breaks=dict(found.breaks),
             )
@@ -118,5 +134,6 @@ class Watch:
     def doubted(self, task: RatingTask, doubt: Doubt) -> None:
         """See Observer."""
         fenced = isinstance(doubt, Fenced)
+        self.standings[task.partition].doubt = str(doubt)
         self.metrics.commit(CommitResult.ABORTED if fenced else CommitResult.UNKNOWN)
         log.warning("partition is reacquired", partition=task.partition, reason=str(doubt), fenced=fenced)

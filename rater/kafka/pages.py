@@ -5,7 +5,10 @@ Each answer is a status and a text.
 
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from rater.kafka.observe import Standing
+from rater.kafka.rating_task import RatingTask
 from rater.kafka.worker import Worker
+from rater.wire.visible import visible
 
 Answer = tuple[int, str]
 
@@ -30,17 +33,30 @@ def readyz(worker: Worker | None) -> Answer:
 
 
 def healthz(worker: Worker | None) -> Answer:
-    """One line for each partition: its state, its positions, how often it was acquired."""
+    """One line for each partition: its state and since when, its positions, how often and why it was acquired."""
     status, first = readyz(worker)
     if worker is None:
         return status, first
     lines = [first]
     for partition, task in sorted(worker.tasks.items()):
-        positions = " ".join(f"{topic}@{offset}" for topic, offset in sorted(task.positions.items()))
-        state = "rating" if task.restored else "restoring"
-        lines.append(f"partition {partition}: {state} {positions} taken {task.ownerships} times\n")
+        lines.append(line_of(partition, task, worker.standings.get(partition)))
     lines.extend(f"partition {partition}: stopped: {wrong}\n" for partition, wrong in sorted(worker.failed.items()))
     return status, "".join(lines)
+
+
+def line_of(partition: int, task: RatingTask, standing: Standing | None) -> str:
+    """A partition's state and since when, how far a restore is, positions, and why it was lost the last time."""
+    if standing is None:
+        return f"partition {partition}: given by the group, not acquired yet\n"
+    since = standing.since.isoformat(timespec="seconds").replace("+00:00", "Z")
+    facts = [
+        f"{'rating' if task.restored else 'restoring'} since {since}",
+        "" if task.restored else f"{standing.records} records read",
+        " ".join(f"{topic}@{offset}" for topic, offset in sorted(task.positions.items())),
+        f"acquired {task.ownerships} times",
+        f"the last time because of: {visible(standing.doubt)}" if standing.doubt else "",
+    ]
+    return f"partition {partition}: {', '.join(filter(None, facts))}\n"
 
 
 def metrics(worker: Worker) -> tuple[bytes, str]:

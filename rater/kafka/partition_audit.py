@@ -25,7 +25,7 @@ from rater.core import (
     Tariffs,
 )
 from rater.engine.batch import run_batch
-from rater.kafka.audit_report import Report, place_of, shown
+from rater.kafka.audit_report import Report, place_of, shown, unlike
 from rater.kafka.commit_order import out_of_line
 from rater.kafka.compacted import LATEST, Compacted, balances_of
 from rater.kafka.former_commits import FormerOutputs, Marks, said_of
@@ -261,7 +261,7 @@ class _Partition:
             self._report.find(f"{topic}/{self._partition}: missing {shown(expected)}")
             return
         if found.value != expected:
-            self._report.find(f"{place_of(found)}: expected {shown(expected)}, found {shown(found.value)}")
+            self._report.find(f"{place_of(found)}: {unlike(expected, found.value)}")
         self._sums.add(topic, found)
 
     def _offer(self, commit: Commit, cdrs: Sequence[Consumed]) -> None:

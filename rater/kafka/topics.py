@@ -102,6 +102,12 @@ def stamped_by_writers(state: TopicState) -> bool:
     return any(_STAMPS in difference for difference in state.differences)
 
 
+def alter_command(settings: KafkaSettings, topic: str, config: str) -> str:
+    """What an administrator of the cluster types to give a topic a setting, such as `retention.ms=-1`."""
+    entity = f"--entity-type topics --entity-name {settings.topic(topic)}"
+    return f"kafka-configs.sh --bootstrap-server {settings.bootstrap} --alter {entity} --add-config {config}"
+
+
 def changeable(topic: Topic) -> dict[str, str]:
     """The settings that may be changed in a topic that has records."""
     stamps = {_STAMPS: "LogAppendTime"} if topic.timestamps == "broker" else {}

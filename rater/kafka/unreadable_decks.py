@@ -67,7 +67,7 @@ async def find_unreadable(settings: KafkaSettings, partition: int, offset: int) 
     if readable:
         raise RaterError(
             f"{place}: a deck that can be read has the same key ({readable[0]}) and would go with it;"
-            " publish that deck again: it replaces this record (rater publish --deck FILE --version VERSION)",
+            " publish that deck again: it replaces this record (rater publish --deck FILE)",
             Exit.FAILED,
         )
     return unreadable_of([found])[0]

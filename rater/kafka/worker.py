@@ -22,7 +22,7 @@ from rater.kafka.connect import connection, started
 from rater.kafka.decks import DeckReader
 from rater.kafka.index import DiskIndex
 from rater.kafka.input_topics import IDENTIFIED, INPUTS
-from rater.kafka.observe import Watch
+from rater.kafka.observe import Standing, Watch
 from rater.kafka.partition_counts import PartitionsAddedError, must_be_so_many
 from rater.kafka.port import Doubt
 from rater.kafka.rating_task import RatingTask
@@ -91,6 +91,11 @@ class Worker(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
     def tasks(self) -> dict[int, RatingTask]:
         """The rating tasks that run, by partition."""
         return {partition: running.task for partition, running in self._running.items()}
+
+    @property
+    def standings(self) -> dict[int, Standing]:
+        """Since when each partition is rated or restored, and why it was reacquired."""
+        return self._watch.standings
 
     @property
     def ready(self) -> bool:

@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from rater.files.extras import EXTRAS
-from tests.commands import misunderstood, shown_in
+from tests.commands import misunderstood
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -168,11 +168,3 @@ def test_alerts_speak_of_the_jobs_that_are_scraped() -> None:
     }
     assert jobs == {"rater-worker", "rater-agents", "rater-server"}
     assert re.search(r'up\{job=~"\.\*rater-agents"\}', (DEPLOY / "prometheus/rules.yml").read_text())
-
-
-def test_commands_of_the_operators_page_exist() -> None:
-    """The commands that the page names exist; its links lead somewhere."""
-    page = DEPLOY / "README.md"
-    assert [wrong for line in shown_in(page) if (wrong := misunderstood(line))] == []
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text())
-    assert [link for link in links if not (DEPLOY / link).exists()] == []

@@ -2,17 +2,17 @@
 
 import json
 import re
-import shlex
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tests.commands import invoke, shown_in
+from tests.commands import invoke
 from tests.conftest import ROOT
+from tests.docs.pages import shown_on
+from tests.docs.stories import Typed, play
 from tests.embedded.usage import HEADER, row
 
-PAGE = ROOT / "docs" / "billing.md"
+PAGE = "docs/billing.md"
 
 PRICES = """\
 Destination,Type,Country,Prefix,Price per minute
@@ -22,14 +22,6 @@ United States - Seattle,,US,1206,0.013
 USERS = "UPN,SKU,Usage country\nada@contoso.example,MCOPSTN1,US\nada@contoso.example,MCOPSTNPP,US\n"
 #: Payouts as Stripe writes them, and the page's purchase is not among them.
 PAYOUTS = "balance_transaction_id,created_utc,reporting_category,gross,currency,payment_metadata[id]\n"
-
-
-class Typed(NamedTuple):
-    """What is typed, how it ends, and what the page shows for it, if that is another line."""
-
-    typed: str
-    code: int = 0
-    shown: str | None = None
 
 
 #: `LONG` and `LONGER` are dead letters, `VERSION` is a deck: they are looked up when the story has come to them.
@@ -119,16 +111,10 @@ STORY = [
 ]
 
 
-def commands() -> list[str]:
-    """What the page shows, once each; a command may stand in two lines of it."""
-    return list(dict.fromkeys(" ".join(line.split()) for line in shown_in(PAGE)))
-
-
-def letters() -> dict[str, str]:
-    """Ids of the dead letters that wait, by the usage id of their call."""
-    return {
-        letter["raw"].partition(",")[0]: letter["id"] for letter in json.loads(invoke("dlq", "ls", "--json").stdout)
-    }
+def letter(usage_id: str) -> str:
+    """The id of the dead letter of a call that waits."""
+    found = json.loads(invoke("dlq", "ls", "--json").stdout)
+    return {letter["raw"].partition(",")[0]: str(letter["id"]) for letter in found}[usage_id]
 
 
 def deck() -> str:
@@ -146,7 +132,7 @@ def month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "users.csv").write_text(USERS)
     (tmp_path / "payouts.csv").write_text(PAYOUTS)
     (tmp_path / "nothing.jsonl").write_text("")
-    setup = re.findall(r'(?m)^    (\{"command".*\})$', PAGE.read_text("utf-8"))
+    setup = re.findall(r'(?m)^    (\{"command".*\})$', (ROOT / PAGE).read_text("utf-8"))
     assert len(setup) == 2
     (tmp_path / "setup.jsonl").write_text("\n".join(setup) + "\n")
     hours_13 = 13 * 3600
@@ -162,20 +148,14 @@ def month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_command_of_the_page_is_in_the_story() -> None:
     """A command that is added to the page is added here, too."""
-    assert sorted(commands()) == sorted(step.shown or step.typed for step in STORY)
+    shown = {shown.command for shown in shown_on(PAGE) if shown.command.startswith("rater ")}
+    assert sorted(shown) == sorted(step.command for step in STORY)
 
 
 def test_a_clerks_month(month: Path) -> None:
     """Files in, what they cost, held and refused calls, goodwill, the account added up, the customer gone."""
-    for typed, code, _ in STORY:
-        words = shlex.split(typed)[1:]
-        if {"LONG", "LONGER"} & set(words):
-            ids = letters()
-            words = [ids[word.lower()] if word in ("LONG", "LONGER") else word for word in words]
-        if "VERSION" in words:
-            words = [deck() if word == "VERSION" else word for word in words]
-        done = invoke(*words, RATER_OPERATOR="kim")
-        assert done.exit_code == code, f"{typed}: {done.output}"
+    names = {"LONG": lambda: letter("long"), "LONGER": lambda: letter("longer"), "VERSION": deck}
+    play(STORY, month, names, RATER_OPERATOR="kim")
     # 100 bought - 0.10 (2 minutes abroad at 0.05; 2 + 780 of 3,000 minutes are the plan's) + 4.16 - 1 = 103.06
     assert "103.06" in invoke("show", "statement", "contoso").output
     assert json.loads(invoke("show", "balance", "contoso", "--json").stdout)["balance"] == "0"

@@ -206,6 +206,10 @@ def test_the_doctor_says_how_large_and_how_old_a_store_is(folder: Path) -> None:
     (check,) = ask(folder, "doctor", "--store", "rater.db")
     assert (check["name"], check["state"], check["fix"]) == ("store", "warn", "rater prune --store rater.db")
     assert "3 rated calls" in check["cause"]
+    shown = rater("doctor", "--store", "rater.db", cwd=folder, code=Exit.OK).stdout
+    assert (
+        shown.splitlines()[-1] == "store: rater prune --store rater.db"
+    )  # a line of its own, so that it can be pasted
     ask(folder, "prune")
     (check,) = ask(folder, "doctor", "--store", "rater.db")
     assert (check["state"], check["fix"]) == ("ok", "")

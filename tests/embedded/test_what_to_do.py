@@ -72,3 +72,26 @@ def test_more_calls_than_are_shown(folder: Path) -> None:
     one = rater("show", "calls", "contoso", "--last", "1", cwd=folder, code=Exit.OK)
     assert one.stderr == "there are more: --last 2 shows twice as many\n"
     assert rater("show", "calls", "contoso", "--last", "2", cwd=folder, code=Exit.OK).stderr == ""
+
+
+def test_letters_are_counted_by_reason(folder: Path) -> None:
+    """A second wrong row: two letters of one reason and one of another, and which of them a list of one has."""
+    with (folder / "usage.csv").open("a") as file:
+        file.write(row("wrong too", seconds="62 s") + "\n")
+    run(folder, Exit.REFUSED)
+    counted = "3 dead letters (2 malformed, 1 implausible_duration)"
+    assert rater("dlq", "ls", cwd=folder).stderr == f"{counted}; rater dlq show ID shows one\n"
+    one = rater("dlq", "ls", "--limit", "1", cwd=folder)
+    assert one.stderr == f"{counted}; the oldest 1 are listed; rater dlq show ID shows one\n"
+
+
+def test_a_usage_id_that_came_again_with_another_duration(folder: Path) -> None:
+    """The letter names the three ways out; a replay is none of them."""
+    (folder / "usage.csv").write_text("\n".join([HEADER, row("a"), row("a", seconds=62)]) + "\n")
+    run(folder, Exit.REFUSED)
+    id = ids(folder)["conflicting_duplicate"]
+    said = rater("dlq", "show", id, cwd=folder).stderr
+    assert "send it with its version + 1" in said
+    assert "a usage id of its own" in said
+    assert said.endswith(NOTE.format(id=id) + "\n")
+    assert "replay" not in said

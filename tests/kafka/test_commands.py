@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 from pathlib import Path
 
 from rater.dev.local_kafka import LocalKafka
@@ -100,6 +101,12 @@ def test_from_files_to_debits(deployment: Deployment, tmp_path: Path) -> None:
         assert "0 findings" in consumed.stderr
     rated = [json.loads(line) for line in invoke("consume", "rated-calls", *at(deployment)).stdout.splitlines()]
     assert len({call["usage_id"] for call in rated}) > 1_500
+    last = invoke("consume", "rated-calls", "--last", "100", *at(deployment))
+    assert (last.exit_code, "0 findings" in last.stderr) == (0, True)
+    assert 0 < len(last.stdout.splitlines()) <= 100 * PARTITIONS
+    assert set(last.stdout.splitlines()) < set(
+        invoke("consume", "rated-calls", *at(deployment)).stdout.splitlines()
+    )
     verified = invoke("verify", *at(deployment), "--json")
     assert verified.exit_code == 0, verified.output
     report = json.loads(verified.stdout)
@@ -145,7 +152,8 @@ def test_the_worker_answers_over_http(deployment: Deployment) -> None:
     until(lambda: worker.get("/readyz")[0] == 200, "readiness")
     assert worker.get("/livez")[0] == 200
     status, text = worker.get("/healthz?verbose")
-    assert (status, text.count("rating cdrs@")) == (200, PARTITIONS)
+    rating = re.findall(r"(?m)^partition \d: rating since \S+Z, cdrs@\d+ commands@\d+, acquired 1 times$", text)
+    assert (status, len(rating)) == (200, PARTITIONS)
     status, text = worker.get("/metrics")
     assert status == 200
     assert 'rater_records_total{outcome="rated"}' in text

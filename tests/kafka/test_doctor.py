@@ -24,9 +24,9 @@ from rater.core.inputs import EVERY_TENANT, DeckActivated, TenantConfigured
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.ports import free_ports
 from rater.kafka.connect import connection, reachable
+from rater.ops.doctor import partitions
 from rater.ops.doctor.check import State
 from rater.ops.doctor.cluster import skew
-from rater.ops.doctor.partitions import workers
 from rater.wire.codec import encode_input
 from tests.conftest import ROOT
 from tests.kafka.deployment import Deployment, until
@@ -166,14 +166,26 @@ def test_agents_that_are_set_differently_are_reported(tmp_path: Path) -> None:
             threading.Thread(target=server.serve_forever).start()
             servers.append(server)
         addresses = [f"http://127.0.0.1:{server.server_port}" for server in servers]
-        check = asyncio.run(workers(addresses))
-        alone = asyncio.run(workers(addresses[:1]))
+        check = asyncio.run(partitions.workers(addresses))
+        alone = asyncio.run(partitions.workers(addresses[:1]))
     finally:
         for server in servers:
             server.shutdown()
             server.server_close()
     assert (check.state, alone.state) == (State.WARN, State.OK)
     assert "agents are set differently" in check.cause
+
+
+def test_a_worker_that_hangs_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It accepts the connection and does not answer, as a process that is frozen."""
+    monkeypatch.setattr(partitions, "_WORKER_TIMEOUT_S", 0.2)
+    with socket.socket() as frozen:
+        frozen.bind(("127.0.0.1", 0))
+        frozen.listen()
+        address = f"http://127.0.0.1:{frozen.getsockname()[1]}"
+        check = asyncio.run(partitions.workers([address]))
+    assert (check.state, check.cause) == (State.FAIL, f"{address}: no answer in time")
+    assert check.fix == f"curl -m 0.2 '{address}/healthz?verbose'"
 
 
 def test_tenants_that_look_alike_are_reported(deployment: Deployment) -> None:
@@ -204,7 +216,9 @@ def test_topics_that_differ(deployment: Deployment) -> None:
     asyncio.run(grow())
     checks = doctor(settings.bootstrap, settings.prefix, code=1)
     assert "debits has 7" in checks["partitions"]["cause"]
-    assert (checks["topics"]["state"], checks["topics"]["fix"]) == ("warn", "rater topics diff")
+    entity = f"--entity-type topics --entity-name {settings.topic('debits')}"
+    typed = f"kafka-configs.sh --bootstrap-server {settings.bootstrap} --alter {entity} --add-config retention.ms=34560000000"
+    assert (checks["topics"]["state"], checks["topics"]["fix"]) == ("warn", typed)
 
 
 def test_nobody_answers() -> None:

@@ -9,12 +9,15 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from rater.agents.settings import AgentsSettings
 from rater.core.outputs import Balance, Debit, RatedCall, RechargeRequest
 from rater.dev.local_kafka import LocalKafka
 from rater.kafka.connect import connection, reachable
 from rater.kafka.move import moving
+from rater.kafka.move.checks import AGENTS_GONE_S, WORKERS_GONE_S
 from rater.kafka.move.moving import Order, move
 from rater.kafka.move.writer import SetWriter, Writes
+from rater.kafka.settings import WorkerSettings
 from tests.commands import invoke
 from tests.conftest import LONG
 from tests.kafka.deployment import Deployment, WorkerProcess, calls, provisioning, story, until
@@ -241,3 +244,9 @@ def test_records_that_are_published_in_the_former_topics_are_carried_over(
     moved.wait_until_rated()
     assert moved.verify().findings == []
     assert ledger(moved) == undisturbed
+
+
+def test_members_that_have_ended_are_waited_for() -> None:
+    """A worker and an agent with an `--instance` stay in their group until their session ends: 10 s, 20 s."""
+    assert WorkerSettings().session_timeout_ms / 1000 < WORKERS_GONE_S
+    assert AgentsSettings().session_timeout_s < AGENTS_GONE_S

@@ -1,4 +1,4 @@
-"""The examples of topics/README.md and of the front page, run as they stand there."""
+"""The examples of topics/README.md, run as they stand there."""
 
 import json
 import os
@@ -83,23 +83,6 @@ def test_publish_in_python(rating: Deployment) -> None:
         rating, "sh", "-c", "rater consume rated-calls --tenant contoso | grep 8d344131 | rater explain -"
     )
     assert "248 s = 5 minutes" in explained
-
-
-def test_the_front_page_by_hand(deployment: Deployment) -> None:
-    """README, "On Kafka, by hand", line by line on a small month; the broker is the one of these tests."""
-    section = (ROOT / "README.md").read_text("utf-8").partition("## On Kafka, by hand")[2].partition("\n## ")[0]
-    start_broker, *lines = re.findall(r"(?m)^    (rater .+?)(?:\s+#.*)?$", section)
-    assert start_broker == "rater dev kafka start"
-    (deployment.folder / "rater").symlink_to(ROOT / "rater")
-    ran(deployment, "rater", "generate", "--calls", "200", "--poison", "0", "--out", "month")
-    for line in lines:
-        if line == "rater worker &":
-            deployment.start("worker-0")
-            continue
-        if line == "rater verify":
-            deployment.wait_until_rated()
-        ran(deployment, "sh", "-e", "-c", line)  # the last one, `rater verify`, fails on any difference
-    assert (lines[-1], deployment.rated()) == ("rater verify", 200)
 
 
 def test_publish_with_kcat(rating: Deployment) -> None:

@@ -269,7 +269,7 @@ def test_the_audit_finds_a_fault(fault: Any, difference: bool, breaks: dict[str,
     batch = run_batch(memory, rules(), [good])
     fault(batch)
     found = seen.observe_batch(batch)
-    assert (bool(found.difference_micros), dict(found.breaks)) == (difference, breaks)
+    assert (bool(found.difference_micros), dict(found.breaks), found.tenants) == (difference, breaks, ("contoso",))
     series = shown(seen)
     assert ("rater_conservation_difference_micros" in series) == difference
     assert [name for name in series if "sequence_breaks" in name] == [

@@ -1,10 +1,12 @@
 """How a rating task acquires its partition, what its observer gets, and how it reacquires; on the model, no faults."""
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from rater.core import RULES
 from rater.core.inputs import DeckActivated
@@ -14,8 +16,11 @@ from rater.core.tariff import Tariffs
 from rater.files.deck_csv import read_deck
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, pack
 from rater.kafka.index import MemoryIndex, StandsAt, indexed
+from rater.kafka.observe import Watch
+from rater.kafka.pages import line_of
 from rater.kafka.port import Doubt
 from rater.kafka.rating_task import RatingTask
+from rater.ops.metrics.meter import Metrics
 from rater.wire.codec import encode_input
 from rater.wire.commits import Commit
 from tests.simulation.cluster import PARTITIONS, Decks, ModelLog, Process
@@ -81,6 +86,27 @@ def test_ownership_is_counted_and_shown() -> None:
     assert (task.ownerships, task.restored) == (1, True)
     finish(task.own())
     assert (task.ownerships, task.restored) == (2, True)
+
+
+def test_a_partition_has_a_line_for_operators() -> None:
+    """Not acquired, restoring with what was read so far, rating with its positions, and why it is reacquired."""
+    desk, watch = Desk(), Watch(Metrics(CollectorRegistry()))
+    task, _ = watched(desk, _observer=watch)
+
+    def line() -> str:
+        text = line_of(HOME, task, watch.standings.get(HOME))
+        return re.sub(r"since \S+Z", "since TIME", text.removeprefix(f"partition {HOME}: ").rstrip("\n"))
+
+    assert line() == "given by the group, not acquired yet"
+    watch.owning(task)
+    watch.restoring(task, "state", 3)
+    assert line() == "restoring since TIME, 3 records read, acquired 0 times"
+    finish(task.own())
+    assert line() == "rating since TIME, cdrs@0 commands@0, acquired 1 times"
+    watch.doubted(task, Doubt("a newer producer"))
+    finish(task.own())
+    reason = "the last time because of: a newer producer"
+    assert line() == f"rating since TIME, cdrs@0 commands@0, acquired 2 times, {reason}"
 
 
 def test_offsets_are_committed_also_without_new_records(monkeypatch: pytest.MonkeyPatch) -> None:

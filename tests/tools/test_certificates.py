@@ -1,13 +1,22 @@
 """Certificates: when they end."""
 
+import asyncio
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from rater.agents.service import Agents
+from rater.agents.settings import AgentsSettings
+from rater.core import RatingSettings
+from rater.kafka.app import RatingService
+from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.ops.certificates import expires_at
+from rater.ops.doctor.check import State
+from rater.ops.doctor.outside import certificates
 from rater.wire.errors import RaterError
 from tests.fuzz.decoders import CERTIFICATE
 
@@ -59,6 +68,43 @@ def test_the_first_of_a_chain_to_end_counts(tmp_path: Path) -> None:
     chain = tmp_path / "chain.crt"
     chain.write_text(f"the authority\n{long.read_text()}\nours\n{short.read_text()}")
     assert expires_at(chain) == expires_at(short)
+
+
+@needs_openssl
+@pytest.mark.parametrize("process", ["worker", "agents"])
+def test_a_process_shows_when_its_certificates_end(tmp_path: Path, process: str) -> None:
+    """Ours ends in 5 days, so that RaterCertificateExpiring fires, the authority's in 300; none is set: no series."""
+    ours, authority = made(tmp_path / "ours.crt", 5), made(tmp_path / "ca.crt", 300)
+
+    def shown(kafka: KafkaSettings) -> dict[str, float]:
+        registry = asyncio.run(registry_of(process, kafka))
+        families = {family.name: family for family in registry.collect()}
+        samples = families["rater_certificate_expiry_timestamp_seconds"].samples
+        return {sample.labels["use"]: sample.value for sample in samples}
+
+    ends = {"client": expires_at(ours).timestamp(), "broker_ca": expires_at(authority).timestamp()}
+    assert shown(KafkaSettings(ca_file=authority, certificate_file=ours, security="SSL")) == ends
+    assert shown(KafkaSettings()) == {}
+
+
+async def registry_of(process: str, kafka: KafkaSettings) -> CollectorRegistry:
+    """The metrics of a process as it starts."""
+    if process == "agents":
+        return Agents(kafka, AgentsSettings(), RatingSettings()).metrics.registry
+    service = RatingService()
+    service.made_of = (kafka, WorkerSettings(), RatingSettings())
+    await service.on_start()
+    assert service.worker is not None
+    return service.worker.registry
+
+
+@needs_openssl
+def test_the_doctor_names_every_certificate(tmp_path: Path) -> None:
+    """Ours ends in 5 days, the authority's in 300: both are listed, the first to end decides the state and the command."""
+    ours, authority = made(tmp_path / "ours.crt", 5), made(tmp_path / "ca.crt", 300)
+    check = certificates(KafkaSettings(ca_file=authority, certificate_file=ours, security="SSL"))
+    assert (check.state, check.fix) == (State.WARN, f"openssl x509 -noout -dates -in {ours}")
+    assert [said.split(" ends ")[0] for said in check.cause.split("; ")] == [str(ours), str(authority)]
 
 
 def test_the_end_of_a_certificate_that_is_written_down(tmp_path: Path) -> None:

@@ -43,6 +43,36 @@ def test_every_command_has_an_example_that_works(name: str) -> None:
         assert misunderstood(line) is None
 
 
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("rater tenant configure TENANT --no-recharge", None),
+        ("rater tenant configure TENANT --recharge off", "not expected: off"),
+        ("rater tenant adjust TENANT -12.50", None),
+        ("rater dlq show ID --raw > call.json", None),
+        ("rater publish --deck FILE --version VERSION", "no option --version"),
+        ("rater publish --deck", None),
+        ("rater dlq list", "no command list"),
+    ],
+)
+def test_a_wrong_command_in_a_text_is_found(line: str, wrong: str | None) -> None:
+    """The check of examples, runbooks and pages can fail; a text may name an option without its value."""
+    assert misunderstood(line) == (wrong and f"{line}: {wrong}")
+
+
+#: A command within a message: what follows a placeholder or a sentence's end is not looked at.
+_SHOWN = re.compile(r"(?<![\w./-])rater [a-z][a-z-]*(?: [a-z][a-z-]*)?[^`;,\n|\"{}:()]*")
+
+
+def test_options_in_messages_exist() -> None:
+    """What a message or a check says to type has options that its command has."""
+    names = command_line().commands
+    shown = {line for path in (ROOT / "rater").rglob("*.py") for line in _SHOWN.findall(path.read_text("utf-8"))}
+    lines = [line.rstrip(" .,'") for line in shown if line.split()[1] in names and " --" in line]
+    assert len(lines) > 20
+    assert [wrong for line in lines if "no option" in (wrong := misunderstood(line) or "")] == []
+
+
 @pytest.mark.parametrize("name", READING)
 def test_what_reads_has_json(name: str) -> None:
     """Machines read what people read."""

@@ -61,7 +61,10 @@ POISON = (
 
 
 def prepare_deck(folder: Path, price_list: Path | None = None) -> tuple[Path, str]:
-    """The deck that the demo rates with (the bundled one if none is given), as a file, and what it is."""
+    """The deck that the demo rates with (the bundled one if none is given), as a file, and what it is.
+
+    A price list gets the demo's premium and toll-free rows, but for prefixes that it has rows for itself.
+    """
     deck_path = folder / "deck.csv"
     bundled = read_any_deck(BUNDLED)
     if price_list is None:
@@ -69,8 +72,9 @@ def prepare_deck(folder: Path, price_list: Path | None = None) -> tuple[Path, st
         return deck_path, f"the bundled demo deck, {len(bundled.rows)} invented prices"
     deck = read_any_deck(price_list)
     special = tuple(row for row in bundled.rows if row.type in ("premium", "unsupported"))
-    rows = (*deck.rows, *special, *published_toll_free(deck.rows))
-    write_deck(msgspec.structs.replace(deck, rows=rows), deck_path)
+    own = {(row.direction, row.prefix) for row in deck.rows}
+    added = [row for row in (*special, *published_toll_free(deck.rows)) if (row.direction, row.prefix) not in own]
+    write_deck(msgspec.structs.replace(deck, rows=(*deck.rows, *added)), deck_path)
     return deck_path, f"{price_list.name}: {len(deck.rows):,} prefixes, with premium and toll-free rows"
 
 

@@ -21,24 +21,28 @@ from rater.wire.errors import Exit, RaterError
 
 #: Partitions and tenants that an error names.
 _NAMED_MAX = 8
-#: Longer than the session of a member that has ended, if nobody set another.
-_GONE_WITHIN_S, _LOOK_AGAIN_S = 15.0, 0.5
+#: Seconds to wait: longer than the session of a member that has ended, 10 s and 20 s, if nobody set another.
+WORKERS_GONE_S, AGENTS_GONE_S = 15.0, 25.0
+_LOOK_AGAIN_S = 0.5
 
 
 async def must_be_idle(settings: KafkaSettings, say: Callable[[str], None]) -> None:
     """No worker and no agent has joined its group; one that has ended counts until its session ends."""
-    deadline = time.monotonic() + _GONE_WITHIN_S
-    for service, group in (("rater worker", settings.group), ("rater agents", f"{settings.group}-agents")):
+    began = time.monotonic()
+    for service, group, gone_s, variable in (
+        ("rater worker", settings.group, WORKERS_GONE_S, "RATER_SESSION_TIMEOUT_MS"),
+        ("rater agents", f"{settings.group}-agents", AGENTS_GONE_S, "RATER_SESSION_TIMEOUT_S"),
+    ):
         if members := await members_of(settings, group):
             say(f"group {group}: waiting until {len(members)} of `{service}` are gone")
-        while members and time.monotonic() < deadline:
+        while members and time.monotonic() < began + gone_s:
             await asyncio.sleep(_LOOK_AGAIN_S)
             members = await members_of(settings, group)
         if members:
             hosts = ", ".join(sorted({member.host for member in members}))
             raise RaterError(
                 f"group {group}: {len(members)} of `{service}` run (from {hosts}); stop them, wait for"
-                " RATER_SESSION_TIMEOUT_MS, and run this again; nothing was changed",
+                f" {variable}, and run this again; nothing was changed",
                 Exit.FAILED,
             )
 

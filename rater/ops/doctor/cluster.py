@@ -1,5 +1,6 @@
 """The Kafka side: broker, login, rights, topics, partitions, coordinator, clocks, decks."""
 
+import re
 import time
 from datetime import UTC, datetime
 
@@ -23,7 +24,14 @@ from rater.kafka.connect import WRITE, connection, reachable
 from rater.kafka.consume import read_topic
 from rater.kafka.rights import coordinator_answers
 from rater.kafka.settings import KafkaSettings
-from rater.kafka.topics import changeable, compare, partitions_of, partitions_of_task, stamped_by_writers
+from rater.kafka.topics import (
+    alter_command,
+    changeable,
+    compare,
+    partitions_of,
+    partitions_of_task,
+    stamped_by_writers,
+)
 from rater.kafka.unreadable_decks import TOPIC, deck_records, unreadable_of
 from rater.ops.doctor.check import Check, State
 from rater.ops.doctor.rights import lacking
@@ -44,6 +52,8 @@ _NAMED_MAX = 5
 #: It puts the deck in force for every tenant, too.
 _PUBLISH = "rater publish --deck prices.csv"
 _NTP = "chronyc tracking"
+#: A difference that `rater topics apply` leaves to an administrator.
+_SETTING = re.compile(r"(\S+): expected (\S+=\S+), found ")
 
 
 async def broker(settings: KafkaSettings) -> Check:
@@ -79,8 +89,11 @@ async def topics(settings: KafkaSettings) -> Check:
     if differs:
         listed = load_topics()
         given = [key for state in found for key in changeable(listed[state.name])]
-        fix = "apply" if any(f"expected {key}=" in text for key in given for text in differs) else "diff"
-        return Check("topics", State.WARN, "; ".join(differs), f"rater topics {fix}")
+        if any(f"expected {key}=" in text for key in given for text in differs):
+            return Check("topics", State.WARN, "; ".join(differs), "rater topics apply")
+        by_hand = [wanted for text in differs if (wanted := _SETTING.match(text))]
+        fix = alter_command(settings, *by_hand[0].groups()) if by_hand else "rater topics diff"
+        return Check("topics", State.WARN, "; ".join(differs), fix)
     return Check("topics", State.OK, f"{len(found)} topics are there and set as they should be")
 
 

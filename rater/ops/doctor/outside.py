@@ -38,9 +38,10 @@ def certificates(kafka: KafkaSettings) -> Check:
     files = [path for path in (kafka.ca_file, kafka.certificate_file) if path is not None]
     if not files:
         return Check("certificates", State.SKIPPED, "none is set")
-    first, path = min((expires_at(path), path) for path in files)
+    ends = sorted((expires_at(path), path) for path in files)
+    first, path = ends[0]
     left = first - datetime.now(UTC)
-    said = f"{path} ends {first.isoformat()}"
+    said = "; ".join(f"{path} ends {end.isoformat()}" for end, path in ends)
     if left < timedelta(0):
         return Check("certificates", State.FAIL, said, f"openssl x509 -noout -dates -in {path}")
     if left < CERTIFICATE_WARN:
@@ -66,7 +67,8 @@ async def gateway(given: GatewaySettings | None) -> Check:
         async with _answer_of(given.url) as answer:
             status = answer.status
     except (TimeoutError, aiohttp.ClientError) as wrong:
-        return Check("gateway", State.FAIL, f"{given.url}: {wrong or 'no answer in time'}", f"curl -v {given.url}")
+        said = str(wrong) or "no answer in time"
+        return Check("gateway", State.FAIL, f"{given.url}: {said}", f"curl -v {given.url}")
     if status >= 500:
         return Check("gateway", State.WARN, f"{given.url} answers {status}", f"curl -v {given.url}")
     return Check("gateway", State.OK, f"{given.url} answers")
@@ -80,7 +82,7 @@ async def server(url: str | None) -> Check:
         async with _answer_of(f"{url.rstrip('/')}/readyz") as answer:
             status, text = answer.status, (await answer.text())[:_SHOWN].strip()
     except (TimeoutError, aiohttp.ClientError) as wrong:
-        return Check("server", State.FAIL, f"{url}: {wrong or 'no answer in time'}", "rater serve")
+        return Check("server", State.FAIL, f"{url}: {str(wrong) or 'no answer in time'}", "rater serve")
     if status != HTTPStatus.OK:
         return Check("server", State.FAIL, f"{url} answers {status}: {text}", f"curl -v {url}/readyz")
     return Check("server", State.OK, f"{url} is ready")

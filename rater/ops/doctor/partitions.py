@@ -18,7 +18,7 @@ from rater.kafka.membership import members_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.snapshot import SNAPSHOT_EVERY_S
 from rater.kafka.standing import kept_everywhere, metas_of, missing_of
-from rater.kafka.topics import partitions_of
+from rater.kafka.topics import alter_command, partitions_of
 from rater.ops.doctor.check import Check, State
 from rater.ops.top.follower import Board
 from rater.ops.top.picture import PartitionRow
@@ -66,7 +66,7 @@ async def progress(settings: KafkaSettings) -> Check:
             f"{_numbers([row.partition for row in late])}: {waiting:,} records are unrated; in partition"
             f" {worst.partition} {worst.cdrs_waiting + worst.commands_waiting:,}{oldest}, last commit {last}"
         )
-        return Check("progress", State.FAIL, cause, "curl http://WORKER:6066/healthz?verbose")
+        return Check("progress", State.FAIL, cause, "curl -m 5 'http://WORKER:6066/healthz?verbose'")
     return Check("progress", State.OK, f"{waiting:,} records wait, none for more than {WAITING_FAIL_S:.0f} s")
 
 
@@ -106,7 +106,7 @@ async def retention(settings: KafkaSettings) -> Check:
             f"partition {oldest.partition}: the oldest unrated call record is"
             f" {(oldest.waiting_s or 0) / _HOUR_S:,.0f} h old and cdrs keeps {hours} h; then it is deleted"
         )
-        return Check("retention", State.FAIL, cause, "kafka-configs.sh --alter --add-config retention.ms=-1")
+        return Check("retention", State.FAIL, cause, alter_command(settings, "cdrs", "retention.ms=-1"))
     gone = [number for number in numbers if any(there.first for there in kept[number].values())]
     old = [number for number in gone if _snapshot_is_old(metas[number], hours)]
     if old:
@@ -146,7 +146,7 @@ async def decks_awaited(settings: KafkaSettings) -> Check:
         "decks awaited",
         State.FAIL,
         f"not published: {said}; each waits for RATER_DECK_WAIT_S, then rejects the command",
-        "rater publish --deck FILE --version VERSION",
+        "rater publish --deck FILE",
     )
 
 
@@ -180,17 +180,18 @@ async def workers(addresses: list[str]) -> Check:
                 async with session.get(f"{address.rstrip('/')}/healthz?verbose") as answer:
                     text = await answer.text()
             except (TimeoutError, aiohttp.ClientError) as wrong:
-                silent.append(f"{address}: {wrong or 'no answer in time'}")
+                silent.append(f"{address}: {str(wrong) or 'no answer in time'}")
                 continue
             lines = [line for line in text.splitlines() if line.startswith("settings: ")]
             settings |= dict.fromkeys([address] if lines else [], "".join(lines))
             stopped += [f"{address}: {line}" for line in text.splitlines() if ": stopped: " in line]
-    if silent:
-        return Check("workers", State.FAIL, "; ".join(silent), f"curl {addresses[0]}/healthz?verbose")
     if stopped:
         command = stopped[0].rpartition("rater partition ")[2]
         fix = f"rater partition {command}" if "rater partition " in stopped[0] else "rater partition --help"
-        return Check("workers", State.FAIL, "; ".join(stopped), fix)
+        return Check("workers", State.FAIL, "; ".join([*stopped, *silent]), fix)
+    if silent:
+        fix = f"curl -m {_WORKER_TIMEOUT_S} '{silent[0].partition(': ')[0]}/healthz?verbose'"
+        return Check("workers", State.FAIL, "; ".join(silent), fix)
     if len(set(settings.values())) > 1:
         cause = "agents are set differently: " + ", ".join(f"{at} {line}" for at, line in settings.items())
         return Check("workers", State.WARN, cause, "give every `rater agents` the same --config and RATER_...")

@@ -58,10 +58,11 @@ class _Partition:
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """What the audit of one batch found: micro-units that do not add up, and topics with a broken sequence."""
+    """What the audit of one batch found: micro-units that do not add up, broken sequences by topic, and whose."""
 
     difference_micros: int
     breaks: Counter[str]
+    tenants: tuple[str, ...]
 
 
 class Books:
@@ -83,15 +84,19 @@ class Books:
     def check(self, partition: int, accounts: Iterable[Account], sums: Tally) -> Findings:
         """Compare a committed batch with what was known, then merge what is new."""
         kept = self._partitions.setdefault(partition, _Partition())
-        difference, breaks = 0, Counter[str]()
+        differences, breaks, tenants = 0, Counter[str](), []
         for account in accounts:
-            difference += abs(account.balance - money_in(account) + account.debt)
+            broken = breaks.total()
+            difference = abs(account.balance - money_in(account) + account.debt)
             before = kept.known.get(account.tenant)
             if before is not None:
                 difference += abs(account.balance - before.balance - sums.moved[account.tenant])
                 _check_sequences(account, before.sequences, sums, breaks)
+            if difference or breaks.total() > broken:
+                tenants.append(account.tenant)
+            differences += difference
             kept.learn(account)
-        return Findings(difference, breaks)
+        return Findings(differences, breaks, tuple(tenants))
 
     @property
     def low(self) -> int:

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import msgspec
-import pytest
 import yaml
 
 from rater.agents.switches.settings import SwitchKind, read_switches
@@ -12,7 +11,8 @@ from rater.core.call_control import CallEvent
 from rater.core.inputs import CallRecord
 from rater.files.mappings import load
 from rater.files.mappings.model import Call
-from tests.commands import misunderstood, shown_in
+from rater.wire.errors import Exit
+from tests.commands import invoke
 from tests.conftest import ROOT
 from tests.mappings.test_page import files_of
 
@@ -46,15 +46,11 @@ def test_the_mappings_of_the_page_are_read(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     found = load(tmp_path / "freeradius.yaml").map_one((tmp_path / "stop.json").read_bytes())
     assert isinstance(found, CallRecord), found
+    checked = invoke("map", "check", str(tmp_path / "freeradius.yaml"), str(tmp_path / "stop.json"))
+    assert checked.exit_code == Exit.OK, checked.output
     assert (found.tenant, found.usage_id, found.duration_s, found.switch) == ("contoso", "5f3a7d", 61, "kamailio-1")
     (shown,) = [text for text in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL) if "switch_sequence" in text]
     assert set(yaml.safe_load(shown)["call"]) <= set(Call.model_fields)
-
-
-@pytest.mark.parametrize("line", shown_in(PAGE))
-def test_the_commands_of_the_page_are_understood(line: str) -> None:
-    """Every command and option exists."""
-    assert misunderstood(line) is None
 
 
 def test_every_kind_of_switch_has_its_row() -> None:

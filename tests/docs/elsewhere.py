@@ -236,10 +236,6 @@ RUN_BY = (
         "tests/kafka/test_switches.py::test_orders_reach_their_switch_through_a_kill",
     ),
     RunBy(
-        "rater consume call-commands",
-        "tests/kafka/test_switches.py::test_orders_reach_their_switch_through_a_kill",
-    ),
-    RunBy(
         "rater doctor --store rater.db --switches switches.yaml",
         "tests/agents/test_switches_file.py::test_the_doctor_looks_at_each_switch_of_a_store",
     ),

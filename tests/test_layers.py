@@ -18,6 +18,7 @@ LEVELS = {
     "rater.ops.metrics": 3,
     "rater.agents.payments": 4,
     "rater.agents.notices": 4,
+    "rater.agents.switches": 4,
     "rater.serve": 4,
     "rater.embedded": 5,
     "rater.kafka": 5,

@@ -12,7 +12,18 @@ import msgspec
 import structlog
 
 from rater.agents.replica import Replica
-from rater.core import SILENCE_S, CallCommand, Question, Quote, Refusal, Reserved, Rules, RunningCalls, quote
+from rater.core import (
+    SILENCE_S,
+    CallCommand,
+    CallProgress,
+    Question,
+    Quote,
+    Refusal,
+    Reserved,
+    Rules,
+    RunningCalls,
+    quote,
+)
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import NotStored
 from rater.ops.metrics.labels import CallEventResult
@@ -42,7 +53,10 @@ class CallControl:
         order: Callable[[Sequence[CallCommand]], None],
         metrics: Metrics,
         now: Callable[[], datetime] = _now,
+        ended: Callable[[str, str], None] | None = None,
     ) -> None:
+        """`ended` is called with tenant and usage id of each call that ends."""
+        self._ended = ended
         self.running = RunningCalls(self._quote)
         self._replica, self._rules = replica, rules
         self._order, self._metrics, self._now = order, metrics, now
@@ -64,6 +78,8 @@ class CallControl:
                 reason=event.message,
             )
             return
+        if self._ended is not None and event.event is CallProgress.ENDED:
+            self._ended(event.tenant, event.usage_id)
         self._metrics.call_events(CallEventResult.TAKEN)
         self._give(self.running.apply(event, now))
 

@@ -1,4 +1,4 @@
-"""A replica in memory: every committed record of some topics from the beginning, then as they come.
+"""A replica in memory: every committed record of some topics from the beginning or an instant, then as they come.
 
 It reads every partition, has no consumer group and acknowledges nothing: who starts again reads again, so nothing
 depends on what another process has seen.  Order holds within a partition, not between topics or partitions.
@@ -6,6 +6,7 @@ Each record is handed to a function.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -33,7 +34,15 @@ class Follower:
     An exception of `apply` is a bug and ends `run`; a broker that does not answer is waited for.
     """
 
-    def __init__(self, settings: KafkaSettings, topics: Sequence[str], apply: Callable[[Consumed], None]) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        topics: Sequence[str],
+        apply: Callable[[Consumed], None],
+        since_s: float | None = None,
+    ) -> None:
+        """`since_s`: begin with what was published so many seconds ago, and not with the first record."""
+        self._since_s = since_s
         self.topics = tuple(topics)
         self._settings = settings
         self._apply = apply
@@ -79,6 +88,10 @@ class Follower:
         """Go where it stood, or to the first record that is kept; the ends as of now, to be reached."""
         first = await consumer.beginning_offsets(places)
         ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        if self._since_s is not None and not self._positions:
+            since_ms = int((time.time() - self._since_s) * 1e3)
+            found = await consumer.offsets_for_times(dict.fromkeys(places, since_ms))
+            self._positions = {place: there.offset if there else ends[place] for place, there in found.items()}
         for place in places:
             known = self._positions.get(place, 0)
             # A position beyond the end is one of a topic that was made anew.

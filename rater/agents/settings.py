@@ -1,7 +1,8 @@
 """What the agents do and how often: one model for the file of `rater agents --config` and for RATER_... variables.
 
 Without a gateway no payment is collected here, without `notify` nobody is notified, without `switches` none is
-answered: an operator may run each in a deployment of its own.  Secrets are named by where they are.
+answered or ordered to end calls: an operator may run each in a deployment of its own.  Secrets are named by where
+they are.
 """
 
 from pydantic import Field

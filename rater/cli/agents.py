@@ -37,6 +37,10 @@ def agents(
     config: Annotated[
         Path | None, typer.Option(help="Settings in YAML; RATER_GATEWAY_URL and the like win over it.")
     ] = None,
+    switches: Annotated[
+        Path | None,
+        typer.Option(help="Switches that end calls when ordered, in YAML; RATER_SWITCHES_FILE."),
+    ] = None,
     instance: Annotated[str | None, typer.Option(help="Static membership: the same name after a restart.")] = None,
     web_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of health, metrics, webhooks; 0: a free one.")
@@ -57,7 +61,8 @@ def agents(
     log_to_stderr(log_style, loglevel.upper())
     for library in _QUIET:
         logging.getLogger(library).setLevel(logging.WARNING)
-    settings = read_settings(AgentsSettings, config)
+    chosen = {} if switches is None else {"switches": {"file": switches}}
+    settings = read_settings(AgentsSettings, config, None, **chosen)
     kafka = kafka_settings(bootstrap, prefix)
     app = make_app(kafka, settings, rating_of_environment(), port_to_listen_on(web_port), instance)
     talk(kafka, "agents", _look_before(kafka))

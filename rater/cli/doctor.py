@@ -23,6 +23,7 @@ from rater.ops.doctor import cluster, outside, partitions
 from rater.ops.doctor.check import Check, State, looked
 from rater.ops.doctor.rights import service_named
 from rater.ops.doctor.store import store as store_check
+from rater.ops.doctor.switches import on_kafka, on_store
 from rater.ops.manifests.services import SERVICES, Service
 from rater.ops.masking import mask_people
 from rater.ops.written_settings import read_settings
@@ -53,21 +54,25 @@ def doctor(
     ] = None,
     server: Annotated[str | None, typer.Option(help="Address of an HTTP server, http://host:6080.")] = None,
     index: Annotated[Path, typer.Option(help="The folder of an index or a store on this machine.")] = INDEX,
-    store: Annotated[Path | None, typer.Option(help="Check this store, and nothing else.")] = None,
+    store: Annotated[Path | None, typer.Option(help="Check this store, and no Kafka.")] = None,
+    switches: Annotated[
+        Path | None, typer.Option(help="The switches, in YAML; else RATER_SWITCHES_FILE, or as --config names it.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """Check settings, broker, rights, topics, decks, workers, inputs, disk, gateway, mail; exit 1 if any fails.
+    """Check settings, broker, rights, topics, decks, workers, inputs, disk, gateway, mail and switches.
 
-    It writes one record, to the topic dlq-audit: the broker stamps it, which shows its time.
+    Exit 1 if any check fails.  It writes one record, to the topic dlq-audit: the broker stamps it, which shows its
+    time.
 
     Example: rater doctor --bootstrap 127.0.0.1:9092 --config agents.yaml
 
     Example: rater doctor --store rater.db
     """
     checks = (
-        [store_check(store)]
+        _of_store(store, switches)
         if store is not None
-        else _checks(bootstrap, prefix, config, service, worker, server, index)
+        else _checks(bootstrap, prefix, config, service, worker, server, index, switches)
     )
     checks = [msgspec.structs.replace(check, cause=mask_people(check.cause)) for check in checks]
     if json:
@@ -86,10 +91,11 @@ def _checks(
     worker: list[str] | None,
     server: str | None,
     index: Path,
+    switches: Path | None,
 ) -> list[Check]:
     """Everything around a rater on Kafka."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is in the checks
-    checks = asyncio.run(_look(bootstrap, prefix, config, service))
+    checks = asyncio.run(_look(bootstrap, prefix, config, service, switches))
     if checks[0].state is State.OK:
         checks.append(asyncio.run(looked("server", partial(outside.server, server), "rater serve")))
         checks.append(asyncio.run(looked("workers", partial(partitions.workers, worker or []))))
@@ -97,7 +103,16 @@ def _checks(
     return checks
 
 
-async def _look(bootstrap: str, prefix: str, config: Path | None, service: str | None) -> list[Check]:
+def _of_store(store: Path, switches: Path | None) -> list[Check]:
+    """A store, and the switches that a server over it has."""
+    named = os.environ.get("RATER_SWITCHES_FILE")
+    file = switches or (Path(named) if named else None)
+    return [store_check(store), *(asyncio.run(on_store(file, store)) if file else ())]
+
+
+async def _look(
+    bootstrap: str, prefix: str, config: Path | None, service: str | None, switches: Path | None
+) -> list[Check]:
     checks = [outside.settings(config, os.environ)]
     if checks[0].state is State.OK:
         kafka = kafka_settings(bootstrap, prefix)
@@ -108,6 +123,8 @@ async def _look(bootstrap: str, prefix: str, config: Path | None, service: str |
             checks += await _cluster(kafka, _service_of(service, kafka), answering)
         checks.append(await looked("gateway", partial(outside.gateway, agents.gateway)))
         checks.append(await looked("smtp", partial(outside.smtp, agents.notify)))
+        file = switches if switches is not None or agents.switches is None else agents.switches.file
+        checks += [] if file is None else await on_kafka(file, kafka)
     return checks
 
 

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from rater.agents.notices.notifier import Notifier
 from rater.agents.notices.settings import NotifyFile
+from rater.agents.switches.settings import SwitchEntry, read_switches
 from rater.cli.deck_review import AcceptChanges
 from rater.cli.kafka_options import kafka_settings
 from rater.cli.run import GatewayOption, gateway_for, look_at_decks, say_upgraded, settings_for
@@ -72,6 +73,10 @@ def serve(
     notify: Annotated[
         Path | None, typer.Option(help="Notify people of a store's events: settings in YAML.")
     ] = None,
+    switches: Annotated[
+        Path | None,
+        typer.Option(help="Switches that end a store's calls when ordered, in YAML; else RATER_SWITCHES_FILE."),
+    ] = None,
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
 ) -> None:
@@ -85,8 +90,11 @@ def serve(
         bootstrap = os.environ.get("RATER_BOOTSTRAP") or None
     if (store is None) == (bootstrap is None):
         raise RaterError("expected either --store FILE or --bootstrap HOST:PORT, and not both")
-    if store is None and (deck or commands or gateway or notify):
-        raise RaterError("--deck, --commands, --gateway, --notify: expected with --store; on Kafka: rater publish")
+    if store is None and (deck or commands or gateway or notify or switches):
+        raise RaterError(
+            "--deck, --commands, --gateway, --notify, --switches: expected with --store; on Kafka: rater publish,"
+            " rater agents"
+        )
     if loglevel not in _LEVELS:
         raise RaterError(f"--loglevel: expected one of {', '.join(_LEVELS)}, got {loglevel!r}")
     log_to_stderr(log_style, loglevel.upper())
@@ -109,7 +117,7 @@ def serve(
         )
 
     notifier = Notifier(read_settings(NotifyFile, notify, {}), metrics=front.metrics) if notify else None
-    asyncio.run(serve_store(front, make, notifier))
+    asyncio.run(serve_store(front, make, notifier, switches_of(switches)))
 
 
 def serve_token(name: Annotated[str, typer.Argument(help="The client: a switch or gateway.")]) -> None:
@@ -125,6 +133,12 @@ def serve_token(name: Annotated[str, typer.Argument(help="The client: a switch o
         f"    tokens: ['{hashed}']",
         err=True,
     )
+
+
+def switches_of(path: Path | None) -> tuple[SwitchEntry, ...]:
+    """The switches of the file that is given, else of the one that RATER_SWITCHES_FILE names."""
+    path = path or Path(os.environ.get("RATER_SWITCHES_FILE", ""))
+    return read_switches(path).switches if path.name else ()
 
 
 def _over_kafka(front: Front, bootstrap: str, prefix: str) -> None:

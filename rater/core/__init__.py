@@ -7,7 +7,7 @@ from rater.core.activations import Activation, Activations, activation_in_force,
 from rater.core.amounts import credited_by
 from rater.core.apply import Applier, Rejection, dead_letter
 from rater.core.authorization import Answer, authorize
-from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
+from rater.core.call_control import CallCommand, CallEvent, CallHandles, CallProgress, DisconnectReason
 from rater.core.calls import live_call
 from rater.core.catalogue import SKUS, sku
 from rater.core.classify import DIRECT_INBOUND, INBOUND
@@ -109,7 +109,7 @@ from rater.core.reasons import (
 from rater.core.record_checks import YEARS, ahead_of_arrival, impossible_time
 from rater.core.rerating import deck_stands, rerating_id, rerating_of, same_rating
 from rater.core.restrictions import restricted_users
-from rater.core.running_calls import SILENCE_S, RunningCalls, Standing
+from rater.core.running_calls import SILENCE_S, RunningCalls, Standing, order_id
 from rater.core.settings import HOURS_MAX, RatingSettings, read_emergency_numbers
 from rater.core.state import KINDS, Committed, Key, Memory, State
 from rater.core.step import Rules, close_batch
@@ -155,6 +155,7 @@ __all__ = [
     "CallAccepted",
     "CallCommand",
     "CallEvent",
+    "CallHandles",
     "CallProgress",
     "CallRecord",
     "CallRerated",
@@ -275,6 +276,7 @@ __all__ = [
     "no_currency",
     "normal_number",
     "normal_usage_id",
+    "order_id",
     "parse_amount",
     "parse_ledger",
     "parse_micros",

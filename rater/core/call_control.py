@@ -29,11 +29,25 @@ class DisconnectReason(ClosedList):
     CREDIT_USED_UP = "credit_used_up"  # what this call may spend beside the tenant's other running calls is used
 
 
+class CallHandles(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """By what a switch ends the call, where its `call_id` alone is not enough; each as the switch has it.
+
+    Kamailio: `from_tag` and `to_tag` of the dialog, or `dialog`, its hash entry and id as `ENTRY:ID`.
+    FreeSWITCH: `channel` is the UUID of the leg; Asterisk: the channel's unique id.
+    """
+
+    from_tag: Text | None = None
+    to_tag: Text | None = None
+    dialog: Text | None = None
+    channel: Text | None = None
+
+
 class CallEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A record of the `call-events` topic, keyed by tenant.
 
     `usage_id` is the one that the call's record will have: two legs of one call are two.  `started_at` is when the
-    call was answered, so that a heartbeat alone is enough to know the call (absent: `at`).
+    call was answered, so that a heartbeat alone is enough to know the call (absent: `at`).  The first `switch` that
+    an event of the call names carries it; its order goes there and nowhere else.
     """
 
     tenant: Identifier
@@ -48,13 +62,16 @@ class CallEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaul
     number_type: NumberType = NumberType.TOLL
     emergency: bool | None = None
     call_id: Text | None = None
+    switch: Identifier | None = None
+    handles: CallHandles | None = None
 
 
 class CallCommand(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A record of the `call-commands` topic, keyed by tenant: end this call.
 
     `id` is made from tenant and usage id: obey the first, the same id again is the same order.  The call's record
-    carries `authorized_s`, so that at most these seconds are billed however long the hang-up took (A22).
+    carries `authorized_s`, so that at most these seconds are billed however long the hang-up took (A22).  `switch`
+    and `handles` are those of the call's events.
     """
 
     tenant: str
@@ -66,3 +83,5 @@ class CallCommand(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
     authorized_s: Annotated[int, Meta(ge=0, le=DURATION_S_MAX)]
     user: str | None = None
     call_id: str | None = None
+    switch: str | None = None
+    handles: CallHandles | None = None

@@ -18,6 +18,8 @@ from rater.core.reasons import CallType, NumberType
 
 #: Longer than any call that a switch keeps up; a larger number is a broken clock.
 DURATION_S_MAX = 366 * 86_400
+#: As large as a whole number that every JSON reader keeps exact.
+SWITCH_SEQUENCE_MAX = 2**53
 IDENTIFIER_LENGTH_MAX = 128
 
 #: The very end of a text, in Python and in ECMAScript: `$` lets a line feed pass in Python.
@@ -64,6 +66,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
 
     `usage_id` is the idempotency key (rule 68).  `answered_at` decides the month (rule 69).  Without a duration the
     call was not connected (rule 73).  `authorized_s` is there when the rater itself ordered the disconnect (A22).
+    `switch` names the switch that wrote the record, `switch_sequence` is that switch's number of it: by them it is
+    noticed that records are missing.  They are neither rated nor compared.
     """
 
     tenant: Identifier
@@ -88,6 +92,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     user_display_name: Text | None = None
     reported_capability: Text | None = None
     received_at: Instant | None = None
+    switch: Identifier | None = None
+    switch_sequence: Annotated[int, Meta(ge=0, le=SWITCH_SEQUENCE_MAX)] | None = None
 
 
 class RechargeSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -28,6 +28,8 @@ from rater.core.record_checks import YEARS, ahead_of_arrival, impossible, imposs
 
 #: Durations recur.
 _seconds = lru_cache(maxsize=16384)(lambda seconds: timedelta(seconds=seconds))
+#: When a record was received, from which switch and under which number: the same call comes again with others.
+_OF_ITS_WAY = (b',"received_at":"', b',"switch":"', b',"switch_sequence":')
 #: A record as its canonical JSON.
 canonical_json = msgspec.json.Encoder().encode
 
@@ -197,11 +199,14 @@ def call_id(cdr: CallRecord, rating: int = 0) -> str:
 
 
 def content_hash(canonical: bytes) -> str:
-    """A hash over every field of a record except when it was received, from the record's canonical JSON.
+    """A hash over every field of a record but those about its way here, from the record's canonical JSON.
 
-    There `received_at` comes last, so the hash ends before it, or before the closing brace (-1).
+    There these fields come last, so the hash ends before the first of them, or before the closing brace (-1).
     """
-    return blake2b(canonical[: canonical.rfind(b',"received_at":"')], digest_size=8).hexdigest()
+    for field in _OF_ITS_WAY:
+        if (end := canonical.rfind(field)) >= 0:
+            return blake2b(canonical[:end], digest_size=8).hexdigest()
+    return blake2b(canonical[:-1], digest_size=8).hexdigest()
 
 
 def refusal(call: Mediated, currency: str, domains: tuple[str, ...], emergency: bool) -> Refusal | None:

@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from rater.core.call_control import CallCommand, CallEvent, CallProgress, DisconnectReason
+from rater.core.call_control import CallCommand, CallEvent, CallHandles, CallProgress, DisconnectReason
 from rater.core.identity import digest, normal_usage_id
 from rater.core.quoting import AUTHORIZED_S_MAX, Question, Quote, Reserved
 from rater.core.reasons import Refusal, Why
@@ -43,6 +43,8 @@ class RunningCall(msgspec.Struct, kw_only=True, eq=False):
     ordered: CallCommand | None = None
     ended: bool = False
     looked_at: datetime | None = None
+    switch: str | None = None
+    handles: CallHandles | None = None
 
     @property
     def tenant(self) -> str:
@@ -116,6 +118,11 @@ class RunningCalls:
         """What the tenant's running calls may still cost."""
         return self._reserved.get(tenant) or Reserved()
 
+    def order_of(self, tenant: str, usage_id: str) -> CallCommand | None:
+        """The order that a call was given, as long as it goes on."""
+        call = self._calls.get(tenant, {}).get(normal_usage_id(usage_id))
+        return None if call is None or call.ended else call.ordered
+
     def standing(self) -> Standing:
         """The state to go on from; it is written down before any other event is applied."""
         known = (call for calls in self._calls.values() for call in calls.values())
@@ -135,6 +142,7 @@ class RunningCalls:
             call = self._begin(event, at)
         elif call.ended or event.at <= call.last_event_at:
             return []
+        call.switch, call.handles = call.switch or event.switch, call.handles or event.handles
         call.last_event_at = min(event.at, at)  # a switch whose clock is ahead gains nothing
         if call.ordered is not None:  # the switch goes on: it may not have read the order
             return [call.ordered]
@@ -224,7 +232,7 @@ class RunningCalls:
     def _order(self, call: RunningCall, authorized_s: int, at: datetime) -> CallCommand:
         return CallCommand(
             tenant=call.tenant,
-            id=digest(call.tenant, "disconnect", call.usage_id),
+            id=order_id(call.tenant, call.usage_id),
             command="disconnect",
             usage_id=call.usage_id,
             at=at,
@@ -232,6 +240,8 @@ class RunningCalls:
             authorized_s=authorized_s,
             user=(call.quote and call.quote.user) or call.question.user,
             call_id=call.call_id,
+            switch=call.switch,
+            handles=call.handles,
         )
 
     def _end(self, call: RunningCall, at: datetime) -> None:
@@ -263,6 +273,11 @@ class RunningCalls:
             del self._calls[call.tenant], self._reserved[call.tenant]
             self._suspended.discard(call.tenant)
             self._closed.discard(call.tenant)
+
+
+def order_id(tenant: str, usage_id: str) -> str:
+    """The id of the order to end a call: one for each call."""
+    return digest(tenant, "disconnect", normal_usage_id(usage_id))
 
 
 def _why_ended(quote: Quote | None) -> DisconnectReason:

@@ -107,6 +107,12 @@ class CallDesk:
             for found in (running.reserved(name),)
         }
 
+    def orders_of(self, calls: Iterable[tuple[str, str]]) -> list[CallCommand]:
+        """The orders that these calls (tenant, usage id) were given, of those that go on."""
+        known = [(self._tenants[tenant], tenant, id) for tenant, id in calls if tenant in self._tenants]
+        orders = [of.running.order_of(tenant, id) for of, tenant, id in known]
+        return [order for order in orders if order is not None]
+
     @property
     def due_at(self) -> datetime | None:
         """When `pass_time` next has something to look at; None without calls."""

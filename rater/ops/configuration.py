@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rater.agents.settings import AgentsSettings
+from rater.agents.switches.settings import wrong_switches
 from rater.kafka.connect import connection
 from rater.kafka.settings import (
     DeckVariables,
@@ -72,7 +73,10 @@ def _wrong_files(path: Path | None, environment: Mapping[str, str]) -> Iterator[
                 expires_at(certificate)
     except RaterError as wrong:
         yield str(wrong)
-    for place, source in _secrets(read_settings(AgentsSettings, path, environment)):
+    agents = read_settings(AgentsSettings, path, environment)
+    if agents.switches is not None and agents.switches.file is not None:
+        yield from wrong_switches(agents.switches.file)
+    for place, source in _secrets(agents):
         try:
             source.read(place)
         except RaterError as wrong:

@@ -73,8 +73,13 @@ def test_a_role_that_nobody_plays_is_found() -> None:
         ),
         (
             "agents",
-            {"balances": {"Read", "Describe"}, "commands": {"Write", "Describe"}},
-            {"cdrs", "debits", "id:rater."},
+            {
+                "balances": {"Read", "Describe"},
+                "commands": {"Write", "Describe"},
+                "cdrs": {"Read", "Describe"},
+                "call-commands": {"Read", "Write", "Describe"},
+            },
+            {"debits", "id:rater."},
         ),
         (
             "operators",

@@ -223,6 +223,26 @@ RUN_BY = (
         " -k contoso -l calls.jsonl",
         "tests/kafka/test_pages.py::test_publish_with_kcat",
     ),
+    RunBy(
+        "rater serve --store rater.db --clients clients.yaml --switches switches.yaml",
+        "tests/serve/test_switches.py::test_a_server_that_is_killed_orders_again",
+    ),
+    RunBy(
+        "rater agents --bootstrap kafka:9092 --switches switches.yaml",
+        "tests/agents/test_switches_file.py::test_a_server_and_agents_report_it_before_they_start",
+    ),
+    RunBy(
+        "rater doctor --switches switches.yaml",
+        "tests/kafka/test_switches.py::test_orders_reach_their_switch_through_a_kill",
+    ),
+    RunBy(
+        "rater doctor --store rater.db --switches switches.yaml",
+        "tests/agents/test_switches_file.py::test_the_doctor_looks_at_each_switch_of_a_store",
+    ),
+    RunBy(
+        "rater map check freeradius.yaml stop.json",
+        "tests/docs/test_switches_page.py::test_the_mappings_of_the_page_are_read",
+    ),
 )  # fmt: skip
 
 

@@ -46,11 +46,16 @@ def setting_up(at: datetime) -> Iterator[AnyCommand]:
 class Switch:
     """A switch that asks over HTTP, publishes call events, and reads its orders."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, **environment: str) -> None:
         self.deployment = deployment
         self.now = datetime.now(UTC)
-        environment = {"RATER_SWITCHES_TOKEN": TOKEN}
-        self.agents = AgentsProcess(deployment, "agents-0", free_ports(1)[0], environment)
+        self._environment = {"RATER_SWITCHES_TOKEN": TOKEN, **environment}
+        self._port = free_ports(1)[0]
+        self.start()
+
+    def start(self) -> None:
+        """Start the agents that serve it."""
+        self.agents = AgentsProcess(self.deployment, "agents-0", self._port, self._environment)
 
     def get(self, token: str = TOKEN, **parameters: str) -> tuple[int, Any]:
         """Status and body of an answer."""
@@ -68,10 +73,13 @@ class Switch:
         assert status == 200, body
         return body["allowed"], body["reason"], body["seconds"]
 
-    def send(self, id: str, called: str, user: str, started_at: datetime, tenant: str = "contoso") -> None:
-        """A call runs."""
+    def send(
+        self, id: str, called: str, user: str, started_at: datetime, tenant: str = "contoso",
+        progress: CallProgress = CallProgress.HEARTBEAT,
+    ) -> None:  # fmt: skip
+        """A call runs, or something else happens to it."""
         event = CallEvent(
-            tenant=tenant, usage_id=id, type=CallType.USER_OUT, event=CallProgress.HEARTBEAT,
+            tenant=tenant, usage_id=id, type=CallType.USER_OUT, event=progress,
             at=datetime.now(UTC), started_at=started_at, user=user, called=called, call_id=f"leg-{id}",
         )  # fmt: skip
         self.deployment.publish([("call-events", tenant, msgspec.json.encode(event))])
@@ -97,14 +105,19 @@ class Switch:
         return {found.usage_id: found for found in asyncio.run(everything())}
 
 
-@pytest.fixture
-def switch(deployment: Deployment) -> Iterator[Switch]:
-    """A switch of two tenants that are set up."""
+def set_up(deployment: Deployment) -> None:
+    """Two tenants, a deck, and a worker that rates."""
     deck = read_deck(DECK, version="deck-1")
     deployment.publish([("rate-decks", deck.version, encode_input(deck))])
     commands = setting_up(datetime.now(UTC) - timedelta(hours=1))
     deployment.publish([("commands", command.tenant, encode_input(command)) for command in commands])
     deployment.start("w")
+
+
+@pytest.fixture
+def switch(deployment: Deployment) -> Iterator[Switch]:
+    """A switch of two tenants that are set up."""
+    set_up(deployment)
     switch = Switch(deployment)
     try:
         until(lambda: switch.agents.ready, "the agents to be ready")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rater.cli.generate import write_month
@@ -14,6 +15,7 @@ from rater.dev.generate import Spec
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import apply
 from rater.wire.topics import load_topics
+from tests.agents.pretending import beside, order, written
 from tests.commands import rater
 from tests.conftest import ROOT
 from tests.kafka.agents_world import balances, call, charged, deck, now, prepaid, surroundings
@@ -67,13 +69,18 @@ def test_each_service_with_its_rights_only(guarded: Guarded, tmp_path: Path, how
 
 @pytest.mark.parametrize("how", HOWS)
 def test_agents_with_their_rights_only(guarded: Guarded, tmp_path: Path, how: str) -> None:
-    """A recharge is paid, notified and credited, and a switch is answered, by Faust's clients and by ours."""
+    """A recharge is paid, notified and credited, a switch is answered and ordered to end a call, by Faust's clients
+    and by ours.
+    """
     deployment = Deployment(guarded.kafka.bootstrap, tmp_path)
     guarded.allow(deployment.settings.prefix, how)
     rights = guarded.environment(how, "rater-agents")
     at = now() - timedelta(days=1)
     try:
-        with surroundings(deployment, **rights, RATER_SWITCHES_TOKEN="of-the-test") as around:
+        with beside("webhook", "leg-run") as switch, surroundings(
+            deployment, **rights, RATER_SWITCHES_TOKEN="of-the-test",
+            RATER_SWITCHES_FILE=str(written(tmp_path, switch.entry(tmp_path))),
+        ) as around:  # fmt: skip
             around.start_gateway()
             agents = around.start("agents-0")
             deployment.start("worker-0", guarded.environment(how, "rater-worker"))
@@ -89,6 +96,10 @@ def test_agents_with_their_rights_only(guarded: Guarded, tmp_path: Path, how: st
             )
             with urllib.request.urlopen(asked) as answer:
                 assert json.load(answer)["seconds"] == 100 * 60
+            ending = order("run", "approve-0000")
+            deployment.publish([("call-commands", ending.tenant, msgspec.json.encode(ending))])
+            until(lambda: switch.ended == ["leg-run"], "the end of a call")
+            until(lambda: agents.counted('rater_switch_records_total{switch="none"}') == 1, "the record to be seen")
     finally:
         deployment.end()
 

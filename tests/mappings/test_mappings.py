@@ -322,3 +322,16 @@ def test_the_same_row_gives_the_same_call_wherever_it_stands(
     first = {raw: found for found, raw in made.read(b"\n".join(raws))}
     assert first == {raw: found for found, raw in made.read(b"\n".join(shuffled))}
     assert len(first) == len(set(raws))
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [("c17", None), ("17", 17), ("", None), ("-1", None), ("٣", None), ("9" * 16, None), ("9" * 15, 10**15 - 1)],
+    ids=["text", "a number", "nothing", "below 0", "other digits", "too many digits", "many digits"],
+)
+def test_a_record_may_name_its_switch_and_its_number(tmp_path: Path, number: str, expected: int | None) -> None:
+    """By them missing records are noticed; a call is rated all the same where the number is none."""
+    with_names = '  tenant: "{account}"\n  switch: east\n  switch_sequence: "{way}"\n'
+    text = SITE.replace(', strip: ["0,"]', "").replace('  tenant: "{account}"\n', with_names)
+    found = rated(mapping(tmp_path, text).map_one(ROW.replace(b",out,", f",{number},".encode())))
+    assert (found.switch, found.switch_sequence) == ("east", expected)

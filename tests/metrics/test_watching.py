@@ -36,8 +36,8 @@ ALERTS = [rule for rule in RULES if "alert" in rule]
 SHOWN = [query.expr for board in BOARDS for _, panels in board.rows for panel in panels for query in panel.queries]
 LISTED = {metric.name: metric for metric in METRICS}
 HISTOGRAM_PARTS = ("_bucket", "_count", "_sum")
-#: Series that a process has only once it knows a partition or a certificate.
-LATER = {"partition", "use"}
+#: Series that a process has only once it knows a partition, a certificate or a switch.
+LATER = {"partition", "use", "switch"}
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool checks this: apt-get install prometheus"
@@ -255,7 +255,7 @@ def test_a_port_in_use_is_one_clear_line(watching: Any, tmp_path: Path) -> None:
 
 @needs_prometheus
 def test_a_real_prometheus_finds_what_the_dashboards_use(watching: Any, tmp_path: Path) -> None:
-    """Scraped, every metric has series, except those of partitions and certificates, which this process has none of."""
+    """Scraped, every metric has series, except those of partitions, certificates and switches, which this process has none of."""
     port, _ = watching
     target = {"job_name": "rater", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
     config = tmp_path / "prometheus.yml"

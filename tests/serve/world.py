@@ -6,8 +6,8 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,8 @@ import yaml
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from rater.agents.switches.carriage import Carriage
+from rater.agents.switches.settings import SwitchEntry
 from rater.core import (
     EVERY_TENANT,
     AccountEvent,
@@ -150,6 +152,7 @@ class Serving:
         maps: list[str] | None = None,
         gateway: PaymentGateway | None = None,
         settings: RatingSettings | None = None,
+        switches: Sequence[SwitchEntry] = (),
     ) -> None:
         self.store = folder / "store.db"
         self.clients = clients or clients_file(folder)
@@ -170,7 +173,8 @@ class Serving:
             self.metrics,
             self.noted.extend,
         )
-        self.engine = StoreEngine(writer)
+        self.carriage = Carriage(switches, self.metrics) if switches else None
+        self.engine = StoreEngine(writer, self.carriage)
         self._maps = maps or []
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -205,6 +209,10 @@ class Serving:
             self._started.set()
 
     async def _serve(self) -> None:
+        async with self.carriage or AsyncExitStack():
+            await self._serve_engine()
+
+    async def _serve_engine(self) -> None:
         self._stop = asyncio.Event()
         await self.engine.start()
         # in the loop's thread: what stands behind `orders` belongs to it

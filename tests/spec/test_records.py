@@ -157,6 +157,19 @@ def test_when_it_was_received_is_not_content() -> None:
     assert world.cdr(US, 61, id="x") == "duplicate"
 
 
+@pytest.mark.parametrize("received", [None, at("2025-03-11 11:00")], ids=["at no time", "a day later"])
+@pytest.mark.parametrize(
+    "first", [{}, {"switch": "east", "switch_sequence": 7}], ids=["of no switch", "of a switch"]
+)
+def test_which_switch_wrote_it_under_which_number_is_not_content(first: dict[str, Any], received: Any) -> None:
+    """A switch that sends a record again may number it anew, or begin to name itself: the call is the same."""
+    world = ada("MCOPSTN1")
+    world.call(US, 61, id="x", **first)
+    for more in ({}, {"switch": "west"}, {"switch_sequence": 8}, {"switch": "west", "switch_sequence": 8}):
+        assert world.cdr(US, 61, id="x", received_at=received, **more) == "duplicate"
+    assert world.cdr(US, 62, id="x", received_at=received, **first) == "conflicting_duplicate"
+
+
 def test_the_caller_is_never_the_destination() -> None:
     """A13: the price follows the called number; the calling one is only shown."""
     call = ada("MCOPSTNPP").call(HARARE, 60, calling=LONDON)

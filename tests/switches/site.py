@@ -22,7 +22,7 @@ from rater.embedded.store import open_reader
 from rater.wire.codec import encode_input
 from tests.serve.processes import ServeProcess
 from tests.serve.world import Switch, clients_file
-from tests.switches.kamailio import MAPPING, Kamailio
+from tests.switches.kamailio import MAPPING, NAME, SECRET, Kamailio
 from tests.switches.phones import Answerer, Caller
 from tests.switches.waiting import until
 
@@ -45,18 +45,33 @@ def setting_up(tenant: str, funds: str | None, sku: str = "MCOPSTNPP") -> Iterat
     yield LicenseAssigned(tenant=tenant, id="ada", at=at, user="ada", sku=sku, country="US", since_ever=True)
 
 
+#: How the rater calls this Kamailio.
+SWITCHES = """\
+switches:
+  - name: {name}
+    kind: kamailio
+    address: http://127.0.0.1:{port}/RPC
+    secret: {{file: {secret}}}
+"""
+
+
 class Site:
     """Everything runs while the block of `site` does."""
 
     def __init__(self, folder: Path, *defines: str) -> None:
+        """With the define ORDERS_BY_RPC the rater calls Kamailio, which reads no orders itself."""
         self.folder, self.store = folder, folder / "store.db"
         clients = clients_file(folder, kamailio={}, office={"may": ["commands", "cdrs"]})
         words = (f"--store={self.store}", f"--deck={DECK}", f"--map={MAPPING}")
-        self.serving = ServeProcess(folder, clients, *words)
+        file = folder / "switches.yaml"
+        by_rpc = {"RATER_SWITCHES_FILE": str(file)} if "ORDERS_BY_RPC" in defines else {}
+        self.serving = ServeProcess(folder, clients, *words, environment=by_rpc)
         self.office = Switch(self.serving.switch.base, clients.tokens["office"])
         self.answerer = Answerer(folder)
         token = clients.tokens["kamailio"]
         self.kamailio = Kamailio(folder, self.serving.port, token, self.answerer.port, *defines)
+        file.write_text(SWITCHES.format(name=NAME, port=self.kamailio.rpc_port, secret=folder / "secret"))
+        (folder / "secret").write_text(SECRET)
         self._callers: list[Caller] = []
 
     def start(self) -> None:

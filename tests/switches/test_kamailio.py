@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rater.core import DisconnectReason, Pocket
-from tests.switches.kamailio import SHIPPED, missing
+from tests.switches.kamailio import NAME, SHIPPED, missing
 from tests.switches.phones import Caller
 from tests.switches.site import CUT_WITHIN_S, JAMAICA, LONDON, PARIS, QUICK, US, Site, site
 from tests.switches.waiting import until
@@ -233,6 +233,27 @@ def test_a_site_that_puts_calls_through_unasked(tmp_path: Path) -> None:
 
 
 REQUIRED = set(re.findall(r"^#!defenv (\w+)$", (SHIPPED / "kamailio.cfg").read_text(), re.MULTILINE))
+
+
+def test_the_rater_calls_the_switch(tmp_path: Path) -> None:
+    """Kamailio reads no orders: the rater calls its JSON-RPC, and the phones get their BYE in 2 seconds."""
+    with site(tmp_path, QUICK, "ORDERS_BY_RPC") as one:
+        tenant = one.tenant("called", "5")
+        caller = one.call("stays", tenant, LONDON)
+        caller.wait_until_answered()
+        until(lambda: one.may(tenant, LONDON) == "credit_reserved", "the rater to know of the call")
+        before = datetime.now(UTC)
+        other = {
+            "tenant": tenant, "usage_id": "other", "type": "user_out", "user": "ada", "called": JAMAICA,
+            "answered_at": (before - timedelta(seconds=60)).isoformat(), "duration_s": 60,
+        }  # fmt: skip
+        assert one.office.send(other).body["accepted"] == 1
+        assert caller.wait() == 0
+        bye, *_ = caller.received("BYE")
+        assert bye.at - before.timestamp() < CUT_WITHIN_S
+        obeyed = 'rater_switch_orders_total{result="obeyed",switch="' + NAME + '"} 1.0'
+        until(lambda: obeyed in one.serving.switch.ask("/metrics").body, "the count")
+        assert one.rated(caller).call_id == caller.id
 
 
 def test_the_page_names_what_a_site_sets() -> None:

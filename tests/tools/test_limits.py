@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from typer.models import ArgumentInfo, OptionInfo
 
 from rater.agents.settings import AgentsSettings
+from rater.agents.switches.settings import SwitchEntry
 from rater.cli import build_app
 from rater.core.call_control import CallCommand, CallEvent
 from rater.core.inputs import AnyCommand, CallRecord, RateDeck
@@ -72,7 +73,14 @@ def models_in(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 @pytest.mark.parametrize(
     "model",
-    [KafkaSettings, WorkerSettings, RatingVariables, WebVariables, *dict.fromkeys(models_in(AgentsSettings))],
+    [
+        KafkaSettings,
+        WorkerSettings,
+        RatingVariables,
+        WebVariables,
+        *dict.fromkeys(models_in(AgentsSettings)),
+        SwitchEntry,
+    ],
 )
 def test_every_number_of_a_deployments_settings_has_a_largest_value(model: type[BaseModel]) -> None:
     """Variables and files of workers and agents."""

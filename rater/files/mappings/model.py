@@ -237,6 +237,8 @@ class Call(Strict):
     user_country: Value | None = None
     user_object_id: Value | None = None
     user_display_name: Value | None = None
+    switch: Value | None = None
+    switch_sequence: Text | None = None
 
 
 class MappingFile(Strict):

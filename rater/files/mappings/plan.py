@@ -27,6 +27,7 @@ _TEXTS = (
     "user_country",
     "user_object_id",
     "user_display_name",
+    "switch",
 )
 _CALL_TYPES = frozenset(type.value for type in CallType)
 _NUMBER_TYPES = frozenset(type.value for type in NumberType)
@@ -67,7 +68,11 @@ class Plan:
             made.append(
                 ("number_type", _one_of("number_type", self._value("number_type", call.number_type), _NUMBER_TYPES))
             )
-        whole = {"version": call.version, "authorized_s": call.authorized_s}
+        whole = {
+            "version": call.version,
+            "authorized_s": call.authorized_s,
+            "switch_sequence": call.switch_sequence,
+        }
         made += [(name, self._compiler.text(given)) for name, given in whole.items() if given is not None]
         return made
 
@@ -144,14 +149,20 @@ def _call_record(made: dict[str, Any]) -> CallRecord | Refusal:
         if not made[name]:
             return Refusal(Reason.MALFORMED, name, "expected a value, got none")
     for name in made.keys() & {"version", "authorized_s"}:
-        if not (made[name].isascii() and made[name].isdecimal() and len(made[name]) < 11):
+        if not _is_whole(made[name], digits=10):
             return Refusal(Reason.MALFORMED, name, f"expected a whole number, got {made[name]!r:.80}")
         made[name] = int(made[name])
+    if (sequence := made.pop("switch_sequence", None)) is not None and _is_whole(sequence):
+        made["switch_sequence"] = int(sequence)  # a call is not rejected for another text
     try:
         record = msgspec.convert(made, CallRecord)
     except msgspec.ValidationError:
         return _in_words(made)
     return control_character(record) or record
+
+
+def _is_whole(text: str, digits: int = 15) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= digits
 
 
 def _in_words(made: dict[str, Any]) -> CallRecord | Refusal:

@@ -39,19 +39,22 @@ SERVICES = (
     ),
     Service(
         "agents",
-        "recharges, suspends, answers switches, notifies: `rater agents`",
+        "recharges, suspends, answers switches, orders them to end calls, notifies: `rater agents`",
         frozenset(
             {
                 "authorisation replica",
+                "call carrier",
                 "call control",
                 "clock",
                 "notification agent",
                 "payment gateway",
                 "recharge agent",
+                "record watch",
                 "service agent",
             }
         ),
         group="rater-agents",
+        group_prefixed=True,
     ),
     Service("server", "reads records over HTTP, answers switches: `rater serve`", frozenset({"HTTP server"})),
     Service(

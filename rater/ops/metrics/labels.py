@@ -26,6 +26,8 @@ NO_CURRENCY = "XXX"
 NO_COUNTRY = "ZZ"
 #: Minutes that no plan covered.
 NO_PLAN = "none"
+#: It is not certain which switch has a call.
+NO_SWITCH = "none"
 #: More than one deployment needs (architecture, "Beyond one machine"); each series of a partition is one a worker.
 PARTITIONS_MAX = 1024
 
@@ -127,6 +129,15 @@ class Channel(ClosedList):
     WEBHOOK = "webhook"
 
 
+class OrderResult(ClosedList):
+    """The outcome of an order to end a call that was carried to its switch."""
+
+    OBEYED = "obeyed"  # the switch ends the call
+    GONE = "gone"  # the switch has no such call any more
+    ENDED = "ended"  # the call was over before the switch answered
+    FAILED = "failed"  # the switch did not end it in time, or it is not certain which switch has it
+
+
 class NotificationResult(ClosedList):
     """The outcome of a message to people."""
 
@@ -180,11 +191,15 @@ def plan_of_pool(pool: str) -> str:
 
 
 class Label(msgspec.Struct, frozen=True):
-    """A label with every value it can have; `listed` says whether series start at 0 with each value."""
+    """A label with every value it can have; `listed` says whether series start at 0 with each value.
+
+    `named_in` is the file of a deployment that has further values, at most so many as the file may have.
+    """
 
     name: str
     values: tuple[str, ...]
     listed: bool = True
+    named_in: str = ""
 
 
 def _of(name: str, values: type[ClosedList]) -> Label:
@@ -207,11 +222,13 @@ DISCONNECT_REASON = _of("reason", DisconnectReason)
 GATEWAY_ANSWER = _of("answer", GatewayAnswer)
 WEBHOOK_RESULT = _of("result", WebhookResult)
 CHANNEL = _of("channel", Channel)
+ORDER_RESULT = _of("result", OrderResult)
 NOTIFICATION_RESULT = _of("result", NotificationResult)
 ROUTE = _of("route", Route)
 HTTP_RESULT = _of("result", HttpResult)
 RECORD_RESULT = _of("result", RecordResult)
 CERTIFICATE_USE = Label("use", tuple(use.value for use in CertificateUse), listed=False)
+SWITCH = Label("switch", (NO_SWITCH,), listed=False, named_in="switches.yaml")
 INPUT = _of("input", Input)
 TOPIC = Label("topic", OUTPUT_TOPICS)
 CURRENCY = Label("currency", (*sorted(EXPONENTS), NO_CURRENCY), listed=False)

@@ -205,6 +205,29 @@ DISCONNECTS = _counter(
     "rater_disconnects_total", "orders", "Orders to end a running call, repetitions included.",
     labels.DISCONNECT_REASON,
 )  # fmt: skip
+SWITCH_ORDERS = _counter(
+    "rater_switch_orders_total", "orders",
+    "Orders to end a call that were carried to a switch, by outcome (switch none: not certain which).",
+    labels.SWITCH, labels.ORDER_RESULT,
+)  # fmt: skip
+SWITCH_ORDERS_WAITING = _gauge(
+    "rater_switch_orders_waiting", "orders", "Orders to end a call that their switch has not confirmed yet.",
+    labels.SWITCH,
+)  # fmt: skip
+SWITCH_RECORDS = _counter(
+    "rater_switch_records_total", "records",
+    "Call records that came, by the switch that they name (switch none: none of switches.yaml).",
+    labels.SWITCH,
+)  # fmt: skip
+SWITCH_LAST_RECORD = _gauge(
+    "rater_switch_last_record_timestamp_seconds", "seconds", "When a switch's last record came, in Unix time.",
+    labels.SWITCH,
+)  # fmt: skip
+SWITCH_MISSING = _gauge(
+    "rater_switch_missing_records", "records",
+    "Numbers that are missing for five minutes among those that a switch gave its records.",
+    labels.SWITCH,
+)  # fmt: skip
 NOTIFICATIONS = _counter(
     "rater_notifications_total", "messages", "E-mails and webhooks to people, by result.",
     labels.CHANNEL, labels.NOTIFICATION_RESULT,
@@ -245,6 +268,7 @@ METRICS = (
     CONSERVATION_DIFFERENCE, SEQUENCE_BREAKS, LATENCY, BATCH_SECONDS, COMMIT_SECONDS, COMMITS, LAG_RECORDS,
     LAG_SECONDS, LAST_COMMIT, PARTITIONS, REBALANCES, RESTORE_SECONDS, USAGE_INDEX, RECHARGES,
     RECHARGES_IN_FLIGHT, TENANTS, SETTINGS, GATEWAY_ANSWERS, PAYMENT_WEBHOOKS, AUTHORIZATIONS,
-    AUTHORIZATION_SECONDS, RUNNING_CALLS, CALL_EVENTS, DISCONNECTS, NOTIFICATIONS, NOTIFICATIONS_WAITING,
+    AUTHORIZATION_SECONDS, RUNNING_CALLS, CALL_EVENTS, DISCONNECTS, SWITCH_ORDERS,
+    SWITCH_ORDERS_WAITING, SWITCH_RECORDS, SWITCH_LAST_RECORD, SWITCH_MISSING, NOTIFICATIONS, NOTIFICATIONS_WAITING,
     HTTP_REQUESTS, HTTP_RECORDS, HTTP_WAITING, HTTP_STORED_SECONDS, UNREADABLE, CERTIFICATE_EXPIRY,
 )  # fmt: skip

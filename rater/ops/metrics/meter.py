@@ -21,6 +21,7 @@ from rater.ops.metrics.labels import (
     NO_COUNTRY,
     NO_CURRENCY,
     NO_PLAN,
+    NO_SWITCH,
     PARTITIONS_MAX,
     PLAN,
     AuthorizationAnswer,
@@ -33,6 +34,7 @@ from rater.ops.metrics.labels import (
     HttpResult,
     Input,
     NotificationResult,
+    OrderResult,
     PartitionState,
     RecordResult,
     Route,
@@ -186,6 +188,33 @@ class Metrics:
     def disconnect(self, reason: DisconnectReason) -> None:
         """A switch is ordered to end a call."""
         self._counter(listed.DISCONNECTS, reason).inc()
+
+    def begin_switches(self, switches: Iterable[str]) -> None:
+        """Series of these switches exist at 0, so that the first order that fails is an increase."""
+        for switch, result in product((*switches, NO_SWITCH), OrderResult):
+            self._counter(listed.SWITCH_ORDERS, switch, result)
+
+    def switch_order(self, switch: str, result: OrderResult) -> None:
+        """There is nothing more to do about an order to a switch."""
+        self._counter(listed.SWITCH_ORDERS, switch, result).inc()
+
+    def switch_orders_waiting(self, switch: str, orders: int) -> None:
+        """How many orders a switch has not confirmed yet."""
+        self._gauge(listed.SWITCH_ORDERS_WAITING, switch).set(orders)
+
+    def begin_switch_records(self, switches: Iterable[str]) -> None:
+        """Series of these switches exist at 0, so that a switch that never sends is seen."""
+        for switch in (*switches, NO_SWITCH):
+            self._counter(listed.SWITCH_RECORDS, switch)
+
+    def switch_records(self, switch: str, records: int, last_s: float) -> None:
+        """Records of a switch came, the last one at an instant in Unix time."""
+        self._counter(listed.SWITCH_RECORDS, switch).inc(records)
+        self._gauge(listed.SWITCH_LAST_RECORD, switch).set(last_s)
+
+    def switch_missing(self, switch: str, records: int) -> None:
+        """How many of a switch's numbers are missing."""
+        self._gauge(listed.SWITCH_MISSING, switch).set(records)
 
     def notification(self, channel: Channel, result: NotificationResult) -> None:
         """A message to people was sent, or not."""

@@ -124,6 +124,28 @@ _BROKEN = (
         ],
     ),
     panel(
+        "Orders to switches",
+        "To end calls, by switch and outcome, each minute; and how many their switch has not confirmed yet.",
+        [
+            rate(m.SWITCH_ORDERS, "switch", "result", times="* 60"),
+            Query(f"sum by (switch) ({m.SWITCH_ORDERS_WAITING.name})", "waiting {{switch}}"),
+        ],
+    ),
+    panel(
+        "Records of switches",
+        "Each minute, by the switch that they name, and numbers that are missing.",
+        [
+            Query(f"60 * max by (switch) (rate({m.SWITCH_RECORDS.name}[$__rate_interval]))", "{{switch}}"),
+            Query(f"max by (switch) ({m.SWITCH_MISSING.name})", "missing {{switch}}"),
+        ],
+    ),
+    panel(
+        "Last record of a switch",
+        "How long ago it came.",
+        [Query(f"time() - max by (switch) ({m.SWITCH_LAST_RECORD.name})", "{{switch}}")],
+        Unit.SECONDS,
+    ),
+    panel(
         "Requests over HTTP",
         "To `rater serve`, by page and answer; busy and limited ones are sent again by the switch.",
         [rate(m.HTTP_REQUESTS, "route", "result")],

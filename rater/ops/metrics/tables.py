@@ -10,6 +10,8 @@ _SHOWN_MAX = 8
 
 def values_of(label: Label) -> str:
     """A label's values, the first and the last of a long list."""
+    if label.named_in:
+        return ", ".join([*label.values, f"names of {label.named_in}"])
     if len(label.values) <= _SHOWN_MAX:
         return ", ".join(label.values)
     return f"{label.values[0]} to {label.values[-1]}: {len(label.values)} values"

@@ -14,7 +14,22 @@ from typing import TypeVar
 
 import structlog
 
-from rater.core import Answer, AnyCommand, Question, Refusal, Reserved, Rules, Source, Tariffs, authorize
+from rater.agents.switches.carriage import Carriage
+from rater.agents.switches.completeness import seen_in
+from rater.core import (
+    Answer,
+    AnyCommand,
+    CallEvent,
+    CallProgress,
+    CallRecord,
+    Question,
+    Refusal,
+    Reserved,
+    Rules,
+    Source,
+    Tariffs,
+    authorize,
+)
 from rater.embedded.store import Reader, open_reader
 from rater.engine.batch import Record
 from rater.serve.group_commit import Item, NotKept
@@ -40,9 +55,10 @@ class StoreEngine:
 
     accepts_commands = True
 
-    def __init__(self, writer: StoreWriter) -> None:
+    def __init__(self, writer: StoreWriter, carriage: Carriage | None = None) -> None:
+        """`carriage` gives orders to end calls to switches; without it they are read at `call-commands` alone."""
         self.orders = OrderLog()
-        self._writer = writer
+        self._writer, self._carriage = writer, carriage
         self._collecting: Collecting | None = None
         self._thread = ThreadPoolExecutor(1, "store")
         self._reader: Reader | None = None
@@ -81,6 +97,8 @@ class StoreEngine:
         tasks: list[Awaitable[None]] = [self._failed, self._look(), self._tick()]
         if self._collecting is not None:
             tasks.append(self._collecting.run(self.apply))
+        if self._carriage is not None:
+            tasks.append(self._carriage.run())
         running = [asyncio.ensure_future(task) for task in tasks]
         try:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
@@ -99,6 +117,7 @@ class StoreEngine:
             if wrong.exit in _FATAL and self._failed is not None and not self._failed.done():
                 self._failed.set_exception(wrong)
             raise NotKept(str(wrong)) from wrong
+        self._note_switches(items)
         self._learn(committed)
         return committed.results
 
@@ -133,6 +152,23 @@ class StoreEngine:
             self.orders.add(0, offset, order)
         if self._collecting is not None:
             self._collecting.ask_for(committed.requests)
+        if self._carriage is not None:
+            for order in committed.pressing:
+                self._carriage.add(order)
+
+    def _note_switches(self, items: Sequence[Item]) -> None:
+        """Which calls are over, so that no order is given for them, and whose records came."""
+        if self._carriage is None:
+            return
+        now_s = datetime.now(UTC).timestamp()
+        for item in items:
+            if isinstance(item, CallEvent):
+                if item.event is CallProgress.ENDED:
+                    self._carriage.ended(item.tenant, item.usage_id)
+            elif item.kind == "cdr":
+                seen = item.decoded if isinstance(item.decoded, CallRecord) else seen_in(item.raw)
+                if seen is not None:
+                    self._carriage.record_came(seen, now_s)
 
     async def _look(self) -> None:
         """Calls in progress by the clock: an order is at most so late."""

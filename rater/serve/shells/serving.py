@@ -1,10 +1,13 @@
 """`rater serve`: a server over an engine, from its start to its end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 from rater.agents.notices.notifier import Notifier
+from rater.agents.switches.carriage import Carriage
+from rater.agents.switches.settings import SwitchEntry
 from rater.core import AccountEvent, RatingSettings
 from rater.kafka.settings import KafkaSettings
 from rater.ops.metrics.meter import Metrics
@@ -34,10 +37,12 @@ class Front(NamedTuple):
 MakeWriter = Callable[[Callable[[list[AccountEvent]], None] | None], StoreWriter]
 
 
-async def serve_store(front: Front, make: MakeWriter, notifier: Notifier | None) -> None:
-    """Serve a store until stopped."""
+async def serve_store(
+    front: Front, make: MakeWriter, notifier: Notifier | None, switches: Sequence[SwitchEntry] = ()
+) -> None:
+    """Serve a store until stopped, and carry orders to end calls to the switches that are given."""
     if notifier is None:
-        await _serve_store(front, make(None))
+        await _serve_store(front, make(None), switches)
         return
     loop = asyncio.get_running_loop()
 
@@ -51,20 +56,22 @@ async def serve_store(front: Front, make: MakeWriter, notifier: Notifier | None)
     async with notifier:
         sending = asyncio.create_task(notifier.run())
         try:
-            await _serve_store(front, make(note))
+            await _serve_store(front, make(note), switches)
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
 
-async def _serve_store(front: Front, writer: StoreWriter) -> None:
-    engine = StoreEngine(writer)
-    await engine.start()
-    try:
-        server = Server(engine, front.clients, front.maps, front.metrics)
-        await serve(server, front.listening, engine.run, engine.orders.close, front.started)
-    finally:
-        await engine.close()
+async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[SwitchEntry]) -> None:
+    async with AsyncExitStack() as opened:
+        carriage = await opened.enter_async_context(Carriage(switches, front.metrics)) if switches else None
+        engine = StoreEngine(writer, carriage)
+        await engine.start()
+        try:
+            server = Server(engine, front.clients, front.maps, front.metrics)
+            await serve(server, front.listening, engine.run, engine.orders.close, front.started)
+        finally:
+            await engine.close()
 
 
 async def serve_kafka(front: Front, kafka: KafkaSettings, rating: RatingSettings) -> None:

@@ -38,6 +38,8 @@ class Committed(NamedTuple):
     reserved: dict[str, Reserved]
     orders: Orders
     requests: list[RechargeRequest]
+    #: Orders of calls that go on: new ones, and those whose call had an event.
+    pressing: list[CallCommand]
     #: When calls in progress are next to be looked at.
     due_at: datetime | None
 
@@ -79,7 +81,8 @@ class StoreWriter:
             self._orders_until = orders[-1][0] if orders else 0
             desk = self._open.desk
             reserved = desk.reserved([tenant for tenant, _ in store.known_calls()])
-            return Committed([], None, reserved, orders[-KEPT_MAX:], unanswered(store), desk.due_at)
+            pressing = desk.orders_of([(order.tenant, order.usage_id) for _, order in orders])
+            return Committed([], None, reserved, orders[-KEPT_MAX:], unanswered(store), pressing, desk.due_at)
         except BaseException:
             self.close()
             raise
@@ -93,10 +96,20 @@ class StoreWriter:
             self._begin()
             raise
         orders = self._new_orders() if ordered else []
-        touched = {*batch.state.accounts, *(item.tenant for item in items if isinstance(item, CallEvent))}
+        events = [item for item in items if isinstance(item, CallEvent)]
+        touched = {*batch.state.accounts, *(event.tenant for event in events)}
         touched |= {order.tenant for order in ordered}
+        calls = {(order.tenant, order.usage_id) for order in ordered}
+        calls |= {(event.tenant, event.usage_id) for event in events}
+        pressing = rater.desk.orders_of(sorted(calls))
         return Committed(
-            results_of(items, batch), batch.state, rater.desk.reserved(touched), orders, requests, rater.desk.due_at
+            results_of(items, batch),
+            batch.state,
+            rater.desk.reserved(touched),
+            orders,
+            requests,
+            pressing,
+            rater.desk.due_at,
         )
 
     def close(self) -> None:

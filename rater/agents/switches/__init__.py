@@ -1,0 +1,1 @@
+"""Carries orders to end calls to the switches that have them: which has a call, how, until when."""

@@ -41,6 +41,8 @@ COLUMNS = (
     "Currency",
     "Capability",
 )
+#: A column that our own usage export has besides; the portal's is of one tenant and does not name it.
+_OURS = "Tenant"
 _NO_DATA = "<no data>"
 #: What the csv module says of it.
 _NEVER_CLOSED = "unexpected end of data"
@@ -87,6 +89,10 @@ class PstnCsv(msgspec.Struct, frozen=True):
             for column, cell in zip(self.columns, cells, strict=True)
             if cell.strip() and cell.strip().casefold() != _NO_DATA
         }
+        if (other := given.get(_OURS, self.tenant)) != self.tenant:
+            return Refusal(
+                Reason.MALFORMED, _OURS, f"expected calls of {self.tenant} (--tenant), got {other!r:.80}"
+            )
         return record_of(self.tenant, given, self.local)
 
 
@@ -108,7 +114,7 @@ def reader_for(path: str, header: bytes, tenant: str | None, local: LocalTimes =
     if twice:
         raise RaterError(f"{path}:1: expected every column once, got {', '.join(twice)} twice; remove one of them")
     if tenant is None:
-        raise RaterError(f"{path}: a usage export does not name its tenant; give it with --tenant")
+        raise RaterError(f"{path}: give the tenant of a usage export with --tenant")
     return PstnCsv(tenant, delimiter, columns, local)
 
 

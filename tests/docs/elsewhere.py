@@ -123,7 +123,7 @@ def picture(words: list[str]) -> str:
         typed = command.split()
         if typed[0] == "sleep":
             continue
-        known = typed[1] == "status" or re.search(rf"\b{typed[1]}\b.*\)$", script, re.MULTILINE)
+        known = typed[1] in ("status", "end") or re.search(rf"\b{typed[1]}\b.*\)$", script, re.MULTILINE)
         if not known or set(typed[2:]) - parts - _PLACEHOLDERS:
             return f"deploy/picture.sh does not know {command.strip()}"
     return ""

@@ -9,7 +9,7 @@ import pytest
 from tests.commands import invoke
 from tests.conftest import ROOT
 from tests.docs.pages import shown_on
-from tests.docs.stories import Typed, play
+from tests.docs.stories import Typed, play, unproven
 from tests.embedded.usage import HEADER, row
 
 PAGE = "docs/billing.md"
@@ -64,6 +64,7 @@ STORY = [
         "rater tenant configure contoso --call-duration-max-s 86400 --at 2025-03-20T00:00:00Z",
         shown="rater tenant configure contoso --call-duration-max-s 86400",
     ),
+    Typed("rater tenant add northwind --currency USD --country US --credits enabled --at 2025-03-20T00:00:00Z"),
     Typed("rater run PSTN.calls.2025-03.csv --tenant contoso", shown="rater run"),  # already rated
     Typed(
         "rater run nothing.jsonl --emergency-numbers IT:1530,CH:1414",
@@ -92,6 +93,7 @@ STORY = [
         "rater tenant adjust contoso 0.10 --call abroad --reason goodwill --yes --at 2025-03-20T00:00:00Z",
         shown="rater tenant adjust contoso 4.16 --call USAGE_ID",
     ),
+    Typed("rater explain credit-abroad", shown="rater explain credit-USAGE_ID"),
     Typed(
         "rater tenant adjust contoso -0.10 --reason withdrawn --yes --at 2025-03-20T00:00:00Z",
         shown="rater tenant adjust contoso -4.16",
@@ -148,8 +150,8 @@ def month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_command_of_the_page_is_in_the_story() -> None:
     """A command that is added to the page is added here, too."""
-    shown = {shown.command for shown in shown_on(PAGE) if shown.command.startswith("rater ")}
-    assert sorted(shown) == sorted(step.command for step in STORY)
+    ours = [shown for shown in shown_on(PAGE) if shown.command.startswith("rater ")]
+    assert unproven(ours, STORY, lambda _: False) == []
 
 
 def test_a_clerks_month(month: Path) -> None:

@@ -119,13 +119,22 @@ def free_port() -> str:
     return str(free_ports(1)[0])
 
 
-def write_agents_file(folder: Path) -> None:
-    """`agents.yaml` as the operators' page shows it, its secrets in this folder, and `notify.yaml`, which is a part of it."""
-    text = block_of("docs/operators.md", "webhook_secrets:")
+def with_secrets(text: str, folder: Path) -> str:
+    """The same settings, their secrets in this folder."""
     for path in set(re.findall(r"\{file: ([^}]+)\}", text)):
         (folder / Path(path).name).write_text("whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n")
         text = text.replace(path, str(folder / Path(path).name))
-    text = text.replace("/var/lib/rater", str(folder))
+    return text
+
+
+def write_agents_file(folder: Path) -> None:
+    """`agents.yaml` as the operators' page shows it, and the files that it names: `notify.yaml` is a part of it."""
+    switches = files_of((ROOT / "docs/switches.md").read_text("utf-8"))["switches.yaml"]
+    (folder / "switches.yaml").write_text(
+        with_secrets(switches.replace("{env: GATEWAY_KEY}", "{file: key}"), folder)
+    )
+    text = with_secrets(block_of("docs/operators.md", "webhook_secrets:"), folder)
+    text = text.replace("/var/lib/rater", str(folder)).replace("/etc/rater", str(folder))
     (folder / "agents.yaml").write_text(text)
     notify = text.partition("notify:\n")[2].partition("telling_instance")[0]
     (folder / "notify.yaml").write_text(re.sub(r"(?m)^  ", "", notify))

@@ -166,3 +166,12 @@ def test_whole_seconds_may_be_written_with_a_decimal_mark(seconds: str) -> None:
 def test_no_duration_is_guessed(seconds: str) -> None:
     """What is not whole seconds stays refused."""
     assert isinstance(ROWS.decode(row("a", seconds=seconds).encode()), Refusal)
+
+
+def test_another_tenants_rows_of_our_own_export_are_refused() -> None:
+    """Our export of several tenants names each row's: nobody pays for another's calls."""
+    rows = PstnCsv("contoso", ",", ("Tenant", *COLUMNS))
+    assert isinstance(rows.decode(f"contoso,{row('a')}".encode()), CallRecord)
+    refused = rows.decode(f"tailspin,{row('a')}".encode())
+    assert isinstance(refused, Refusal)
+    assert (refused.field, refused.message) == ("Tenant", "expected calls of contoso (--tenant), got 'tailspin'")

@@ -148,12 +148,12 @@ LETTERS = [
     Typed("rater dlq replay --reason malformed", code=3, shown="rater dlq replay --reason REASON"),
     Typed("rater dlq replay --reason unknown_tenant"),
     Typed("rater dlq replay --reason skipped"),
+    Typed("rater dlq drop LETTER --note WHY", shown="rater dlq drop ID --note WHY"),
     Typed(
         'rater dlq drop --reason malformed --tenant tenant-0000 --note "why"',
         shown="rater dlq drop --reason REASON --tenant TENANT --note WHY",
         also=('rater dlq drop --reason REASON --note "why"',),
     ),
-    Typed("rater dlq drop LETTER --note WHY", shown="rater dlq drop ID --note WHY"),
 ]
 #: With RATER_BOOTSTRAP these are commands to the rating task; a purchase is called back as a recharge would be.
 MONEY = [
@@ -184,11 +184,14 @@ MONEY = [
     ),
     Typed("rater tenant configure contoso --no-recharge", shown="rater tenant configure TENANT --no-recharge"),
     Typed(
+        "rater rerate --deck VERSION --all --from 2025-03-03T00:00:00Z --to 2025-03-05T00:00:00Z --dry-run",
+    ),
+]
+#: The last of the money: no switch is asked about contoso after it.
+FRAUD = [
+    Typed(
         "rater tenant license contoso ada@contoso.example MCOPSTNPP --remove",
         shown="rater tenant license TENANT USER MCOPSTNPP --remove",
-    ),
-    Typed(
-        "rater rerate --deck VERSION --all --from 2025-03-03T00:00:00Z --to 2025-03-05T00:00:00Z --dry-run",
     ),
 ]
 #: drills.md, "More partitions": nothing runs meanwhile.
@@ -226,7 +229,7 @@ STOP = Typed("rater dev kafka stop >stopped", shown="rater dev kafka stop")
 
 STORY = (
     START, *BEGINNING, WORKER, GATEWAY, AGENTS, SERVER, *PUBLISHING, *GARBAGE, *LOOKING, *ASKING,
-    *LETTERS, *MONEY, *TAKING_OVER, *MOVING, *KCAT, STOP,
+    *LETTERS, *MONEY, *FRAUD, *TAKING_OVER, *MOVING, *KCAT, STOP,
 )  # fmt: skip
 
 
@@ -290,6 +293,7 @@ def test_an_operators_day(folder: Path) -> None:
         play(LETTERS, folder, names, **environment)
         until(lambda: answers(f"http://127.0.0.1:{agents}/readyz"), "the agents to have read the state")
         play(ASKING, folder, names, **environment)
+        play(FRAUD, folder, names, **environment)
         if shutil.which("kcat"):
             play(KCAT, folder, names, **environment)
     mirror(deployment.settings, deployment.settings.model_copy(update={"prefix": "A."}), {"cdrs": 5})

@@ -70,7 +70,7 @@ def doctor(
     Example: rater doctor --store rater.db
     """
     checks = (
-        _of_store(store, switches)
+        _of_store(store, switches, server)
         if store is not None
         else _checks(bootstrap, prefix, config, service, worker, server, index, switches)
     )
@@ -103,11 +103,14 @@ def _checks(
     return checks
 
 
-def _of_store(store: Path, switches: Path | None) -> list[Check]:
-    """A store, and the switches that a server over it has."""
+def _of_store(store: Path, switches: Path | None, server: str | None) -> list[Check]:
+    """A store, the server over it where one is named, and the switches that it has."""
     named = os.environ.get("RATER_SWITCHES_FILE")
     file = switches or (Path(named) if named else None)
-    return [store_check(store), *(asyncio.run(on_store(file, store)) if file else ())]
+    checks = [store_check(store)]
+    if server is not None:
+        checks.append(asyncio.run(looked("server", partial(outside.server, server), "rater serve")))
+    return checks + (asyncio.run(on_store(file, store, server)) if file else [])
 
 
 async def _look(

@@ -75,7 +75,9 @@ def serve(
     ] = None,
     switches: Annotated[
         Path | None,
-        typer.Option(help="Switches that end a store's calls when ordered, in YAML; else RATER_SWITCHES_FILE."),
+        typer.Option(
+            help="The switches, in YAML; else RATER_SWITCHES_FILE: their mappings, and who ends a store's calls."
+        ),
     ] = None,
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
@@ -90,11 +92,8 @@ def serve(
         bootstrap = os.environ.get("RATER_BOOTSTRAP") or None
     if (store is None) == (bootstrap is None):
         raise RaterError("expected either --store FILE or --bootstrap HOST:PORT, and not both")
-    if store is None and (deck or commands or gateway or notify or switches):
-        raise RaterError(
-            "--deck, --commands, --gateway, --notify, --switches: expected with --store; on Kafka: rater publish,"
-            " rater agents"
-        )
+    if store is None and (deck or commands or gateway or notify):
+        raise RaterError("--deck, --commands, --gateway, --notify: expected with --store; on Kafka: rater publish")
     if loglevel not in _LEVELS:
         raise RaterError(f"--loglevel: expected one of {', '.join(_LEVELS)}, got {loglevel!r}")
     log_to_stderr(log_style, loglevel.upper())
@@ -102,7 +101,9 @@ def serve(
     expect_long_lives()
     host, port = os.environ.get("RATER_WEB_HOST", DEFAULT_HOST), port_to_listen_on(web_port)
     listening = Listening(host, port, tls_cert, tls_key)
-    front = Front(listening, Clients(clients), Maps(map or []), Metrics(CollectorRegistry()), _say(listening))
+    entries = switches_of(switches)
+    maps = Maps(map or [], {entry.name: entry.mapping for entry in entries if entry.mapping is not None})
+    front = Front(listening, Clients(clients), maps, Metrics(CollectorRegistry()), _say(listening))
     if store is None:
         _over_kafka(front, bootstrap or "", prefix)
         return
@@ -117,7 +118,7 @@ def serve(
         )
 
     notifier = Notifier(read_settings(NotifyFile, notify, {}), metrics=front.metrics) if notify else None
-    asyncio.run(serve_store(front, make, notifier, switches_of(switches)))
+    asyncio.run(serve_store(front, make, notifier, entries))
 
 
 def serve_token(name: Annotated[str, typer.Argument(help="The client: a switch or gateway.")]) -> None:

@@ -1,5 +1,7 @@
 """The mappings that requests may name with `?map=NAME`: those that the operator gave, and no others."""
 
+from collections.abc import Mapping as Table
+
 from rater.files.mappings import Mapping, load
 from rater.serve.problems import Kind, ProblemError
 from rater.wire.errors import RaterError
@@ -10,10 +12,15 @@ _READY_MAX = 1_000
 
 
 class Maps:
-    """Mappings by name: `NAME=PLACE`, or a place (file or preset), whose name is the mapping's own."""
+    """Mappings by name: `NAME=PLACE`, or a place (file or preset), whose name is the mapping's own.
 
-    def __init__(self, places: list[str]) -> None:
+    `of_switches` are places by the name of a switch: a client of this name need not name its mapping.
+    """
+
+    def __init__(self, places: list[str], of_switches: Table[str, str] | None = None) -> None:
         """RaterError: a mapping is wrong, or two have the same name."""
+        self._of_switches = frozenset(of_switches or {})
+        places = [*places, *(f"{name}={place}" for name, place in (of_switches or {}).items())]
         self._mappings: dict[str, Mapping] = {}
         self._ready: dict[tuple[str, str | None], Mapping] = {}
         for given in places[:MAPPINGS_MAX]:
@@ -27,6 +34,10 @@ class Maps:
     def names(self) -> list[str]:
         """The names, in order."""
         return sorted(self._mappings)
+
+    def of_client(self, name: str) -> str | None:
+        """The name of the mapping of a client that is a switch; None: its records are as ours."""
+        return name if name in self._of_switches else None
 
     def named(self, name: str | None, tenant: str | None) -> Mapping | None:
         """The mapping of a request; ProblemError: there is none of this name, or nobody says whose records are."""

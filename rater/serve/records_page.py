@@ -44,7 +44,10 @@ class RecordsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     map: str | None = Field(
-        default=None, min_length=1, max_length=100, description="the mapping that reads the body"
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="the mapping that reads the body; else that of the switch with the client's name",
     )
     tenant: str | None = Field(
         default=None,
@@ -77,7 +80,7 @@ class RecordsPage:
         """Records of calls."""
         client, query, body = await self._arrived(request, "cdrs")
         tenant = client.tenant or query.tenant
-        mapping = self._maps.named(query.map, tenant)
+        mapping = self._maps.named(query.map or self._maps.of_client(client.name), tenant)
         arrived = self._of(client, tenant)
         found = await _read(partial(calls_in, request.content_type, body, arrived, mapping), len(body))
         return await self._store(client, Route.CDRS, found, len(body))

@@ -59,6 +59,17 @@ def test_what_is_wrong_is_reported_with_its_place(old: str, new: str, wrong: str
     assert list(wrong_switches(path)) == [f"{path}:{wrong}"]
 
 
+def test_a_mapping_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preset that asks something of a site is not complete; a site's file is."""
+    monkeypatch.setenv("WEST_SECRET", "of-this-test")
+    path, site = tmp_path / "switches.yaml", tmp_path / "site.yaml"
+    site.write_text("extends: freeswitch-json-cdr\ncall: {duration: {round: up}}\n")
+    for mapping, wrong in ((site, []), ("freeswitch-json-cdr", [f"{path}: the mapping of switch east: "])):
+        path.write_text(GOOD.replace("    tenants: [contoso]\n", f"    mapping: {mapping}\n"))
+        found = list(wrong_switches(path))
+        assert [line[: len(expected)] for line, expected in zip(found, wrong, strict=True)] == wrong
+
+
 def test_a_text_that_is_no_yaml(tmp_path: Path) -> None:
     """File and line."""
     path = tmp_path / "switches.yaml"

@@ -130,6 +130,7 @@ def with_secrets(text: str, folder: Path) -> str:
 def write_agents_file(folder: Path) -> None:
     """`agents.yaml` as the operators' page shows it, and the files that it names: `notify.yaml` is a part of it."""
     switches = files_of((ROOT / "docs/switches.md").read_text("utf-8"))["switches.yaml"]
+    (folder / "freeswitch.yaml").write_text("extends: freeswitch-json-cdr\ncall: {duration: {round: up}}\n")
     (folder / "switches.yaml").write_text(
         with_secrets(switches.replace("{env: GATEWAY_KEY}", "{file: key}"), folder)
     )

@@ -181,6 +181,21 @@ def test_a_record_that_its_mapping_refuses_is_a_dead_letter_of_it(tmp_path: Path
     assert (letter.format, letter.mapping.name, json.loads(letter.raw)["id"]) == ("mapping", "m", "b")
 
 
+def test_a_switch_with_a_mapping_posts_its_own_records(tmp_path: Path) -> None:
+    """`mapping` of switches.yaml: for the client with the switch's name; others post ours, or name it."""
+    (tmp_path / "m.yaml").write_text(MAPPING)
+    clients = clients_file(tmp_path, switch={"tenant": "contoso"}, other={"tenant": "contoso"})
+    theirs = {"id": "a", "who": "ada", "to": "+442079460000", "start": "2026-03-10T12:00:00Z", "secs": "61"}
+    with serving(tmp_path, clients=clients, of_switches={"switch": str(tmp_path / "m.yaml")}) as (server, switch):
+        other = server.switch("other")
+        answers = [
+            switch.ask("/v1/cdrs", lines(theirs), JSON),
+            other.send(call("b")),
+            other.ask("/v1/cdrs?map=switch", lines(theirs | {"id": "c"}), JSON),
+        ]
+    assert [answer.body["accepted"] for answer in answers] == [1, 1, 1]
+
+
 def test_commands_need_a_token_that_may(tmp_path: Path) -> None:
     """Money enters by a server of its own (A48): a switch's token may not, and records of calls are none."""
     clients = clients_file(tmp_path, switch={}, office={"may": ["commands"]})

@@ -1,5 +1,6 @@
 """Orders to end calls go to the switch of the call, over a store: at once, again until it obeys, after a restart."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 from rater.core import EVERY_TENANT, DeckActivated
 from rater.files.deck_csv import read_deck
 from rater.wire.codec import encode_input
+from rater.wire.errors import Exit
 from tests.agents.pretending import KINDS, beside, written
+from tests.commands import rater
 from tests.serve.processes import ServeProcess
 from tests.serve.test_calls import event, until
 from tests.serve.world import NOON, Serving, call, clients_file, serving, setting_up
@@ -88,6 +91,22 @@ def test_the_record_of_a_call_ends_its_order(tmp_path: Path) -> None:
             until(lambda: switch.ordered, "an order")
             client.send(call("run", seconds=300))
             until(lambda: counted(server, switch.name, "ended") == 1, "the end")
+
+
+def test_the_doctor_says_when_a_switch_last_sent_a_record(tmp_path: Path) -> None:
+    """A record names its switch; the server over the store counted it."""
+    with beside("freeswitch") as switch:
+        file = written(tmp_path, switch.entry(tmp_path))
+        words = ("doctor", "--switches", file, "--json")
+        with serving(tmp_path, switches=[switch.entry(tmp_path)]) as (server, client):
+            asked = (*words, "--store", server.store, "--server", f"http://127.0.0.1:{server.port}")
+            before = rater(*asked, code=Exit.OK).stdout
+            client.send(call("a", switch=switch.name))
+            after = rater(*asked, code=Exit.OK).stdout
+    said = [{check["name"]: check["cause"] for check in json.loads(text)} for text in (before, after)]
+    causes = [checks[f"switch {switch.name}"] for checks in said]
+    assert "no record since the server started" in causes[0]
+    assert "the last record " in causes[1]
 
 
 def test_a_server_that_is_killed_orders_again(tmp_path: Path) -> None:

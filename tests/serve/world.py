@@ -150,6 +150,7 @@ class Serving:
         *,
         commands: list[AnyCommand] | None = None,
         maps: list[str] | None = None,
+        of_switches: dict[str, str] | None = None,
         gateway: PaymentGateway | None = None,
         settings: RatingSettings | None = None,
         switches: Sequence[SwitchEntry] = (),
@@ -175,7 +176,7 @@ class Serving:
         )
         self.carriage = Carriage(switches, self.metrics) if switches else None
         self.engine = StoreEngine(writer, self.carriage)
-        self._maps = maps or []
+        self._maps = Maps(maps or [], of_switches)
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._stop: asyncio.Event | None = None
@@ -216,7 +217,7 @@ class Serving:
         self._stop = asyncio.Event()
         await self.engine.start()
         # in the loop's thread: what stands behind `orders` belongs to it
-        server = Server(self.engine, Clients(self.clients.path), Maps(self._maps), self.metrics)
+        server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics)
         runner = web.AppRunner(server.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

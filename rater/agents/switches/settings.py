@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from rater.files.mappings import load as load_mapping
 from rater.ops.metrics.labels import NO_SWITCH
 from rater.ops.secrets import SecretSource
 from rater.wire.addresses import is_in_the_clear
@@ -61,6 +62,8 @@ class SwitchEntry(BaseModel):
     method: Method | None = None
     #: The tenants whose calls it has, unless an event of the call names its switch; `*`: all that no other names.
     tenants: frozenset[str] = Field(default=frozenset({EVERYBODY}), min_length=1, max_length=TENANTS_MAX)
+    #: Reads what the client of the HTTP server with the same name posts: a YAML file, or a preset.
+    mapping: str | None = Field(default=None, min_length=1)
     #: Allow `http:` to other machines: for a private network that encrypts by itself.
     allow_http: bool = False
     #: Seconds to wait for an answer.
@@ -143,7 +146,7 @@ def read_switches(path: Path) -> SwitchesFile:
 
 
 def wrong_switches(path: Path) -> Iterator[str]:
-    """What is wrong with a file and with the secrets that it names, one line for each."""
+    """What is wrong with a file, and with the secrets and mappings that it names, one line for each."""
     try:
         found = read_switches(path)
     except RaterError as wrong:
@@ -154,6 +157,11 @@ def wrong_switches(path: Path) -> Iterator[str]:
             switch.read_secret()
         except RaterError as wrong:
             yield f"{path}: {wrong}"
+        try:
+            if switch.mapping is not None:
+                load_mapping(switch.mapping)
+        except RaterError as wrong:
+            yield f"{path}: the mapping of switch {switch.name}: {wrong}"
 
 
 def _expected(kind: str, message: str, field: object) -> str:

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 
 from rater.agents.switches.belonging import NoSwitch, Switches
 from rater.agents.switches.carrier import Disobeyed
@@ -21,10 +23,12 @@ from rater.kafka.port import Doubt
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
 from rater.ops.doctor.check import Check, State
+from rater.ops.metrics.listed import SWITCH_LAST_RECORD
 from rater.wire.errors import RaterError
 
 #: The last records of each partition that are looked through.
 _LOOKED_AT = 500
+_METRICS_WITHIN_S = 10.0
 _orders = msgspec.json.Decoder(CallCommand)
 
 
@@ -67,8 +71,8 @@ async def on_kafka(file: Path, kafka: KafkaSettings) -> list[Check]:
     return [await _look(entry, [last.said(what, entry.name) for last, what in said]) for entry in entries]
 
 
-async def on_store(file: Path, store: Path) -> list[Check]:
-    """Each switch, with the last order of a store."""
+async def on_store(file: Path, store: Path, server: str | None) -> list[Check]:
+    """Each switch, with the last order of a store, and the last record that a server over it has counted."""
     entries, wrong = _entries(file)
     if wrong is not None:
         return [wrong]
@@ -81,7 +85,26 @@ async def on_store(file: Path, store: Path) -> list[Check]:
         _note_orders(orders, entries, reader.orders())
     finally:
         reader.close()
-    return [await _look(entry, [orders.said("order", entry.name)]) for entry in entries]
+    said = [(orders, "order")]
+    if server is not None and (records := await _counted(server)) is not None:
+        said.insert(0, (records, "record"))
+    return [await _look(entry, [last.said(what, entry.name) for last, what in said]) for entry in entries]
+
+
+async def _counted(server: str) -> _Last | None:
+    """When a server's metrics say that each switch's last record came; None: it does not answer."""
+    try:
+        timeout = aiohttp.ClientTimeout(total=_METRICS_WITHIN_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{server}/metrics") as answer:
+            text = await answer.text()
+    except (TimeoutError, aiohttp.ClientError):
+        return None  # what is wrong with the server is another check
+    last = _Last("since the server started")
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == SWITCH_LAST_RECORD.name and sample.value:
+                last.note(sample.labels["switch"], datetime.fromtimestamp(sample.value, UTC))
+    return last
 
 
 def _entries(file: Path) -> tuple[tuple[SwitchEntry, ...], Check | None]:

@@ -36,9 +36,14 @@ from rater.ops.masking import mask_people
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
 
+_REFUSED = "it would be refused: "
+
 
 def preview(command: MoneyByHand, store: Path | None, kafka: KafkaSettings | None) -> Iterator[str]:
-    """The lines: what is asked for, and its outcome in a store, or as of the last commit on Kafka."""
+    """The lines: what is asked for, and its outcome in a store, or as of the last commit on Kafka.
+
+    RaterError: a store would refuse it, so it is not sent.  On Kafka the rating task may know more by then.
+    """
     yield visible(f"{command.tenant}: {_asked(command)}")
     if kafka is not None:
         yield from _on_kafka(command, kafka)
@@ -48,6 +53,8 @@ def preview(command: MoneyByHand, store: Path | None, kafka: KafkaSettings | Non
             lines = list(_outcome(command, opened, settings_for(opened), opened.decks()))
         finally:
             opened.close()
+        if lines[0].startswith(_REFUSED):
+            raise RaterError(f"{lines[0]}; nothing was sent", Exit.REFUSED)
         yield from lines
 
 
@@ -61,7 +68,7 @@ def _on_kafka(command: MoneyByHand, kafka: KafkaSettings) -> Iterator[str]:
         yield "what becomes of it is in account-events, or in rejected-cdrs"
         return
     if memory.load("account", (command.tenant, "")) is None:
-        yield "it would be refused: no worker has committed anything of this tenant yet"
+        yield f"{_REFUSED}no worker has committed anything of this tenant yet"
         return
     yield "as of the last commit:"
     yield from _outcome(command, memory, rating_of_environment(), ())
@@ -74,7 +81,7 @@ def _outcome(
     outcome, outputs, after = tried(committed, settings, decks, command, datetime.now(UTC))
     refused = next((output for output in outputs if isinstance(output, RejectedCdr)), None)
     if refused is not None:
-        yield visible(mask_people(f"it would be refused: {refused.field}: {refused.message}"))
+        yield visible(mask_people(f"{_REFUSED}{refused.field}: {refused.message}"))
         return
     if outcome is not Outcome.RATED:
         yield f"it would change nothing: {USED_BEFORE}"

@@ -131,7 +131,7 @@ def calls(
     reader, _ = _opened(store, tenant)
     newest = (_calls.decode(value) for _, value in reader.topic("rated-calls", tenant, newest_first=True))
     wanted = (call for call in newest if _is_of(user, call) and began_on(day, call) and cost(amount, call))
-    found = [*islice((call for call in wanted if call.anomalies or not anomalies), last + 1)]
+    found = [*islice((call for call in wanted if not anomalies or _is_odd(reader, call)), last + 1)]
     shown = found[:last][::-1]
     if user is not None and not shown:
         check_user(reader, tenant, user)
@@ -139,7 +139,7 @@ def calls(
         said = (f" that began on {day}" if day else "") + (f" and cost {charge}" if charge else "")
         said += " with an anomaly" if anomalies else ""
         print(f"no call of {user or tenant}{said} was rated" + ("" if said else " yet"), file=sys.stderr)
-    _show_calls(shown, anomalies, json)
+    _show_calls(shown, [_stands(reader, call) for call in shown], anomalies, json)
     if len(found) > last:
         print(f"there are more: --last {2 * last} shows twice as many", file=sys.stderr)
 
@@ -186,13 +186,26 @@ def _switch_line(reader: Reader | None, call: RatedCall) -> list[str]:
     ]
 
 
-def _show_calls(calls: list[RatedCall], anomalies: bool, json: bool) -> None:
-    """A row for each call; why a person should look at it, if that was asked for."""
+def _is_odd(reader: Reader, call: RatedCall) -> bool:
+    """Whether a person should look at a call: what was corrected or rated again since needs no look."""
+    return bool(call.anomalies) and _stands(reader, call)
+
+
+def _stands(reader: Reader, call: RatedCall) -> bool:
+    """Whether this is the call's last rating."""
+    return _calls.decode(reader.rated_calls(call.usage_id, call.tenant)[-1]) == call
+
+
+def _show_calls(calls: list[RatedCall], stand: list[bool], anomalies: bool, json: bool) -> None:
+    """A row for each rating: whether a later one replaced it, and why a person should look, if that was asked."""
     names: tuple[str, ...] = ("usage_id", "answered_at", "type", "called", "minutes", "charge", "balance")
     rows: list[tuple[object, ...]] = [
         (call.usage_id, call.answered_at, call.type.value, call.called, call.minutes, call.charge, call.balance)
         for call in calls
     ]
+    if not all(stand):
+        names = (*names, "rating")
+        rows = [(*row, "stands" if one else "replaced") for row, one in zip(rows, stand, strict=True)]
     if anomalies:
         names = (*names, "anomalies")
         whys = (", ".join(why.value for why in call.anomalies) for call in calls)

@@ -119,6 +119,11 @@ def test_what_was_too_much_comes_back(folder: Path) -> None:
     assert tables(folder) == after
     usage = rater("export", "usage", "--tenant", "contoso", cwd=folder, code=0).stdout
     assert [row["Charge"] for row in csv.DictReader(io.StringIO(usage))] == ["2.00", "0.25", "0.05", "0.02"]
+    listed = json.loads(rater("show", "calls", "contoso", "--json", cwd=folder, code=0).stdout)
+    assert [(call["charge"], call["rating"]) for call in listed if call["usage_id"] == "call-0"] == [
+        ("20", "replaced"),
+        ("2", "stands"),
+    ]
     explained = rater("explain", "call-0", cwd=folder, code=0).stdout
     assert explained.index("of deck") < explained.index(
         "Rated again (rating 1) with another price list: ten times too dear."

@@ -70,6 +70,10 @@ def test_a_part_of_a_call_is_credited(folder: Path) -> None:
     beyond = "at most 4.2, what the call cost; got 5; to give more, or to take off what was given, leave out --call"
     assert beyond in rater(*words, "5", *WHO, "--yes", cwd=folder, code=2).stderr
     assert "either --all or an amount" in rater(*words, *WHO, cwd=folder, code=2).stderr
+    twice = rater(*words, "4.16", "--reason", "again", "--by", "kim", cwd=folder, code=3)
+    assert "it would be refused: id: " in twice.stderr
+    assert "Send it?" not in twice.stderr
+    assert json.loads(rater("dlq", "ls", "--json", cwd=folder, code=0).stdout) == []
     nobody = rater("tenant", "adjust", "contoso", "--call", "x", "--all", *WHO, cwd=folder, code=1)
     assert "contoso has no call 'x'" in nobody.stderr
 

@@ -24,7 +24,7 @@ from rater.core.inputs import EVERY_TENANT, DeckActivated, TenantConfigured
 from rater.dev.demo.rates import bundled_deck
 from rater.dev.ports import free_ports
 from rater.kafka.connect import connection, reachable
-from rater.ops.doctor import partitions
+from rater.ops.doctor import outside, partitions
 from rater.ops.doctor.check import State
 from rater.ops.doctor.cluster import skew
 from rater.wire.codec import encode_input
@@ -251,3 +251,12 @@ def test_clocks(broker: float, state: State, said: str) -> None:
     """The broker's time lies between two of ours, 100.00 and 100.00 plus the time of the request, or clocks differ."""
     check = skew(broker, 100.0, 100.0)
     assert (check.state, said in check.cause) == (state, True), check.cause
+
+
+def test_a_worker_that_is_gone_is_reported() -> None:
+    """Nothing listens on its port: in plain words, for a server and a gateway, too."""
+    address = f"http://127.0.0.1:{free_ports(1)[0]}"
+    checks = [asyncio.run(partitions.workers([address])), asyncio.run(outside.server(address))]
+    assert [(check.state, check.cause) for check in checks] == [
+        (State.FAIL, f"{address}: nothing listens there")
+    ] * 2

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import msgspec
 
 from rater.core import ClosedList
@@ -42,3 +43,10 @@ async def looked(name: str, look: Callable[[], Awaitable[Check]], fix: str = "")
         return Check(name, State.FAIL, str(wrong).partition("\n")[0], fix)
     except TimeoutError:
         return Check(name, State.FAIL, f"no answer within {LOOK_TIMEOUT_S:.0f} s", fix)
+
+
+def why_silent(wrong: TimeoutError | aiohttp.ClientError) -> str:
+    """Why a page did not answer, in plain words where the library's are not."""
+    if type(wrong) is aiohttp.ClientConnectorError:
+        return "nothing listens there"
+    return str(wrong) or "no answer in time"

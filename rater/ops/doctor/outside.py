@@ -16,7 +16,7 @@ from rater.agents.payments.settings import GatewaySettings
 from rater.kafka.settings import KafkaSettings
 from rater.ops.certificates import expires_at
 from rater.ops.configuration import wrong_in
-from rater.ops.doctor.check import Check, State
+from rater.ops.doctor.check import Check, State, why_silent
 
 #: As the alert RaterCertificateExpiring has it.
 CERTIFICATE_WARN = timedelta(days=14)
@@ -67,8 +67,7 @@ async def gateway(given: GatewaySettings | None) -> Check:
         async with _answer_of(given.url) as answer:
             status = answer.status
     except (TimeoutError, aiohttp.ClientError) as wrong:
-        said = str(wrong) or "no answer in time"
-        return Check("gateway", State.FAIL, f"{given.url}: {said}", f"curl -v {given.url}")
+        return Check("gateway", State.FAIL, f"{given.url}: {why_silent(wrong)}", f"curl -v {given.url}")
     if status >= 500:
         return Check("gateway", State.WARN, f"{given.url} answers {status}", f"curl -v {given.url}")
     return Check("gateway", State.OK, f"{given.url} answers")
@@ -82,7 +81,7 @@ async def server(url: str | None) -> Check:
         async with _answer_of(f"{url.rstrip('/')}/readyz") as answer:
             status, text = answer.status, (await answer.text())[:_SHOWN].strip()
     except (TimeoutError, aiohttp.ClientError) as wrong:
-        return Check("server", State.FAIL, f"{url}: {str(wrong) or 'no answer in time'}", "rater serve")
+        return Check("server", State.FAIL, f"{url}: {why_silent(wrong)}", "rater serve")
     if status != HTTPStatus.OK:
         return Check("server", State.FAIL, f"{url} answers {status}: {text}", f"curl -v {url}/readyz")
     return Check("server", State.OK, f"{url} is ready")

@@ -19,7 +19,7 @@ from rater.kafka.settings import KafkaSettings
 from rater.kafka.snapshot import SNAPSHOT_EVERY_S
 from rater.kafka.standing import kept_everywhere, metas_of, missing_of
 from rater.kafka.topics import alter_command, partitions_of
-from rater.ops.doctor.check import Check, State
+from rater.ops.doctor.check import Check, State, why_silent
 from rater.ops.top.follower import Board
 from rater.ops.top.picture import PartitionRow
 from rater.wire.codec import decode_command, decode_deck
@@ -180,7 +180,7 @@ async def workers(addresses: list[str]) -> Check:
                 async with session.get(f"{address.rstrip('/')}/healthz?verbose") as answer:
                     text = await answer.text()
             except (TimeoutError, aiohttp.ClientError) as wrong:
-                silent.append(f"{address}: {str(wrong) or 'no answer in time'}")
+                silent.append(f"{address}: {why_silent(wrong)}")
                 continue
             lines = [line for line in text.splitlines() if line.startswith("settings: ")]
             settings |= dict.fromkeys([address] if lines else [], "".join(lines))

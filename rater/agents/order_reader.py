@@ -12,13 +12,13 @@ from functools import partial
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from rater.agents.switches.carriage import Carriage
 from rater.core import SILENCE_S, CallCommand
-from rater.kafka.client import FETCH_WAIT_MS, READ_WAIT_MS, RETRY_BACKOFF_MS, doubted
-from rater.kafka.connect import connection, started
+from rater.kafka.client import READ_WAIT_MS, doubted
+from rater.kafka.connect import started
+from rater.kafka.group_reader import group_reader
 from rater.kafka.port import Doubt
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
@@ -27,7 +27,6 @@ from rater.ops.metrics.meter import Metrics
 TOPIC = "call-commands"
 #: Orders under way at the same time; the rest stays in Kafka.
 ORDERS_MAX = 10_000
-_SESSION_TIMEOUT_MS = 10_000
 _COMMITTED_EVERY_S = 1.0
 _BACK_OFF_S = 1.0
 
@@ -84,7 +83,7 @@ class OrderReader:
 
     async def _read(self) -> None:
         await partitions_of(self._settings, TOPIC)
-        consumer = self._consumer()
+        consumer = group_reader(self._settings, self.group)
         consumer.subscribe([self._settings.topic(TOPIC)], listener=_Listener(self, consumer))
         await started(self._settings, consumer)
         try:
@@ -136,20 +135,6 @@ class OrderReader:
         for place, position in positions.items():
             if place in self._places:
                 self._places[place].committed = position
-
-    def _consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            **connection(self._settings),
-            group_id=self.group,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            partition_assignment_strategy=(RangePartitionAssignor,),
-            session_timeout_ms=_SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=_SESSION_TIMEOUT_MS // 5,
-            retry_backoff_ms=RETRY_BACKOFF_MS,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-        )
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the library ships no types

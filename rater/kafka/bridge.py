@@ -17,14 +17,14 @@ from collections.abc import Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalOperation, KafkaError
 
 from rater.core import MappedBy, Source
 from rater.engine.batch import Envelope, Record
 from rater.files.mappings import Mapping, NotSelected
-from rater.kafka.client import FETCH_WAIT_MS, READ_WAIT_MS, RETRY_BACKOFF_MS, doubted
+from rater.kafka.client import READ_WAIT_MS, RETRY_BACKOFF_MS, doubted
 from rater.kafka.connect import WRITE, connection, started
+from rater.kafka.group_reader import group_reader
 from rater.kafka.messages import message_of
 from rater.kafka.port import Doubt
 from rater.kafka.publisher import partition_of
@@ -38,7 +38,6 @@ TOPIC = "cdrs"
 BATCH_RECORDS_MAX = 2_000
 _BATCH_BYTES = 900_000
 _TRANSACTION_TIMEOUT_MS = 30_000
-_SESSION_TIMEOUT_MS = 10_000
 _BACK_OFF_S, _STOP_WITHIN_S = 1.0, 5.0
 
 log = structlog.get_logger(__name__)
@@ -58,7 +57,7 @@ class Bridge:
     async def run(self) -> None:
         """Publish what comes; RaterError where a topic is not there, or raw records were deleted unread."""
         self._partitions = await partitions_of(self._settings, TOPIC, WRITE)
-        consumer = self._consumer()
+        consumer = group_reader(self._settings, self.group)
         consumer.subscribe([self._raw], listener=_Listener(self, consumer))
         await started(self._settings, consumer)
         try:
@@ -183,20 +182,6 @@ class Bridge:
             max_batch_size=_BATCH_BYTES,
             max_request_size=MESSAGE_BYTES_MAX,
             acks="all",
-        )
-
-    def _consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            **connection(self._settings),
-            group_id=self.group,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            partition_assignment_strategy=(RangePartitionAssignor,),
-            session_timeout_ms=_SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=_SESSION_TIMEOUT_MS // 5,
-            retry_backoff_ms=RETRY_BACKOFF_MS,
-            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
 
 

@@ -1,12 +1,11 @@
 """How the payment gateway is reached and how long it is waited for.  Secrets are named by where they are."""
 
 from typing import Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rater.ops.secrets import SecretSource
-from rater.wire.addresses import is_in_the_clear
+from rater.wire.addresses import http_address, is_in_the_clear
 
 
 class GatewaySettings(BaseModel):
@@ -41,12 +40,7 @@ class GatewaySettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _absolute(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"expected an address such as https://pay.example.com, got {url!r}")
-        if parts.username or parts.password:
-            raise ValueError("expected no password in the address; name its place under token")
-        return url.rstrip("/")
+        return http_address(url, "https://pay.example.com", "token")
 
     @model_validator(mode="after")
     def _not_in_the_clear(self) -> Self:

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rater.files.mappings import load as load_mapping
 from rater.ops.metrics.labels import NO_SWITCH
 from rater.ops.secrets import SecretSource
-from rater.wire.addresses import is_in_the_clear
+from rater.wire.addresses import http_address, is_in_the_clear
 from rater.wire.errors import RaterError
 from rater.wire.yaml_lines import line_of, load
 
@@ -27,7 +26,6 @@ EVERYBODY = "*"
 #: Each has series of its own in the metrics.
 SWITCHES_MAX = 100
 TENANTS_MAX = 10_000
-_SHOWN = 60
 
 
 class SwitchKind(StrEnum):
@@ -84,12 +82,7 @@ class SwitchEntry(BaseModel):
     @field_validator("address")
     @classmethod
     def _absolute(cls, address: str) -> str:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"expected an address such as http://127.0.0.1:8080, got {address!r:.{_SHOWN}}")
-        if parts.username or parts.password:
-            raise ValueError("expected no password in the address; name its place under secret")
-        return address.rstrip("/")
+        return http_address(address, "http://127.0.0.1:8080", "secret")
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:

@@ -69,6 +69,7 @@ def _facts(
         "calls": _by_word(summary.calls),
         "commands": _by_word(summary.commands, rated="applied"),
         "outcomes": {outcome.value: count for outcome, count in sorted(summary.outcomes.items())},
+        "unfunded_calls": summary.unfunded,
         "debited": {currency: format_micros(sum) for currency, sum in sorted(summary.debited.items())},
         "events": dict(sorted(summary.events.items())),
         "rejected": dict(sorted(summary.rejected.items())),
@@ -107,6 +108,12 @@ def _say_refused(summary: Summary, store: Path | None) -> None:
             file=sys.stderr,
         )
     refused = summary.rejected.total()
+    if summary.unfunded:
+        print(
+            f"{_many(summary.unfunded, 'call')} rated and paid by nobody: their users have no licence to spend"
+            " credits (MCOPSTNC); rater explain says it of each",
+            file=sys.stderr,
+        )
     if (before := summary.calls[Outcome.REJECTED] - refused) > 0:
         print(f"{_many(before, 'record')} refused before, too: rater dlq ls --all{where}", file=sys.stderr)
     for line in summary.refused if refused else ():

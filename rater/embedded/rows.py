@@ -5,7 +5,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TypeVar
 
-from rater.core import OUTPUT_TOPICS, TOPIC_OF, Balance, Debit, Output, RatedCall, parse_amount
+from rater.core import OUTPUT_TOPICS, TOPIC_OF, Balance, Debit, Output, Pocket, RatedCall, parse_amount
 from rater.engine.batch import SwitchLine
 from rater.ops.metrics.tally import Tally, add_outputs
 from rater.wire.codec import encode
@@ -31,6 +31,8 @@ class Rows:
         self.switch_lines: list[SwitchLine] = []
         #: Outputs of which not nearly every call causes one: letters, events, requests.
         self.rare: list[Output] = []
+        #: Calls that nobody paid for, or for a part of which nobody did: their users may not spend credits.
+        self.unfunded = 0
         #: Micro-units that left the balances, by currency.
         self.debited: Counter[str] = Counter()
         #: For metrics, where somebody asked for them.
@@ -42,6 +44,8 @@ class Rows:
         for output in outputs:
             if isinstance(output, RatedCall):
                 calls.append((output.tenant, output.usage_id, encode(output)))
+                if output.segments and output.segments[-1].pocket is Pocket.UNFUNDED:
+                    self.unfunded += 1
             else:
                 self._add(output)
         if self.sums is not None:

@@ -21,6 +21,8 @@ class Summary:
         self.outcomes: Counter[Outcome] = Counter()
         self.calls: Counter[Outcome] = Counter()
         self.debited: Counter[str] = Counter()
+        #: Calls for which nobody paid.
+        self.unfunded = 0
         self.events: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.call_events = 0
@@ -65,6 +67,7 @@ class Summary:
         self.outcomes.update(batch.counts)
         self.records += batch.consumed
         self.debited.update(rows.debited)
+        self.unfunded += rows.unfunded
         for output in rows.rare:
             if isinstance(output, AccountEvent):
                 self.events[output.event.value] += 1

@@ -8,6 +8,7 @@ import pytest
 from rater.wire.errors import Exit
 from tests.commands import rater
 from tests.embedded.usage import HEADER, SETUP, row
+from tests.world import DECK
 
 NOTE = 'rater dlq drop {id} --note "why"'
 
@@ -43,6 +44,16 @@ def test_calls_without_a_price_are_listed(folder: Path) -> None:
     assert [(call["usage_id"], call["anomalies"]) for call in json.loads(shown)] == [("abroad", "no_rate")]
     none = rater("show", "calls", "contoso", "--anomalies", "--on", "2025-03-13", cwd=folder, code=Exit.OK)
     assert "no call of contoso that began on 2025-03-13 with an anomaly was rated" in none.stderr
+
+
+def test_calls_that_nobody_paid_for_are_counted(tmp_path: Path) -> None:
+    """Nobody gave grace a licence: her call costs nothing, which the run says."""
+    (tmp_path / "setup.jsonl").write_text(SETUP)
+    (tmp_path / "usage.csv").write_text(f"{HEADER}\n{row('a', number='+442079460018').replace('Ada', 'Grace').replace('4b1c', '77aa')}\n")
+    words = ("run", "usage.csv", "--commands", "setup.jsonl", "--tenant", "contoso", "--deck", DECK)
+    said = rater(*words, cwd=tmp_path, code=Exit.OK).stderr
+    assert "1 call was rated and paid by nobody: their users have no licence to spend credits (MCOPSTNC)" in said
+    assert "unfunded" in rater("explain", "a", cwd=tmp_path, code=Exit.OK).stdout
 
 
 def test_a_file_that_comes_again_with_rows_that_were_refused(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """`rater verify`: compute the ledger again from the topics, or a store's inputs, and compare."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,7 @@ import typer
 
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, talk
+from rater.core import Outcome
 from rater.embedded.verify import StoreReport, verify_store
 from rater.kafka.audit_report import Report
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings, rating_of_environment
@@ -68,14 +69,19 @@ def _verify_store(store: Path, json: bool) -> None:
         typer.echo(f"... and {report.found - len(report.findings)} more")
     if (remark := _not_replayed(report)) is not None:
         typer.echo(remark, err=True)
-    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(report.outcomes.items()))
     typer.echo(
-        f"{report.records:,} records in {report.batches:,} batches: {outcomes or 'nothing'};"
+        f"{report.records:,} records in {report.batches:,} batches: {_outcomes(report.outcomes)};"
         f" {report.outputs:,} outputs compared, {report.found:,} differences",
         err=True,
     )
     if report.found:
         raise typer.Exit(Exit.FAILED)
+
+
+def _outcomes(counts: Mapping[str, int]) -> str:
+    """How many inputs had each outcome; calls are rated, commands are applied."""
+    words = {Outcome.RATED.value: "rated or applied"}
+    return ", ".join(f"{count:,} {words.get(str(one), one)}" for one, count in sorted(counts.items())) or "nothing"
 
 
 def _not_replayed(report: StoreReport) -> str | None:
@@ -124,10 +130,9 @@ def _print(report: Report) -> None:
         typer.echo(
             f"as of {report.as_of[0]:%Y-%m-%d %H:%M:%S} UTC; what was committed since is not compared", err=True
         )
-    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(report.outcomes.items()))
     typer.echo(
         f"{report.cdrs:,} call records and {report.commands:,} commands in {report.commits:,} commits of"
-        f" {report.partitions} partitions: {outcomes or 'nothing'}; {report.outputs:,} outputs compared,"
+        f" {report.partitions} partitions: {_outcomes(report.outcomes)}; {report.outputs:,} outputs compared,"
         f" {report.found:,} differences",
         err=True,
     )

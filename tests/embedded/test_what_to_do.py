@@ -49,7 +49,9 @@ def test_calls_without_a_price_are_listed(folder: Path) -> None:
 def test_calls_that_nobody_paid_for_are_counted(tmp_path: Path) -> None:
     """Nobody gave grace a licence: her call costs nothing, which the run says."""
     (tmp_path / "setup.jsonl").write_text(SETUP)
-    (tmp_path / "usage.csv").write_text(f"{HEADER}\n{row('a', number='+442079460018').replace('Ada', 'Grace').replace('4b1c', '77aa')}\n")
+    (tmp_path / "usage.csv").write_text(
+        f"{HEADER}\n{row('a', number='+442079460018').replace('Ada', 'Grace').replace('4b1c', '77aa')}\n"
+    )
     words = ("run", "usage.csv", "--commands", "setup.jsonl", "--tenant", "contoso", "--deck", DECK)
     said = rater(*words, cwd=tmp_path, code=Exit.OK).stderr
     assert "1 call was rated and paid by nobody: their users have no licence to spend credits (MCOPSTNC)" in said

@@ -1,6 +1,6 @@
 """`rater verify`: compute the ledger again from the topics, or a store's inputs, and compare."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -70,7 +70,7 @@ def _verify_store(store: Path, json: bool) -> None:
     if (remark := _not_replayed(report)) is not None:
         typer.echo(remark, err=True)
     typer.echo(
-        f"{report.records:,} records in {report.batches:,} batches: {_outcomes(report.outcomes)};"
+        f"{report.records:,} records in {report.batches:,} batches: {_outcomes(report.outcomes.items())};"
         f" {report.outputs:,} outputs compared, {report.found:,} differences",
         err=True,
     )
@@ -78,10 +78,10 @@ def _verify_store(store: Path, json: bool) -> None:
         raise typer.Exit(Exit.FAILED)
 
 
-def _outcomes(counts: Mapping[str, int]) -> str:
+def _outcomes(counts: Iterable[tuple[str, int]]) -> str:
     """How many inputs had each outcome; calls are rated, commands are applied."""
     words = {Outcome.RATED.value: "rated or applied"}
-    return ", ".join(f"{count:,} {words.get(str(one), one)}" for one, count in sorted(counts.items())) or "nothing"
+    return ", ".join(f"{count:,} {words.get(str(one), one)}" for one, count in sorted(counts)) or "nothing"
 
 
 def _not_replayed(report: StoreReport) -> str | None:
@@ -132,7 +132,7 @@ def _print(report: Report) -> None:
         )
     typer.echo(
         f"{report.cdrs:,} call records and {report.commands:,} commands in {report.commits:,} commits of"
-        f" {report.partitions} partitions: {_outcomes(report.outcomes)}; {report.outputs:,} outputs compared,"
+        f" {report.partitions} partitions: {_outcomes(report.outcomes.items())}; {report.outputs:,} outputs compared,"
         f" {report.found:,} differences",
         err=True,
     )

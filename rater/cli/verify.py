@@ -132,8 +132,8 @@ def _print(report: Report) -> None:
         )
     typer.echo(
         f"{report.cdrs:,} call records and {report.commands:,} commands in {report.commits:,} commits of"
-        f" {report.partitions} partitions: {_outcomes(report.outcomes.items())}; {report.outputs:,} outputs compared,"
-        f" {report.found:,} differences",
+        f" {report.partitions} partitions: {_outcomes(report.outcomes.items())};"
+        f" {report.outputs:,} outputs compared, {report.found:,} differences",
         err=True,
     )
 

@@ -1,7 +1,6 @@
 """`rater doctor`: check everything around a rater, and list what is wrong and what to type."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,7 +14,14 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from rater.agents.settings import AgentsSettings
-from rater.cli.kafka_options import Bootstrap, Prefix, kafka_settings, say_waiting, without_broken_connections
+from rater.cli.kafka_options import (
+    Bootstrap,
+    Prefix,
+    kafka_settings,
+    say_waiting,
+    silent_library,
+    without_broken_connections,
+)
 from rater.cli.printing import show_table
 from rater.kafka.answering import Answering
 from rater.kafka.settings import DEFAULT_BOOTSTRAP, KafkaSettings
@@ -94,8 +100,8 @@ def _checks(
     switches: Path | None,
 ) -> list[Check]:
     """Everything around a rater on Kafka."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it says is in the checks
-    checks = asyncio.run(_look(bootstrap, prefix, config, service, switches))
+    with silent_library():
+        checks = asyncio.run(_look(bootstrap, prefix, config, service, switches))
     if checks[0].state is State.OK:
         checks.append(asyncio.run(looked("server", partial(outside.server, server), "rater serve")))
         checks.append(asyncio.run(looked("workers", partial(partitions.workers, worker or []))))

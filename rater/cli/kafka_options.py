@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import shlex
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -32,15 +33,23 @@ def talk(settings: KafkaSettings, service: str, work: Coroutine[Any, Any, _Answe
 
     `service` is the one of rater.ops.manifests.services whose rights the work needs.
     """
-    library = logging.getLogger("aiokafka")
-    before = library.level
-    library.setLevel(logging.CRITICAL)  # what it says is in the one line
     try:
-        return asyncio.run(_answered(settings, work))
+        with silent_library():
+            return asyncio.run(_answered(settings, work))
     except DeniedError as denied:
         raise RaterError(f"{denied}; {who_may(settings, service)}", denied.exit) from denied
     except Doubt as doubt:
         raise RaterError(f"Kafka at {settings.bootstrap} did not answer: {doubt}", Exit.UNREACHABLE) from doubt
+
+
+@contextmanager
+def silent_library() -> Iterator[None]:
+    """The client library logs nothing meanwhile: a command says it itself."""
+    library = logging.getLogger("aiokafka")
+    before = library.level
+    library.setLevel(logging.CRITICAL)
+    try:
+        yield
     finally:
         library.setLevel(before)
 

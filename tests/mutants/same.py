@@ -3,7 +3,7 @@
 #: What a mutant is shown as, without its line.
 SAME = {
     # Caches and short cuts: the answer is the same, found more slowly.
-    "rater/core/pools.py _total: month.counted == account.licenses_revision  ->  False": "counts again",
+    "rater/core/pools.py available: other.counted == account.licenses_revision  ->  False": "counts again",
     "rater/core/pools.py available: staged.counted == account.licenses_revision  ->  False": "keeps it again",
     "rater/core/pricing.py _route: len(_ROUTES) >= _ROUTES_MAX  ->  False": "the cache's bound",
     "rater/core/pricing.py _route: len(_ROUTES) >= _ROUTES_MAX  ->  True": "the cache is emptied too often",

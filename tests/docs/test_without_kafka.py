@@ -65,6 +65,9 @@ STORE = [
     Typed(f"rater erase contoso {USER}", shown="rater erase NAME USER"),
     Typed("rater export call-commands --format jsonl", also=("rater export call-commands",)),
     Typed("rater backup rater-2025-04-01.db"),
+    Typed("mkdir away && mv rater.db* away/"),
+    Typed("cp rater-2025-04-01.db rater.db"),
+    Typed("rater verify --store rater.db"),
     Typed("rater prune --keep 60 --daily"),
     Typed("rater doctor --store rater.db"),
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from tests.serve.processes import ServeProcess
 from tests.serve.world import clients_file
 from tests.switches.kamailio import MAPPING, Kamailio, missing
 from tests.switches.phones import Answerer, Caller
-from tests.switches.site import CUT_WITHIN_S, DECK, JAMAICA, LONDON, QUICK, setting_up
+from tests.switches.site import CUT_WITHIN_S, DECK, JAMAICA, LONDON, QUICK, US, setting_up
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "everything is here")
 
@@ -55,17 +56,24 @@ class Site:
         self.serving.stop()
         self.agents.kill()
 
-    def call(self, scenario: str, *words: str) -> Caller:
-        """ada of contoso calls London."""
-        caller = Caller(self.folder, self.kamailio.sip_port, scenario, "contoso", "ada", LONDON, *words)
+    def call(self, scenario: str, *words: str, tenant: str = "contoso", called: str = LONDON) -> Caller:
+        """ada calls."""
+        caller = Caller(self.folder, self.kamailio.sip_port, scenario, tenant, "ada", called, *words)
         self.callers.append(caller)
         caller.start()
         return caller
 
-    def may(self) -> tuple[str, int]:
-        """Why ada may call London or not, and for how many seconds."""
-        answer = self.serving.switch.ask("/v1/authorize?tenant=contoso&user=ada&called=%2B442079460000").body
+    def may(self, tenant: str = "contoso", called: str = LONDON) -> tuple[str, int]:
+        """Why ada may call or not, and for how many seconds."""
+        asked = urlencode({"tenant": tenant, "user": "ada", "called": called})
+        answer = self.serving.switch.ask(f"/v1/authorize?{asked}").body
         return answer["reason"], answer["seconds"]
+
+    def tenant(self, tenant: str, funds: str | None, sku: str) -> None:
+        """One more tenant."""
+        commands = list(setting_up(tenant, funds, sku))
+        commands.append(DeckActivated(tenant=tenant, id="deck", at=commands[0].at, version="deck-1"))
+        self.deployment.publish([("commands", tenant, encode_input(one)) for one in commands])
 
     def rated(self, caller: Caller) -> RatedCall:
         """What the ledger has of a call, once it has it."""
@@ -133,4 +141,32 @@ def test_one_call_is_paid_and_another_is_cut(contoso: Site) -> None:
     billed = min(second.duration_s, orders[0].authorized_s)
     assert second.charge == f"{billed / 10:g}"
     assert contoso.balance() == f"{(left - billed) / 10 - 60:g}"
+    assert contoso.deployment.verify().findings == []
+
+
+def test_what_the_bundle_covers_what_is_refused_and_a_server_that_is_away(contoso: Site) -> None:
+    """A plan's minutes cost nothing; without money a call is refused, but for emergencies; a call whose end comes while
+    the server is stopped is billed once.
+    """
+    contoso.tenant("bundle", None, "MCOPSTN1")
+    contoso.tenant("poor", None, "MCOPSTNPP")
+    until(lambda: contoso.may("bundle", US)[0] == "pool", "the rater to know of the plan")
+    until(lambda: contoso.may("poor")[1] == 0, "the rater to know that there is no money")
+    covered = contoso.call("hangs_up", "-d", "300", tenant="bundle", called=US)
+    refused = contoso.call("hangs_up", "-d", "300", tenant="poor")
+    emergency = contoso.call("hangs_up", "-d", "300", tenant="poor", called="911")
+    away = contoso.call("hangs_up", "-d", "2500")
+    away.wait_until_answered()
+    assert [covered.wait(), emergency.wait()] == [0, 0]
+    refused.wait()
+    assert contoso.serving.stop() == 0
+    assert away.wait() == 0
+    contoso.serving.start()
+    contoso.serving.wait_until_ready()
+    ratings = [contoso.rated(call) for call in (covered, emergency, away)]
+    assert [segment.pocket for segment in ratings[0].segments] == ["pool"]
+    assert (ratings[0].charge, ratings[1].charge, ratings[1].rule) == ("0", "0", "23 emergency")
+    assert ratings[2].charge == f"{ratings[2].duration_s / 10:g}"
+    assert ratings[2].duration_s == contoso.kamailio.written(away.id).duration_s
+    assert refused.answer.startswith("402 ")
     assert contoso.deployment.verify().findings == []

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -9,9 +10,10 @@ from urllib.parse import quote, urlencode
 import msgspec
 import pytest
 
-from rater.core import NO_TENANT, FundsAdded, RatedCall, RejectedCdr
+from rater.core import NO_TENANT, CallRecord, FundsAdded, RatedCall, RejectedCdr, TenantConfigured
 from rater.embedded.store import open_reader
 from rater.embedded.verify import verify_store
+from rater.files.mappings import Mapped, NotSelected, load
 from rater.wire.codec import encode_input
 from tests.commands import invoke
 from tests.mappings.test_samples import SITES
@@ -235,3 +237,27 @@ def test_metrics_count_requests_and_records(tmp_path: Path) -> None:
     assert [counted[f'rater_http_records_total{{result="{one}",route="cdrs"}}'] for one in ("accepted", "duplicate", "refused")] == ["1.0"] * 3  # fmt: skip
     assert counted["rater_http_waiting_records"] == "0.0"
     assert counted["rater_http_stored_seconds_count"] == "1.0"
+
+
+def outcome(made: Mapped) -> str:
+    """What the answer says of a record that a mapping made this of."""
+    if isinstance(made, NotSelected):
+        return "not_selected"
+    return "accepted" if isinstance(made, CallRecord) else "refused"
+
+
+@pytest.mark.parametrize("site", sorted(SITES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_switchs_sample_comes_in_over_http(site: Path, tmp_path: Path) -> None:
+    """Each record has the outcome that it has in a file."""
+    (sample,) = SITES.glob(f"{site.stem}.sample.*")
+    raw = sample.read_bytes()
+    made = [one for one, _ in load(str(site)).read(raw)]
+    tenants = {one.tenant for one in made if isinstance(one, CallRecord)}
+    commands = [
+        TenantConfigured(tenant=tenant, id="setup", at=datetime(2020, 1, 1, tzinfo=UTC), currency="USD")
+        for tenant in sorted(tenants)
+    ]
+    clients = clients_file(tmp_path, switch={})
+    with serving(tmp_path, clients=clients, maps=[f"site={site}"], commands=commands) as (_, switch):
+        answer = switch.ask("/v1/cdrs?map=site", raw, "application/octet-stream")
+    assert [one["result"] for one in answer.body["results"]] == [outcome(one) for one in made]

@@ -34,6 +34,14 @@ log = structlog.get_logger("rater.agents")
 _orders = msgspec.json.Decoder(CallCommand)
 
 
+def order_in(raw: bytes | None) -> CallCommand | None:
+    """The order to end a call that a record of the topic holds; None of what is none."""
+    try:
+        return _orders.decode(raw or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
 class _Place:
     """One partition: what was read of it, and the ids of orders that are not finished, by offset."""
 
@@ -109,9 +117,7 @@ class OrderReader:
         known.next_offset = record.offset + 1
         if record.timestamp and record.timestamp <= (time.time() - SILENCE_S) * 1e3:
             return
-        try:
-            order = _orders.decode(record.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        if (order := order_in(record.value)) is None:
             self._metrics.unreadable(TOPIC)
             log.warning("an order cannot be read", partition=record.partition, offset=record.offset)
             return

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from rater.agents.settings import AgentsSettings
+from rater.agents.switches.settings import switches_file
 from rater.cli.kafka_options import (
     Bootstrap,
     Prefix,
@@ -103,20 +104,23 @@ def _checks(
     with silent_library():
         checks = asyncio.run(_look(bootstrap, prefix, config, service, switches))
     if checks[0].state is State.OK:
-        checks.append(asyncio.run(looked("server", partial(outside.server, server), "rater serve")))
+        checks.append(_server(server))
         checks.append(asyncio.run(looked("workers", partial(partitions.workers, worker or []))))
         checks.append(partitions.disk(index))
     return checks
 
 
+def _server(server: str | None) -> Check:
+    return asyncio.run(looked("server", partial(outside.server, server), "rater serve"))
+
+
 def _of_store(store: Path, switches: Path | None, server: str | None) -> list[Check]:
     """A store, the server over it where one is named, and the switches that it has."""
-    named = os.environ.get("RATER_SWITCHES_FILE")
-    file = switches or (Path(named) if named else None)
     checks = [store_check(store)]
     if server is not None:
-        checks.append(asyncio.run(looked("server", partial(outside.server, server), "rater serve")))
-    return checks + (asyncio.run(on_store(file, store, server)) if file else [])
+        checks.append(_server(server))
+    file = switches_file(switches)
+    return checks + ([] if file is None else asyncio.run(on_store(file, store, server)))
 
 
 async def _look(

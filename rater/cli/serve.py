@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from rater.agents.notices.notifier import Notifier
 from rater.agents.notices.settings import NotifyFile
-from rater.agents.switches.settings import SwitchEntry, read_switches
+from rater.agents.switches.settings import read_switches, switches_file
 from rater.cli.deck_review import AcceptChanges
 from rater.cli.kafka_options import kafka_settings
 from rater.cli.run import GatewayOption, gateway_for, look_at_decks, say_upgraded, settings_for
@@ -101,7 +101,8 @@ def serve(
     expect_long_lives()
     host, port = os.environ.get("RATER_WEB_HOST", DEFAULT_HOST), port_to_listen_on(web_port)
     listening = Listening(host, port, tls_cert, tls_key)
-    entries = switches_of(switches)
+    file = switches_file(switches)
+    entries = () if file is None else read_switches(file).switches
     maps = Maps(map or [], {entry.name: entry.mapping for entry in entries if entry.mapping is not None})
     front = Front(listening, Clients(clients), maps, Metrics(CollectorRegistry()), _say(listening))
     if store is None:
@@ -134,12 +135,6 @@ def serve_token(name: Annotated[str, typer.Argument(help="The client: a switch o
         f"    tokens: ['{hashed}']",
         err=True,
     )
-
-
-def switches_of(path: Path | None) -> tuple[SwitchEntry, ...]:
-    """The switches of the file that is given, else of the one that RATER_SWITCHES_FILE names."""
-    path = path or Path(os.environ.get("RATER_SWITCHES_FILE", ""))
-    return read_switches(path).switches if path.name else ()
 
 
 def _over_kafka(front: Front, bootstrap: str, prefix: str) -> None:

@@ -139,7 +139,7 @@ def calls(
         said = (f" that began on {day}" if day else "") + (f" and cost {charge}" if charge else "")
         said += " with an anomaly" if anomalies else ""
         print(f"no call of {user or tenant}{said} was rated" + ("" if said else " yet"), file=sys.stderr)
-    _show_calls(shown, [_stands(reader, call) for call in shown], anomalies, json)
+    _show_calls(shown, [anomalies or _stands(reader, call) for call in shown], anomalies, json)
     if len(found) > last:
         print(f"there are more: --last {2 * last} shows twice as many", file=sys.stderr)
 

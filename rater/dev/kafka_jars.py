@@ -1,4 +1,4 @@
-"""Kafka's jars, fetched by Maven as a `pom.xml` names them: whoever finds their folder finds all of them."""
+"""Kafka's jars, fetched by Maven as a `pom.xml` names them; their folder appears with all of them."""
 
 import shutil
 import subprocess
@@ -19,9 +19,9 @@ def fetch_jars(jars: Path, pom: Path) -> None:
         _fetch(fetched, pom)
         try:
             fetched.rename(jars)
-        except OSError:
-            if not jars.is_dir():  # else another process was quicker
-                raise
+        except OSError:  # there is one: of a process that was quicker, or that was killed before it had all
+            for jar in fetched.iterdir():
+                jar.replace(jars / jar.name)
 
 
 def _fetch(jars: Path, pom: Path) -> None:

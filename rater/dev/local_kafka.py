@@ -182,7 +182,7 @@ class LocalKafka:
         """Fetch what is not there; RaterError without Java or Maven."""
         if shutil.which("java") is None:
             raise RaterError("no Java found, Kafka needs 17 or newer; on Debian: apt install default-jre-headless")
-        if not self.jars.is_dir():
+        if not any(self.jars.glob("kafka-clients-*.jar")):
             fetch_jars(self.jars, _DEPLOY / "pom.xml")
 
     def _plan(self, brokers: int, port: int | None) -> list[Node]:

@@ -53,7 +53,7 @@ BATCH_RECORDS = 10_000
 #: A batch of large records ends earlier, so that memory stays bounded.
 BATCH_BYTES_MAX = 16_000_000
 #: Records that are looked up in the store together: one question to SQLite for all of them.
-LOOKUP_RECORDS = 1_000
+LOOKUP_SIZE = 1_000
 
 
 class _Rated(NamedTuple):
@@ -232,9 +232,8 @@ class EmbeddedRater:
         began = time.perf_counter()
         records = [*given]
         rows = Rows(with_sums=self._observed.sums)
-        write, size = rows.add, LOOKUP_RECORDS
         batch = run_batch(
-            self.store, self._rules, records, until_payment=until_payment, write=write, part_records=size
+            self.store, self._rules, records, until_payment=until_payment, write=rows.add, part_records=LOOKUP_SIZE
         )
         rows.switch_lines = batch.switch_lines
         self._observed.rated(time.perf_counter() - began)

@@ -92,7 +92,7 @@ class MirrorMaker:
 def _fetched() -> Path:
     """The folder of the jars, which are fetched once for the checkout."""
     jars = ROOT / ".kafka" / "mirror-jars"
-    if jars.is_dir():
+    if any(jars.glob("connect-mirror-*.jar")):
         return jars
     for tool in ("java", "mvn"):
         if shutil.which(tool) is None:

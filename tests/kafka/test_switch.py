@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -20,7 +19,7 @@ from tests.serve.processes import ServeProcess
 from tests.serve.world import clients_file
 from tests.switches.kamailio import MAPPING, Kamailio, missing
 from tests.switches.phones import Answerer, Caller
-from tests.switches.site import CUT_WITHIN_S, DECK, JAMAICA, LONDON, QUICK, US, setting_up
+from tests.switches.site import CUT_WITHIN_S, DECK, LONDON, QUICK, US, costly, setting_up
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=missing() or "everything is here")
 
@@ -124,12 +123,7 @@ def test_one_call_is_paid_and_another_is_cut(contoso: Site) -> None:
     cut.wait_until_answered()
     until(lambda: contoso.may()[0] == "credit_reserved", "the rater to know of the call")
     until(lambda: contoso.agents.counted("rater_running_calls") > 0, "the agents to know of the call")
-    before = datetime.now(UTC)
-    other: dict[str, Any] = {
-        "tenant": "contoso", "usage_id": "other", "type": "user_out", "user": "ada", "called": JAMAICA,
-        "answered_at": (before - timedelta(seconds=60)).isoformat(), "duration_s": 60,
-    }  # fmt: skip
-    contoso.serving.switch.send(other)
+    contoso.serving.switch.send(costly("contoso", datetime.now(UTC)))
     assert cut.wait() == 0
     orders = [msgspec.json.decode(value, type=CallCommand) for value in contoso.deployment.values("call-commands")]
     bye, *_ = cut.received("BYE")

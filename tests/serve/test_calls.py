@@ -1,9 +1,7 @@
 """Calls in progress over a store: may a call start, its events, when it must end, and what time changes."""
 
 import json
-import time
 import urllib.request
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,18 +14,10 @@ from rater.core import AccountEvent, FundsAdded, LicenseAssigned
 from rater.embedded.store import open_reader
 from rater.wire.codec import encode_input
 from tests.serve.world import PRETENDING, Serving, Switch, call, clients_file, serving, setting_up
+from tests.waiting import until
 from tests.world import HARARE, LONDON, US
 
 A_MINUTE = timedelta(minutes=1)
-
-
-def until(found: Callable[[], Any], what: str) -> Any:
-    """Wait for something that the server does by itself."""
-    deadline = time.monotonic() + 20
-    while not (value := found()):
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.05)
-    return value
 
 
 def asked(called: str, **more: str) -> str:

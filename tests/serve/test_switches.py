@@ -14,8 +14,9 @@ from rater.wire.errors import Exit
 from tests.agents.pretending import KINDS, beside, written
 from tests.commands import rater
 from tests.serve.processes import ServeProcess
-from tests.serve.test_calls import event, until
+from tests.serve.test_calls import event
 from tests.serve.world import NOON, Serving, call, clients_file, serving, setting_up
+from tests.waiting import until
 from tests.world import DECK
 
 SINCE = timedelta(seconds=299)

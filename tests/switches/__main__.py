@@ -6,14 +6,14 @@ Everything is on 127.0.0.1 and ends with the last call, or with Ctrl-C.
 import signal
 import sys
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
 from tests.switches.kamailio import missing
 from tests.switches.phones import Caller
-from tests.switches.site import JAMAICA, LONDON, US, Site, site
-from tests.switches.waiting import until
+from tests.switches.site import LONDON, US, Site, costly, site
+from tests.waiting import until
 
 
 def main() -> int:
@@ -62,12 +62,8 @@ def show_cut(one: Site) -> None:
     caller = begin(one, "stays", tenant, LONDON)
     until(lambda: one.lasts_s(caller) >= 2, "the call to last two seconds")
     now = datetime.now(UTC)
-    other = {
-        "tenant": tenant, "usage_id": "other", "type": "user_out", "user": "ada", "called": JAMAICA,
-        "answered_at": (now - timedelta(seconds=60)).isoformat(), "duration_s": 60,
-    }  # fmt: skip
     print("   The record of another switch comes: a minute to Jamaica, 60 USD.")
-    one.office.send(other)
+    one.office.send(costly(tenant, now))
     caller.wait()
     (order,) = one.orders(tenant)
     after_ms = (caller.received("BYE")[0].at - now.timestamp()) * 1_000

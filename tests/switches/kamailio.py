@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from rater.dev.ports import free_ports
 from tests.conftest import ROOT
-from tests.switches.waiting import until
+from tests.waiting import until
 
 SHIPPED = ROOT / "deploy" / "switches" / "kamailio"
 MAPPING = SHIPPED / "kamailio.yaml"

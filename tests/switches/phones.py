@@ -6,7 +6,7 @@ from socket import SOCK_DGRAM
 from typing import NamedTuple
 
 from rater.dev.ports import free_ports
-from tests.switches.waiting import until
+from tests.waiting import until
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 ENDS_WITHIN_S = 40

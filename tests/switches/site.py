@@ -1,6 +1,5 @@
 """A site: `rater serve` over a store, a Kamailio that asks it, and a phone that answers every call."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,7 @@ from tests.serve.processes import ServeProcess
 from tests.serve.world import Switch, clients_file
 from tests.switches.kamailio import MAPPING, NAME, SECRET, Kamailio
 from tests.switches.phones import Answerer, Caller
-from tests.switches.waiting import until
+from tests.waiting import until
 
 #: 0.01 a second to the United States, 0.10 to the United Kingdom, 0.07 a minute to France, 60 to Jamaica.
 DECK = Path(__file__).parent / "deck.csv"
@@ -43,6 +42,14 @@ def setting_up(tenant: str, funds: str | None, sku: str = "MCOPSTNPP") -> Iterat
     if funds is not None:
         yield FundsAdded(tenant=tenant, id="funds", at=at, amount=funds)
     yield LicenseAssigned(tenant=tenant, id="ada", at=at, user="ada", sku=sku, country="US", since_ever=True)
+
+
+def costly(tenant: str, now: datetime) -> dict[str, Any]:
+    """The record of a call of ada's on another switch that ends now: a minute to Jamaica, which costs 60."""
+    return {
+        "tenant": tenant, "usage_id": "other", "type": "user_out", "user": "ada", "called": JAMAICA,
+        "answered_at": (now - timedelta(seconds=60)).isoformat(), "duration_s": 60,
+    }  # fmt: skip
 
 
 #: How the rater calls this Kamailio.
@@ -136,20 +143,11 @@ class Site:
 
     def balance(self, tenant: str) -> str:
         """What it has."""
-        reader = open_reader(self.store)
-        try:
-            found = [json.loads(value) for _, value in reader.topic("balances")]
-        finally:
-            reader.close()
-        return str([one["balance"] for one in found if one["tenant"] == tenant][-1])
+        return str([one["balance"] for one in self._read("balances", dict) if one["tenant"] == tenant][-1])
 
     def dead_letters(self) -> list[Any]:
         """Records that could not be rated."""
-        reader = open_reader(self.store)
-        try:
-            return [json.loads(value) for _, value in reader.topic("rejected-cdrs")]
-        finally:
-            reader.close()
+        return self._read("rejected-cdrs", dict)
 
     def _read(self, topic: str, type: type[Any]) -> list[Any]:
         reader = open_reader(self.store)

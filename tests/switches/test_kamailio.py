@@ -12,8 +12,8 @@ import pytest
 from rater.core import DisconnectReason, Pocket
 from tests.switches.kamailio import NAME, SHIPPED, missing
 from tests.switches.phones import Caller
-from tests.switches.site import CUT_WITHIN_S, JAMAICA, LONDON, PARIS, QUICK, US, Site, site
-from tests.switches.waiting import until
+from tests.switches.site import CUT_WITHIN_S, LONDON, PARIS, QUICK, US, Site, costly, site
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.xdist_group("kamailio"),
@@ -111,11 +111,7 @@ def test_a_running_call_is_cut_when_another_uses_up_the_credit(one: Site) -> Non
     until(lambda: one.may(tenant, LONDON) == "credit_reserved", "the rater to know of the call")
     until(lambda: one.lasts_s(caller) >= 1, "a second of the call")
     before = datetime.now(UTC)
-    other = {
-        "tenant": tenant, "usage_id": "other", "type": "user_out", "user": "ada", "called": JAMAICA,
-        "answered_at": (before - timedelta(seconds=60)).isoformat(), "duration_s": 60,
-    }  # fmt: skip
-    assert one.office.send(other).body["accepted"] == 1
+    assert one.office.send(costly(tenant, before)).body["accepted"] == 1
     assert caller.wait() == 0
     (order,) = one.orders(tenant)
     bye, *_ = caller.received("BYE")
@@ -243,11 +239,7 @@ def test_the_rater_calls_the_switch(tmp_path: Path) -> None:
         caller.wait_until_answered()
         until(lambda: one.may(tenant, LONDON) == "credit_reserved", "the rater to know of the call")
         before = datetime.now(UTC)
-        other = {
-            "tenant": tenant, "usage_id": "other", "type": "user_out", "user": "ada", "called": JAMAICA,
-            "answered_at": (before - timedelta(seconds=60)).isoformat(), "duration_s": 60,
-        }  # fmt: skip
-        assert one.office.send(other).body["accepted"] == 1
+        assert one.office.send(costly(tenant, before)).body["accepted"] == 1
         assert caller.wait() == 0
         bye, *_ = caller.received("BYE")
         assert bye.at - before.timestamp() < CUT_WITHIN_S

@@ -180,7 +180,7 @@ class Carriage:
         except Impossible as wrong:
             log.error("an order cannot be given", **facts, reason=str(wrong))
             result = OrderResult.FAILED
-        except Exception:
+        except Exception:  # a bug of ours, whatever it is: the orders of other calls go on
             log.exception("an order cannot be given", **facts)
             result = OrderResult.FAILED
         else:

@@ -7,6 +7,7 @@ switches:
     tenants: [contoso, fabrikam]
 """
 
+import os
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -118,6 +119,12 @@ class SwitchesFile(BaseModel):
         if twice:
             raise ValueError(f"expected each name once, got {', '.join(twice)} twice")
         return switches
+
+
+def switches_file(given: Path | None) -> Path | None:
+    """The file that is given, else the one that RATER_SWITCHES_FILE names, if any."""
+    named = os.environ.get("RATER_SWITCHES_FILE")
+    return given or (Path(named) if named else None)
 
 
 def read_switches(path: Path) -> SwitchesFile:

@@ -50,7 +50,8 @@ def certificates(kafka: KafkaSettings) -> Check:
 
 
 @asynccontextmanager
-async def _answer_of(url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+async def answer_of(url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    """What a page answers, soon; TimeoutError, aiohttp.ClientError."""
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
@@ -64,7 +65,7 @@ async def gateway(given: GatewaySettings | None) -> Check:
     if given is None:
         return Check("gateway", State.SKIPPED, "none is set (RATER_GATEWAY_URL, or gateway.url in --config)")
     try:
-        async with _answer_of(given.url) as answer:
+        async with answer_of(given.url) as answer:
             status = answer.status
     except (TimeoutError, aiohttp.ClientError) as wrong:
         return Check("gateway", State.FAIL, f"{given.url}: {why_silent(wrong)}", f"curl -v {given.url}")
@@ -78,7 +79,7 @@ async def server(url: str | None) -> Check:
     if url is None:
         return Check("server", State.SKIPPED, "none is named (--server http://host:6080)")
     try:
-        async with _answer_of(f"{url.rstrip('/')}/readyz") as answer:
+        async with answer_of(f"{url.rstrip('/')}/readyz") as answer:
             status, text = answer.status, (await answer.text())[:_SHOWN].strip()
     except (TimeoutError, aiohttp.ClientError) as wrong:
         return Check("server", State.FAIL, f"{url}: {why_silent(wrong)}", "rater serve")

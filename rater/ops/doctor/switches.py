@@ -1,14 +1,14 @@
 """The switches of `switches.yaml`: whether each can be reached, its last record and its last order."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
-import msgspec
-from aiokafka import ConsumerRecord, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
+from rater.agents.order_reader import TOPIC as ORDERS
+from rater.agents.order_reader import order_in
 from rater.agents.switches.belonging import NoSwitch, Switches
 from rater.agents.switches.carrier import Disobeyed
 from rater.agents.switches.completeness import seen_in
@@ -17,19 +17,16 @@ from rater.agents.switches.settings import SwitchEntry, read_switches
 from rater.core import CallCommand
 from rater.embedded.store import open_reader
 from rater.kafka.access_errors import DeniedError
-from rater.kafka.client import committed_reader, unread
-from rater.kafka.connect import reachable
+from rater.kafka.consume import read_topic
 from rater.kafka.port import Doubt
 from rater.kafka.settings import KafkaSettings
-from rater.kafka.topics import partitions_of
 from rater.ops.doctor.check import Check, State
+from rater.ops.doctor.outside import answer_of
 from rater.ops.metrics.listed import SWITCH_LAST_RECORD
 from rater.wire.errors import RaterError
 
 #: The last records of each partition that are looked through.
 _LOOKED_AT = 500
-_METRICS_WITHIN_S = 10.0
-_orders = msgspec.json.Decoder(CallCommand)
 
 
 class _Last:
@@ -58,15 +55,16 @@ async def on_kafka(file: Path, kafka: KafkaSettings) -> list[Check]:
         return [wrong]
     records, orders = _Last("among the latest"), _Last("among the latest")
     try:
-        for record in await _latest(kafka, "cdrs"):
-            if (seen := seen_in(record.value or b"")) is not None:
-                records.note(seen.switch, datetime.fromtimestamp(record.timestamp / 1e3, UTC))
-        decoded = [_orders.decode(record.value or b"{}") for record in await _latest(kafka, "call-commands")]
-    except (DeniedError, Doubt, RaterError, msgspec.DecodeError) as wrong_read:
+        async for some in read_topic(kafka, "cdrs", last=_LOOKED_AT):
+            for record in some:
+                if (seen := seen_in(record.value or b"")) is not None:
+                    records.note(seen.switch, datetime.fromtimestamp(record.published_ms / 1e3, UTC))
+        async for some in read_topic(kafka, ORDERS, last=_LOOKED_AT):
+            _note_orders(orders, entries, filter(None, (order_in(record.value) for record in some)))
+    except (DeniedError, Doubt, RaterError) as wrong_read:
         cause = str(wrong_read).partition("\n")[0]
         unread_topics = Check("switches' records", State.SKIPPED, cause, "rater acls --service agents")
         return [unread_topics, *[await _look(entry, []) for entry in entries]]
-    _note_orders(orders, entries, decoded)
     said = [(records, "record"), (orders, "order")]
     return [await _look(entry, [last.said(what, entry.name) for last, what in said]) for entry in entries]
 
@@ -94,8 +92,7 @@ async def on_store(file: Path, store: Path, server: str | None) -> list[Check]:
 async def _counted(server: str) -> _Last | None:
     """When a server's metrics say that each switch's last record came; None: it does not answer."""
     try:
-        timeout = aiohttp.ClientTimeout(total=_METRICS_WITHIN_S)
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{server}/metrics") as answer:
+        async with answer_of(f"{server.rstrip('/')}/metrics") as answer:
             text = await answer.text()
     except (TimeoutError, aiohttp.ClientError):
         return None  # what is wrong with the server is another check
@@ -133,19 +130,3 @@ async def _look(entry: SwitchEntry, said: list[str]) -> Check:
     except (Disobeyed, RaterError) as wrong:
         return Check(name, State.FAIL, "; ".join([str(wrong), *said]), f"curl -v {entry.address}")
     return Check(name, State.OK, "; ".join([found, *said]))
-
-
-async def _latest(kafka: KafkaSettings, topic: str) -> list[ConsumerRecord]:
-    """The last records of each partition."""
-    count = await partitions_of(kafka, topic)
-    places = [TopicPartition(kafka.topic(topic), number) for number in range(count)]
-    found: list[ConsumerRecord] = []
-    async with reachable(kafka, committed_reader(kafka)) as consumer:
-        first: Mapping[TopicPartition, int] = await consumer.beginning_offsets(places)
-        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(places)
-        consumer.assign(places)
-        for place in places:
-            consumer.seek(place, max(first[place], ends[place] - _LOOKED_AT))
-        async for _, records in unread(consumer):
-            found += records
-    return found

@@ -8,12 +8,13 @@ letters.
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
 import structlog
 
 from rater.agents.follower import Follower
+from rater.agents.order_reader import TOPIC as ORDERS
+from rater.agents.order_reader import order_in
 from rater.agents.switchboard import Switchboard, together
-from rater.core import NO_TENANT, Answer, CallCommand, CallEvent, Question, RatingSettings, Refusal, letter_id
+from rater.core import NO_TENANT, Answer, CallEvent, Question, RatingSettings, Refusal, letter_id
 from rater.engine.batch import Record
 from rater.kafka.messages import event_message, message_of
 from rater.kafka.port import Consumed
@@ -26,9 +27,6 @@ from rater.serve.orders import OrderLog
 from rater.serve.results import Result, accepted, refused
 from rater.serve.shells.results_of import name_of
 from rater.wire.codec import claimed_tenant
-
-ORDERS = "call-commands"
-_orders = msgspec.json.Decoder(CallCommand)
 
 log = structlog.get_logger("rater.serve")
 #: Topic, tenant, value.
@@ -83,9 +81,7 @@ class KafkaEngine:
         return [name for name, is_there in there.items() if not is_there]
 
     def _take_order(self, record: Consumed) -> None:
-        try:
-            order = _orders.decode(record.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        if (order := order_in(record.value)) is None:
             self._metrics.unreadable(ORDERS)
             log.warning("an order cannot be read", partition=record.partition, offset=record.offset)
             return

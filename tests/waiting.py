@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-WAIT_S = 30.0
+WAIT_S = 20.0
 _LOOK_S = 0.02
 _T = TypeVar("_T")
 

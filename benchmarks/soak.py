@@ -7,6 +7,7 @@ Its own broker, worker, agents and payment gateway; output topics keep so many b
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -68,6 +69,7 @@ class Minute(msgspec.Struct, frozen=True, kw_only=True):
     agents_mb: float
     index_mb: float
     kafka_mb: float
+    state_mb: float
     conservation_difference_micros: int
     sequence_breaks: int
 
@@ -83,6 +85,7 @@ def verdict(minutes: Sequence[Minute]) -> dict[str, object]:
         "agents_mb": WARM_AFTER_MINUTES,
         "index_mb": FILLED_AFTER_MINUTES,
         "kafka_mb": FILLED_AFTER_MINUTES,
+        "state_mb": FILLED_AFTER_MINUTES,
     }
     for field, from_minutes in judged_after.items():
         before, after = (statistics.median(getattr(minute, field) for minute in part) for part in (early, late))
@@ -106,6 +109,7 @@ def verdict(minutes: Sequence[Minute]) -> dict[str, object]:
         "judged_disk": len(minutes) >= FILLED_AFTER_MINUTES,
         "worst_p99_s": slowest.latency_p99_s,
         "kafka_mb_max": max(minute.kafka_mb for minute in minutes),
+        "state_mb_max": max(minute.state_mb for minute in minutes),
         "applied": sum(minute.applied for minute in minutes),
     }
 
@@ -209,9 +213,28 @@ class Soak:
         asyncio.run(apply(settings, bounded(load_topics()), PARTITIONS))
         gateway = f"--port={self.ports['gateway']}", f"--log={self.folder / 'charges.jsonl'}"
         self._run("gateway", "dev", "gateway", *gateway)
-        self._run("worker", "worker", f"--web-port={self.ports['worker']}", f"--index={self.folder / 'index'}")
+        self._run_worker()
         self._run("agents", "agents", f"--web-port={self.ports['agents']}")
         return settings
+
+    def restart_s(self) -> float:
+        """Seconds from the start of a new worker until it has restored all partitions from `state`."""
+        worker = self.processes["worker"]
+        worker.terminate()
+        worker.wait(timeout=60)
+        begun = time.monotonic()
+        self._run_worker()
+        page = Page(self.ports["worker"])
+        while time.monotonic() < begun + START_S:
+            self._must_run()
+            with contextlib.suppress(OSError):
+                if page.read().get("rater_restore_seconds_count", 0) >= PARTITIONS:
+                    return round(time.monotonic() - begun, 1)
+            time.sleep(0.1)
+        raise SystemExit(f"not restored after {START_S:.0f} s; see {self.folder / 'worker.log'}")
+
+    def _run_worker(self) -> None:
+        self._run("worker", "worker", f"--web-port={self.ports['worker']}", f"--index={self.folder / 'index'}")
 
     def end(self) -> None:
         """End the processes, then the broker."""
@@ -289,6 +312,7 @@ class Soak:
             agents_mb=round(resident_mb(self.processes["agents"].pid), 1),
             index_mb=round(disk_mb(self.folder / "index"), 1),
             kafka_mb=round(disk_mb(self.folder / "kafka"), 1),
+            state_mb=round(sum(map(disk_mb, self.folder.glob("kafka/**/state-[0-9]*"))), 1),
             conservation_difference_micros=int(found.get("rater_conservation_difference_micros", 0)),
             sequence_breaks=int(found.get("rater_sequence_breaks_total", 0)),
         )
@@ -314,7 +338,7 @@ def main() -> int:
     print(f"logs in {folder}", file=sys.stderr)
     soak = Soak(folder, chosen.jars, chosen.rate, chosen.minutes, chosen.disk_gb)
     try:
-        found = verdict(asyncio.run(soak.run(soak.start())))
+        found = verdict(asyncio.run(soak.run(soak.start()))) | {"restart_s": soak.restart_s()}
     finally:
         soak.end()
     print(json.dumps(found))

@@ -7,7 +7,8 @@ from benchmarks.soak import Minute, quantile, verdict
 
 CALM = Minute(
     minute=0, published=120_000, applied=120_000, lag_records=0, latency_p50_s=0.05, latency_p99_s=0.25,
-    worker_mb=200, agents_mb=100, index_mb=500, kafka_mb=3_000, conservation_difference_micros=0, sequence_breaks=0,
+    worker_mb=200, agents_mb=100, index_mb=500, kafka_mb=3_000, state_mb=300,
+    conservation_difference_micros=0, sequence_breaks=0,
 )  # fmt: skip
 
 
@@ -26,6 +27,7 @@ def run(minutes: int, **last: float) -> dict[str, object]:
         (120, {"worker_mb": 222}, ["worker_mb grew by 11.0 %: 200 to 222"]),  # 222 / 200 = 111 %
         (120, {"agents_mb": 150}, ["agents_mb grew by 50.0 %: 100 to 150"]),
         (120, {"kafka_mb": 6_000}, ["kafka_mb grew by 100.0 %: 3000 to 6000"]),
+        (120, {"state_mb": 336}, ["state_mb grew by 12.0 %: 300 to 336"]),  # compaction falls behind
         (8, {"kafka_mb": 6_000}, []),  # topics still fill within the first hour
         (8, {"worker_mb": 400}, []),  # the index of each partition is not warm before 30 minutes
         (32, {"worker_mb": 400}, ["worker_mb grew by 100.0 %: 200 to 400"]),

@@ -67,8 +67,6 @@ def adjust(
     Money that is given expires twelve months later, or when --expires says. About a call the id is made of its
     usage id, so that nobody gives it back twice by mistake; a second amount for it needs an --id.
 
-    Example: rater tenant adjust contoso -12.50 --reason "paid twice" --by kim
-
     Example: rater tenant adjust contoso --call 8d344131a97eea41d7e9d48a832febc2 --all --reason "wrong price"
     """
     place = store_of(store, bootstrap), kafka_of(store, bootstrap, prefix)

@@ -58,7 +58,7 @@ def of_version(version: int | None, decode: Callable[[bytes], _Decoded]) -> Call
     def decode_version(raw: bytes) -> _Decoded:
         value = decode(raw)
         if isinstance(value, CallRecord) and value.version < version:
-            return msgspec.structs.replace(value, version=version)  # type: ignore[return-value]  # the same type
+            return msgspec.structs.replace(value, version=version)
         return value
 
     return decode_version

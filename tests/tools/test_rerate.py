@@ -127,7 +127,8 @@ def test_what_was_too_much_comes_back(folder: Path) -> None:
     ]
     explained = rater("explain", "call-0", cwd=folder, code=0).stdout
     assert re.search(r"Rated again \(rating 1\) with deck \S+: ten times too dear\.", explained)
-    assert explained.index("of deck") < explained.index("Rated again")
+    assert explained.count("This rating counts no more") == 1
+    assert explained.index("counts no more") < explained.index("of deck") < explained.index("Rated again")
 
 
 def test_no_terminal_and_no_yes(folder: Path) -> None:

@@ -33,8 +33,11 @@ from rater.ops.written_settings import read_settings
 from rater.serve.clients import Clients, new_token
 from rater.serve.maps import Maps
 from rater.serve.server import Listening
-from rater.serve.shells.serving import Front, serve_kafka, serve_store
+from rater.serve.shells.serving import Front, WebPage, serve_kafka, serve_store
 from rater.serve.shells.store_writer import StoreWriter
+from rater.serve.web.links import Links
+from rater.serve.web.people import People
+from rater.serve.web.sessions import key_of
 from rater.wire.errors import RaterError
 
 WEB_PORT = 6080
@@ -79,6 +82,14 @@ def serve(
             help="The switches, in YAML; else RATER_SWITCHES_FILE: their mappings, and who ends a store's calls."
         ),
     ] = None,
+    people: Annotated[
+        Path | None,
+        typer.Option(help="Who may sign in to the page at / (rater token create); without it there is none."),
+    ] = None,
+    page_key: Annotated[
+        Path | None,
+        typer.Option(help="The key of the page's sessions; made if it is not there. PEOPLE.key if not given."),
+    ] = None,
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
 ) -> None:
@@ -94,6 +105,8 @@ def serve(
         raise RaterError("expected either --store FILE or --bootstrap HOST:PORT, and not both")
     if store is None and (deck or commands or gateway or notify):
         raise RaterError("--deck, --commands, --gateway, --notify: expected with --store; on Kafka: rater publish")
+    if store is None and people is not None:
+        raise RaterError("--people: expected with --store, whose records the page shows")
     if loglevel not in _LEVELS:
         raise RaterError(f"--loglevel: expected one of {', '.join(_LEVELS)}, got {loglevel!r}")
     log_to_stderr(log_style, loglevel.upper())
@@ -104,7 +117,8 @@ def serve(
     file = switches_file(switches)
     entries = () if file is None else read_switches(file).switches
     maps = Maps(map or [], {entry.name: entry.mapping for entry in entries if entry.mapping is not None})
-    front = Front(listening, Clients(clients), maps, Metrics(CollectorRegistry()), _say(listening))
+    page = page_of(people, page_key, secure=tls_cert is not None) if people is not None else None
+    front = Front(listening, Clients(clients), maps, Metrics(CollectorRegistry()), _say(listening), page)
     if store is None:
         _over_kafka(front, bootstrap or "", prefix)
         return
@@ -120,6 +134,11 @@ def serve(
 
     notifier = Notifier(read_settings(NotifyFile, notify, {}), metrics=front.metrics) if notify else None
     asyncio.run(serve_store(front, make, notifier, entries))
+
+
+def page_of(people: Path, key: Path | None, *, secure: bool) -> WebPage:
+    """The page for the people of a file; RaterError: the file or the key is wrong."""
+    return WebPage(People(people), key_of(key or people.with_name(people.name + ".key")), Links(), secure)
 
 
 def serve_token(name: Annotated[str, typer.Argument(help="The client: a switch or gateway.")]) -> None:

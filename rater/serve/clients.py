@@ -57,18 +57,12 @@ class Client(BaseModel):
 
     @field_validator("tokens")
     @classmethod
-    def _are_hashes(cls, tokens: tuple[str, ...]) -> tuple[str, ...]:
-        if any(_HASHED.fullmatch(token) is None for token in tokens):
-            raise ValueError("expected sha256:SALT:HASH, which `rater serve-token NAME` prints, and never a token")
-        return tokens
+    def _checked_hash(cls, tokens: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(checked_hash, tokens))
 
     def knows(self, token: str) -> bool:
         """Whether this is one of its tokens; every one is compared."""
-        same = []
-        for hashed in self.tokens:
-            _, salt, digest = hashed.split(":")
-            same.append(hmac.compare_digest(digest, _hash(salt, token)))
-        return any(same)
+        return sum(is_token_of(hashed, token) for hashed in self.tokens) > 0
 
 
 class ClientsFile(BaseModel):
@@ -133,6 +127,19 @@ def read_clients(path: Path) -> ClientsFile:
         place = ".".join(map(str, first["loc"])) or "the file"
         message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
         raise RaterError(f"{path}: {place}: {message[:1].lower()}{message[1:]}") from None
+
+
+def checked_hash(text: str) -> str:
+    """The text of a file, if it is a hash; ValueError for anything else, such as the token itself."""
+    if _HASHED.fullmatch(text) is None:
+        raise ValueError("expected sha256:SALT:HASH, which `rater serve-token NAME` prints, and never a token")
+    return text
+
+
+def is_token_of(hashed: str, token: str) -> bool:
+    """Whether a hash of a file is this token's; as long whether or not it is."""
+    _, salt, digest = hashed.split(":")
+    return hmac.compare_digest(digest, _hash(salt, token))
 
 
 def new_token() -> tuple[str, str]:

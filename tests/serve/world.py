@@ -39,7 +39,9 @@ from rater.serve.clients import Clients, new_token
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
 from rater.serve.shells.over_store import StoreEngine
+from rater.serve.shells.serving import WebPage
 from rater.serve.shells.store_writer import StoreWriter
+from rater.serve.web.site import Site
 from rater.wire.codec import encode_input
 from tests.world import DECK, LONDON
 
@@ -154,8 +156,10 @@ class Serving:
         gateway: PaymentGateway | None = None,
         settings: RatingSettings | None = None,
         switches: Sequence[SwitchEntry] = (),
+        page: WebPage | None = None,
     ) -> None:
         self.store = folder / "store.db"
+        self._page = page
         self.clients = clients or clients_file(folder)
         self.metrics = Metrics(CollectorRegistry())
         self.noted: list[AccountEvent] = []
@@ -218,6 +222,8 @@ class Serving:
         await self.engine.start()
         # in the loop's thread: what stands behind `orders` belongs to it
         server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics)
+        if self._page is not None:
+            Site(self.store, *self._page).add_to(server.app)
         runner = web.AppRunner(server.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

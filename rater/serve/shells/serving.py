@@ -18,9 +18,21 @@ from rater.serve.server import Listening, serve
 from rater.serve.shells.over_kafka import KafkaEngine
 from rater.serve.shells.over_store import StoreEngine
 from rater.serve.shells.store_writer import StoreWriter
+from rater.serve.web.links import Links
+from rater.serve.web.people import People
+from rater.serve.web.site import Site
 
 #: An event that cannot be written into the outbox by then fails its batch, which is tried again.
 _NOTED_WITHIN_S = 30.0
+
+
+class WebPage(NamedTuple):
+    """The page for people: who may sign in, by which key sessions are sealed, and links that sign in once."""
+
+    people: People
+    key: bytes
+    links: Links
+    secure: bool
 
 
 class Front(NamedTuple):
@@ -31,6 +43,7 @@ class Front(NamedTuple):
     maps: Maps
     metrics: Metrics
     started: Callable[[int], None]
+    page: WebPage | None = None
 
 
 #: Makes the writer of a store; it is given what queues events of accounts for people, if somebody is notified.
@@ -69,6 +82,8 @@ async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[Swi
         await engine.start()
         try:
             server = Server(engine, front.clients, front.maps, front.metrics)
+            if front.page is not None:
+                Site(writer.path, *front.page).add_to(server.app)
             await serve(server, front.listening, engine.run, engine.orders.close, front.started)
         finally:
             await engine.close()

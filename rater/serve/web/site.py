@@ -1,0 +1,139 @@
+"""The page's paths: who asks is checked first, then the tenant, then a screen answers from the store.
+
+Whoever may see one tenant gets the same 404 for every other one, whether it is there or not, before anything is
+read.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import structlog
+from aiohttp import web
+
+from rater.embedded.store import Reader, open_reader
+from rater.serve.web.forms import ForeignForm
+from rater.serve.web.links import Links
+from rater.serve.web.people import People
+from rater.serve.web.rendering import Pages
+from rater.serve.web.screens import SCREENS, Asked, NoSuchThing, WrongQuestion
+from rater.serve.web.screens.tenants import tenants
+from rater.serve.web.sessions import Seal, Session, Sessions
+from rater.serve.web.signing_in import HOME, SIGN_IN, SIGN_OUT, SigningIn
+from rater.serve.web.texts import Texts
+from rater.wire.errors import RaterError
+
+TENANTS = "/tenants"
+_T = TypeVar("_T")
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+log = structlog.get_logger("rater.serve")
+
+
+class Site:
+    """The page over a store; `add_to` puts its paths into an application."""
+
+    def __init__(self, store: Path, people: People, key: bytes, links: Links, secure: bool) -> None:
+        self._store, self._people, self._links = store, people, links
+        self._pages = Pages(Texts(), secure=secure)
+        self._sessions = Sessions(Seal(key), people, secure=secure)
+
+    def add_to(self, app: web.Application) -> None:
+        """Add every path."""
+        signing_in = SigningIn(self._pages, self._sessions, self._people, self._links, None)
+        routes: list[tuple[str, str, _Handler]] = [
+            ("GET", HOME, self._home),
+            ("GET", SIGN_IN, signing_in.ask),
+            ("POST", SIGN_IN, signing_in.sign_in),
+            ("POST", SIGN_OUT, signing_in.sign_out),
+            ("GET", TENANTS, self._tenants),
+            ("GET", TENANTS + "/{tenant}/{screen}", self._screen),
+            ("GET", TENANTS + "/{rest:.*}", self._nothing),
+            ("GET", "/static/{name}", self._static),
+        ]
+        for method, path, handler in routes:
+            app.router.add_route(method, path, self._answering(handler))
+
+    def _answering(self, handler: _Handler) -> _Handler:
+        """Whatever goes wrong is a page that says so."""
+
+        async def answer(request: web.Request) -> web.Response:
+            self._people.refresh()
+            session = self._sessions.of(request)
+            try:
+                return await handler(request)
+            except NoSuchThing:
+                return self._wrong(session, HTTPStatus.NOT_FOUND, "wrong.not_found")
+            except ForeignForm:
+                return self._wrong(session, HTTPStatus.FORBIDDEN, "wrong.form")
+            except WrongQuestion as wrong:
+                return self._wrong(session, HTTPStatus.BAD_REQUEST, "wrong.question", str(wrong))
+            except RaterError as wrong:
+                log.error("a page cannot be shown", path=request.path, reason=str(wrong))
+                return self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.store")
+            except web.HTTPRequestEntityTooLarge:
+                return self._wrong(session, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "wrong.too_large")
+            except Exception:
+                log.exception("a page failed", path=request.path)
+                return self._wrong(session, HTTPStatus.INTERNAL_SERVER_ERROR, "wrong.failed")
+
+        return answer
+
+    def _wrong(self, session: Session | None, status: HTTPStatus, text: str, detail: str = "") -> web.Response:
+        return self._pages.answer("wrong.html", session, status, text=text, detail=detail)
+
+    async def _home(self, request: web.Request) -> web.Response:
+        session = self._sessions.of(request)
+        if session is None:
+            return self._pages.go_to(SIGN_IN)
+        return self._pages.go_to(TENANTS if session.tenant is None else first_screen(session.tenant))
+
+    async def _tenants(self, request: web.Request) -> web.Response:
+        session = self._sessions.of(request)
+        if session is None:
+            return self._pages.go_to(SIGN_IN)
+        if session.tenant is not None:
+            raise NoSuchThing
+        values = await self._read(lambda reader: tenants(reader, dict(request.query)))
+        return self._pages.answer("tenants.html", session, **values)
+
+    async def _screen(self, request: web.Request) -> web.Response:
+        session = self._sessions.of(request)
+        if session is None:
+            return self._pages.go_to(SIGN_IN)
+        tenant, name = request.match_info["tenant"], request.match_info["screen"]
+        screen = SCREENS.get(name)
+        if screen is None or not session.grant.sees(tenant):
+            raise NoSuchThing
+
+        def answered(reader: Reader) -> dict[str, Any]:
+            return screen.answer(Asked.of(reader, tenant, session, dict(request.query)))
+
+        values = await self._read(answered)
+        return self._pages.answer(f"{name}.html", session, tenant=tenant, screen=name, screens=SCREENS, **values)
+
+    async def _nothing(self, request: web.Request) -> web.Response:
+        if self._sessions.of(request) is None:
+            return self._pages.go_to(SIGN_IN)
+        raise NoSuchThing
+
+    async def _static(self, request: web.Request) -> web.Response:
+        return self._pages.static(request.match_info["name"])
+
+    async def _read(self, work: Callable[[Reader], _T]) -> _T:
+        """What a screen reads, from the last commit on, in a thread beside the server."""
+
+        def read() -> _T:
+            with closing(open_reader(self._store)) as reader:
+                return work(reader)
+
+        return await asyncio.to_thread(read)
+
+
+def first_screen(tenant: str) -> str:
+    """The path of the screen that is shown first of a tenant."""
+    return f"{TENANTS}/{quote(tenant, safe='')}/credits"

@@ -1,0 +1,41 @@
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+
+from rater.core import FundsAdded, TenantConfigured
+from tests.serve.web.world import Admitted, Visitor, admitted
+from tests.serve.world import NOON, Serving, call, setting_up
+
+#: A tenant whose name is markup, turns the direction of a line, and is as long as a name may be.
+HOSTILE = ("<script>alert(1)</script>\u202e" + "x" * 128)[:128]
+
+
+class Open(NamedTuple):
+    """A server with the page."""
+
+    server: Serving
+    admitted: Admitted
+
+    def visitor(self, name: str | None = None) -> Visitor:
+        """Somebody with a browser, signed in if a name is given."""
+        visitor = Visitor(f"http://127.0.0.1:{self.server.port}")
+        if name is not None:
+            assert visitor.sign_in(self.admitted.tokens[name]).status == 200
+        return visitor
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+    """contoso with 100 USD and two calls of ada, fabrikam without money, and a tenant with a hostile name."""
+    folder = tmp_path_factory.mktemp("page")
+    at = NOON.replace(day=1)
+    others = [
+        TenantConfigured(tenant=name, id="setup", at=at, currency="USD", credits="enabled")
+        for name in ("fabrikam", HOSTILE)
+    ]
+    funds = FundsAdded(tenant=HOSTILE, id=HOSTILE, at=at, amount="20", purchase_order=HOSTILE)
+    page = admitted(folder)
+    with Serving(folder, commands=[*setting_up(), *others, funds], page=page.page) as server:
+        server.switch().send(call("a"), call("b", seconds=240))
+        yield Open(server, page)

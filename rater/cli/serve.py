@@ -33,11 +33,12 @@ from rater.ops.written_settings import read_settings
 from rater.serve.clients import Clients, new_token
 from rater.serve.maps import Maps
 from rater.serve.server import Listening
-from rater.serve.shells.serving import Front, WebPage, serve_kafka, serve_store
+from rater.serve.shells.serving import Front, serve_kafka, serve_store
 from rater.serve.shells.store_writer import StoreWriter
 from rater.serve.web.links import Links
 from rater.serve.web.people import People
 from rater.serve.web.sessions import key_of
+from rater.serve.web.site import WebPage
 from rater.wire.errors import RaterError
 
 WEB_PORT = 6080

@@ -44,6 +44,10 @@ _TABLES = (
 _LATER = (
     'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)',
     (
+        'CREATE TABLE IF NOT EXISTS "admin-audit"'
+        " (offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL)"
+    ),
+    (
         'CREATE TABLE IF NOT EXISTS "call-commands"'
         " (offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL)"
     ),

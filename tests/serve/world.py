@@ -39,9 +39,8 @@ from rater.serve.clients import Clients, new_token
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
 from rater.serve.shells.over_store import StoreEngine
-from rater.serve.shells.serving import WebPage
 from rater.serve.shells.store_writer import StoreWriter
-from rater.serve.web.site import Site
+from rater.serve.web.site import Site, WebPage
 from rater.wire.codec import encode_input
 from tests.world import DECK, LONDON
 
@@ -157,6 +156,7 @@ class Serving:
         settings: RatingSettings | None = None,
         switches: Sequence[SwitchEntry] = (),
         page: WebPage | None = None,
+        arrived_at: datetime = NOON,
     ) -> None:
         self.store = folder / "store.db"
         self._page = page
@@ -168,7 +168,7 @@ class Serving:
         def prepare(rater: EmbeddedRater) -> None:
             rater.publish(read_deck(DECK, version="d"))
             at = NOON - timedelta(days=1)
-            rater.apply_all([*given, DeckActivated(tenant=EVERY_TENANT, id="d", at=at, version="d")], NOON)
+            rater.apply_all([*given, DeckActivated(tenant=EVERY_TENANT, id="d", at=at, version="d")], arrived_at)
 
         writer = StoreWriter(
             self.store,
@@ -223,7 +223,7 @@ class Serving:
         # in the loop's thread: what stands behind `orders` belongs to it
         server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics)
         if self._page is not None:
-            Site(self.store, *self._page).add_to(server.app)
+            Site(self.store, self.engine, self._page).add_to(server.app)
         runner = web.AppRunner(server.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -38,6 +38,7 @@ from rater.serve.results import Result
 from rater.serve.shells.due_ticks import DueTicks
 from rater.serve.shells.payments import Collecting
 from rater.serve.shells.store_writer import Committed, StoreWriter
+from rater.wire.admin_audit import AdminAudit
 from rater.wire.codec import encode_input
 from rater.wire.errors import Exit, RaterError
 
@@ -120,6 +121,13 @@ class StoreEngine:
         self._note_switches(items)
         self._learn(committed)
         return committed.results
+
+    async def note_order(self, audit: AdminAudit) -> None:
+        """See rater.serve.web.ordering.desk.Desk."""
+        try:
+            await self._in_thread(self._writer.note_order, audit)
+        except RaterError as wrong:
+            raise NotKept(str(wrong)) from wrong
 
     async def apply(self, topic: str, commands: Sequence[AnyCommand]) -> None:
         """Apply commands of the clock or of the gateway; raises NotKept."""

@@ -18,21 +18,10 @@ from rater.serve.server import Listening, serve
 from rater.serve.shells.over_kafka import KafkaEngine
 from rater.serve.shells.over_store import StoreEngine
 from rater.serve.shells.store_writer import StoreWriter
-from rater.serve.web.links import Links
-from rater.serve.web.people import People
-from rater.serve.web.site import Site
+from rater.serve.web.site import Site, WebPage
 
 #: An event that cannot be written into the outbox by then fails its batch, which is tried again.
 _NOTED_WITHIN_S = 30.0
-
-
-class WebPage(NamedTuple):
-    """The page for people: who may sign in, by which key sessions are sealed, and links that sign in once."""
-
-    people: People
-    key: bytes
-    links: Links
-    secure: bool
 
 
 class Front(NamedTuple):
@@ -83,7 +72,7 @@ async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[Swi
         try:
             server = Server(engine, front.clients, front.maps, front.metrics)
             if front.page is not None:
-                Site(writer.path, *front.page).add_to(server.app)
+                Site(writer.path, engine, front.page).add_to(server.app)
             await serve(server, front.listening, engine.run, engine.orders.close, front.started)
         finally:
             await engine.close()

@@ -52,7 +52,14 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals |= {"t": texts, "language": texts.language}
-        self._environment.filters |= {"money": money, "at": at, "value": value, "path": path_part, "json": as_json}
+        self._environment.filters |= {
+            "money": money,
+            "at": at,
+            "value": value,
+            "path": path_part,
+            "json": as_json,
+            "units": format_micros,
+        }
 
     def answer(
         self, template: str, session: Session | None, status: HTTPStatus = HTTPStatus.OK, **values: Any

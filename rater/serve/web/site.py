@@ -7,17 +7,21 @@ read.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import structlog
 from aiohttp import web
 
 from rater.embedded.store import Reader, open_reader
+from rater.serve.group_commit import NotKept
 from rater.serve.web.forms import ForeignForm
 from rater.serve.web.links import Links
+from rater.serve.web.ordering.desk import Desk
+from rater.serve.web.ordering.pages import NotAllowed, Orders
 from rater.serve.web.people import People
 from rater.serve.web.rendering import Pages
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing, WrongQuestion
@@ -28,19 +32,32 @@ from rater.serve.web.texts import Texts
 from rater.wire.errors import RaterError
 
 TENANTS = "/tenants"
+ORDERS = TENANTS + "/{tenant}/orders/{kind}"
 _T = TypeVar("_T")
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 log = structlog.get_logger("rater.serve")
 
 
+class WebPage(NamedTuple):
+    """What a page needs: who may sign in, the key of sessions, links that sign in once, and the clock of orders."""
+
+    people: People
+    key: bytes
+    links: Links
+    secure: bool
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
 class Site:
     """The page over a store; `add_to` puts its paths into an application."""
 
-    def __init__(self, store: Path, people: People, key: bytes, links: Links, secure: bool) -> None:
-        self._store, self._people, self._links = store, people, links
-        self._pages = Pages(Texts(), secure=secure)
-        self._sessions = Sessions(Seal(key), people, secure=secure)
+    def __init__(self, store: Path, desk: Desk, page: WebPage) -> None:
+        self._store, self._people, self._links = store, page.people, page.links
+        seal = Seal(page.key)
+        self._pages = Pages(Texts(), secure=page.secure)
+        self._sessions = Sessions(seal, page.people, secure=page.secure)
+        self._orders = Orders(self._pages, seal, desk, self._read, page.now)
 
     def add_to(self, app: web.Application) -> None:
         """Add every path."""
@@ -52,6 +69,9 @@ class Site:
             ("POST", SIGN_OUT, signing_in.sign_out),
             ("GET", TENANTS, self._tenants),
             ("GET", TENANTS + "/{tenant}/{screen}", self._screen),
+            ("GET", ORDERS, self._signed_in(self._orders.form)),
+            ("POST", ORDERS + "/preview", self._signed_in(self._orders.preview)),
+            ("POST", ORDERS + "/send", self._signed_in(self._orders.send)),
             ("GET", TENANTS + "/{rest:.*}", self._nothing),
             ("GET", "/static/{name}", self._static),
         ]
@@ -68,6 +88,11 @@ class Site:
                 return await handler(request)
             except NoSuchThing:
                 return self._wrong(session, HTTPStatus.NOT_FOUND, "wrong.not_found")
+            except NotAllowed:
+                return self._wrong(session, HTTPStatus.FORBIDDEN, "wrong.not_allowed")
+            except NotKept as wrong:
+                log.error("an order was not sent", reason=str(wrong))
+                return self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.busy")
             except ForeignForm:
                 return self._wrong(session, HTTPStatus.FORBIDDEN, "wrong.form")
             except WrongQuestion as wrong:
@@ -114,7 +139,17 @@ class Site:
             return screen.answer(Asked.of(reader, tenant, session, dict(request.query)))
 
         values = await self._read(answered)
-        return self._pages.answer(f"{name}.html", session, tenant=tenant, screen=name, screens=SCREENS, **values)
+        values |= {"tenant": tenant, "screen": name, "screens": SCREENS, "order": request.query.get("order")}
+        return self._pages.answer(f"{name}.html", session, **values)
+
+    def _signed_in(self, handler: Callable[[web.Request, Session], Awaitable[web.Response]]) -> _Handler:
+        """A page for who is signed in; others go to the sign-in."""
+
+        async def answer(request: web.Request) -> web.Response:
+            session = self._sessions.of(request)
+            return self._pages.go_to(SIGN_IN) if session is None else await handler(request, session)
+
+        return answer
 
     async def _nothing(self, request: web.Request) -> web.Response:
         if self._sessions.of(request) is None:

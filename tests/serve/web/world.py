@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rater.serve.clients import new_token
-from rater.serve.shells.serving import WebPage
 from rater.serve.web.links import Links
 from rater.serve.web.people import People, add_token
 from rater.serve.web.sessions import key_of
+from rater.serve.web.site import WebPage
 
 #: Name -> role and tenant.
 PEOPLE = {"olga": ("operator", None), "kim": ("billing", "contoso"), "val": ("viewer", "contoso")}

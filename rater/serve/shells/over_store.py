@@ -56,8 +56,12 @@ class StoreEngine:
 
     accepts_commands = True
 
-    def __init__(self, writer: StoreWriter, carriage: Carriage | None = None) -> None:
-        """`carriage` gives orders to end calls to switches; without it they are read at `call-commands` alone."""
+    def __init__(self, writer: StoreWriter, carriage: Carriage | None = None, *, time_passes: bool = True) -> None:
+        """`carriage` gives orders to end calls to switches; without it they are read at `call-commands` alone.
+
+        Unless `time_passes`, the clocks of tenants stay where they are until a command moves them.
+        """
+        self._time_passes = time_passes
         self.orders = OrderLog()
         self._writer, self._carriage = writer, carriage
         self._collecting: Collecting | None = None
@@ -95,7 +99,9 @@ class StoreEngine:
     async def run(self) -> None:
         """Let time pass and collect payments, until cancelled; RaterError where the store fails for good."""
         assert self._failed is not None, "it was started"
-        tasks: list[Awaitable[None]] = [self._failed, self._look(), self._tick()]
+        tasks: list[Awaitable[None]] = [self._failed]
+        if self._time_passes:
+            tasks += [self._look(), self._tick()]
         if self._collecting is not None:
             tasks.append(self._collecting.run(self.apply))
         if self._carriage is not None:

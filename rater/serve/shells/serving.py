@@ -25,7 +25,10 @@ _NOTED_WITHIN_S = 30.0
 
 
 class Front(NamedTuple):
-    """What a server has whatever stands behind it; `started` is called with its port."""
+    """What a server has whatever stands behind it; `started` is called with its port.
+
+    `time_passes` is false where a store of the past is shown as it was then.
+    """
 
     listening: Listening
     clients: Clients
@@ -33,6 +36,7 @@ class Front(NamedTuple):
     metrics: Metrics
     started: Callable[[int], None]
     page: WebPage | None = None
+    time_passes: bool = True
 
 
 #: Makes the writer of a store; it is given what queues events of accounts for people, if somebody is notified.
@@ -67,7 +71,7 @@ async def serve_store(
 async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[SwitchEntry]) -> None:
     async with AsyncExitStack() as opened:
         carriage = await opened.enter_async_context(Carriage(switches, front.metrics)) if switches else None
-        engine = StoreEngine(writer, carriage)
+        engine = StoreEngine(writer, carriage, time_passes=front.time_passes)
         await engine.start()
         try:
             server = Server(engine, front.clients, front.maps, front.metrics)

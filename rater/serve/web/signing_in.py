@@ -60,6 +60,7 @@ class SigningIn:
         if session is not None:
             await fields_of(request, session.form_key)
             self._sessions.end(answer, session)
+            answer.headers["Clear-Site-Data"] = '"cache"'
         return answer
 
     def _begin(self, session: Session) -> web.Response:

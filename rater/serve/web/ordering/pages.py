@@ -27,6 +27,8 @@ from rater.wire.codec import encode_input
 
 #: A form is good for so long, and what a preview showed for so long after it.
 FORM_S = 3600
+#: Who goes back after sending finds the preview again, and not the browser's question about sending a form twice.
+_BACK = "private, no-cache"
 _T = TypeVar("_T")
 _Read = Callable[[Callable[[Reader], _T]], Awaitable[_T]]
 
@@ -106,7 +108,7 @@ class Orders:
             person=session.person,
             command=encode_input(command).decode(),
         )
-        return self._pages.answer(
+        answer = self._pages.answer(
             "preview.html",
             session,
             account=asked.account,
@@ -115,6 +117,8 @@ class Orders:
             preview=shown,
             **step.values(),
         )
+        answer.headers["Cache-Control"] = _BACK
+        return answer
 
     async def send(self, request: web.Request, session: Session) -> web.Response:
         """Send what the preview showed; where it is applied, or was before, the screen that it belongs to."""

@@ -3,9 +3,7 @@
 (() => {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!zone || zone === "UTC") return;
-  const format = new Intl.DateTimeFormat(document.documentElement.lang, {
-    dateStyle: "medium", timeStyle: "medium", timeZone: zone,
-  });
+  const format = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone: zone });
   const add = (root) => {
     for (const time of root.querySelectorAll("time[datetime]:not([data-here])")) {
       time.dataset.here = "";

@@ -53,7 +53,7 @@ def page(
     with whole_file(out / "clients.yaml", private=True) as clients:
         clients.write(f"clients:\n  - name: nobody\n    tokens: ['{new_token()[1]}']\n")
     began = time.monotonic()
-    opened = page_of(out / "people.yaml", None, secure=False)._replace(
+    opened = page_of(out / "people.yaml", None, None, secure=False)._replace(
         now=lambda: story.AFTER_THE_MONTH + timedelta(seconds=int(time.monotonic() - began))
     )
     secret = opened.links.add("demo", Grant(role=Role.OPERATOR))

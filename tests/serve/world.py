@@ -157,6 +157,7 @@ class Serving:
         switches: Sequence[SwitchEntry] = (),
         page: WebPage | None = None,
         arrived_at: datetime = NOON,
+        port: int = 0,
     ) -> None:
         self.store = folder / "store.db"
         self._page = page
@@ -185,7 +186,7 @@ class Serving:
         self._started = threading.Event()
         self._stop: asyncio.Event | None = None
         self._wrong: BaseException | None = None
-        self.port = 0
+        self.port = port
 
     def switch(self, name: str = "switch") -> Switch:
         """The client of this name."""
@@ -226,7 +227,7 @@ class Serving:
             Site(self.store, self.engine, self._page).add_to(server.app)
         runner = web.AppRunner(server.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", self.port)
         await site.start()
         self.port = runner.addresses[0][1]
         work = [asyncio.ensure_future(server.run()), asyncio.ensure_future(self.engine.run())]

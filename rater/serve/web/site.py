@@ -5,6 +5,7 @@ read.
 """
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -18,11 +19,13 @@ from aiohttp import web
 
 from rater.embedded.store import Reader, open_reader
 from rater.serve.group_commit import NotKept
+from rater.serve.web.by_provider import ByProvider
 from rater.serve.web.forms import ForeignForm
 from rater.serve.web.links import Links
 from rater.serve.web.ordering.desk import Desk
 from rater.serve.web.ordering.pages import NotAllowed, Orders
 from rater.serve.web.people import People
+from rater.serve.web.provider import BEGIN, DONE, Provider
 from rater.serve.web.rendering import Pages
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing, WrongQuestion
 from rater.serve.web.screens.tenants import tenants
@@ -40,12 +43,13 @@ log = structlog.get_logger("rater.serve")
 
 
 class WebPage(NamedTuple):
-    """What a page needs: who may sign in, the key of sessions, links that sign in once, and the clock of orders."""
+    """What a page needs: who may sign in and by what, the key of sessions, and the clock of orders."""
 
     people: People
     key: bytes
     links: Links
     secure: bool
+    provider: Provider | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -57,11 +61,15 @@ class Site:
         seal = Seal(page.key)
         self._pages = Pages(Texts(), secure=page.secure)
         self._sessions = Sessions(seal, page.people, secure=page.secure)
+        provider = page.provider
+        self._by_provider = ByProvider(self._pages, self._sessions, seal, provider) if provider else None
         self._orders = Orders(self._pages, seal, desk, self._read, page.now)
 
     def add_to(self, app: web.Application) -> None:
         """Add every path."""
-        signing_in = SigningIn(self._pages, self._sessions, self._people, self._links, None)
+        by_provider = self._by_provider
+        path = BEGIN if by_provider is not None else None
+        signing_in = SigningIn(self._pages, self._sessions, self._people, self._links, path)
         routes: list[tuple[str, str, _Handler]] = [
             ("GET", HOME, self._home),
             ("GET", SIGN_IN, signing_in.ask),
@@ -75,6 +83,8 @@ class Site:
             ("GET", TENANTS + "/{rest:.*}", self._nothing),
             ("GET", "/static/{name}", self._static),
         ]
+        if by_provider is not None:
+            routes += [("GET", BEGIN, by_provider.begin), ("GET", DONE, by_provider.done)]
         for method, path, handler in routes:
             app.router.add_route(method, path, self._answering(handler))
 
@@ -102,8 +112,10 @@ class Site:
                 return self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.store")
             except web.HTTPRequestEntityTooLarge:
                 return self._wrong(session, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "wrong.too_large")
-            except Exception:
-                log.exception("a page failed", path=request.path)
+            except Exception as wrong:
+                # without the values of variables: tokens and sessions are among them
+                trace = "".join(traceback.format_exception(wrong))
+                log.error("a page failed", path=request.path, trace=trace)
                 return self._wrong(session, HTTPStatus.INTERNAL_SERVER_ERROR, "wrong.failed")
 
         return answer

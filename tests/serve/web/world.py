@@ -57,6 +57,10 @@ class Visitor:
         body = urllib.parse.urlencode(fields).encode()
         return self._ask(urllib.request.Request(self.base + path, body, _named(headers)))
 
+    def post_to(self, address: str, fields: dict[str, str]) -> Shown:
+        """Send a form to another server."""
+        return self._ask(urllib.request.Request(address, urllib.parse.urlencode(fields).encode()))
+
     def sign_in(self, token: str) -> Shown:
         """Sign in by a token."""
         form = self.get("/sign-in").form("/sign-in")

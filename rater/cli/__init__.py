@@ -24,6 +24,7 @@ COMMANDS = {
     "show": "show",
     "explain": "show",
     "export": "export",
+    "statement": "statement",
     "generate": "generate",
     "map": "map",
     "import": "rates",

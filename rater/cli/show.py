@@ -12,7 +12,6 @@ from rater.cli.found_calls import began_on, cost, read_amount, read_day
 from rater.cli.lookup import check_period, check_user, known_account
 from rater.cli.printing import show_facts, show_rows, text_of
 from rater.cli.run import DEFAULT_STORE, StoreOption
-from rater.cli.statement import show_statement
 from rater.core import (
     Account,
     RatedCall,
@@ -46,7 +45,6 @@ def register(app: typer.Typer) -> None:
     group.command("pools")(pools)
     group.command("balance")(balance)
     group.command("calls")(calls)
-    group.command("statement")(show_statement)
     app.add_typer(group, name="show")
     app.command("explain")(explain)
 

@@ -38,6 +38,8 @@ from rater.ops.metrics.meter import Metrics
 from rater.serve.clients import Clients, new_token
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
+from rater.serve.reading.desks import Desks
+from rater.serve.reading.pages import ReadingPages
 from rater.serve.shells.over_store import StoreEngine
 from rater.serve.shells.store_writer import StoreWriter
 from rater.wire.codec import encode_input
@@ -217,7 +219,8 @@ class Serving:
         self._stop = asyncio.Event()
         await self.engine.start()
         # in the loop's thread: what stands behind `orders` belongs to it
-        server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics)
+        desks = Desks(self.store)
+        server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics, ReadingPages(desks))
         runner = web.AppRunner(server.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -231,6 +234,7 @@ class Serving:
         for one in work:
             one.cancel()
         await asyncio.gather(*work, return_exceptions=True)
+        await desks.close()
         await self.engine.close()
 
 

@@ -8,6 +8,7 @@ from rater.core import OUTPUT_TOPICS, RULES
 from rater.embedded.days import DAYS_TABLE
 from rater.embedded.failures import error_of
 from rater.embedded.kept_inputs import KEPT_TABLES
+from rater.embedded.openings import OPENINGS_TABLE
 from rater.embedded.ownership import OWNER_TABLE, Lock
 from rater.embedded.upgrade import rules_of
 from rater.wire.errors import Exit, RaterError
@@ -59,6 +60,7 @@ _LATER = (
     ),
     "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     OWNER_TABLE,
+    OPENINGS_TABLE,
     DAYS_TABLE,
     *KEPT_TABLES,
 )

@@ -138,6 +138,10 @@ class Reader(StoredEntities):
         """Ids of dead letters whose record was accepted since."""
         return {id for (id,) in self._connection.execute("SELECT id FROM replayed")}
 
+    def was_replayed(self, id: str) -> bool:
+        """Whether the record of a dead letter was accepted since."""
+        return self._connection.execute("SELECT 1 FROM replayed WHERE id=?", (id,)).fetchone() is not None
+
     def audits(self) -> list[DlqAudit]:
         """What people did with dead letters, oldest first."""
         rows = (

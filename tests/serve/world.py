@@ -38,6 +38,8 @@ from rater.ops.metrics.meter import Metrics
 from rater.serve.clients import Clients, new_token
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
+from rater.serve.reading.desks import Desks
+from rater.serve.reading.pages import ReadingPages
 from rater.serve.shells.over_store import StoreEngine
 from rater.serve.shells.store_writer import StoreWriter
 from rater.serve.web.site import Site, WebPage
@@ -222,9 +224,10 @@ class Serving:
         self._stop = asyncio.Event()
         await self.engine.start()
         # in the loop's thread: what stands behind `orders` belongs to it
-        server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics)
+        desks = Desks(self.store)
+        server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics, ReadingPages(desks))
         if self._page is not None:
-            Site(self.store, self.engine, self._page).add_to(server.app)
+            Site(desks, self.engine, self._page).add_to(server.app)
         runner = web.AppRunner(server.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port)
@@ -238,6 +241,7 @@ class Serving:
         for one in work:
             one.cancel()
         await asyncio.gather(*work, return_exceptions=True)
+        await desks.close()
         await self.engine.close()
 
 

@@ -28,6 +28,7 @@ from rater.files.statement.sections import (
     shown,
 )
 from rater.wire.errors import RaterError
+from rater.wire.visible import visible
 
 _WIDTHS = {"label": 36, "text": 44, "integer": 11, "money": 18, "date": 12}
 #: From so many micro-units on, amounts have more digits than a spreadsheet reckons with.
@@ -49,7 +50,7 @@ def as_excel(statement: Statement) -> bytes:
     whole = BytesIO()
     book = xlsxwriter.Workbook(whole, _SETTINGS)
     created = statement.as_of.astimezone(UTC).replace(tzinfo=None)
-    book.set_properties({"title": heading(statement)[:255], "created": created})
+    book.set_properties({"title": visible(heading(statement))[:255], "created": created})
     formats = _Formats(book, statement.currency)
     sections = {section.key: section for section in sections_of(statement)}
     sheets = {key: book.add_worksheet(section.title) for key, section in sections.items()}
@@ -126,7 +127,7 @@ def _write_cell(sheet: Any, formats: _Formats, row: int, place: int, column: Col
     if isinstance(cell, date):
         sheet.write_datetime(row, place, datetime.combine(cell, time()), formats.day())
     elif isinstance(cell, str):
-        sheet.write_string(row, place, cell, formats.text())
+        sheet.write_string(row, place, visible(cell), formats.text())
     elif column.kind == "money":
         _write_money(sheet, formats, row, place, cell, None)
     else:
@@ -186,7 +187,6 @@ def _print_well(sheet: Any, section: Section, header: int) -> None:
     sheet.repeat_rows(header)
     sheet.fit_to_pages(1, 0)
     sheet.set_footer(f"&L{section.title}&RPage &P of &N")
-    sheet.hide_gridlines(0)
 
 
 class _Account:
@@ -209,7 +209,7 @@ class _Account:
 
     def write(self) -> None:
         """Write the sheet."""
-        self._sheet.write_string(0, 0, heading(self._statement), self._formats.title)
+        self._sheet.write_string(0, 0, visible(heading(self._statement)), self._formats.title)
         for number, line in enumerate(self._lines, start=1):
             self._sheet.write_string(number, 0, line)
         section = self._sections["entries"]

@@ -1,7 +1,7 @@
 """What moved a tenant's balance, one movement at a time: events that credit, debits, and the call of each debit.
 
-A step that rates a call writes down the call, its reversal and its debit, whose ids begin with that of the call.  So
-calls and debits are read side by side, and none is kept but what corrections will ask for.
+A step that rates a call writes down the call, its reversal and its debit, whose ids begin with that of the call.
+So calls and debits are read side by side, and none is kept but what corrections will ask for.
 
 Nothing is read that came after the account: its sequences say how far the topics reached then.
 """

@@ -14,6 +14,8 @@ from rater.ops.metrics.meter import Metrics
 from rater.serve.clients import Clients
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
+from rater.serve.reading.desks import Desks
+from rater.serve.reading.pages import ReadingPages
 from rater.serve.server import Listening, serve
 from rater.serve.shells.over_kafka import KafkaEngine
 from rater.serve.shells.over_store import StoreEngine
@@ -73,12 +75,14 @@ async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[Swi
         carriage = await opened.enter_async_context(Carriage(switches, front.metrics)) if switches else None
         engine = StoreEngine(writer, carriage, time_passes=front.time_passes)
         await engine.start()
+        desks = Desks(writer.path)
         try:
-            server = Server(engine, front.clients, front.maps, front.metrics)
+            server = Server(engine, front.clients, front.maps, front.metrics, ReadingPages(desks))
             if front.page is not None:
-                Site(writer.path, engine, front.page).add_to(server.app)
+                Site(desks, engine, front.page).add_to(server.app)
             await serve(server, front.listening, engine.run, engine.orders.close, front.started)
         finally:
+            await desks.close()
             await engine.close()
 
 

@@ -4,21 +4,19 @@ Whoever may see one tenant gets the same 404 for every other one, whether it is 
 read.
 """
 
-import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import structlog
 from aiohttp import web
 
-from rater.embedded.store import Reader, open_reader
 from rater.serve.group_commit import NotKept
+from rater.serve.problems import ProblemError
+from rater.serve.reading.desks import Books, Desks
 from rater.serve.web.by_provider import ByProvider
 from rater.serve.web.forms import ForeignForm
 from rater.serve.web.links import Links
@@ -28,15 +26,14 @@ from rater.serve.web.people import People
 from rater.serve.web.provider import BEGIN, DONE, Provider
 from rater.serve.web.rendering import Pages
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing, WrongQuestion
+from rater.serve.web.screens.statement import statement_file
 from rater.serve.web.screens.tenants import tenants
 from rater.serve.web.sessions import Seal, Session, Sessions
 from rater.serve.web.signing_in import HOME, SIGN_IN, SIGN_OUT, SigningIn
 from rater.serve.web.texts import Texts
-from rater.wire.errors import RaterError
 
 TENANTS = "/tenants"
 ORDERS = TENANTS + "/{tenant}/orders/{kind}"
-_T = TypeVar("_T")
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 log = structlog.get_logger("rater.serve")
@@ -56,14 +53,14 @@ class WebPage(NamedTuple):
 class Site:
     """The page over a store; `add_to` puts its paths into an application."""
 
-    def __init__(self, store: Path, desk: Desk, page: WebPage) -> None:
-        self._store, self._people, self._links = store, page.people, page.links
+    def __init__(self, desks: Desks, desk: Desk, page: WebPage) -> None:
+        self._desks, self._people, self._links = desks, page.people, page.links
         seal = Seal(page.key)
         self._pages = Pages(Texts(), secure=page.secure)
         self._sessions = Sessions(seal, page.people, secure=page.secure)
         provider = page.provider
         self._by_provider = ByProvider(self._pages, self._sessions, seal, provider) if provider else None
-        self._orders = Orders(self._pages, seal, desk, self._read, page.now)
+        self._orders = Orders(self._pages, seal, desk, desks.ask, page.now)
 
     def add_to(self, app: web.Application) -> None:
         """Add every path."""
@@ -77,6 +74,7 @@ class Site:
             ("POST", SIGN_OUT, signing_in.sign_out),
             ("GET", TENANTS, self._tenants),
             ("GET", TENANTS + "/{tenant}/{screen}", self._screen),
+            ("GET", TENANTS + "/{tenant}/statement/{format}", self._signed_in(self._download)),
             ("GET", ORDERS, self._signed_in(self._orders.form)),
             ("POST", ORDERS + "/preview", self._signed_in(self._orders.preview)),
             ("POST", ORDERS + "/send", self._signed_in(self._orders.send)),
@@ -107,7 +105,7 @@ class Site:
                 return self._wrong(session, HTTPStatus.FORBIDDEN, "wrong.form")
             except WrongQuestion as wrong:
                 return self._wrong(session, HTTPStatus.BAD_REQUEST, "wrong.question", str(wrong))
-            except RaterError as wrong:
+            except ProblemError as wrong:
                 log.error("a page cannot be shown", path=request.path, reason=str(wrong))
                 return self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.store")
             except web.HTTPRequestEntityTooLarge:
@@ -135,7 +133,7 @@ class Site:
             return self._pages.go_to(SIGN_IN)
         if session.tenant is not None:
             raise NoSuchThing
-        values = await self._read(lambda reader: tenants(reader, dict(request.query)))
+        values = await self._desks.ask(lambda books: tenants(books.reader, dict(request.query)))
         return self._pages.answer("tenants.html", session, **values)
 
     async def _screen(self, request: web.Request) -> web.Response:
@@ -147,12 +145,24 @@ class Site:
         if screen is None or not session.grant.sees(tenant):
             raise NoSuchThing
 
-        def answered(reader: Reader) -> dict[str, Any]:
-            return screen.answer(Asked.of(reader, tenant, session, dict(request.query)))
+        def answered(books: Books) -> dict[str, Any]:
+            return screen.answer(Asked.of(books, tenant, session, dict(request.query)))
 
-        values = await self._read(answered)
+        values = await self._desks.ask(answered)
         values |= {"tenant": tenant, "screen": name, "screens": SCREENS, "order": request.query.get("order")}
         return self._pages.answer(f"{name}.html", session, **values)
+
+    async def _download(self, request: web.Request, session: Session) -> web.Response:
+        tenant, format = request.match_info["tenant"], request.match_info["format"]
+        if not session.grant.sees(tenant):
+            raise NoSuchThing
+        file = await self._desks.ask(
+            lambda books: statement_file(Asked.of(books, tenant, session, dict(request.query)), format)
+        )
+        answer = self._pages.with_headers(web.Response(body=file.content))
+        answer.headers["Content-Type"] = file.media_type
+        answer.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+        return answer
 
     def _signed_in(self, handler: Callable[[web.Request, Session], Awaitable[web.Response]]) -> _Handler:
         """A page for who is signed in; others go to the sign-in."""
@@ -170,15 +180,6 @@ class Site:
 
     async def _static(self, request: web.Request) -> web.Response:
         return self._pages.static(request.match_info["name"])
-
-    async def _read(self, work: Callable[[Reader], _T]) -> _T:
-        """What a screen reads, from the last commit on, in a thread beside the server."""
-
-        def read() -> _T:
-            with closing(open_reader(self._store)) as reader:
-                return work(reader)
-
-        return await asyncio.to_thread(read)
 
 
 def first_screen(tenant: str) -> str:

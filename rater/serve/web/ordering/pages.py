@@ -7,14 +7,14 @@ button, or going back and pressing it again, is a duplicate, which changes nothi
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from aiohttp import web
 
 from rater.core import shown_lots
-from rater.embedded.store import Reader
 from rater.ops.metrics.labels import RecordResult
+from rater.serve.reading.desks import Books
 from rater.serve.web.forms import ForeignForm, fields_of
 from rater.serve.web.ordering.desk import Desk, Order, send
 from rater.serve.web.ordering.kinds import KINDS, Begun, Kind, WrongField, id_about, typed_in
@@ -29,8 +29,8 @@ from rater.wire.codec import encode_input
 FORM_S = 3600
 #: Who goes back after sending finds the preview again, and not the browser's question about sending a form twice.
 _BACK = "private, no-cache"
-_T = TypeVar("_T")
-_Read = Callable[[Callable[[Reader], _T]], Awaitable[_T]]
+#: Answers a question from the last commit on.
+_Read = Callable[[Callable[[Books], Any]], Awaitable[Any]]
 
 
 class NotAllowed(Exception):
@@ -64,7 +64,7 @@ class Orders:
         pages: Pages,
         seal: Seal,
         desk: Desk,
-        read: "_Read[Any]",
+        read: _Read,
         now: Callable[[], datetime],
     ) -> None:
         self._pages, self._seal, self._desk, self._read, self._now = pages, seal, desk, read, now
@@ -96,9 +96,9 @@ class Orders:
         except WrongField as wrong:
             return await self._show_form(step, begun, sent, wrong)
 
-        def looked(reader: Reader) -> tuple[Asked, Preview]:
-            asked = Asked.of(reader, step.tenant, session, {})
-            return asked, preview(reader, command, self._now())
+        def looked(books: Books) -> tuple[Asked, Preview]:
+            asked = Asked.of(books, step.tenant, session, {})
+            return asked, preview(books.reader, command, self._now())
 
         asked, shown = await self._read(looked)
         order = Order(
@@ -129,7 +129,7 @@ class Orders:
             raise ForeignForm
         result = await send(self._desk, order, session, request.remote)
         if result.result is RecordResult.REFUSED:
-            account = (await self._read(lambda reader: Asked.of(reader, step.tenant, session, {}))).account
+            account = (await self._read(lambda books: Asked.of(books, step.tenant, session, {}))).account
             reason = f"{result.field}: {result.message}" if result.field else result.message or ""
             return self._pages.answer(
                 "refused_order.html", session, HTTPStatus.CONFLICT, account=account, reason=reason, **step.values()
@@ -140,8 +140,8 @@ class Orders:
     async def _show_form(
         self, step: _Step, begun: Begun, typed: dict[str, str], wrong: WrongField | None
     ) -> web.Response:
-        def looked(reader: Reader) -> dict[str, Any]:
-            asked = Asked.of(reader, step.tenant, step.session, {"id": begun.usage_id or ""})
+        def looked(books: Books) -> dict[str, Any]:
+            asked = Asked.of(books, step.tenant, step.session, {"id": begun.usage_id or ""})
             found = call_screen(asked) if begun.usage_id else {"call": None, "charge": None}
             return {
                 "account": asked.account,

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from rater.core import Account
+from rater.embedded.lookup import Lookup
 from rater.embedded.store import Reader
+from rater.serve.reading.desks import Books
 from rater.serve.web.sessions import Session
 
 
@@ -20,18 +22,29 @@ class Asked(NamedTuple):
     """Who asks what of which tenant; the store is read as it was at the last commit."""
 
     reader: Reader
+    lookup: Lookup
     tenant: str
     account: Account
     session: Session
     query: dict[str, str]
 
     @classmethod
-    def of(cls, reader: Reader, tenant: str, session: Session, query: dict[str, str]) -> Self:
+    def of(cls, books: Books, tenant: str, session: Session, query: dict[str, str]) -> Self:
         """The question; NoSuchThing: there is no such tenant."""
-        account = reader.account(tenant)
+        account = books.reader.account(tenant)
         if account is None:
             raise NoSuchThing
-        return cls(reader, tenant, account, session, query)
+        return cls(books.reader, books.lookup, tenant, account, session, query)
+
+
+def number_in(query: dict[str, str], name: str) -> int | None:
+    """Where a page begins; None for the first.  WrongQuestion: it is no number."""
+    text = query.get(name)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise WrongQuestion(f"{name}: expected the number that the link to a page has")
+    return int(text)
 
 
 class Screen(NamedTuple):

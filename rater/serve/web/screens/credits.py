@@ -5,50 +5,49 @@ from typing import Any
 
 import msgspec
 
-from rater.core import AccountEvent, EventKind, ServiceState, lots_with_money, parse_ledger, shown_lots
-from rater.embedded.store import Reader
+from rater.core import MICROS_PER_UNIT, AccountEvent, EventKind, lots_with_money, parse_ledger, shown_lots
 from rater.files.export_funds import fund_row
-from rater.serve.web.screens.asked import Asked
-from rater.serve.web.screens.movements import balance_series, crossings, movements, spent_a_day
+from rater.serve.web.screens.asked import Asked, number_in
 
-_states = msgspec.json.Decoder(ServiceState).decode
 _events = msgspec.json.Decoder(AccountEvent).decode
-#: How far back the curve goes, and the days by which the pace is counted.
-CURVE_DAYS, PACE_DAYS = 90, 30
-#: Movements of funds that are listed.
-FUNDS_MAX = 50
+#: How far back the curve goes, its points, and the days by which the pace is counted.
+CURVE_DAYS, POINTS, PACE_DAYS = 90, 361, 30
+#: Movements of funds of a page.
+FUNDS_PER_PAGE = 50
+#: What says that the balance went through zero.
+_CROSSED = {EventKind.BALANCE_DEPLETED: "fell", EventKind.CREDITS_RESUMED: "rose"}
 
 
 def credit(asked: Asked) -> dict[str, Any]:
     """What `credits.html` shows."""
-    reader, account = asked.reader, asked.account
-    since = account.clock - timedelta(days=CURVE_DAYS)
-    moved = movements(reader, asked.tenant)
-    pace = spent_a_day(reader, account, PACE_DAYS)
-    series = balance_series(account, moved, since, account.clock)
+    account, clock = asked.account, asked.account.clock
+    since = clock - timedelta(days=CURVE_DAYS)
+    pace = _spent_a_day(asked)
+    series = asked.lookup.balance_series(asked.tenant, since, clock, POINTS)
+    state = asked.lookup.service_state(asked.tenant)
+    page = asked.lookup.funds(asked.tenant, number_in(asked.query, "after"), FUNDS_PER_PAGE)
     return {
         "account": account,
-        "since": _service_since(reader, asked.tenant),
+        "since": state.since if state is not None else None,
         "lots": shown_lots(account),
         "lots_total": lots_with_money(account),
         "pace": pace,
         "pace_days": PACE_DAYS,
-        "empty_at": _empty_at(account.clock, account.balance, pace),
+        "empty_at": _empty_at(clock, account.balance, pace),
         "curve_days": CURVE_DAYS,
-        "curve": _curve(series, crossings(account, moved, since)),
-        "crossings": crossings(account, moved, since),
-        "daily": series[:: len(series) // 12][::-1],
-        "funds": _funds(reader, asked.tenant),
+        "curve": _curve(series),
+        "crossings": _crossings(asked, since),
+        "daily": series[:: POINTS // 12][::-1],
+        "funds": [_fund(event) for event in page.events],
+        "older": page.next,
     }
 
 
-def _service_since(reader: Reader, tenant: str) -> datetime | None:
-    """Since when the tenant's service is as it is; None where it never changed."""
-    for _, value in reader.topic("service-states", tenant, newest_first=True):
-        state = _states(value)
-        if state.scope == "tenant":
-            return state.since
-    return None
+def _spent_a_day(asked: Asked) -> int:
+    """What the calls of the last days cost a day, in micro-units."""
+    clock = asked.account.clock
+    found = asked.lookup.spend(asked.tenant, "day", clock - timedelta(days=PACE_DAYS), clock)
+    return sum(one.charge_micros for one in found) // PACE_DAYS
 
 
 def _empty_at(clock: datetime, balance: int, pace: int) -> datetime | None:
@@ -58,35 +57,37 @@ def _empty_at(clock: datetime, balance: int, pace: int) -> datetime | None:
     return clock + timedelta(seconds=balance * 86_400 // pace)
 
 
-def _curve(series: list[tuple[datetime, int]], crossed: list[tuple[datetime, str, int]]) -> dict[str, Any]:
-    """Points for the chart: seconds, balances in units, and where the balance crossed zero."""
+def _curve(series: list[tuple[datetime, int]]) -> dict[str, Any]:
+    """Points for the chart: seconds, and balances in units."""
     return {
         "at": [int(when.timestamp()) for when, _ in series],
-        "balance": [round(balance / 1_000_000, 6) for _, balance in series],
-        "zero": [int(when.timestamp()) for when, _, _ in crossed],
+        "balance": [round(balance / MICROS_PER_UNIT, 6) for _, balance in series],
     }
 
 
-def _funds(reader: Reader, tenant: str) -> list[dict[str, Any]]:
-    """Purchases, recharges and what people or banks moved, newest first."""
-    found: list[dict[str, Any]] = []
-    for _, value in reader.topic("account-events", tenant, newest_first=True):
+def _crossings(asked: Asked, since: datetime) -> list[tuple[datetime, str, int]]:
+    """When the balance fell to zero or below, or calls on credit were possible again, and the balance."""
+    found = []
+    for _, value in asked.reader.topic("account-events", asked.tenant, newest_first=True):
         event = _events(value)
-        row = fund_row(event)
-        if row is not None or event.event is EventKind.RECHARGE_FAILED:
-            amount = int(row[4].scaleb(6)) if row is not None else 0
-            found.append(
-                {
-                    "at": event.at,
-                    "kind": row[3] if row is not None else "recharge_failed",
-                    "amount": amount,
-                    "balance": parse_ledger(event.balance or "0"),
-                    "lot": event.lot or event.recharge_id,
-                    "reason": event.reason,
-                    "by": event.by,
-                    "usage_id": event.usage_id,
-                }
-            )
-            if len(found) == FUNDS_MAX:
-                break
+        if event.at < since:
+            break
+        if event.event in _CROSSED:
+            found.append((event.at, _CROSSED[event.event], parse_ledger(event.balance or "0")))
     return found
+
+
+def _fund(event: AccountEvent) -> dict[str, Any]:
+    """A purchase, a recharge, or what people or banks moved."""
+    row = fund_row(event)
+    assert row is not None, "the lookup lists what moved money"
+    return {
+        "at": event.at,
+        "kind": row[3],
+        "amount": int(row[4].scaleb(6)),
+        "balance": parse_ledger(event.balance or "0"),
+        "lot": event.lot or event.recharge_id,
+        "reason": event.reason,
+        "by": event.by,
+        "usage_id": event.usage_id,
+    }

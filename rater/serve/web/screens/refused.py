@@ -1,15 +1,13 @@
 """Refused: records and commands that could not be applied, with the reason, and with numbers masked."""
 
-from collections import Counter
 from typing import Any, NamedTuple
 
-from rater.embedded.dead_letters import letters_of
 from rater.ops.masking import mask_people
-from rater.serve.web.screens.asked import Asked
-from rater.wire.dead_letters import SETTLED, Letter, place_of, raw_bytes
+from rater.serve.web.screens.asked import Asked, number_in
+from rater.wire.dead_letters import Letter, place_of, raw_bytes
 
-#: Letters that are shown at a time, the newest first, and how much of each.
-LETTERS_MAX, SHOWN_MAX = 100, 600
+#: Letters of a page, and how much is shown of each.
+LETTERS_PER_PAGE, SHOWN_MAX = 50, 600
 
 
 class Row(NamedTuple):
@@ -22,22 +20,10 @@ class Row(NamedTuple):
 
 
 def refused(asked: Asked) -> dict[str, Any]:
-    """What `refused.html` shows: letters that say that they are this tenant's, and are not settled."""
-    own = [
-        letter
-        for letter in letters_of(asked.reader)
-        if letter.owner == asked.tenant and letter.state not in SETTLED
-    ]
-    reasons = Counter(letter.letter.reason.value for letter in own)
-    reason = asked.query.get("reason", "")
-    chosen = [letter for letter in own if reason in ("", letter.letter.reason.value)]
-    return {
-        "account": asked.account,
-        "reasons": sorted(reasons.items()),
-        "reason": reason,
-        "letters": [_row(letter) for letter in chosen[: -LETTERS_MAX - 1 : -1]],
-        "total": len(chosen),
-    }
+    """What `refused.html` shows: letters that say that they are this tenant's, the newest first."""
+    page = asked.lookup.refused(asked.tenant, number_in(asked.query, "after"), LETTERS_PER_PAGE)
+    own = [letter for letter in page.letters if letter.owner == asked.tenant]
+    return {"account": asked.account, "letters": [_row(letter) for letter in own], "older": page.next}
 
 
 def _row(letter: Letter) -> Row:

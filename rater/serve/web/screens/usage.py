@@ -1,46 +1,21 @@
-"""Usage: the calls of a tenant, newest first, by what people look for."""
+"""Usage: the calls of a tenant, newest first, by what people look for; and what they came to."""
 
-from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
-import msgspec
+from rater.core import MoneyError, RatedCall, parse_ledger
+from rater.embedded.lookup import FLAGS, By, CallFilter, Spend
+from rater.serve.web.screens.asked import Asked, WrongQuestion, number_in
 
-from rater.core import MoneyError, RatedCall, exponent_of, parse_ledger, round_to_cents, same_user
-from rater.embedded.store import Reader
-from rater.serve.web.screens.asked import Asked, WrongQuestion
-
-_calls = msgspec.json.Decoder(RatedCall).decode
 CALLS_PER_PAGE = 50
-
-
-class Wanted(NamedTuple):
-    """What a person looks for; None means any."""
-
-    user: str | None = None
-    day: date | None = None
-    charge: int | None = None
-    flagged: bool = False
-
-    def means(self, call: RatedCall) -> bool:
-        """Whether a call is one of those."""
-        return (
-            (self.user is None or (call.user is not None and same_user(self.user, call.user)))
-            and (self.day is None or call.answered_at.date() == self.day)
-            and (self.charge is None or self._costs(call))
-            and (not self.flagged or bool(flags(call)))
-        )
-
-    def _costs(self, call: RatedCall) -> bool:
-        """Whether it cost this exactly, or as exports show it in its currency (A18)."""
-        charge = parse_ledger(call.charge)
-        return self.charge in (charge, parse_ledger(round_to_cents(charge, exponent_of(call.currency))))
+#: The days of which sums are shown, and how many destinations.
+SPEND_DAYS, DESTINATIONS_MAX = 31, 15
+_FILTERS = ("day", "charge", "user", "destination", "flag")
 
 
 class Row(NamedTuple):
     """A rating as the list shows it; one that does not stand was replaced by a later one."""
 
-    offset: int
     call: RatedCall
     charge: int
     balance: int
@@ -51,19 +26,19 @@ class Row(NamedTuple):
 def usage(asked: Asked) -> dict[str, Any]:
     """What `usage.html` shows."""
     query = {name: text.strip() for name, text in asked.query.items() if text.strip()}
-    found: list[Row] = []
-    after = _offset(query)
-    for row in _rows(asked.reader, asked.tenant, after, _wanted(query)):
-        found.append(row)
-        if len(found) > CALLS_PER_PAGE:
-            break
-    shown = found[:CALLS_PER_PAGE]
+    after = number_in(query, "after")
+    page = asked.lookup.calls(asked.tenant, _wanted(query), after, CALLS_PER_PAGE)
+    is_first = after is None
     return {
         "account": asked.account,
-        "calls": shown,
-        "next": shown[-1].offset if len(found) > CALLS_PER_PAGE else None,
-        "query": {name: query.get(name, "") for name in ("user", "day", "charge", "flagged")},
-        "is_first": after is None,
+        "calls": [_row(call, stands) for call, stands in page.calls],
+        "next": page.next,
+        "query": {name: query.get(name, "") for name in _FILTERS},
+        "flag_names": FLAGS,
+        "is_first": is_first,
+        "spend_days": SPEND_DAYS,
+        "by_day": _spend(asked, "day") if is_first else [],
+        "by_destination": _dearest(_spend(asked, "destination")) if is_first else [],
     }
 
 
@@ -74,32 +49,34 @@ def flags(call: RatedCall) -> tuple[str, ...]:
     return (*found, *(["unfunded"] if parse_ledger(call.unfunded_charge) else []))
 
 
-def _rows(reader: Reader, tenant: str, after: int | None, wanted: Wanted) -> Iterator[Row]:
-    seen: set[str] = set()
-    for offset, value in reader.topic("rated-calls", tenant, newest_first=True):
-        call = _calls(value)
-        stands = call.usage_id not in seen
-        seen.add(call.usage_id)
-        if (after is None or offset < after) and wanted.means(call):
-            yield Row(offset, call, parse_ledger(call.charge), parse_ledger(call.balance), flags(call), stands)
+def _row(call: RatedCall, stands: bool) -> Row:
+    return Row(call, parse_ledger(call.charge), parse_ledger(call.balance), flags(call), stands)
 
 
-def _wanted(query: dict[str, str]) -> Wanted:
+def _spend(asked: Asked, by: By) -> list[Spend]:
+    """Sums of the last days before the tenant's clock, whole days in UTC."""
+    end = asked.account.clock.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return asked.lookup.spend(asked.tenant, by, end - timedelta(days=SPEND_DAYS), end)
+
+
+def _dearest(sums: list[Spend]) -> list[Spend]:
+    paid = [one for one in sums if one.charge_micros]
+    return sorted(paid, key=lambda one: (-one.charge_micros, one.key or ""))[:DESTINATIONS_MAX]
+
+
+def _wanted(query: dict[str, str]) -> CallFilter:
+    """What a person looks for; WrongQuestion says what was expected."""
+    since = until = None
     try:
-        day = date.fromisoformat(query["day"]) if "day" in query else None
-    except ValueError as wrong:
+        if "day" in query:
+            since = datetime.combine(date.fromisoformat(query["day"]), datetime.min.time(), UTC)
+            until = since + timedelta(days=1)
+    except (ValueError, OverflowError) as wrong:
         raise WrongQuestion("day: expected a day such as 2025-03-12") from wrong
     try:
         charge = parse_ledger(query["charge"]) if "charge" in query else None
     except MoneyError as wrong:
         raise WrongQuestion(f"charge: {wrong}") from wrong
-    return Wanted(query.get("user"), day, charge, "flagged" in query)
-
-
-def _offset(query: dict[str, str]) -> int | None:
-    text = query.get("after")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise WrongQuestion("after: expected the number that a page of calls has")
-    return int(text)
+    if query.get("flag", FLAGS[0]) not in FLAGS:
+        raise WrongQuestion(f"flag: expected one of {', '.join(FLAGS)}")
+    return CallFilter(query.get("user"), since, until, charge, query.get("destination"), None, query.get("flag"))

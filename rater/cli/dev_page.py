@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,8 @@ from rater.cli.serve import page_of
 from rater.cli.web_port import DEFAULT_HOST, port_to_listen_on
 from rater.core import AccountEvent
 from rater.dev.demo import story
+from rater.embedded.lookup import open_lookup
+from rater.embedded.store import open_reader
 from rater.files.atomic import whole_file
 from rater.ops.logs import Style, log_to_stderr
 from rater.ops.metrics.meter import Metrics
@@ -48,6 +51,8 @@ def page(
     out.mkdir(parents=True)
     rates, _ = story.prepare_deck(out)
     story.rate(out, rates, story.write_inputs(out, rates))
+    with closing(open_reader(out / "rater.db")) as reader, closing(open_lookup(reader)):
+        pass  # the first page need not wait for it
     with whole_file(out / "people.yaml", private=True) as people:
         people.write(_PEOPLE)
     with whole_file(out / "clients.yaml", private=True) as clients:

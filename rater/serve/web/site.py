@@ -33,6 +33,8 @@ from rater.serve.web.signing_in import HOME, SIGN_IN, SIGN_OUT, SigningIn
 from rater.serve.web.texts import Texts
 
 TENANTS = "/tenants"
+#: A page that could not be read now is asked for again, such as while a large store is read for the first time.
+_AGAIN_S = "2"
 ORDERS = TENANTS + "/{tenant}/orders/{kind}"
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -106,8 +108,11 @@ class Site:
             except WrongQuestion as wrong:
                 return self._wrong(session, HTTPStatus.BAD_REQUEST, "wrong.question", str(wrong))
             except ProblemError as wrong:
-                log.error("a page cannot be shown", path=request.path, reason=str(wrong))
-                return self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.store")
+                log.warning("a page cannot be shown now", path=request.path, reason=str(wrong))
+                answer = self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.store")
+                if request.method == "GET":
+                    answer.headers["Refresh"] = _AGAIN_S
+                return answer
             except web.HTTPRequestEntityTooLarge:
                 return self._wrong(session, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "wrong.too_large")
             except Exception as wrong:

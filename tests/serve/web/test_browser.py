@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import pytest
@@ -107,7 +107,9 @@ def test_a_screen_is_shown_without_an_error(olga: Window, name: str, tenant: str
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_keeps_anybody_from_using_it(browser: Browser, opened: Open, axe: str, scheme: str) -> None:
+def test_nothing_keeps_anybody_from_using_it(
+    browser: Browser, opened: Open, axe: str, scheme: Literal["light", "dark"]
+) -> None:
     """axe-core finds nothing serious on any screen, form or preview, light or dark."""
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)
     window = Window(context, opened.visitor().base)

@@ -146,7 +146,7 @@ def test_claims_say_who_may_what(claims: dict[str, Any], grant: Grant | None) ->
 )
 def test_settings_that_sign_nobody_in_safely_are_refused(wrong: dict[str, Any]) -> None:
     """An issuer without TLS, no mapping, no client."""
-    right = {
+    right: dict[str, Any] = {
         "issuer": "https://login.example",
         "client_id": "rater",
         "public_url": "https://rater.example",

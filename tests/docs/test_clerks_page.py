@@ -100,7 +100,10 @@ STORY = [
     ),
     Typed("rater export funds"),
     Typed("rater statement contoso"),
-    Typed("rater statement contoso --since 2025-03-01T00:00:00Z"),
+    Typed("rater statement contoso --period 2025-03"),
+    Typed("rater statement contoso --period 2025-03 --format html --out march.html"),
+    Typed("rater statement contoso --period 2025-03 --format xlsx --out march.xlsx"),
+    Typed("rater statement contoso --since 2025-03-01T00:00:00Z --until 2025-03-16T00:00:00Z"),
     Typed(
         "rater tenant close contoso --pay-out --reason left --by kim --yes --at 2025-03-20T00:00:00Z",
         shown="rater tenant close contoso --pay-out",

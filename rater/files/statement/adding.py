@@ -6,10 +6,11 @@ It is done in one pass; what is kept is sums, and of calls only those that were 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from rater.core import Account, Debit, name_key, parse_ledger
+from rater.core import Account, Debit, name_key, parse_amount
 from rater.engine.books import Books
 from rater.files.export_tables import pool_report
 from rater.files.statement.kinds import CallKind
@@ -30,6 +31,7 @@ from rater.wire.errors import Exit, RaterError
 #: A statement of so many days has a line for each; a longer one for those on which money moved.
 _DAYS_MAX = 400
 _KINDS = list(CallKind)
+_key = lru_cache(maxsize=65536)(name_key)
 
 
 def statement_of(books: Books, tenant: str, since: datetime | None, until: datetime | None) -> Statement:
@@ -97,8 +99,8 @@ class _Sums:
 
     def add_step(self, step: CallStep) -> None:
         """Add a call: what it took, less what a version before it gave back."""
-        taken = parse_ledger(step.debit.amount) if step.debit else 0
-        given_back = -parse_ledger(step.reversal.amount) if step.reversal else 0
+        taken = parse_amount(step.debit.amount) if step.debit else 0
+        given_back = -parse_amount(step.reversal.amount) if step.reversal else 0
         if not self._within(step.at, given_back - taken):
             return
         if step.debit is not None:
@@ -136,18 +138,25 @@ class _Sums:
 
     def _note_month(self, step: CallStep, debit: Debit, calls: int, amount: int, given_back: int) -> None:
         """A call that stands in another month than its own."""
-        if debit.period is not None and debit.period != step.at.strftime("%Y-%m"):
+        if debit.period is not None and debit.period != _month(step.at.year, step.at.month):
             _add(self.other_months[(debit.period, step.late)], (calls, amount, given_back))
 
     def _count(self, call: CallFacts | None, sign: int) -> None:
         if call is None:
             return
-        figures = (sign, sign * call.minutes, sign * call.pool_minutes, sign * call.charge)
-        user = name_key(call.user) if call.user else None
+        user = _key(call.user) if call.user else None
         if call.user and user not in self.spelled:
             self.spelled[user] = call.user
         for sums in (self.kinds[call.kind], self.users[user], self.destinations[call.destination]):
-            _add(sums, figures)
+            sums[0] += sign
+            sums[1] += sign * call.minutes
+            sums[2] += sign * call.pool_minutes
+            sums[3] += sign * call.charge
+
+
+@lru_cache(maxsize=4096)
+def _month(year: int, month: int) -> str:
+    return f"{year:04d}-{month:02d}"
 
 
 def _add(sums: list[int], figures: tuple[int, ...]) -> None:

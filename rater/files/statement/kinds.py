@@ -3,6 +3,8 @@
 A kind says why a call cost money, or which minutes covered it.  Rules 17, 22, 28, 39, 47.
 """
 
+from functools import lru_cache
+
 import msgspec
 
 from rater.core import DIRECT_INBOUND, INBOUND, CallType, ClosedList, NumberType, Pocket, RatedCall
@@ -51,14 +53,14 @@ class KindRow(msgspec.Struct, frozen=True, kw_only=True):
     context: str | None = None
     rule: str | None = None
 
-    def fits(self, call: RatedCall, pocket: Pocket) -> bool:
-        """Whether every condition of the row holds for a call and the pocket that decides."""
+    def fits(self, pocket: Pocket, type: CallType, number_type: NumberType, context: str | None, rule: str) -> bool:
+        """Whether every condition of the row holds for a call; `pocket` is the one that decides."""
         return (
             self.pocket is pocket
-            and (self.types is None or call.type in self.types)
-            and (self.number_type is None or self.number_type is call.number_type)
-            and (self.context is None or self.context == call.context)
-            and (self.rule is None or self.rule == call.rule)
+            and (self.types is None or type in self.types)
+            and (self.number_type is None or self.number_type is number_type)
+            and (self.context is None or self.context == context)
+            and (self.rule is None or self.rule == rule)
         )
 
 
@@ -83,6 +85,11 @@ KINDS = (
 
 def kind_of(call: RatedCall) -> CallKind:
     """The kind of a call; one that was not connected has no minutes and is free."""
-    drawn = {segment.pocket for segment in call.segments}
-    pocket = next((pocket for pocket in _DECIDES if pocket in drawn), Pocket.FREE)
-    return next(row.kind for row in KINDS if row.fits(call, pocket))
+    drawn = [segment.pocket for segment in call.segments]
+    pocket = drawn[0] if len(drawn) == 1 else next((each for each in _DECIDES if each in drawn), Pocket.FREE)
+    return _kind(pocket, call.type, call.number_type, call.context, call.rule)
+
+
+@lru_cache(maxsize=4096)
+def _kind(pocket: Pocket, type: CallType, number_type: NumberType, context: str | None, rule: str) -> CallKind:
+    return next(row.kind for row in KINDS if row.fits(pocket, type, number_type, context, rule))

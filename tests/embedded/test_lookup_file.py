@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rater.core import CallType, RatingSettings, UserErased
@@ -54,13 +55,10 @@ def usage_ids(path: Path, tenant: str = "tenant-0000", **wanted: object) -> list
 def add(path: Path, seed: int) -> None:
     """Rate 50 other calls."""
     store = Store(path)
-    source = InputFile(str(written(path.with_name(f"more-{seed}.jsonl"), Spec(**{**_fields(SMALL), "seed": seed, "calls": 50}))), "cdrs")  # fmt: skip
+    month = msgspec.structs.replace(SMALL, seed=seed, calls=50)
+    source = InputFile(str(written(path.with_name(f"more-{seed}.jsonl"), month)), "cdrs")
     EmbeddedRater(store, RatingSettings(), None).consume(source)
     store.close()
-
-
-def _fields(spec: Spec) -> dict[str, object]:
-    return {name: getattr(spec, name) for name in spec.__struct_fields__}
 
 
 def test_only_its_owner_may_read_it(store: Path) -> None:
@@ -95,7 +93,7 @@ def pruned(path: Path) -> None:
 def replaced(path: Path) -> None:
     """Another store of the same size, with other calls."""
     other = path.with_name("other.db")
-    write_ledger(other, Spec(**{**_fields(SMALL), "seed": 9}))  # type: ignore[arg-type]  # its own fields
+    write_ledger(other, msgspec.structs.replace(SMALL, seed=9))
     back_up(other, path.with_name("copy.db"))
     _put(path.with_name("copy.db"), path)
 

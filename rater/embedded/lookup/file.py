@@ -21,7 +21,8 @@ _TABLES = (
     # Times are microseconds of Unix time, money micro-units, flags bits in the order of FLAGS.
     (
         "CREATE TABLE calls (tenant INTEGER, offset INTEGER, at INTEGER NOT NULL, user INTEGER,"
-        " destination INTEGER, type INTEGER NOT NULL, charge INTEGER NOT NULL, rounded INTEGER NOT NULL, minutes INTEGER NOT NULL,"
+        " destination INTEGER, type INTEGER NOT NULL, charge INTEGER NOT NULL, rounded INTEGER NOT NULL,"
+        " minutes INTEGER NOT NULL,"
         " flags INTEGER NOT NULL, stands INTEGER NOT NULL, PRIMARY KEY (tenant, offset)) WITHOUT ROWID"
     ),
     "CREATE INDEX calls_by_at ON calls (tenant, at)",

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import disable_created_metrics
 
 from rater.core import Account, DisconnectReason, Outcome
 from rater.engine.batch import Batch
 from rater.ops.metrics import listed
 from rater.ops.metrics.books import Books, Findings
-from rater.ops.metrics.instruments import flat, known, make, series
+from rater.ops.metrics.instruments import Instruments, flat, known
 from rater.ops.metrics.labels import (
     COUNTRY,
     CURRENCY,
@@ -42,7 +42,6 @@ from rater.ops.metrics.labels import (
     WebhookResult,
 )
 from rater.ops.metrics.latency import BatchHistogram
-from rater.ops.metrics.listed import Metric
 from rater.ops.metrics.tally import Tally, tally
 
 _CURRENCIES, _COUNTRIES, _PLANS = frozenset(CURRENCY.values), frozenset(COUNTRY.values), frozenset(PLAN.values)
@@ -51,7 +50,7 @@ _CURRENCIES, _COUNTRIES, _PLANS = frozenset(CURRENCY.values), frozenset(COUNTRY.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
 
 
-class Metrics:
+class Metrics(Instruments):
     """Every metric of the list, in one registry; a process has one, a test makes its own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -61,9 +60,7 @@ class Metrics:
         self._currencies: set[str] = set()
         self._latency = BatchHistogram(listed.LATENCY.name, listed.LATENCY.help, listed.LATENCY.buckets)
         registry.register(self._latency)
-        self._made = {
-            metric.name: make(metric, registry) for metric in listed.METRICS if metric is not listed.LATENCY
-        }
+        super().__init__((metric for metric in listed.METRICS if metric is not listed.LATENCY), registry)
 
     # ---- money and records: the rating task ----
 
@@ -249,6 +246,7 @@ class Metrics:
     # ---- how it is done ----
 
     def _add_sums(self, sums: Tally) -> None:
+        """Count what a batch did.  Its outputs are not looked at here: an embedded rater does not keep them."""
         for kind, currency, micros in flat(sums.debited):
             self._counter(listed.DEBITED, kind, known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
         for source, currency, micros in flat(sums.credited):
@@ -281,18 +279,3 @@ class Metrics:
         self._gauge(listed.TENANTS, Standing.CLOSED_OWING).set(self._books.owing)
         self._gauge(listed.TENANTS, Standing.CLOSED_HOLDING).set(self._books.holding)
         self._gauge(listed.RECHARGES_IN_FLIGHT).set(self._books.waiting)
-
-    def _counter(self, metric: Metric, *labels: str) -> Counter:
-        return series(self._made[metric.name], labels, Counter)
-
-    def _gauge(self, metric: Metric, *labels: str) -> Gauge:
-        return series(self._made[metric.name], labels, Gauge)
-
-    def _histogram(self, metric: Metric) -> Histogram:
-        return series(self._made[metric.name], (), Histogram)
-
-    def _remove(self, metric: Metric, *labels: str) -> None:
-        try:
-            self._made[metric.name].remove(*labels)
-        except KeyError:
-            pass  # the partition never had this series

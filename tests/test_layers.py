@@ -23,6 +23,7 @@ LEVELS = {
     "rater.embedded": 5,
     "rater.kafka": 5,
     "rater.agents": 6,
+    "rater.serve.replica": 7,
     "rater.serve.shells": 7,
     "rater.ops": 7,
     "rater.dev": 8,

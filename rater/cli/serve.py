@@ -79,6 +79,10 @@ def serve(
             help="The switches, in YAML; else RATER_SWITCHES_FILE: their mappings, and who ends a store's calls."
         ),
     ] = None,
+    replica: Annotated[
+        Path | None,
+        typer.Option(help="With --bootstrap: a file to read as a store, kept up to date from the topics."),
+    ] = None,
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
 ) -> None:
@@ -94,6 +98,8 @@ def serve(
         raise RaterError("expected either --store FILE or --bootstrap HOST:PORT, and not both")
     if store is None and (deck or commands or gateway or notify):
         raise RaterError("--deck, --commands, --gateway, --notify: expected with --store; on Kafka: rater publish")
+    if store is not None and replica is not None:
+        raise RaterError("--replica: expected with --bootstrap; a store is read itself")
     if loglevel not in _LEVELS:
         raise RaterError(f"--loglevel: expected one of {', '.join(_LEVELS)}, got {loglevel!r}")
     log_to_stderr(log_style, loglevel.upper())
@@ -106,7 +112,7 @@ def serve(
     maps = Maps(map or [], {entry.name: entry.mapping for entry in entries if entry.mapping is not None})
     front = Front(listening, Clients(clients), maps, Metrics(CollectorRegistry()), _say(listening))
     if store is None:
-        _over_kafka(front, bootstrap or "", prefix)
+        _over_kafka(front, bootstrap or "", prefix, replica)
         return
     versions = [read_deck(path, currency=currency) for path in deck or ()]
 
@@ -137,14 +143,14 @@ def serve_token(name: Annotated[str, typer.Argument(help="The client: a switch o
     )
 
 
-def _over_kafka(front: Front, bootstrap: str, prefix: str) -> None:
+def _over_kafka(front: Front, bootstrap: str, prefix: str, replica: Path | None) -> None:
     kafka = kafka_settings(bootstrap, prefix)
     note_ends(front.metrics, kafka)
 
     async def run() -> None:
-        await must_hold(kafka, service_named("server"))
+        await must_hold(kafka, service_named("server"), without="replica" if replica is None else None)
         await partitions_of(kafka, "cdrs")
-        await serve_kafka(front, kafka, rating_of_environment())
+        await serve_kafka(front, kafka, rating_of_environment(), replica)
 
     asyncio.run(run())
 

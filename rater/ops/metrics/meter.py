@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import disable_created_metrics
 
 from rater.core import Account, DisconnectReason, Outcome
 from rater.engine.batch import Batch
 from rater.ops.metrics import listed
 from rater.ops.metrics.books import Books, Findings
-from rater.ops.metrics.instruments import flat, known, make, series
+from rater.ops.metrics.instruments import flat, known
 from rater.ops.metrics.labels import (
     COUNTRY,
     CURRENCY,
@@ -42,7 +42,7 @@ from rater.ops.metrics.labels import (
     WebhookResult,
 )
 from rater.ops.metrics.latency import BatchHistogram
-from rater.ops.metrics.listed import Metric
+from rater.ops.metrics.made import Made
 from rater.ops.metrics.tally import Tally, tally
 
 _CURRENCIES, _COUNTRIES, _PLANS = frozenset(CURRENCY.values), frozenset(COUNTRY.values), frozenset(PLAN.values)
@@ -51,19 +51,16 @@ _CURRENCIES, _COUNTRIES, _PLANS = frozenset(CURRENCY.values), frozenset(COUNTRY.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
 
 
-class Metrics:
+class Metrics(Made):
     """Every metric of the list, in one registry; a process has one, a test makes its own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.registry = registry
+        super().__init__(registry, (metric for metric in listed.METRICS if metric is not listed.LATENCY))
         self._books = Books()
         #: Currencies of the accounts that were seen.
         self._currencies: set[str] = set()
         self._latency = BatchHistogram(listed.LATENCY.name, listed.LATENCY.help, listed.LATENCY.buckets)
         registry.register(self._latency)
-        self._made = {
-            metric.name: make(metric, registry) for metric in listed.METRICS if metric is not listed.LATENCY
-        }
 
     # ---- money and records: the rating task ----
 
@@ -242,6 +239,11 @@ class Metrics:
         """How long it took to store what came together."""
         self._histogram(listed.HTTP_STORED_SECONDS).observe(seconds)
 
+    def replica_lag(self, records: int, seconds: float) -> None:
+        """How many records the replica lacks, and for how long it has not been as far as the topics."""
+        self._gauge(listed.REPLICA_LAG_RECORDS).set(records)
+        self._gauge(listed.REPLICA_LAG_SECONDS).set(seconds)
+
     def unreadable(self, topic: str) -> None:
         """A record of one of our topics does not decode."""
         self._counter(listed.UNREADABLE, topic).inc()
@@ -281,18 +283,3 @@ class Metrics:
         self._gauge(listed.TENANTS, Standing.CLOSED_OWING).set(self._books.owing)
         self._gauge(listed.TENANTS, Standing.CLOSED_HOLDING).set(self._books.holding)
         self._gauge(listed.RECHARGES_IN_FLIGHT).set(self._books.waiting)
-
-    def _counter(self, metric: Metric, *labels: str) -> Counter:
-        return series(self._made[metric.name], labels, Counter)
-
-    def _gauge(self, metric: Metric, *labels: str) -> Gauge:
-        return series(self._made[metric.name], labels, Gauge)
-
-    def _histogram(self, metric: Metric) -> Histogram:
-        return series(self._made[metric.name], (), Histogram)
-
-    def _remove(self, metric: Metric, *labels: str) -> None:
-        try:
-            self._made[metric.name].remove(*labels)
-        except KeyError:
-            pass  # the partition never had this series

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 from rater.agents.notices.notifier import Notifier
@@ -14,6 +15,7 @@ from rater.ops.metrics.meter import Metrics
 from rater.serve.clients import Clients
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
+from rater.serve.replica.following import Following
 from rater.serve.server import Listening, serve
 from rater.serve.shells.over_kafka import KafkaEngine
 from rater.serve.shells.over_store import StoreEngine
@@ -74,9 +76,12 @@ async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[Swi
             await engine.close()
 
 
-async def serve_kafka(front: Front, kafka: KafkaSettings, rating: RatingSettings) -> None:
-    """Serve in front of Kafka until stopped; RaterError: topics are not there."""
-    engine = KafkaEngine(kafka, rating, front.metrics)
+async def serve_kafka(
+    front: Front, kafka: KafkaSettings, rating: RatingSettings, replica: Path | None = None
+) -> None:
+    """Serve in front of Kafka until stopped, and fill a replica; RaterError: topics are not there."""
+    following = None if replica is None else Following(kafka, replica, front.metrics)
+    engine = KafkaEngine(kafka, rating, front.metrics, following)
     try:
         server = Server(engine, front.clients, front.maps, front.metrics)
         await serve(server, front.listening, engine.run, engine.orders.close, front.started)

@@ -31,7 +31,7 @@ SPEC = Spec(seed=5, tenants=6, calls=100 * KILLS, users=60, funds="20", duplicat
 
 @pytest.fixture
 def replica(deployment: Deployment, tmp_path: Path) -> Iterator[ServeProcess]:
-    """A server with a replica; not started yet, and ended with the test."""
+    """`rater serve --bootstrap ... --replica ...`; not started yet, and ended with the test."""
     serving = server(deployment, tmp_path, clients_file(tmp_path), f"--replica={tmp_path / 'replica.db'}")
     yield serving
     if serving.process is not None and serving.process.poll() is None:

@@ -54,7 +54,7 @@ def expected(story: list[tuple[str, str, bytes]], tmp_path_factory: pytest.TempP
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_replica_answers_as_a_store(log: Log, expected: dict[str, object], tmp_path: Path, seed: int) -> None:
-    """In whatever pieces the records come, and in whatever order the topics."""
+    """`rater show balance` and all others, in whatever pieces the records come, in whatever order the topics."""
     filled(tmp_path / "replica.db", log, seed).close()
     assert answers(tmp_path / "replica.db") == expected
 

@@ -160,6 +160,13 @@ def test_writers_refuse_a_replica(log: Log, tmp_path: Path, words: list[str]) ->
     assert path.read_bytes() == before
 
 
+def test_a_replica_is_verified_on_kafka(log: Log, tmp_path: Path) -> None:
+    """Its inputs are there, and it may have lost what their retention ended."""
+    filled(tmp_path / "replica.db", log).close()
+    said = invoke("verify", f"--store={tmp_path / 'replica.db'}")
+    assert "what was rated is verified there: rater verify" in str(said.exception)
+
+
 def test_one_process_writes_a_replica(tmp_path: Path) -> None:
     """A second one is refused."""
     file = ReplicaFile(tmp_path / "replica.db")

@@ -57,7 +57,7 @@ def answers(path: Path) -> dict[str, Any]:
         tenants = reader.tenants()
         ids = {t: [json.loads(value)["usage_id"] for _, value in reader.topic("rated-calls", t)] for t in tenants}
         found: dict[str, Any] = {"tenants": tenants, "decks": [deck.version for deck in reader.decks()]}
-        found["seen"] = sorted(reader.connection.execute("SELECT key FROM seen"))
+        found["seen"] = sorted(reader.connection.execute("SELECT key, value FROM seen"))
         for topic in ("debits", "account-events", "recharges"):
             records = [json.loads(value) for _, value in reader.topic(topic)]
             found[topic] = sorted((_placeless(one) for one in records if one["tenant"] in tenants), key=_by_tenant)

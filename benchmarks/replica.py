@@ -1,8 +1,8 @@
 """The replica of `rater serve --replica`: how fast it catches up, and how long until a call can be read.
 
 A worker rates generated calls on a broker of this machine; a process of its own reads all topics into a new file.
-Then calls come at a steady rate, and the file is looked at all the time: from a record's stamp, which its worker gives
-before it commits, until a reader of the file sees it.
+Then calls come at a steady rate, and the file is looked at all the time: from a record's stamp, which its worker
+gives before it commits, until a reader of the file sees it.
 """
 
 import argparse

@@ -22,6 +22,7 @@ AROUND = st.text(st.sampled_from("ab 0123456789+-.:/()\n,@_\u00a0"), max_size=30
         ("sip:+14255550100@contoso.example", "sip:+14*******00@contoso.example"),
         ("tel:%2B14255550100", "tel:%2B14*******00"),
         ("calls of 14255550100", "calls of 14*******00"),
+        ("0800-1234-5678-14255550100", "0800-1234-5678-14*******00"),
         ("0014255550100", "00*********00"),
         ("+1234567", "+12***67"),
         ("+14255550100 2025-03-10", "+14*******00 2025-03-10"),
@@ -44,6 +45,7 @@ def test_a_number_is_masked(text: str, masked: str) -> None:
         "+100",
         "118 of 120 minutes",
         "9c4984c7-6c3c-427d-a30c-bd0b2eacee90",
+        "550e8400-e29b-41d4-a716-446655440000",
     ],
 )
 def test_what_is_no_number_stays(text: str) -> None:

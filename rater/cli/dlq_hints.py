@@ -19,7 +19,7 @@ def say_how_many(found: list[Letter], shown: int) -> None:
     reasons = ", ".join(f"{count} {reason}" for reason, count in of_each.most_common())
     only = f"; the oldest {shown} are listed" if shown < len(found) else ""
     count = f"{len(found)} dead letters{reasons and f' ({reasons})'}{only}"
-    print(f"{count}; rater dlq show ID shows one", file=sys.stderr)
+    print(f"{count}; rater dlq show ID shows one" if found else "no dead letters", file=sys.stderr)
 
 
 def say_not_tried(letters: list[Letter], audits: list[DlqAudit]) -> None:

@@ -37,6 +37,8 @@ from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
 
 _REFUSED = "it would be refused: "
+#: A line after which nothing needs to be sent.
+CHANGES_NOTHING = f"it would change nothing: {USED_BEFORE}"
 
 
 def preview(command: MoneyByHand, store: Path | None, kafka: KafkaSettings | None) -> Iterator[str]:
@@ -84,7 +86,7 @@ def _outcome(
         yield visible(mask_people(f"{_REFUSED}{refused.field}: {refused.message}"))
         return
     if outcome is not Outcome.RATED:
-        yield f"it would change nothing: {USED_BEFORE}"
+        yield CHANGES_NOTHING
         return
     for output in outputs:
         if isinstance(output, Debit):

@@ -13,7 +13,7 @@ from rater.cli.bridge import carry_over
 from rater.cli.counting import counting
 from rater.cli.deck_review import AcceptChanges, look_at, say_in_force
 from rater.cli.kafka_options import Bootstrap, Prefix, kafka_options, kafka_settings, talk
-from rater.cli.written_options import Encoding, MapOption, Times, Zone, mapping_of, written
+from rater.cli.written_options import Encoding, MapOption, Times, Version, Zone, mapping_of, written
 from rater.core import EVERY_TENANT, CallEvent, DeckActivated, RateDeck, Refusal, Source
 from rater.engine.batch import Record
 from rater.engine.deck_plan import DeckBooks, activation_of, with_decks
@@ -85,6 +85,7 @@ def publish_files(
     times: Times = None,
     zone: Zone = None,
     encoding: Encoding = None,
+    call_version: Version = None,
     map: MapOption = None,
     from_topic: FromTopic = None,
     bootstrap: Bootstrap = DEFAULT_BOOTSTRAP,
@@ -103,7 +104,7 @@ def publish_files(
         carry_over(kafka_settings(bootstrap, prefix), from_topic, map, tenant)
         return
     check_format(format)
-    as_written = written(times, zone, encoding)
+    as_written = written(times, zone, encoding, call_version)
     mapping = mapping_of(map, format, as_written)
     refused: list[str] = []
     versions = [read_deck(path, currency=currency) for path in deck or ()]

@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rater.cli.deck_review import AcceptChanges, look_at, say_in_force
 from rater.cli.run_files import Intake
 from rater.cli.run_report import report
-from rater.cli.written_options import Encoding, MapOption, Times, Zone, mapping_of, written
+from rater.cli.written_options import Encoding, MapOption, Times, Version, Zone, mapping_of, written
 from rater.core import DURATION_S_MAX, EVERY_TENANT, HOURS_MAX, RateDeck, RatingSettings, ahead_of_arrival
 from rater.embedded.decks import books_of, to_activate
 from rater.embedded.payments import gateway_of, payments_of
@@ -111,6 +111,7 @@ def run(
     times: Times = None,
     zone: Zone = None,
     encoding: Encoding = None,
+    call_version: Version = None,
     map: MapOption = None,
     until: Annotated[
         str | None, typer.Option(help="Let time pass up to this instant at the end (RFC 3339).")
@@ -148,7 +149,7 @@ def run(
     Example: rater run --deck rates.csv --commands setup.jsonl PSTN.calls.2025-03-01.csv --tenant contoso
     """
     check_format(format)
-    as_written = written(times, zone, encoding)
+    as_written = written(times, zone, encoding, call_version)
     mapping = mapping_of(map, format, as_written)
     arrived_at = read_instant("--arrived", arrived) if arrived is not None else None
     started, broken_off = time.monotonic(), 0
@@ -168,13 +169,7 @@ def run(
             ),
         )
         letters = opened.begin_run()
-        rater = EmbeddedRater(
-            opened,
-            settings,
-            gateway_for(opened, gateway),
-            _served(metrics_port),
-            notices.note,
-        )
+        rater = EmbeddedRater(opened, settings, gateway_for(opened, gateway), _served(metrics_port), notices.note)
         for version in versions:
             rater.publish(version)
         with _progress() as progress:

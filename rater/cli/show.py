@@ -52,7 +52,7 @@ def register(app: typer.Typer) -> None:
 
 
 def tenant(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: JsonOption = False) -> None:
-    """Settings, balance and counts of a tenant.
+    """Settings, balance and counts of a tenant; a call that was corrected or rated again has more than one rating.
 
     Example: rater show tenant contoso
     """
@@ -65,7 +65,8 @@ def tenant(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: Jso
         "recharge_amount": format_micros(account.recharge.amount),
         "recharge_failures": account.recharge.failures,
         "restricted_users": sorted(_names(reader, tenant, restricted_users(State(reader), account))),
-        "rated_calls": account.sequences.rated_calls,
+        "calls": reader.count_calls(tenant),
+        "ratings": account.sequences.rated_calls,
         "dead_letters": len(Choice(tenant=tenant).of(letters_of(reader))),
     }
     show_facts(facts, json)
@@ -172,6 +173,8 @@ def explain(
     for value in found:
         call = _read_call(value)
         parts = [*explained(call, _user(reader, call)), *_switch_line(reader, call)]
+        if reader is not None and not _stands(reader, call):
+            parts.insert(1, "  This rating counts no more: the one below replaced it.")
         typer.echo(value.strip() if json else "\n".join(map(visible, parts)))
 
 

@@ -8,20 +8,31 @@ import typer
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.money_orders import Adjustment, Promotion, Refunding, Reversal
-from rater.cli.preview import preview
+from rater.cli.preview import CHANGES_NOTHING, preview
 from rater.cli.run import DEFAULT_STORE, GatewayOption
 from rater.cli.sending import At, Bootstrap, Currency, Id, Json, StoreOption, Tenant, at_or_now, instant, send
 from rater.cli.tenant_commands import checked
-from rater.core import IDENTIFIER_LENGTH_MAX, MoneyByHand, MoneyError, RatedCall, parse_ledger, parse_micros
+from rater.core import (
+    IDENTIFIER_LENGTH_MAX,
+    AccountEvent,
+    EventKind,
+    MoneyByHand,
+    MoneyError,
+    RatedCall,
+    format_micros,
+    parse_ledger,
+    parse_micros,
+)
 from rater.embedded.store import open_reader
 from rater.kafka.settings import KafkaSettings
-from rater.kafka.tenant_topics import rated_calls_of
+from rater.kafka.tenant_topics import rated_calls_of, records_of
 from rater.wire.errors import Exit, RaterError
 
 Reason = Annotated[str | None, typer.Option(help="Why, in words; asked for if it is not given.")]
 By = Annotated[str | None, typer.Option(envvar="RATER_OPERATOR", help="Who does it; asked for if it is not given.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before it is sent.")]
 Lot = Annotated[str, typer.Argument(help="The purchase or recharge: its lot in `rater show balance`.")]
+_events = msgspec.json.Decoder(AccountEvent)
 _MINUS_IS_NO_OPTION = {"ignore_unknown_options": True}
 
 
@@ -56,16 +67,16 @@ def adjust(
     Money that is given expires twelve months later, or when --expires says. About a call the id is made of its
     usage id, so that nobody gives it back twice by mistake; a second amount for it needs an --id.
 
-    Example: rater tenant adjust contoso -12.50 --reason "paid twice" --by kim
-
     Example: rater tenant adjust contoso --call 8d344131a97eea41d7e9d48a832febc2 --all --reason "wrong price"
     """
+    place = store_of(store, bootstrap), kafka_of(store, bootstrap, prefix)
+    id = id or (call and f"credit-{call}"[:IDENTIFIER_LENGTH_MAX])
     order = checked(
         Adjustment,
         tenant=tenant,
-        id=id or (call and f"credit-{call}"[:IDENTIFIER_LENGTH_MAX]),
+        id=id,
         at=at_or_now(at),
-        amount=_amount(tenant, amount, call, all, store_of(store, bootstrap), kafka_of(store, bootstrap, prefix)),
+        amount=_amount(tenant, amount, call, all, id, *place),
         reason=asked("Why", reason),
         by=asked("Who does it", by),
         expires=instant("expires", expires),
@@ -191,9 +202,18 @@ def kafka_of(store: Path | None, bootstrap: str | None, prefix: str) -> KafkaSet
 
 
 def _amount(
-    tenant: str, amount: str | None, call: str | None, all: bool, store: Path | None, kafka: KafkaSettings | None
+    tenant: str,
+    amount: str | None,
+    call: str | None,
+    all: bool,
+    id: str | None,
+    store: Path | None,
+    kafka: KafkaSettings | None,
 ) -> str:
-    """The given amount; of a call all that its live version cost, or an amount that is no more than that."""
+    """The given amount; of a call all that its live version cost, or an amount that is no more than that.
+
+    What was given back for the call under other ids than this one counts.
+    """
     if call is None:
         if all or amount is None:
             raise RaterError("expected an amount, such as 4.16 or -4.16; --all needs --call USAGE_ID")
@@ -201,18 +221,35 @@ def _amount(
     if all == (amount is not None):
         raise RaterError("--call: expected either --all or an amount")
     cost = _cost(tenant, call, store, kafka)
+    given = _given_back(tenant, call, id, store, kafka)
+    left = parse_ledger(cost) - given
     if amount is None:
-        amount = cost
+        amount = format_micros(left)
     try:
-        beyond = not 0 < parse_micros(amount) <= parse_ledger(cost)
+        beyond = not 0 < parse_micros(amount) <= left
     except MoneyError:
         return amount  # what it should be is in the message of the check of every amount
     if beyond:
+        less = f" ({cost}) less the {format_micros(given)} that was given back before" if given else ""
         raise RaterError(
-            f"--call: expected an amount above zero and at most {cost}, what the call cost; got {amount};"
-            " to give more, or to take off what was given, leave out --call"
+            f"--call: expected an amount above zero and at most {format_micros(left)}, what the call cost{less};"
+            f" got {amount}; to give more, or to take off what was given, leave out --call"
         )
     return amount
+
+
+def _given_back(tenant: str, call: str, id: str | None, store: Path | None, kafka: KafkaSettings | None) -> int:
+    """Micro-units that people gave for a call so far, but for what this id gave: again it changes nothing."""
+    if kafka is not None:
+        values = talk(kafka, "operators", records_of(kafka, "account-events", tenant))
+    else:
+        values = [value for _, value in open_reader(store or DEFAULT_STORE).topic("account-events", tenant)]
+    events = [_events.decode(value) for value in values if call.encode() in value]
+    return sum(
+        parse_ledger(event.amount or "0")
+        for event in events
+        if event.event is EventKind.FUNDS_ADJUSTED and event.usage_id == call and event.command_id != id
+    )
 
 
 def _cost(tenant: str, call: str, store: Path | None, kafka: KafkaSettings | None) -> str:
@@ -238,6 +275,8 @@ def send_money(
     """Show what will happen, ask, and send it."""
     for line in preview(command, store_of(store, bootstrap), kafka_of(store, bootstrap, prefix)):
         typer.echo(line, err=True)
+        if line == CHANGES_NOTHING:
+            return
     if not yes:
         typer.confirm("Send it?", abort=True, err=True)
     send(command, store, bootstrap, prefix, gateway, json)

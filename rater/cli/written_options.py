@@ -19,6 +19,15 @@ Zone = Annotated[
     str | None,
     typer.Option(help="The zone of times without one, such as Europe/Berlin or UTC.", metavar="ZONE"),
 ]
+Version = Annotated[
+    int | None,
+    typer.Option(
+        "--version",
+        min=2,
+        max=2**31,
+        help="The version of the files' calls: 2 corrects those rated before, as with a wrong --zone or --map.",
+    ),
+]
 Encoding = Annotated[str | None, typer.Option(help="The encoding of text files, such as windows-1252; else UTF-8.")]
 
 MapOption = Annotated[
@@ -40,8 +49,8 @@ def mapping_of(place: str | None, format: str | None, said: Written) -> Mapping 
     return load(place)
 
 
-def written(times: str | None, zone: str | None, encoding: str | None) -> Written:
+def written(times: str | None, zone: str | None, encoding: str | None, version: int | None) -> Written:
     """The options; RaterError names an invalid one."""
-    said = Written(times, zone, encoding)
+    said = Written(times, zone, encoding, version)
     said.check()
     return said

@@ -49,7 +49,8 @@ def explain(call: RatedCall, user: User | None = None) -> Iterator[str]:
     yield f"Call {call.usage_id} version {call.version} of {call.tenant}: {call.type.value}, {call.outcome.value}"
     if call.rating:
         why = f": {call.reason}" if call.reason else ""
-        yield f"  Rated again (rating {call.rating}) with another price list{why}."
+        deck = f" with deck {call.deck}" if call.deck else ""
+        yield f"  Rated again (rating {call.rating}){deck}{why}."
         yield "  Everything of the rating before was given back first."
     elif call.outcome is Outcome.CORRECTED:
         yield f"  It replaces version {call.corrects_version}, of which everything was given back first."

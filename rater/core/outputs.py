@@ -244,9 +244,9 @@ class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """A record or command that was refused, with the reason and the raw bytes, so that nothing is lost.
 
     `format` (absent: that of `cdrs`), `header`, `times` and `zone` (of local times) say how to read the bytes again
-    when they are replayed; `mapping` is there where `format` is `mapping`.  Of very
-    long ones only the beginning is in `raw` (`raw_cut`); `raw_length` and `raw_hash` (BLAKE2b, 128 bits) are those
-    of the whole, which stands at `source`; the same for the header.
+    when they are replayed; `mapping` is there where `format` is `mapping`, `version` where a person gave one to the
+    calls of a file.  Of very long ones only the beginning is in `raw` (`raw_cut`); `raw_length` and `raw_hash`
+    (BLAKE2b, 128 bits) are those of the whole, which stands at `source`; the same for the header.
     """
 
     tenant: str
@@ -271,6 +271,7 @@ class RejectedCdr(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     times: str | None = None
     zone: str | None = None
     mapping: MappedBy | None = None
+    version: int | None = None
 
 
 Output = RatedCall | Debit | Balance | AccountEvent | RechargeRequest | ServiceState | RejectedCdr

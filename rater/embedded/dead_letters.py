@@ -101,6 +101,8 @@ def _record(number: int, letter: RejectedCdr, at: datetime) -> Record:
     """The record of a letter; it arrives when it is replayed: clocks that run ahead stay rejected (A43)."""
     raw = raw_bytes(letter)
     tenant = letter.claimed_tenant or letter.tenant
-    envelope = Envelope(letter.format or CDRS, tenant, letter.header, letter.times, letter.zone, letter.mapping)
+    envelope = Envelope(
+        letter.format or CDRS, tenant, letter.header, letter.times, letter.zone, letter.mapping, letter.version
+    )
     kind, decode = reader_of(envelope)
     return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope, at)

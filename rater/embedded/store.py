@@ -91,6 +91,11 @@ class Reader(StoredEntities):
         row = self._connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()  # noqa: S608 - as above
         return int(row[0])
 
+    def count_calls(self, tenant: str) -> int:
+        """How many calls of a tenant were rated, however often each was corrected or rated again."""
+        find = 'SELECT count(DISTINCT key) FROM "rated-calls" WHERE tenant=?'
+        return int(self._connection.execute(find, (tenant,)).fetchone()[0])
+
     def rated_calls(self, usage_id: str, tenant: str | None = None) -> list[bytes]:
         """Every version of a call that was rated, oldest first."""
         rows = self._connection.execute(

@@ -55,7 +55,8 @@ Input = Mediated | AnyCommand
 
 class Envelope(msgspec.Struct, frozen=True):
     """What a reader needs besides a record's bytes to read them again: format, tenant, the file's header; how
-    its times are written, and the zone of local ones; of a switch's record, its mapping.
+    its times are written, and the zone of local ones; of a switch's record, its mapping; the version that a person
+    gave its calls.
     """
 
     format: str
@@ -64,6 +65,7 @@ class Envelope(msgspec.Struct, frozen=True):
     times: str | None = None
     zone: str | None = None
     mapping: MappedBy | None = None
+    version: int | None = None
 
 
 class SwitchLine(msgspec.Struct, frozen=True):
@@ -218,6 +220,7 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
         times=envelope.times,
         zone=envelope.zone,
         mapping=envelope.mapping,
+        version=envelope.version,
     )
     return with_header(letter, envelope.header)
 

@@ -14,8 +14,8 @@ from rater.files.zones import came_twice, instants_of, says_all, zone_of
 from rater.wire.errors import RaterError
 
 DAY_FIRST, MONTH_FIRST, ISO = "day-first", "month-first", "iso"
-_SAY_BOTH = "give --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin"
-_SAY_ZONE = "give --zone, such as --zone UTC or --zone Europe/Berlin"
+_SAY_ZONE = "give --zone UTC for an export of a portal, also if a spreadsheet saved it, or a switch's own zone"
+_SAY_BOTH = f"give --times day-first or --times month-first, and {_SAY_ZONE}"
 #: What everybody reads alike: fast to recognise, and passed on as it is.
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)", re.ASCII)
 _ZONE = re.compile(r" ?(?:(?P<utc>[Zz]|UTC|GMT)|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))\Z", re.ASCII)
@@ -161,7 +161,9 @@ def _in_zone(local: datetime, zone: tzinfo, name: str, shown: str) -> datetime:
         why = f"which {name} never had, because clocks were turned forward over it"
     offsets = " or ".join(local.isoformat() + _offset(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
     raise UnreadableTime(
-        f"{_expected(shown)}, {why}; write it with its offset: {offsets}", Reason.TIME_WITHOUT_ZONE
+        f"{_expected(shown)}, {why}; if the file's times are UTC, give --zone UTC, else write it with its offset:"
+        f" {offsets}",
+        Reason.TIME_WITHOUT_ZONE,
     )
 
 

@@ -9,6 +9,7 @@ from rater.files.graph import GraphRows
 from rater.files.local_times import LocalTimes
 from rater.files.mappings import NotSelected, load
 from rater.files.usage_csv import reader_for
+from rater.files.written import of_version
 from rater.wire.codec import decode_call_event
 from rater.wire.errors import RaterError
 
@@ -17,6 +18,11 @@ Decode = Callable[[bytes], CallRecord | AnyCommand | Refusal]
 
 def reader_of(envelope: Envelope) -> tuple[Literal["cdr", "command"], Decode | None]:
     """What reads a record again: its kind, and the decoder of its format unless it is the topic's own."""
+    kind, decode = _reader_of(envelope)
+    return kind, decode and of_version(envelope.version, decode)
+
+
+def _reader_of(envelope: Envelope) -> tuple[Literal["cdr", "command"], Decode | None]:
     local = LocalTimes(envelope.times, envelope.zone)
     match envelope.format:
         case "pstn-csv":

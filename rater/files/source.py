@@ -33,7 +33,7 @@ from rater.files.lines import (
 from rater.files.mappings import Mapping, NotSelected
 from rater.files.recognise import CALL_EVENTS, CDRS, COMMANDS, GRAPH, PSTN_CSV, check_commands, recognise
 from rater.files.usage_csv import reader_for
-from rater.files.written import AS_IT_IS, Written, all_alike
+from rater.files.written import AS_IT_IS, Written, all_alike, of_version
 from rater.wire.codec import RECORD_BYTES_MAX, decode_call_event
 from rater.wire.errors import RaterError
 
@@ -167,6 +167,7 @@ class InputFile:
             self.remarks.append(f"{self.path}: the file is empty")
             return
         raws, decode, rows_before, kind, envelope = reading
+        decode = decode and of_version(self._written.version, decode)
         topic = "commands" if kind == "command" else Path(self.path).name
         for raw in raws:
             text, refused, original = self._count(raw)
@@ -193,7 +194,7 @@ class InputFile:
         self._refresh(mapping)
         raws, bound, header, rows_before = mapping.open(self.path, stream, must_end=must_end)
         by = MappedBy(mapping.name, mapping.version, mapping.place)
-        envelope = Envelope("mapping", self.tenant, header, mapping=by)
+        envelope = Envelope("mapping", self.tenant, header, mapping=by, version=self._written.version)
         return _Reading(self._refreshing(raws, mapping), bound.map_one, rows_before, "cdr", envelope)
 
     def _refreshing(self, raws: Iterator[bytes], mapping: Mapping) -> Iterator[bytes]:
@@ -214,6 +215,8 @@ class InputFile:
         if not first:
             return None
         format = self._format or recognise(self.path, row, first)
+        if self._written.version is not None and format in (CDRS, COMMANDS, CALL_EVENTS):
+            raise RaterError(f"{self.path}: --version: expected a usage export, Graph rows or --map, got {format}")
         reading = self._reading(format, row, first, stream, must_end=must_end)
         return reading._replace(envelope=self._envelope(format, first))
 
@@ -262,7 +265,8 @@ class InputFile:
         if format == CDRS:
             return None
         header = first.decode().strip("\r\n") if format == PSTN_CSV else None
-        return Envelope(format, self.tenant, header, self._written.times, self._written.zone)
+        said = self._written
+        return Envelope(format, self.tenant, header, said.times, said.zone, version=said.version)
 
     def _graph_rows(self) -> GraphRows:
         if self.tenant is None:

@@ -1,13 +1,15 @@
-"""How a file is written, as a person says it: the order of its dates, their zone, its encoding."""
+"""How a file is written, as a person says it: the order of its dates, their zone, its encoding; and which version
+of its calls it holds.
+"""
 
 import codecs
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from rater.core import Reason, Refusal
+from rater.core import CallRecord, Reason, Refusal
 from rater.files.lines import EndsEarly
 from rater.files.local_times import LocalTimes
 from rater.files.usage_csv import NOT_UTF8
@@ -15,14 +17,16 @@ from rater.wire.errors import RaterError
 
 #: So many rows that all are refused for how they are written: the file is, and not each of its rows.
 ROWS_LOOKED_AT = 20
+_Decoded = TypeVar("_Decoded")
 
 
 class Written(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The values of `--times`, `--zone` and `--encoding`; None where none is given."""
+    """The values of `--times`, `--zone`, `--encoding` and `--version`; None where none is given."""
 
     times: str | None = None
     zone: str | None = None
     encoding: str | None = None
+    version: int | None = None
 
     @property
     def local(self) -> LocalTimes:
@@ -44,6 +48,20 @@ class Written(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 AS_IT_IS = Written()
+
+
+def of_version(version: int | None, decode: Callable[[bytes], _Decoded]) -> Callable[[bytes], _Decoded]:
+    """A decoder whose calls have at least this version, so that they correct what was rated before (A12)."""
+    if version is None:
+        return decode
+
+    def decode_version(raw: bytes) -> _Decoded:
+        value = decode(raw)
+        if isinstance(value, CallRecord) and value.version < version:
+            return msgspec.structs.replace(value, version=version)
+        return value
+
+    return decode_version
 
 
 def all_alike(path: str, row: int, raws: Iterator[bytes], decode: Callable[[bytes], Any]) -> Iterator[bytes]:

@@ -172,7 +172,11 @@ def _given(letter: RejectedCdr, raw: bytes) -> _Given:
     """The bytes of a letter, for the topic that they came from; a switch's record is mapped again before."""
     if letter.mapping is not None:
         envelope = Envelope(
-            "mapping", letter.claimed_tenant or letter.tenant, letter.header, mapping=letter.mapping
+            "mapping",
+            letter.claimed_tenant or letter.tenant,
+            letter.header,
+            mapping=letter.mapping,
+            version=letter.version,
         )
         _, decode = reader_of(envelope)
         value = decode(raw) if decode is not None else None

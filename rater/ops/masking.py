@@ -20,7 +20,8 @@ _GAP = r"[ \t\u00a0\u202f().\-/\u2010-\u2015]{1,3}"
 _NUMBER = re.compile(
     rf"{_PLUS}\d{{{DIGITS_MIN},}}"  # +14255550100
     rf"|{_PLUS}(?:{_GAP})?\d{{1,6}}(?:{_GAP}\d{{1,6}}){{1,7}}"  # +1 (425) 555-0100
-    r"|(?<![\w.])\d{10,17}(?!\w|\.\d)"  # 14255550100, 0014255550100, also between the commas of a CSV row
+    # 14255550100, 0014255550100, also between the commas of a CSV row; not the last twelve digits of a UUID
+    r"|(?<![\w.])(?<!-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-)\d{10,17}(?!\w|\.\d)"
 )
 #: Country codes of one and of two digits; all others have three (ITU-T E.164 annex).
 _ONE_DIGIT = frozenset("17")

@@ -39,8 +39,8 @@ def test_an_export_that_was_saved_again_in_europe(folder: Path) -> None:
     (line,) = run(folder, "u.csv", code=Exit.USAGE)["unread_files"]
     assert line == (
         f"u.csv:2: Start Time: {ZONED}'05/03/2025 16:02:00', where either the day or the month may come"
-        " first; give --times day-first or --times month-first, and --zone, such as --zone Europe/Berlin.  None of its"
-        " first 1 rows can be read, so nothing of it was rated"
+        " first; give --times day-first or --times month-first, and give --zone UTC for an export of a portal, also if a"
+        " spreadsheet saved it, or a switch's own zone.  None of its first 1 rows can be read, so nothing of it was rated"
     )
     assert run(folder, "u.csv", *BERLIN)["outcomes"] == {"rated": 1}
     assert starts(folder)["a"] == "2025-03-05T15:02:00Z"
@@ -67,6 +67,31 @@ def test_a_dead_letter_remembers_how_its_times_are_read(folder: Path) -> None:
     (letter,) = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout)
     rater("dlq", "replay", letter["id"], "--accept", cwd=folder, code=Exit.OK)
     assert starts(folder)["b"] == "2025-03-05T15:02:00Z"
+
+
+def test_a_month_with_a_wrong_zone_is_corrected(folder: Path) -> None:
+    """A12: the same file with the right zone and --version 2 replaces its calls; what is refused keeps the version."""
+    held = {"start": "05/03/2025 16:02:00", "end": "06/03/2025 16:02:00"}
+    utc = ("--times", "day-first", "--zone", "UTC")
+    (folder / "u.csv").write_text(export(row("a", **EUROPEAN)))
+    run(folder, "u.csv", *BERLIN)
+    assert run(folder, "u.csv", *utc, code=Exit.REFUSED)["outcomes"] == {"conflicting_duplicate": 1}
+    (folder / "u.csv").write_text(export(row("a", **EUROPEAN), row("b", seconds=80_000, **held)))
+    corrected = run(folder, "u.csv", *utc, "--version", "2", code=Exit.REFUSED)
+    assert corrected["outcomes"] == {"corrected": 1, "rejected": 1}
+    assert starts(folder)["a"] == "2025-03-05T16:02:00Z"
+    letters = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout)
+    (letter,) = [letter["id"] for letter in letters if letter["reason"] == "implausible_duration"]
+    rater("dlq", "replay", letter, "--accept", cwd=folder, code=Exit.OK)
+    (call,) = [json.loads(value) for value in open_reader(folder / "rater.db").rated_calls("b")]
+    assert (call["version"], call["answered_at"]) == (2, "2025-03-05T16:02:00Z")
+
+
+def test_records_that_say_their_version_are_given_none(folder: Path) -> None:
+    """JSON Lines of the contract name the version of each call."""
+    (folder / "u.jsonl").write_text('{"tenant":"contoso","usage_id":"a"}\n')
+    (line,) = run(folder, "u.jsonl", "--version", "2", code=Exit.USAGE)["unread_files"]
+    assert line == "u.jsonl: --version: expected a usage export, Graph rows or --map, got cdrs"
 
 
 @pytest.mark.parametrize("column", ["UsageId", "Caller ID", "Destination Number"])
@@ -110,19 +135,19 @@ def test_times_that_are_read(text: str, times: str | None, zone: str | None, rea
         ("2025-03-01T24:00:00Z", None, ", whose hour is 24; write 00:00:00 of the next day"),
         ("2025-02-29T10:00:00Z", None, "; there is no day 2025-02-29"),
         ("2025-03-01T10:00:00+24:00", None, ", whose offset is a day or more, or has over 59 minutes"),
-        ("2025-03-01T10:00:00", None, ", which has no zone; give --zone, such as --zone UTC or --zone Europe/Berlin"),
+        ("2025-03-01T10:00:00", None, ", which has no zone; give --zone UTC for an export of a portal, also if a spreadsheet saved it, or a switch's own zone"),
         ("1740823200", None, ", which may be seconds since 1970; write it as a date and a time"),
         ("20250301T100000Z", None, "; write it with dashes and colons"),
         (
             "2025-10-26 02:30:00",
             "Europe/Berlin",
-            ", which came twice in Europe/Berlin, when clocks were turned back; write it with its offset:"
+            ", which came twice in Europe/Berlin, when clocks were turned back; if the file's times are UTC, give --zone UTC, else write it with its offset:"
             " 2025-10-26T02:30:00+02:00 or 2025-10-26T02:30:00+01:00",
         ),
         (
             "2025-03-30 02:30:00",
             "Europe/Berlin",
-            ", which Europe/Berlin never had, because clocks were turned forward over it; write it with its offset:"
+            ", which Europe/Berlin never had, because clocks were turned forward over it; if the file's times are UTC, give --zone UTC, else write it with its offset:"
             " 2025-03-30T02:30:00+01:00 or 2025-03-30T02:30:00+02:00",
         ),
     ],

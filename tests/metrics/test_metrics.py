@@ -47,6 +47,7 @@ from rater.ops.metrics.labels import (
 from rater.ops.metrics.latency import BatchHistogram
 from rater.ops.metrics.listed import LATENCY_BUCKETS_S, METRICS, Kind, Metric
 from rater.ops.metrics.meter import Metrics
+from rater.ops.metrics.tally import tally
 from rater.wire.codec import encode_input
 from tests.world import BEGINNING, DECK, JAMAICA, LONDON, at
 
@@ -151,22 +152,32 @@ def rules() -> Rules:
     return Rules(RatingSettings(), tariffs)
 
 
-def rated(seen: Metrics, memory: Memory, records: list[Record], sizes: int = 100) -> list[Batch]:
-    """Apply records in batches of a size, and observe each as a shell does: after its commit."""
+def rated(
+    seen: Metrics, memory: Memory, records: list[Record], sizes: int = 100, *, kept: bool = True
+) -> list[Batch]:
+    """Apply records in batches of a size, and observe each as a shell does: after its commit.
+
+    The worker keeps a batch's outputs; the embedded rater keeps their sums alone.
+    """
     batches = []
     for start in range(0, len(records), sizes):
         batch = run_batch(memory, rules(), records[start : start + sizes])
         memory.merge(batch.state)
-        seen.observe_batch(batch)
+        outputs = batch.outputs
+        if not kept:
+            batch.outputs = []
+        seen.observe_batch(batch, sums=None if kept else tally(outputs))
+        batch.outputs = outputs
         batches.append(batch)
     return batches
 
 
+@pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("sizes", [1, 3, 100])
-def test_what_a_history_shows(sizes: int) -> None:
-    """The same numbers however the records fell into batches."""
+def test_what_a_history_shows(sizes: int, kept: bool) -> None:
+    """The same numbers however the records fell into batches, and where outputs are not kept."""
     seen = metrics()
-    batches = rated(seen, Memory(), history(), sizes)
+    batches = rated(seen, Memory(), history(), sizes, kept=kept)
     calls = {
         output.usage_id: output for batch in batches for output in batch.outputs if isinstance(output, RatedCall)
     }

@@ -115,7 +115,7 @@ def test_a_new_rating_says_what_it_is() -> None:
     assert differ == stays
     assert (second.deck, second.rating, second.corrects_version, second.outcome) == ("wrong", 1, 1, "corrected")
     assert (second.source.topic, second.charge) == ("commands", "20")
-    assert "Rated again (rating 1) with another price list: a test." in "\n".join(explain(second))
+    assert "Rated again (rating 1) with deck wrong: a test." in "\n".join(explain(second))
 
 
 def test_ids_are_new_and_those_of_first_ratings_stay() -> None:

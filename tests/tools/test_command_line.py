@@ -50,7 +50,7 @@ def test_every_command_has_an_example_that_works(name: str) -> None:
         ("rater tenant configure TENANT --recharge off", "nothing reads off"),
         ("rater tenant adjust TENANT -12.50", None),
         ("rater dlq show ID --raw > call.json", None),
-        ("rater publish --deck FILE --version VERSION", "no option --version"),
+        ("rater publish --deck FILE --name VERSION", "no option --name"),
         ("rater publish --deck", None),
         ("rater dlq list", "no command list"),
     ],

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -125,9 +126,9 @@ def test_what_was_too_much_comes_back(folder: Path) -> None:
         ("2", "stands"),
     ]
     explained = rater("explain", "call-0", cwd=folder, code=0).stdout
-    assert explained.index("of deck") < explained.index(
-        "Rated again (rating 1) with another price list: ten times too dear."
-    )
+    assert re.search(r"Rated again \(rating 1\) with deck \S+: ten times too dear\.", explained)
+    assert explained.count("This rating counts no more") == 1
+    assert explained.index("counts no more") < explained.index("of deck") < explained.index("Rated again")
 
 
 def test_no_terminal_and_no_yes(folder: Path) -> None:

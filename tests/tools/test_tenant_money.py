@@ -58,7 +58,10 @@ def test_a_call_is_credited_once(folder: Path) -> None:
     )
     assert "balance 95.8 -> 100\n" in given.stderr
     assert shown(folder) == {"balance": "100", "lots": [("bought", "95.8"), ("credit-the-call", "4.2")]}
-    assert "would change nothing" in rater(*credit, cwd=folder, code=0).stderr
+    again = rater(*credit[:-1], cwd=folder, code=0).stderr
+    assert again.endswith(
+        "would change nothing: this id was used before; if this is another order, give it an --id of its own\n"
+    )
     assert shown(folder)["balance"] == "100"
 
 
@@ -74,6 +77,10 @@ def test_a_part_of_a_call_is_credited(folder: Path) -> None:
     assert "it would be refused: id: " in twice.stderr
     assert "Send it?" not in twice.stderr
     assert json.loads(rater("dlq", "ls", "--json", cwd=folder, code=0).stdout) == []
+    more = rater(*words, "0.05", "--id", "more", *WHO, "--yes", cwd=folder, code=2).stderr
+    assert "at most 0.04, what the call cost (4.2) less the 4.16 that was given back before; got 0.05" in more
+    rater(*words, "--all", "--id", "more", *WHO, "--yes", cwd=folder, code=0)
+    assert shown(folder)["balance"] == "100", "99.96 + 0.04: no more than the call cost"
     nobody = rater("tenant", "adjust", "contoso", "--call", "x", "--all", *WHO, cwd=folder, code=1)
     assert "contoso has no call 'x'" in nobody.stderr
 

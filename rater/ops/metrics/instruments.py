@@ -1,6 +1,7 @@
 """Prometheus' instruments, made from the list of metrics."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import product
 from math import prod
 from typing import TypeVar
@@ -28,14 +29,37 @@ def flat(sums: Mapping[tuple[_A, _B], int]) -> Iterable[tuple[_A, _B, int]]:
     return ((first, second, sum) for (first, second), sum in sums.items())
 
 
-def series(made: MetricWrapperBase, labels: tuple[str, ...], kind: type[_Instrument]) -> _Instrument:
-    """The series of a metric with these labels."""
+class Instruments:
+    """The instruments of some metrics in one registry; those who count are made of it."""
+
+    def __init__(self, metrics: Iterable[Metric], registry: CollectorRegistry) -> None:
+        self._made = {metric.name: _make(metric, registry) for metric in metrics}
+
+    def _counter(self, metric: Metric, *labels: str) -> Counter:
+        """The series of a counter with these labels."""
+        return _series(self._made[metric.name], labels, Counter)
+
+    def _gauge(self, metric: Metric, *labels: str) -> Gauge:
+        """The series of a gauge with these labels."""
+        return _series(self._made[metric.name], labels, Gauge)
+
+    def _histogram(self, metric: Metric) -> Histogram:
+        """A histogram; none has labels."""
+        return _series(self._made[metric.name], (), Histogram)
+
+    def _remove(self, metric: Metric, *labels: str) -> None:
+        """End a series, if there is one."""
+        with suppress(KeyError):
+            self._made[metric.name].remove(*labels)
+
+
+def _series(made: MetricWrapperBase, labels: tuple[str, ...], kind: type[_Instrument]) -> _Instrument:
     found = made.labels(*map(str, labels)) if labels else made
     assert isinstance(found, kind), made
     return found
 
 
-def make(metric: Metric, registry: CollectorRegistry) -> MetricWrapperBase:
+def _make(metric: Metric, registry: CollectorRegistry) -> MetricWrapperBase:
     """A metric in a registry; series of short closed lists exist from the start."""
     names = [label.name for label in metric.labels]
     made: MetricWrapperBase

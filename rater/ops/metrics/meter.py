@@ -14,7 +14,7 @@ from rater.core import Account, DisconnectReason, Outcome
 from rater.engine.batch import Batch
 from rater.ops.metrics import listed
 from rater.ops.metrics.books import Books, Findings
-from rater.ops.metrics.instruments import flat, known
+from rater.ops.metrics.instruments import Instruments, flat, known
 from rater.ops.metrics.labels import (
     COUNTRY,
     CURRENCY,
@@ -42,7 +42,6 @@ from rater.ops.metrics.labels import (
     WebhookResult,
 )
 from rater.ops.metrics.latency import BatchHistogram
-from rater.ops.metrics.made import Made
 from rater.ops.metrics.tally import Tally, tally
 
 _CURRENCIES, _COUNTRIES, _PLANS = frozenset(CURRENCY.values), frozenset(COUNTRY.values), frozenset(PLAN.values)
@@ -51,16 +50,17 @@ _CURRENCIES, _COUNTRIES, _PLANS = frozenset(CURRENCY.values), frozenset(COUNTRY.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
 
 
-class Metrics(Made):
+class Metrics(Instruments):
     """Every metric of the list, in one registry; a process has one, a test makes its own."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        super().__init__(registry, (metric for metric in listed.METRICS if metric is not listed.LATENCY))
+        self.registry = registry
         self._books = Books()
         #: Currencies of the accounts that were seen.
         self._currencies: set[str] = set()
         self._latency = BatchHistogram(listed.LATENCY.name, listed.LATENCY.help, listed.LATENCY.buckets)
         registry.register(self._latency)
+        super().__init__((metric for metric in listed.METRICS if metric is not listed.LATENCY), registry)
 
     # ---- money and records: the rating task ----
 
@@ -251,6 +251,7 @@ class Metrics(Made):
     # ---- how it is done ----
 
     def _add_sums(self, sums: Tally) -> None:
+        """Count what a batch did.  Its outputs are not looked at here: an embedded rater does not keep them."""
         for kind, currency, micros in flat(sums.debited):
             self._counter(listed.DEBITED, kind, known(currency, _CURRENCIES, NO_CURRENCY)).inc(micros)
         for source, currency, micros in flat(sums.credited):

@@ -1,4 +1,4 @@
-"""How a replica of Kafka's topics is told from a store: a mark, and tables of its own.
+"""How a replica of Kafka's topics and a store are kept apart: a mark, and tables of its own.
 
 A replica has the tables of a store, so that everybody reads it as one.  Only `rater serve --replica` writes it, and
 that opens nothing else: what is in a replica can be had again from the topics, what is in a store cannot.

@@ -59,7 +59,7 @@ _LATER = (
     DAYS_TABLE,
     *KEPT_TABLES,
 )
-#: A replica is marked in the transaction that makes its tables: a killed process leaves no store that is none.
+#: A replica is marked in the transaction that makes its tables: a killed process leaves no tables without it.
 _REPLICA = (*_LATER, *REPLICA_TABLES, MARKED)
 
 

@@ -111,7 +111,7 @@ def few() -> list[Message]:
 
 
 def test_what_topics_lose_the_replica_loses(deployment: Deployment, replica: ServeProcess, tmp_path: Path) -> None:
-    """Records that a topic deleted, at once; a topic that is made anew has all of them read again, and it is said."""
+    """Records that a topic deleted, at once; a topic that is made anew has all of them read again, and it is reported."""
     path = tmp_path / "replica.db"
     deployment.start("worker-0")
     deployment.publish(few())

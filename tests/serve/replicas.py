@@ -111,7 +111,7 @@ def filled(path: Path, log: Log, seed: int = 1) -> ReplicaFile:
     file.fit(IDS, NOW)
     for place, records in pieces(log, seed):
         reading.add(place, records)
-        file.apply(reading.take(), None)
+        file.apply(reading.changes(), None)
     return file
 
 

@@ -77,7 +77,7 @@ def test_killed_at_any_commit(log: Log, expected: dict[str, object], tmp_path: P
             reading.add(place, records)
             if killed := chance.random() < 0.05:  # after it read, before it committed
                 break
-            file.apply(reading.take(), None)
+            file.apply(reading.changes(), None)
         file.close()
         kills += killed
         if not killed:
@@ -87,7 +87,7 @@ def test_killed_at_any_commit(log: Log, expected: dict[str, object], tmp_path: P
 
 
 def test_topics_that_were_made_anew_are_read_anew(log: Log, expected: dict[str, object], tmp_path: Path) -> None:
-    """Another id of one topic: all are read from their first records, and it is said."""
+    """Another id of one topic: all are read from their first records, and it is reported."""
     path = tmp_path / "replica.db"
     file = filled(path, log)
     why = file.fit(IDS | {"debits": "another"}, NOW)
@@ -95,7 +95,7 @@ def test_topics_that_were_made_anew_are_read_anew(log: Log, expected: dict[str, 
     reading = Reading()
     for place, records in log.items():
         reading.add(place, records)
-    file.apply(reading.take(), None)
+    file.apply(reading.changes(), None)
     assert file.fit(IDS | {"debits": "another"}, NOW) == ""
     file.close()
     assert why == "deleted and created again: debits; all topics are read from their first records"
@@ -117,7 +117,7 @@ def test_after_a_long_pause_compacted_topics_are_read_again(log: Log, tmp_path: 
 
 
 def test_a_file_of_older_rules_is_made_anew(log: Log, tmp_path: Path) -> None:
-    """And it is said."""
+    """And it is reported."""
     path = tmp_path / "replica.db"
     filled(path, log).close()
     with sqlite3.connect(path) as older:

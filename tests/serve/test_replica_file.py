@@ -45,11 +45,11 @@ def test_what_a_topic_deleted_is_deleted(tmp_path: Path, first: int, left: list[
     file.fit(IDS, NOW)
     for offsets in ([3, 4, 6], [9, 10]):
         reading.add(place, kept("debits", offsets))
-        file.apply(reading.take(), None)
+        file.apply(reading.changes(), None)
     assert file.forget_before({place: first}) == 5 - len(left)
     assert file.forget_before({place: first}) == 0
     reading.add(place, kept("debits", [12]))
-    file.apply(reading.take(), None)
+    file.apply(reading.changes(), None)
     file.close()
     ids = [msgspec.json.decode(value)["id"] for _, value in rows(path, "debits")]
     assert ids == [*map(str, left), "12"]
@@ -73,7 +73,7 @@ def test_of_compacted_topics_the_last_of_each_key_stands(tmp_path: Path) -> None
         [state(7, "ada", None)],
     ):
         reading.add(place, records)
-        file.apply(reading.take(), None)
+        file.apply(reading.changes(), None)
     file.close()
     found = [msgspec.json.decode(value) for _, value in rows(path, "service-states")]
     assert [(one["user"], one["state"]) for one in found] == [("bob", "restricted"), (None, "active")]
@@ -88,9 +88,9 @@ def test_a_transaction_of_the_state_is_applied_whole(tmp_path: Path) -> None:
         state_key("user", ("contoso", "ada")),
     )
     reading.add(place, [Consumed("state", 0, 0, key, b"1"), Consumed("state", 0, 1, key, b"2")])
-    assert (reading.held, reading.take().positions) == (2, {})
+    assert (reading.held, reading.changes().positions) == (2, {})
     reading.add(place, [meta, Consumed("state", 0, 4, key, None)])
-    changes = reading.take()
+    changes = reading.changes()
     assert changes.entities == {("user", "contoso", "ada"): b"2"}
     assert (changes.positions[place].offset, reading.held) == (3, 1)
 
@@ -100,7 +100,7 @@ def test_what_compaction_left_of_many_transactions_is_not_held_for_ever() -> Non
     reading, place = Reading(), Place("state", 0)
     many = [Consumed("state", 0, n, state_key("user", ("contoso", f"u{n}")), b"1") for n in range(HELD_MAX + 1)]
     reading.add(place, many)
-    assert (reading.held, len(reading.take().entities)) == (0, HELD_MAX + 1)
+    assert (reading.held, len(reading.changes().entities)) == (0, HELD_MAX + 1)
 
 
 def test_a_newer_state_stops_it() -> None:
@@ -115,7 +115,7 @@ def test_what_cannot_be_read_is_passed_over(topic: str) -> None:
     """It is counted, and what comes after it is read."""
     reading, place = Reading(), Place(topic, 0)
     reading.add(place, [Consumed(topic, 0, 7, b"contoso", b"\xff{", 1)])
-    changes = reading.take()
+    changes = reading.changes()
     assert (changes.unreadable, changes.positions[place].offset) == ([(place, 7)], 8)
 
 
@@ -135,7 +135,7 @@ def test_orders_and_audits_are_there_once(tmp_path: Path) -> None:
         reading.add(
             Place("dlq-audit", 0), [Consumed("dlq-audit", 0, offset, b"contoso", msgspec.json.encode(audit), 1)]
         )
-        file.apply(reading.take(), None)
+        file.apply(reading.changes(), None)
     file.close()
     reader = open_reader(path)
     assert [one.id for one in reader.orders("contoso")] == ["order-1"]

@@ -24,7 +24,7 @@ from rater.kafka.connect import started
 from rater.kafka.port import Doubt
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topic_ids import TopicIds
-from rater.kafka.topics import partitions_of
+from rater.kafka.topics import partitions_of_all
 from rater.ops.metrics.meter import Metrics
 from rater.serve.replica.file import ReplicaFile
 from rater.serve.replica.lag import Lag, Seen, lag_of
@@ -88,7 +88,7 @@ class Following:
     async def _follow(self, file: ReplicaFile) -> None:
         topics = TopicIds(self._settings, TOPICS)
         async with doubted(self._settings):
-            counts = {topic: await partitions_of(self._settings, topic) for topic in TOPICS}
+            counts = await partitions_of_all(self._settings, TOPICS)
             ids = await topics.look()  # 1
             if why := await self._in_thread(file.fit, ids, datetime.now(UTC)):
                 log.warning("the replica is read anew", file=str(self._path), reason=why)
@@ -198,7 +198,7 @@ class _Stream:
             self._reading.add(Place(topic, place.partition), consumed(topic, records))
         # With records at hand the library does not give way by itself.
         await asyncio.sleep(0)
-        changes = self._reading.take()
+        changes = self._reading.changes()
         return changes if changes.positions else None
 
     async def reached(self) -> bool:

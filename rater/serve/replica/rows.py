@@ -73,7 +73,7 @@ class Changes:
 
 
 class Reading:
-    """Makes changes of records, each partition's in order; `changes` begins anew when they were taken."""
+    """Makes changes of records, each partition's in order; `changes` begins anew each time."""
 
     def __init__(self) -> None:
         self._changes = Changes()
@@ -84,7 +84,7 @@ class Reading:
         """How many records of `state` wait for the end of their transaction."""
         return sum(map(len, self._held.values()))
 
-    def take(self) -> Changes:
+    def changes(self) -> Changes:
         """What the records so far change."""
         found, self._changes = self._changes, Changes()
         return found

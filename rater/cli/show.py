@@ -193,7 +193,7 @@ def explain(
     for value in found:
         call = _read_call(value)
         parts = [*explained(call, _user(reader, call)), *_switch_line(reader, call)]
-        if reader is not None and not _stands(reader, call):
+        if reader is not None and value != reader.rated_calls(call.usage_id, call.tenant)[-1]:
             parts.insert(1, "  This rating counts no more: the one below replaced it.")
         typer.echo(value.strip() if json else "\n".join(map(visible, parts)))
 

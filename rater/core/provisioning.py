@@ -195,7 +195,7 @@ def accept(step: Step, command: CallAccepted) -> None:
 
 
 def _held_by(step: Step, letter: str) -> str | None:
-    """Which call a dead letter holds; see held_as."""
+    """Which call a dead letter holds; see call_and_content."""
     seen = step.state.seen((step.account.tenant, f"rejected/{letter}"))
     return seen.said if seen is not None else None
 

@@ -49,6 +49,7 @@ COMMANDS = {
     "doctor": "doctor",
     "serve": "serve",
     "serve-token": "serve",
+    "token": "token",
     "backup": "backup",
     "erase": "erase",
     "prune": "prune",

@@ -67,6 +67,7 @@ def demo(
     store = out / "rater.db"
     console.print(f"Written to {out}/: {', '.join(_written(out))}.")
     console.print(f"Look further: rater show pools contoso --store {store} · rater dlq ls --store {store}")
+    console.print("See it as a page: make page (rater dev page)")
 
 
 def _written(out: Path) -> list[str]:

@@ -228,6 +228,14 @@ RUN_BY = (
         "tests/serve/test_switches.py::test_a_server_that_is_killed_orders_again",
     ),
     RunBy(
+        "rater token create --role billing --tenant contoso --person kim",
+        "tests/serve/web/test_commands.py::test_a_token_that_was_made_signs_in",
+    ),
+    RunBy(
+        "rater serve --store rater.db --clients clients.yaml --people people.yaml",
+        "tests/serve/web/test_commands.py::test_a_token_that_was_made_signs_in",
+    ),
+    RunBy(
         "rater agents --bootstrap kafka:9092 --switches switches.yaml",
         "tests/agents/test_switches_file.py::test_a_server_and_agents_report_it_before_they_start",
     ),
@@ -239,6 +247,11 @@ RUN_BY = (
         "rater doctor --store rater.db --switches switches.yaml",
         "tests/agents/test_switches_file.py::test_the_doctor_looks_at_each_switch_of_a_store",
     ),
+    RunBy(
+        "rater serve --bootstrap HOST:PORT --clients clients.yaml --replica replica.db",
+        "tests/kafka/test_replica.py::test_killed_again_and_again",
+    ),
+    RunBy("rater show balance contoso --store replica.db", "tests/serve/test_replica.py::test_a_replica_answers_as_a_store"),
     RunBy(
         "rater map check freeradius.yaml stop.json",
         "tests/docs/test_switches_page.py::test_the_mappings_of_the_page_are_read",

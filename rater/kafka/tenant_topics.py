@@ -43,6 +43,11 @@ async def state_of(settings: KafkaSettings, tenant: str) -> Memory:
     return memory
 
 
+async def records_of(settings: KafkaSettings, topic: str, tenant: str) -> list[bytes]:
+    """A tenant's records in an output topic, in order."""
+    return [value async for value in values_of(settings, topic, tenant, None)]
+
+
 async def rated_calls_of(settings: KafkaSettings, tenant: str, usage_id: str) -> list[bytes]:
     """Every version of a call that was rated, oldest first."""
     sought = normal_usage_id(usage_id)

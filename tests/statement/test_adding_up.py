@@ -229,7 +229,7 @@ def test_a_ledger_that_lost_a_debit_does_not_add_up() -> None:
 
 
 def test_an_unknown_tenant() -> None:
-    """One line, as for every name that nobody knows."""
+    """One line, as for every name that is unknown."""
     one = ledger()
     with pytest.raises(RaterError, match="northwind: no such tenant"):
         statement_of(Kept(one, one.topics), "northwind", None, None)

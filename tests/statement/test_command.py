@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ WORDS = ("statement", "contoso", "--store", "rater.db")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Contoso bought 10 in February; a call of March, and one of March that is read in May."""
     monkeypatch.chdir(tmp_path)
-    abroad = {"number": "+263242700000", "seconds": 61}
+    abroad: dict[str, Any] = {"number": "+263242700000", "seconds": 61}
     (tmp_path / "setup.jsonl").write_text(SETUP)
     for name, day in (("march", "10"), ("late", "11")):
         start, end = f"2025-03-{day}T10:00:00Z", f"2025-03-{day}T10:01:01Z"

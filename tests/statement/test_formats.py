@@ -188,13 +188,13 @@ def test_the_page_is_one_file() -> None:
         ("2025-03-01", None, "from 2025-03-01T00:00:00Z up to the last record"),
     ],
 )
-def test_the_period_is_said(since: str | None, until: str | None, text: str) -> None:
+def test_the_period_is_shown(since: str | None, until: str | None, text: str) -> None:
     """A month by its name, all else by its instants."""
     made = msgspec.structs.replace(sample(), since=at(since) if since else None, until=at(until) if until else None)
     assert period_of(made) == text
 
 
-#: What is changed in a statement, and what is said then.
+#: What is changed in a statement, and what it shows then.
 REMARKS = {
     "not everything is kept": (
         {"kept_since": at("2025-02-10")},
@@ -216,7 +216,7 @@ REMARKS = {
 
 
 @pytest.mark.parametrize("name", REMARKS)
-def test_what_is_to_be_known_is_said(name: str) -> None:
+def test_what_is_to_be_known_is_shown(name: str) -> None:
     """In one line each, also in the formats for people."""
     changes, said = REMARKS[name]
     made: Statement = msgspec.structs.replace(sample(), **changes)  # type: ignore[arg-type]  # fields of a statement

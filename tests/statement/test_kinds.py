@@ -81,7 +81,7 @@ def test_the_kind_of_a_call(name: str) -> None:
 
 
 def test_every_row_of_the_table_is_shown_by_a_call() -> None:
-    """`other` has no context: a queue that calls a number whose country nobody knows would be one."""
+    """`other` has no context: a queue that calls a number of an unknown country would be one."""
     shown = {kind for _, _, kind, _ in ROWS.values()}
     assert {row.kind for row in KINDS} - shown == {CallKind.OTHER}
     assert KINDS[[row.kind for row in KINDS].index(CallKind.OTHER)].pocket is Pocket.CREDIT

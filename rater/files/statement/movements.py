@@ -147,10 +147,10 @@ def debits_of(books: Books, account: Account, kept: Kept, kept_calls: Kept) -> I
         now, before = facts_of(call), facts.get(usage_id) if known else None
         if known:
             facts[usage_id] = now
-        reversal = debits.take(f"{call.id}-0")
+        reversal = debits.pop_if(f"{call.id}-0")
         if reversal is not None:  # what came back to a lot that has expired is forfeited before the call is debited
             yield from debits.until_a_call()
-        debit = debits.take(f"{call.id}-1")
+        debit = debits.pop_if(f"{call.id}-1")
         moved = debit or reversal
         at = call.received_at if moved is None else moved.at
         yield CallStep(_posted(at, call.period, call.late), call.late, now, before, debit, reversal)
@@ -208,8 +208,8 @@ class _Debits:
         while self._next is not None and self._next.kind not in _OF_CALLS:
             yield self._alone(self._pop())
 
-    def take(self, id: str) -> Debit | None:
-        """The next debit, if it has this id."""
+    def pop_if(self, id: str) -> Debit | None:
+        """The next debit, if it has this id; the one after it is then the next."""
         return self._pop() if self._next is not None and self._next.id == id else None
 
     def rest(self) -> Iterator[Movement | CallStep]:
@@ -241,5 +241,5 @@ class _Debits:
 
 
 def _number(id: str) -> int:
-    """Half of an id: enough to tell ratings of a tenant apart, and a tenth of the memory."""
+    """Half of an id: enough to distinguish ratings of a tenant, and a tenth of the memory."""
     return int(id[:16], 16)

@@ -141,10 +141,7 @@ def sections_of(statement: Statement) -> list[Section]:
             "Calls of other months",
             "Debited in this period, with the minutes and prices of their own month. Late: it was closed before.",
             _MONTHS,
-            [
-                (one.period, "late" if one.late else "in time", one.calls, one.amount, one.given_back)
-                for one in statement.other_months
-            ],
+            _other_months(statement),
         ),
         Section(
             "pools",
@@ -170,6 +167,13 @@ def sections_of(statement: Statement) -> list[Section]:
         ),
     ]
     return [section for section in made if section.rows]
+
+
+def _other_months(statement: Statement) -> list[tuple[Cell, ...]]:
+    return [
+        (one.period, "late" if one.late else "in time", one.calls, one.amount, one.given_back)
+        for one in statement.other_months
+    ]
 
 
 def _entries(statement: Statement) -> list[tuple[Cell, ...]]:

@@ -28,6 +28,7 @@ LEVELS = {
     "rater.serve.reading": 6,
     "rater.serve.server": 6,
     "rater.serve.web": 6,
+    "rater.serve.replica": 7,
     "rater.serve.shells": 7,
     "rater.ops": 7,
     "rater.dev": 8,

@@ -95,6 +95,10 @@ def serve(
     sign_in: Annotated[
         Path | None, typer.Option(help="A provider of OpenID Connect for the page: settings in YAML.")
     ] = None,
+    replica: Annotated[
+        Path | None,
+        typer.Option(help="With --bootstrap: a file to read as a store, kept up to date from the topics."),
+    ] = None,
     loglevel: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_style: Annotated[Style, typer.Option(help="One JSON object a line, or for people.")] = Style.JSON,
 ) -> None:
@@ -114,6 +118,8 @@ def serve(
         raise RaterError("--sign-in: expected with --people, the file of those who sign in by a token")
     if store is None and people is not None:
         raise RaterError("--people: expected with --store, whose records the page shows")
+    if store is not None and replica is not None:
+        raise RaterError("--replica: expected with --bootstrap; a store is read itself")
     if loglevel not in _LEVELS:
         raise RaterError(f"--loglevel: expected one of {', '.join(_LEVELS)}, got {loglevel!r}")
     log_to_stderr(log_style, loglevel.upper())
@@ -127,7 +133,7 @@ def serve(
     page = page_of(people, page_key, sign_in, secure=tls_cert is not None) if people is not None else None
     front = Front(listening, Clients(clients), maps, Metrics(CollectorRegistry()), _say(listening), page)
     if store is None:
-        _over_kafka(front, bootstrap or "", prefix)
+        _over_kafka(front, bootstrap or "", prefix, replica)
         return
     versions = [read_deck(path, currency=currency) for path in deck or ()]
 
@@ -169,14 +175,14 @@ def serve_token(name: Annotated[str, typer.Argument(help="The client: a switch o
     )
 
 
-def _over_kafka(front: Front, bootstrap: str, prefix: str) -> None:
+def _over_kafka(front: Front, bootstrap: str, prefix: str, replica: Path | None) -> None:
     kafka = kafka_settings(bootstrap, prefix)
     note_ends(front.metrics, kafka)
 
     async def run() -> None:
-        await must_hold(kafka, service_named("server"))
+        await must_hold(kafka, service_named("server"), without="replica" if replica is None else None)
         await partitions_of(kafka, "cdrs")
-        await serve_kafka(front, kafka, rating_of_environment())
+        await serve_kafka(front, kafka, rating_of_environment(), replica)
 
     asyncio.run(run())
 

@@ -98,7 +98,7 @@ def letters_of(reader: Reader) -> list[Letter]:
 
 
 def with_what_was_done(reader: Reader, letters: Sequence[RejectedCdr]) -> list[Letter]:
-    """Dead letters with their history, without those that were accepted by a replay that ended before it was noted."""
+    """Dead letters with their history, without those that a replay accepted that ended before it was noted."""
     found = with_history([(letter, None) for letter in letters], reader.audits() if letters else ())
     return [one for one in found if one.state in SETTLED or not reader.was_replayed(one.letter.id)]
 

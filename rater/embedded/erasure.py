@@ -102,7 +102,7 @@ def person_of(reader: Reader, command: UserErased) -> Person:
     if account is None:
         raise RaterError(f"{command.tenant}: no such tenant in {reader.path}", Exit.FAILED)
     key = account.pseudonym_key or command.key
-    found = State(reader).who(command.tenant, command.user)
+    found = State(reader).user_meant_by(command.tenant, command.user)
     shown = command.user if found is None else found.user
     names = frozenset(name_key(name) for name in (command.user, *command.also, shown))
     return Person(command.tenant, names, erased_name(key, shown), key)

@@ -1,9 +1,9 @@
-"""When a store was opened to write, and when its rows were rewritten: whether what was read before still stands.
+"""When a store was opened to write, and when its rows were rewritten: whether what was read still stands.
 
-A row is added to a topic once and stays as it is, but for `rater erase` and `rater prune`.  Who keeps something that
-was made of the rows up to an offset, such as the lookup, notes the last opening that it saw.  It still stands if that
-opening is there, no later one says that rows were rewritten, and none began below the offset.  So a store that was
-restored from a backup, or replaced by another file, is noticed.
+A row is added to a topic once and stays as it is, but for `rater erase` and `rater prune`.  Who keeps something
+that was made of the rows up to an offset, such as the lookup, notes the last opening that it saw.  It still stands
+if that opening is there, no later one says that rows were rewritten, and none began below the offset.  So a store
+that was restored from a backup, or replaced by another file, is noticed.
 """
 
 import sqlite3

@@ -10,6 +10,7 @@ from rater.embedded.failures import error_of
 from rater.embedded.kept_inputs import KEPT_TABLES
 from rater.embedded.openings import OPENINGS_TABLE
 from rater.embedded.ownership import OWNER_TABLE, Lock
+from rater.embedded.replicas import MARKED, REPLICA_TABLES, must_be
 from rater.embedded.upgrade import rules_of
 from rater.wire.errors import Exit, RaterError
 
@@ -64,14 +65,18 @@ _LATER = (
     DAYS_TABLE,
     *KEPT_TABLES,
 )
+#: A replica is marked in the transaction that makes its tables: a killed process leaves no tables without it.
+_REPLICA = (*_LATER, *REPLICA_TABLES, MARKED)
 
 
-def open_for_writing(path: Path) -> tuple[sqlite3.Connection, Lock]:
+def open_for_writing(path: Path, *, replica: bool = False) -> tuple[sqlite3.Connection, Lock]:
     """The store, made if it is not there, and the lock that keeps other writers out until it is closed.
 
     A new store is its owner's alone: it says who called whom; SQLite gives its other files the same rights.
+    `replica`: open or make a replica of Kafka's topics, and nothing else; without it, no replica.
     Raises RaterError: in use by another process, written by a newer version, not a store, not writable, damaged.
     """
+    must_be(path, replica=replica)
     lock = Lock(path.resolve())
     try:
         connection = _connect(path, "mode=rwc")
@@ -83,7 +88,7 @@ def open_for_writing(path: Path) -> tuple[sqlite3.Connection, Lock]:
         connection.execute("PRAGMA wal_autocheckpoint=8000")
         match connection.execute("PRAGMA user_version").fetchone()[0]:
             case 0:
-                _in_one_transaction(connection, *_TABLES)
+                _in_one_transaction(connection, *_TABLES, *(_REPLICA if replica else ()))
             case 1:  # kept the live calls a second time, beside the topic
                 _in_one_transaction(connection, "DROP TABLE calls", _FIND_CALLS)
             case _:

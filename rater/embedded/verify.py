@@ -32,9 +32,11 @@ from rater.core import (
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.failures import damaged
 from rater.embedded.kept_inputs import Base, base_digest, base_of, kept_batches, records_of
+from rater.embedded.replicas import form_of
 from rater.embedded.rows import Row, Rows
 from rater.embedded.store import Reader, open_reader
 from rater.engine.batch import run_batch
+from rater.wire.errors import RaterError
 
 FINDINGS_MAX = 20
 _debits = msgspec.json.Decoder(Debit)
@@ -99,6 +101,8 @@ def verify_store(
     reader = open_reader(path)
     try:
         connection = reader.connection
+        if form_of(connection) is not None:
+            raise RaterError(f"{path}: a replica of Kafka's topics; what was rated is verified there: rater verify")
         connection.execute("BEGIN")
         check_integrity(connection, path)
         kept = reader.has("kept-inputs")

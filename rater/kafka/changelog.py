@@ -64,16 +64,17 @@ def state_key(kind: str, key: Key) -> bytes:
 
 def tenant_of(key: bytes) -> str:
     """The tenant of a record of the topic that is an entity."""
-    return _key_of(key)[1][0]
+    return place_of(key)[1][0]
 
 
 def entity_of(key: bytes, value: bytes) -> tuple[str, Key, Entity]:
     """What a record of the topic says: kind, (tenant, name), entity."""
-    kind, place = _key_of(key)
+    kind, place = place_of(key)
     return kind, place, _unpack[kind](value)
 
 
-def _key_of(key: bytes) -> tuple[str, Key]:
+def place_of(key: bytes) -> tuple[str, Key]:
+    """Of a record of the topic that is an entity: kind, (tenant, name)."""
     kind, tenant, name = key.decode().split("/", 2)
     return kind, (tenant.replace("%2F", "/").replace("%25", "%"), name)
 

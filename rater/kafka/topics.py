@@ -6,6 +6,7 @@ writers'; and so is what a topic's file has under `settings`.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -154,6 +155,11 @@ async def partitions_of(settings: KafkaSettings, topic: str, right: str = READ) 
     """How many partitions a topic has; RaterError if it is not there, DeniedError if this right is missing."""
     (count,) = await _partition_counts(settings, [topic], right)
     return count
+
+
+async def partitions_of_all(settings: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
+    """How many partitions each topic has, asked once; errors as of `partitions_of`."""
+    return dict(zip(topics, await _partition_counts(settings, list(topics)), strict=True))
 
 
 async def partitions_of_task(settings: KafkaSettings) -> int:

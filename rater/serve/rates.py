@@ -1,4 +1,4 @@
-"""How many records a client may send, and how often it may read, in a second: a bucket for each, with one second's worth."""
+"""How often a client may send records, and read, in a second: a bucket for each, with one second's worth."""
 
 import math
 import time
@@ -12,7 +12,7 @@ _BURST_S = 1.0
 
 
 class Rates:
-    """One for a process; each process counts for itself."""
+    """One for records or for reading in a process; each process counts for itself."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

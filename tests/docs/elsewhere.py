@@ -248,6 +248,11 @@ RUN_BY = (
         "tests/agents/test_switches_file.py::test_the_doctor_looks_at_each_switch_of_a_store",
     ),
     RunBy(
+        "rater serve --bootstrap HOST:PORT --clients clients.yaml --replica replica.db",
+        "tests/kafka/test_replica.py::test_killed_again_and_again",
+    ),
+    RunBy("rater show balance contoso --store replica.db", "tests/serve/test_replica.py::test_a_replica_answers_as_a_store"),
+    RunBy(
         "rater map check freeradius.yaml stop.json",
         "tests/docs/test_switches_page.py::test_the_mappings_of_the_page_are_read",
     ),

@@ -1,6 +1,7 @@
 """The lookup: a file beside a store by which calls, debits and money are found without reading the whole ledger."""
 
 from rater.embedded.lookup.asked import (
+    ANOMALY,
     FLAGS,
     PAGE_MAX,
     By,
@@ -11,9 +12,10 @@ from rater.embedded.lookup.asked import (
     RefusedPage,
     Spend,
 )
-from rater.embedded.lookup.lookup import Lookup, open_lookup
+from rater.embedded.lookup.lookup import Lookup, looked_up, open_lookup
 
 __all__ = [
+    "ANOMALY",
     "FLAGS",
     "PAGE_MAX",
     "By",
@@ -24,5 +26,6 @@ __all__ = [
     "Lookup",
     "RefusedPage",
     "Spend",
+    "looked_up",
     "open_lookup",
 ]

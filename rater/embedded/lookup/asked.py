@@ -8,8 +8,10 @@ from rater.wire.dead_letters import Letter
 
 #: Flags of a call besides its anomalies.
 LATE, UNFUNDED, PREMIUM = "late", "unfunded", "premium"
-#: Every flag, in the order of its number in the file, which is only added to.
-FLAGS: tuple[str, ...] = (LATE, UNFUNDED, PREMIUM, *[one.value for one in Anomaly])
+#: The flag of every call that has an anomaly.
+ANOMALY = "anomaly"
+#: Every flag, in the order of its number in the file.
+FLAGS: tuple[str, ...] = (LATE, UNFUNDED, PREMIUM, ANOMALY, *[one.value for one in Anomaly])
 #: Rows of one page.
 PAGE_MAX = 1_000
 #: Rows that one page looks at; where that is not enough, the page ends early and its `next` goes on from there.
@@ -74,8 +76,8 @@ By = Literal["day", "destination", "user"]
 class Spend(NamedTuple):
     """What the calls of one day, destination or user came to: standing ratings, minutes, micro-units.
 
-    `key` is a day as 2025-03-12, a destination of the rate deck, or a user as it is compared; None for calls without
-    one.
+    `key` is a day as 2025-03-12, a destination of the rate deck, or a user in the spelling that is compared; None
+    for calls without one.
     """
 
     key: str | None

@@ -20,8 +20,9 @@ _TABLES = (
     "CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
     # Times are microseconds of Unix time, money micro-units, flags bits in the order of FLAGS.
     (
-        "CREATE TABLE calls (tenant INTEGER, offset INTEGER, at INTEGER NOT NULL, user INTEGER, destination INTEGER,"
-        " type INTEGER NOT NULL, charge INTEGER NOT NULL, rounded INTEGER NOT NULL, minutes INTEGER NOT NULL,"
+        "CREATE TABLE calls (tenant INTEGER, offset INTEGER, at INTEGER NOT NULL, user INTEGER,"
+        " destination INTEGER, type INTEGER NOT NULL, charge INTEGER NOT NULL, rounded INTEGER NOT NULL,"
+        " minutes INTEGER NOT NULL,"
         " flags INTEGER NOT NULL, stands INTEGER NOT NULL, PRIMARY KEY (tenant, offset)) WITHOUT ROWID"
     ),
     "CREATE INDEX calls_by_at ON calls (tenant, at)",
@@ -67,20 +68,18 @@ def lookup_path(store: Path) -> Path:
 def open_file(path: Path) -> tuple[sqlite3.Connection, int | None]:
     """The file, with its tables, and its inode; a temporary one, without inode, where it cannot be written."""
     for _ in range(2):
+        connection = None
         try:
             inode = _made(path)
             connection = _connected(str(path))
-        except (OSError, sqlite3.OperationalError):
-            break
-        try:
             with_tables(connection)
-        except sqlite3.DatabaseError as wrong:
-            connection.close()
-            if "locked" in str(wrong) or "busy" in str(wrong):
+            return connection, inode
+        except (OSError, sqlite3.DatabaseError) as wrong:
+            if connection is not None:
+                connection.close()
+            if not is_damaged(wrong):
                 break
-            _unlink(path)  # no lookup, or a damaged one
-            continue
-        return connection, inode
+            _unlink(path)
     connection = _connected("")
     with_tables(connection)
     return connection, None
@@ -111,6 +110,12 @@ def make_anew(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version={LOOKUP_VERSION}")
 
 
+def is_damaged(wrong: Exception) -> bool:
+    """Whether SQLite says that the file is none of its own, or not what it wrote."""
+    name = getattr(wrong, "sqlite_errorname", None) or ""
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
 def is_at(path: Path, inode: int | None) -> bool:
     """Whether the file at the path is still this one; a temporary file always is."""
     if inode is None:
@@ -126,16 +131,11 @@ def forget_lookup(store: Path) -> None:
     path = lookup_path(store)
     if not path.exists():
         return
-    with contextlib.suppress(sqlite3.DatabaseError):
-        connection = _connected(str(path))
-        try:
+    with contextlib.ExitStack() as opened:
+        with contextlib.suppress(sqlite3.DatabaseError):
+            connection = opened.enter_context(contextlib.closing(_connected(str(path))))
             connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.DatabaseError:
-            connection.close()
-            _unlink(path)
-            return
         _unlink(path)
-        connection.close()
 
 
 def _made(path: Path) -> int:
@@ -149,9 +149,13 @@ def _made(path: Path) -> int:
 
 def _connected(name: str) -> sqlite3.Connection:
     connection = sqlite3.connect(name, isolation_level=None, timeout=_BUSY_S, check_same_thread=False)
-    connection.execute("PRAGMA cache_size=-32768")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA secure_delete=ON")
+    try:
+        connection.execute("PRAGMA cache_size=-32768")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA secure_delete=ON")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

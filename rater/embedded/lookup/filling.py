@@ -23,7 +23,7 @@ from rater.core import (
     parse_ledger,
     round_to_cents,
 )
-from rater.embedded.lookup.asked import FLAGS, LATE, PREMIUM, UNFUNDED
+from rater.embedded.lookup.asked import ANOMALY, FLAGS, LATE, PREMIUM, UNFUNDED
 from rater.embedded.lookup.instants import DAY_US, micros_of, month_of
 from rater.files.export_funds import moved_money
 
@@ -259,6 +259,7 @@ def _flags(call: _Call | RatedCall) -> int:
         bits |= _BIT[UNFUNDED]
     if call.rule in PREMIUM_RULES or Anomaly.PREMIUM_WITHOUT_RATE in call.anomalies:
         bits |= _BIT[PREMIUM]
+    bits |= _BIT[ANOMALY] if call.anomalies else 0
     for anomaly in call.anomalies:
         bits |= _BIT[anomaly.value]
     return bits
@@ -267,7 +268,7 @@ def _flags(call: _Call | RatedCall) -> int:
 def flags_of(call: RatedCall) -> list[str]:
     """The flags of a rated call."""
     bits = _flags(call)
-    return [flag for flag in FLAGS if bits & _BIT[flag]]
+    return [flag for flag in FLAGS if bits & _BIT[flag] and flag != ANOMALY]
 
 
 def _numbers(bits: int) -> Iterator[int]:

@@ -17,9 +17,9 @@ SORTED_MAX = 20_000
 _LAST = 2**63 - 1
 #: Parts of a filter whose index gives the candidates in their order, the most selective first, and the index.
 _INDEXES = {
+    "flag": "flagged CROSS JOIN calls USING (tenant, offset)",
     "rounded": "calls INDEXED BY calls_by_rounded",
     "user": "calls INDEXED BY calls_by_user",
-    "flag": "flagged JOIN calls USING (tenant, offset)",
     "destination": "calls INDEXED BY calls_by_destination",
     "type": "calls INDEXED BY calls_by_type",
 }

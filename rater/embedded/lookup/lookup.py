@@ -1,7 +1,7 @@
-"""The questions that are asked of a store, each answered from its lookup; the CLI, the API and the page use them."""
+"""The questions that are asked of a store, each answered from its lookup, for the CLI, the API and the page."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from rater.embedded.lookup.asked import (
     Spend,
 )
 from rater.embedded.lookup.catching_up import LookupFile
+from rater.embedded.lookup.file import forget_lookup, is_damaged
 from rater.embedded.lookup.filling import Names
 from rater.embedded.lookup.finding import Range, find_calls
 from rater.embedded.lookup.instants import instant_of, month_of_period
@@ -34,6 +35,7 @@ _events = msgspec.json.Decoder(AccountEvent)
 _letters = msgspec.json.Decoder(RejectedCdr)
 _services = msgspec.json.Decoder(ServiceState)
 _Record = TypeVar("_Record")
+_Answer = TypeVar("_Answer")
 
 
 class Lookup:
@@ -169,6 +171,20 @@ class Lookup:
 
 def open_lookup(reader: Reader) -> Lookup:
     """The lookup of a store, with everything that is committed by now."""
+    return looked_up(reader, lambda lookup: lookup)
+
+
+def looked_up(reader: Reader, question: Callable[[Lookup], _Answer]) -> _Answer:
+    """The answer of a lookup that has everything that is committed by now; a damaged file is made anew once."""
+    lookup = Lookup(reader)
+    try:
+        lookup.catch_up()
+        return question(lookup)
+    except sqlite3.DatabaseError as wrong:
+        lookup.close()
+        if not is_damaged(wrong):
+            raise
+    forget_lookup(reader.path)
     lookup = Lookup(reader)
     lookup.catch_up()
-    return lookup
+    return question(lookup)

@@ -26,7 +26,7 @@ def carried(connection: sqlite3.Connection, tenant: int) -> int:
 
 
 def moved_until(connection: sqlite3.Connection, tenant: int, at: datetime) -> int:
-    """Credits less debits of the records that are there: whole days from their sums, the last one record by record."""
+    """Credits less debits of the records that are there: sums of whole days, the last day record by record."""
     until = micros_of(at)
     day = until // DAY_US
     days, last = (

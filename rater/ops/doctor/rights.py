@@ -9,7 +9,7 @@ from rater.kafka.settings import KafkaSettings
 from rater.ops.manifests.acls import Grant, Resource, grants, of_service
 from rater.ops.manifests.services import SERVICES, Service
 from rater.wire.errors import RaterError
-from rater.wire.topics import load_topics
+from rater.wire.topics import Topic, load_topics
 
 
 def service_named(name: str) -> Service:
@@ -20,23 +20,36 @@ def service_named(name: str) -> Service:
     raise RaterError(f"--service: expected one of {', '.join(known.name for known in SERVICES)}, got {name!r}")
 
 
-async def lacking(settings: KafkaSettings, service: Service) -> list[str]:
-    """The rights of a service that the connecting user lacks, such as "Write topic debits"."""
-    rows = of_service(grants(load_topics(), settings.prefix), service)
+async def lacking(settings: KafkaSettings, service: Service, without: str | None = None) -> list[str]:
+    """The rights of a service that the connecting user lacks, such as "Write topic debits".
+
+    `without`: a role that this process does not play, and needs no rights for.
+    """
+    topics_of_roles = {name: _without(topic, without) for name, topic in load_topics().items()}
+    rows = of_service(grants(topics_of_roles, settings.prefix), service)
     topics = {grant.name: grant.operations for grant in _about(rows, Resource.TOPIC)}
     groups = {_one_of(grant): grant.operations for grant in _about(rows, Resource.GROUP)}
     ids = [_one_of(grant) for grant in _about(rows, Resource.TRANSACTIONAL_ID)]
     return await missing_rights(settings, topics, groups, ids)
 
 
-async def must_hold(settings: KafkaSettings, service: Service, *, reading: bool = False) -> None:
-    """DeniedError that names what is missing first; with `reading` only rights to read topics count."""
-    missing = await lacking(settings, service)
+async def must_hold(
+    settings: KafkaSettings, service: Service, *, reading: bool = False, without: str | None = None
+) -> None:
+    """DeniedError that names what is missing first; with `reading` only rights to read topics count.
+
+    `without`: see `lacking`.
+    """
+    missing = await lacking(settings, service, without)
     if reading:
         missing = [right for right in missing if right.startswith("Read topic ")]
     if missing:
         more = f" (and lacks {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise DeniedError(settings, missing[0] + more)
+
+
+def _without(topic: Topic, role: str | None) -> Topic:
+    return topic.model_copy(update={"consumed_by": tuple(one for one in topic.consumed_by if one != role)})
 
 
 def _one_of(grant: Grant) -> str:

@@ -56,7 +56,11 @@ SERVICES = (
         group="rater-agents",
         group_prefixed=True,
     ),
-    Service("server", "reads records over HTTP, answers switches: `rater serve`", frozenset({"HTTP server"})),
+    Service(
+        "server",
+        "reads records over HTTP, answers switches, and fills a file to read from: `rater serve`, `--replica`",
+        frozenset({"HTTP server", "replica"}),
+    ),
     Service(
         "bridge",
         "maps what switches publish to a topic of their own, which it must be allowed to read, too: `rater publish"

@@ -249,6 +249,12 @@ HTTP_STORED_SECONDS = _histogram(
     "rater_http_stored_seconds", "Storing what came by HTTP together: a commit, or all acknowledgements of Kafka.",
     STEP_BUCKETS_S,
 )  # fmt: skip
+REPLICA_LAG_RECORDS = _gauge(
+    "rater_replica_lag_records", "records", "Records of the topics that are not in the replica yet."
+)
+REPLICA_LAG_SECONDS = _gauge(
+    "rater_replica_lag_seconds", "seconds", "For how long the replica has not been as far as the topics; 0: it is."
+)
 UNREADABLE = _counter(
     "rater_unreadable_records_total",
     "records",
@@ -270,5 +276,6 @@ METRICS = (
     RECHARGES_IN_FLIGHT, TENANTS, SETTINGS, GATEWAY_ANSWERS, PAYMENT_WEBHOOKS, AUTHORIZATIONS,
     AUTHORIZATION_SECONDS, RUNNING_CALLS, CALL_EVENTS, DISCONNECTS, SWITCH_ORDERS,
     SWITCH_ORDERS_WAITING, SWITCH_RECORDS, SWITCH_LAST_RECORD, SWITCH_MISSING, NOTIFICATIONS, NOTIFICATIONS_WAITING,
-    HTTP_REQUESTS, HTTP_RECORDS, HTTP_WAITING, HTTP_STORED_SECONDS, UNREADABLE, CERTIFICATE_EXPIRY,
+    HTTP_REQUESTS, HTTP_RECORDS, HTTP_WAITING, HTTP_STORED_SECONDS,
+    REPLICA_LAG_RECORDS, REPLICA_LAG_SECONDS, UNREADABLE, CERTIFICATE_EXPIRY,
 )  # fmt: skip

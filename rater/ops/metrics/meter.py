@@ -239,6 +239,11 @@ class Metrics(Instruments):
         """How long it took to store what came together."""
         self._histogram(listed.HTTP_STORED_SECONDS).observe(seconds)
 
+    def replica_lag(self, records: int, seconds: float) -> None:
+        """How many records the replica lacks, and for how long it has not been as far as the topics."""
+        self._gauge(listed.REPLICA_LAG_RECORDS).set(records)
+        self._gauge(listed.REPLICA_LAG_SECONDS).set(seconds)
+
     def unreadable(self, topic: str) -> None:
         """A record of one of our topics does not decode."""
         self._counter(listed.UNREADABLE, topic).inc()

@@ -163,6 +163,14 @@ _BROKEN = (
         Unit.SECONDS,
     ),
     panel(
+        "Replica behind Kafka",
+        "Of `rater serve --replica`: records that are not in its file yet, and for how long it lacks some.",
+        [
+            Query(f"max({m.REPLICA_LAG_RECORDS.name})", "records"),
+            Query(f"max({m.REPLICA_LAG_SECONDS.name})", "seconds"),
+        ],
+    ),
+    panel(
         "Messages to people",
         "E-mails and webhooks, each minute.",
         [

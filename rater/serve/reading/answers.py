@@ -197,7 +197,7 @@ class StatementEntry(msgspec.Struct, frozen=True):
 
 
 class StatementAnswer(msgspec.Struct, frozen=True):
-    """Opening, entries, closing; `unexplained` is 0: it adds up.  `complete` is false where older records are gone."""
+    """Opening, entries, closing; it adds up (`unexplained` is 0).  `complete`: no older records are gone."""
 
     tenant: str
     currency: str

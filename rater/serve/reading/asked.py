@@ -1,12 +1,13 @@
 """The parameters of the read API."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Literal, TypeVar
+from enum import Enum
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from rater.core import IDENTIFIER_LENGTH_MAX, CallType, MoneyError, parse_ledger
-from rater.embedded.lookup import PAGE_MAX, By, CallFilter
+from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter
 from rater.serve.problems import Kind, ProblemError
 from rater.serve.reading.cursors import CURSOR_LENGTH_MAX
 
@@ -36,8 +37,8 @@ Name = Annotated[str, Field(min_length=1, max_length=IDENTIFIER_LENGTH_MAX)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_years)]
 Day = Annotated[date, AfterValidator(_in_years)]
 Period = Annotated[str, Field(pattern=_PERIOD, description="a month, such as 2025-03")]
-Flag = Literal["late", "unfunded", "premium", "unknown_user", "unknown_sku", "policy", "toll_free_excluded",
-               "no_rate", "premium_without_rate", "unsupported_number", "needs_pay_as_you_go", "tenant_closed"]  # fmt: skip
+#: A flag of a call; the list is the lookup's.
+Flag = Enum("Flag", {name.upper(): name for name in FLAGS}, type=str)  # type: ignore[misc]  # made of a tuple
 
 
 class _Asked(BaseModel):
@@ -80,7 +81,8 @@ class CallsAsked(PageAsked):
             since = datetime.combine(self.day, time(), UTC)
             until = since + timedelta(days=1)
         charge = None if self.charge is None else parse_ledger(self.charge)
-        return CallFilter(self.user, since, until, charge, self.destination, self.type, self.flag)
+        flag = None if self.flag is None else self.flag.value
+        return CallFilter(self.user, since, until, charge, self.destination, self.type, flag)
 
 
 class DebitsAsked(PageAsked):

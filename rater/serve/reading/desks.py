@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from rater.embedded.lookup import Lookup
+from rater.embedded.lookup.file import forget_lookup, is_damaged
 from rater.embedded.store import Reader, open_reader
 from rater.serve.problems import Kind, ProblemError
 from rater.wire.errors import RaterError
@@ -98,6 +99,8 @@ class _Desk:
                     f"it took longer than {READ_WITHIN_S:.0f} s (READ_WITHIN_S); ask for less, or again later",
                     _RETRY_AFTER_S,
                 ) from wrong
+            if is_damaged(wrong):
+                forget_lookup(self._path)  # the store itself is read from its own file, which stays
             log.error("the store cannot be read", reason=str(wrong))
             raise ProblemError(Kind.BUSY, "the store cannot be read now; ask again", _RETRY_AFTER_S) from wrong
 

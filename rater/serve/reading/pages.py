@@ -48,16 +48,53 @@ def _tenant(books: Books, account: Account, _: asked.NothingAsked) -> answers.Te
 
 #: Every page of one tenant; the explanation of a call, whose path names the call, stands beside them.
 PAGES = (
-    Page(TENANT, "readTenant", "Balance, lots, debt, recharge, service state", asked.NothingAsked, answers.TenantNow, _tenant),
+    Page(
+        TENANT,
+        "readTenant",
+        "Balance, lots, debt, recharge, service state",
+        asked.NothingAsked,
+        answers.TenantNow,
+        _tenant,
+    ),
     Page(f"{TENANT}/pools", "readPools", "Minutes of pools", asked.PoolsAsked, answers.Pools, questions.pools),
     Page(f"{TENANT}/calls", "readCalls", "Rated calls", asked.CallsAsked, answers.Calls, questions.calls),
     Page(f"{TENANT}/debits", "readDebits", "Debits", asked.DebitsAsked, answers.Debits, questions.debits),
-    Page(f"{TENANT}/funds", "readFunds", "Money that is no call's", asked.PageAsked, answers.Funds, questions.funds),
-    Page(f"{TENANT}/statement", "readStatement", "What was there, came in, went out, and is left", asked.StatementAsked, answers.StatementAnswer, questions.statement_of),
-    Page(f"{TENANT}/balance", "readBalance", "The balance at an instant", asked.BalanceAsked, answers.BalanceAt, _balance),
-    Page(f"{TENANT}/spend", "readSpend", "What calls came to by day, destination or user", asked.SpendAsked, answers.SpendAnswer, questions.spend),
-    Page(f"{TENANT}/refused", "readRefused", "Refused records, masked", asked.PageAsked, answers.Refused, questions.refused),
-)  # fmt: skip
+    Page(
+        f"{TENANT}/funds", "readFunds", "Money that is no call's", asked.PageAsked, answers.Funds, questions.funds
+    ),
+    Page(
+        f"{TENANT}/statement",
+        "readStatement",
+        "What was there, came in, went out, and is left",
+        asked.StatementAsked,
+        answers.StatementAnswer,
+        questions.statement_of,
+    ),
+    Page(
+        f"{TENANT}/balance",
+        "readBalance",
+        "The balance at an instant",
+        asked.BalanceAsked,
+        answers.BalanceAt,
+        _balance,
+    ),
+    Page(
+        f"{TENANT}/spend",
+        "readSpend",
+        "What calls came to by day, destination or user",
+        asked.SpendAsked,
+        answers.SpendAnswer,
+        questions.spend,
+    ),
+    Page(
+        f"{TENANT}/refused",
+        "readRefused",
+        "Refused records, masked",
+        asked.PageAsked,
+        answers.Refused,
+        questions.refused,
+    ),
+)
 EXPLANATION = f"{TENANT}/calls/{{usage_id}}/explanation"
 
 

@@ -135,7 +135,7 @@ def funds(books: Books, account: Account, query: asked.PageAsked) -> answers.Fun
 
 
 def statement_of(books: Books, account: Account, query: asked.StatementAsked) -> answers.StatementAnswer:
-    """Opening, entries and closing; ProblemError where more records than STATEMENT_RECORDS_MAX would be added up."""
+    """Opening, entries and closing; ProblemError for more records than STATEMENT_RECORDS_MAX."""
     records = account.sequences.debits + account.sequences.account_events
     if records > STATEMENT_RECORDS_MAX:
         raise ProblemError(

@@ -24,6 +24,7 @@ from rater.ops.metrics.labels import RecordResult
 from rater.ops.metrics.meter import Metrics
 from rater.serve.group_commit import Item, NotKept
 from rater.serve.orders import OrderLog
+from rater.serve.replica.following import Following
 from rater.serve.results import Result, accepted, refused
 from rater.serve.shells.results_of import name_of
 from rater.wire.codec import claimed_tenant
@@ -38,16 +39,23 @@ class KafkaEngine:
 
     accepts_commands = False
 
-    def __init__(self, kafka: KafkaSettings, rating: RatingSettings, metrics: Metrics) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, rating: RatingSettings, metrics: Metrics, replica: Following | None = None
+    ) -> None:
         self.orders = OrderLog()
         self._metrics = metrics
         self._publisher = Publisher(kafka)
         self._board = Switchboard(kafka, rating, None, metrics, self._publisher.publish, lambda _: False)
         self._follower = Follower(kafka, [ORDERS], self._take_order)
+        self._replica = replica
 
     async def run(self) -> None:
-        """Follow state, running calls and orders until cancelled; RaterError: topics are not there."""
-        await together(self._board.run(), self._follower.run())
+        """Follow state, running calls and orders until cancelled; RaterError: topics are not there.
+
+        And fill the replica, if there is one.
+        """
+        replica = [] if self._replica is None else [self._replica.run()]
+        await together(self._board.run(), self._follower.run(), *replica)
 
     async def close(self) -> None:
         """Publish what is under way, then disconnect."""
@@ -78,7 +86,8 @@ class KafkaEngine:
             "state and running calls to be read": self._board.ready,
             "orders to be read": self._follower.caught_up,
         }
-        return [name for name, is_there in there.items() if not is_there]
+        waiting = [name for name, is_there in there.items() if not is_there]
+        return waiting if self._replica is None else [*waiting, *self._replica.waiting_for()]
 
     def _take_order(self, record: Consumed) -> None:
         if (order := order_in(record.value)) is None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 from rater.agents.notices.notifier import Notifier
@@ -16,6 +17,7 @@ from rater.serve.maps import Maps
 from rater.serve.pages import Server
 from rater.serve.reading.desks import Desks
 from rater.serve.reading.pages import ReadingPages
+from rater.serve.replica.following import Following
 from rater.serve.server import Listening, serve
 from rater.serve.shells.over_kafka import KafkaEngine
 from rater.serve.shells.over_store import StoreEngine
@@ -86,11 +88,17 @@ async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[Swi
             await engine.close()
 
 
-async def serve_kafka(front: Front, kafka: KafkaSettings, rating: RatingSettings) -> None:
-    """Serve in front of Kafka until stopped; RaterError: topics are not there."""
-    engine = KafkaEngine(kafka, rating, front.metrics)
+async def serve_kafka(
+    front: Front, kafka: KafkaSettings, rating: RatingSettings, replica: Path | None = None
+) -> None:
+    """Serve in front of Kafka until stopped; fill a replica, and answer who reads.  RaterError: no topics."""
+    following = None if replica is None else Following(kafka, replica, front.metrics)
+    engine = KafkaEngine(kafka, rating, front.metrics, following)
+    desks = None if replica is None else Desks(replica)
     try:
-        server = Server(engine, front.clients, front.maps, front.metrics)
+        server = Server(engine, front.clients, front.maps, front.metrics, desks and ReadingPages(desks))
         await serve(server, front.listening, engine.run, engine.orders.close, front.started)
     finally:
+        if desks is not None:
+            await desks.close()
         await engine.close()

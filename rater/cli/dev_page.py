@@ -47,16 +47,7 @@ def page(
     """
     log_to_stderr(Style.CONSOLE, "WARNING")
     typer.echo("rater: rating the month of the demo; about a minute", err=True)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    rates, _ = story.prepare_deck(out)
-    story.rate(out, rates, story.write_inputs(out, rates))
-    with closing(open_reader(out / "rater.db")) as reader, closing(open_lookup(reader)):
-        pass  # the first page need not wait for it
-    with whole_file(out / "people.yaml", private=True) as people:
-        people.write(_PEOPLE)
-    with whole_file(out / "clients.yaml", private=True) as clients:
-        clients.write(f"clients:\n  - name: nobody\n    tokens: ['{new_token()[1]}']\n")
+    _prepare(out)
     began = time.monotonic()
     opened = page_of(out / "people.yaml", None, None, secure=False)._replace(
         now=lambda: story.AFTER_THE_MONTH + timedelta(seconds=int(time.monotonic() - began))
@@ -79,3 +70,17 @@ def page(
     listening = Listening(DEFAULT_HOST, port_to_listen_on(port))
     front = Front(listening, Clients(out / "clients.yaml"), Maps([]), metrics, started, opened, time_passes=False)
     asyncio.run(serve_store(front, make, None))
+
+
+def _prepare(out: Path) -> None:
+    """The folder with the store, nobody's token, and a file of people in which there is nobody."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    rates, _ = story.prepare_deck(out)
+    story.rate(out, rates, story.write_inputs(out, rates))
+    with closing(open_reader(out / "rater.db")) as reader, closing(open_lookup(reader)):
+        pass  # the first page need not wait for it
+    with whole_file(out / "people.yaml", private=True) as people:
+        people.write(_PEOPLE)
+    with whole_file(out / "clients.yaml", private=True) as clients:
+        clients.write(f"clients:\n  - name: nobody\n    tokens: ['{new_token()[1]}']\n")

@@ -216,7 +216,7 @@ def test_a_server_on_a_store(folder: Path) -> None:
     """A token, whose entry goes into the clients' file; the server becomes ready, and rates the record of the page."""
     made = invoke("serve-token", "freeswitch-1")
     hashed = re.findall(r"sha256:[0-9a-f:]+", made.stderr)[0]
-    clients = block_of("docs/serve.md", "tokens: ['sha256:SALT:HASH']").replace("sha256:SALT:HASH", hashed)
+    clients = block_of("docs/serve.md", "name: freeswitch-1").replace("sha256:SALT:HASH", hashed)
     reader = invoke("serve-token", "billing-portal")
     reading = block_of("docs/serve.md", "name: billing-portal").replace(
         "sha256:SALT:HASH", re.findall(r"sha256:[0-9a-f:]+", reader.stderr)[0]

@@ -209,6 +209,11 @@ def _switch_line(reader: Reader | None, call: RatedCall) -> list[str]:
     ]
 
 
+def _stands(reader: Reader, call: RatedCall) -> bool:
+    """Whether this is the call's last rating."""
+    return _calls.decode(reader.rated_calls(call.usage_id, call.tenant)[-1]) == call
+
+
 def _show_calls(calls: list[RatedCall], stand: list[bool], anomalies: bool, json: bool) -> None:
     """A row for each rating: whether a later one replaced it, and why a person should look, if that was asked."""
     names: tuple[str, ...] = ("usage_id", "answered_at", "type", "called", "minutes", "charge", "balance")

@@ -104,7 +104,21 @@ POST = Typed(
     " http://127.0.0.1:6080/v1/cdrs",
 )
 
-STORY = (*DEMO, *PRINTED, *CERTIFICATE, *STORE, NOTIFY, WATCH, WATCH_AND_SHOW, *MAPPINGS, SERVE, POST)
+_READ = 'curl -s -H "Authorization: Bearer $READER" '
+#: What the page shows of a tenant, its calls, an explanation, a balance.
+READ = tuple(
+    Typed(
+        f"{_READ}{mark}http://127.0.0.1:PORT{path}{mark}", shown=f"{_READ}{mark}http://127.0.0.1:6080{path}{mark}"
+    )
+    for mark, path in (
+        ("", "/v1/tenants/contoso"),
+        ('"', "/v1/tenants/contoso/calls?day=2025-03-12&limit=50"),
+        ("", "/v1/tenants/contoso/calls/call-1/explanation"),
+        ('"', "/v1/tenants/contoso/balance?at=2025-03-10T00:00:00Z"),
+    )
+)
+
+STORY = (*DEMO, *PRINTED, *CERTIFICATE, *STORE, NOTIFY, WATCH, WATCH_AND_SHOW, *MAPPINGS, SERVE, POST, *READ)
 
 
 @pytest.fixture
@@ -202,8 +216,12 @@ def test_a_server_on_a_store(folder: Path) -> None:
     """A token, whose entry goes into the clients' file; the server becomes ready, and rates the record of the page."""
     made = invoke("serve-token", "freeswitch-1")
     hashed = re.findall(r"sha256:[0-9a-f:]+", made.stderr)[0]
-    clients = block_of("docs/serve.md", "tokens: ['sha256:SALT:HASH']").replace("sha256:SALT:HASH", hashed)
-    (folder / "clients.yaml").write_text(clients)
+    clients = block_of("docs/serve.md", "name: freeswitch-1").replace("sha256:SALT:HASH", hashed)
+    reader = invoke("serve-token", "billing-portal")
+    reading = block_of("docs/serve.md", "name: billing-portal").replace(
+        "sha256:SALT:HASH", re.findall(r"sha256:[0-9a-f:]+", reader.stderr)[0]
+    )
+    (folder / "clients.yaml").write_text(clients + reading.removeprefix("clients:\n"))
     commands = re.findall(r'(?m)^    (\{"command".*\})$', (ROOT / "docs/billing.md").read_text())
     (folder / "setup.jsonl").write_text("\n".join(commands) + "\n")
     (folder / "site.yaml").write_text(block_of("docs/mappings.md", "extends: asterisk-cdr-csv"))
@@ -211,4 +229,4 @@ def test_a_server_on_a_store(folder: Path) -> None:
     (folder / "call.json").write_text(call)
     names = {"PORT": partial(str, free_port())}
     with running(SERVE, folder, "serving on", names):
-        play([POST], folder, names, TOKEN=made.stdout.strip())
+        play([POST, *READ], folder, names, TOKEN=made.stdout.strip(), READER=reader.stdout.strip())

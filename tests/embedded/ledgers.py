@@ -87,7 +87,7 @@ class Loops:
         return credited - sum(parse_ledger(debit.amount) for debit in self.debited if debit.at <= when)
 
     def spend(self, key: Callable[[RatedCall], str | None], since: datetime, until: datetime) -> set[Spend]:
-        """What standing ratings came to."""
+        """Sums of standing ratings."""
         sums: dict[str | None, list[int]] = defaultdict(lambda: [0, 0, 0])
         for call, stands in zip(self.rated, self.stands, strict=True):
             if stands and since <= call.answered_at < until:

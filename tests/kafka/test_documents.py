@@ -260,7 +260,7 @@ def write_settings(folder: Path, gateway_port: int) -> None:
     entry = rater("serve-token", "freeswitch-1").stderr
     hashed = re.findall(r"sha256:[0-9a-f:]+", entry)[0]
     (folder / "clients.yaml").write_text(
-        block_of("docs/serve.md", "tokens: ['sha256:SALT:HASH']").replace("sha256:SALT:HASH", hashed)
+        block_of("docs/serve.md", "name: freeswitch-1").replace("sha256:SALT:HASH", hashed)
     )
 
 

@@ -74,7 +74,7 @@ By = Literal["day", "destination", "user"]
 
 
 class Spend(NamedTuple):
-    """What the calls of one day, destination or user came to: standing ratings, minutes, micro-units.
+    """The sums of the calls of one day, destination or user: standing ratings, minutes, micro-units.
 
     `key` is a day as 2025-03-12, a destination of the rate deck, or a user in the spelling that is compared; None
     for calls without one.

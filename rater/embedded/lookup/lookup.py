@@ -96,7 +96,7 @@ class Lookup:
         return RefusedPage(with_what_was_done(self._reader, letters), next)
 
     def spend(self, tenant: str, by: By, since: datetime, until: datetime) -> list[Spend]:
-        """What calls that began in [since, until) came to: standing ratings only; see `money.spend`."""
+        """Sums of calls that began in [since, until): standing ratings only; see `money.spend`."""
         id = self._tenant(tenant)
         return [] if id is None else spend(self._file.connection, id, by, since, until)
 

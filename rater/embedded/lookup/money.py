@@ -1,4 +1,4 @@
-"""Sums of a lookup: the balance at an instant, and what calls came to by day, destination or user."""
+"""Sums of a lookup: the balance at an instant, and sums of calls by day, destination or user."""
 
 import sqlite3
 from collections import defaultdict
@@ -49,7 +49,7 @@ def first_moved(connection: sqlite3.Connection, tenant: int) -> int | None:
 
 
 def spend(connection: sqlite3.Connection, tenant: int, by: By, since: datetime, until: datetime) -> list[Spend]:
-    """What calls that began in [since, until) came to: days in order, else the dearest first.
+    """Sums of calls that began in [since, until): days in order, else the dearest first.
 
     Whole days come from their sums; of a day that is asked for in part the calls are added up.  Beyond SPEND_MAX
     keys the others are one row with the key "others"; days are at most so many.

@@ -220,7 +220,7 @@ class BalanceAt(msgspec.Struct, frozen=True):
 
 
 class SpendLine(msgspec.Struct, frozen=True):
-    """What the calls of one day, destination or user came to; `key` is null for calls without one."""
+    """The sums of the calls of one day, destination or user; `key` is null for calls without one."""
 
     key: str | None
     calls: int

@@ -81,7 +81,7 @@ PAGES = (
     Page(
         f"{TENANT}/spend",
         "readSpend",
-        "What calls came to by day, destination or user",
+        "Sums of calls by day, destination or user",
         asked.SpendAsked,
         answers.SpendAnswer,
         questions.spend,

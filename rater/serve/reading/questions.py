@@ -172,7 +172,7 @@ def balance(books: Books, account: Account, query: asked.BalanceAsked, now: date
 
 
 def spend(books: Books, account: Account, query: asked.SpendAsked) -> answers.SpendAnswer:
-    """What calls came to."""
+    """Sums of calls."""
     found = books.lookup.spend(account.tenant, query.by, *query.times())
     return answers.SpendAnswer(query.by, account.currency, [spend_line(one) for one in found], account.clock)
 

@@ -11,7 +11,7 @@ SEED ?= 1
 soak: MINUTES ?= 120
 fuzz: MINUTES ?= 10
 RATE ?= 2000
-.PHONY: help demo picture switch test lint spec bench soak chaos fuzz api mutants lock clean install
+.PHONY: help demo page picture switch test lint spec bench soak chaos fuzz api mutants lock clean install
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -32,6 +32,9 @@ demo: $(INSTALLED) ## rate a month of three tenants and show what happened
 
 picture: $(INSTALLED) ## Kafka, worker, agents, gateway, traffic and Prometheus on this machine, until Ctrl-C
 	PATH="$(CURDIR)/$(BIN):$$PATH" deploy/picture.sh
+
+page: $(INSTALLED) ## the page over the month of the demo, with a link that signs in once; until Ctrl-C
+	$(BIN)/rater dev page
 
 switch: $(INSTALLED) ## a real Kamailio asks a rater: three calls, and what is billed for each
 	$(BIN)/python -m tests.switches
@@ -84,4 +87,4 @@ lock: ## lock the newest versions that pyproject.toml allows
 		--no-emit-index-url -c requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean: ## forget the virtual environment and what was written by demo and tests
-	rm -rf $(VENV) .kafka demo-output picture rater-index tests/fuzz/found .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .kafka demo-output page-demo picture rater-index tests/fuzz/found .pytest_cache .mypy_cache .ruff_cache

@@ -70,7 +70,8 @@ class OnSqlite(EmbeddedEngine):
     def __init__(self, settings: RatingSettings) -> None:
         super().__init__(settings)
         self._folder = Path(tempfile.mkdtemp(prefix="rater-spec-"))
-        self._store = Store(self._folder / "rater.db")
+        self.path = self._folder / "rater.db"
+        self._store = Store(self.path)
 
     def publish(self, deck: RateDeck) -> None:
         """See Engine."""
@@ -83,7 +84,7 @@ class OnSqlite(EmbeddedEngine):
         self._store.commit(batch.state, rows, {})
         if sum(self._submitted.values()) % RESTARTS_AFTER == 0:
             self._store.close()
-            self._store = Store(self._folder / "rater.db")
+            self._store = Store(self.path)
 
     def committed(self) -> Committed:
         """See Engine."""

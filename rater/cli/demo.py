@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from rater.core import month_start, parse_period
 from rater.dev.demo import story
 from rater.dev.demo.chart import Curve, draw
 from rater.dev.demo.findings import Findings, find
@@ -19,6 +20,7 @@ from rater.embedded.store import Reader, open_reader
 from rater.files.export import write
 from rater.files.export_tables import table_of
 from rater.files.extras import MissingExtraError
+from rater.files.statement import statement_of, write_statement
 
 _EXPORTS = (("usage", "csv"), ("usage", "xlsx"), ("pools", "csv"), ("debits", "parquet"), ("balances", "jsonl"))
 
@@ -65,6 +67,7 @@ def demo(
     store = out / "rater.db"
     console.print(f"Written to {out}/: {', '.join(_written(out))}.")
     console.print(f"Look further: rater show pools contoso --store {store} · rater dlq ls --store {store}")
+    console.print("See it as a page: make page (rater dev page)")
 
 
 def _written(out: Path) -> list[str]:
@@ -81,6 +84,9 @@ def _write_files(reader: Reader, found: list[tuple[str, Findings]], out: Path) -
             write(table, table.rows(reader, None, None), format, str(out / f"{name}.{format}"))
         except MissingExtraError as missing:
             yield str(missing)
+    month = parse_period(story.MONTH)
+    made = statement_of(reader, story.TENANTS[0][0], month_start(month), month_start(month + 1))
+    write_statement(made, "html", str(out / "statement.html"))
     curves = [Curve(tenant, month.curve, month.recharged, month.suspended) for tenant, month in found]
     try:
         draw(curves, "USD", out / "balances.png")

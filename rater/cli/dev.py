@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rater.cli.dev_gateway import gateway
+from rater.cli.dev_page import page
 from rater.dev.local_kafka import LocalKafka, status_json, status_text
 
 Folder = Annotated[Path, typer.Option(help="Where jars, data and logs lie.")]
@@ -15,7 +16,8 @@ KAFKA_FOLDER = Path(".kafka")
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     dev = typer.Typer(
-        help="What surrounds a rater, on this machine: a Kafka, a payment gateway.", no_args_is_help=True
+        help="What surrounds a rater, on this machine: a Kafka, a payment gateway, the page over a demo.",
+        no_args_is_help=True,
     )
     kafka = typer.Typer(help="Start and stop Apache Kafka, without Docker.", no_args_is_help=True)
     kafka.command("start")(start)
@@ -23,6 +25,7 @@ def register(app: typer.Typer) -> None:
     kafka.command("status")(status)
     dev.add_typer(kafka, name="kafka")
     dev.command("gateway")(gateway)
+    dev.command("page")(page)
     app.add_typer(dev, name="dev")
 
 

@@ -35,6 +35,11 @@ from rater.serve.maps import Maps
 from rater.serve.server import Listening
 from rater.serve.shells.serving import Front, serve_kafka, serve_store
 from rater.serve.shells.store_writer import StoreWriter
+from rater.serve.web.links import Links
+from rater.serve.web.people import People
+from rater.serve.web.provider import Provider, SignInFile
+from rater.serve.web.sessions import key_of
+from rater.serve.web.site import WebPage
 from rater.wire.errors import RaterError
 
 WEB_PORT = 6080
@@ -79,6 +84,17 @@ def serve(
             help="The switches, in YAML; else RATER_SWITCHES_FILE: their mappings, and who ends a store's calls."
         ),
     ] = None,
+    people: Annotated[
+        Path | None,
+        typer.Option(help="Who may sign in to the page at / (rater token create); without it there is none."),
+    ] = None,
+    page_key: Annotated[
+        Path | None,
+        typer.Option(help="The key of the page's sessions; made if it is not there. PEOPLE.key if not given."),
+    ] = None,
+    sign_in: Annotated[
+        Path | None, typer.Option(help="A provider of OpenID Connect for the page: settings in YAML.")
+    ] = None,
     replica: Annotated[
         Path | None,
         typer.Option(help="With --bootstrap: a file to read as a store, kept up to date from the topics."),
@@ -98,6 +114,10 @@ def serve(
         raise RaterError("expected either --store FILE or --bootstrap HOST:PORT, and not both")
     if store is None and (deck or commands or gateway or notify):
         raise RaterError("--deck, --commands, --gateway, --notify: expected with --store; on Kafka: rater publish")
+    if sign_in is not None and people is None:
+        raise RaterError("--sign-in: expected with --people, the file of those who sign in by a token")
+    if store is None and people is not None:
+        raise RaterError("--people: expected with --store, whose records the page shows")
     if store is not None and replica is not None:
         raise RaterError("--replica: expected with --bootstrap; a store is read itself")
     if loglevel not in _LEVELS:
@@ -110,7 +130,8 @@ def serve(
     file = switches_file(switches)
     entries = () if file is None else read_switches(file).switches
     maps = Maps(map or [], {entry.name: entry.mapping for entry in entries if entry.mapping is not None})
-    front = Front(listening, Clients(clients), maps, Metrics(CollectorRegistry()), _say(listening))
+    page = page_of(people, page_key, sign_in, secure=tls_cert is not None) if people is not None else None
+    front = Front(listening, Clients(clients), maps, Metrics(CollectorRegistry()), _say(listening), page)
     if store is None:
         _over_kafka(front, bootstrap or "", prefix, replica)
         return
@@ -126,6 +147,17 @@ def serve(
 
     notifier = Notifier(read_settings(NotifyFile, notify, {}), metrics=front.metrics) if notify else None
     asyncio.run(serve_store(front, make, notifier, entries))
+
+
+def page_of(people: Path, key: Path | None, sign_in: Path | None, *, secure: bool) -> WebPage:
+    """The page for the people of a file, and those of a provider; RaterError: a file or the key is wrong.
+
+    `secure` is whether this server speaks TLS; behind a proxy that does, the provider's `public_url` says it.
+    """
+    settings = read_settings(SignInFile, sign_in, {}) if sign_in is not None else None
+    secure = secure or (settings is not None and settings.public_url.startswith("https://"))
+    sealed_by = key_of(key or people.with_name(people.name + ".key"))
+    return WebPage(People(people), sealed_by, Links(), secure, Provider(settings) if settings else None)
 
 
 def serve_token(name: Annotated[str, typer.Argument(help="The client: a switch or gateway.")]) -> None:

@@ -1,18 +1,17 @@
 """`rater show` and `rater explain`: what a store says, for people."""
 
 import sys
-from itertools import islice
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from rater.cli.explain_money import explained_money
-from rater.cli.found_calls import began_on, cost, read_amount, read_day
+from rater.cli.found_calls import read_amount, read_day
 from rater.cli.lookup import check_period, check_user, known_account
 from rater.cli.printing import show_facts, show_rows, text_of
 from rater.cli.run import DEFAULT_STORE, StoreOption
-from rater.cli.statement import show_statement
 from rater.core import (
     Account,
     RatedCall,
@@ -22,11 +21,11 @@ from rater.core import (
     lots_with_money,
     name_key,
     restricted_users,
-    same_user,
     shown_lots,
 )
 from rater.core import explain as explained
 from rater.embedded.dead_letters import letters_of
+from rater.embedded.lookup import ANOMALY, CallFilter, Lookup, looked_up
 from rater.embedded.store import Reader, open_reader
 from rater.embedded.switch_lines import switch_line_of
 from rater.files.export_tables import pool_report
@@ -46,7 +45,6 @@ def register(app: typer.Typer) -> None:
     group.command("pools")(pools)
     group.command("balance")(balance)
     group.command("calls")(calls)
-    group.command("statement")(show_statement)
     app.add_typer(group, name="show")
     app.command("explain")(explain)
 
@@ -128,21 +126,43 @@ def calls(
 
     Example: rater show calls contoso --anomalies --on 2025-03-12
     """
-    day, amount = read_day("--on", on), read_amount("--charge", charge)
+    wanted = _filter(user, read_day("--on", on), read_amount("--charge", charge))
     reader, _ = _opened(store, tenant)
-    newest = (_calls.decode(value) for _, value in reader.topic("rated-calls", tenant, newest_first=True))
-    wanted = (call for call in newest if _is_of(user, call) and began_on(day, call) and cost(amount, call))
-    found = [*islice((call for call in wanted if not anomalies or _is_odd(reader, call)), last + 1)]
+    found = looked_up(reader, lambda lookup: _newest(lookup, tenant, wanted, anomalies, last + 1))
     shown = found[:last][::-1]
     if user is not None and not shown:
         check_user(reader, tenant, user)
     if not shown:
-        said = (f" that began on {day}" if day else "") + (f" and cost {charge}" if charge else "")
+        said = (f" that began on {on}" if on else "") + (f" and cost {charge}" if charge else "")
         said += " with an anomaly" if anomalies else ""
         print(f"no call of {user or tenant}{said} was rated" + ("" if said else " yet"), file=sys.stderr)
-    _show_calls(shown, [anomalies or _stands(reader, call) for call in shown], anomalies, json)
+    _show_calls([call for call, _ in shown], [stands for _, stands in shown], anomalies, json)
     if len(found) > last:
         print(f"there are more: --last {2 * last} shows twice as many", file=sys.stderr)
+
+
+def _filter(user: str | None, day: date | None, charge: int | None) -> CallFilter:
+    since = None if day is None else datetime.combine(day, time(), UTC)
+    until = None if since is None else since + timedelta(days=1)
+    return CallFilter(user=user, since=since, until=until, charge=charge)
+
+
+def _newest(
+    lookup: Lookup, tenant: str, wanted: CallFilter, anomalies: bool, count: int
+) -> list[tuple[RatedCall, bool]]:
+    """So many ratings, the newest first; with `anomalies` those that stand and that a person should look at."""
+    if anomalies:
+        wanted = wanted._replace(flag=ANOMALY)
+    ask = lookup.standing_calls if anomalies else lookup.calls
+    found: list[tuple[RatedCall, bool]] = []
+    after = None
+    while len(found) < count:
+        page = ask(tenant, wanted, after, count - len(found))
+        found += page.calls
+        after = page.next
+        if after is None:
+            break
+    return found
 
 
 def explain(
@@ -173,7 +193,7 @@ def explain(
     for value in found:
         call = _read_call(value)
         parts = [*explained(call, _user(reader, call)), *_switch_line(reader, call)]
-        if reader is not None and not _stands(reader, call):
+        if reader is not None and value != reader.rated_calls(call.usage_id, call.tenant)[-1]:
             parts.insert(1, "  This rating counts no more: the one below replaced it.")
         typer.echo(value.strip() if json else "\n".join(map(visible, parts)))
 
@@ -187,16 +207,6 @@ def _switch_line(reader: Reader | None, call: RatedCall) -> list[str]:
         f"  The switch wrote (read by mapping {line.mapping}, version {line.mapping_version}):",
         "  " + line.raw.decode("utf-8", "replace"),
     ]
-
-
-def _is_odd(reader: Reader, call: RatedCall) -> bool:
-    """Whether a person should look at a call: what was corrected or rated again since needs no look."""
-    return bool(call.anomalies) and _stands(reader, call)
-
-
-def _stands(reader: Reader, call: RatedCall) -> bool:
-    """Whether this is the call's last rating."""
-    return _calls.decode(reader.rated_calls(call.usage_id, call.tenant)[-1]) == call
 
 
 def _show_calls(calls: list[RatedCall], stand: list[bool], anomalies: bool, json: bool) -> None:
@@ -214,11 +224,6 @@ def _show_calls(calls: list[RatedCall], stand: list[bool], anomalies: bool, json
         whys = (", ".join(why.value for why in call.anomalies) for call in calls)
         rows = [(*row, why) for row, why in zip(rows, whys, strict=True)]
     show_rows(names, rows, json)
-
-
-def _is_of(user: str | None, call: RatedCall) -> bool:
-    """Whether the call is one of the user's that is asked for."""
-    return user is None or (call.user is not None and same_user(user, call.user))
 
 
 def _user(reader: Reader | None, call: RatedCall) -> User | None:

@@ -69,7 +69,7 @@ def close(
     send_money(command, yes, store, bootstrap, prefix, gateway, json)
     if kafka is None or _is_rated(kafka, command, ends):
         out = sys.stderr if json else sys.stdout
-        print_statement(tenant, None, store_of(store, bootstrap), kafka, json=False, file=out)
+        print_statement(tenant, store_of(store, bootstrap), kafka, out)
 
 
 def _is_rated(kafka: KafkaSettings, command: TenantClosed, ends: dict[tuple[str, int], int]) -> bool:
@@ -84,9 +84,7 @@ def _is_rated(kafka: KafkaSettings, command: TenantClosed, ends: dict[tuple[str,
                 visible(f"{command.tenant}: refused: {found.field}: {mask_people(found.message)}"), Exit.REFUSED
             )
         case None:
-            said = (
-                f"no worker rated it within {WAIT_S:.0f} s, or the id was used before; later: rater show statement"
-            )
+            said = f"no worker rated it within {WAIT_S:.0f} s, or the id was used before; later: rater statement"
             print(f"{said} {command.tenant} --bootstrap ...", file=sys.stderr)
             return False
 

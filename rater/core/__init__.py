@@ -10,7 +10,7 @@ from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand, CallEvent, CallHandles, CallProgress, DisconnectReason
 from rater.core.calls import live_call
 from rater.core.catalogue import SKUS, sku
-from rater.core.classify import DIRECT_INBOUND, INBOUND
+from rater.core.classify import DIRECT_INBOUND, INBOUND, PREMIUM_RULES
 from rater.core.country_names import ISO_COUNTRIES, country_of_name, meant_country
 from rater.core.currencies import EXPONENTS, exponent_of, no_currency
 from rater.core.deck_changes import Change, DeckChange, DeckChanges, DeckLimits, compare_decks, too_much
@@ -81,6 +81,8 @@ from rater.core.outputs import (
     AccountEvent,
     Balance,
     Debit,
+    LotShare,
+    LotState,
     MappedBy,
     Output,
     RatedCall,
@@ -135,6 +137,7 @@ __all__ = [
     "OUTPUT_TOPICS",
     "POLICIES",
     "PREMIUM_OVERLAY",
+    "PREMIUM_RULES",
     "RESERVED_TENANTS",
     "RULES",
     "SILENCE_S",
@@ -183,6 +186,8 @@ __all__ = [
     "LicenseRemoved",
     "LiveCall",
     "LotKind",
+    "LotShare",
+    "LotState",
     "MappedBy",
     "Mediated",
     "Memory",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from rater.core.calls import call_arrived, held_as
+from rater.core.calls import call_and_content, call_arrived
 from rater.core.commands import command_arrived, command_seen, unreadable
 from rater.core.entities import Account, Seen
 from rater.core.inputs import (
@@ -127,7 +127,7 @@ class Applier:
     def _refuse_call(self, step: Step, call: Mediated, raw: bytes, refused: Refusal) -> Outcome:
         """Keep a rejected record of a known tenant; a conflicting one is an event, too, once."""
         cdr = call.cdr
-        said = held_as(call) if refused.reason is Reason.IMPLAUSIBLE_DURATION else None
+        said = call_and_content(call) if refused.reason is Reason.IMPLAUSIBLE_DURATION else None
         id, letter = dead_letter(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
         self.rejections.append(Rejection(id, refused))
         conflict = refused.reason is Reason.CONFLICTING_DUPLICATE

@@ -26,9 +26,9 @@ from rater.core.step import Step
 
 
 def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
-    """Apply one record of a known tenant; a Refusal changed neither money nor minutes."""
-    account, cdr = step.account, call.cdr
-    user, held = payer(step, cdr)
+    """Apply one record of a known tenant; a Refusal changed nothing; that of a conflict moved the clock (A37)."""
+    account = step.account
+    user, held = payer(step, call.cdr)
     call = named(call, user)
     cdr = call.cdr
     countries = countries_of_help(account, held.country, cdr.user_country)
@@ -39,26 +39,26 @@ def call_arrived(step: Step, call: Mediated) -> Outcome | Refusal:
     if refused is not None:
         return refused
     live = live_version(step, call)
-    if live is None or cdr.version > live.version:
-        refused = None if emergency else _held(step, call) or owes_too_much(account)
-        if refused is not None:
-            return refused
-    if step.at > account.clock:
-        advance(step, step.at)
-    if live is not None:
-        if cdr.version < live.version or _is_again(call, live):
-            return Outcome.DUPLICATE
-        if cdr.version == live.version:
-            message = f"version {cdr.version} of this usage id was rated with other content"
-            return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
-    refused = rate_in_place(step, call, user, held, emergency, live)
+    if live is not None and cdr.version <= live.version:
+        advance(step, step.at)  # the time of duplicates and of conflicting records counts (A37)
+        return _duplicate_or_conflict(call, live)
+    refused = None if emergency else _too_long(step, call) or owes_too_much(account)
+    if refused is None:
+        refused = rate_or_refuse(step, call, user, held, emergency, live)
     return refused or (Outcome.CORRECTED if live else Outcome.RATED)
 
 
-def rate_in_place(
+def _duplicate_or_conflict(call: Mediated, live: LiveCall) -> Outcome | Refusal:
+    if call.cdr.version < live.version or _is_again(call, live):
+        return Outcome.DUPLICATE
+    message = f"version {call.cdr.version} of this usage id was rated with other content"
+    return Refusal(Reason.CONFLICTING_DUPLICATE, "usage_id", message)
+
+
+def rate_or_refuse(
     step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool, live: LiveCall | None
 ) -> Refusal | None:
-    """Rate a call anew, or in the place of its live version; a Refusal changed nothing."""
+    """Rate a call anew, or in the place of its live version; a Refusal changed nothing, nor the clock (A37)."""
     account = step.account
     # Only where lots or debts fill pages can a charge name more of them than one record holds: then it is tried.
     if not (account.lot_pages or account.debts.pages):
@@ -76,6 +76,7 @@ def rate_in_place(
 def _rate(
     step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool, live: LiveCall | None
 ) -> None:
+    advance(step, step.at)  # of a call that is rated again the command has done so
     before = step.account.balance
     if live is not None:
         _reverse(step, call, live)
@@ -83,8 +84,8 @@ def _rate(
     balance_moved(step, before)
 
 
-def held_as(call: Mediated) -> str:
-    """Which call with which content a held record is: its dead letter and its acceptance keep this (A44)."""
+def call_and_content(call: Mediated) -> str:
+    """Which call a held record is of, and what it says: its dead letter and its acceptance keep this (A44)."""
     return f"{call.id} {call.content}"
 
 
@@ -98,12 +99,12 @@ def call_duration_max_s(step: Step) -> int:
     return step.account.call_duration_max_s or step.rules.settings.call_duration_max_s
 
 
-def _held(step: Step, call: Mediated) -> Refusal | None:
+def _too_long(step: Step, call: Mediated) -> Refusal | None:
     """Why a call of this length waits for a person's acceptance (A44)."""
     longest = call_duration_max_s(step)
     if call.cdr.duration_s <= longest:
         return None
-    if step.state.seen(accepted_key(step.account.tenant, held_as(call))) is not None:
+    if step.state.seen(accepted_key(step.account.tenant, call_and_content(call))) is not None:
         return None
     message = (
         f"expected at most {longest} s (call_duration_max_s), got {call.cdr.duration_s}; if the call really lasted"

@@ -127,6 +127,9 @@ TABLE: tuple[Row, ...] = (
 )
 # fmt: on
 
+#: Rows by which a premium number is priced (rules 22, 27).
+PREMIUM_RULES = frozenset([row.rule for row in TABLE if row.kinds == PREMIUM])
+
 
 #: Rows by which one pocket covers the whole call, and no price is asked for.
 _WHOLE = {Draws.INCLUDED: Pocket.INCLUDED, Draws.FREE: Pocket.FREE}

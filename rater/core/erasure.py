@@ -42,7 +42,7 @@ def names_known(state: State, tenant: str, said: Iterable[str], aliases: Iterabl
     """The names and object ids that mean a user: those that are given, the first of them the user, and those
     that are linked to it; `aliases` are all of the tenant's, with the names that they are kept under."""
     names = list(said)
-    found = state.who(tenant, names[0])
+    found = state.user_meant_by(tenant, names[0])
     if found is not None:
         key = name_key(found.user)
         linked = [kept.partition("/")[2] for kept, alias in aliases if alias.user == key and not is_erased(kept)]
@@ -55,7 +55,7 @@ def erase(step: Step, command: UserErased) -> None:
     state, account = step.state, step.account
     tenant = account.tenant
     key = account.pseudonym_key = account.pseudonym_key or command.key
-    before = state.who(tenant, command.user)
+    before = state.user_meant_by(tenant, command.user)
     if before is None:
         after = unknown_user(pseudonym_of(key, command.user))
     elif is_pseudonym(before.user):

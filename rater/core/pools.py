@@ -240,7 +240,7 @@ def present_name(state: State, tenant: str, name: str) -> str:
     known = sku(code)
     if known is None or known.plan is None or known.plan.pooled:
         return name
-    found = state.who(tenant, user)
+    found = state.user_meant_by(tenant, user)
     return f"{code}/{found.user}/{month}" if found is not None else name
 
 

@@ -80,7 +80,7 @@ def changed_user(
             before, after = _to_configure(step, command)
             since = _since(command) if before else None
         case LicenseRemoved():
-            before = step.state.who(step.account.tenant, command.user)
+            before = step.state.user_meant_by(step.account.tenant, command.user)
             if before is None or not before.configured:
                 return None, before or new_user(command.user, None)
             after, since = before, as_utc(command.effective_from or command.at)
@@ -126,7 +126,7 @@ def _to_configure(
     step: Step, command: UserConfigured | LicenseAssigned, object_id: str | None = None
 ) -> tuple[User | None, User]:
     """The user as it was configured, if it was, and the one to change; its first spelling in a command is shown."""
-    known = step.state.who(step.account.tenant, command.user, object_id)
+    known = step.state.user_meant_by(step.account.tenant, command.user, object_id)
     if known is not None and known.configured:
         return known, known
     if known is not None and is_pseudonym(known.user):
@@ -195,7 +195,7 @@ def accept(step: Step, command: CallAccepted) -> None:
 
 
 def _held_by(step: Step, letter: str) -> str | None:
-    """Which call a dead letter holds; see held_as."""
+    """Which call a dead letter holds; see call_and_content."""
     seen = step.state.seen((step.account.tenant, f"rejected/{letter}"))
     return seen.said if seen is not None else None
 

@@ -33,7 +33,7 @@ def payer(step: Step, cdr: CallRecord) -> tuple[User | None, Stretch]:
     """
     if cdr.user is None:
         return None, _NOBODY
-    user = step.state.who(step.account.tenant, cdr.user, cdr.user_object_id)
+    user = step.state.user_meant_by(step.account.tenant, cdr.user, cdr.user_object_id)
     held = stretch_at(user, cdr.answered_at) if user else _NOBODY
     if step.account.closures and step.account.was_closed(cdr.answered_at):
         held = Stretch(None, held.country, (), profile_key(held.country, ()))

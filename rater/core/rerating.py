@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from rater.core.calls import live_version, owes_too_much, rate_in_place
+from rater.core.calls import live_version, owes_too_much, rate_or_refuse
 from rater.core.entities import LiveCall, Stretch, User
 from rater.core.identity import digest, normal_usage_id
 from rater.core.inputs import CallRecord, CallRerated, Source
@@ -114,7 +114,7 @@ def rerate(step: Step, command: CallRerated) -> None:
 
 
 def _rated(step: Step, found: _Found) -> Refusal | None:
-    return rate_in_place(step, found.call, found.user, found.held, found.emergency, found.live)
+    return rate_or_refuse(step, found.call, found.user, found.held, found.emergency, found.live)
 
 
 def _found(step: Step, command: CallRerated) -> _Found:

@@ -3,9 +3,8 @@
 A shell hands in a `Committed`, and after its own commit calls `merge`; dropping the State leaves no trace.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -55,14 +54,10 @@ _Entity = TypeVar("_Entity", bound=Entity)
 
 
 class Committed(Protocol):
-    """The committed entities under a batch; a shell's store is a subclass, and has `reader` from here."""
+    """The committed entities under a batch: a shell's store."""
 
     def load(self, kind: str, key: Key) -> Entity | None:
         """The committed entity, or None.  The caller does not change what it gets."""
-
-    def reader(self, kind: str) -> Callable[[Key], Entity | None]:
-        """`load` of one kind while a batch lasts, also after a `prepare` in it; a store may have a shorter way."""
-        return partial(self.load, kind)
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
         """A part of a batch is about to rate these calls, and no others: what they need may be fetched at once.
@@ -76,8 +71,6 @@ class State(Committed):
 
     __slots__ = (
         "_committed",
-        "_committed_call",
-        "_committed_user",
         "_staged",
         "accounts",
         "aliases",
@@ -100,8 +93,6 @@ class State(Committed):
 
     def __init__(self, committed: Committed) -> None:
         self._committed = committed
-        self._committed_call = committed.reader("call")
-        self._committed_user = committed.reader("user")
         self.accounts: dict[str, Account] = {}
         self.users: dict[Key, User] = {}
         self.aliases: dict[Key, Alias] = {}
@@ -151,9 +142,9 @@ class State(Committed):
     def user(self, tenant: str, user: str) -> User | None:
         """The user, frozen, however its name is spelled; None for one who is not known."""
         key = (tenant, name_key(user))
-        return self.users.get(key) or self._committed_user(key)  # type: ignore[return-value]  # kind decides the type
+        return self.users.get(key) or self._committed.load("user", key)  # type: ignore[return-value]  # kind decides the type
 
-    def who(self, tenant: str, user: str, object_id: str | None = None) -> User | None:
+    def user_meant_by(self, tenant: str, user: str, object_id: str | None = None) -> User | None:
         """The user whom a name means, by itself or because a configuration linked it or the object id (A40)."""
         found = self.user(tenant, user)
         if found is not None and found.configured:
@@ -206,7 +197,7 @@ class State(Committed):
     def call(self, tenant: str, usage_id: str) -> LiveCall | None:
         """The live version of a usage id, or None."""
         key = (tenant, usage_id)
-        return self.calls.get(key) or self._committed_call(key)  # type: ignore[return-value]  # kind decides the type
+        return self.calls.get(key) or self._committed.load("call", key)  # type: ignore[return-value]  # kind decides the type
 
     def seen(self, key: Key) -> Seen | None:
         """Whether a command or a dead letter of this name was applied before."""
@@ -283,10 +274,6 @@ class Memory(Committed):
     def load(self, kind: str, key: Key) -> Entity | None:
         """See Committed."""
         return self.entities[kind].get(key)
-
-    def reader(self, kind: str) -> Callable[[Key], Entity | None]:
-        """See Committed."""
-        return self.entities[kind].get
 
     def prepare(self, calls: Sequence[CallRecord]) -> None:
         """See Committed; everything is at hand here."""

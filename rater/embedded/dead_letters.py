@@ -97,12 +97,16 @@ def letters_of(reader: Reader) -> list[Letter]:
     return [letter for letter in letters if letter.letter.id not in accepted or letter.state in SETTLED]
 
 
+def with_what_was_done(reader: Reader, letters: Sequence[RejectedCdr]) -> list[Letter]:
+    """Dead letters with their history, without those that a replay accepted that ended before it was noted."""
+    found = with_history([(letter, None) for letter in letters], reader.audits() if letters else ())
+    return [one for one in found if one.state in SETTLED or not reader.was_replayed(one.letter.id)]
+
+
 def _record(number: int, letter: RejectedCdr, at: datetime) -> Record:
     """The record of a letter; it arrives when it is replayed: clocks that run ahead stay rejected (A43)."""
     raw = raw_bytes(letter)
     tenant = letter.claimed_tenant or letter.tenant
-    envelope = Envelope(
-        letter.format or CDRS, tenant, letter.header, letter.times, letter.zone, letter.mapping, letter.version
-    )
+    envelope = Envelope(letter.format or CDRS, tenant, letter.header, letter.times, letter.zone, letter.mapping)
     kind, decode = reader_of(envelope)
     return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope, at)

@@ -111,6 +111,11 @@ class StoredEntities(Committed):
         row = self._connection.execute("SELECT value FROM seen WHERE key=?", (seen_key(key),)).fetchone()
         return _unpack["seen"](row[0]) if row else None  # type: ignore[return-value]  # kind decides the type
 
+    def forget_cached(self) -> None:
+        """Read everything again: another process or thread committed something."""
+        self._cache.clear()
+        self._calls = None
+
     def merge(self, changes: Mapping[str, Mapping[Key, Entity]], gone: Collection[tuple[str, Key]] = ()) -> None:
         """Merge what was committed."""
         for kind in CACHED:

@@ -4,6 +4,7 @@
     2. apply the command, by which the rules know the user under its pseudonym only
     3. rewrite or delete every row that names the user, and begin a checkpoint, in one transaction
     4. give the file's free pages back, overwritten: until then they hold what was deleted
+    5. delete the lookup, which holds names, too; it is made anew
 
 Whoever is killed in between runs it again: nothing is done twice.  Money and minutes stay as they are.
 """
@@ -36,6 +37,8 @@ from rater.core import (
 from rater.embedded.call_tables import forget_user
 from rater.embedded.dead_letters import letters_of
 from rater.embedded.kept_inputs import begin_base
+from rater.embedded.lookup.file import forget_lookup
+from rater.embedded.openings import note_opening
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store
 from rater.embedded.verify import verify_store
@@ -99,7 +102,7 @@ def person_of(reader: Reader, command: UserErased) -> Person:
     if account is None:
         raise RaterError(f"{command.tenant}: no such tenant in {reader.path}", Exit.FAILED)
     key = account.pseudonym_key or command.key
-    found = State(reader).who(command.tenant, command.user)
+    found = State(reader).user_meant_by(command.tenant, command.user)
     shown = command.user if found is None else found.user
     names = frozenset(name_key(name) for name in (command.user, *command.also, shown))
     return Person(command.tenant, names, erased_name(key, shown), key)
@@ -237,8 +240,10 @@ def erase(
         raise RaterError(f"{command.tenant}: refused: {why}", Exit.REFUSED)
     with store.transaction():  # 3
         counts = _rewrite(store, person)
+        note_opening(store.connection, rewritten=True)
         begin_base(store.connection, "a user was erased then, and all was verified before")
     _compact(store.connection)  # 4
+    forget_lookup(store.path)  # 5
     return Erased(tenant=command.tenant, pseudonym=person.pseudonym, rows=counts)
 
 

@@ -12,6 +12,7 @@ import re
 import sqlite3
 from pathlib import Path
 
+from rater.embedded.openings import note_opening
 from rater.wire.errors import Exit, RaterError
 
 OWNER_ONLY = 0o600
@@ -97,6 +98,7 @@ def take_over(connection: sqlite3.Connection) -> int:
     epoch = (_epoch(connection) or 0) + 1
     connection.execute("DELETE FROM owner")
     connection.execute("INSERT INTO owner VALUES (?)", (epoch,))
+    note_opening(connection)
     connection.execute("COMMIT")
     return epoch
 

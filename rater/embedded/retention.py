@@ -20,6 +20,7 @@ import msgspec
 from rater.embedded.days import KEPT, ends_before, first_day, forget_days
 from rater.embedded.dead_letters import letters_of
 from rater.embedded.kept_inputs import Base, base_digest, base_of, save_base
+from rater.embedded.openings import note_opening
 from rater.embedded.store import Reader, Store
 from rater.embedded.verify import Checkpoint, credited, debited, verify_store
 from rater.wire.dead_letters import SETTLED
@@ -104,6 +105,7 @@ def prune(
     try:
         with store.transaction():  # 2
             rows = _delete(store, checkpoint, kept, today)
+            note_opening(store.connection, rewritten=True)
             if dry_run:
                 raise _DryRun
     except _DryRun:

@@ -8,6 +8,7 @@ from rater.core import OUTPUT_TOPICS, RULES
 from rater.embedded.days import DAYS_TABLE
 from rater.embedded.failures import error_of
 from rater.embedded.kept_inputs import KEPT_TABLES
+from rater.embedded.openings import OPENINGS_TABLE
 from rater.embedded.ownership import OWNER_TABLE, Lock
 from rater.embedded.replicas import MARKED, REPLICA_TABLES, must_be
 from rater.embedded.upgrade import rules_of
@@ -45,6 +46,10 @@ _TABLES = (
 _LATER = (
     'CREATE TABLE IF NOT EXISTS "dlq-audit" (offset INTEGER PRIMARY KEY, value BLOB NOT NULL)',
     (
+        'CREATE TABLE IF NOT EXISTS "admin-audit"'
+        " (offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL)"
+    ),
+    (
         'CREATE TABLE IF NOT EXISTS "call-commands"'
         " (offset INTEGER PRIMARY KEY, tenant TEXT NOT NULL, key TEXT NOT NULL UNIQUE, value BLOB NOT NULL)"
     ),
@@ -56,6 +61,7 @@ _LATER = (
     ),
     "CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     OWNER_TABLE,
+    OPENINGS_TABLE,
     DAYS_TABLE,
     *KEPT_TABLES,
 )

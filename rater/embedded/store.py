@@ -29,6 +29,7 @@ from rater.embedded.rows import Rows
 from rater.embedded.schema import open_for_reading, open_for_writing
 from rater.embedded.switch_lines import keep_switch_lines
 from rater.embedded.upgrade import upgrade
+from rater.wire.admin_audit import AdminAudit
 from rater.wire.dead_letters import DlqAudit
 from rater.wire.errors import RaterError
 
@@ -137,6 +138,10 @@ class Reader(StoredEntities):
         """Ids of dead letters whose record was accepted since."""
         return {id for (id,) in self._connection.execute("SELECT id FROM replayed")}
 
+    def was_replayed(self, id: str) -> bool:
+        """Whether the record of a dead letter was accepted since."""
+        return self._connection.execute("SELECT 1 FROM replayed WHERE id=?", (id,)).fetchone() is not None
+
     def audits(self) -> list[DlqAudit]:
         """What people did with dead letters, oldest first."""
         rows = (
@@ -237,6 +242,14 @@ class Store(Reader):
         rows = [(msgspec.json.encode(audit),) for audit in audits]
         with self.transaction():
             self._connection.executemany('INSERT INTO "dlq-audit" (value) VALUES (?)', rows)
+
+    def note_order(self, audit: AdminAudit) -> None:
+        """Keep who ordered what on the page."""
+        with self.transaction():
+            self._connection.execute(
+                'INSERT INTO "admin-audit" (tenant, key, value) VALUES (?, ?, ?)',
+                (audit.tenant, audit.id, msgspec.json.encode(audit)),
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -95,5 +95,7 @@ def _look_at(path: Path) -> _Look | None:
 
 def _is_of_store(path: Path, store: Path) -> bool:
     """Whether it is the store, or lies beside it for SQLite or as its lock."""
-    own = {store.name + suffix for suffix in ("", "-wal", "-shm", "-journal", ".lock")}
+    own = {
+        store.name + suffix for suffix in ("", "-wal", "-shm", "-journal", ".lock", "-lookup", "-lookup-journal")
+    }
     return path.name in own and path.parent.resolve() == store.parent.resolve()

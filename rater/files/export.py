@@ -3,14 +3,14 @@
 import csv
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
 from rater.files.atomic import replacing
-from rater.files.export_tables import Row, Table, text_of
+from rater.files.export_tables import Kind, Row, Table, text_of
 from rater.files.extras import needed
 from rater.wire.errors import RaterError
 
@@ -52,11 +52,16 @@ class _Counted:
             yield row
 
 
-def _csv(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
+def write_csv(columns: Sequence[tuple[str, Kind]], rows: Iterable[Row], out: IO[str]) -> None:
+    """Rows below the names of their columns; what a spreadsheet would compute is text."""
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([name for name, _ in table.columns])
-    ways = [_no_formula if kind == "text" else text_of for _, kind in table.columns]
+    writer.writerow([name for name, _ in columns])
+    ways = [_no_formula if kind == "text" else text_of for _, kind in columns]
     writer.writerows([way(value) for way, value in zip(ways, row, strict=True)] for row in rows)
+
+
+def _csv(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
+    write_csv(table.columns, rows, out)
 
 
 def _no_formula(value: Any) -> str:

@@ -21,7 +21,7 @@ _SHOWN = {"integer": "0", "percent": "0.0", "time": 'yyyy-mm-dd"T"hh:mm:ss"Z"'}
 _MONEY_SHOWN = {decimals: "0." + "0" * decimals if decimals else "0" for decimals in range(DECIMALS_MAX + 1)}
 _TIME_WIDTH = 21
 #: Excel has no more rows on a sheet.
-_SHEET_ROWS_MAX = 1_048_576
+SHEET_ROWS_MAX = 1_048_576
 
 
 def write_excel(table: Table, rows: Iterable[Row], target: Path) -> None:
@@ -51,17 +51,15 @@ def write_excel(table: Table, rows: Iterable[Row], target: Path) -> None:
                 sheet.set_column(column, column, _TIME_WIDTH)
         sheet.write_row(0, 0, [name for name, _ in table.columns])
         for number, row in enumerate(rows, start=1):
-            if number >= _SHEET_ROWS_MAX:
+            if number >= SHEET_ROWS_MAX:
                 book.close()
-                raise RaterError(
-                    f"an Excel sheet has at most {_SHEET_ROWS_MAX} rows; name one --period, or use csv"
-                )
+                raise RaterError(f"an Excel sheet has at most {SHEET_ROWS_MAX} rows; name one --period, or use csv")
             exponent = 0 if currency is None else exponent_of(str(row[currency]))
             for column, ((_, kind), value) in enumerate(zip(table.columns, row, strict=True)):
                 if value is not None:
                     key = _decimals(value, exponent) if isinstance(value, Decimal) else kind
                     _write_cell(sheet, number, column, value, shown.get(key))
-        _close(book)
+        close_book(book)
     target.write_bytes(whole.getvalue())  # a view of the buffer would outlive a write that fails
 
 
@@ -71,7 +69,7 @@ def _decimals(amount: Decimal, exponent: int) -> int:
     return max(exponent, -own if isinstance(own, int) else 0)
 
 
-def _close(book: Any) -> None:
+def close_book(book: Any) -> None:
     """Put the file together; what the system says of a full disk is wrapped there."""
     try:
         book.close()

@@ -69,9 +69,14 @@ def fund_rows(
             yield row
 
 
+def moved_money(event: AccountEvent) -> bool:
+    """Whether the event is of a kind that moves money which is no call's."""
+    return event.event in _KINDS
+
+
 def fund_row(event: AccountEvent) -> Row | None:
     """The line of an event, in the order of COLUMNS; None where it moved no money, or that of a call."""
-    if event.event not in _KINDS:
+    if not moved_money(event):
         return None
     kind, sign = _KINDS[event.event]
     return (

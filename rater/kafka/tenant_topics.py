@@ -43,18 +43,13 @@ async def state_of(settings: KafkaSettings, tenant: str) -> Memory:
     return memory
 
 
-async def records_of(settings: KafkaSettings, topic: str, tenant: str) -> list[bytes]:
-    """A tenant's records in an output topic, in order."""
-    return [value async for value in _values(settings, topic, tenant, None)]
-
-
 async def rated_calls_of(settings: KafkaSettings, tenant: str, usage_id: str) -> list[bytes]:
     """Every version of a call that was rated, oldest first."""
     sought = normal_usage_id(usage_id)
     quoted = {msgspec.json.encode(usage_id), msgspec.json.encode(sought)}
     return [
         value
-        async for value in _values(settings, "rated-calls", tenant, None)
+        async for value in values_of(settings, "rated-calls", tenant, None)
         if any(name in value for name in quoted) and _rated_calls.decode(value).usage_id in (usage_id, sought)
     ]
 
@@ -80,20 +75,21 @@ async def _answer_now(
     settings: KafkaSettings, tenant: str, id: str, raw: bytes, ends: Mapping[tuple[str, int], int]
 ) -> AccountEvent | RejectedCdr | None:
     partition = partition_of(tenant, await partitions_of(settings, "commands"))
-    async for value in _values(settings, "account-events", tenant, ends[("account-events", partition)]):
+    async for value in values_of(settings, "account-events", tenant, ends[("account-events", partition)]):
         event = _events.decode(value)
         if event.command_id == id:
             return event
-    async for value in _values(settings, "rejected-cdrs", tenant, ends[("rejected-cdrs", partition)]):
+    async for value in values_of(settings, "rejected-cdrs", tenant, ends[("rejected-cdrs", partition)]):
         letter = _letters.decode(value)
         if letter.raw == raw.decode():
             return letter
     return None
 
 
-async def _values(
+async def values_of(
     settings: KafkaSettings, topic: str, tenant: str, start: int | None
 ) -> AsyncGenerator[bytes, None]:
+    """A tenant's records in an output topic, in order, from an offset (None: the first) on."""
     partition, key = partition_of(tenant, await partitions_of(settings, topic)), tenant.encode()
     async for records in read_partition(settings, topic, partition, start):
         for record in records:

@@ -7,6 +7,11 @@ clients:
   - name: freeswitch-1
     tokens: [sha256:SALT:HASH]
     may: [cdrs, call-events, authorize, call-commands]
+  - name: billing-portal
+    tokens: [sha256:SALT:HASH]
+    may: [read]
+    role: billing
+    tenant: contoso
 """
 
 import base64
@@ -16,18 +21,20 @@ import re
 import secrets
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import structlog
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rater.core import IDENTIFIER_LENGTH_MAX
 from rater.wire.bounded_yaml import load_yaml, problem_of
 from rater.wire.errors import RaterError
 
-Right = Literal["cdrs", "call-events", "authorize", "call-commands", "commands"]
-#: What a switch does; `commands` (money, users, licences) is given by name only.
+Right = Literal["cdrs", "call-events", "authorize", "call-commands", "commands", "read"]
+#: Whose figures a client with the right `read` reads: those of its tenant, or (operator) everybody's.
+Role = Literal["viewer", "billing", "operator"]
+#: What a switch does; `commands` (money, users, licences) and `read` are given by name only.
 SWITCH_RIGHTS: tuple[Right, ...] = ("cdrs", "call-events", "authorize", "call-commands")
 CLIENTS_MAX = 1_000
 TOKENS_MAX = 4
@@ -50,25 +57,35 @@ class Client(BaseModel):
         default=None,
         min_length=1,
         max_length=IDENTIFIER_LENGTH_MAX,
-        description="of records whose mapping names none",
+        description="of records whose mapping names none; the one that a viewer or billing reads",
     )
+    role: Role | None = None
+    reads_per_s: int = Field(default=50, ge=1, le=100_000)
     records_per_s: int = Field(default=5_000, ge=1, le=1_000_000)
     body_bytes_max: int = Field(default=BODY_BYTES_DEFAULT, ge=1_000, le=BODY_BYTES_MAX)
 
     @field_validator("tokens")
     @classmethod
-    def _are_hashes(cls, tokens: tuple[str, ...]) -> tuple[str, ...]:
-        if any(_HASHED.fullmatch(token) is None for token in tokens):
-            raise ValueError("expected sha256:SALT:HASH, which `rater serve-token NAME` prints, and never a token")
-        return tokens
+    def _checked_hash(cls, tokens: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(checked_hash, tokens))
+
+    @model_validator(mode="after")
+    def _reads_somebody(self) -> Self:
+        if ("read" in self.may) != (self.role is not None):
+            raise ValueError(
+                "expected `role: viewer`, `billing` or `operator` with `may: [read]`, and only with it"
+            )
+        if self.role in ("viewer", "billing") and self.tenant is None:
+            raise ValueError(f"expected `tenant:` with `role: {self.role}`; who reads every tenant is an operator")
+        return self
+
+    def may_read(self, tenant: str) -> bool:
+        """Whether it may read this tenant's figures."""
+        return "read" in self.may and (self.role == "operator" or self.tenant == tenant)
 
     def knows(self, token: str) -> bool:
         """Whether this is one of its tokens; every one is compared."""
-        same = []
-        for hashed in self.tokens:
-            _, salt, digest = hashed.split(":")
-            same.append(hmac.compare_digest(digest, _hash(salt, token)))
-        return any(same)
+        return sum(is_token_of(hashed, token) for hashed in self.tokens) > 0
 
 
 class ClientsFile(BaseModel):
@@ -133,6 +150,19 @@ def read_clients(path: Path) -> ClientsFile:
         place = ".".join(map(str, first["loc"])) or "the file"
         message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
         raise RaterError(f"{path}: {place}: {message[:1].lower()}{message[1:]}") from None
+
+
+def checked_hash(text: str) -> str:
+    """The text of a file, if it is a hash; ValueError for anything else, such as the token itself."""
+    if _HASHED.fullmatch(text) is None:
+        raise ValueError("expected sha256:SALT:HASH, which `rater serve-token NAME` prints, and never a token")
+    return text
+
+
+def is_token_of(hashed: str, token: str) -> bool:
+    """Whether a hash of a file is this token's; as long whether or not it is."""
+    _, salt, digest = hashed.split(":")
+    return hmac.compare_digest(digest, _hash(salt, token))
 
 
 def new_token() -> tuple[str, str]:

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from rater.serve import authorize_page, bodies, orders_page, records_page
 from rater.serve.authorize_page import Authorization, Query
 from rater.serve.orders_page import Orders, OrdersQuery
 from rater.serve.problems import CONTENT_TYPE, Kind, Problem
+from rater.serve.reading.answers import Explanation, Tenants
+from rater.serve.reading.asked import NothingAsked, PageAsked
+from rater.serve.reading.pages import EXPLANATION, PAGES, TENANTS
 from rater.serve.records_page import RecordsQuery
 from rater.serve.results import Results
 from rater.wire.generated_files import write_or_check
@@ -24,7 +28,8 @@ from rater.wire.schemas import FOLDER, VERSION, unindented
 PATH = "/v1/openapi.json"
 FILE = FOLDER / "openapi.json"
 _JSON = "application/json"
-_STRUCTS = (CallRecord, CallEvent, AnyCommand, Results, Authorization, Orders, Problem)
+_READ = (*[page.answer for page in PAGES], Tenants, Explanation)
+_STRUCTS = (CallRecord, CallEvent, AnyCommand, Results, Authorization, Orders, Problem, *_READ)
 _CALL = {
     "tenant": "contoso",
     "usage_id": "0f9b6a52-7a55-4b53-9f3c-2f5d1f6b8a11",
@@ -53,6 +58,8 @@ _COMMAND = {
     "currency": "USD",
 }
 _RETRY = {"Retry-After": {"description": "seconds", "schema": {"type": "integer", "minimum": 1}}}
+_TAG = {"ETag": {"description": "for If-None-Match", "schema": {"type": "string"}}}
+_IN_PATH = re.compile(r"\{(\w+)\}")
 #: What every page with a token can answer.
 _ALWAYS = (Kind.UNREADABLE, Kind.NO_TOKEN, Kind.NOT_ALLOWED, Kind.FAILED)
 _OF_BODIES = (Kind.TOO_SLOW, Kind.TOO_LARGE, Kind.WRONG_TYPE, Kind.TOO_MANY, Kind.BUSY)
@@ -70,7 +77,8 @@ def document() -> dict[str, Any]:
             "title": "rater serve",
             "version": f"{VERSION}.0.0",
             "description": (
-                "Call records and events in, authorisation of calls, orders to end calls out.  200 means stored:"
+                "Call records and events in, authorisation of calls, orders to end calls out, and (over a"
+                " store) figures to read.  200 means stored:"
                 " the ledger has it, or Kafka with every in-sync replica.  Sending the same records again is"
                 " harmless.  What is wrong is one JSON object (RFC 9457)."
             ),
@@ -110,6 +118,7 @@ def _paths() -> dict[str, Any]:
         records_page.COMMANDS: {"post": commands},
         authorize_page.PATH: {"get": _authorize()},
         orders_page.PATH: {"get": _orders()},
+        **_reading(),
         PATH: {"get": _open("openapi", "This document", _JSON)},
         "/livez": {"get": _open("livez", "Whether the process answers", "text/plain")},
         "/readyz": {"get": _open("readyz", "Whether it is ready", "text/plain", not_ready=True)},
@@ -182,6 +191,37 @@ def _orders() -> dict[str, Any]:
         "responses": {
             "200": {"description": "The orders after the cursor", "content": content},
             **_problems(*_ALWAYS),
+        },
+    }
+
+
+def _reading() -> dict[str, Any]:
+    """The read API."""
+    tenants = _read("readTenants", "Every tenant that the token may read", TENANTS, PageAsked, "Tenants")
+    explanation = _read("explainCall", "Why a call cost what it did", EXPLANATION, NothingAsked, "Explanation")
+    pages = {
+        page.path: {"get": _read(page.id, page.summary, page.path, page.asked, page.answer.__name__)}
+        for page in PAGES
+    }
+    return {TENANTS: {"get": tenants}, EXPLANATION: {"get": explanation}, **pages}
+
+
+def _read(id: str, summary: str, path: str, asked: type[BaseModel], answer: str) -> dict[str, Any]:
+    """One page of it: its parameters are those of the path and those of the query."""
+    named: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in _IN_PATH.findall(path)
+    ]
+    if_none_match = {"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}
+    kinds = (*_ALWAYS, Kind.NOT_FOUND, Kind.TOO_LARGE, Kind.TOO_MANY, Kind.BUSY)
+    return {
+        "operationId": id,
+        "summary": summary,
+        "parameters": [*named, *_parameters(asked), if_none_match],
+        "responses": {
+            "200": {"description": "The figures", "content": _content(answer), "headers": _TAG},
+            "304": {"description": "The same as the client has", "headers": _TAG},
+            **_problems(*kinds),
         },
     }
 

@@ -27,6 +27,7 @@ from rater.serve.maps import Maps
 from rater.serve.orders import OrderLog
 from rater.serve.orders_page import OrdersPage
 from rater.serve.problems import Kind, ProblemError, problem_response
+from rater.serve.reading.pages import TENANTS, ReadingPages
 from rater.serve.records_page import RecordsPage
 
 #: How often the clients' file and the tables of mappings are looked at.
@@ -57,14 +58,23 @@ class Engine(Keeper, Protocol):
 
 
 class Server:
-    """`app` answers requests as long as `run` runs."""
+    """`app` answers requests as long as `run` runs; with `reading` those who read the store, too."""
 
-    def __init__(self, engine: Engine, clients: Clients, maps: Maps, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clients: Clients,
+        maps: Maps,
+        metrics: Metrics,
+        reading: ReadingPages | None = None,
+    ) -> None:
         self._engine, self._clients, self._maps, self._metrics = engine, clients, maps, metrics
         self._access = Access(clients)
         self._commits = GroupCommit(engine, metrics)
         self.app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[self._answer])
         self._add_pages()
+        if reading is not None:
+            reading.add_to(self.app.router, self._access)
 
     async def run(self) -> None:
         """Store what comes, and look at files that may change, until cancelled."""
@@ -131,7 +141,7 @@ class Server:
             what = f"answering raised {type(wrong).__name__}, which the log shows; nothing was stored"
             return problem_response(ProblemError(Kind.FAILED, what))
         finally:
-            self._metrics.http_request(_ROUTES.get(request.path, Route.OTHER), result)
+            self._metrics.http_request(_route_of(request.path), result)
 
     async def _look(self) -> None:
         said: set[str] = set()
@@ -142,6 +152,12 @@ class Server:
                 if line not in said:
                     said.add(line)
                     log.error("a table of a mapping stays as it was", reason=line)
+
+
+def _route_of(path: str) -> Route:
+    if path == TENANTS or path.startswith(f"{TENANTS}/"):
+        return Route.READ
+    return _ROUTES.get(path, Route.OTHER)
 
 
 def _problem_of(request: web.Request, wrong: web.HTTPException) -> ProblemError:

@@ -21,6 +21,7 @@ class Kind(Enum):
     NO_TOKEN = ("no-token", HTTPStatus.UNAUTHORIZED, "No good token", HttpResult.DENIED)
     NOT_ALLOWED = ("not-allowed", HTTPStatus.FORBIDDEN, "The token may not do this", HttpResult.DENIED)
     NO_SUCH_PATH = ("no-such-path", HTTPStatus.NOT_FOUND, "No such path", HttpResult.WRONG)
+    NOT_FOUND = ("not-found", HTTPStatus.NOT_FOUND, "Nothing of this name", HttpResult.WRONG)
     WRONG_METHOD = ("wrong-method", HTTPStatus.METHOD_NOT_ALLOWED, "The path has no such method", HttpResult.WRONG)
     TOO_SLOW = ("too-slow", HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time", HttpResult.WRONG)
     TOO_LARGE = ("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large", HttpResult.WRONG)

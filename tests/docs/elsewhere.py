@@ -228,6 +228,14 @@ RUN_BY = (
         "tests/serve/test_switches.py::test_a_server_that_is_killed_orders_again",
     ),
     RunBy(
+        "rater token create --role billing --tenant contoso --person kim",
+        "tests/serve/web/test_commands.py::test_a_token_that_was_made_signs_in",
+    ),
+    RunBy(
+        "rater serve --store rater.db --clients clients.yaml --people people.yaml",
+        "tests/serve/web/test_commands.py::test_a_token_that_was_made_signs_in",
+    ),
+    RunBy(
         "rater agents --bootstrap kafka:9092 --switches switches.yaml",
         "tests/agents/test_switches_file.py::test_a_server_and_agents_report_it_before_they_start",
     ),

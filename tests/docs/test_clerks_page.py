@@ -99,8 +99,11 @@ STORY = [
         shown="rater tenant adjust contoso -4.16",
     ),
     Typed("rater export funds"),
-    Typed("rater show statement contoso"),
-    Typed("rater show statement contoso --since 2025-03-01T00:00:00Z"),
+    Typed("rater statement contoso"),
+    Typed("rater statement contoso --period 2025-03"),
+    Typed("rater statement contoso --period 2025-03 --format html --out march.html"),
+    Typed("rater statement contoso --period 2025-03 --format xlsx --out march.xlsx"),
+    Typed("rater statement contoso --since 2025-03-01T00:00:00Z --until 2025-03-16T00:00:00Z"),
     Typed(
         "rater tenant close contoso --pay-out --reason left --by kim --yes --at 2025-03-20T00:00:00Z",
         shown="rater tenant close contoso --pay-out",
@@ -159,5 +162,5 @@ def test_a_clerks_month(month: Path) -> None:
     names = {"LONG": lambda: letter("long"), "LONGER": lambda: letter("longer"), "VERSION": deck}
     play(STORY, month, names, RATER_OPERATOR="kim")
     # 100 bought - 0.10 (2 minutes abroad at 0.05; 2 + 780 of 3,000 minutes are the plan's) + 4.16 - 1 = 103.06
-    assert "103.06" in invoke("show", "statement", "contoso").output
+    assert "103.06" in invoke("statement", "contoso").output
     assert json.loads(invoke("show", "balance", "contoso", "--json").stdout)["balance"] == "0"

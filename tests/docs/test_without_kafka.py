@@ -61,7 +61,7 @@ STORE = [
     Typed("rater tenant configure contoso --no-recharge", shown="rater tenant configure TENANT --no-recharge"),
     Typed("rater tenant close contoso --pay-out --reason left --yes", shown="rater tenant close NAME --pay-out"),
     Typed("rater tenant reopen contoso --reason mistake --yes", shown="rater tenant reopen NAME"),
-    Typed("rater show statement contoso --since 2025-03-01T00:00:00Z", shown="rater show statement NAME --since 2025-03-01T00:00:00Z"),
+    Typed("rater statement contoso --period 2025-03", shown="rater statement NAME --period 2025-03"),
     Typed(f"rater erase contoso {USER}", shown="rater erase NAME USER"),
     Typed("rater export call-commands --format jsonl", also=("rater export call-commands",)),
     Typed("rater backup rater-2025-04-01.db"),

@@ -95,8 +95,8 @@ def test_no_money_moves(folder: Path) -> None:
     verified = ask(folder, "verify", "--store", "rater.db")
     assert (verified["differences"], verified["records"]) == (0, 1)
     assert "rater prune deleted inputs" in verified["not_computed_again"]
-    said = ask(folder, "show", "statement", "contoso")
-    assert (said["unexplained"], said["closing"], said["complete"]) == ("0", "9.85", False)
+    said = json.loads(rater("statement", "contoso", "--format", "json", cwd=folder, code=Exit.OK).stdout)
+    assert (said["unexplained"], said["closing"], said["kept_since"] is None) == ("0", "9.85", False)
 
 
 def test_twice_is_once(folder: Path) -> None:
@@ -224,5 +224,5 @@ def test_the_doctor_names_closed_tenants_with_money(folder: Path) -> None:
     assert (check["state"], "contoso is closed" in check["cause"]) == ("ok", False)
     rater("tenant", "adjust", "contoso", "1", *words, cwd=folder, code=Exit.OK)
     (check,) = ask(folder, "doctor", "--store", "rater.db")
-    assert (check["state"], check["fix"]) == ("warn", "rater show statement NAME")
+    assert (check["state"], check["fix"]) == ("warn", "rater statement NAME")
     assert "contoso is closed and 1 USD is to be paid out" in check["cause"]

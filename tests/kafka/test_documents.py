@@ -164,7 +164,7 @@ MONEY = [
     Typed("rater tenant license contoso ada@contoso.example MCOPSTN2 --country US"),
     Typed("rater tenant license contoso ada@contoso.example MCOPSTNPP --country US"),
     Typed("rater tenant fund contoso 500 --id inv-1"),
-    Typed("rater show statement contoso", shown="rater show statement TENANT"),
+    Typed("rater statement contoso", shown="rater statement TENANT"),
     Typed(
         "rater tenant reverse-payment contoso inv-1 --reason bank --yes",
         shown="rater tenant reverse-payment TENANT RECHARGE_ID --reason WHY",

@@ -12,8 +12,6 @@ SAME = {
     "rater/core/pricing.py _route: route is None  ->  True": "classifies again",
     "rater/core/pricing.py _route: held.own_plan and cdr.user  ->  held.own_plan or cdr.user": "a finer key",
     "rater/core/passing_time.py advance: at < account.wake_at  ->  False": "looks for what is due, and finds nothing",
-    "rater/core/calls.py call_arrived: step.at > account.clock  ->  step.at >= account.clock": "`advance` asks, too",
-    "rater/core/calls.py call_arrived: step.at > account.clock  ->  True": "`advance` asks, too",
     "rater/core/instants.py as_utc: instant if instant.tzinfo is UTC else instant.astimezone(UTC)"
     "  ->  instant.astimezone(UTC)": "UTC in UTC is the same instant",
     "rater/core/identity.py normal_usage_id: _BARE.fullmatch(text)  ->  False": "the pattern below finds it, too",

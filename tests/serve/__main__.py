@@ -21,7 +21,7 @@ CHECKS = (
     "unsupported_method",
 )
 SCHEMATHESIS = Path(os.environ.get("SCHEMATHESIS", Path(sys.executable).parent / "schemathesis"))
-RIGHTS = ["cdrs", "call-events", "authorize", "commands"]
+RIGHTS = ["cdrs", "call-events", "authorize", "commands", "read"]
 #: The tool does not know how lines of JSON are sent.
 HOOKS = """
 import schemathesis
@@ -37,7 +37,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "hooks_of_rater.py").write_text(HOOKS)
         environment = os.environ | {"SCHEMATHESIS_HOOKS": "hooks_of_rater", "PYTHONPATH": folder}
-        clients = clients_file(Path(folder), switch={"may": RIGHTS, "records_per_s": 1_000_000})
+        rights = {"may": RIGHTS, "role": "operator", "records_per_s": 1_000_000, "reads_per_s": 100_000}
+        clients = clients_file(Path(folder), switch=rights)
         with serving(Path(folder), clients=clients) as (_, switch):
             words = [
                 *(str(SCHEMATHESIS), "run", f"{switch.base}/v1/openapi.json"),

@@ -38,8 +38,11 @@ from rater.ops.metrics.meter import Metrics
 from rater.serve.clients import Clients, new_token
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
+from rater.serve.reading.desks import Desks
+from rater.serve.reading.pages import ReadingPages
 from rater.serve.shells.over_store import StoreEngine
 from rater.serve.shells.store_writer import StoreWriter
+from rater.serve.web.site import Site, WebPage
 from rater.wire.codec import encode_input
 from tests.world import DECK, LONDON
 
@@ -154,8 +157,12 @@ class Serving:
         gateway: PaymentGateway | None = None,
         settings: RatingSettings | None = None,
         switches: Sequence[SwitchEntry] = (),
+        page: WebPage | None = None,
+        arrived_at: datetime = NOON,
+        port: int = 0,
     ) -> None:
         self.store = folder / "store.db"
+        self._page = page
         self.clients = clients or clients_file(folder)
         self.metrics = Metrics(CollectorRegistry())
         self.noted: list[AccountEvent] = []
@@ -164,7 +171,7 @@ class Serving:
         def prepare(rater: EmbeddedRater) -> None:
             rater.publish(read_deck(DECK, version="d"))
             at = NOON - timedelta(days=1)
-            rater.apply_all([*given, DeckActivated(tenant=EVERY_TENANT, id="d", at=at, version="d")], NOON)
+            rater.apply_all([*given, DeckActivated(tenant=EVERY_TENANT, id="d", at=at, version="d")], arrived_at)
 
         writer = StoreWriter(
             self.store,
@@ -181,7 +188,7 @@ class Serving:
         self._started = threading.Event()
         self._stop: asyncio.Event | None = None
         self._wrong: BaseException | None = None
-        self.port = 0
+        self.port = port
 
     def switch(self, name: str = "switch") -> Switch:
         """The client of this name."""
@@ -217,10 +224,13 @@ class Serving:
         self._stop = asyncio.Event()
         await self.engine.start()
         # in the loop's thread: what stands behind `orders` belongs to it
-        server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics)
+        desks = Desks(self.store)
+        server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics, ReadingPages(desks))
+        if self._page is not None:
+            Site(desks, self.engine, self._page).add_to(server.app)
         runner = web.AppRunner(server.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", self.port)
         await site.start()
         self.port = runner.addresses[0][1]
         work = [asyncio.ensure_future(server.run()), asyncio.ensure_future(self.engine.run())]
@@ -231,6 +241,7 @@ class Serving:
         for one in work:
             one.cancel()
         await asyncio.gather(*work, return_exceptions=True)
+        await desks.close()
         await self.engine.close()
 
 

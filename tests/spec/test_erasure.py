@@ -194,7 +194,7 @@ def test_nothing_is_kept_under_the_old_name() -> None:
         ("alias", "object/4b1c"),
     ):
         assert committed.load(kind, (T, name)) is None, (kind, name)
-    found = State(committed).who(T, "ada")
+    found = State(committed).user_meant_by(T, "ada")
     assert found is not None
     assert (found.user, [stretch.skus for stretch in found.timeline]) == (ADA, [("MCOPSTN8",)])
     assert is_pseudonym(name_key(found.user))

@@ -136,6 +136,19 @@ def test_a_call_is_paid_by_at_most_a_thousand_purchases() -> None:
     assert world.call("911", 60).charge == "0"
 
 
+def test_a_call_that_too_many_purchases_would_pay_moves_no_clock() -> None:
+    """A37: the purchase of 1 March 2025 has not expired a year later, because that call was refused."""
+    world = ada("MCOPSTNPP", funds="1")
+    tiny(world, CALL_LOTS_MAX + 500)
+    clock = world.account.clock
+    world.cdr(HARARE, 60, "2026-03-01 10:00", id="one")
+    assert world.refusals == ["too_many"]
+    assert "got 1501" in letter_of(world).message  # without the purchase of 1 March, and with the debt
+    assert (world.balance, world.account.clock) == ("1.0015", clock)
+    world.tick("2026-03-01 10:00")
+    assert world.balance == "0.0015"  # 1.0015 - 1
+
+
 def test_a_call_that_a_thousand_purchases_pay_fits_a_message() -> None:
     """With the longest names; a correction gives each its money back."""
     world = ada("MCOPSTNPP", funds=None)

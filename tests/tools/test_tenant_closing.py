@@ -1,4 +1,4 @@
-"""`rater tenant close|reopen` and `rater show statement`: the rule closing, as a clerk types it."""
+"""`rater tenant close|reopen` and `rater statement`: the rule closing, as a clerk types it."""
 
 import json
 from pathlib import Path
@@ -48,12 +48,12 @@ def test_a_tenant_is_closed_with_a_last_statement(folder: Path) -> None:
     closed = rater("tenant", "close", "contoso", "--pay-out", *WHO, cwd=folder, code=0)
     assert "pay_out 95.8 USD: 95.8 of bought\n  by kind of lot: purchase 95.8\nbalance 95.8 -> 0\n" in closed.stderr
     rows = [line.split() for line in closed.stdout.splitlines()]
-    assert rows[-5:] == [
-        ["opening", "0"],
-        ["purchases", "1", "100", "100"],
-        ["calls", "1", "-4.2", "95.8"],
-        ["paid", "out", "at", "the", "closing", "1", "-95.8", "0"],
-        ["closing", "0"],
+    assert rows[rows.index(["Account"]) + 2 : rows.index(["Calls", "by", "kind"]) - 1] == [
+        ["Opening", "balance", "0.00"],
+        ["Purchases", "1", "100.00", "100.00"],
+        ["Calls:", "international", "1", "-4.20", "95.80"],
+        ["Paid", "out", "at", "the", "closing", "1", "-95.80", "0.00"],
+        ["Closing", "balance", "0.00"],
     ]
     (folder / "late.jsonl").write_bytes(call("late", "2025-03-11 10:00"))
     rater("run", "late.jsonl", cwd=folder, code=0)
@@ -70,11 +70,11 @@ def test_a_tenant_is_closed_with_a_last_statement(folder: Path) -> None:
 
 def test_a_statement_of_a_part_of_the_time(folder: Path) -> None:
     """What was before `--since` is the opening: 100, less the call of 4.20."""
-    since = ("--since", "2025-03-05T00:00:00Z", "--json")
-    said = json.loads(rater("show", "statement", "contoso", *since, cwd=folder, code=0).stdout)
+    since = ("--since", "2025-03-05T00:00:00Z", "--format", "json")
+    said = json.loads(rater("statement", "contoso", *since, cwd=folder, code=0).stdout)
     assert (said["opening"], said["entries"], said["closing"]) == (
         "100",
-        [{"name": "calls", "count": 1, "amount": "-4.2"}],
+        [{"name": "calls_international", "count": 1, "amount": "-4.2"}],
         "95.8",
     )
 

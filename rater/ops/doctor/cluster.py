@@ -203,7 +203,7 @@ async def tenants(settings: KafkaSettings) -> Check:
     balances = map(msgspec.json.Decoder(Balance).decode, latest.values())
     left = [closed_with_money(one.tenant, one.balance, one.currency) for one in balances if one.closed_since]
     if found := [said for said in left if said]:
-        return Check("tenants", State.WARN, "; ".join(sorted(found)), "rater show statement NAME")
+        return Check("tenants", State.WARN, "; ".join(sorted(found)), "rater statement NAME")
     return Check("tenants", State.OK, f"{len(names)} tenants, no two with names that look alike")
 
 

@@ -38,7 +38,7 @@ def store(path: Path) -> Check:
         if one.closed_since and (said := closed_with_money(one.tenant, format_micros(one.balance), one.currency))
     ]
     if left:
-        return Check("store", State.WARN, f"{cause}; {'; '.join(left)}", "rater show statement NAME")
+        return Check("store", State.WARN, f"{cause}; {'; '.join(left)}", "rater statement NAME")
     if size.waiting:
         return Check("store", State.WARN, cause, f"rater dlq ls --store {shlex.quote(str(path))}")
     return Check("store", State.OK, cause)

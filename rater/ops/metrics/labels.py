@@ -162,6 +162,7 @@ class Route(ClosedList):
     COMMANDS = "commands"
     AUTHORIZE = "authorize"
     CALL_COMMANDS = "call_commands"
+    READ = "read"  # /v1/tenants and all below it
     OTHER = "other"  # pages about the process itself, and paths that there are not
 
 

@@ -38,6 +38,7 @@ from rater.serve.results import Result
 from rater.serve.shells.due_ticks import DueTicks
 from rater.serve.shells.payments import Collecting
 from rater.serve.shells.store_writer import Committed, StoreWriter
+from rater.wire.admin_audit import AdminAudit
 from rater.wire.codec import encode_input
 from rater.wire.errors import Exit, RaterError
 
@@ -55,8 +56,12 @@ class StoreEngine:
 
     accepts_commands = True
 
-    def __init__(self, writer: StoreWriter, carriage: Carriage | None = None) -> None:
-        """`carriage` gives orders to end calls to switches; without it they are read at `call-commands` alone."""
+    def __init__(self, writer: StoreWriter, carriage: Carriage | None = None, *, time_passes: bool = True) -> None:
+        """`carriage` gives orders to end calls to switches; without it they are read at `call-commands` alone.
+
+        Unless `time_passes`, the clocks of tenants stay where they are until a command moves them.
+        """
+        self._time_passes = time_passes
         self.orders = OrderLog()
         self._writer, self._carriage = writer, carriage
         self._collecting: Collecting | None = None
@@ -94,7 +99,9 @@ class StoreEngine:
     async def run(self) -> None:
         """Let time pass and collect payments, until cancelled; RaterError where the store fails for good."""
         assert self._failed is not None, "it was started"
-        tasks: list[Awaitable[None]] = [self._failed, self._look(), self._tick()]
+        tasks: list[Awaitable[None]] = [self._failed]
+        if self._time_passes:
+            tasks += [self._look(), self._tick()]
         if self._collecting is not None:
             tasks.append(self._collecting.run(self.apply))
         if self._carriage is not None:
@@ -120,6 +127,13 @@ class StoreEngine:
         self._note_switches(items)
         self._learn(committed)
         return committed.results
+
+    async def note_order(self, audit: AdminAudit) -> None:
+        """See rater.serve.web.ordering.desk.Desk."""
+        try:
+            await self._in_thread(self._writer.note_order, audit)
+        except RaterError as wrong:
+            raise NotKept(str(wrong)) from wrong
 
     async def apply(self, topic: str, commands: Sequence[AnyCommand]) -> None:
         """Apply commands of the clock or of the gateway; raises NotKept."""

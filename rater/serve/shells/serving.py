@@ -15,24 +15,32 @@ from rater.ops.metrics.meter import Metrics
 from rater.serve.clients import Clients
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
+from rater.serve.reading.desks import Desks
+from rater.serve.reading.pages import ReadingPages
 from rater.serve.replica.following import Following
 from rater.serve.server import Listening, serve
 from rater.serve.shells.over_kafka import KafkaEngine
 from rater.serve.shells.over_store import StoreEngine
 from rater.serve.shells.store_writer import StoreWriter
+from rater.serve.web.site import Site, WebPage
 
 #: An event that cannot be written into the outbox by then fails its batch, which is tried again.
 _NOTED_WITHIN_S = 30.0
 
 
 class Front(NamedTuple):
-    """What a server has whatever stands behind it; `started` is called with its port."""
+    """What a server has whatever stands behind it; `started` is called with its port.
+
+    `time_passes` is false where a store of the past is shown as it was then.
+    """
 
     listening: Listening
     clients: Clients
     maps: Maps
     metrics: Metrics
     started: Callable[[int], None]
+    page: WebPage | None = None
+    time_passes: bool = True
 
 
 #: Makes the writer of a store; it is given what queues events of accounts for people, if somebody is notified.
@@ -67,23 +75,30 @@ async def serve_store(
 async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[SwitchEntry]) -> None:
     async with AsyncExitStack() as opened:
         carriage = await opened.enter_async_context(Carriage(switches, front.metrics)) if switches else None
-        engine = StoreEngine(writer, carriage)
+        engine = StoreEngine(writer, carriage, time_passes=front.time_passes)
         await engine.start()
+        desks = Desks(writer.path)
         try:
-            server = Server(engine, front.clients, front.maps, front.metrics)
+            server = Server(engine, front.clients, front.maps, front.metrics, ReadingPages(desks))
+            if front.page is not None:
+                Site(desks, engine, front.page).add_to(server.app)
             await serve(server, front.listening, engine.run, engine.orders.close, front.started)
         finally:
+            await desks.close()
             await engine.close()
 
 
 async def serve_kafka(
     front: Front, kafka: KafkaSettings, rating: RatingSettings, replica: Path | None = None
 ) -> None:
-    """Serve in front of Kafka until stopped, and fill a replica; RaterError: topics are not there."""
+    """Serve in front of Kafka until stopped; fill a replica, and answer who reads.  RaterError: no topics."""
     following = None if replica is None else Following(kafka, replica, front.metrics)
     engine = KafkaEngine(kafka, rating, front.metrics, following)
+    desks = None if replica is None else Desks(replica)
     try:
-        server = Server(engine, front.clients, front.maps, front.metrics)
+        server = Server(engine, front.clients, front.maps, front.metrics, desks and ReadingPages(desks))
         await serve(server, front.listening, engine.run, engine.orders.close, front.started)
     finally:
+        if desks is not None:
+            await desks.close()
         await engine.close()

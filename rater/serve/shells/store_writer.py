@@ -25,6 +25,7 @@ from rater.serve.group_commit import Item
 from rater.serve.orders import KEPT_MAX
 from rater.serve.results import Result
 from rater.serve.shells.results_of import results_of
+from rater.wire.admin_audit import AdminAudit
 
 #: Orders with the offsets at which the store keeps them.
 Orders = list[tuple[int, CallCommand]]
@@ -111,6 +112,11 @@ class StoreWriter:
             pressing,
             rater.desk.due_at,
         )
+
+    def note_order(self, audit: AdminAudit) -> None:
+        """Keep who ordered what on the page; RaterError: it cannot be written."""
+        assert self._store is not None, "it is open"
+        self._store.note_order(audit)
 
     def close(self) -> None:
         """Close the store."""

@@ -1,0 +1,31 @@
+"""The lookup: a file beside a store by which calls, debits and money are found without reading the whole ledger."""
+
+from rater.embedded.lookup.asked import (
+    ANOMALY,
+    FLAGS,
+    PAGE_MAX,
+    By,
+    CallFilter,
+    CallPage,
+    DebitPage,
+    FundPage,
+    RefusedPage,
+    Spend,
+)
+from rater.embedded.lookup.lookup import Lookup, looked_up, open_lookup
+
+__all__ = [
+    "ANOMALY",
+    "FLAGS",
+    "PAGE_MAX",
+    "By",
+    "CallFilter",
+    "CallPage",
+    "DebitPage",
+    "FundPage",
+    "Lookup",
+    "RefusedPage",
+    "Spend",
+    "looked_up",
+    "open_lookup",
+]

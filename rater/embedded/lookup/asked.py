@@ -1,0 +1,86 @@
+"""What is asked of a lookup, and what it answers."""
+
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from rater.core import AccountEvent, Anomaly, CallType, Debit, RatedCall
+from rater.wire.dead_letters import Letter
+
+#: Flags of a call besides its anomalies.
+LATE, UNFUNDED, PREMIUM = "late", "unfunded", "premium"
+#: The flag of every call that has an anomaly.
+ANOMALY = "anomaly"
+#: Every flag, in the order of its number in the file.
+FLAGS: tuple[str, ...] = (LATE, UNFUNDED, PREMIUM, ANOMALY, *[one.value for one in Anomaly])
+#: Rows of one page.
+PAGE_MAX = 1_000
+#: Rows that one page looks at; where that is not enough, the page ends early and its `next` goes on from there.
+SCANNED_MAX = 200_000
+#: Keys of one answer of `spend`; what the others sum up to is added as one row.
+SPEND_MAX = 1_000
+#: Points of one series of balances.
+POINTS_MAX = 1_000
+
+
+class CallFilter(NamedTuple):
+    """Which calls; what is absent means any.  `since` and `until` are when calls began: [since, until), aware.
+
+    `charge` is in micro-units: exactly that, or what exports round to it (A18).  `destination` is a name of the
+    rate deck; `flag` is one of FLAGS.
+    """
+
+    user: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    charge: int | None = None
+    destination: str | None = None
+    type: CallType | None = None
+    flag: str | None = None
+
+
+class CallPage(NamedTuple):
+    """Ratings, the newest first, each with whether it stands (no later one replaced it).
+
+    `next` is what to give as `after` for those before; None where there are none.  A page with a `next` may hold
+    fewer rows than asked for, or none: it looked at SCANNED_MAX rows.
+    """
+
+    calls: list[tuple[RatedCall, bool]]
+    next: int | None
+
+
+class DebitPage(NamedTuple):
+    """Debits, the newest first; `next` as in CallPage."""
+
+    debits: list[Debit]
+    next: int | None
+
+
+class FundPage(NamedTuple):
+    """Events that moved money that is no call's, the newest first; `next` as in CallPage."""
+
+    events: list[AccountEvent]
+    next: int | None
+
+
+class RefusedPage(NamedTuple):
+    """Dead letters that are about a tenant, the newest first; `next` as in CallPage."""
+
+    letters: list[Letter]
+    next: int | None
+
+
+By = Literal["day", "destination", "user"]
+
+
+class Spend(NamedTuple):
+    """What the calls of one day, destination or user came to: standing ratings, minutes, micro-units.
+
+    `key` is a day as 2025-03-12, a destination of the rate deck, or a user in the spelling that is compared; None
+    for calls without one.
+    """
+
+    key: str | None
+    calls: int
+    minutes: int
+    charge_micros: int

@@ -1,0 +1,190 @@
+"""The questions that are asked of a store, each answered from its lookup, for the CLI, the API and the page."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from rater.core import AccountEvent, Debit, RatedCall, RejectedCdr, ServiceState
+from rater.embedded.dead_letters import with_what_was_done
+from rater.embedded.lookup.asked import (
+    PAGE_MAX,
+    POINTS_MAX,
+    By,
+    CallFilter,
+    CallPage,
+    DebitPage,
+    FundPage,
+    RefusedPage,
+    Spend,
+)
+from rater.embedded.lookup.catching_up import LookupFile
+from rater.embedded.lookup.file import forget_lookup, is_damaged
+from rater.embedded.lookup.filling import Names
+from rater.embedded.lookup.finding import Range, find_calls
+from rater.embedded.lookup.instants import instant_of, month_of_period
+from rater.embedded.lookup.money import balance_at, carried, first_moved, spend
+from rater.embedded.store import Reader
+
+_LAST = 2**63 - 1
+_calls = msgspec.json.Decoder(RatedCall)
+_debits = msgspec.json.Decoder(Debit)
+_events = msgspec.json.Decoder(AccountEvent)
+_letters = msgspec.json.Decoder(RejectedCdr)
+_services = msgspec.json.Decoder(ServiceState)
+_Record = TypeVar("_Record")
+_Answer = TypeVar("_Answer")
+
+
+class Lookup:
+    """Answers for one store.  Used by one thread at a time; the reader must stay open as long as it is used."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._file = LookupFile(reader)
+
+    def close(self) -> None:
+        """Close the file; the reader stays open."""
+        self._file.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """What reads the file, for who bounds how long it may take."""
+        return self._file.connection
+
+    def catch_up(self) -> int:
+        """Read everything that was committed since: how many records."""
+        total = 0
+        while part := self._file.fill_part():
+            total += part
+        return total
+
+    def catch_up_part(self) -> bool:
+        """Read some thousand records more: whether all are there now."""
+        self._file.fill_part()
+        return self._file.behind() == 0
+
+    def behind(self) -> int:
+        """How many records of the store were not read yet."""
+        return self._file.behind()
+
+    def calls(self, tenant: str, wanted: CallFilter, after: int | None, limit: int) -> CallPage:
+        """The ratings of a tenant's calls before the offset `after`, the newest first; at most PAGE_MAX of them."""
+        return self._calls(tenant, wanted, Range(after, min(limit, PAGE_MAX)))
+
+    def standing_calls(self, tenant: str, wanted: CallFilter, after: int | None, limit: int) -> CallPage:
+        """The same, without ratings that a later one replaced."""
+        return self._calls(tenant, wanted, Range(after, min(limit, PAGE_MAX), standing=True))
+
+    def debits(self, tenant: str, period: str | None, after: int | None, limit: int) -> DebitPage:
+        """Debits of a tenant, the newest first; `period` is the month (2025-03) in which they were debited."""
+        where, given = ("", ()) if period is None else (" AND month=?", (month_of_period(period),))
+        offsets, next = self._page(f"debits WHERE tenant=?{where}", tenant, given, after, limit)
+        return DebitPage(list(self._records("debits", offsets, _debits)), next)
+
+    def funds(self, tenant: str, after: int | None, limit: int) -> FundPage:
+        """Purchases, recharges, adjustments, refunds, charge-backs, expiries, the newest first."""
+        offsets, next = self._page("funds WHERE tenant=?", tenant, (), after, limit)
+        return FundPage(list(self._records("account-events", offsets, _events)), next)
+
+    def refused(self, tenant: str, after: int | None, limit: int) -> RefusedPage:
+        """Dead letters about a tenant, the newest first, with what was done about each."""
+        offsets, next = self._page("refused WHERE tenant=?", tenant, (), after, limit)
+        letters = list(self._records("rejected-cdrs", offsets, _letters))
+        return RefusedPage(with_what_was_done(self._reader, letters), next)
+
+    def spend(self, tenant: str, by: By, since: datetime, until: datetime) -> list[Spend]:
+        """What calls that began in [since, until) came to: standing ratings only; see `money.spend`."""
+        id = self._tenant(tenant)
+        return [] if id is None else spend(self._file.connection, id, by, since, until)
+
+    def balance_at(self, tenant: str, at: datetime) -> int:
+        """Credits less debits up to and including `at`, in micro-units: now it is the account's balance.
+
+        Where older records were deleted (`balance_known_since`) it holds from the first one that is there.
+        """
+        id = self._tenant(tenant)
+        return 0 if id is None else balance_at(self._file.connection, id, at)
+
+    def balance_known_since(self, tenant: str) -> datetime | None:
+        """From when on balances are exact: None where no record that moved money was deleted."""
+        id = self._tenant(tenant)
+        if id is None or carried(self._file.connection, id) == 0:
+            return None
+        first = first_moved(self._file.connection, id)
+        return None if first is None else instant_of(first)
+
+    def balance_series(
+        self, tenant: str, since: datetime, until: datetime, points: int
+    ) -> list[tuple[datetime, int]]:
+        """The balance at so many instants (2 to POINTS_MAX), the first at `since`, the last at `until`."""
+        points = max(2, min(points, POINTS_MAX))
+        step = (until - since) / (points - 1)
+        instants = [*[since + number * step for number in range(points - 1)], until]
+        return [(at, self.balance_at(tenant, at)) for at in instants]
+
+    def service_state(self, tenant: str) -> ServiceState | None:
+        """The last change of whether credit-funded calls may start; None if it never changed."""
+        row = self.connection.execute(
+            "SELECT offset FROM services WHERE tenant=?", (self._tenant(tenant),)
+        ).fetchone()
+        return None if row is None else next(self._records("service-states", [row[0]], _services), None)
+
+    def _tenant(self, tenant: str) -> int | None:
+        return Names(self._file.connection).known(tenant)
+
+    def _calls(self, tenant: str, wanted: CallFilter, within: Range) -> CallPage:
+        id, account = self._tenant(tenant), self._reader.account(tenant)
+        if id is None or account is None:
+            return CallPage([], None)
+        found = find_calls(self._file.connection, id, account.currency, wanted, within)
+        calls = []
+        for offset, stands in found.offsets:
+            calls += [(call, stands) for call in self._records("rated-calls", [offset], _calls)]
+        return CallPage(calls, found.next)
+
+    def _page(
+        self, where: str, tenant: str, given: tuple[int, ...], after: int | None, limit: int
+    ) -> tuple[list[int], int | None]:
+        id, limit = self._tenant(tenant), min(limit, PAGE_MAX)
+        if id is None:
+            return [], None
+        rows = self._file.connection.execute(
+            f"SELECT offset FROM {where} AND offset<? ORDER BY offset DESC LIMIT ?",  # noqa: S608 - closed lists
+            (id, *given, _LAST if after is None else after, limit + 1),
+        ).fetchall()
+        offsets = [int(offset) for (offset,) in rows[:limit]]
+        return offsets, offsets[-1] if len(rows) > limit else None
+
+    def _records(self, topic: str, offsets: list[int], decoder: msgspec.json.Decoder[_Record]) -> Iterator[_Record]:
+        """The records; one that was deleted since is left out."""
+        for offset in offsets:
+            row = self._reader.connection.execute(
+                f'SELECT value FROM "{topic}" WHERE offset=?',  # noqa: S608 - closed list
+                (offset,),
+            ).fetchone()
+            if row is not None:
+                yield decoder.decode(row[0])
+
+
+def open_lookup(reader: Reader) -> Lookup:
+    """The lookup of a store, with everything that is committed by now."""
+    return looked_up(reader, lambda lookup: lookup)
+
+
+def looked_up(reader: Reader, question: Callable[[Lookup], _Answer]) -> _Answer:
+    """The answer of a lookup that has everything that is committed by now; a damaged file is made anew once."""
+    lookup = Lookup(reader)
+    try:
+        lookup.catch_up()
+        return question(lookup)
+    except sqlite3.DatabaseError as wrong:
+        lookup.close()
+        if not is_damaged(wrong):
+            raise
+    forget_lookup(reader.path)
+    lookup = Lookup(reader)
+    lookup.catch_up()
+    return question(lookup)

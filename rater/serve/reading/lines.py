@@ -1,0 +1,104 @@
+"""Records of the ledger as lines of the read API's answers."""
+
+from rater.core import AccountEvent, Debit, RatedCall, format_micros, parse_ledger
+from rater.embedded.lookup import Spend
+from rater.embedded.lookup.filling import flags_of
+from rater.files.export_funds import fund_row
+from rater.ops.masking import mask_people
+from rater.serve.reading.answers import CallLine, DebitLine, FundLine, RefusedLine, SegmentLine, SpendLine
+from rater.wire.dead_letters import Letter, place_of, raw_bytes
+
+#: Characters of a refused record that are shown.
+RAW_SHOWN_MAX = 1_000
+
+
+def call_line(call: RatedCall, stands: bool) -> CallLine:
+    """A rating of a call."""
+    return CallLine(
+        usage_id=call.usage_id,
+        version=call.version,
+        rating=call.rating,
+        stands=stands,
+        outcome=call.outcome,
+        type=call.type,
+        answered_at=call.answered_at,
+        period=call.period,
+        duration_s=call.duration_s,
+        minutes=call.minutes,
+        user=call.user,
+        calling=call.calling,
+        called=call.called,
+        destination=call.destination,
+        charge=call.charge,
+        unfunded_charge=call.unfunded_charge,
+        balance=call.balance,
+        currency=call.currency,
+        rule=call.rule,
+        flags=flags_of(call),
+        segments=[
+            SegmentLine(one.pocket, one.minutes, one.charge if isinstance(one.charge, str) else None, one.pool)
+            for one in call.segments
+        ],
+    )
+
+
+def debit_line(debit: Debit) -> DebitLine:
+    """A debit."""
+    return DebitLine(
+        id=debit.id,
+        sequence=debit.sequence,
+        kind=debit.kind,
+        at=debit.at,
+        amount=debit.amount,
+        balance=debit.balance,
+        currency=debit.currency,
+        usage_id=debit.usage_id,
+        version=debit.version,
+        user=debit.user,
+        period=debit.period,
+        lots=list(debit.lots),
+        command_id=debit.command_id,
+    )
+
+
+def fund_line(event: AccountEvent) -> FundLine:
+    """Money that is no call's; the kind and the sign are those of `rater export funds`."""
+    row = fund_row(event)
+    assert row is not None, event.event
+    _, sequence, at, kind, amount, currency, _, lot, command_id, usage_id, reason, by = row
+    sign = -1 if amount < 0 else 1
+    return FundLine(
+        sequence=sequence,
+        at=at,
+        event=event.event,
+        kind=kind,
+        amount=format_micros(sign * abs(parse_ledger(event.amount or "0"))),
+        balance=event.balance or "0",
+        currency=currency,
+        lot=lot,
+        command_id=command_id,
+        usage_id=usage_id,
+        reason=reason,
+        by=by,
+    )
+
+
+def spend_line(one: Spend) -> SpendLine:
+    """A sum of calls."""
+    return SpendLine(one.key, one.calls, one.minutes, format_micros(one.charge_micros))
+
+
+def refused_line(letter: Letter) -> RefusedLine:
+    """A dead letter; what people must not read is masked."""
+    about = letter.letter
+    raw = mask_people(raw_bytes(about).decode("utf-8", "replace"))[:RAW_SHOWN_MAX]
+    return RefusedLine(
+        id=about.id,
+        reason=about.reason,
+        message=mask_people(about.message),
+        state=letter.state,
+        field=about.field,
+        usage_id=about.usage_id,
+        place=place_of(about),
+        raw=raw,
+    )

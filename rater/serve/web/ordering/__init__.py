@@ -1,0 +1,1 @@
+"""What people order on the page: a form, a preview of what it will do, and one command that is sent once."""

@@ -1,0 +1,25 @@
+"""The screens of a tenant: each makes what one template shows, out of the store."""
+
+from rater.serve.web.screens.asked import Asked, NoSuchThing, Screen, WrongQuestion
+from rater.serve.web.screens.call import call
+from rater.serve.web.screens.credits import credit
+from rater.serve.web.screens.licences import licences
+from rater.serve.web.screens.minutes import minutes
+from rater.serve.web.screens.recharge import recharge
+from rater.serve.web.screens.refused import refused
+from rater.serve.web.screens.statement import statement
+from rater.serve.web.screens.usage import usage
+
+__all__ = ["SCREENS", "Asked", "NoSuchThing", "Screen", "WrongQuestion"]
+
+#: By their names in a path, which are those of their templates; in the order of the navigation.
+SCREENS = {
+    "credits": Screen(credit),
+    "recharge": Screen(recharge),
+    "minutes": Screen(minutes),
+    "usage": Screen(usage),
+    "licences": Screen(licences),
+    "refused": Screen(refused),
+    "statement": Screen(statement),
+    "call": Screen(call, listed=False),
+}

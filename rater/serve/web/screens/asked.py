@@ -1,0 +1,54 @@
+"""What a screen is asked, and the two ways in which it cannot answer."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
+
+from rater.core import Account
+from rater.embedded.lookup import Lookup
+from rater.embedded.store import Reader
+from rater.serve.reading.desks import Books
+from rater.serve.web.sessions import Session
+
+
+class NoSuchThing(Exception):
+    """There is no such tenant, call or screen for this person."""
+
+
+class WrongQuestion(Exception):
+    """A filter that cannot be read; the message says what was expected."""
+
+
+class Asked(NamedTuple):
+    """Who asks what of which tenant; the store is read as it was at the last commit."""
+
+    reader: Reader
+    lookup: Lookup
+    tenant: str
+    account: Account
+    session: Session
+    query: dict[str, str]
+
+    @classmethod
+    def of(cls, books: Books, tenant: str, session: Session, query: dict[str, str]) -> Self:
+        """The question; NoSuchThing: there is no such tenant."""
+        account = books.reader.account(tenant)
+        if account is None:
+            raise NoSuchThing
+        return cls(books.reader, books.lookup, tenant, account, session, query)
+
+
+def number_in(query: dict[str, str], name: str) -> int | None:
+    """Where a page begins; None for the first.  WrongQuestion: it is no number."""
+    text = query.get(name)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise WrongQuestion(f"{name}: expected the number that the link to a page has")
+    return int(text)
+
+
+class Screen(NamedTuple):
+    """A screen of a tenant: what it shows is made by `answer`; one that is `listed` is in the navigation."""
+
+    answer: Callable[[Asked], dict[str, Any]]
+    listed: bool = True

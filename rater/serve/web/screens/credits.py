@@ -1,0 +1,93 @@
+"""Credits: the balance, what it is made of, how it got there, and when it will be used up."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from rater.core import MICROS_PER_UNIT, AccountEvent, EventKind, lots_with_money, parse_ledger, shown_lots
+from rater.files.export_funds import fund_row
+from rater.serve.web.screens.asked import Asked, number_in
+
+_events = msgspec.json.Decoder(AccountEvent).decode
+#: How far back the curve goes, its points, and the days by which the pace is counted.
+CURVE_DAYS, POINTS, PACE_DAYS = 90, 361, 30
+#: Movements of funds of a page.
+FUNDS_PER_PAGE = 50
+#: What says that the balance went through zero.
+_CROSSED = {EventKind.BALANCE_DEPLETED: "fell", EventKind.CREDITS_RESUMED: "rose"}
+
+
+def credit(asked: Asked) -> dict[str, Any]:
+    """What `credits.html` shows."""
+    account, clock = asked.account, asked.account.clock
+    since = clock - timedelta(days=CURVE_DAYS)
+    pace = _spent_a_day(asked)
+    series = asked.lookup.balance_series(asked.tenant, since, clock, POINTS)
+    state = asked.lookup.service_state(asked.tenant)
+    page = asked.lookup.funds(asked.tenant, number_in(asked.query, "after"), FUNDS_PER_PAGE)
+    return {
+        "account": account,
+        "since": state.since if state is not None else None,
+        "lots": shown_lots(account),
+        "lots_total": lots_with_money(account),
+        "pace": pace,
+        "pace_days": PACE_DAYS,
+        "empty_at": _empty_at(clock, account.balance, pace),
+        "curve_days": CURVE_DAYS,
+        "curve": _curve(series),
+        "crossings": _crossings(asked, since),
+        "daily": series[:: POINTS // 12][::-1],
+        "funds": [_fund(event) for event in page.events],
+        "older": page.next,
+    }
+
+
+def _spent_a_day(asked: Asked) -> int:
+    """What the calls of the last days cost a day, in micro-units."""
+    clock = asked.account.clock
+    found = asked.lookup.spend(asked.tenant, "day", clock - timedelta(days=PACE_DAYS), clock)
+    return sum(one.charge_micros for one in found) // PACE_DAYS
+
+
+def _empty_at(clock: datetime, balance: int, pace: int) -> datetime | None:
+    """When nothing is left at this pace; None where nothing is spent, or left, or within ten years used up."""
+    if pace <= 0 or balance <= 0 or balance // pace > 3_650:
+        return None
+    return clock + timedelta(seconds=balance * 86_400 // pace)
+
+
+def _curve(series: list[tuple[datetime, int]]) -> dict[str, Any]:
+    """Points for the chart: seconds, and balances in units."""
+    return {
+        "at": [int(when.timestamp()) for when, _ in series],
+        "balance": [round(balance / MICROS_PER_UNIT, 6) for _, balance in series],
+    }
+
+
+def _crossings(asked: Asked, since: datetime) -> list[tuple[datetime, str, int]]:
+    """When the balance fell to zero or below, or calls on credit were possible again, and the balance."""
+    found = []
+    for _, value in asked.reader.topic("account-events", asked.tenant, newest_first=True):
+        event = _events(value)
+        if event.at < since:
+            break
+        if event.event in _CROSSED:
+            found.append((event.at, _CROSSED[event.event], parse_ledger(event.balance or "0")))
+    return found
+
+
+def _fund(event: AccountEvent) -> dict[str, Any]:
+    """A purchase, a recharge, or what people or banks moved."""
+    row = fund_row(event)
+    assert row is not None, "the lookup lists what moved money"
+    return {
+        "at": event.at,
+        "kind": row[3],
+        "amount": int(row[4].scaleb(6)),
+        "balance": parse_ledger(event.balance or "0"),
+        "lot": event.lot or event.recharge_id,
+        "reason": event.reason,
+        "by": event.by,
+        "usage_id": event.usage_id,
+    }

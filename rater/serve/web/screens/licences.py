@@ -1,0 +1,51 @@
+"""Licences: who holds what since when, and how many of each are assigned."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from rater.core import User
+from rater.serve.web.screens.asked import Asked
+
+#: Users that are shown at a time; a search finds the others.
+USERS_MAX = 200
+
+
+class Row(NamedTuple):
+    """A user as the list shows it: the licences of now, since when, and since when it may not call out."""
+
+    user: str
+    skus: tuple[str, ...]
+    country: str | None
+    since: datetime | None
+    restricted_since: datetime | None
+
+
+def licences(asked: Asked) -> dict[str, Any]:
+    """What `licences.html` shows."""
+    search = asked.query.get("search", "").strip()
+    reader, clock = asked.reader, asked.account.clock
+    users = [reader.load("user", (asked.tenant, name)) for name in reader.names("user", asked.tenant)]
+    rows = [_row(user, clock) for user in users if isinstance(user, User)]
+    found = [row for row in rows if search.casefold() in row.user.casefold()]
+    bought = [count for since, count in asked.account.conferencing_licenses if since is None or since <= clock]
+    return {
+        "account": asked.account,
+        "counts": sorted(Counter(sku for row in rows for sku in row.skus).items()),
+        "conferencing": bought[-1] if bought else None,
+        "users": found[:USERS_MAX],
+        "found": len(found),
+        "search": search,
+    }
+
+
+def _row(user: User, clock: datetime) -> Row:
+    now = [one for one in user.timeline if one.since is None or one.since <= clock]
+    last = now[-1] if now else None
+    return Row(
+        user.user,
+        last.skus if last else (),
+        last.country if last else None,
+        last.since if last else None,
+        user.restricted_since,
+    )

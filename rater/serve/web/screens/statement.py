@@ -1,0 +1,83 @@
+"""Statement: what a tenant had in a month, what moved it, and what is left; and the same as a file."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from rater.core import month_start, parse_period
+from rater.files.statement import FORMATS, MEDIA_TYPES, Statement, rendered, statement_of
+from rater.files.statement.sections import Cell, Column, Section, remarks, sections_of, shown
+from rater.serve.web.screens.asked import Asked, NoSuchThing, WrongQuestion
+
+#: Months that can be chosen: the present one and those before it.
+MONTHS = 14
+_ENDINGS = {"text": "txt"}
+
+
+class File(NamedTuple):
+    """A statement to keep."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+def statement(asked: Asked) -> dict[str, Any]:
+    """What `statement.html` shows."""
+    period = _period(asked)
+    made = _made(asked, period)
+    return {
+        "account": asked.account,
+        "period": period,
+        "periods": _periods(asked.account.clock),
+        "formats": FORMATS,
+        "adds_up": made.adds_up,
+        "remarks": remarks(made),
+        "sections": [(section, _rows(section, made)) for section in sections_of(made)],
+    }
+
+
+def statement_file(asked: Asked, format: str) -> File:
+    """The statement as a file; NoSuchThing: there is no such format."""
+    chosen = next((one for one in FORMATS if one == format), None)
+    if chosen is None:
+        raise NoSuchThing
+    period = _period(asked)
+    name = f"statement-{period}.{_ENDINGS.get(chosen, chosen)}"
+    return File(name, MEDIA_TYPES[chosen], rendered(_made(asked, period), chosen))
+
+
+def _made(asked: Asked, period: str) -> Statement:
+    month = parse_period(period)
+    return statement_of(asked.reader, asked.tenant, month_start(month), month_start(month + 1))
+
+
+def _period(asked: Asked) -> str:
+    """The month that is asked for, else the last one that is over; WrongQuestion: it is none that can be chosen."""
+    periods = _periods(asked.account.clock)
+    period = asked.query.get("period") or periods[1]
+    if period not in periods:
+        raise WrongQuestion(f"period: expected a month from {periods[-1]} to {periods[0]}")
+    return period
+
+
+def _periods(clock: datetime) -> list[str]:
+    found = []
+    for _ in range(MONTHS):
+        found.append(clock.strftime("%Y-%m"))
+        clock = clock.replace(day=1) - timedelta(days=1)
+    return found
+
+
+def _rows(section: Section, made: Statement) -> list[list[str]]:
+    """The cells as people read them, with the sums below."""
+    sums = section.sums()
+    rows = [*section.rows, *([] if sums is None else [sums])]
+    return [[_cell(column, cell, made) for column, cell in zip(section.columns, row, strict=True)] for row in rows]
+
+
+def _cell(column: Column, cell: Cell, made: Statement) -> str:
+    if cell is None:
+        return ""
+    if column.kind == "money" and isinstance(cell, int):
+        return f"{shown(cell, made.currency)} {made.currency}"
+    return str(cell)

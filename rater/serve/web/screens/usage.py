@@ -1,0 +1,82 @@
+"""Usage: the calls of a tenant, newest first, by what people look for; and what they came to."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from rater.core import MoneyError, RatedCall, parse_ledger
+from rater.embedded.lookup import FLAGS, By, CallFilter, Spend
+from rater.serve.web.screens.asked import Asked, WrongQuestion, number_in
+
+CALLS_PER_PAGE = 50
+#: The days of which sums are shown, and how many destinations.
+SPEND_DAYS, DESTINATIONS_MAX = 31, 15
+_FILTERS = ("day", "charge", "user", "destination", "flag")
+
+
+class Row(NamedTuple):
+    """A rating as the list shows it; one that does not stand was replaced by a later one."""
+
+    call: RatedCall
+    charge: int
+    balance: int
+    flags: tuple[str, ...]
+    stands: bool
+
+
+def usage(asked: Asked) -> dict[str, Any]:
+    """What `usage.html` shows."""
+    query = {name: text.strip() for name, text in asked.query.items() if text.strip()}
+    after = number_in(query, "after")
+    page = asked.lookup.calls(asked.tenant, _wanted(query), after, CALLS_PER_PAGE)
+    is_first = after is None
+    return {
+        "account": asked.account,
+        "calls": [_row(call, stands) for call, stands in page.calls],
+        "next": page.next,
+        "query": {name: query.get(name, "") for name in _FILTERS},
+        "flag_names": FLAGS,
+        "is_first": is_first,
+        "spend_days": SPEND_DAYS,
+        "by_day": _spend(asked, "day") if is_first else [],
+        "by_destination": _dearest(_spend(asked, "destination")) if is_first else [],
+    }
+
+
+def flags(call: RatedCall) -> tuple[str, ...]:
+    """Why a person may want to look at a call."""
+    found = [why.value for why in call.anomalies]
+    found += ["late"] if call.late else []
+    return (*found, *(["unfunded"] if parse_ledger(call.unfunded_charge) else []))
+
+
+def _row(call: RatedCall, stands: bool) -> Row:
+    return Row(call, parse_ledger(call.charge), parse_ledger(call.balance), flags(call), stands)
+
+
+def _spend(asked: Asked, by: By) -> list[Spend]:
+    """Sums of the last days before the tenant's clock, whole days in UTC."""
+    end = asked.account.clock.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return asked.lookup.spend(asked.tenant, by, end - timedelta(days=SPEND_DAYS), end)
+
+
+def _dearest(sums: list[Spend]) -> list[Spend]:
+    paid = [one for one in sums if one.charge_micros]
+    return sorted(paid, key=lambda one: (-one.charge_micros, one.key or ""))[:DESTINATIONS_MAX]
+
+
+def _wanted(query: dict[str, str]) -> CallFilter:
+    """What a person looks for; WrongQuestion says what was expected."""
+    since = until = None
+    try:
+        if "day" in query:
+            since = datetime.combine(date.fromisoformat(query["day"]), datetime.min.time(), UTC)
+            until = since + timedelta(days=1)
+    except (ValueError, OverflowError) as wrong:
+        raise WrongQuestion("day: expected a day such as 2025-03-12") from wrong
+    try:
+        charge = parse_ledger(query["charge"]) if "charge" in query else None
+    except MoneyError as wrong:
+        raise WrongQuestion(f"charge: {wrong}") from wrong
+    if query.get("flag", FLAGS[0]) not in FLAGS:
+        raise WrongQuestion(f"flag: expected one of {', '.join(FLAGS)}")
+    return CallFilter(query.get("user"), since, until, charge, query.get("destination"), None, query.get("flag"))

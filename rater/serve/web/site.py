@@ -1,0 +1,192 @@
+"""The page's paths: who asks is checked first, then the tenant, then a screen answers from the store.
+
+Whoever may see one tenant gets the same 404 for every other one, whether it is there or not, before anything is
+read.
+"""
+
+import traceback
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import structlog
+from aiohttp import web
+
+from rater.serve.group_commit import NotKept
+from rater.serve.problems import ProblemError
+from rater.serve.reading.desks import Books, Desks
+from rater.serve.web.by_provider import ByProvider
+from rater.serve.web.forms import ForeignForm
+from rater.serve.web.links import Links
+from rater.serve.web.ordering.desk import Desk
+from rater.serve.web.ordering.pages import NotAllowed, Orders
+from rater.serve.web.people import People
+from rater.serve.web.provider import BEGIN, DONE, Provider
+from rater.serve.web.rendering import Pages
+from rater.serve.web.screens import SCREENS, Asked, NoSuchThing, WrongQuestion
+from rater.serve.web.screens.statement import statement_file
+from rater.serve.web.screens.tenants import tenants
+from rater.serve.web.sessions import Seal, Session, Sessions
+from rater.serve.web.signing_in import HOME, SIGN_IN, SIGN_OUT, SigningIn
+from rater.serve.web.texts import Texts
+
+TENANTS = "/tenants"
+#: A page that could not be read now is asked for again, such as while a large store is read for the first time.
+_AGAIN_S = "2"
+ORDERS = TENANTS + "/{tenant}/orders/{kind}"
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+log = structlog.get_logger("rater.serve")
+
+
+class WebPage(NamedTuple):
+    """What a page needs: who may sign in and by what, the key of sessions, and the clock of orders."""
+
+    people: People
+    key: bytes
+    links: Links
+    secure: bool
+    provider: Provider | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+class Site:
+    """The page over a store; `add_to` puts its paths into an application."""
+
+    def __init__(self, desks: Desks, desk: Desk, page: WebPage) -> None:
+        self._desks, self._people, self._links = desks, page.people, page.links
+        seal = Seal(page.key)
+        self._pages = Pages(Texts(), secure=page.secure)
+        self._sessions = Sessions(seal, page.people, secure=page.secure)
+        provider = page.provider
+        self._by_provider = ByProvider(self._pages, self._sessions, seal, provider) if provider else None
+        self._orders = Orders(self._pages, seal, desk, desks.ask, page.now)
+
+    def add_to(self, app: web.Application) -> None:
+        """Add every path."""
+        by_provider = self._by_provider
+        path = BEGIN if by_provider is not None else None
+        signing_in = SigningIn(self._pages, self._sessions, self._people, self._links, path)
+        routes: list[tuple[str, str, _Handler]] = [
+            ("GET", HOME, self._home),
+            ("GET", SIGN_IN, signing_in.ask),
+            ("POST", SIGN_IN, signing_in.sign_in),
+            ("POST", SIGN_OUT, signing_in.sign_out),
+            ("GET", TENANTS, self._tenants),
+            ("GET", TENANTS + "/{tenant}/{screen}", self._screen),
+            ("GET", TENANTS + "/{tenant}/statement/{format}", self._signed_in(self._download)),
+            ("GET", ORDERS, self._signed_in(self._orders.form)),
+            ("POST", ORDERS + "/preview", self._signed_in(self._orders.preview)),
+            ("POST", ORDERS + "/send", self._signed_in(self._orders.send)),
+            ("GET", TENANTS + "/{rest:.*}", self._nothing),
+            ("GET", "/static/{name}", self._static),
+        ]
+        if by_provider is not None:
+            routes += [("GET", BEGIN, by_provider.begin), ("GET", DONE, by_provider.done)]
+        for method, path, handler in routes:
+            app.router.add_route(method, path, self._answering(handler))
+
+    def _answering(self, handler: _Handler) -> _Handler:
+        """Whatever goes wrong is a page that says so."""
+
+        async def answer(request: web.Request) -> web.Response:
+            self._people.refresh()
+            session = self._sessions.of(request)
+            try:
+                return await handler(request)
+            except NoSuchThing:
+                return self._wrong(session, HTTPStatus.NOT_FOUND, "wrong.not_found")
+            except NotAllowed:
+                return self._wrong(session, HTTPStatus.FORBIDDEN, "wrong.not_allowed")
+            except NotKept as wrong:
+                log.error("an order was not sent", reason=str(wrong))
+                return self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.busy")
+            except ForeignForm:
+                return self._wrong(session, HTTPStatus.FORBIDDEN, "wrong.form")
+            except WrongQuestion as wrong:
+                return self._wrong(session, HTTPStatus.BAD_REQUEST, "wrong.question", str(wrong))
+            except ProblemError as wrong:
+                log.warning("a page cannot be shown now", path=request.path, reason=str(wrong))
+                answer = self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.store")
+                if request.method == "GET":
+                    answer.headers["Refresh"] = _AGAIN_S
+                return answer
+            except web.HTTPRequestEntityTooLarge:
+                return self._wrong(session, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "wrong.too_large")
+            except Exception as wrong:
+                # without the values of variables: tokens and sessions are among them
+                trace = "".join(traceback.format_exception(wrong))
+                log.error("a page failed", path=request.path, trace=trace)
+                return self._wrong(session, HTTPStatus.INTERNAL_SERVER_ERROR, "wrong.failed")
+
+        return answer
+
+    def _wrong(self, session: Session | None, status: HTTPStatus, text: str, detail: str = "") -> web.Response:
+        return self._pages.answer("wrong.html", session, status, text=text, detail=detail)
+
+    async def _home(self, request: web.Request) -> web.Response:
+        session = self._sessions.of(request)
+        if session is None:
+            return self._pages.go_to(SIGN_IN)
+        return self._pages.go_to(TENANTS if session.tenant is None else first_screen(session.tenant))
+
+    async def _tenants(self, request: web.Request) -> web.Response:
+        session = self._sessions.of(request)
+        if session is None:
+            return self._pages.go_to(SIGN_IN)
+        if session.tenant is not None:
+            raise NoSuchThing
+        values = await self._desks.ask(lambda books: tenants(books.reader, dict(request.query)))
+        return self._pages.answer("tenants.html", session, **values)
+
+    async def _screen(self, request: web.Request) -> web.Response:
+        session = self._sessions.of(request)
+        if session is None:
+            return self._pages.go_to(SIGN_IN)
+        tenant, name = request.match_info["tenant"], request.match_info["screen"]
+        screen = SCREENS.get(name)
+        if screen is None or not session.grant.sees(tenant):
+            raise NoSuchThing
+
+        def answered(books: Books) -> dict[str, Any]:
+            return screen.answer(Asked.of(books, tenant, session, dict(request.query)))
+
+        values = await self._desks.ask(answered)
+        values |= {"tenant": tenant, "screen": name, "screens": SCREENS, "order": request.query.get("order")}
+        return self._pages.answer(f"{name}.html", session, **values)
+
+    async def _download(self, request: web.Request, session: Session) -> web.Response:
+        tenant, format = request.match_info["tenant"], request.match_info["format"]
+        if not session.grant.sees(tenant):
+            raise NoSuchThing
+        file = await self._desks.ask(
+            lambda books: statement_file(Asked.of(books, tenant, session, dict(request.query)), format)
+        )
+        answer = self._pages.with_headers(web.Response(body=file.content))
+        answer.headers["Content-Type"] = file.media_type
+        answer.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+        return answer
+
+    def _signed_in(self, handler: Callable[[web.Request, Session], Awaitable[web.Response]]) -> _Handler:
+        """A page for who is signed in; others go to the sign-in."""
+
+        async def answer(request: web.Request) -> web.Response:
+            session = self._sessions.of(request)
+            return self._pages.go_to(SIGN_IN) if session is None else await handler(request, session)
+
+        return answer
+
+    async def _nothing(self, request: web.Request) -> web.Response:
+        if self._sessions.of(request) is None:
+            return self._pages.go_to(SIGN_IN)
+        raise NoSuchThing
+
+    async def _static(self, request: web.Request) -> web.Response:
+        return self._pages.static(request.match_info["name"])
+
+
+def first_screen(tenant: str) -> str:
+    """The path of the screen that is shown first of a tenant."""
+    return f"{TENANTS}/{quote(tenant, safe='')}/credits"

@@ -1,0 +1,18 @@
+// Adds the time of the reader's zone below each time in UTC, in what is there and in what comes later.
+"use strict";
+(() => {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone || zone === "UTC") return;
+  const format = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone: zone });
+  const add = (root) => {
+    for (const time of root.querySelectorAll("time[datetime]:not([data-here])")) {
+      time.dataset.here = "";
+      const here = document.createElement("span");
+      here.className = "here";
+      here.textContent = `${format.format(new Date(time.dateTime))} ${zone}`;
+      time.append(here);
+    }
+  };
+  add(document);
+  document.addEventListener("htmx:load", (event) => add(event.target.parentElement || document));
+})();

@@ -1,0 +1,171 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright; accessibility is checked by axe-core."""
+
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from typing import Any, Literal
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from rater.serve.web.screens import SCREENS
+from tests.serve.web.conftest import HOSTILE, Open
+
+AXE_VERSION = "4.14.1"
+CHROMIUM = shutil.which("chromium")
+LISTED = [name for name, screen in SCREENS.items() if screen.listed]
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here; on Debian: apt install chromium"),
+    pytest.mark.xdist_group("browser"),  # one browser at a time
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """axe-core out of its package; it is not shipped."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not here: it fetches axe-core")
+    folder = tmp_path_factory.mktemp("axe")
+    got = subprocess.run(
+        [npm, "pack", f"axe-core@{AXE_VERSION}"], cwd=folder, capture_output=True, check=False, timeout=120
+    )
+    if got.returncode:
+        pytest.skip("axe-core cannot be fetched: npm pack failed")
+    with tarfile.open(next(folder.glob("*.tgz"))) as packed:
+        source = packed.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()
+
+
+class Window:
+    """A window of the browser; what goes wrong in its pages is in `wrong`."""
+
+    def __init__(self, context: BrowserContext, base: str) -> None:
+        self.base = base
+        self.wrong: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("console", self._note)
+
+    def sign_in(self, token: str) -> None:
+        self.page.goto(f"{self.base}/sign-in")
+        self.page.fill("#token", token)
+        self.page.click("main button")
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.base + path)
+        return self.page
+
+    def _note(self, message: Any) -> None:
+        if message.type == "error" or "Content Security Policy" in message.text:
+            self.wrong.append(message.text)
+
+
+@pytest.fixture
+def olga(browser: Browser, opened: Open) -> Iterator[Window]:
+    """An operator in Berlin, who prefers dark pages."""
+    context = browser.new_context(timezone_id="Europe/Berlin", color_scheme="dark")
+    window = Window(context, opened.visitor().base)
+    window.sign_in(opened.admitted.tokens["olga"])
+    yield window
+    context.close()
+
+
+def serious(page: Page, axe: str) -> list[str]:
+    """What axe-core finds that keeps somebody from using the page."""
+    page.evaluate(axe)
+    found = page.evaluate("() => axe.run()")
+    return [
+        f"{one['id']}: {node['html']}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("tenant", ["contoso", HOSTILE], ids=["plain", "hostile"])
+@pytest.mark.parametrize("name", LISTED)
+def test_a_screen_is_shown_without_an_error(olga: Window, name: str, tenant: str) -> None:
+    """No error of a script, nothing that the policy blocks; a hostile name runs nothing."""
+    page = olga.open(f"/tenants/{quote(tenant, safe='')}/{name}")
+    assert page.locator("h1").inner_text().startswith(page.title().split(" – ")[0])
+    assert page.evaluate("document.querySelectorAll('main script').length") == 0
+    assert olga.wrong == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_from_using_it(
+    browser: Browser, opened: Open, axe: str, scheme: Literal["light", "dark"]
+) -> None:
+    """axe-core finds nothing serious on any screen, form or preview, light or dark."""
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    window = Window(context, opened.visitor().base)
+    found = {"sign-in": serious(window.open("/sign-in"), axe)}
+    window.sign_in(opened.admitted.tokens["olga"])
+    paths = [f"/tenants/contoso/{name}" for name in LISTED]
+    paths += ["/tenants", "/tenants/contoso/call?id=b", "/tenants/contoso/orders/refund", "/tenants/none/credits"]
+    for path in paths:
+        found[path] = serious(window.open(path), axe)
+    window.open("/tenants/contoso/orders/add-funds")
+    window.page.fill("#amount", "75")
+    window.page.click("main button")
+    found["preview"] = serious(window.page, axe)
+    context.close()
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+def test_times_are_shown_in_the_readers_zone(olga: Window) -> None:
+    """UTC as the server wrote it, and below it the time in Berlin."""
+    page = olga.open("/tenants/contoso/usage")
+    first = page.locator("#calls time").first
+    assert "12:00:00 UTC" in first.inner_text()
+    assert "Europe/Berlin" in first.inner_text()
+
+
+def test_the_curve_is_drawn(olga: Window) -> None:
+    """A canvas, and beside it a table with the same balances."""
+    page = olga.open("/tenants/contoso/credits")
+    assert page.locator(".curve canvas").count() == 1
+    assert page.locator("text=Balance at instants").count() == 1
+
+
+def test_two_clicks_and_back_pay_once(olga: Window) -> None:
+    """The button twice before the answer, then back and again: one purchase."""
+    page = olga.open("/tenants/contoso/credits")
+    before = page.locator(".large").first.inner_text()
+    page.click("text=Add funds")
+    page.fill("#amount", "90")
+    page.click("main button")
+    assert page.locator(".large").first.inner_text() == before
+    after = page.locator(".large").nth(1).inner_text()
+    page.get_by_role("button", name="Send it").evaluate("button => { button.click(); button.click(); }")
+    page.wait_for_url(re.compile(r"/credits\?order=(accepted|duplicate)$"))
+    page.go_back()
+    page.get_by_role("button", name="Send it").click()
+    page.wait_for_url(re.compile(r"/credits\?order=duplicate$"))
+    assert page.locator(".large").first.inner_text() == after
+    assert after != before
+
+
+def test_the_keyboard_alone_is_enough(olga: Window) -> None:
+    """The first key leads to the content; focus is visible on what is reached."""
+    page = olga.open("/tenants/contoso/usage")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "day"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"

@@ -1,0 +1,158 @@
+"""Money by hand on the page: shown before it is sent, sent once, and written down."""
+
+import msgspec
+import pytest
+
+from rater.embedded.store import open_reader
+from rater.wire.admin_audit import AdminAudit
+from tests.serve.web.conftest import Open
+from tests.serve.web.world import Shown, Visitor
+
+
+def order(kind: str, tenant: str = "contoso") -> str:
+    return f"/tenants/{tenant}/orders/{kind}"
+
+
+def previewed(visitor: Visitor, kind: str, query: str = "", **typed: str) -> Shown:
+    """The preview of an order whose form was filled in like this."""
+    form = visitor.get(order(kind) + query).form(f"{order(kind)}/preview")
+    return visitor.post(f"{order(kind)}/preview", form | typed)
+
+
+def sent(visitor: Visitor, kind: str, shown: Shown) -> Shown:
+    """The outcome of what a preview showed."""
+    return visitor.post(f"{order(kind)}/send", shown.form(f"{order(kind)}/send"))
+
+
+def balance(opened: Open) -> int:
+    with_store = open_reader(opened.server.store)
+    account = with_store.account("contoso")
+    with_store.close()
+    assert account is not None
+    return account.balance
+
+
+def test_funds_are_added_once(opened: Open) -> None:
+    """The preview shows both balances; pressing the button again, or going back to the form, adds nothing more."""
+    kim, before = opened.visitor("kim"), balance(opened)
+    form = kim.get(order("add-funds")).form(f"{order('add-funds')}/preview")
+    typed = form | {"amount": "60", "purchase_order": "PO-1"}
+    shown = kim.post(f"{order('add-funds')}/preview", typed)
+    assert '"purchase_order": "PO-1"' in shown.words
+    assert balance(opened) == before
+    assert "Done." in sent(kim, "add-funds", shown).words
+    assert "Nothing was changed a second time" in sent(kim, "add-funds", shown).words
+    again = kim.post(f"{order('add-funds')}/preview", typed)
+    assert "Nothing would change" in again.words
+    assert balance(opened) == before + 60_000_000
+
+
+def test_another_amount_on_the_form_that_was_sent_is_refused(opened: Open) -> None:
+    """Who goes back and types another amount has the same id: nothing is added."""
+    kim = opened.visitor("kim")
+    form = kim.get(order("add-funds")).form(f"{order('add-funds')}/preview")
+    first, second = (kim.post(f"{order('add-funds')}/preview", form | {"amount": text}) for text in ("50", "70"))
+    assert sent(kim, "add-funds", first).status == 200
+    before = balance(opened)
+    assert sent(kim, "add-funds", second).status == 409
+    assert balance(opened) == before
+
+
+def test_what_a_call_cost_is_given_back_once(opened: Open) -> None:
+    """240 s to London are 4 x 0.05 = 0.2; a second clerk cannot give it back again."""
+    kim, olga, before = opened.visitor("kim"), opened.visitor("olga"), balance(opened)
+    form = kim.get(order("adjust") + "?call=b")
+    assert "which cost 0.2 USD" in form.words
+    assert 'value="0.2"' in form.text
+    shown = previewed(kim, "adjust", "?call=b", amount="0.2", reason="echo on the line")
+    assert '"by": "kim"' in shown.words
+    assert sent(kim, "adjust", shown).status == 200
+    assert balance(opened) == before + 200_000
+    again = previewed(olga, "adjust", "?call=b", amount="0.2", reason="echo on the line")
+    assert "refused" in again.words or "Nothing would change" in again.words
+    assert f"{order('adjust')}/send" not in again.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "typed", "wrong"),
+    [
+        ("add-funds", "", {"amount": "49"}, "Amount: expected a whole amount of at least 50"),
+        ("add-funds", "", {"amount": "60.5"}, "Amount: expected a whole amount of at least 50"),
+        ("add-funds", "", {"amount": ""}, "Amount: expected something"),
+        ("adjust", "", {"amount": "1", "reason": " "}, "Reason: expected something"),
+        ("adjust", "", {"amount": "0", "reason": "x"}, "expected an amount that is not zero"),
+        ("adjust", "", {"amount": "1,50", "reason": "x"}, "expected a decimal amount such as 74.948"),
+        ("adjust", "?call=a", {"amount": "0.11", "reason": "x"}, "at most 0.1, what the call cost"),
+        ("adjust", "", {"amount": "1", "reason": "x" * 257}, "256"),
+        ("refund", "", {"lot": "none", "amount": "1", "reason": "x"}, "refused"),
+        (
+            "recharge-settings",
+            "",
+            {"trigger": "50", "amount": "9"},
+            "Amount: expected a whole amount of at least 50",
+        ),
+    ],
+    ids=[
+        "small",
+        "not-whole",
+        "no-amount",
+        "no-reason",
+        "zero",
+        "comma",
+        "more-than-the-call",
+        "long",
+        "no-lot",
+        "recharge",
+    ],
+)
+def test_what_cannot_be_meant_is_not_sent(
+    opened: Open, kind: str, query: str, typed: dict[str, str], wrong: str
+) -> None:
+    """The form or the preview says what was expected, and there is no button to send it."""
+    shown = previewed(opened.visitor("kim"), kind, query, **typed)
+    assert wrong in shown.words
+    assert f"{order(kind)}/send" not in shown.text
+
+
+def test_a_viewer_may_look_and_not_order(opened: Open) -> None:
+    """403 for each step; no screen shows a way to it."""
+    val = opened.visitor("val")
+    assert "/orders/" not in val.get("/tenants/contoso/credits").text
+    key = val.get("/tenants/contoso/credits").form("/sign-out")
+    assert val.get(order("add-funds")).status == 403
+    for step in ("preview", "send"):
+        assert val.post(f"{order('add-funds')}/{step}", key).status == 403
+
+
+def test_what_another_saw_cannot_be_sent(opened: Open) -> None:
+    """A preview counts for its person, its tenant and its kind; what was changed in it counts for nothing."""
+    kim, olga, before = opened.visitor("kim"), opened.visitor("olga"), balance(opened)
+    shown = previewed(kim, "add-funds", amount="80").form(f"{order('add-funds')}/send")
+    own_key = olga.get("/tenants/contoso/credits").form("/sign-out")["form_key"]
+    assert olga.post(f"{order('add-funds')}/send", shown | {"form_key": own_key}).status == 403
+    assert kim.post(f"{order('refund')}/send", shown).status == 403
+    assert kim.post(f"{order('add-funds')}/send", shown | {"order": shown["order"][:-4] + "AAAA"}).status == 403
+    assert kim.post(f"{order('add-funds')}/send", shown | {"form_key": "x"}).status == 403
+    assert balance(opened) == before
+
+
+def test_nothing_changes_by_get(opened: Open) -> None:
+    """The steps that preview and send are not there by GET."""
+    kim = opened.visitor("kim")
+    assert [kim.get(f"{order('add-funds')}/{step}").status for step in ("preview", "send")] == [404, 404]
+
+
+def test_each_order_is_written_down(opened: Open) -> None:
+    """Who, as what, by what, from where, and the command; also that it was sent a second time."""
+    kim = opened.visitor("kim")
+    shown = previewed(kim, "adjust", amount="-1", reason="audited")
+    assert sent(kim, "adjust", shown).status == 200
+    reader = open_reader(opened.server.store)
+    rows = reader.connection.execute('SELECT tenant, key, value FROM "admin-audit" ORDER BY offset DESC LIMIT 1')
+    ((tenant, key, value),) = rows.fetchall()
+    reader.close()
+    audit = msgspec.json.decode(value, type=AdminAudit)
+    assert (audit.tenant, audit.person, audit.role, audit.by) == (tenant, "kim", "billing", "token")
+    assert audit.remote == "127.0.0.1"
+    command = msgspec.json.decode(audit.command)
+    assert (command["command"], command["id"], command["reason"]) == ("funds_adjusted", key, "audited")

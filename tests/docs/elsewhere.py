@@ -251,6 +251,10 @@ RUN_BY = (
         "rater serve --bootstrap HOST:PORT --clients clients.yaml --replica replica.db",
         "tests/kafka/test_replica.py::test_killed_again_and_again",
     ),
+    RunBy(
+        "curl -s -m 5 http://SERVER:6080/metrics | grep rater_replica_lag",
+        "tests/kafka/test_replica.py::test_killed_again_and_again",
+    ),
     RunBy("rater show balance contoso --store replica.db", "tests/serve/test_replica.py::test_a_replica_answers_as_a_store"),
     RunBy(
         "rater map check freeradius.yaml stop.json",

@@ -82,7 +82,6 @@ def test_killed_again_and_again(deployment: Deployment, replica: ServeProcess, t
     assert answers(path) == answers(embedded([*setting_up, *traffic], tmp_path))
     assert replica.stop() == 0
     assert "rater_replica_lag_records 0.0" in metrics
-    assert replica.log.read_text().count("the replica caught up") == KILLS + 1
 
 
 def _has_more(path: Path, before: int) -> bool:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
+from rater.embedded.openings import note_opening
 from rater.serve.replica.rows import AUDIT, DECKS, ORDERS, STATE, Changes, Place, Position, Row
 
 #: Which tables have what a topic says; every other topic has one of its own name.
@@ -73,6 +74,7 @@ def empty(connection: sqlite3.Connection, topics: Iterable[str]) -> None:
             connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - closed lists
         for table in ("replica-positions", "replica-spans", "replica-latest"):
             connection.execute(f'DELETE FROM "{table}" WHERE topic=?', (topic,))  # noqa: S608 - a closed list
+    note_opening(connection, rewritten=True)  # what was made of the rows, such as a lookup, does not stand any more
 
 
 def forget_before(connection: sqlite3.Connection, firsts: Mapping[Place, int]) -> int:
@@ -93,6 +95,8 @@ def forget_before(connection: sqlite3.Connection, firsts: Mapping[Place, int]) -
                 rest = (topic, partition, first + count, row + count, records - count)
                 connection.execute('INSERT INTO "replica-spans" VALUES (?, ?, ?, ?, ?)', rest)
             gone += count
+    if gone:
+        note_opening(connection, rewritten=True)
     return gone
 
 

@@ -104,33 +104,34 @@ def mediate(
     `arrived_at` is the stamp of whoever received it; `arrival_given` says that it may decide what is late (A43).
     `formerly` is the record as it was read before A42, where that is another: its content compares, too.
     """
-    given = cdr
+    as_read = formerly or cdr
     # Nearly every number is written as it is kept: it needs no reading.
-    plain = cdr.called is not None and match_plain(cdr.called) is not None
-    called = cdr.called if plain else _normal_called(cdr)
-    plain_caller = cdr.calling is not None and match_plain(cdr.calling) is not None
-    calling = cdr.calling if plain_caller else cdr.calling and normal_number(cdr.calling)
+    called_is_plain = cdr.called is not None and match_plain(cdr.called) is not None
+    calling_is_plain = cdr.calling is not None and match_plain(cdr.calling) is not None
+    called = cdr.called if called_is_plain else _normal_called(cdr)
+    calling = cdr.calling if calling_is_plain else cdr.calling and normal_number(cdr.calling)
     cdr, canonical = _normal_form(cdr, canonical, calling, called)
     answered_at, received_at, ended_at = cdr.answered_at, cdr.received_at, cdr.ended_at
     hung_up_at = answered_at + _seconds(cdr.duration_s)
     arrival = _arrival(received_at, arrived_at)
-    # Of nearly every record the checks would find nothing: they must agree with `impossible` and `unreadable`.
-    possible = cdr.duration_s >= 0 and (ended_at is None or ended_at >= hung_up_at)
-    readable = plain and plain_caller and cdr.user is not None
+    late_at = arrival if arrival and (arrival_given or received_at) else hung_up_at
+    # Where these hold the checks find nothing, as tests/laws/test_mediation.py shows, and are not called.
+    is_possible = cdr.duration_s >= 0 and (ended_at is None or ended_at >= hung_up_at)
+    is_readable = called_is_plain and calling_is_plain and cdr.user is not None
     return Mediated(
         cdr,
         call_id(cdr),
         content_hash(canonical),
         received_at or hung_up_at,
         arrival,
-        (arrival if arrival_given or received_at else None) or hung_up_at,
+        late_at,
         max(hung_up_at, answered_at, received_at or answered_at, ended_at or answered_at),
         month_index(answered_at),
-        _dialled(cdr.called, plain) if cdr.type in OUTBOUND else None,
-        None if plain else _called_domain(cdr),
-        None if possible else impossible(cdr, hung_up_at),
-        None if readable else unreadable(cdr),
-        formerly or (None if cdr is given else given),
+        _dialled(cdr.called, called_is_plain) if cdr.type in OUTBOUND else None,
+        None if called_is_plain else _called_domain(cdr),
+        None if is_possible else impossible(cdr, hung_up_at),
+        None if is_readable else unreadable(cdr),
+        None if cdr is as_read else as_read,
     )
 
 
@@ -153,8 +154,8 @@ def _normal_form(
     return cdr, canonical_json(cdr if user == shown else _with(cdr, user=user))
 
 
-def _dialled(called: str | None, plain: bool) -> str | None:
-    return called if plain or called is None else dialled(called)
+def _dialled(called: str | None, is_plain: bool) -> str | None:
+    return called if is_plain or called is None else dialled(called)
 
 
 def _normal_called(cdr: CallRecord) -> str | None:

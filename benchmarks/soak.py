@@ -78,22 +78,15 @@ def verdict(minutes: Sequence[Minute]) -> dict[str, object]:
     """Whether the run was flat, and what speaks against it, each with its figures."""
     against: list[str] = []
     size = max(1, len(minutes) // QUARTERS)
-    early, late = minutes[size : 2 * size] or minutes[:size], minutes[-size:]
+    early, late = slice(size, 2 * size) if len(minutes) > size else slice(size), slice(-size, None)
     growth = {}
-    judged_after = {
-        "worker_mb": WARM_AFTER_MINUTES,
-        "agents_mb": WARM_AFTER_MINUTES,
-        "index_mb": FILLED_AFTER_MINUTES,
-        "kafka_mb": FILLED_AFTER_MINUTES,
-        "state_mb": FILLED_AFTER_MINUTES,
-    }
-    for field, from_minutes in judged_after.items():
-        before, after = (statistics.median(getattr(minute, field) for minute in part) for part in (early, late))
+    for field, (values, from_minutes) in _judged(minutes).items():
+        before, after = statistics.median(values[early]), statistics.median(values[late])
         growth[field] = percent = round(100 * (after - before) / before, 1) if before else 0.0
         if len(minutes) >= from_minutes and percent > GROWTH_PERCENT_MAX:
             against.append(f"{field} grew by {percent} %: {before:.0f} to {after:.0f}")
     slowest = max(minutes, key=lambda minute: minute.latency_p99_s)
-    if statistics.median(minute.latency_p99_s for minute in late) > P99_S_MAX:
+    if statistics.median(minute.latency_p99_s for minute in minutes[late]) > P99_S_MAX:
         against.append(f"p99 of the last quarter is above {P99_S_MAX} s")
     if minutes[-1].lag_records:
         against.append(f"{minutes[-1].lag_records} records are unrated after the end")
@@ -112,6 +105,24 @@ def verdict(minutes: Sequence[Minute]) -> dict[str, object]:
         "state_mb_max": max(minute.state_mb for minute in minutes),
         "applied": sum(minute.applied for minute in minutes),
     }
+
+
+def _judged(minutes: Sequence[Minute]) -> dict[str, tuple[list[float], int]]:
+    """What must not grow, minute by minute, and the length of run from which it is judged.
+
+    The index keeps each call for 400 days, as `rated-calls` does outside of this run.  It grows with the calls, so
+    its bytes for each call are judged.
+    """
+    judged = {
+        "worker_mb": WARM_AFTER_MINUTES,
+        "agents_mb": WARM_AFTER_MINUTES,
+        "kafka_mb": FILLED_AFTER_MINUTES,
+        "state_mb": FILLED_AFTER_MINUTES,
+    }
+    found = {field: ([getattr(minute, field) for minute in minutes], after) for field, after in judged.items()}
+    calls = itertools.accumulate(minute.applied for minute in minutes)
+    index = [minute.index_mb * 1e6 / max(1, count) for minute, count in zip(minutes, calls, strict=True)]
+    return found | {"index_bytes_a_call": (index, FILLED_AFTER_MINUTES)}
 
 
 def bounded(topics: dict[str, Topic]) -> dict[str, Topic]:

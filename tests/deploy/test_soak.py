@@ -49,6 +49,19 @@ def test_a_slow_start_is_forgiven() -> None:
     assert verdict([*[cold] * 30, *[CALM] * 90])["flat"] is True
 
 
+@pytest.mark.parametrize(
+    ("bytes_a_call", "against"),
+    [(70, []), (84, ["index_bytes_a_call grew by 20.0 %: 70 to 84"])],  # 84 / 70 = 120 %
+)
+def test_the_index_may_grow_with_the_calls(bytes_a_call: int, against: list[str]) -> None:
+    """It keeps each call for 400 days: 70 bytes for each of 120,000 calls a minute are 8.4 MB a minute."""
+    minutes = [
+        msgspec.structs.replace(CALM, index_mb=count * 0.12 * (70 if count <= 90 else bytes_a_call))
+        for count in range(1, 121)
+    ]
+    assert verdict(minutes)["against"] == against
+
+
 def test_latency_is_that_of_its_bucket() -> None:
     """Of 100 records, 50 took at most 0.1 s and 99 at most 0.2 s."""
     buckets = {0.1: 50.0, 0.2: 99.0, 0.5: 100.0}

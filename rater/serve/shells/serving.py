@@ -96,7 +96,7 @@ async def serve_kafka(
     engine = KafkaEngine(kafka, rating, front.metrics, following)
     desks = None if replica is None else Desks(replica)
     try:
-        server = Server(engine, front.clients, front.maps, front.metrics, desks and ReadingPages(desks))
+        server = Server(engine, front.clients, front.maps, front.metrics, ReadingPages(desks) if desks else None)
         await serve(server, front.listening, engine.run, engine.orders.close, front.started)
     finally:
         if desks is not None:

@@ -22,7 +22,7 @@ COMMANDS = {
     "run": "run",
     "check": "check",
     "show": "show",
-    "explain": "show",
+    "explain": "explain",
     "export": "export",
     "statement": "statement",
     "generate": "generate",

@@ -1,4 +1,4 @@
-"""`rater show` and `rater explain`: what a store says, for people."""
+"""`rater show`: what a store says, for people."""
 
 import sys
 from datetime import UTC, date, datetime, time, timedelta
@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from rater.cli.explain_money import explained_money
 from rater.cli.found_calls import read_amount, read_day
 from rater.cli.lookup import check_period, check_user, known_account
 from rater.cli.printing import show_facts, show_rows, text_of
@@ -19,19 +18,14 @@ from rater.core import (
     User,
     format_micros,
     lots_with_money,
-    name_key,
     restricted_users,
     shown_lots,
 )
-from rater.core import explain as explained
 from rater.embedded.dead_letters import letters_of
 from rater.embedded.lookup import ANOMALY, CallFilter, Lookup, looked_up
 from rater.embedded.store import Reader, open_reader
-from rater.embedded.switch_lines import switch_line_of
 from rater.files.export_tables import pool_report
 from rater.wire.dead_letters import Choice
-from rater.wire.errors import Exit, RaterError
-from rater.wire.visible import visible, visible_lines
 
 TenantArgument = Annotated[str, typer.Argument(help="The tenant.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
@@ -46,7 +40,6 @@ def register(app: typer.Typer) -> None:
     group.command("balance")(balance)
     group.command("calls")(calls)
     app.add_typer(group, name="show")
-    app.command("explain")(explain)
 
 
 def tenant(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: JsonOption = False) -> None:
@@ -165,55 +158,6 @@ def _newest(
     return found
 
 
-def explain(
-    usage_id: Annotated[
-        str,
-        typer.Argument(help="The usage id, or - for rated calls on standard input; or what moved money."),
-    ],
-    tenant: Annotated[str | None, typer.Option(help="Its tenant, if two share the id.")] = None,
-    store: StoreOption = DEFAULT_STORE,
-    json: JsonOption = False,
-) -> None:
-    """Explain a call's price, line by line; or what moved money that is no call's.
-
-    Example: rater explain 8d344131a97eea41d7e9d48a832febc2
-
-    On Kafka: rater consume rated-calls | grep USAGE_ID | rater explain -
-    """
-    reader = None if usage_id == "-" else open_reader(store)
-    if reader is None:
-        found = [line for line in sys.stdin.buffer if line.strip()]
-    else:
-        found = reader.rated_calls(usage_id, tenant)
-    money = [*explained_money(reader, usage_id, tenant)] if reader and not found else []
-    for value, lines in money:
-        typer.echo(value if json else visible_lines(lines))
-    if not found and not money:
-        raise RaterError(f"{usage_id}: no call with this usage id was rated; see `rater dlq ls`", Exit.FAILED)
-    for value in found:
-        call = _read_call(value)
-        parts = [*explained(call, _user(reader, call)), *_switch_line(reader, call)]
-        if reader is not None and value != reader.rated_calls(call.usage_id, call.tenant)[-1]:
-            parts.insert(1, "  This rating counts no more: the one below replaced it.")
-        typer.echo(value.strip() if json else "\n".join(map(visible, parts)))
-
-
-def _switch_line(reader: Reader | None, call: RatedCall) -> list[str]:
-    """What the switch wrote of a call that a mapping read, where a store keeps it."""
-    line = switch_line_of(reader.connection, call.tenant, call.usage_id, call.version) if reader else None
-    if line is None:
-        return []
-    return [
-        f"  The switch wrote (read by mapping {line.mapping}, version {line.mapping_version}):",
-        "  " + line.raw.decode("utf-8", "replace"),
-    ]
-
-
-def _stands(reader: Reader, call: RatedCall) -> bool:
-    """Whether this is the call's last rating."""
-    return _calls.decode(reader.rated_calls(call.usage_id, call.tenant)[-1]) == call
-
-
 def _show_calls(calls: list[RatedCall], stand: list[bool], anomalies: bool, json: bool) -> None:
     """A row for each rating: whether a later one replaced it, and why a person should look, if that was asked."""
     names: tuple[str, ...] = ("usage_id", "answered_at", "type", "called", "minutes", "charge", "balance")
@@ -229,19 +173,6 @@ def _show_calls(calls: list[RatedCall], stand: list[bool], anomalies: bool, json
         whys = (", ".join(why.value for why in call.anomalies) for call in calls)
         rows = [(*row, why) for row, why in zip(rows, whys, strict=True)]
     show_rows(names, rows, json)
-
-
-def _user(reader: Reader | None, call: RatedCall) -> User | None:
-    """Who pays for a call, with its licences, where a store knows them."""
-    found = reader.load("user", (call.tenant, name_key(call.user))) if reader and call.user else None
-    return found if isinstance(found, User) else None
-
-
-def _read_call(value: bytes) -> RatedCall:
-    try:
-        return _calls.decode(value)
-    except msgspec.DecodeError as wrong:
-        raise RaterError(f"expected rated calls in JSON Lines, got {value[:60]!r}: {wrong}") from wrong
 
 
 def _opened(store: Any, tenant: str) -> tuple[Reader, Account]:

@@ -25,7 +25,7 @@ from rater.wire.shipped import shipped
 _DEPLOY = shipped("deploy/kafka")
 #: Any id will do, as long as all brokers of a cluster have the same.
 _CLUSTER_ID = "cmF0ZXItb24tbG9jYWxob3N0"[:22]
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 30
 _HEAP_MB = 512
 #: What a broker writes to its log once it serves clients.
@@ -263,7 +263,8 @@ class LocalKafka:
                     return
             time.sleep(0.1)
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
-        raise RaterError(f"broker {node.id} did not start; its log {log} ends with: {' | '.join(last)}")
+        why = "ended" if self.pid(node.id) is None else "did not start in time; on a busy machine try again"
+        raise RaterError(f"broker {node.id} {why}; its log {log} ends with: {' | '.join(last)}")
 
 
 def status_text(status: list[dict[str, Any]]) -> str:

@@ -89,8 +89,8 @@ LOOKING = [
     Typed("rater consume rated-calls --last 5000 --tenant TENANT | tail -50"),
     Typed("rater consume rated-calls --tenant TENANT | tail -50"),
     Typed(
-        "rater consume rated-calls --tenant TENANT | grep USAGE_ID | rater explain -",
-        also=("rater consume rated-calls --tenant contoso | grep USAGE_ID | rater explain -",),
+        "rater explain USAGE_ID --tenant TENANT",
+        also=("rater explain USAGE_ID --tenant contoso",),
     ),
     Typed("rater consume rated-calls | grep USAGE_ID | rater explain -"),
     Typed("rater consume balances --tenant TENANT"),

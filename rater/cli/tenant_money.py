@@ -14,8 +14,6 @@ from rater.cli.sending import At, Bootstrap, Currency, Id, Json, StoreOption, Te
 from rater.cli.tenant_commands import checked
 from rater.core import (
     IDENTIFIER_LENGTH_MAX,
-    AccountEvent,
-    EventKind,
     MoneyByHand,
     MoneyError,
     RatedCall,
@@ -24,6 +22,7 @@ from rater.core import (
     parse_micros,
 )
 from rater.embedded.store import open_reader
+from rater.engine.given_back import given_back
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.tenant_topics import rated_calls_of, records_of
 from rater.wire.errors import Exit, RaterError
@@ -32,7 +31,6 @@ Reason = Annotated[str | None, typer.Option(help="Why, in words; asked for if it
 By = Annotated[str | None, typer.Option(envvar="RATER_OPERATOR", help="Who does it; asked for if it is not given.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before it is sent.")]
 Lot = Annotated[str, typer.Argument(help="The purchase or recharge: its lot in `rater show balance`.")]
-_events = msgspec.json.Decoder(AccountEvent)
 _MINUS_IS_NO_OPTION = {"ignore_unknown_options": True}
 
 
@@ -244,12 +242,7 @@ def _given_back(tenant: str, call: str, id: str | None, store: Path | None, kafk
         values = talk(kafka, "operators", records_of(kafka, "account-events", tenant))
     else:
         values = [value for _, value in open_reader(store or DEFAULT_STORE).topic("account-events", tenant)]
-    events = [_events.decode(value) for value in values if call.encode() in value]
-    return sum(
-        parse_ledger(event.amount or "0")
-        for event in events
-        if event.event is EventKind.FUNDS_ADJUSTED and event.usage_id == call and event.command_id != id
-    )
+    return given_back(values, call, id)
 
 
 def _cost(tenant: str, call: str, store: Path | None, kafka: KafkaSettings | None) -> str:

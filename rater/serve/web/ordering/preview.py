@@ -14,11 +14,13 @@ from rater.core import (
     RatedCall,
     Refusal,
     RejectedCdr,
+    format_micros,
     parse_ledger,
     parse_micros,
 )
 from rater.embedded.store import Reader
 from rater.embedded.store_settings import kept_settings
+from rater.engine.given_back import given_back
 from rater.engine.trial import tried
 from rater.ops.masking import mask_people
 from rater.wire.codec import decode_command, encode_input
@@ -74,13 +76,18 @@ def _undecodable(raw: bytes) -> str | None:
 
 
 def _beyond_call(reader: Reader, command: AnyCommand) -> str | None:
-    """Money given back for a call is above zero and at most what the call cost, as on the command line."""
+    """Money given back for a call is above zero and at most what is left of its cost, as on the command line."""
     if not isinstance(command, FundsAdjusted) or command.usage_id is None:
         return None
     ratings = reader.rated_calls(command.usage_id, command.tenant)
     cost = _calls(ratings[-1]).charge if ratings else "0"
+    events = (value for _, value in reader.topic("account-events", command.tenant))
+    given = given_back(events, command.usage_id, command.id)
+    left = parse_ledger(cost) - given
     try:
-        fits = 0 < parse_micros(command.amount) <= parse_ledger(cost)
+        fits = 0 < parse_micros(command.amount) <= left
     except ValueError as wrong:
         return f"amount: {wrong}"
-    return None if fits else f"amount: expected an amount above zero and at most {cost}, what the call cost"
+    less = f" ({cost}) less the {format_micros(given)} that was given back before" if given else ""
+    most = f"at most {format_micros(left)}, what the call cost{less}"
+    return None if fits else f"amount: expected an amount above zero and {most}"

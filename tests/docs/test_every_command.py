@@ -24,6 +24,8 @@ OF_READERS = {
     "agents.yaml", "clients.yaml", "people.yaml", "site.yaml", "freeswitch.yaml", "users.csv", "customers.csv", "prices.csv",
     "switches.yaml", "freeradius.yaml", "nova.sample.csv", "nova.yaml", "nova.expected.csv", "publish_cdr.py", "book_debits.py", "kafka-acls.sh",
 }  # fmt: skip
+#: What a reader looks into; what programs leave beside them, such as `picture/`, is not of the repository.
+FOLDERS = ("rater", "tests", "deploy", "docs", "topics", "schemas", "benchmarks", ".ci")
 _FILE = re.compile(r"`([\w./*-]+?)(?:::\w+)?`")
 
 
@@ -61,8 +63,7 @@ def test_what_is_not_run_names_what_exists(page: str) -> None:
 def test_files_that_a_page_names_exist(page: str) -> None:
     """A path of this repository, or the name of a file that is somewhere in it."""
     named = {found[1] for found in _FILE.finditer((ROOT / page).read_text("utf-8"))}
-    tops = {path.name for path in ROOT.iterdir()}
-    paths = {name for name in named if "/" in name and name.split("/")[0] in tops}
+    paths = {name for name in named if "/" in name and name.split("/")[0] in FOLDERS}
     names = {
         name for name in named - paths if re.fullmatch(r"[\w-]+\.(py|md|ya?ml|sh|toml|csv|lock|properties)", name)
     }
@@ -72,8 +73,7 @@ def test_files_that_a_page_names_exist(page: str) -> None:
 
 def files_of_the_repository() -> set[str]:
     """The names of all files of the folders that a reader looks into."""
-    folders = ("rater", "tests", "deploy", "docs", "topics", "schemas", "benchmarks")
-    found = {path.name for folder in folders for path in (ROOT / folder).rglob("*.*")}
+    found = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")}
     return found | {path.name for path in ROOT.iterdir()}
 
 

@@ -23,7 +23,7 @@ Log = dict[Place, list[Consumed]]
 #: Where a record came from is another thing; and so is, on Kafka, in which order tenants come.
 _PLACES = ("source",)
 _TABLES = ("usage", "pools", "debits", "funds", "balances", "call-commands")
-_OF_TENANT = ("tenant", "pools", "balance", "calls", "statement")
+_OF_TENANT = ("tenant", "pools", "balance", "calls")
 
 
 def embedded(messages: Iterable[tuple[str, str, bytes]], folder: Path) -> Path:
@@ -66,6 +66,7 @@ def answers(path: Path) -> dict[str, Any]:
     for tenant in tenants:
         for what in _OF_TENANT:
             found[f"show {what} {tenant}"] = _said("show", what, tenant, "--json", f"--store={path}")
+        found[f"statement {tenant}"] = _said("statement", tenant, "--format=json", f"--store={path}")
         for id in ids[tenant][::20]:
             found[f"explain {id}"] = invoke("explain", id, f"--tenant={tenant}", f"--store={path}").stdout
     for table in _TABLES:

@@ -90,7 +90,7 @@ LOOKING = [
     Typed("rater consume rated-calls --tenant TENANT | tail -50"),
     Typed(
         "rater explain USAGE_ID --tenant TENANT",
-        also=("rater explain USAGE_ID --tenant contoso",),
+        also=("rater explain USAGE_ID --tenant contoso", "rater explain USAGE_ID --tenant NAME"),
     ),
     Typed("rater consume rated-calls | grep USAGE_ID | rater explain -"),
     Typed("rater consume balances --tenant TENANT"),

@@ -73,7 +73,7 @@ def page(
 
 
 def _prepare(out: Path) -> None:
-    """The folder with the store, nobody's token, and a file of people in which there is nobody."""
+    """The folder with the store, a token that no client has, and a file of people without an entry."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     rates, _ = story.prepare_deck(out)

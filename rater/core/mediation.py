@@ -105,8 +105,7 @@ def mediate(
     `formerly` is the record as it was read before A42, where that is another: its content compares, too.
     """
     as_read = formerly or cdr
-    # Nearly every number is written as it is kept: it needs no reading.
-    called_is_plain = cdr.called is not None and match_plain(cdr.called) is not None
+    called_is_plain = cdr.called is not None and match_plain(cdr.called) is not None  # nearly always
     calling_is_plain = cdr.calling is not None and match_plain(cdr.calling) is not None
     called = cdr.called if called_is_plain else _normal_called(cdr)
     calling = cdr.calling if calling_is_plain else cdr.calling and normal_number(cdr.calling)

@@ -1,4 +1,4 @@
-"""What mediation leaves out for nearly every record changes nothing: hypothesis looks for the record that tells."""
+"""What mediation leaves out for nearly every record changes nothing: hypothesis looks for a record where it would."""
 
 from datetime import timedelta
 

@@ -1,6 +1,6 @@
 """Sign-in by a provider of OpenID Connect: authorization code with PKCE, state and nonce.
 
-Which person has which role for which tenant is said by claims of the ID token; the settings map them:
+Claims of the ID token give a person a role for a tenant; the settings map them:
 
 issuer: https://login.example
 client_id: rater

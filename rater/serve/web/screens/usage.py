@@ -1,4 +1,4 @@
-"""Usage: the calls of a tenant, newest first, by what people look for; and what they came to."""
+"""Usage: the calls of a tenant, newest first, by what people look for; and the sums of their charges."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple

@@ -175,10 +175,10 @@ def test_debits_and_funds(asked: Asked) -> None:
 
 
 def test_the_statement_adds_up(asked: Asked) -> None:
-    """0 + 100 - 0.65 (calls) + 0.1 (given back) = 99.45."""
+    """0 + 100 - 0.65 (international calls) + 0.1 (reversals) = 99.45."""
     found = asked.read("/statement").body
     entries = [(one["name"], one["count"], one["amount"]) for one in found["entries"]]
-    assert entries == [("purchases", 1, "100"), ("calls", 4, "-0.65"), ("given back by corrections", 1, "0.1")]
+    assert entries == [("purchases", 1, "100"), ("calls_international", 4, "-0.65"), ("reversals", 1, "0.1")]
     assert (found["opening"], found["closing"], found["unexplained"]) == ("0", "99.45", "0")
 
 

@@ -12,13 +12,14 @@ from rater.cli.explain_money import explained_money
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.run import DEFAULT_STORE
 from rater.cli.sending import Bootstrap, StoreOption
-from rater.core import RatedCall, User, name_key, normal_usage_id
+from rater.core import Committed, RatedCall
 from rater.core import explain as explained
 from rater.embedded.store import Reader, open_reader
 from rater.embedded.switch_lines import switch_line_of
-from rater.engine.books import Books
+from rater.engine.books import Books, payer_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.tenant_books import books_of
+from rater.kafka.tenant_topics import rated_calls_of, state_of
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible, visible_lines
 
@@ -57,38 +58,43 @@ def explain(
         _on_kafka(kafka_settings(bootstrap, prefix), usage_id, tenant, json)
         return
     reader = open_reader(store or DEFAULT_STORE)
-    _print_all(reader, reader.rated_calls(usage_id, tenant), usage_id, tenant, json)
+    if found := reader.rated_calls(usage_id, tenant):
+        _print_calls(reader, found, json)
+    else:
+        _print_money(reader, usage_id, tenant, json)
 
 
 def _on_kafka(kafka: KafkaSettings, usage_id: str, tenant: str, json: bool) -> None:
-    sought = {usage_id, normal_usage_id(usage_id)}
-    quoted = [msgspec.json.encode(id) for id in sought]
+    """A call needs the tenant's calls and state; only for another id its debits and events are read, too."""
+    if found := talk(kafka, "operators", rated_calls_of(kafka, tenant, usage_id)):
+        _print_calls(talk(kafka, "operators", state_of(kafka, tenant)), found, json)
+        return
     with closing(talk(kafka, "operators", books_of(kafka, tenant))) as books:
-        calls = (value for _, value in books.topic("rated-calls", tenant) if any(id in value for id in quoted))
-        found = [value for value in calls if _calls.decode(value).usage_id in sought]
-        _print_all(books, found, usage_id, tenant, json)
+        _print_money(books, usage_id, tenant, json)
 
 
-def _print_all(books: Books, found: list[bytes], usage_id: str, tenant: str | None, json: bool) -> None:
-    """Every rating of a call; of another id, what moved money under it."""
+def _print_calls(state: Committed, found: list[bytes], json: bool) -> None:
+    """Every rating of a call; of each tenant's the last one stands."""
     last = {_calls.decode(value).tenant: value for value in found}
     for value in found:
-        _print_call(value, books, replaced=value not in last.values(), json=json)
-    if found:
-        return
-    money = [*explained_money(books, usage_id, tenant)]
+        _print_call(value, state, replaced=value not in last.values(), json=json)
+
+
+def _print_money(books: Books, id: str, tenant: str | None, json: bool) -> None:
+    money = [*explained_money(books, id, tenant)]
     if not money:
-        raise RaterError(f"{usage_id}: no call with this usage id was rated; see `rater dlq ls`", Exit.FAILED)
+        raise RaterError(f"{id}: no call with this usage id was rated; see `rater dlq ls`", Exit.FAILED)
     for value, lines in money:
         typer.echo(value if json else visible_lines(lines))
 
 
-def _print_call(value: bytes, books: Books | None, *, replaced: bool, json: bool) -> None:
+def _print_call(value: bytes, state: Committed | None, *, replaced: bool, json: bool) -> None:
     call = _read_call(value)
     if json:
         typer.echo(value.strip())
         return
-    parts = [*explained(call, _user(books, call)), *_switch_line(books, call)]
+    user = payer_of(state, call) if state is not None else None
+    parts = [*explained(call, user), *_switch_line(state, call)]
     if replaced:
         parts.insert(1, "  This rating counts no more: the one below replaced it.")
     typer.echo("\n".join(map(visible, parts)))
@@ -113,17 +119,11 @@ def _read_call(value: bytes) -> RatedCall:
         raise RaterError(f"expected rated calls in JSON Lines, got {value[:60]!r}: {wrong}") from wrong
 
 
-def _user(books: Books | None, call: RatedCall) -> User | None:
-    """Who pays for a call, with its licences, where they are known."""
-    found = books.load("user", (call.tenant, name_key(call.user))) if books and call.user else None
-    return found if isinstance(found, User) else None
-
-
-def _switch_line(books: Books | None, call: RatedCall) -> list[str]:
+def _switch_line(state: Committed | None, call: RatedCall) -> list[str]:
     """What the switch wrote of a call that a mapping read, where a store keeps it."""
-    if not isinstance(books, Reader):
+    if not isinstance(state, Reader):
         return []
-    line = switch_line_of(books.connection, call.tenant, call.usage_id, call.version)
+    line = switch_line_of(state.connection, call.tenant, call.usage_id, call.version)
     if line is None:
         return []
     return [

@@ -10,18 +10,15 @@ from rater.cli.kafka_options import talk
 from rater.cli.run import settings_for
 from rater.cli.sending import USED_BEFORE
 from rater.core import (
-    AccountEvent,
     Committed,
     Debit,
     FundsAdded,
     FundsAdjusted,
     FundsRefunded,
     MoneyByHand,
-    Outcome,
     PaymentReversed,
     RateDeck,
     RatingSettings,
-    RejectedCdr,
     State,
     TenantClosed,
     TenantReopened,
@@ -80,26 +77,23 @@ def _outcome(
     command: MoneyByHand, committed: Committed, settings: RatingSettings, decks: Iterable[RateDeck]
 ) -> Iterator[str]:
     account = State(committed).account(command.tenant)
-    outcome, outputs, after = tried(committed, settings, decks, command, datetime.now(UTC))
-    refused = next((output for output in outputs if isinstance(output, RejectedCdr)), None)
-    if refused is not None:
-        yield visible(mask_people(f"{_REFUSED}{refused.field}: {refused.message}"))
+    trial = tried(committed, settings, decks, command, datetime.now(UTC))
+    if trial.refused is not None:
+        yield visible(mask_people(f"{_REFUSED}{trial.refused.field}: {trial.refused.message}"))
         return
-    if outcome is not Outcome.RATED:
+    if trial.changes_nothing:
         yield CHANGES_NOTHING
         return
-    for output in outputs:
-        if isinstance(output, Debit):
-            yield from _debited(output, after)
+    for debit in trial.debits:
+        yield from _debited(debit, trial.after)
     before = format_micros(account.balance) if account else "none"
-    changed = after.account(command.tenant)
+    changed = trial.after.account(command.tenant)
     yield visible(f"balance {before} -> {format_micros(changed.balance if changed else 0)}")
     in_flight = changed.recharge.in_flight if changed and changed.closed_since else None
     if in_flight is not None:
         amount, lot = format_micros(in_flight.amount), in_flight.recharge
         yield f"a recharge of {amount} is in flight: if it is paid, pay it back: rater tenant refund, lot {lot}"
-    events = [output.event.value for output in outputs if isinstance(output, AccountEvent)]
-    yield f"events: {', '.join(events)}"
+    yield f"events: {', '.join(event.value for event in trial.events)}"
 
 
 def _debited(debit: Debit, after: State) -> Iterator[str]:

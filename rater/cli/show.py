@@ -1,7 +1,6 @@
 """`rater show`: what a store says, for people."""
 
 import sys
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -22,7 +21,7 @@ from rater.core import (
     shown_lots,
 )
 from rater.embedded.dead_letters import letters_of
-from rater.embedded.lookup import ANOMALY, CallFilter, Lookup, looked_up
+from rater.embedded.lookup import ANOMALY, CallFilter, Lookup, day_bounds, looked_up
 from rater.embedded.store import Reader, open_reader
 from rater.files.export_tables import pool_report
 from rater.wire.dead_letters import Choice
@@ -51,7 +50,7 @@ def tenant(tenant: TenantArgument, store: StoreOption = DEFAULT_STORE, json: Jso
     facts = _money(account) | {
         "country": account.country,
         "credits": "enabled" if account.credits else "not_set_up",
-        "recharge": _recharge(account),
+        "recharge": account.recharge.state,
         "recharge_trigger": format_micros(account.recharge.trigger),
         "recharge_amount": format_micros(account.recharge.amount),
         "recharge_failures": account.recharge.failures,
@@ -119,7 +118,9 @@ def calls(
 
     Example: rater show calls contoso --anomalies --on 2025-03-12
     """
-    wanted = _filter(user, read_day("--on", on), read_amount("--charge", charge))
+    day = read_day("--on", on)
+    since, until = (None, None) if day is None else day_bounds(day)
+    wanted = CallFilter(user=user, since=since, until=until, charge=read_amount("--charge", charge))
     reader, _ = _opened(store, tenant)
     found = looked_up(reader, lambda lookup: _newest(lookup, tenant, wanted, anomalies, last + 1))
     shown = found[:last][::-1]
@@ -132,12 +133,6 @@ def calls(
     _show_calls([call for call, _ in shown], [stands for _, stands in shown], anomalies, json)
     if len(found) > last:
         print(f"there are more: --last {2 * last} shows twice as many", file=sys.stderr)
-
-
-def _filter(user: str | None, day: date | None, charge: int | None) -> CallFilter:
-    since = None if day is None else datetime.combine(day, time(), UTC)
-    until = None if since is None else since + timedelta(days=1)
-    return CallFilter(user=user, since=since, until=until, charge=charge)
 
 
 def _newest(
@@ -184,12 +179,6 @@ def _names(reader: Reader, tenant: str, keys: list[str]) -> list[str]:
     """Users by the spelling that is shown."""
     users = {key: reader.load("user", (tenant, key)) for key in keys}
     return [user.user if isinstance(user, User) else key for key, user in users.items()]
-
-
-def _recharge(account: Account) -> str:
-    """Stopped: money went back, and nothing is asked for until somebody changes something (A45)."""
-    terms = account.recharge
-    return ("stopped" if terms.stopped else "on") if terms.enabled else "off"
 
 
 def _money(account: Account) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
@@ -13,16 +12,13 @@ from rater.cli.run import DEFAULT_STORE, GatewayOption
 from rater.cli.sending import At, Bootstrap, Currency, Id, Json, StoreOption, Tenant, at_or_now, instant, send
 from rater.cli.tenant_commands import checked
 from rater.core import (
-    IDENTIFIER_LENGTH_MAX,
     MoneyByHand,
     MoneyError,
-    RatedCall,
     format_micros,
-    parse_ledger,
     parse_micros,
 )
 from rater.embedded.store import open_reader
-from rater.engine.given_back import given_back
+from rater.engine.given_back import Creditable, credit_id, creditable
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.tenant_topics import rated_calls_of, records_of
 from rater.wire.errors import Exit, RaterError
@@ -68,7 +64,7 @@ def adjust(
     Example: rater tenant adjust contoso --call 8d344131a97eea41d7e9d48a832febc2 --all --reason "wrong price"
     """
     place = store_of(store, bootstrap), kafka_of(store, bootstrap, prefix)
-    id = id or (call and f"credit-{call}"[:IDENTIFIER_LENGTH_MAX])
+    id = id or (credit_id(call) if call else None)
     order = checked(
         Adjustment,
         tenant=tenant,
@@ -218,42 +214,35 @@ def _amount(
         return amount
     if all == (amount is not None):
         raise RaterError("--call: expected either --all or an amount")
-    cost = _cost(tenant, call, store, kafka)
-    given = _given_back(tenant, call, id, store, kafka)
-    left = parse_ledger(cost) - given
+    credit = _creditable(tenant, call, id, store, kafka)
     if amount is None:
-        amount = format_micros(left)
+        amount = format_micros(credit.left)
     try:
-        beyond = not 0 < parse_micros(amount) <= left
+        allowed = credit.allows(parse_micros(amount))
     except MoneyError:
         return amount  # what it should be is in the message of the check of every amount
-    if beyond:
-        less = f" ({cost}) less the {format_micros(given)} that was given back before" if given else ""
+    if not allowed:
         raise RaterError(
-            f"--call: expected an amount above zero and at most {format_micros(left)}, what the call cost{less};"
-            f" got {amount}; to give more, or to take off what was given, leave out --call"
+            f"--call: expected {credit}; got {amount};"
+            " to give more, or to take off what was given, leave out --call"
         )
     return amount
 
 
-def _given_back(tenant: str, call: str, id: str | None, store: Path | None, kafka: KafkaSettings | None) -> int:
-    """Micro-units that people gave for a call so far, but for what this id gave: again it changes nothing."""
+def _creditable(
+    tenant: str, call: str, id: str | None, store: Path | None, kafka: KafkaSettings | None
+) -> Creditable:
+    """What may be given back for a call, as a store or the topics say; RaterError: there is no such call."""
     if kafka is not None:
-        values = talk(kafka, "operators", records_of(kafka, "account-events", tenant))
+        ratings, where = talk(kafka, "operators", rated_calls_of(kafka, tenant, call)), kafka.topic("rated-calls")
+        events = talk(kafka, "operators", records_of(kafka, "account-events", tenant))
     else:
-        values = [value for _, value in open_reader(store or DEFAULT_STORE).topic("account-events", tenant)]
-    return given_back(values, call, id)
-
-
-def _cost(tenant: str, call: str, store: Path | None, kafka: KafkaSettings | None) -> str:
-    """What the live version of a call cost: in a store, or in the tenant's partition of rated-calls."""
-    if kafka is not None:
-        found, where = talk(kafka, "operators", rated_calls_of(kafka, tenant, call)), kafka.topic("rated-calls")
-    else:
-        found, where = open_reader(store or DEFAULT_STORE).rated_calls(call, tenant), str(store)
-    if not found:
+        reader = open_reader(store or DEFAULT_STORE)
+        ratings, where = reader.rated_calls(call, tenant), str(store)
+        events = [value for _, value in reader.topic("account-events", tenant)]
+    if not ratings:
         raise RaterError(f"--call: {tenant} has no call {call!r} in {where}", Exit.FAILED)
-    return msgspec.json.decode(found[-1], type=RatedCall).charge
+    return creditable(ratings, events, call, id)
 
 
 def send_money(

@@ -5,7 +5,7 @@ Money is int micro-units here.  `Account` and `PoolMonth` are mutable and belong
 """
 
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -144,6 +144,11 @@ class Recharge(msgspec.Struct):
     stopped: bool = False
     #: The last recharge that was answered (A47).
     answered: str | None = None
+
+    @property
+    def state(self) -> Literal["on", "off", "stopped"]:
+        """Whether it recharges; stopped: money went back, and a person has to change something first (A45)."""
+        return ("stopped" if self.stopped else "on") if self.enabled else "off"
 
 
 class Sequences(msgspec.Struct):

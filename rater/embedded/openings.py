@@ -12,6 +12,8 @@ from secrets import token_hex
 
 import msgspec
 
+from rater.embedded.tables import has_table
+
 #: Openings that are kept; who saw only older ones begins anew.
 OPENINGS_MAX = 1_000
 #: Topics from which something is kept elsewhere.
@@ -51,8 +53,8 @@ def ends_of(connection: sqlite3.Connection) -> dict[str, int]:
 
 def last_opening(connection: sqlite3.Connection) -> Opening:
     """The newest opening; of a store that an older release wrote, its owner's epoch."""
-    if not _has(connection, "openings"):
-        epoch = connection.execute("SELECT epoch FROM owner").fetchone() if _has(connection, "owner") else None
+    if not has_table(connection, "openings"):
+        epoch = connection.execute("SELECT epoch FROM owner").fetchone() if has_table(connection, "owner") else None
         return Opening(0, f"epoch {epoch[0] if epoch else 0}")
     row = connection.execute("SELECT number, id FROM openings ORDER BY number DESC LIMIT 1").fetchone()
     return Opening(*row) if row else Opening(0, "none")
@@ -65,7 +67,7 @@ def still_stands(connection: sqlite3.Connection, seen: Opening, filled: Mapping[
         return False
     if seen.number == 0:
         return last_opening(connection) == seen
-    if not _has(connection, "openings"):
+    if not has_table(connection, "openings"):
         return False
     rows = connection.execute(
         "SELECT number, id, ends, rewritten FROM openings WHERE number>=? ORDER BY number", (seen.number,)
@@ -78,7 +80,3 @@ def still_stands(connection: sqlite3.Connection, seen: Opening, filled: Mapping[
 def _began_below(began: str, filled: Mapping[str, int]) -> bool:
     ends = _ends.decode(began)
     return any(ends.get(topic, 0) < offset for topic, offset in filled.items())
-
-
-def _has(connection: sqlite3.Connection, table: str) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master WHERE name=?", (table,)).fetchone() is not None

@@ -10,8 +10,11 @@ import fcntl
 import os
 import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from rater.embedded.failures import error_of
 from rater.embedded.openings import note_opening
 from rater.wire.errors import Exit, RaterError
 
@@ -103,8 +106,23 @@ def take_over(connection: sqlite3.Connection) -> int:
     return epoch
 
 
-def check_owner(connection: sqlite3.Connection, path: Path, epoch: int) -> None:
-    """Within a transaction: raise RaterError where another process became the owner since."""
+@contextmanager
+def owned_transaction(connection: sqlite3.Connection, path: Path, epoch: int) -> Iterator[None]:
+    """All or nothing, and nothing where another process became the owner; RaterError if SQLite fails."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        _check_owner(connection, path, epoch)
+        yield
+        connection.execute("COMMIT")
+    except BaseException as wrong:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if isinstance(wrong, sqlite3.Error):
+            raise error_of(path, wrong) from wrong
+        raise
+
+
+def _check_owner(connection: sqlite3.Connection, path: Path, epoch: int) -> None:
     if _epoch(connection) != epoch:
         raise RaterError(
             f"{path}: another process opened the store to write since; nothing of this batch was kept, all before"

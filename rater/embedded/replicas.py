@@ -8,6 +8,7 @@ import sqlite3
 from datetime import datetime
 from pathlib import Path
 
+from rater.embedded.tables import has_table
 from rater.wire.errors import Exit, RaterError
 
 #: The setting that marks a replica; its value is the number of its own tables' form.
@@ -89,6 +90,7 @@ def note_as_of(connection: sqlite3.Connection, at: datetime) -> None:
 
 def _setting(connection: sqlite3.Connection, name: str) -> str | None:
     """The value of a setting; None where there is none, or no table of them."""
-    there = connection.execute("SELECT count(*) FROM sqlite_master WHERE name='settings'").fetchone()[0]
-    row = connection.execute("SELECT value FROM settings WHERE name=?", (name,)).fetchone() if there else None
+    if not has_table(connection, "settings"):
+        return None
+    row = connection.execute("SELECT value FROM settings WHERE name=?", (name,)).fetchone()
     return None if row is None else str(row[0])

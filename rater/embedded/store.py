@@ -23,11 +23,12 @@ from rater.embedded.days import note_day
 from rater.embedded.entities import CACHED, StoredEntities, seen_key
 from rater.embedded.failures import error_of
 from rater.embedded.kept_inputs import KeptBatch, base_of, begin_base, keep
-from rater.embedded.ownership import check_owner, take_over
+from rater.embedded.ownership import owned_transaction, take_over
 from rater.embedded.positions import Position, position_row, read_arrival
 from rater.embedded.rows import Rows
 from rater.embedded.schema import open_for_reading, open_for_writing
 from rater.embedded.switch_lines import keep_switch_lines
+from rater.embedded.tables import has_table
 from rater.embedded.upgrade import upgrade
 from rater.wire.admin_audit import AdminAudit
 from rater.wire.dead_letters import DlqAudit
@@ -164,8 +165,7 @@ class Reader(StoredEntities):
 
     def has(self, table: str) -> bool:
         """Whether the store has a table that came later."""
-        rows = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE name=?", (table,))
-        return bool(rows.fetchone()[0])
+        return has_table(self._connection, table)
 
 
 class Store(Reader):
@@ -254,17 +254,8 @@ class Store(Reader):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, and nothing where another process became the owner; RaterError if SQLite fails."""
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            check_owner(self._connection, self.path, self._epoch)
+        with owned_transaction(self._connection, self.path, self._epoch):
             yield
-            self._connection.execute("COMMIT")
-        except BaseException as wrong:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if isinstance(wrong, sqlite3.Error):
-                raise error_of(self.path, wrong) from wrong
-            raise
 
     def commit(
         self,

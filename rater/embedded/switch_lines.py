@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from rater.embedded.tables import has_table
 from rater.engine.batch import SwitchLine
 
 
@@ -17,8 +18,7 @@ def keep_switch_lines(connection: sqlite3.Connection, lines: Iterable[SwitchLine
 
 def switch_line_of(connection: sqlite3.Connection, tenant: str, usage_id: str, version: int) -> SwitchLine | None:
     """What the switch wrote of a call; None of a call that no mapping read, and in a store of an older release."""
-    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name='switch-lines'").fetchone()
-    if known is None:
+    if not has_table(connection, "switch-lines"):
         return None
     row = connection.execute(
         'SELECT * FROM "switch-lines" WHERE tenant=? AND usage_id=? AND version=?', (tenant, usage_id, version)

@@ -5,6 +5,7 @@ import sqlite3
 import msgspec
 
 from rater.core import KINDS, RULES, Memory, migrate, normal_usage_id
+from rater.embedded.tables import has_table
 
 _pack = msgspec.msgpack.Encoder().encode
 #: Commands and dead letters are kept under hashes, which no rule changes; live calls are in the topic.
@@ -15,7 +16,7 @@ _GUID_LENGTHS = (32, 47)
 
 def rules_of(connection: sqlite3.Connection) -> int:
     """The number of the rules that wrote the store; release 0.3.0 did not note it yet."""
-    if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name='rules'").fetchone()[0]:
+    if not has_table(connection, "rules"):
         return 1
     row = connection.execute("SELECT number FROM rules").fetchone()
     return int(row[0]) if row else 1

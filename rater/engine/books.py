@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from rater.core import Account, CallCommand, Committed
+from rater.core import Account, CallCommand, Committed, RatedCall, User, name_key
 
 
 class Books(Committed, Protocol):
@@ -25,3 +25,9 @@ class Books(Committed, Protocol):
 
     def orders(self, tenant: str | None = None) -> list[CallCommand]:
         """The orders to end calls, in order."""
+
+
+def payer_of(books: Committed, call: RatedCall) -> User | None:
+    """Who pays for a call, with its licences, where that is known."""
+    found = books.load("user", (call.tenant, name_key(call.user))) if call.user else None
+    return found if isinstance(found, User) else None

@@ -1,19 +1,52 @@
-"""What people gave back for a call by hand (A45), so that it is never more than the call cost."""
+"""What may be given back for a call by hand (A45): never more than the call cost, however often it is done."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from rater.core import AccountEvent, EventKind, parse_ledger
+from rater.core import IDENTIFIER_LENGTH_MAX, AccountEvent, EventKind, RatedCall, format_micros, parse_ledger
 
+_calls = msgspec.json.Decoder(RatedCall)
 _events = msgspec.json.Decoder(AccountEvent)
 
 
-def given_back(events: Iterable[bytes], usage_id: str, id: str | None) -> int:
-    """Micro-units that a tenant's events gave for a call, but for what this id gave: again it changes nothing."""
+def credit_id(usage_id: str) -> str:
+    """The id of money given back for a call: the same whoever does it, so that it is given back once."""
+    return f"credit-{usage_id}"[:IDENTIFIER_LENGTH_MAX]
+
+
+class Creditable(NamedTuple):
+    """What a call cost and what was given back for it, in micro-units; as text, the amount that is expected."""
+
+    cost: int
+    given: int
+
+    @property
+    def left(self) -> int:
+        """What may still be given back."""
+        return self.cost - self.given
+
+    def allows(self, micros: int) -> bool:
+        """Whether this amount may be given back."""
+        return 0 < micros <= self.left
+
+    def __str__(self) -> str:
+        cost, given = format_micros(self.cost), format_micros(self.given)
+        less = f" ({cost}) less the {given} that was given back before" if self.given else ""
+        return f"an amount above zero and at most {format_micros(self.left)}, what the call cost{less}"
+
+
+def creditable(ratings: Sequence[bytes], events: Iterable[bytes], usage_id: str, id: str | None) -> Creditable:
+    """What may be given back for a call under this id; `ratings` are the call's (none: it cost nothing).
+
+    What the same id gave does not count: it changes nothing to give it again.
+    """
+    cost = parse_ledger(_calls.decode(ratings[-1]).charge) if ratings else 0
     quoted = msgspec.json.encode(usage_id)
-    return sum(
+    given = sum(
         parse_ledger(event.amount or "0")
         for event in map(_events.decode, (value for value in events if quoted in value))
         if event.event is EventKind.FUNDS_ADJUSTED and event.usage_id == usage_id and event.command_id != id
     )
+    return Creditable(cost, given)

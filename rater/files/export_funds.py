@@ -7,11 +7,11 @@ Each line is an event; its amount has the sign with which it moved the balance, 
 from collections.abc import Generator
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from rater.core import AccountEvent, EventKind, LotKind
+from rater.core import DECIMALS_MAX, AccountEvent, EventKind, LotKind
 from rater.engine.books import Books
 
 _events = msgspec.json.Decoder(AccountEvent)
@@ -42,20 +42,26 @@ COLUMNS: tuple[tuple[str, Literal["text", "integer", "money", "time"]], ...] = (
 )
 
 
-Row = tuple[
-    str,
-    int,
-    datetime,
-    str,
-    Decimal,
-    str | None,
-    Decimal,
-    str | None,
-    str | None,
-    str | None,
-    str | None,
-    str | None,
-]
+class FundRow(NamedTuple):
+    """A line of the table; `amount` has the sign with which it moved the balance."""
+
+    tenant: str
+    sequence: int
+    at: datetime
+    kind: str
+    amount: Decimal
+    currency: str | None
+    balance: Decimal
+    lot: str | None
+    command_id: str | None
+    usage_id: str | None
+    reason: str | None
+    by: str | None
+
+    @property
+    def micros(self) -> int:
+        """The amount in micro-units."""
+        return int(self.amount.scaleb(DECIMALS_MAX))
 
 
 def fund_rows(
@@ -74,12 +80,12 @@ def moved_money(event: AccountEvent) -> bool:
     return event.event in _KINDS
 
 
-def fund_row(event: AccountEvent) -> Row | None:
+def fund_row(event: AccountEvent) -> FundRow | None:
     """The line of an event, in the order of COLUMNS; None where it moved no money, or that of a call."""
     if not moved_money(event):
         return None
     kind, sign = _KINDS[event.event]
-    return (
+    return FundRow(
         event.tenant,
         event.sequence,
         event.at,

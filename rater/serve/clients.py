@@ -24,12 +24,10 @@ from pathlib import Path
 from typing import Literal, Self
 
 import structlog
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rater.core import IDENTIFIER_LENGTH_MAX
-from rater.wire.bounded_yaml import load_yaml, problem_of
-from rater.wire.errors import RaterError
+from rater.serve.written_file import WrittenFile, read_file
 
 Right = Literal["cdrs", "call-events", "authorize", "call-commands", "commands", "read"]
 #: Whose figures a client with the right `read` reads: those of its tenant, or (operator) everybody's.
@@ -110,46 +108,25 @@ class Clients:
     def __init__(self, path: Path) -> None:
         """RaterError: the file cannot be read, or is wrong."""
         self._path = path
-        self._stands = _stands(path)
-        self._clients = read_clients(path).clients
+        self._file = WrittenFile(path, ClientsFile, "clients")
 
     def refresh(self) -> None:
         """Read the file again if it changed; what is wrong with it is logged, and the clients before stay."""
-        try:
-            if (stands := _stands(self._path)) == self._stands:
-                return
-            self._stands = stands
-            self._clients = read_clients(self._path).clients
-        except RaterError as wrong:
-            log.error("the clients stay as they were", reason=str(wrong))
-            return
-        log.info("the clients were read again", path=str(self._path), clients=len(self._clients))
+        if self._file.refresh():
+            log.info("the clients were read again", path=str(self._path), clients=len(self._file.content.clients))
 
     def of(self, authorization: str | None) -> Client | None:
         """Whose token an Authorization header shows: `Bearer TOKEN`, or `Basic` with the token as password."""
         token = _token_of(authorization or "")
         if token is None:
             return None
-        known = [client for client in self._clients if client.knows(token)]
+        known = [client for client in self._file.content.clients if client.knows(token)]
         return known[0] if known else None
 
 
 def read_clients(path: Path) -> ClientsFile:
     """The clients of a file; RaterError says in one line what is wrong."""
-    try:
-        written = load_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as wrong:
-        raise RaterError(f"{path}: the clients cannot be read: {wrong}") from wrong
-    except yaml.YAMLError as wrong:
-        line, problem = problem_of(wrong)
-        raise RaterError(f"{path}:{line}: expected YAML: {problem}") from wrong
-    try:
-        return ClientsFile.model_validate(written)
-    except ValidationError as wrong:
-        first = wrong.errors(include_url=False, include_context=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
-        raise RaterError(f"{path}: {place}: {message[:1].lower()}{message[1:]}") from None
+    return read_file(path, ClientsFile, "clients")
 
 
 def checked_hash(text: str) -> str:
@@ -188,11 +165,3 @@ def _token_of(authorization: str) -> str | None:
             return pair.partition(":")[2] or None
         case _:
             return None
-
-
-def _stands(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError as wrong:
-        raise RaterError(f"{path}: the clients cannot be read: {wrong.strerror}") from wrong
-    return stat.st_size, stat.st_mtime_ns

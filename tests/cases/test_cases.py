@@ -40,7 +40,7 @@ _ONE_MINUTE, _TWO_MINUTES, _JAPAN = "0.013", "0.026", "0.122"
 
 @dataclass(frozen=True)
 class Case:
-    """The files of a case, and what comes of its calls: usage ids with charges, and reasons with their number."""
+    """The files of a case, and the outcome of its calls: usage ids with charges, and reasons with their number."""
 
     files: str
     charges: dict[str, str] = field(default_factory=dict)

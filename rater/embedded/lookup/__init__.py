@@ -11,7 +11,9 @@ from rater.embedded.lookup.asked import (
     FundPage,
     RefusedPage,
     Spend,
+    day_bounds,
 )
+from rater.embedded.lookup.filling import flags_of
 from rater.embedded.lookup.lookup import Lookup, looked_up, open_lookup
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "Lookup",
     "RefusedPage",
     "Spend",
+    "day_bounds",
+    "flags_of",
     "looked_up",
     "open_lookup",
 ]

@@ -1,6 +1,6 @@
 """What is asked of a lookup, and what it answers."""
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
 from rater.core import AccountEvent, Anomaly, CallType, Debit, RatedCall
@@ -36,6 +36,12 @@ class CallFilter(NamedTuple):
     destination: str | None = None
     type: CallType | None = None
     flag: str | None = None
+
+
+def day_bounds(day: date) -> tuple[datetime, datetime]:
+    """When a day begins and ends, in UTC: `since` and `until` of a filter.  OverflowError for 9999-12-31."""
+    since = datetime.combine(day, time(), UTC)
+    return since, since + timedelta(days=1)
 
 
 class CallPage(NamedTuple):

@@ -63,8 +63,7 @@ class Lookup:
 
     def catch_up_part(self) -> bool:
         """Read some thousand records more: whether all are there now."""
-        self._file.fill_part()
-        return self._file.behind() == 0
+        return self._file.fill_part() == 0 or self._file.behind() == 0
 
     def behind(self) -> int:
         """How many records of the store were not read yet."""
@@ -123,7 +122,8 @@ class Lookup:
         points = max(2, min(points, POINTS_MAX))
         step = (until - since) / (points - 1)
         instants = [*[since + number * step for number in range(points - 1)], until]
-        return [(at, self.balance_at(tenant, at)) for at in instants]
+        id = self._tenant(tenant)
+        return [(at, 0 if id is None else balance_at(self._file.connection, id, at)) for at in instants]
 
     def service_state(self, tenant: str) -> ServiceState | None:
         """The last change of whether credit-funded calls may start; None if it never changed."""

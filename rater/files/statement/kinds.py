@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from rater.core import DIRECT_INBOUND, INBOUND, CallType, ClosedList, NumberType, Pocket, RatedCall
+from rater.core import DIRECT_INBOUND, INBOUND, PREMIUM_RULES, CallType, ClosedList, NumberType, Pocket, RatedCall
 
 
 class CallKind(ClosedList):
@@ -51,7 +51,7 @@ class KindRow(msgspec.Struct, frozen=True, kw_only=True):
     types: frozenset[CallType] | None = None
     number_type: NumberType | None = None
     context: str | None = None
-    rule: str | None = None
+    rules: frozenset[str] | None = None
 
     def fits(self, pocket: Pocket, type: CallType, number_type: NumberType, context: str | None, rule: str) -> bool:
         """Whether every condition of the row holds for a call; `pocket` is the one that decides."""
@@ -60,7 +60,7 @@ class KindRow(msgspec.Struct, frozen=True, kw_only=True):
             and (self.types is None or type in self.types)
             and (self.number_type is None or self.number_type is number_type)
             and (self.context is None or self.context == context)
-            and (self.rule is None or self.rule == rule)
+            and (self.rules is None or rule in self.rules)
         )
 
 
@@ -72,7 +72,7 @@ KINDS = (
         number_type=NumberType.TOLL_FREE,
     ),
     KindRow(kind=CallKind.CONFERENCING, pocket=Pocket.CREDIT, types=_MEETINGS),
-    KindRow(kind=CallKind.PREMIUM, pocket=Pocket.CREDIT, rule="22 premium number"),
+    KindRow(kind=CallKind.PREMIUM, pocket=Pocket.CREDIT, rules=PREMIUM_RULES),
     KindRow(kind=CallKind.INTERNATIONAL, pocket=Pocket.CREDIT, context="international"),
     KindRow(kind=CallKind.OVERFLOW, pocket=Pocket.CREDIT, context="domestic"),
     KindRow(kind=CallKind.OTHER, pocket=Pocket.CREDIT),

@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined, Template
 
 from rater.files.statement.model import Statement
-from rater.files.statement.sections import Cell, Column, Section, heading, period_of, remarks, sections_of, shown
+from rater.files.statement.sections import Cell, Section, cell_text, heading, period_of, remarks, sections_of, shown
 from rater.wire.visible import visible
 
 _TEMPLATE = Path(__file__).with_name("statement.html")
@@ -37,21 +37,13 @@ def _template() -> Template:
 
 
 def _cells(section: Section, row: tuple[Cell, ...], statement: Statement) -> list[str]:
-    return [_cell(column, cell, statement.currency) for column, cell in zip(section.columns, row, strict=True)]
+    return [cell_text(column, cell, statement.currency) for column, cell in zip(section.columns, row, strict=True)]
 
 
 def _sums(section: Section, statement: Statement) -> list[str] | None:
     """The line below a table, where it has columns that are summed."""
     sums = section.sums()
     return None if sums is None else _cells(section, sums, statement)
-
-
-def _cell(column: Column, cell: Cell, currency: str) -> str:
-    if cell is None:
-        return ""
-    if column.kind == "money" and isinstance(cell, int):
-        return shown(cell, currency)
-    return f"{cell:,}" if isinstance(cell, int) else visible(str(cell))
 
 
 def _drawing(statement: Statement) -> dict[str, object] | None:

@@ -12,6 +12,7 @@ from rater.core import DECIMALS_MAX, exponent_of, round_to_cents
 from rater.files.export_tables import text_of
 from rater.files.statement.kinds import CallKind
 from rater.files.statement.model import CallSum, EntryName, Statement, Sum
+from rater.wire.visible import visible
 
 #: `money` is micro-units; a `label` is a text of ours.
 Kind = Literal["label", "text", "integer", "money", "date"]
@@ -127,6 +128,15 @@ def shown(micros: int, currency: str) -> str:
     exponent = exponent_of(currency)
     exact = micros % 10 ** (DECIMALS_MAX - exponent) == 0
     return round_to_cents(micros, exponent if exact else DECIMALS_MAX)
+
+
+def cell_text(column: Column, cell: Cell, currency: str) -> str:
+    """A cell as people read it; an amount without its currency."""
+    if cell is None:
+        return ""
+    if not isinstance(cell, int):
+        return visible(str(cell))
+    return shown(cell, currency) if column.kind == "money" else f"{cell:,}"
 
 
 def sections_of(statement: Statement) -> list[Section]:

@@ -9,7 +9,16 @@ from rich.text import Text
 
 from rater.core import DECIMALS_MAX
 from rater.files.statement.model import Statement
-from rater.files.statement.sections import Cell, Column, Section, heading, period_of, remarks, sections_of, shown
+from rater.files.statement.sections import (
+    Cell,
+    Column,
+    Section,
+    cell_text,
+    heading,
+    period_of,
+    remarks,
+    sections_of,
+)
 from rater.wire.visible import visible
 
 TEXT_COLUMNS_MAX = 100
@@ -49,11 +58,8 @@ def _column(column: Column) -> TableColumn:
 
 
 def _cell(column: Column, cell: Cell, currency: str) -> str:
-    if cell is None:
-        return ""
-    if not isinstance(cell, int):
-        return visible(str(cell))
-    return _aligned(shown(cell, currency)) if column.kind == "money" else f"{cell:,}"
+    text = cell_text(column, cell, currency)
+    return _aligned(text) if text and column.kind == "money" else text
 
 
 def _aligned(amount: str) -> str:

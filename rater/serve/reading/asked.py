@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from rater.core import IDENTIFIER_LENGTH_MAX, CallType, MoneyError, parse_ledger
-from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter
+from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, day_bounds
 from rater.serve.problems import Kind, ProblemError
 from rater.serve.reading.cursors import CURSOR_LENGTH_MAX
 
@@ -78,8 +78,7 @@ class CallsAsked(PageAsked):
         if self.day is not None:
             if since is not None or until is not None:
                 raise ProblemError(Kind.UNREADABLE, "day: expected either day, or since and until")
-            since = datetime.combine(self.day, time(), UTC)
-            until = since + timedelta(days=1)
+            since, until = day_bounds(self.day)
         charge = None if self.charge is None else parse_ledger(self.charge)
         flag = None if self.flag is None else self.flag.value
         return CallFilter(self.user, since, until, charge, self.destination, self.type, flag)

@@ -1,8 +1,7 @@
 """Records of the ledger as lines of the read API's answers."""
 
-from rater.core import AccountEvent, Debit, RatedCall, format_micros, parse_ledger
-from rater.embedded.lookup import Spend
-from rater.embedded.lookup.filling import flags_of
+from rater.core import AccountEvent, Debit, RatedCall, format_micros
+from rater.embedded.lookup import Spend, flags_of
 from rater.files.export_funds import fund_row
 from rater.ops.masking import mask_people
 from rater.serve.reading.answers import CallLine, DebitLine, FundLine, RefusedLine, SegmentLine, SpendLine
@@ -65,21 +64,19 @@ def fund_line(event: AccountEvent) -> FundLine:
     """Money that is no call's; the kind and the sign are those of `rater export funds`."""
     row = fund_row(event)
     assert row is not None, event.event
-    _, sequence, at, kind, amount, currency, _, lot, command_id, usage_id, reason, by = row
-    sign = -1 if amount < 0 else 1
     return FundLine(
-        sequence=sequence,
-        at=at,
+        sequence=row.sequence,
+        at=row.at,
         event=event.event,
-        kind=kind,
-        amount=format_micros(sign * abs(parse_ledger(event.amount or "0"))),
+        kind=row.kind,
+        amount=format_micros(row.micros),
         balance=event.balance or "0",
-        currency=currency,
-        lot=lot,
-        command_id=command_id,
-        usage_id=usage_id,
-        reason=reason,
-        by=by,
+        currency=row.currency,
+        lot=row.lot,
+        command_id=row.command_id,
+        usage_id=row.usage_id,
+        reason=row.reason,
+        by=row.by,
     )
 
 

@@ -8,15 +8,14 @@ from rater.core import (
     Account,
     LotState,
     RatedCall,
-    User,
     explain,
     format_micros,
     lots_with_money,
     month_start,
-    name_key,
     parse_period,
     shown_lots,
 )
+from rater.engine.books import payer_of
 from rater.files.export_tables import pool_report
 from rater.files.statement import statement_of as added_up
 from rater.serve.problems import Kind, ProblemError
@@ -63,7 +62,6 @@ def tenants(books: Books, only: str | None, query: asked.PageAsked) -> answers.T
 def tenant(books: Books, account: Account) -> answers.TenantNow:
     """Balance, lots, debt, recharge, service state and since when."""
     terms = account.recharge
-    state = ("stopped" if terms.stopped else "on") if terms.enabled else "off"
     in_flight = None if terms.in_flight is None else terms.in_flight.recharge
     return answers.TenantNow(
         tenant=account.tenant,
@@ -80,7 +78,7 @@ def tenant(books: Books, account: Account) -> answers.TenantNow:
         service=account.service,
         service_since=_service_since(books, account),
         recharge=answers.Recharge(
-            state, format_micros(terms.trigger), format_micros(terms.amount), terms.failures, in_flight
+            terms.state, format_micros(terms.trigger), format_micros(terms.amount), terms.failures, in_flight
         ),
         closed_since=account.closed_since,
         country=account.country,
@@ -113,7 +111,7 @@ def explanation(books: Books, account: Account, usage_id: str) -> answers.Explan
         )
     ratings = [
         answers.RatingExplained(
-            call is found[-1], list(explain(call, _user(books, call))), call_line(call, call is found[-1])
+            call is found[-1], list(explain(call, payer_of(books.reader, call))), call_line(call, call is found[-1])
         )
         for call in found
     ]
@@ -188,8 +186,3 @@ def _service_since(books: Books, account: Account) -> datetime | None:
     """When the tenant's service state last changed."""
     state = books.lookup.service_state(account.tenant)
     return None if state is None else state.since
-
-
-def _user(books: Books, call: RatedCall) -> User | None:
-    found = books.reader.load("user", (call.tenant, name_key(call.user))) if call.user else None
-    return found if isinstance(found, User) else None

@@ -4,14 +4,14 @@ A file that does not fit (other topics, another form, older rules) is emptied or
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rater.core import RULES
 from rater.embedded.failures import error_of
-from rater.embedded.ownership import Lock, check_owner, take_over
+from rater.embedded.ownership import Lock, owned_transaction, take_over
 from rater.embedded.replicas import REPLICA_FORM, as_of, form_of, note_as_of
 from rater.embedded.schema import open_for_writing
 from rater.embedded.upgrade import rules_of
@@ -114,19 +114,8 @@ class ReplicaFile:
         if until is not None and (known is None or known < until):
             note_as_of(self._connection, until.astimezone(UTC))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            check_owner(self._connection, self.path, self._epoch)
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException as wrong:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if isinstance(wrong, sqlite3.Error):
-                raise error_of(self.path, wrong) from wrong
-            raise
+    def _transaction(self) -> AbstractContextManager[None]:
+        return owned_transaction(self._connection, self.path, self._epoch)
 
 
 def _opened(path: Path) -> tuple[sqlite3.Connection, Lock]:

@@ -6,7 +6,7 @@ the broker has compacted already.  `state` and `rate-decks` are what a store kee
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -165,6 +165,11 @@ class Reading:
                 self._changes.unreadable.append((place, record.offset))
 
 
+class _HasTenant(Protocol):
+    @property
+    def tenant(self) -> str: ...
+
+
 class _Named(msgspec.Struct, frozen=True, gc=False):
     """What every output has."""
 
@@ -187,9 +192,7 @@ class _Service(msgspec.Struct, frozen=True, gc=False):
     user: str | None = None
 
 
-_named, _call = msgspec.json.Decoder(_Named).decode, msgspec.json.Decoder(_Call).decode
-_event, _service = msgspec.json.Decoder(_Event).decode, msgspec.json.Decoder(_Service).decode
-_orders, _audits = msgspec.json.Decoder(CallCommand).decode, msgspec.json.Decoder(DlqAudit).decode
+_Found = TypeVar("_Found", bound=_HasTenant)
 _decks = msgspec.json.Decoder(RateDeck).decode
 
 
@@ -201,52 +204,28 @@ def _decodes(decode: Callable[[bytes], object], value: bytes) -> bool:
     return True
 
 
-def _of_call(value: bytes) -> Row:
-    """Found by the normal form of its id, in whatever release it was rated (A41)."""
-    found = _call(value)
-    return Row(found.tenant, normal_usage_id(found.usage_id), value)
+def _found_by(kind: type[_Found], key: Callable[[_Found], str | None]) -> Callable[[bytes], Row]:
+    """What makes the row of a record: `kind` is what of it is read, `key` what it is looked up by."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def row(value: bytes) -> Row:
+        found = decode(value)
+        return Row(found.tenant, key(found), value)
+
+    return row
 
 
-def _of_id(value: bytes) -> Row:
-    found = _named(value)
-    return Row(found.tenant, found.id, value)
-
-
-def _of_event(value: bytes) -> Row:
-    found = _event(value)
-    return Row(found.tenant, found.event, value)
-
-
-def _of_balance(value: bytes) -> Row:
-    found = _named(value)
-    return Row(found.tenant, found.tenant, value)
-
-
-def _of_service(value: bytes) -> Row:
-    found = _service(value)
-    return Row(found.tenant, found.user, value)
-
-
-def _of_order(value: bytes) -> Row:
-    """Others than the rating task write these two topics: each record is read whole."""
-    found = _orders(value)
-    return Row(found.tenant, found.id, value)
-
-
-def _of_audit(value: bytes) -> Row:
-    found = _audits(value)
-    return Row(found.tenant, found.id, value)
-
-
-#: The row that a record is; what it is looked up by is what a store has (see rater.embedded.rows).
+#: The row that a record is; what it is looked up by is what a store has (see rater.embedded.rows).  A call is found
+#: by the normal form of its id, in whatever release it was rated (A41).  Others than the rating task write the last
+#: two topics: each record is read whole.
 _ROW_OF: dict[str, Callable[[bytes], Row]] = {
-    "rated-calls": _of_call,
-    "debits": _of_id,
-    "account-events": _of_event,
-    "recharges": _of_id,
-    "rejected-cdrs": _of_id,
-    "balances": _of_balance,
-    "service-states": _of_service,
-    ORDERS: _of_order,
-    AUDIT: _of_audit,
+    "rated-calls": _found_by(_Call, lambda call: normal_usage_id(call.usage_id)),
+    "debits": _found_by(_Named, lambda debit: debit.id),
+    "account-events": _found_by(_Event, lambda event: event.event),
+    "recharges": _found_by(_Named, lambda recharge: recharge.id),
+    "rejected-cdrs": _found_by(_Named, lambda letter: letter.id),
+    "balances": _found_by(_Named, lambda balance: balance.tenant),
+    "service-states": _found_by(_Service, lambda state: state.user),
+    ORDERS: _found_by(CallCommand, lambda order: order.id),
+    AUDIT: _found_by(DlqAudit, lambda audit: audit.id),
 }

@@ -15,19 +15,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-import structlog
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rater.core import IDENTIFIER_LENGTH_MAX, RESERVED_TENANTS
 from rater.files.atomic import whole_file
 from rater.serve.clients import TOKENS_MAX, checked_hash, is_token_of
-from rater.wire.bounded_yaml import load_yaml, problem_of
+from rater.serve.written_file import WrittenFile, first_problem, read_file
 from rater.wire.errors import RaterError
 
 PEOPLE_MAX = 10_000
-
-log = structlog.get_logger("rater.serve")
 
 
 class Role(StrEnum):
@@ -99,24 +96,20 @@ class People:
 
     def __init__(self, path: Path) -> None:
         """RaterError: the file cannot be read, or is wrong."""
-        self._path = path
-        self._changed = _changed(path)
-        self._people = read_people(path).people
+        _check_there(path)
+        self._file = WrittenFile(path, PeopleFile, "people")
 
     def refresh(self) -> None:
         """Read the file again if it changed; what is wrong with it is logged, and the people before stay."""
-        try:
-            if (changed := _changed(self._path)) == self._changed:
-                return
-            self._changed = changed
-            self._people = read_people(self._path).people
-        except RaterError as wrong:
-            log.error("the people stay as they were", reason=str(wrong))
+        self._file.refresh()
 
     def of(self, token: str) -> tuple[Person, str] | None:
         """Whose token this is, and its hash; every hash is compared."""
         found = [
-            (person, hashed) for person in self._people for hashed in person.tokens if is_token_of(hashed, token)
+            (person, hashed)
+            for person in self._file.content.people
+            for hashed in person.tokens
+            if is_token_of(hashed, token)
         ]
         return found[0] if found else None
 
@@ -126,25 +119,19 @@ class People:
             person.name == name
             and (person.role, person.tenant) == (grant.role, grant.tenant)
             and hashed in person.tokens
-            for person in self._people
+            for person in self._file.content.people
         )
 
 
 def read_people(path: Path) -> PeopleFile:
     """The people of a file; RaterError says in one line what is wrong."""
-    try:
-        written = load_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as wrong:
-        raise RaterError(f"{path}: no such file; `rater token create --help` says how it is made") from wrong
-    except (OSError, UnicodeDecodeError) as wrong:
-        raise RaterError(f"{path}: the people cannot be read: {wrong}") from wrong
-    except yaml.YAMLError as wrong:
-        line, problem = problem_of(wrong)
-        raise RaterError(f"{path}:{line}: expected YAML: {problem}") from wrong
-    try:
-        return PeopleFile.model_validate(written)
-    except ValidationError as wrong:
-        raise RaterError(f"{path}: {_first(wrong)}") from None
+    _check_there(path)
+    return read_file(path, PeopleFile, "people")
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise RaterError(f"{path}: no such file; `rater token create --help` says how it is made")
 
 
 def add_token(path: Path, name: str, role: str, tenant: str | None, hashed: str) -> None:
@@ -161,22 +148,7 @@ def add_token(path: Path, name: str, role: str, tenant: str | None, hashed: str)
         people[name] = Person.model_validate({"name": name, "role": role, "tenant": tenant, "tokens": tokens})
         file = PeopleFile(people=tuple(people.values()))
     except ValidationError as wrong:
-        raise RaterError(_first(wrong)) from None
+        raise RaterError(first_problem(wrong)) from None
     text = yaml.safe_dump(file.model_dump(mode="json", exclude_none=True), allow_unicode=True, sort_keys=False)
     with whole_file(path, private=True) as out:
         out.write(text)
-
-
-def _first(wrong: ValidationError) -> str:
-    first = wrong.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"]))
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
-    return f"{place}: {message}" if place else message
-
-
-def _changed(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except OSError as wrong:
-        raise RaterError(f"{path}: the people cannot be read: {wrong.strerror}") from wrong
-    return stat.st_size, stat.st_mtime_ns

@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from rater.core import (
-    IDENTIFIER_LENGTH_MAX,
     MICROS_PER_UNIT,
     AnyCommand,
     FundsAdded,
@@ -63,14 +62,6 @@ class Kind(NamedTuple):
     fields: tuple[Field, ...]
     command: Callable[[Begun, dict[str, str]], AnyCommand]
     back: str
-
-
-def id_about(usage_id: str) -> str:
-    """The id of money given back for a call: the same whoever does it, so that it is given back once.
-
-    `rater tenant adjust --call` makes the same one.
-    """
-    return f"credit-{usage_id}"[:IDENTIFIER_LENGTH_MAX]
 
 
 def _funds(begun: Begun, typed: dict[str, str]) -> AnyCommand:

@@ -13,11 +13,12 @@ from uuid import uuid4
 from aiohttp import web
 
 from rater.core import shown_lots
+from rater.engine.given_back import credit_id
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.reading.desks import Books
 from rater.serve.web.forms import ForeignForm, fields_of
 from rater.serve.web.ordering.desk import Desk, Order, send
-from rater.serve.web.ordering.kinds import KINDS, Begun, Kind, WrongField, id_about, typed_in
+from rater.serve.web.ordering.kinds import KINDS, Begun, Kind, WrongField, typed_in
 from rater.serve.web.ordering.preview import Preview, preview
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing
@@ -77,7 +78,7 @@ class Orders:
         begun = Begun(
             tenant=step.tenant,
             kind=step.name,
-            id=id_about(usage_id) if usage_id else f"page-{uuid4().hex}",
+            id=credit_id(usage_id) if usage_id else f"page-{uuid4().hex}",
             at=self._now(),
             person=session.person,
             usage_id=usage_id,

@@ -6,26 +6,18 @@ from typing import NamedTuple
 import msgspec
 
 from rater.core import (
-    AccountEvent,
     AnyCommand,
-    Debit,
     FundsAdjusted,
-    Outcome,
-    RatedCall,
+    MoneyError,
     Refusal,
-    RejectedCdr,
-    format_micros,
-    parse_ledger,
     parse_micros,
 )
 from rater.embedded.store import Reader
 from rater.embedded.store_settings import kept_settings
-from rater.engine.given_back import given_back
+from rater.engine.given_back import creditable
 from rater.engine.trial import tried
 from rater.ops.masking import mask_people
 from rater.wire.codec import decode_command, encode_input
-
-_calls = msgspec.json.Decoder(RatedCall).decode
 
 
 class Preview(NamedTuple):
@@ -52,21 +44,19 @@ def preview(reader: Reader, command: AnyCommand, at: datetime) -> Preview:
     wrong = _undecodable(raw) or _beyond_call(reader, command)
     if wrong is not None:
         return Preview(lines, balance, balance, [], [], wrong, False)
-    outcome, outputs, state = tried(reader, kept_settings(reader), (), command, at)
-    refused = next((output for output in outputs if isinstance(output, RejectedCdr)), None)
-    after = state.account(command.tenant)
+    trial = tried(reader, kept_settings(reader), (), command, at)
+    refused, after = trial.refused, trial.after.account(command.tenant)
     return Preview(
         lines,
         balance,
         after.balance if after is not None else balance,
         [
             (debit.kind.value, debit.amount, [(share.lot, share.amount) for share in debit.lots])
-            for debit in outputs
-            if isinstance(debit, Debit)
+            for debit in trial.debits
         ],
-        [output.event.value for output in outputs if isinstance(output, AccountEvent)],
+        [event.value for event in trial.events],
         mask_people(f"{refused.field}: {refused.message}") if refused is not None else None,
-        outcome is not Outcome.RATED and refused is None,
+        trial.changes_nothing,
     )
 
 
@@ -80,14 +70,10 @@ def _beyond_call(reader: Reader, command: AnyCommand) -> str | None:
     if not isinstance(command, FundsAdjusted) or command.usage_id is None:
         return None
     ratings = reader.rated_calls(command.usage_id, command.tenant)
-    cost = _calls(ratings[-1]).charge if ratings else "0"
     events = (value for _, value in reader.topic("account-events", command.tenant))
-    given = given_back(events, command.usage_id, command.id)
-    left = parse_ledger(cost) - given
+    credit = creditable(ratings[-1:], events, command.usage_id, command.id)
     try:
-        fits = 0 < parse_micros(command.amount) <= left
-    except ValueError as wrong:
+        fits = credit.allows(parse_micros(command.amount))
+    except MoneyError as wrong:
         return f"amount: {wrong}"
-    less = f" ({cost}) less the {format_micros(given)} that was given back before" if given else ""
-    most = f"at most {format_micros(left)}, what the call cost{less}"
-    return None if fits else f"amount: expected an amount above zero and {most}"
+    return None if fits else f"amount: expected {credit}"

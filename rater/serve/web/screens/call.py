@@ -4,9 +4,10 @@ from typing import Any
 
 import msgspec
 
-from rater.core import RatedCall, User, explain, name_key, parse_ledger
+from rater.core import RatedCall, explain, parse_ledger
+from rater.embedded.lookup import flags_of
+from rater.engine.books import payer_of
 from rater.serve.web.screens.asked import Asked, NoSuchThing
-from rater.serve.web.screens.usage import flags
 
 _calls = msgspec.json.Decoder(RatedCall).decode
 
@@ -17,12 +18,10 @@ def call(asked: Asked) -> dict[str, Any]:
     if not ratings:
         raise NoSuchThing
     last = ratings[-1]
-    found = asked.reader.load("user", (asked.tenant, name_key(last.user))) if last.user else None
-    user = found if isinstance(found, User) else None
     return {
         "account": asked.account,
         "call": last,
         "charge": parse_ledger(last.charge),
-        "flags": flags(last),
-        "explained": [list(explain(rating, user)) for rating in reversed(ratings)],
+        "flags": flags_of(last),
+        "explained": [list(explain(rating, payer_of(asked.reader, rating))) for rating in reversed(ratings)],
     }

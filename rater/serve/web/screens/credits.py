@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from rater.core import MICROS_PER_UNIT, AccountEvent, EventKind, lots_with_money, parse_ledger, shown_lots
+from rater.core import AccountEvent, EventKind, lots_with_money, parse_ledger, shown_lots
 from rater.files.export_funds import fund_row
 from rater.serve.web.screens.asked import Asked, number_in
 
@@ -57,11 +57,11 @@ def _empty_at(clock: datetime, balance: int, pace: int) -> datetime | None:
     return clock + timedelta(seconds=balance * 86_400 // pace)
 
 
-def _curve(series: list[tuple[datetime, int]]) -> dict[str, Any]:
-    """Points for the chart: seconds, and balances in units."""
+def _curve(series: list[tuple[datetime, int]]) -> dict[str, list[int]]:
+    """Points for the chart: seconds, and balances in micro-units."""
     return {
         "at": [int(when.timestamp()) for when, _ in series],
-        "balance": [round(balance / MICROS_PER_UNIT, 6) for _, balance in series],
+        "micros": [balance for _, balance in series],
     }
 
 
@@ -82,12 +82,12 @@ def _fund(event: AccountEvent) -> dict[str, Any]:
     row = fund_row(event)
     assert row is not None, "the lookup lists what moved money"
     return {
-        "at": event.at,
-        "kind": row[3],
-        "amount": int(row[4].scaleb(6)),
+        "at": row.at,
+        "kind": row.kind,
+        "amount": row.micros,
         "balance": parse_ledger(event.balance or "0"),
-        "lot": event.lot or event.recharge_id,
-        "reason": event.reason,
-        "by": event.by,
-        "usage_id": event.usage_id,
+        "lot": row.lot,
+        "reason": row.reason,
+        "by": row.by,
+        "usage_id": row.usage_id,
     }

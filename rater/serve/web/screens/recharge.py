@@ -1,4 +1,4 @@
-"""Recharge: the settings of auto-recharge, and what came of each attempt."""
+"""Recharge: the settings of auto-recharge, and the outcome of each attempt."""
 
 from typing import Any
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from rater.core import month_start, parse_period
 from rater.files.statement import FORMATS, MEDIA_TYPES, Statement, rendered, statement_of
-from rater.files.statement.sections import Cell, Column, Section, remarks, sections_of, shown
+from rater.files.statement.sections import Cell, Column, Section, cell_text, remarks, sections_of
 from rater.serve.web.screens.asked import Asked, NoSuchThing, WrongQuestion
 
 #: Months that can be chosen: the present one and those before it.
@@ -76,8 +76,5 @@ def _rows(section: Section, made: Statement) -> list[list[str]]:
 
 
 def _cell(column: Column, cell: Cell, made: Statement) -> str:
-    if cell is None:
-        return ""
-    if column.kind == "money" and isinstance(cell, int):
-        return f"{shown(cell, made.currency)} {made.currency}"
-    return str(cell)
+    text = cell_text(column, cell, made.currency)
+    return f"{text} {made.currency}" if text and column.kind == "money" else text

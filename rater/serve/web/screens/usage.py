@@ -1,10 +1,10 @@
 """Usage: the calls of a tenant, newest first, by what people look for; and the sums of their charges."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
 from typing import Any, NamedTuple
 
 from rater.core import MoneyError, RatedCall, parse_ledger
-from rater.embedded.lookup import FLAGS, By, CallFilter, Spend
+from rater.embedded.lookup import FLAGS, By, CallFilter, Spend, day_bounds, flags_of
 from rater.serve.web.screens.asked import Asked, WrongQuestion, number_in
 
 CALLS_PER_PAGE = 50
@@ -19,7 +19,7 @@ class Row(NamedTuple):
     call: RatedCall
     charge: int
     balance: int
-    flags: tuple[str, ...]
+    flags: list[str]
     stands: bool
 
 
@@ -42,15 +42,8 @@ def usage(asked: Asked) -> dict[str, Any]:
     }
 
 
-def flags(call: RatedCall) -> tuple[str, ...]:
-    """Why a person may want to look at a call."""
-    found = [why.value for why in call.anomalies]
-    found += ["late"] if call.late else []
-    return (*found, *(["unfunded"] if parse_ledger(call.unfunded_charge) else []))
-
-
 def _row(call: RatedCall, stands: bool) -> Row:
-    return Row(call, parse_ledger(call.charge), parse_ledger(call.balance), flags(call), stands)
+    return Row(call, parse_ledger(call.charge), parse_ledger(call.balance), flags_of(call), stands)
 
 
 def _spend(asked: Asked, by: By) -> list[Spend]:
@@ -69,8 +62,7 @@ def _wanted(query: dict[str, str]) -> CallFilter:
     since = until = None
     try:
         if "day" in query:
-            since = datetime.combine(date.fromisoformat(query["day"]), datetime.min.time(), UTC)
-            until = since + timedelta(days=1)
+            since, until = day_bounds(date.fromisoformat(query["day"]))
     except (ValueError, OverflowError) as wrong:
         raise WrongQuestion("day: expected a day such as 2025-03-12") from wrong
     try:

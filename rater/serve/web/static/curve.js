@@ -22,7 +22,7 @@
       series: [{}, { label: place.dataset.label, stroke: colour("--accent"), width: 2, points: { show: false } }],
       axes: [axis, axis],
       hooks: { draw: [zeroLine] },
-    }, [curve.at, curve.balance], place);
+    }, [curve.at, curve.micros.map((micros) => micros / 1e6)], place);
     addEventListener("resize", () => plot.setSize(size()));
   }
 })();

@@ -78,7 +78,7 @@ def document() -> dict[str, Any]:
             "version": f"{VERSION}.0.0",
             "description": (
                 "Call records and events in, authorisation of calls, orders to end calls out, and (over a"
-                " store) figures to read.  200 means stored:"
+                " store or a replica) figures to read.  200 means stored:"
                 " the ledger has it, or Kafka with every in-sync replica.  Sending the same records again is"
                 " harmless.  What is wrong is one JSON object (RFC 9457)."
             ),

@@ -9,9 +9,8 @@ import msgspec
 from rater.core import Outcome, RejectedCdr, Source, is_whole
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store, open_reader
-from rater.engine.batch import Envelope, Record
+from rater.engine.batch import Record, envelope_of
 from rater.files.read_again import reader_of
-from rater.files.recognise import CDRS
 from rater.wire.dead_letters import (
     SETTLED,
     DlqAudit,
@@ -106,7 +105,6 @@ def with_what_was_done(reader: Reader, letters: Sequence[RejectedCdr]) -> list[L
 def _record(number: int, letter: RejectedCdr, at: datetime) -> Record:
     """The record of a letter; it arrives when it is replayed: clocks that run ahead stay rejected (A43)."""
     raw = raw_bytes(letter)
-    tenant = letter.claimed_tenant or letter.tenant
-    envelope = Envelope(letter.format or CDRS, tenant, letter.header, letter.times, letter.zone, letter.mapping)
+    envelope = envelope_of(letter)
     kind, decode = reader_of(envelope)
     return Record(kind, Source("dlq", 0, number), raw, decode(raw) if decode else None, envelope, at)

@@ -225,6 +225,19 @@ def _enveloped(output: Output, envelope: Envelope) -> Output:
     return with_header(letter, envelope.header)
 
 
+def envelope_of(letter: RejectedCdr) -> Envelope:
+    """What a dead letter says of how its bytes are read; see _enveloped."""
+    return Envelope(
+        format=letter.format or _OWN_FORMAT,
+        tenant=letter.claimed_tenant or letter.tenant,
+        header=letter.header,
+        times=letter.times,
+        zone=letter.zone,
+        mapping=letter.mapping,
+        version=letter.version,
+    )
+
+
 def _decode(record: Record) -> Input | Refusal:
     """Bytes to an input; what does not need the state is done here, before the first of the part is applied."""
     value = record.decoded

@@ -15,7 +15,7 @@ from rater.wire.errors import RaterError
 
 DAY_FIRST, MONTH_FIRST, ISO = "day-first", "month-first", "iso"
 _SAY_ZONE = "give --zone UTC for an export of a portal, also if a spreadsheet saved it, or a switch's own zone"
-_SAY_BOTH = f"give --times day-first or --times month-first, and {_SAY_ZONE}"
+_SAY_ORDER = "give --times day-first or --times month-first"
 #: What everybody reads alike: fast to recognise, and passed on as it is.
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)", re.ASCII)
 _ZONE = re.compile(r" ?(?:(?P<utc>[Zz]|UTC|GMT)|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))\Z", re.ASCII)
@@ -87,8 +87,9 @@ class LocalTimes(msgspec.Struct, frozen=True):
             return _made(found, found["month"], found["day"], shown)
         if found := _NAMED.fullmatch(text):
             if self.times not in (DAY_FIRST, MONTH_FIRST):
+                say = _SAY_ORDER if self.zone else f"{_SAY_ORDER}, and {_SAY_ZONE}"
                 raise UnreadableTime(
-                    f"{_expected(shown)}, where either the day or the month may come first; {_SAY_BOTH}",
+                    f"{_expected(shown)}, where either the day or the month may come first; {say}",
                     Reason.TIME_WITHOUT_ZONE,
                 )
             parts = (found["second_part"], found["first"])

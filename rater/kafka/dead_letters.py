@@ -16,7 +16,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from rater.core import Outcome, RejectedCdr, Source, hash_of
-from rater.engine.batch import Envelope, Record
+from rater.engine.batch import Record, envelope_of
 from rater.files.read_again import reader_of
 from rater.kafka.batch_publisher import publish
 from rater.kafka.client import RETRY_BACKOFF_MS, read_partition, record_at
@@ -171,13 +171,7 @@ class _Given(NamedTuple):
 def _given(letter: RejectedCdr, raw: bytes) -> _Given:
     """The bytes of a letter, for the topic that they came from; a switch's record is mapped again before."""
     if letter.mapping is not None:
-        envelope = Envelope(
-            "mapping",
-            letter.claimed_tenant or letter.tenant,
-            letter.header,
-            mapping=letter.mapping,
-            version=letter.version,
-        )
+        envelope = envelope_of(letter)
         _, decode = reader_of(envelope)
         value = decode(raw) if decode is not None else None
         record = Record("cdr", letter.source, raw, value, envelope)

@@ -78,18 +78,16 @@ def take(state: State, account: Account, amount: int) -> list[tuple[Lot, int]]:
     """Money from the lots in the order of use, as far as there is any: which lots gave how much."""
     if not account.promotions and not account.own_expiry:
         return _take_in_order(state, account, amount)
-    taken = own_expiry.take_promotions(account, amount)
-    amount -= sum([given for _, given in taken])
+    taken: list[tuple[Lot, int]] = []
+
+    def left() -> int:
+        return amount - sum([given for _, given in taken])
+
+    taken += own_expiry.take(account, account.promotions, left())
     for lot in account.own_expiry:
-        older = _take_in_order(state, account, amount, place_of(lot))
-        amount -= sum([given for _, given in older])
-        given = min(lot.remaining, amount)
-        taken += older
-        if given:
-            own_expiry.change(account, lot.lot, -given)
-            taken.append((lot, given))
-            amount -= given
-    return taken + _take_in_order(state, account, amount)
+        taken += _take_in_order(state, account, left(), place_of(lot))
+        taken += own_expiry.take(account, (lot,), left())
+    return taken + _take_in_order(state, account, left())
 
 
 def _take_in_order(

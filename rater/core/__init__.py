@@ -16,7 +16,7 @@ from rater.core.currencies import EXPONENTS, exponent_of, no_currency
 from rater.core.deck_changes import Change, DeckChange, DeckChanges, DeckLimits, compare_decks, too_much
 from rater.core.due import due_instants, expiring, funds_in, funds_of, ticks_due
 from rater.core.entities import Account, Alias, Entity, LiveCall, Seen, Sequences, User
-from rater.core.entitlements import DIAL_OUT_FAMILY
+from rater.core.entitlements import DIAL_OUT_FAMILY, families_of
 from rater.core.erasure import erased_call, hidden_party, names_known, renamed_pool
 from rater.core.explanation import explain, explain_credit, explain_debit
 from rater.core.geography import PREMIUM_OVERLAY, counted_country, pool_country_name
@@ -92,7 +92,7 @@ from rater.core.outputs import (
 )
 from rater.core.passing_time import service_of
 from rater.core.policies import POLICIES
-from rater.core.pools import PoolUse, pool_use
+from rater.core.pools import PoolUse, pool_use, purchased_at
 from rater.core.quoting import AUTHORIZED_S_MAX, Question, Quote, Reserved, quote
 from rater.core.reasons import (
     Anomaly,
@@ -255,6 +255,7 @@ __all__ = [
     "explain_credit",
     "explain_debit",
     "exponent_of",
+    "families_of",
     "format_micros",
     "funds_in",
     "funds_of",
@@ -291,6 +292,7 @@ __all__ = [
     "pool_use",
     "prefix_region",
     "pseudonym_of",
+    "purchased_at",
     "quote",
     "read_emergency_numbers",
     "renamed_pool",

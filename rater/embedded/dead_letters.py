@@ -11,6 +11,7 @@ from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Reader, Store, open_reader
 from rater.engine.batch import Record, envelope_of
 from rater.files.read_again import reader_of
+from rater.wire.codec import encode_input
 from rater.wire.dead_letters import (
     SETTLED,
     DlqAudit,
@@ -65,7 +66,7 @@ class StoreLetters:
             for command in acceptances(letters, by, accepted_at) if accept else ():
                 rater.apply(command, at if accept_at is not None else None)
             records = (
-                (letter.letter.id, _record(number, letter.letter, at)) for number, letter in enumerate(letters)
+                (letter.letter.id, record_again(number, letter.letter, at)) for number, letter in enumerate(letters)
             )
             outcomes = rater.replay(records)
             audits = [
@@ -102,7 +103,17 @@ def with_what_was_done(reader: Reader, letters: Sequence[RejectedCdr]) -> list[L
     return [one for one in found if one.state in SETTLED or not reader.was_replayed(one.letter.id)]
 
 
-def _record(number: int, letter: RejectedCdr, at: datetime) -> Record:
+def accepted_and_again(letter: Letter, by: str, at: datetime, accept_at: datetime | None) -> list[Record]:
+    """The records of a replay: of a held one the command that lets it through at `accept_at`, then its bytes."""
+    commands = acceptances([letter], by, lambda _: accept_at) if accept_at is not None else ()
+    accepted = [
+        Record("command", Source("people", 0, number), encode_input(command), command)
+        for number, command in enumerate(commands)
+    ]
+    return [*accepted, record_again(len(accepted), letter.letter, at)]
+
+
+def record_again(number: int, letter: RejectedCdr, at: datetime) -> Record:
     """The record of a letter; it arrives when it is replayed: clocks that run ahead stay rejected (A43)."""
     raw = raw_bytes(letter)
     envelope = envelope_of(letter)

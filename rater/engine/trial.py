@@ -1,6 +1,6 @@
-"""What a command would cause: it is applied to an overlay that is dropped."""
+"""What a command or a record would cause: it is applied to an overlay that is dropped."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from rater.core import (
     Output,
     RateDeck,
     RatingSettings,
-    RejectedCdr,
+    Refusal,
     Rules,
     Source,
     State,
@@ -23,23 +23,26 @@ from rater.core import (
 from rater.engine.batch import Record, run_batch
 from rater.wire.codec import encode_input
 
+_APPLIED = frozenset({Outcome.RATED, Outcome.CORRECTED})
+
 
 class Trial(NamedTuple):
-    """What a command would cause: its outcome, its outputs, and the state after it."""
+    """What records would cause: their outcomes, why some are refused, their outputs, and the state after them."""
 
-    outcome: Outcome
+    outcomes: list[Outcome]
+    refusals: list[Refusal]
     outputs: list[Output]
     after: State
 
     @property
-    def refused(self) -> RejectedCdr | None:
-        """Why it would be refused, if it would."""
-        return next((output for output in self.outputs if isinstance(output, RejectedCdr)), None)
+    def refused(self) -> Refusal | None:
+        """Why the first of those would be refused that would."""
+        return self.refusals[0] if self.refusals else None
 
     @property
     def changes_nothing(self) -> bool:
-        """Whether its id was used before, for the same."""
-        return self.outcome is not Outcome.RATED and self.refused is None
+        """Whether their ids were used before, for the same."""
+        return not self.refusals and _APPLIED.isdisjoint(self.outcomes)
 
     @property
     def debits(self) -> list[Debit]:
@@ -60,9 +63,17 @@ def tried(
     arrived_at: datetime,
 ) -> Trial:
     """Try a command; nothing is kept."""
+    record = Record("command", Source("trial", 0, 0), encode_input(command), command, arrived_at=arrived_at)
+    return tried_records(committed, settings, decks, [record])
+
+
+def tried_records(
+    committed: Committed, settings: RatingSettings, decks: Iterable[RateDeck], records: Sequence[Record]
+) -> Trial:
+    """Try records one after the other; nothing is kept."""
     rules = Rules(settings, Tariffs())
     for deck in decks:
         rules.tariffs.publish(deck)
-    record = Record("command", Source("trial", 0, 0), encode_input(command), command, arrived_at=arrived_at)
-    batch = run_batch(committed, rules, [record])
-    return Trial(batch.outcomes[0], batch.outputs, batch.state)
+    batch = run_batch(committed, rules, records)
+    refusals = [rejection.refusal for rejection in batch.rejections]
+    return Trial(batch.outcomes, refusals, batch.outputs, batch.state)

@@ -3,20 +3,24 @@
 import csv
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 from rater.wire.errors import RaterError
 
 
-def read_rows(path: Path, required: tuple[str, ...], hint: str = "") -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(
+    path: Path, required: tuple[str, ...], hint: str = "", content: bytes | None = None
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Each row as (number, cells by column), the header being row 1; comma, semicolon or tab.
 
-    `hint` is what to do about a file of another kind.
+    `hint` is what to do about a file of another kind.  With `content`, what somebody sent, `path` is only its name.
 
     Raises RaterError naming file, row and what was expected: not UTF-8, missing columns, a short row.
     """
     try:
-        with path.open(encoding=encoding_of(path), newline="") as lines:
+        with _opened(path, content) as lines:
             first = lines.readline()
             lines.seek(0)
             delimiter = max(",;\t", key=first.count)
@@ -39,10 +43,20 @@ def read_rows(path: Path, required: tuple[str, ...], hint: str = "") -> Iterator
         raise RaterError(f"{path}: cannot be read: {wrong.strerror}") from wrong
 
 
+def _opened(path: Path, content: bytes | None) -> TextIO:
+    if content is None:
+        return path.open(encoding=encoding_of(path), newline="")
+    return TextIOWrapper(BytesIO(content), encoding=_encoding(content), newline="")
+
+
 def encoding_of(path: Path) -> str:
     """UTF-16 for a file that begins with its byte order mark, as some spreadsheets save CSV; else UTF-8."""
     with path.open("rb") as file:
-        return "utf-16" if file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"
+        return _encoding(file.read(2))
+
+
+def _encoding(begin: bytes) -> str:
+    return "utf-16" if begin[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"
 
 
 def check_columns(path: Path, header: list[str], required: tuple[str, ...], hint: str = "") -> None:

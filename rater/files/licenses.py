@@ -55,9 +55,10 @@ class Assignment(BaseModel):
 class Licenses:
     """What a file assigns, and remarks about it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
+        """With `content`, what somebody sent, `path` is only its name."""
         self.path = path
-        self.assignments = list(_read(path))
+        self.assignments = list(_read(path, content))
         self.warnings = _unknown(path, [(assignment.row, assignment.sku) for assignment in self.assignments])
 
     def check_purchased(self, path: Path) -> None:
@@ -124,9 +125,9 @@ def _code(text: str) -> str:
     return known.code if known else text.strip().upper()
 
 
-def _read(path: Path) -> Iterator[Assignment]:
+def _read(path: Path, content: bytes | None) -> Iterator[Assignment]:
     seen: dict[tuple[str, str], int] = {}
-    for number, cells in read_rows(path, COLUMNS):
+    for number, cells in read_rows(path, COLUMNS, content=content):
         try:
             assignment = Assignment(row=number, upn=cells["UPN"], sku=cells["SKU"], country=cells["Usage country"])
         except ValidationError as wrong:

@@ -136,8 +136,13 @@ def acceptances(letters: Iterable[Letter], by: str, at: Callable[[str], datetime
             by=by,
         )
         for letter in letters
-        if letter.letter.reason is Reason.IMPLAUSIBLE_DURATION
+        if may_be_accepted(letter.letter)
     ]
+
+
+def may_be_accepted(letter: RejectedCdr) -> bool:
+    """Whether it is a held record, which a person may let through (A44)."""
+    return letter.reason is Reason.IMPLAUSIBLE_DURATION
 
 
 class LetterBox(Protocol):
@@ -191,6 +196,13 @@ def may_be_replayed(letter: RejectedCdr) -> bool:
     if _COMMANDS in (letter.format, letter.source.topic):
         return _written_by_this_release(letter)
     return not_a_call_record(raw_bytes(letter)) is None
+
+
+def holds_command(letter: RejectedCdr) -> bool:
+    """Whether what was refused is a command, not the record of a call."""
+    if letter.mapping is not None:
+        return False
+    return _COMMANDS in (letter.format, letter.source.topic) or not_a_call_record(raw_bytes(letter)) is not None
 
 
 def _written_by_this_release(letter: RejectedCdr) -> bool:

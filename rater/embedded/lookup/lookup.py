@@ -27,6 +27,7 @@ from rater.embedded.lookup.finding import Range, find_calls
 from rater.embedded.lookup.instants import instant_of, month_of_period
 from rater.embedded.lookup.money import balance_at, carried, first_moved, spend
 from rater.embedded.store import Reader
+from rater.wire.dead_letters import Letter
 
 _LAST = 2**63 - 1
 _calls = msgspec.json.Decoder(RatedCall)
@@ -93,6 +94,13 @@ class Lookup:
         offsets, next = self._page("refused WHERE tenant=?", tenant, (), after, limit)
         letters = list(self._records("rejected-cdrs", offsets, _letters))
         return RefusedPage(with_what_was_done(self._reader, letters), next)
+
+    def letter(self, tenant: str, id: str) -> Letter | None:
+        """The dead letter about a tenant with this id, with what was done about it; None: there is none."""
+        row = self.connection.execute(
+            "SELECT offset FROM refused WHERE tenant=? AND id=?", (self._tenant(tenant), id)
+        ).fetchone()
+        return None if row is None else next(iter(self.refused(tenant, row[0] + 1, 1).letters), None)
 
     def spend(self, tenant: str, by: By, since: datetime, until: datetime) -> list[Spend]:
         """Sums of calls that began in [since, until): standing ratings only; see `money.spend`."""

@@ -30,8 +30,10 @@ from rater.core import (
     Tariffs,
     authorize,
 )
+from rater.embedded.dead_letters import accepted_and_again
 from rater.embedded.store import Reader, open_reader
 from rater.engine.batch import Record
+from rater.ops.metrics.labels import RecordResult
 from rater.serve.group_commit import Item, NotKept
 from rater.serve.orders import OrderLog
 from rater.serve.results import Result
@@ -40,6 +42,7 @@ from rater.serve.shells.payments import Collecting
 from rater.serve.shells.store_writer import Committed, StoreWriter
 from rater.wire.admin_audit import AdminAudit
 from rater.wire.codec import encode_input
+from rater.wire.dead_letters import DlqAudit, Letter, LetterAction, audit_of
 from rater.wire.errors import Exit, RaterError
 
 #: How often calls in progress are looked at, and how often everything else that time changes.
@@ -132,6 +135,32 @@ class StoreEngine:
         """See rater.serve.web.ordering.desk.Desk."""
         try:
             await self._in_thread(self._writer.note_order, audit)
+        except RaterError as wrong:
+            raise NotKept(str(wrong)) from wrong
+
+    async def replay_letter(self, letter: Letter, by: str, at: datetime, *, accept: bool) -> Result:
+        """See rater.serve.web.ordering.desk.Desk.
+
+        What ends between the commit and the note is replayed again, as a duplicate.
+        """
+        assert self._reader is not None, "it was started"
+        account = self._reader.account(letter.letter.tenant) if accept else None
+        try:
+            records = accepted_and_again(letter, by, at, account.clock if account is not None else None)
+        except RaterError as wrong:
+            raise NotKept(str(wrong)) from wrong
+        result = (await self.keep(records))[-1]
+        accepted = result.result is not RecordResult.REFUSED
+        await self._note_letter(audit_of(letter, LetterAction.REPLAYED, by, at, accepted=accepted))
+        return result
+
+    async def drop_letter(self, letter: Letter, by: str, at: datetime, note: str) -> None:
+        """See rater.serve.web.ordering.desk.Desk."""
+        await self._note_letter(audit_of(letter, LetterAction.DROPPED, by, at, note=note))
+
+    async def _note_letter(self, audit: DlqAudit) -> None:
+        try:
+            await self._in_thread(self._writer.note_letter, audit)
         except RaterError as wrong:
             raise NotKept(str(wrong)) from wrong
 

@@ -26,6 +26,7 @@ from rater.serve.orders import KEPT_MAX
 from rater.serve.results import Result
 from rater.serve.shells.results_of import results_of
 from rater.wire.admin_audit import AdminAudit
+from rater.wire.dead_letters import DlqAudit
 
 #: Orders with the offsets at which the store keeps them.
 Orders = list[tuple[int, CallCommand]]
@@ -117,6 +118,11 @@ class StoreWriter:
         """Keep who ordered what on the page; RaterError: it cannot be written."""
         assert self._store is not None, "it is open"
         self._store.note_order(audit)
+
+    def note_letter(self, audit: DlqAudit) -> None:
+        """Keep what somebody did with a dead letter; RaterError: it cannot be written."""
+        assert self._store is not None, "it is open"
+        self._store.note([audit])
 
     def close(self) -> None:
         """Close the store."""

@@ -15,6 +15,8 @@ from multidict import MultiMapping
 FORM_BYTES_MAX = 256 * 1024
 COOKIE = "rater-form"
 FIELD = "form_key"
+#: A file that was sent is a text with one character for each byte of it.
+FILE_ENCODING = "latin-1"
 
 
 class ForeignForm(Exception):
@@ -22,7 +24,7 @@ class ForeignForm(Exception):
 
 
 async def fields_of(request: web.Request, form_key: str) -> dict[str, str]:
-    """The text fields of a form; raises ForeignForm."""
+    """The fields of a form, files too (FILE_ENCODING); raises ForeignForm."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise ForeignForm
     origin = request.headers.get("Origin")
@@ -47,4 +49,10 @@ def new_key() -> str:
 
 
 def _texts(sent: MultiMapping[object]) -> dict[str, str]:
-    return {name: text for name, text in sent.items() if isinstance(text, str)}
+    texts = {name: text for name, text in sent.items() if isinstance(text, str)}
+    files = {
+        name: field.file.read().decode(FILE_ENCODING)
+        for name, field in sent.items()
+        if isinstance(field, web.FileField)
+    }
+    return texts | files

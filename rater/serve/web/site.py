@@ -25,9 +25,10 @@ from rater.serve.web.ordering.pages import NotAllowed, Orders
 from rater.serve.web.people import People
 from rater.serve.web.provider import BEGIN, DONE, Provider
 from rater.serve.web.rendering import Pages
-from rater.serve.web.screens import SCREENS, Asked, NoSuchThing, WrongQuestion
+from rater.serve.web.screens import SCREENS, Asked, File, NoSuchThing, WrongQuestion
 from rater.serve.web.screens.statement import statement_file
 from rater.serve.web.screens.tenants import tenants
+from rater.serve.web.screens.usage import usage_file
 from rater.serve.web.sessions import Seal, Session, Sessions
 from rater.serve.web.signing_in import HOME, SIGN_IN, SIGN_OUT, SigningIn
 from rater.serve.web.texts import Texts
@@ -37,6 +38,7 @@ TENANTS = "/tenants"
 _AGAIN_S = "2"
 ORDERS = TENANTS + "/{tenant}/orders/{kind}"
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
+_SignedIn = Callable[[web.Request, Session], Awaitable[web.Response]]
 
 log = structlog.get_logger("rater.serve")
 
@@ -76,7 +78,8 @@ class Site:
             ("POST", SIGN_OUT, signing_in.sign_out),
             ("GET", TENANTS, self._tenants),
             ("GET", TENANTS + "/{tenant}/{screen}", self._screen),
-            ("GET", TENANTS + "/{tenant}/statement/{format}", self._signed_in(self._download)),
+            ("GET", TENANTS + "/{tenant}/statement/{format}", self._signed_in(self._download(statement_file))),
+            ("GET", TENANTS + "/{tenant}/usage/{format}", self._signed_in(self._download(usage_file))),
             ("GET", ORDERS, self._signed_in(self._orders.form)),
             ("POST", ORDERS + "/preview", self._signed_in(self._orders.preview)),
             ("POST", ORDERS + "/send", self._signed_in(self._orders.send)),
@@ -157,19 +160,23 @@ class Site:
         values |= {"tenant": tenant, "screen": name, "screens": SCREENS, "order": request.query.get("order")}
         return self._pages.answer(f"{name}.html", session, **values)
 
-    async def _download(self, request: web.Request, session: Session) -> web.Response:
-        tenant, format = request.match_info["tenant"], request.match_info["format"]
-        if not session.grant.sees(tenant):
-            raise NoSuchThing
-        file = await self._desks.ask(
-            lambda books: statement_file(Asked.of(books, tenant, session, dict(request.query)), format)
-        )
-        answer = self._pages.with_headers(web.Response(body=file.content))
-        answer.headers["Content-Type"] = file.media_type
-        answer.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+    def _download(self, made: Callable[[Asked, str], File]) -> _SignedIn:
+        """What a screen gives as a file."""
+
+        async def answer(request: web.Request, session: Session) -> web.Response:
+            tenant, format = request.match_info["tenant"], request.match_info["format"]
+            if not session.grant.sees(tenant):
+                raise NoSuchThing
+            query = dict(request.query)
+            file = await self._desks.ask(lambda books: made(Asked.of(books, tenant, session, query), format))
+            answer = self._pages.with_headers(web.Response(body=file.content))
+            answer.headers["Content-Type"] = file.media_type
+            answer.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+            return answer
+
         return answer
 
-    def _signed_in(self, handler: Callable[[web.Request, Session], Awaitable[web.Response]]) -> _Handler:
+    def _signed_in(self, handler: _SignedIn) -> _Handler:
         """A page for who is signed in; others go to the sign-in."""
 
         async def answer(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Sending an order: who ordered it is written down, then the command is applied like those of `/v1/commands`."""
+"""Sending an order: who ordered it is written down, then it is done, by what does it for the command line too."""
 
 import time
 from collections.abc import Sequence
@@ -9,24 +9,39 @@ import msgspec
 
 from rater.core import Source
 from rater.engine.batch import Record
+from rater.ops.metrics.labels import RecordResult
 from rater.serve.group_commit import Item
 from rater.serve.results import Result
+from rater.serve.web.ordering.letters import LetterOrder
 from rater.serve.web.sessions import Session
 from rater.wire.admin_audit import AdminAudit
+from rater.wire.dead_letters import SETTLED, Letter
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as its preview showed it; it is sealed, so that nothing else can be sent in its place."""
+    """An order as its preview showed it; it is sealed, so that nothing else can be sent in its place.
+
+    It has commands, each as JSON, or is about a dead letter.
+    """
 
     tenant: str
     kind: str
     id: str
+    at: datetime
     person: str
-    command: str
+    commands: tuple[str, ...] = ()
+    letter: LetterOrder | None = None
+
+    @property
+    def said(self) -> bytes:
+        """All of it as JSON, for the audit: one command as it is, several as a list."""
+        if self.letter is not None:
+            return msgspec.json.encode(self.letter)
+        return (self.commands[0] if len(self.commands) == 1 else f"[{','.join(self.commands)}]").encode()
 
 
 class Desk(Protocol):
-    """What applies commands, and keeps who ordered them: the engine of the server."""
+    """What applies orders, and keeps who ordered them: the engine of the server."""
 
     async def keep(self, items: Sequence[Item]) -> Sequence[Result]:
         """See rater.serve.group_commit.Keeper."""
@@ -34,23 +49,50 @@ class Desk(Protocol):
     async def note_order(self, audit: AdminAudit) -> None:
         """Keep who ordered what; raises NotKept."""
 
+    async def replay_letter(self, letter: Letter, by: str, at: datetime, *, accept: bool) -> Result:
+        """See rater.wire.dead_letters.LetterBox.replay: what becomes of the record; raises NotKept."""
 
-async def send(desk: Desk, order: Order, session: Session, remote: str | None) -> Result:
-    """The outcome of an order: accepted, a duplicate, or refused with the reason; raises NotKept."""
-    raw, now = order.command.encode(), datetime.now(UTC)
+    async def drop_letter(self, letter: Letter, by: str, at: datetime, note: str) -> None:
+        """See rater.wire.dead_letters.LetterBox.drop; raises NotKept."""
+
+
+async def send(
+    desk: Desk, order: Order, session: Session, remote: str | None, letter: Letter | None
+) -> Sequence[Result]:
+    """The outcome of each part of an order: accepted, a duplicate, or refused with the reason; raises NotKept.
+
+    `letter` is the dead letter that it is about, as it is now.
+    """
     await desk.note_order(
         AdminAudit(
             tenant=order.tenant,
             id=order.id,
-            at=now,
+            at=datetime.now(UTC),
             person=session.person,
             role=session.role.value,
             by=session.by,
             session=session.id,
-            command=msgspec.Raw(raw),
+            command=msgspec.Raw(order.said),
             remote=remote,
         )
     )
-    source = Source("page", 0, time.time_ns() // 1_000)
-    (result,) = await desk.keep([Record("command", source, raw, None, None, now, True)])
-    return result
+    if order.letter is not None and letter is not None:
+        return [await _settle(desk, order, order.letter, letter)]
+    now, first = datetime.now(UTC), time.time_ns() // 1_000
+    return await desk.keep(
+        [
+            Record("command", Source("page", 0, first + number), command.encode(), None, None, now, True)
+            for number, command in enumerate(order.commands)
+        ]
+    )
+
+
+async def _settle(desk: Desk, order: Order, what: LetterOrder, letter: Letter) -> Result:
+    """Do what is ordered with a dead letter, once: what its person did at its time was this order."""
+    done = any((audit.by, audit.at) == (order.person, order.at) for audit in letter.history)
+    if done or letter.state in SETTLED:
+        return Result(result=RecordResult.DUPLICATE)
+    if what.way == "drop":
+        await desk.drop_letter(letter, order.person, order.at, what.note or "")
+        return Result(result=RecordResult.ACCEPTED)
+    return await desk.replay_letter(letter, order.person, order.at, accept=what.way == "accept")

@@ -1,11 +1,12 @@
-"""The kinds of orders: the fields of their forms, and the command that each becomes.
+"""The kinds of orders: the fields of their forms, and the commands that each becomes.
 
 What an amount may be is for the rules to say, which try the command before it is sent; here is only what they allow
 machines and not people.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -16,28 +17,41 @@ from rater.core import (
     FundsAdded,
     FundsAdjusted,
     FundsRefunded,
+    LicenseAssigned,
+    LicenseRemoved,
     MoneyError,
     RechargeSettings,
     TenantConfigured,
     parse_micros,
 )
+from rater.files.licenses import Licenses
+from rater.serve.web.forms import FILE_ENCODING
+from rater.wire.errors import RaterError
 
 #: Rule 61: "a whole number greater than or equal to 50".
 AMOUNT_MIN = 50
+#: Rows of a file that the page assigns at once; `rater import licenses` takes any number.
+ASSIGNMENTS_MAX = 500
+#: What is done with a dead letter: its bytes are given again; a held record is let through before (A44); it is
+#: never to be rated.
+LetterWay = Literal["replay", "accept", "drop"]
 
 
 class WrongField(Exception):
-    """What was typed cannot be meant: the field, and the text that says what is expected."""
+    """What was typed cannot be meant: the field, and the text that says what is expected.
 
-    def __init__(self, field: str, text: str) -> None:
+    `said` is what a reader of files said.
+    """
+
+    def __init__(self, field: str, text: str, said: str = "") -> None:
         super().__init__(field, text)
-        self.field, self.text = field, text
+        self.field, self.text, self.said = field, text, said
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
     """An order from when its form is shown: its id and time do not change any more, so it is done once at most.
 
-    `usage_id` is the call that it is about.
+    `usage_id` is the call that it is about, `letter` the id of the dead letter.
     """
 
     tenant: str
@@ -46,27 +60,32 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     person: str
     usage_id: str | None = None
+    letter: str | None = None
 
 
 class Field(NamedTuple):
     """A field of a form; `shape` is how it is typed."""
 
     name: str
-    shape: Literal["amount", "text", "lot", "tick"]
+    shape: Literal["amount", "text", "lot", "tick", "file"]
     required: bool = True
 
 
 class Kind(NamedTuple):
-    """A kind of order: its fields, and the command that it becomes; `back` is the screen that it belongs to."""
+    """A kind of order: its fields, and the commands that it becomes; `back` is the screen that it belongs to.
+
+    One about a dead letter has a `letter`: what is done with it.
+    """
 
     fields: tuple[Field, ...]
-    command: Callable[[Begun, dict[str, str]], AnyCommand]
+    commands: Callable[[Begun, dict[str, str]], Sequence[AnyCommand]]
     back: str
+    letter: LetterWay | None = None
 
 
-def _funds(begun: Begun, typed: dict[str, str]) -> AnyCommand:
+def _funds(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
     _check_whole("amount", typed["amount"])
-    return FundsAdded(
+    command = FundsAdded(
         tenant=begun.tenant,
         id=begun.id,
         at=begun.at,
@@ -74,10 +93,11 @@ def _funds(begun: Begun, typed: dict[str, str]) -> AnyCommand:
         purchase_order=typed["purchase_order"] or None,
         agreement=typed["agreement"] or None,
     )
+    return [command]
 
 
-def _adjustment(begun: Begun, typed: dict[str, str]) -> AnyCommand:
-    return FundsAdjusted(
+def _adjustment(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
+    command = FundsAdjusted(
         tenant=begun.tenant,
         id=begun.id,
         at=begun.at,
@@ -86,10 +106,11 @@ def _adjustment(begun: Begun, typed: dict[str, str]) -> AnyCommand:
         by=begun.person,
         usage_id=begun.usage_id,
     )
+    return [command]
 
 
-def _refund(begun: Begun, typed: dict[str, str]) -> AnyCommand:
-    return FundsRefunded(
+def _refund(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
+    command = FundsRefunded(
         tenant=begun.tenant,
         id=begun.id,
         at=begun.at,
@@ -98,17 +119,54 @@ def _refund(begun: Begun, typed: dict[str, str]) -> AnyCommand:
         reason=typed["reason"],
         by=begun.person,
     )
+    return [command]
 
 
-def _recharge(begun: Begun, typed: dict[str, str]) -> AnyCommand:
+def _recharge(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
     for name in ("trigger", "amount"):
         _check_whole(name, typed[name])
     settings = RechargeSettings(enabled=bool(typed["enabled"]), trigger=typed["trigger"], amount=typed["amount"])
-    return TenantConfigured(tenant=begun.tenant, id=begun.id, at=begun.at, recharge=settings)
+    return [TenantConfigured(tenant=begun.tenant, id=begun.id, at=begun.at, recharge=settings)]
 
 
-def _payment_method(begun: Begun, _: dict[str, str]) -> AnyCommand:
-    return TenantConfigured(tenant=begun.tenant, id=begun.id, at=begun.at, payment_method="replaced")
+def _payment_method(begun: Begun, _: dict[str, str]) -> list[AnyCommand]:
+    return [TenantConfigured(tenant=begun.tenant, id=begun.id, at=begun.at, payment_method="replaced")]
+
+
+def _try_now(begun: Begun, _: dict[str, str]) -> list[AnyCommand]:
+    """The settings stay as they are; that a person gives them again ends the wait after a failure (A8)."""
+    return [TenantConfigured(tenant=begun.tenant, id=begun.id, at=begun.at, recharge=RechargeSettings())]
+
+
+def _assigned(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
+    command = LicenseAssigned(
+        tenant=begun.tenant,
+        id=begun.id,
+        at=begun.at,
+        user=typed["user"],
+        sku=typed["sku"],
+        country=typed["country"].upper() or None,
+    )
+    return [command]
+
+
+def _removed(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
+    return [LicenseRemoved(tenant=begun.tenant, id=begun.id, at=begun.at, user=typed["user"], sku=typed["sku"])]
+
+
+def _in_file(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
+    try:
+        licenses = Licenses(Path("licences.csv"), typed["file"].encode(FILE_ENCODING))
+    except RaterError as wrong:
+        raise WrongField("file", "order.in_file", str(wrong)) from wrong
+    if not 0 < len(licenses.assignments) <= ASSIGNMENTS_MAX:
+        raise WrongField("file", "order.rows", str(ASSIGNMENTS_MAX))
+    return [*licenses.commands(begun.tenant, begun.at)]
+
+
+def _none(_begun: Begun, _typed: dict[str, str]) -> list[AnyCommand]:
+    """What is done with a dead letter is no command."""
+    return []
 
 
 def _check_whole(field: str, text: str) -> None:
@@ -121,6 +179,7 @@ def _check_whole(field: str, text: str) -> None:
 
 
 _AMOUNT, _REASON = Field("amount", "amount"), Field("reason", "text")
+_USER, _SKU = Field("user", "text"), Field("sku", "text")
 KINDS = {
     "add-funds": Kind(
         (_AMOUNT, Field("purchase_order", "text", False), Field("agreement", "text", False)), _funds, "credits"
@@ -131,12 +190,20 @@ KINDS = {
         (Field("enabled", "tick", False), Field("trigger", "amount"), _AMOUNT), _recharge, "recharge"
     ),
     "payment-method": Kind((), _payment_method, "recharge"),
+    "try-now": Kind((), _try_now, "recharge"),
+    "assign": Kind((_USER, _SKU, Field("country", "text", False)), _assigned, "licences"),
+    "remove": Kind((_USER, _SKU), _removed, "licences"),
+    "assign-file": Kind((Field("file", "file"),), _in_file, "licences"),
+    "replay": Kind((), _none, "refused", "replay"),
+    "accept": Kind((), _none, "refused", "accept"),
+    "drop": Kind((Field("note", "text"),), _none, "refused", "drop"),
 }
 
 
 def typed_in(kind: Kind, sent: dict[str, str]) -> dict[str, str]:
     """What was typed into each field; WrongField: a required one is empty."""
-    typed = {field.name: sent.get(field.name, "").strip() for field in kind.fields}
+    typed = {field.name: sent.get(field.name, "") for field in kind.fields}
+    typed |= {field.name: typed[field.name].strip() for field in kind.fields if field.shape != "file"}
     for field in kind.fields:
         if field.required and not typed[field.name]:
             raise WrongField(field.name, "order.required")

@@ -4,7 +4,7 @@ The id and the time are made when the form is shown, and what the preview shows 
 button, or going back and pressing it again, is a duplicate, which changes nothing.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -12,24 +12,29 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from rater.core import shown_lots
+from rater.core import format_micros, shown_lots
 from rater.engine.given_back import credit_id
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.reading.desks import Books
 from rater.serve.web.forms import ForeignForm, fields_of
 from rater.serve.web.ordering.desk import Desk, Order, send
 from rater.serve.web.ordering.kinds import KINDS, Begun, Kind, WrongField, typed_in
-from rater.serve.web.ordering.preview import Preview, preview
+from rater.serve.web.ordering.letters import LetterOrder, preview_letter
+from rater.serve.web.ordering.preview import Preview, given_back, preview
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing
 from rater.serve.web.screens.call import call as call_screen
+from rater.serve.web.screens.refused import Row, letter_of, row_of
 from rater.serve.web.sessions import Seal, Session
 from rater.wire.codec import encode_input
+from rater.wire.dead_letters import SETTLED, Letter
 
 #: A form is good for so long, and what a preview showed for so long after it.
 FORM_S = 3600
 #: Who goes back after sending finds the preview again, and not the browser's question about sending a form twice.
 _BACK = "private, no-cache"
+#: What a link to a form may fill in.
+_LINKED = ("lot", "user", "sku", "country")
 #: Answers a question from the last commit on.
 _Read = Callable[[Callable[[Books], Any]], Awaitable[Any]]
 
@@ -71,7 +76,7 @@ class Orders:
         self._pages, self._seal, self._desk, self._read, self._now = pages, seal, desk, read, now
 
     async def form(self, request: web.Request, session: Session) -> web.Response:
-        """The empty form; about a call, with what the call cost."""
+        """The empty form; about a call, with what the call cost; about a dead letter, with the letter."""
         step = _step(request, session)
         asked = dict(request.query)
         usage_id = asked.get("call") if step.name == "adjust" else None
@@ -82,8 +87,9 @@ class Orders:
             at=self._now(),
             person=session.person,
             usage_id=usage_id,
+            letter=asked.get("letter", "") if step.kind.letter else None,
         )
-        return await self._show_form(step, begun, {"lot": asked.get("lot", "")}, None)
+        return await self._show_form(step, begun, {name: asked.get(name, "") for name in _LINKED}, None)
 
     async def preview(self, request: web.Request, session: Session) -> web.Response:
         """What it will do; the form again where something typed is wrong."""
@@ -93,22 +99,29 @@ class Orders:
         if begun is None or (begun.tenant, begun.kind, begun.person) != (step.tenant, step.name, session.person):
             raise ForeignForm
         try:
-            command = step.kind.command(begun, typed_in(step.kind, sent))
+            typed = typed_in(step.kind, sent)
+            commands = step.kind.commands(begun, typed)
         except WrongField as wrong:
             return await self._show_form(step, begun, sent, wrong)
-
-        def looked(books: Books) -> tuple[Asked, Preview]:
-            asked = Asked.of(books, step.tenant, session, {})
-            return asked, preview(books.reader, command, self._now())
-
-        asked, shown = await self._read(looked)
         order = Order(
             tenant=step.tenant,
             kind=step.name,
             id=begun.id,
+            at=begun.at,
             person=session.person,
-            command=encode_input(command).decode(),
+            commands=tuple(encode_input(command).decode() for command in commands),
+            letter=_letter_order(step.kind, begun, typed),
         )
+
+        def looked(books: Books) -> tuple[Asked, Preview, Row | None]:
+            asked = Asked.of(books, step.tenant, session, {})
+            if order.letter is None:
+                return asked, preview(books.reader, asked.account, commands, self._now()), None
+            letter = _allowed(asked, step, order.letter.dead_letter)
+            shown = preview_letter(books.reader, asked.account, letter, order.letter, session.person, self._now())
+            return asked, shown, row_of(letter, session.role)
+
+        asked, shown, row = await self._read(looked)
         answer = self._pages.answer(
             "preview.html",
             session,
@@ -116,6 +129,8 @@ class Orders:
             begun=begun,
             order=self._seal.seal(order),
             preview=shown,
+            row=row,
+            note=typed.get("note"),
             **step.values(),
         )
         answer.headers["Cache-Control"] = _BACK
@@ -128,43 +143,68 @@ class Orders:
         order = self._seal.open(sent.get("order", ""), Order, FORM_S)
         if order is None or (order.tenant, order.kind, order.person) != (step.tenant, step.name, session.person):
             raise ForeignForm
-        result = await send(self._desk, order, session, request.remote)
-        if result.result is RecordResult.REFUSED:
-            account = (await self._read(lambda books: Asked.of(books, step.tenant, session, {}))).account
-            reason = f"{result.field}: {result.message}" if result.field else result.message or ""
-            return self._pages.answer(
-                "refused_order.html", session, HTTPStatus.CONFLICT, account=account, reason=reason, **step.values()
-            )
+        about = order.letter
+
+        def looked(books: Books) -> tuple[Asked, Letter | None]:
+            asked = Asked.of(books, step.tenant, session, {})
+            return asked, _allowed(asked, step, about.dead_letter) if about else None
+
+        asked, letter = await self._read(looked)
+        results = await send(self._desk, order, session, request.remote, letter)
+        refused = [one for one in results if one.result is RecordResult.REFUSED]
+        if refused:
+            first = refused[0]
+            reason = f"{first.field}: {first.message}" if first.field else first.message or ""
+            values = {"account": asked.account, "reason": reason, "refused": len(refused), "all": len(results)}
+            return self._pages.answer("refused_order.html", session, HTTPStatus.CONFLICT, **values, **step.values())
+        found = {one.result for one in results}
+        outcome = RecordResult.ACCEPTED if RecordResult.ACCEPTED in found else RecordResult.DUPLICATE
         path = f"/tenants/{path_part(step.tenant)}/{step.kind.back}"
-        return self._pages.go_to(f"{path}?order={result.result.value}")
+        return self._pages.go_to(f"{path}?order={outcome.value}")
 
     async def _show_form(
-        self, step: _Step, begun: Begun, typed: dict[str, str], wrong: WrongField | None
+        self, step: _Step, begun: Begun, typed: Mapping[str, str], wrong: WrongField | None
     ) -> web.Response:
         def looked(books: Books) -> dict[str, Any]:
             asked = Asked.of(books, step.tenant, step.session, {"id": begun.usage_id or ""})
             found = call_screen(asked) if begun.usage_id else {"call": None, "charge": None}
+            left = given_back(books.reader, step.tenant, begun.usage_id, begun.id).left if begun.usage_id else 0
+            letter = _allowed(asked, step, begun.letter) if begun.letter is not None else None
             return {
                 "account": asked.account,
                 "lots": [lot for lot in shown_lots(asked.account) if not lot.promotion],
                 "call": found["call"],
                 "charge": found["charge"],
+                "left": format_micros(left),
+                "row": row_of(letter, step.session.role) if letter is not None else None,
             }
 
         values = await self._read(looked)
-        if values["call"] is not None:
-            typed = {"amount": values["call"].charge} | typed
         return self._pages.answer(
             "order.html",
             step.session,
             HTTPStatus.OK if wrong is None else HTTPStatus.BAD_REQUEST,
             begun=begun,
             sealed=self._seal.seal(begun),
-            typed=typed,
+            typed={"amount": values["left"], **typed} if values["call"] is not None else typed,
             wrong=wrong,
             **values,
             **step.values(),
         )
+
+
+def _letter_order(kind: Kind, begun: Begun, typed: dict[str, str]) -> LetterOrder | None:
+    if kind.letter is None:
+        return None
+    return LetterOrder(dead_letter=begun.letter or "", way=kind.letter, note=typed.get("note"))
+
+
+def _allowed(asked: Asked, step: _Step, id: str) -> Letter:
+    """The dead letter, if the role may do this with it; one that is settled is shown, and nothing changes."""
+    letter = letter_of(asked, id)
+    if letter.state not in SETTLED and step.kind.letter not in row_of(letter, step.session.role).ways:
+        raise NotAllowed
+    return letter
 
 
 def _step(request: web.Request, session: Session) -> _Step:

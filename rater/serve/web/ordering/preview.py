@@ -1,63 +1,118 @@
-"""What an order will do: the rules try its command on the store, without a trace."""
+"""What an order will do: the rules try its commands, or a dead letter, on the store without a trace."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 
 from rater.core import (
+    Account,
     AnyCommand,
+    EventKind,
     FundsAdjusted,
+    LicenseAssigned,
     MoneyError,
     Refusal,
+    Source,
+    State,
+    User,
     parse_micros,
+    sku,
 )
 from rater.embedded.store import Reader
 from rater.embedded.store_settings import kept_settings
-from rater.engine.given_back import creditable
-from rater.engine.trial import tried
+from rater.engine.batch import Record
+from rater.engine.given_back import Creditable, creditable
+from rater.engine.trial import Trial, tried_records
 from rater.ops.masking import mask_people
 from rater.wire.codec import decode_command, encode_input
 
 
-class Preview(NamedTuple):
-    """The command as it will be sent, and what it does: `refused` says why it would not be applied.
+class Change(NamedTuple):
+    """What a row of a file changes: the licences of a user before and after it; `known` to the catalogue or not."""
 
-    Balances are micro-units.  `used` is true where the id was used before, so that nothing would change.
+    user: str
+    sku: str
+    country: str | None
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    known: bool
+
+
+class Preview(NamedTuple):
+    """What is sent, as lines, and what it does: `refused` says why it would not be applied.
+
+    Balances are micro-units.  `used` is true where the id was used before, so that nothing would change; `asks`
+    where a payment would be asked for.
     """
 
-    command: list[str]
+    lines: list[str]
     before: int
     after: int
     taken: list[tuple[str, str, list[tuple[str, str]]]]
     events: list[str]
     refused: str | None
     used: bool
+    asks: bool = False
+    changes: Sequence[Change] = ()
 
 
-def preview(reader: Reader, command: AnyCommand, at: datetime) -> Preview:
-    """The preview of a command as of the last commit."""
-    raw = encode_input(command)
-    lines = msgspec.json.format(raw, indent=2).decode().split("\n")
-    account = reader.account(command.tenant)
-    balance = account.balance if account is not None else 0
-    wrong = _undecodable(raw) or _beyond_call(reader, command)
+def preview(reader: Reader, account: Account, commands: Sequence[AnyCommand], at: datetime) -> Preview:
+    """The preview of commands as of the last commit."""
+    raws = [encode_input(command) for command in commands]
+    lines = [line for raw in raws for line in msgspec.json.format(raw, indent=2).decode().split("\n")]
+    wrong = next((said for raw in raws if (said := _undecodable(raw))), None) or _beyond_call(reader, commands[0])
     if wrong is not None:
-        return Preview(lines, balance, balance, [], [], wrong, False)
-    trial = tried(reader, kept_settings(reader), (), command, at)
-    refused, after = trial.refused, trial.after.account(command.tenant)
+        return Preview(lines, account.balance, account.balance, [], [], wrong, False)
+    records = [
+        Record("command", Source("trial", 0, number), raw, command, arrived_at=at)
+        for number, (raw, command) in enumerate(zip(raws, commands, strict=True))
+    ]
+    trial = tried_records(reader, kept_settings(reader), (), records)
+    changes = [_change(reader, trial, one) for one in commands if isinstance(one, LicenseAssigned)]
+    return preview_of(lines, account, trial)._replace(changes=changes if len(commands) > 1 else ())
+
+
+def preview_of(lines: list[str], account: Account, trial: Trial) -> Preview:
+    """The preview of what was tried."""
+    refused, after = trial.refused, trial.after.account(account.tenant)
+    events = dict.fromkeys(event.value for event in trial.events)
     return Preview(
         lines,
-        balance,
-        after.balance if after is not None else balance,
+        account.balance,
+        after.balance if after is not None else account.balance,
         [
             (debit.kind.value, debit.amount, [(share.lot, share.amount) for share in debit.lots])
             for debit in trial.debits
         ],
-        [event.value for event in trial.events],
-        mask_people(f"{refused.field}: {refused.message}") if refused is not None else None,
+        list(events),
+        mask_people(f"{refused.field}: {refused.message}" if refused.field else refused.message)
+        if refused is not None
+        else None,
         trial.changes_nothing,
+        EventKind.RECHARGE_REQUESTED.value in events,
     )
+
+
+def given_back(reader: Reader, tenant: str, usage_id: str, id: str | None) -> Creditable:
+    """What may still be given back for a call under this id (A45)."""
+    events = (value for _, value in reader.topic("account-events", tenant))
+    return creditable(reader.rated_calls(usage_id, tenant)[-1:], events, usage_id, id)
+
+
+def _change(reader: Reader, trial: Trial, command: LicenseAssigned) -> Change:
+    before, after = (
+        _held(state.user_meant_by(command.tenant, command.user), command.at)
+        for state in (State(reader), trial.after)
+    )
+    return Change(command.user, command.sku, command.country, before, after, sku(command.sku) is not None)
+
+
+def _held(user: User | None, at: datetime) -> tuple[str, ...]:
+    """The licences that a user holds at an instant."""
+    stretches = [one for one in user.timeline if one.since is None or one.since <= at] if user else []
+    return stretches[-1].skus if stretches else ()
 
 
 def _undecodable(raw: bytes) -> str | None:
@@ -69,9 +124,7 @@ def _beyond_call(reader: Reader, command: AnyCommand) -> str | None:
     """Money given back for a call is above zero and at most what is left of its cost, as on the command line."""
     if not isinstance(command, FundsAdjusted) or command.usage_id is None:
         return None
-    ratings = reader.rated_calls(command.usage_id, command.tenant)
-    events = (value for _, value in reader.topic("account-events", command.tenant))
-    credit = creditable(ratings[-1:], events, command.usage_id, command.id)
+    credit = given_back(reader, command.tenant, command.usage_id, command.id)
     try:
         fits = credit.allows(parse_micros(command.amount))
     except MoneyError as wrong:

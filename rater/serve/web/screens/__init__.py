@@ -1,6 +1,6 @@
 """The screens of a tenant: each makes what one template shows, out of the store."""
 
-from rater.serve.web.screens.asked import Asked, NoSuchThing, Screen, WrongQuestion
+from rater.serve.web.screens.asked import Asked, File, NoSuchThing, Screen, WrongQuestion
 from rater.serve.web.screens.call import call
 from rater.serve.web.screens.credits import credit
 from rater.serve.web.screens.licences import licences
@@ -10,7 +10,7 @@ from rater.serve.web.screens.refused import refused
 from rater.serve.web.screens.statement import statement
 from rater.serve.web.screens.usage import usage
 
-__all__ = ["SCREENS", "Asked", "NoSuchThing", "Screen", "WrongQuestion"]
+__all__ = ["SCREENS", "Asked", "File", "NoSuchThing", "Screen", "WrongQuestion"]
 
 #: By their names in a path, which are those of their templates; in the order of the navigation.
 SCREENS = {

@@ -37,6 +37,14 @@ class Asked(NamedTuple):
         return cls(books.reader, books.lookup, tenant, account, session, query)
 
 
+class File(NamedTuple):
+    """What a screen gives as a file."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
 def number_in(query: dict[str, str], name: str) -> int | None:
     """Where a page begins; None for the first.  WrongQuestion: it is no number."""
     text = query.get(name)

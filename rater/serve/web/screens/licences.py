@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from rater.core import User
+from rater.core import DIAL_OUT_FAMILY, User, families_of, purchased_at
 from rater.serve.web.screens.asked import Asked
 
 #: Users that are shown at a time; a search finds the others.
@@ -12,13 +12,17 @@ USERS_MAX = 200
 
 
 class Row(NamedTuple):
-    """A user as the list shows it: the licences of now, since when, and since when it may not call out."""
+    """A user as the list shows it: the licences of now, since when, and since when it may not call out.
+
+    `conferencing` is whether they are among those that are bought as Audio Conferencing.
+    """
 
     user: str
     skus: tuple[str, ...]
     country: str | None
     since: datetime | None
     restricted_since: datetime | None
+    conferencing: bool
 
 
 def licences(asked: Asked) -> dict[str, Any]:
@@ -28,11 +32,11 @@ def licences(asked: Asked) -> dict[str, Any]:
     users = [reader.load("user", (asked.tenant, name)) for name in reader.names("user", asked.tenant)]
     rows = [_row(user, clock) for user in users if isinstance(user, User)]
     found = [row for row in rows if search.casefold() in row.user.casefold()]
-    bought = [count for since, count in asked.account.conferencing_licenses if since is None or since <= clock]
     return {
         "account": asked.account,
         "counts": sorted(Counter(sku for row in rows for sku in row.skus).items()),
-        "conferencing": bought[-1] if bought else None,
+        "conferencing": purchased_at(asked.account, clock) if asked.account.conferencing_licenses else None,
+        "conferencing_assigned": sum(row.conferencing for row in rows),
         "users": found[:USERS_MAX],
         "found": len(found),
         "search": search,
@@ -48,4 +52,5 @@ def _row(user: User, clock: datetime) -> Row:
         last.country if last else None,
         last.since if last else None,
         user.restricted_since,
+        last is not None and DIAL_OUT_FAMILY in families_of(last, user.user),
     )

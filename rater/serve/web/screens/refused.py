@@ -2,31 +2,66 @@
 
 from typing import Any, NamedTuple
 
+from rater.core import is_whole
 from rater.ops.masking import mask_people
-from rater.serve.web.screens.asked import Asked, number_in
-from rater.wire.dead_letters import Letter, place_of, raw_bytes
+from rater.serve.web.ordering.kinds import LetterWay
+from rater.serve.web.people import Role
+from rater.serve.web.screens.asked import Asked, NoSuchThing, number_in
+from rater.wire.dead_letters import (
+    SETTLED,
+    Letter,
+    holds_command,
+    may_be_accepted,
+    may_be_replayed,
+    place_of,
+    raw_bytes,
+)
 
 #: Letters of a page, and how much is shown of each.
 LETTERS_PER_PAGE, SHOWN_MAX = 50, 600
 
 
 class Row(NamedTuple):
-    """A dead letter as the list shows it."""
+    """A dead letter as the list shows it; `ways` is what the reader may do with it."""
 
     letter: Letter
     place: str
     message: str
     record: str
+    ways: list[LetterWay]
 
 
 def refused(asked: Asked) -> dict[str, Any]:
     """What `refused.html` shows: letters that say that they are this tenant's, the newest first."""
     page = asked.lookup.refused(asked.tenant, number_in(asked.query, "after"), LETTERS_PER_PAGE)
     own = [letter for letter in page.letters if letter.owner == asked.tenant]
-    return {"account": asked.account, "letters": [_row(letter) for letter in own], "older": page.next}
+    role = asked.session.role
+    return {"account": asked.account, "letters": [row_of(letter, role) for letter in own], "older": page.next}
 
 
-def _row(letter: Letter) -> Row:
+def row_of(letter: Letter, role: Role) -> Row:
+    """A letter as a role sees it."""
     record = mask_people(raw_bytes(letter.letter).decode("utf-8", "replace"))
     shown = record if len(record) <= SHOWN_MAX else record[:SHOWN_MAX] + " …"
-    return Row(letter, place_of(letter.letter), mask_people(letter.letter.message), shown)
+    return Row(letter, place_of(letter.letter), mask_people(letter.letter.message), shown, ways_of(letter, role))
+
+
+def letter_of(asked: Asked, id: str) -> Letter:
+    """The letter with an id; NoSuchThing: this tenant has none."""
+    letter = asked.lookup.letter(asked.tenant, id)
+    if letter is None or letter.owner != asked.tenant:
+        raise NoSuchThing
+    return letter
+
+
+def ways_of(letter: Letter, role: Role) -> list[LetterWay]:
+    """What a role may do with a letter; nothing where it is settled.
+
+    Commands are given again by operators alone: among them are some that no other role may order.
+    """
+    if role is Role.VIEWER or letter.state in SETTLED:
+        return []
+    about = letter.letter
+    if not is_whole(about) or not may_be_replayed(about) or (holds_command(about) and role is not Role.OPERATOR):
+        return ["drop"]
+    return ["accept" if may_be_accepted(about) else "replay", "drop"]

@@ -1,24 +1,16 @@
 """Statement: what a tenant had in a month, what moved it, and what is left; and the same as a file."""
 
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from rater.core import month_start, parse_period
 from rater.files.statement import FORMATS, MEDIA_TYPES, Statement, rendered, statement_of
 from rater.files.statement.sections import Cell, Column, Section, cell_text, remarks, sections_of
-from rater.serve.web.screens.asked import Asked, NoSuchThing, WrongQuestion
+from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion
 
 #: Months that can be chosen: the present one and those before it.
 MONTHS = 14
 _ENDINGS = {"text": "txt"}
-
-
-class File(NamedTuple):
-    """A statement to keep."""
-
-    name: str
-    media_type: str
-    content: bytes
 
 
 def statement(asked: Asked) -> dict[str, Any]:

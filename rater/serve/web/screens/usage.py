@@ -1,15 +1,23 @@
 """Usage: the calls of a tenant, newest first, by what people look for; and the sums of their charges."""
 
 from datetime import UTC, date, timedelta
-from typing import Any, NamedTuple
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, NamedTuple
 
 from rater.core import MoneyError, RatedCall, parse_ledger
-from rater.embedded.lookup import FLAGS, By, CallFilter, Spend, day_bounds, flags_of
-from rater.serve.web.screens.asked import Asked, WrongQuestion, number_in
+from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, Spend, day_bounds, flags_of
+from rater.files.export import write
+from rater.files.export_tables import TABLES, usage_row
+from rater.files.statement import MEDIA_TYPES
+from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion, number_in
 
 CALLS_PER_PAGE = 50
 #: The days of which sums are shown, and how many destinations.
 SPEND_DAYS, DESTINATIONS_MAX = 31, 15
+#: Files of the calls that are found, and how many calls they have at most.
+EXPORT_FORMATS: tuple[Literal["csv", "xlsx"], ...] = ("csv", "xlsx")
+EXPORT_MAX = 20_000
 _FILTERS = ("day", "charge", "user", "destination", "flag")
 
 
@@ -36,10 +44,35 @@ def usage(asked: Asked) -> dict[str, Any]:
         "query": {name: query.get(name, "") for name in _FILTERS},
         "flag_names": FLAGS,
         "is_first": is_first,
+        "export_formats": EXPORT_FORMATS,
         "spend_days": SPEND_DAYS,
         "by_day": _spend(asked, "day") if is_first else [],
         "by_destination": _dearest(_spend(asked, "destination")) if is_first else [],
     }
+
+
+def usage_file(asked: Asked, format: str) -> File:
+    """The calls that are found, as `rater export usage` writes them, the newest first; of each the standing rating.
+
+    NoSuchThing: there is no such format; WrongQuestion: it is more than a page may give.
+    """
+    chosen = next((one for one in EXPORT_FORMATS if one == format), None)
+    if chosen is None:
+        raise NoSuchThing
+    wanted = _wanted({name: text.strip() for name, text in asked.query.items() if text.strip()})
+    page = asked.lookup.standing_calls(asked.tenant, wanted, None, PAGE_MAX)
+    rows = [usage_row(call) for call, _ in page.calls]
+    while page.next is not None:
+        if len(rows) >= EXPORT_MAX:
+            raise WrongQuestion(
+                f"expected filters that leave at most {EXPORT_MAX} calls; `rater export usage` writes any number"
+            )
+        page = asked.lookup.standing_calls(asked.tenant, wanted, page.next, PAGE_MAX)
+        rows += [usage_row(call) for call, _ in page.calls]
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "usage")
+        write(TABLES["usage"], rows, chosen, str(path))
+        return File(f"usage.{chosen}", MEDIA_TYPES[chosen], path.read_bytes())
 
 
 def _row(call: RatedCall, stands: bool) -> Row:

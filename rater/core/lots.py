@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rater.core import own_expiry
-from rater.core.entities import Account, Debts, Lot, PageOfLots, Part, ShelvedLot
+from rater.core.entities import Account, Debts, Lot, LotPageEntry, Part, ShelvedLot
 from rater.core.own_expiry import changed, place_of
 from rater.core.pages import replaced
 from rater.core.state import State
@@ -252,13 +252,15 @@ def _shelve(state: State, account: Account, lot: Lot) -> None:
 
 
 def _replace_pages(state: State, account: Account, start: int, end: int, lots: Sequence[Lot]) -> None:
-    def save(number: int, some: Sequence[Lot]) -> PageOfLots:
+    def save(number: int, some: Sequence[Lot]) -> LotPageEntry:
         state.save_page_of_lots(account.tenant, number, tuple(some))
         first = some[0]
-        return PageOfLots(number, first.purchased_at, first.number, len(some), sum([lot.remaining for lot in some]))
+        return LotPageEntry(
+            number, first.purchased_at, first.number, len(some), sum([lot.remaining for lot in some])
+        )
 
     account.lot_pages = replaced(account.lot_pages, start, end, lots, save)
 
 
-def _first_of(page: PageOfLots) -> _Place:
+def _first_of(page: LotPageEntry) -> _Place:
     return page.purchased_at, page.first

@@ -156,8 +156,10 @@ def page_of(people: Path, key: Path | None, sign_in: Path | None, *, secure: boo
     """
     settings = read_settings(SignInFile, sign_in, {}) if sign_in is not None else None
     secure = secure or (settings is not None and settings.public_url.startswith("https://"))
-    sealed_by = key_of(key or people.with_name(people.name + ".key"))
-    return WebPage(People(people), sealed_by, Links(), secure, Provider(settings) if settings else None)
+    key = key or people.with_name(people.name + ".key")
+    ended = key.with_name(key.name + ".ended")
+    provider = Provider(settings) if settings else None
+    return WebPage(People(people), key_of(key), ended, Links(), secure, provider)
 
 
 def serve_token(name: Annotated[str, typer.Argument(help="The client: a switch or gateway.")]) -> None:

@@ -6,7 +6,7 @@ is sealed by the same key, so that exactly what was shown is sent.
 """
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -15,14 +15,13 @@ from aiohttp import web
 from cryptography.fernet import Fernet, InvalidToken
 
 from rater.files.atomic import whole_file
+from rater.serve.web.ended import EndedSessions
 from rater.serve.web.people import Grant, People, Role
 from rater.wire.errors import RaterError
 
 COOKIE = "rater-session"
 #: From the sign-in to the end of a session.
 SESSION_H = 8
-#: Sessions that were ended by their person, and would not have ended by themselves yet.
-ENDED_MAX = 100_000
 _Sealed = TypeVar("_Sealed", bound=msgspec.Struct)
 
 
@@ -76,10 +75,8 @@ class Seal:
 class Sessions:
     """The sessions of the page.  `secure` cookies are sent over TLS only."""
 
-    def __init__(self, seal: Seal, people: People, *, secure: bool) -> None:
-        self._seal, self._people, self._secure = seal, people, secure
-        #: Ids of sessions that were signed out, with their end.
-        self._ended: dict[str, datetime] = {}
+    def __init__(self, seal: Seal, people: People, ended: EndedSessions, *, secure: bool) -> None:
+        self._seal, self._people, self._ended, self._secure = seal, people, ended, secure
 
     def of(self, request: web.Request) -> Session | None:
         """Who asks; None where nobody is signed in, the session is over, or the token was taken out of the file."""
@@ -104,11 +101,8 @@ class Sessions:
         )
 
     def end(self, answer: web.StreamResponse, session: Session) -> None:
-        """Sign a person out: the cookie is deleted, and a copy of it counts no more in this process."""
-        now = datetime.now(UTC)
-        if len(self._ended) >= ENDED_MAX:
-            self._ended = {id: ends for id, ends in self._ended.items() if ends > now}
-        self._ended[session.id] = session.ends
+        """Sign a person out: the cookie is deleted, and a copy of it counts no more at any server."""
+        self._ended.add(session.id)
         answer.del_cookie(self._name, path="/", httponly=True, samesite="Strict", secure=self._secure)
 
     @property

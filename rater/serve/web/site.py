@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from rater.serve.group_commit import NotKept
 from rater.serve.problems import ProblemError
 from rater.serve.reading.desks import Books, Desks
 from rater.serve.web.by_provider import ByProvider
+from rater.serve.web.ended import EndedSessions
 from rater.serve.web.forms import ForeignForm
 from rater.serve.web.links import Links
 from rater.serve.web.ordering.desk import Desk
@@ -29,7 +31,7 @@ from rater.serve.web.screens import SCREENS, Asked, File, NoSuchThing, WrongQues
 from rater.serve.web.screens.statement import statement_file
 from rater.serve.web.screens.tenants import tenants
 from rater.serve.web.screens.usage import usage_file
-from rater.serve.web.sessions import Seal, Session, Sessions
+from rater.serve.web.sessions import SESSION_H, Seal, Session, Sessions
 from rater.serve.web.signing_in import HOME, SIGN_IN, SIGN_OUT, SigningIn
 from rater.serve.web.texts import Texts
 
@@ -44,10 +46,12 @@ log = structlog.get_logger("rater.serve")
 
 
 class WebPage(NamedTuple):
-    """What a page needs: who may sign in and by what, the key of sessions, and the clock of orders."""
+    """What a page needs: who may sign in and by what, the key of sessions, the folder of those that were ended,
+    and the clock of orders."""
 
     people: People
     key: bytes
+    ended: Path
     links: Links
     secure: bool
     provider: Provider | None = None
@@ -61,7 +65,7 @@ class Site:
         self._desks, self._people, self._links = desks, page.people, page.links
         seal = Seal(page.key)
         self._pages = Pages(Texts(), secure=page.secure)
-        self._sessions = Sessions(seal, page.people, secure=page.secure)
+        self._sessions = Sessions(seal, page.people, EndedSessions(page.ended, SESSION_H), secure=page.secure)
         provider = page.provider
         self._by_provider = ByProvider(self._pages, self._sessions, seal, provider) if provider else None
         self._orders = Orders(self._pages, seal, desk, desks.ask, page.now)

@@ -7,7 +7,7 @@ import pytest
 
 from rater.core import FundsAdded, TenantConfigured
 from tests.serve.web.world import Admitted, Visitor, admitted
-from tests.serve.world import Serving, call, setting_up
+from tests.serve.world import Serving, call, clients_file, setting_up
 
 #: A tenant whose name is markup, turns the direction of a line, and is as long as a name may be.
 HOSTILE = ("<script>alert(1)</script>\u202e" + "x" * 128)[:128]
@@ -43,7 +43,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
     ]
     funds = FundsAdded(tenant=HOSTILE, id=HOSTILE, at=at, amount="20", purchase_order=HOSTILE)
     page = admitted(folder)
-    with Serving(folder, commands=[*own, *others, funds], page=page.page, arrived_at=BEGAN) as server:
+    clients = clients_file(folder, switch={}, office={"may": ["commands"]})
+    with Serving(folder, clients, commands=[*own, *others, funds], page=page.page, arrived_at=BEGAN) as server:
         when = BEGAN.isoformat()
         calls = [call("a"), call("b", seconds=240), call("c", user="carl")]
         server.switch().send(*[one | {"answered_at": when} for one in calls])

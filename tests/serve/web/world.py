@@ -2,6 +2,7 @@
 
 import html
 import re
+import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -57,6 +58,18 @@ class Visitor:
         body = urllib.parse.urlencode(fields).encode()
         return self._ask(urllib.request.Request(self.base + path, body, _named(headers)))
 
+    def upload(self, path: str, fields: dict[str, str], name: str, content: bytes) -> Shown:
+        """Send a form with a file."""
+        mark = secrets.token_hex(16)
+        parts = [
+            f'--{mark}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{text}\r\n'.encode()
+            for field, text in fields.items()
+        ]
+        head = f'--{mark}\r\nContent-Disposition: form-data; name="{name}"; filename="x.csv"\r\n'
+        parts += [f"{head}Content-Type: text/csv\r\n\r\n".encode(), content, f"\r\n--{mark}--\r\n".encode()]
+        type = {"Content-Type": f"multipart/form-data; boundary={mark}"}
+        return self._ask(urllib.request.Request(self.base + path, b"".join(parts), type))
+
     def post_to(self, address: str, fields: dict[str, str]) -> Shown:
         """Send a form to another server."""
         return self._ask(urllib.request.Request(address, urllib.parse.urlencode(fields).encode()))
@@ -95,4 +108,5 @@ def admitted(folder: Path, people: dict[str, tuple[str, str | None]] | None = No
     for name, (role, tenant) in (people or PEOPLE).items():
         tokens[name], hashed = new_token()
         add_token(file, name, role, tenant, hashed)
-    return Admitted(WebPage(People(file), key_of(folder / "page.key"), Links(), False), tokens, file)
+    page = WebPage(People(file), key_of(folder / "page.key"), folder / "page.key.ended", Links(), False)
+    return Admitted(page, tokens, file)

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from rater.core import is_whole
+from rater.core import RejectedCdr, is_whole
 from rater.ops.masking import mask_people
 from rater.serve.web.ordering.kinds import LetterWay
 from rater.serve.web.people import Role
@@ -15,6 +15,7 @@ from rater.wire.dead_letters import (
     may_be_replayed,
     place_of,
     raw_bytes,
+    why_not_replayed,
 )
 
 #: Letters of a page, and how much is shown of each.
@@ -22,13 +23,16 @@ LETTERS_PER_PAGE, SHOWN_MAX = 50, 600
 
 
 class Row(NamedTuple):
-    """A dead letter as the list shows it; `ways` is what the reader may do with it."""
+    """A dead letter as the list shows it; `ways` is what the reader may do with it, `why_not` why nobody may give it
+    again.
+    """
 
     letter: Letter
     place: str
     message: str
     record: str
     ways: list[LetterWay]
+    why_not: str | None
 
 
 def refused(asked: Asked) -> dict[str, Any]:
@@ -43,7 +47,9 @@ def row_of(letter: Letter, role: Role) -> Row:
     """A letter as a role sees it."""
     record = mask_people(raw_bytes(letter.letter).decode("utf-8", "replace"))
     shown = record if len(record) <= SHOWN_MAX else record[:SHOWN_MAX] + " …"
-    return Row(letter, place_of(letter.letter), mask_people(letter.letter.message), shown, ways_of(letter, role))
+    about, ways = letter.letter, ways_of(letter, role)
+    why_not = mask_people(why_not_replayed(about)) if ways and not _can_be_replayed(about) else None
+    return Row(letter, place_of(about), mask_people(about.message), shown, ways, why_not)
 
 
 def letter_of(asked: Asked, id: str) -> Letter:
@@ -62,6 +68,10 @@ def ways_of(letter: Letter, role: Role) -> list[LetterWay]:
     if role is Role.VIEWER or letter.state in SETTLED:
         return []
     about = letter.letter
-    if not is_whole(about) or not may_be_replayed(about) or (holds_command(about) and role is not Role.OPERATOR):
+    if not _can_be_replayed(about) or (holds_command(about) and role is not Role.OPERATOR):
         return ["drop"]
     return ["accept" if may_be_accepted(about) else "replay", "drop"]
+
+
+def _can_be_replayed(about: RejectedCdr) -> bool:
+    return is_whole(about) and may_be_replayed(about)

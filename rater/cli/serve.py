@@ -116,8 +116,8 @@ def serve(
         raise RaterError("--deck, --commands, --gateway, --notify: expected with --store; on Kafka: rater publish")
     if sign_in is not None and people is None:
         raise RaterError("--sign-in: expected with --people, the file of those who sign in by a token")
-    if store is None and people is not None:
-        raise RaterError("--people: expected with --store, whose records the page shows")
+    if store is None and people is not None and replica is None:
+        raise RaterError("--people: expected with --store, or with --replica: the page shows what is there")
     if store is not None and replica is not None:
         raise RaterError("--replica: expected with --bootstrap; a store is read itself")
     if loglevel not in _LEVELS:
@@ -182,11 +182,16 @@ def _over_kafka(front: Front, bootstrap: str, prefix: str, replica: Path | None)
     note_ends(front.metrics, kafka)
 
     async def run() -> None:
-        await must_hold(kafka, service_named("server"), without="replica" if replica is None else None)
+        await must_hold(kafka, service_named("server"), without=_not_played(front, replica))
         await partitions_of(kafka, "cdrs")
         await serve_kafka(front, kafka, rating_of_environment(), replica)
 
     asyncio.run(run())
+
+
+def _not_played(front: Front, replica: Path | None) -> set[str]:
+    """The roles of the server that this process does not play."""
+    return {role for role, played in (("replica", replica), ("page", front.page)) if played is None}
 
 
 def _prepare(rater: EmbeddedRater, versions: list[RateDeck], commands: list[Path], *, accepted: bool) -> None:

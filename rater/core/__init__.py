@@ -113,7 +113,7 @@ from rater.core.rerating import deck_stands, rerating_id, rerating_of, same_rati
 from rater.core.restrictions import restricted_users
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing, order_id
 from rater.core.settings import HOURS_MAX, RatingSettings, read_emergency_numbers
-from rater.core.state import KINDS, Committed, Key, Memory, State
+from rater.core.state import KINDS, Committed, Key, Memory, State, command_key, letter_key
 from rater.core.step import Rules, close_batch
 from rater.core.tariff import SPECIAL, Tariffs
 
@@ -240,6 +240,7 @@ __all__ = [
     "authorize",
     "calls_for_help",
     "close_batch",
+    "command_key",
     "compare_decks",
     "counted_country",
     "countries_of_prefix",
@@ -269,6 +270,7 @@ __all__ = [
     "is_whole",
     "is_withheld",
     "letter_id",
+    "letter_key",
     "live_call",
     "lots_with_money",
     "meant_country",

@@ -29,7 +29,7 @@ from rater.core.provisioning import configure_tenant
 from rater.core.rating import named, payer
 from rater.core.reasons import EventKind, Outcome, Reason, Refusal
 from rater.core.record_checks import ahead_of_arrival
-from rater.core.state import State
+from rater.core.state import State, letter_key
 from rater.core.step import Rules, Step
 
 
@@ -191,8 +191,8 @@ def dead_letter(
     if account is None:
         account = state.account(NO_TENANT) or _nobody(state)
     id = letter_id(tenant or file_tenant or NO_TENANT, raw, refused.reason, original)
-    key = (account.tenant, f"rejected/{id}")
-    former = (account.tenant, f"rejected/{former_letter_id(raw, refused.reason)}")
+    key = letter_key(account.tenant, id)
+    former = letter_key(account.tenant, former_letter_id(raw, refused.reason))
     # 0.3.0 read rows that begin alike as one
     if state.seen(key) is not None or (original is None and state.seen(former) is not None):
         return id, None

@@ -70,6 +70,7 @@ from rater.core.provisioning import (
 from rater.core.reasons import Outcome, Reason, Refusal
 from rater.core.recharge import RechargeEvent, advance_recharge
 from rater.core.rerating import rerate, rerating_refused, unreadable_call
+from rater.core.state import command_key
 from rater.core.step import Step
 
 
@@ -79,7 +80,7 @@ def command_arrived(step: Step, command: AnyCommand) -> Outcome | Refusal:
         advance(step, as_utc(command.at))
         advance_recharge(step, RechargeEvent.TIME)
         return Outcome.RATED
-    before = step.state.seen((step.account.tenant, f"command/{command.id}"))
+    before = step.state.seen(command_key(step.account.tenant, command.id))
     repeated = None if before is None else _repeated(step.account, command, before)
     if repeated is not None:
         return repeated
@@ -111,9 +112,7 @@ def _when_at_its_time(step: Step, command: AnyCommand) -> Refusal | None:
 
 def command_seen(step: Step, command: AnyCommand) -> None:
     """Note that the command was applied, and its content."""
-    step.state.seen_now[(step.account.tenant, f"command/{command.id}")] = Seen(
-        step.at, _said(step.account, command)
-    )
+    step.state.seen_now[command_key(step.account.tenant, command.id)] = Seen(step.at, _said(step.account, command))
 
 
 def _repeated(account: Account, command: AnyCommand, before: Seen) -> Outcome | Refusal | None:

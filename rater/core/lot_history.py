@@ -12,7 +12,7 @@ from rater.core.lots import lot_at_hand
 from rater.core.money import parse_micros
 from rater.core.own_expiry import place_of
 from rater.core.reasons import LotKind
-from rater.core.state import State
+from rater.core.state import State, command_key
 
 #: What somebody paid for: only this can be paid back.
 PAYMENTS = (LotKind.PURCHASE, LotKind.RECHARGE)
@@ -73,7 +73,7 @@ def known_lot(state: State, account: Account, name: str) -> LotHistory | None:
         return history
     lot = lot_at_hand(state, account, name)
     where = lot or state.shelved_lot(account.tenant, name)
-    seen = state.seen((account.tenant, f"command/{name}"))
+    seen = state.seen(command_key(account.tenant, name))
     if where is None or seen is None or seen.said is None or (lot is None and where.expires_at <= account.clock):
         return None
     kind, _, amount = seen.said.partition(" ")

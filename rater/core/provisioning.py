@@ -34,6 +34,7 @@ from rater.core.passing_time import expect_relief, unrestrict, unrestrict_all
 from rater.core.policies import POLICIES
 from rater.core.reasons import EventKind, Reason, Refusal
 from rater.core.recharge import RechargeEvent, advance_recharge, set_terms
+from rater.core.state import letter_key
 from rater.core.step import Step
 
 
@@ -196,7 +197,7 @@ def accept(step: Step, command: CallAccepted) -> None:
 
 def _held_by(step: Step, letter: str) -> str | None:
     """Which call a dead letter holds; see call_and_content."""
-    seen = step.state.seen((step.account.tenant, f"rejected/{letter}"))
+    seen = step.state.seen(letter_key(step.account.tenant, letter))
     return seen.said if seen is not None else None
 
 

@@ -53,6 +53,16 @@ Key = tuple[str, str]
 _Entity = TypeVar("_Entity", bound=Entity)
 
 
+def command_key(tenant: str, id: str) -> Key:
+    """Under which it is noted that a command of this id was applied."""
+    return tenant, f"command/{id}"
+
+
+def letter_key(tenant: str, id: str) -> Key:
+    """Under which it is noted that a dead letter of this id was written."""
+    return tenant, f"rejected/{id}"
+
+
 class Committed(Protocol):
     """The committed entities under a batch: a shell's store."""
 

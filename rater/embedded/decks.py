@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from rater.core import EVERY_TENANT, NO_TENANT, DeckActivated, RateDeck, Tariffs
+from rater.core import EVERY_TENANT, NO_TENANT, DeckActivated, RateDeck, Tariffs, command_key
 from rater.embedded.store import Reader, Store
 from rater.engine.deck_plan import DeckBooks, activation_of
 
@@ -20,7 +20,7 @@ def books_of(store: Reader, owner: str = EVERY_TENANT) -> DeckBooks:
         {deck.version: deck for deck in store.decks()},
         account.decks if account else (),
         everybody.decks if everybody and place != NO_TENANT else (),
-        lambda command: store.load("seen", (place, f"command/{command}")) is not None,
+        lambda command: store.load("seen", command_key(place, command)) is not None,
     )
 
 

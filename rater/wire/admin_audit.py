@@ -1,8 +1,10 @@
-"""What people ordered on the page: the record of the `admin-audit` table, written before the command is applied."""
+"""What people ordered on the page: the record of `admin-audit`, written before the command is applied."""
 
 from datetime import datetime
 
 import msgspec
+
+TOPIC = "admin-audit"
 
 
 class AdminAudit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

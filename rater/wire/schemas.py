@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from rater.core import TOPIC_OF, AnyCommand, CallCommand, CallEvent, CallRecord, RateDeck
+from rater.wire.admin_audit import AdminAudit
 from rater.wire.commits import Commit
 from rater.wire.dead_letters import DlqAudit
 from rater.wire.generated_files import write_or_check
@@ -25,6 +26,7 @@ RECORDS: dict[str, tuple[str, Any]] = {
     "rate-decks": ("RateDeck", RateDeck),
     "commits": ("Commit", Commit),
     "dlq-audit": ("DlqAudit", DlqAudit),
+    "admin-audit": ("AdminAudit", AdminAudit),
     "call-events": ("CallEvent", CallEvent),
     "call-commands": ("CallCommand", CallCommand),
     **{topic: (type.__name__, type) for type, topic in TOPIC_OF.items()},

@@ -13,7 +13,7 @@ from rater.wire.codec import claimed_tenant
 from rater.wire.dead_letters import DlqAudit, LetterAction
 
 #: Copied record by record, in order, with their times: what happened, prices, what was done about dead letters.
-COPIED = (*HISTORY, "rate-decks", "dlq-audit", "call-events")
+COPIED = (*HISTORY, "rate-decks", "dlq-audit", "admin-audit", "call-events")
 #: Decisions about dead letters.  The others are about offsets of the former topics and mean nothing in new ones.
 _ABOUT_LETTERS = frozenset({LetterAction.REPLAYED, LetterAction.DROPPED})
 #: Of records that are for nobody, this kind of memory goes to every partition: which commands everybody had.

@@ -3,6 +3,8 @@
 The broker is asked what it would let this user do.
 """
 
+from collections.abc import Collection
+
 from rater.kafka.access_errors import DeniedError
 from rater.kafka.rights import missing_rights
 from rater.kafka.settings import KafkaSettings
@@ -20,10 +22,10 @@ def service_named(name: str) -> Service:
     raise RaterError(f"--service: expected one of {', '.join(known.name for known in SERVICES)}, got {name!r}")
 
 
-async def lacking(settings: KafkaSettings, service: Service, without: str | None = None) -> list[str]:
+async def lacking(settings: KafkaSettings, service: Service, without: Collection[str] = ()) -> list[str]:
     """The rights of a service that the connecting user lacks, such as "Write topic debits".
 
-    `without`: a role that this process does not play, and needs no rights for.
+    `without`: roles that this process does not play, and needs no rights for.
     """
     topics_of_roles = {name: _without(topic, without) for name, topic in load_topics().items()}
     rows = of_service(grants(topics_of_roles, settings.prefix), service)
@@ -34,7 +36,7 @@ async def lacking(settings: KafkaSettings, service: Service, without: str | None
 
 
 async def must_hold(
-    settings: KafkaSettings, service: Service, *, reading: bool = False, without: str | None = None
+    settings: KafkaSettings, service: Service, *, reading: bool = False, without: Collection[str] = ()
 ) -> None:
     """DeniedError that names what is missing first; with `reading` only rights to read topics count.
 
@@ -48,8 +50,11 @@ async def must_hold(
         raise DeniedError(settings, missing[0] + more)
 
 
-def _without(topic: Topic, role: str | None) -> Topic:
-    return topic.model_copy(update={"consumed_by": tuple(one for one in topic.consumed_by if one != role)})
+def _without(topic: Topic, roles: Collection[str]) -> Topic:
+    sides = {"consumed_by": topic.consumed_by, "produced_by": topic.produced_by}
+    return topic.model_copy(
+        update={side: tuple(one for one in played if one not in roles) for side, played in sides.items()}
+    )
 
 
 def _one_of(grant: Grant) -> str:

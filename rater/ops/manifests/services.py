@@ -58,8 +58,9 @@ SERVICES = (
     ),
     Service(
         "server",
-        "reads records over HTTP, answers switches, and fills a file to read from: `rater serve`, `--replica`",
-        frozenset({"HTTP server", "replica"}),
+        "reads records over HTTP, answers switches, fills a file to read from, and shows it on a page: `rater"
+        " serve`, `--replica`, `--people`",
+        frozenset({"HTTP server", "page", "replica"}),
     ),
     Service(
         "bridge",

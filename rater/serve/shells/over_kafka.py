@@ -24,8 +24,10 @@ from rater.ops.metrics.labels import RecordResult
 from rater.ops.metrics.meter import Metrics
 from rater.serve.group_commit import Item, NotKept
 from rater.serve.orders import OrderLog
+from rater.serve.reading.desks import Desks
 from rater.serve.replica.following import Following
 from rater.serve.results import Result, accepted, refused
+from rater.serve.shells.kafka_desk import KafkaDesk
 from rater.serve.shells.results_of import name_of
 from rater.wire.codec import claimed_tenant
 
@@ -43,6 +45,7 @@ class KafkaEngine:
         self, kafka: KafkaSettings, rating: RatingSettings, metrics: Metrics, replica: Following | None = None
     ) -> None:
         self.orders = OrderLog()
+        self._kafka = kafka
         self._metrics = metrics
         self._publisher = Publisher(kafka)
         self._board = Switchboard(kafka, rating, None, metrics, self._publisher.publish, lambda _: False)
@@ -56,6 +59,10 @@ class KafkaEngine:
         """
         replica = [] if self._replica is None else [self._replica.run()]
         await together(self._board.run(), self._follower.run(), *replica)
+
+    def desk(self, replica: Desks) -> KafkaDesk:
+        """What applies orders of the page, and follows them in the replica."""
+        return KafkaDesk(self._kafka, self._publisher, self, replica)
 
     async def close(self) -> None:
         """Publish what is under way, then disconnect."""

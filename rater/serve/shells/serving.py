@@ -97,6 +97,8 @@ async def serve_kafka(
     desks = None if replica is None else Desks(replica)
     try:
         server = Server(engine, front.clients, front.maps, front.metrics, ReadingPages(desks) if desks else None)
+        if front.page is not None and desks is not None:
+            Site(desks, engine.desk(desks), front.page).add_to(server.app)
         await serve(server, front.listening, engine.run, engine.orders.close, front.started)
     finally:
         if desks is not None:

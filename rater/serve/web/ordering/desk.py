@@ -40,8 +40,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return (self.commands[0] if len(self.commands) == 1 else f"[{','.join(self.commands)}]").encode()
 
 
+class NotAppliedYet(Exception):
+    """An order is stored, and will be applied; what it does is not known yet."""
+
+
 class Desk(Protocol):
-    """What applies orders, and keeps who ordered them: the engine of the server."""
+    """What applies orders, and keeps who ordered them; each raises NotKept, and NotAppliedYet over Kafka."""
 
     async def keep(self, items: Sequence[Item]) -> Sequence[Result]:
         """See rater.serve.group_commit.Keeper."""

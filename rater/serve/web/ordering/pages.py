@@ -17,7 +17,7 @@ from rater.engine.given_back import credit_id
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.reading.desks import Books
 from rater.serve.web.forms import ForeignForm, fields_of
-from rater.serve.web.ordering.desk import Desk, Order, send
+from rater.serve.web.ordering.desk import Desk, NotAppliedYet, Order, send
 from rater.serve.web.ordering.kinds import KINDS, Begun, Kind, WrongField, typed_in
 from rater.serve.web.ordering.letters import LetterOrder, preview_letter
 from rater.serve.web.ordering.preview import Preview, given_back, preview
@@ -150,7 +150,11 @@ class Orders:
             return asked, _allowed(asked, step, about.dead_letter) if about else None
 
         asked, letter = await self._read(looked)
-        results = await send(self._desk, order, session, request.remote, letter)
+        path = f"/tenants/{path_part(step.tenant)}/{step.kind.back}"
+        try:
+            results = await send(self._desk, order, session, request.remote, letter)
+        except NotAppliedYet:
+            return self._pages.go_to(f"{path}?order=sent")
         refused = [one for one in results if one.result is RecordResult.REFUSED]
         if refused:
             first = refused[0]
@@ -159,7 +163,6 @@ class Orders:
             return self._pages.answer("refused_order.html", session, HTTPStatus.CONFLICT, **values, **step.values())
         found = {one.result for one in results}
         outcome = RecordResult.ACCEPTED if RecordResult.ACCEPTED in found else RecordResult.DUPLICATE
-        path = f"/tenants/{path_part(step.tenant)}/{step.kind.back}"
         return self._pages.go_to(f"{path}?order={outcome.value}")
 
     async def _show_form(

@@ -1,0 +1,118 @@
+"""The page over Kafka: it reads the replica, orders are commands, and what the rating task makes of them is shown."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rater.core import FundsAdded
+from rater.files.deck_csv import read_deck
+from rater.wire.admin_audit import AdminAudit
+from rater.wire.codec import encode_input
+from tests.kafka.deployment import Deployment, until
+from tests.kafka.test_calls import setting_up
+from tests.kafka.test_replica import wait_until_read
+from tests.kafka.test_serve import record, server
+from tests.serve.web.world import Admitted, Shown, Visitor, admitted
+from tests.serve.world import clients_file
+from tests.world import DECK
+
+
+class Opened:
+    """A server with a page, whose visitors are signed in."""
+
+    def __init__(self, deployment: Deployment, folder: Path) -> None:
+        self.deployment = deployment
+        self.people: Admitted = admitted(folder)
+        self.serving = server(
+            deployment,
+            folder,
+            clients_file(folder, switch={"tenant": "contoso"}),
+            f"--replica={folder / 'replica.db'}",
+            f"--people={self.people.file}",
+            f"--page-key={folder / 'page.key'}",
+        )
+        self.serving.start()
+        self.serving.wait_until_ready()
+
+    def visitor(self, name: str) -> Visitor:
+        """Somebody who is signed in."""
+        visitor = Visitor(f"http://127.0.0.1:{self.serving.port}")
+        assert visitor.sign_in(self.people.tokens[name]).status == 200
+        return visitor
+
+
+@pytest.fixture
+def opened(deployment: Deployment, tmp_path: Path) -> Iterator[Opened]:
+    """contoso with 1.00, a worker, a server with a page."""
+    deck = read_deck(DECK, version="deck-1")
+    deployment.publish([("rate-decks", deck.version, encode_input(deck))])
+    commands = list(setting_up(datetime(2026, 3, 1, tzinfo=UTC)))
+    deployment.publish([("commands", one.tenant, encode_input(one)) for one in commands])
+    deployment.start("worker-0")
+    opened = Opened(deployment, tmp_path)
+    deployment.wait_until_rated()
+    wait_until_read(tmp_path / "replica.db")
+    yield opened
+    opened.serving.kill()
+
+
+def path_of(kind: str, step: str = "") -> str:
+    return f"/tenants/contoso/orders/{kind}{step}"
+
+
+def previewed(visitor: Visitor, kind: str, **typed: str) -> Shown:
+    form = visitor.get(path_of(kind)).form(path_of(kind, "/preview"))
+    return visitor.post(path_of(kind, "/preview"), form | typed)
+
+
+def sent(visitor: Visitor, kind: str, shown: Shown) -> Shown:
+    return visitor.post(path_of(kind, "/send"), shown.form(path_of(kind, "/send")))
+
+
+def test_orders_on_kafka(opened: Opened) -> None:
+    """1.00 + 60 = 61.00, once however often it is sent; a refused order says why; each is written down before."""
+    kim, deployment = opened.visitor("kim"), opened.deployment
+    shown = previewed(kim, "add-funds", amount="60", purchase_order="PO-1")
+    assert "Balance after it 61 USD" in shown.words
+    first, again = sent(kim, "add-funds", shown), sent(kim, "add-funds", shown)
+    assert ("Done." in first.words, "61 USD" in first.words) == (True, True)
+    assert "Nothing was changed a second time" in again.words
+    commands = [msgspec.json.decode(value) for value in deployment.values("commands")]
+    (added,) = [one for one in commands if one["id"].startswith("page-")]
+    assert (added["amount"], added["purchase_order"]) == ("60", "PO-1")
+    audits = [msgspec.json.decode(value, type=AdminAudit) for value in deployment.values("admin-audit")]
+    assert [(one.person, one.id, one.remote) for one in audits] == [("kim", added["id"], "127.0.0.1")] * 2
+
+
+def test_an_order_that_the_rating_task_refuses(opened: Opened) -> None:
+    """Between preview and sending the same money was added under the same id by another way, with another amount."""
+    kim, deployment = opened.visitor("kim"), opened.deployment
+    shown = previewed(kim, "add-funds", amount="60", purchase_order="PO-1")
+    id = msgspec.json.decode(shown.words[shown.words.index("{") : shown.words.rindex("}") + 1])["id"]
+    other = FundsAdded(tenant="contoso", id=id, at=datetime.now(UTC), amount="70")
+    deployment.publish([("commands", "contoso", encode_input(other))])
+    deployment.wait_until_rated()
+    refused = sent(kim, "add-funds", shown)
+    assert refused.status == 409
+    assert "70" in kim.get("/tenants/contoso/credits").words
+
+
+def test_a_held_call_is_let_through(opened: Opened) -> None:
+    """A call of 50,000 s waits for a person (A44); kim lets it through, and it is rated once."""
+    kim, deployment = opened.visitor("kim"), opened.deployment
+    began = (datetime.now(UTC) - timedelta(days=1)).isoformat()
+    opened.serving.switch.send(record("x", duration_s=50_000, answered_at=began))
+    deployment.wait_until_rated()
+    until(lambda: "orders/accept" in kim.get("/tenants/contoso/refused").text, "the letter on the page")
+    (letter,) = re.findall(r"orders/accept[?]letter=(\w+)", kim.get("/tenants/contoso/refused").text)
+    form = kim.get(path_of("accept", f"?letter={letter}")).form(path_of("accept", "/preview"))
+    shown = kim.post(path_of("accept", "/preview"), form)
+    assert "Done." in sent(kim, "accept", shown).words
+    deployment.wait_until_rated()
+    assert [one["duration_s"] for one in map(msgspec.json.decode, deployment.values("rated-calls"))] == [50_000]
+    (audit,) = [msgspec.json.decode(value) for value in deployment.values("dlq-audit")]
+    assert (audit["by"], audit["action"], audit["accepted"]) == ("kim", "replayed", True)

@@ -5,7 +5,7 @@
 #   deploy/picture.sh kill PART        ends it at once, as a machine that loses power would
 #   deploy/picture.sh pause PART       freezes it: it holds its connections and does not answer; continue PART
 #   deploy/picture.sh status           which parts run; end: ends what is left of a picture whose terminal is gone
-# A PART is one of: broker worker agents gateway traffic prometheus.
+# A PART is one of: broker worker agents gateway page traffic prometheus.
 # Needs Java 17 and Maven; Prometheus is left out where it is not installed (apt install prometheus).
 # From the environment: PICTURE_FOLDER (picture), KAFKA_FOLDER (.kafka), and a port for each part, see below.
 set -eu
@@ -13,7 +13,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "${PICTURE_FOLDER:-picture}"
 typed=${PICTURE_FOLDER:-picture}
 folder=$(cd "$typed" && pwd)
-PARTS="gateway worker agents prometheus traffic"
+PARTS="gateway worker agents page prometheus traffic"
 STOP_TIMEOUT_S=20
 
 words_of() { # PART: what its command line contains, so that no other process is ever ended
@@ -22,6 +22,7 @@ words_of() { # PART: what its command line contains, so that no other process is
     worker) echo "rater worker" ;;
     agents) echo "rater agents" ;;
     gateway) echo "rater dev gateway" ;;
+    page) echo "rater serve" ;;
     traffic) echo traffic.sh ;;
     prometheus) echo "prometheus --config.file" ;;
     *) echo "$1: expected one of: broker $PARTS" >&2 && exit 2 ;;
@@ -53,6 +54,10 @@ start() { # PART: in the background, its output in a file of that name
     gateway)
         set -- gateway rater dev gateway --port "$GATEWAY_PORT" --log "$folder/charges.jsonl" \
             --when tenant:tenant-0001=card_expired
+        ;;
+    page)
+        set -- page rater serve --web-port "$PAGE_PORT" --clients "$folder/clients.yaml" \
+            --replica "$folder/replica.db" --people "$folder/people.yaml"
         ;;
     traffic) set -- traffic "$here/traffic.sh" ;;
     prometheus)
@@ -110,6 +115,15 @@ end() { # everything, in the order in which nothing waits for what is gone alrea
     rm -f "$folder/environment"
 }
 
+let_in() { # the one person who may sign in to the page, an operator
+    if [ ! -s "$folder/clients.yaml" ]; then
+        (umask 077 && rater serve-token picture >"$folder/client-token" 2>"$folder/client-entry")
+        { echo "clients:" && sed 1d "$folder/client-entry"; } >"$folder/clients.yaml"
+    fi
+    [ -s "$folder/page-token" ] || (umask 077 && rater token create --role operator --person you \
+        --people "$folder/people.yaml" >"$folder/page-token" 2>/dev/null)
+}
+
 write_environment() { # what a terminal needs, and what the parts are started with
     [ -s "$folder/switches-token" ] \
         || (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$folder/switches-token")
@@ -118,7 +132,8 @@ write_environment() { # what a terminal needs, and what the parts are started wi
 	export PATH='$(dirname "$(command -v rater)")':"\$PATH"
 	export PICTURE_FOLDER='$folder'
 	export KAFKA_FOLDER='$KAFKA_FOLDER' KAFKA_PORT=$KAFKA_PORT
-	export WORKER_PORT=$WORKER_PORT AGENTS_PORT=$AGENTS_PORT GATEWAY_PORT=$GATEWAY_PORT PROMETHEUS_PORT=$PROMETHEUS_PORT
+	export WORKER_PORT=$WORKER_PORT AGENTS_PORT=$AGENTS_PORT GATEWAY_PORT=$GATEWAY_PORT PAGE_PORT=$PAGE_PORT
+	export PROMETHEUS_PORT=$PROMETHEUS_PORT
 	export RATER_BOOTSTRAP=$RATER_BOOTSTRAP
 	export RATER_GATEWAY_URL=http://127.0.0.1:$GATEWAY_PORT
 	export RATER_SWITCHES_TOKEN_FILE='$folder/switches-token'
@@ -143,6 +158,8 @@ say_commands() {
 	    rater doctor
 	    rater dlq ls
 	    curl -s -H "Authorization: Bearer \$(cat $typed/switches-token)" "http://127.0.0.1:$AGENTS_PORT/v1/authorize?tenant=tenant-0000&user=user000000@tenant-0000.example&called=%2B442079460000"
+
+	The page for who pays, an operator sees all tenants: http://127.0.0.1:$PAGE_PORT; sign in with $(cat "$folder/page-token")
 
 	Pages: worker http://127.0.0.1:$WORKER_PORT/healthz?verbose  agents http://127.0.0.1:$AGENTS_PORT/healthz?verbose  alerts http://127.0.0.1:$PROMETHEUS_PORT/alerts
 
@@ -189,6 +206,7 @@ run_all() {
     }
     for part in $PARTS; do rm -f "$folder/$part.log"; done
     configure_prometheus
+    let_in
     for part in $PARTS; do
         [ "$part" = prometheus ] && ! command -v prometheus >/dev/null && echo "no Prometheus here" && continue
         start "$part"
@@ -209,6 +227,7 @@ KAFKA_PORT=${KAFKA_PORT:-9092}
 WORKER_PORT=${WORKER_PORT:-6066}
 AGENTS_PORT=${AGENTS_PORT:-6067}
 GATEWAY_PORT=${GATEWAY_PORT:-8090}
+PAGE_PORT=${PAGE_PORT:-6080}
 PROMETHEUS_PORT=${PROMETHEUS_PORT:-9090}
 pause="" # the process by which the first script waits
 mkdir -p "$KAFKA_FOLDER"

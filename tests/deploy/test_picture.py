@@ -17,9 +17,10 @@ from rater.dev.ports import free_ports
 from tests.conftest import ROOT
 from tests.kafka.conftest import JARS
 from tests.kafka.deployment import until
+from tests.serve.web.world import Visitor
 
 SCRIPT = ROOT / "deploy/picture.sh"
-PORTS = ("KAFKA_PORT", "WORKER_PORT", "AGENTS_PORT", "GATEWAY_PORT", "PROMETHEUS_PORT")
+PORTS = ("KAFKA_PORT", "WORKER_PORT", "AGENTS_PORT", "GATEWAY_PORT", "PAGE_PORT", "PROMETHEUS_PORT")
 #: What 130 stands for: ended by SIGINT, which Ctrl-C sends.
 INTERRUPTED = 130
 
@@ -41,7 +42,9 @@ class Picture:
         kafka.mkdir()
         (kafka / "jars").symlink_to(JARS.resolve())
         ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
-        self.worker, self.agents = (f"http://127.0.0.1:{ports[name]}" for name in ("WORKER_PORT", "AGENTS_PORT"))
+        self.worker, self.agents, self.page = (
+            f"http://127.0.0.1:{ports[name]}" for name in ("WORKER_PORT", "AGENTS_PORT", "PAGE_PORT")
+        )
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         folders = {"PICTURE_FOLDER": str(self.folder), "KAFKA_FOLDER": str(kafka)}
         self._environment = os.environ | ports | folders | {"PATH": path, "PYTHONPATH": str(ROOT)}
@@ -118,6 +121,10 @@ def test_the_picture_answers_and_recovers_and_ends(picture: Picture) -> None:
     assert get(address, "wrong")[0] == 401
     until(lambda: picture.rated() > 0, "calls to be rated")
 
+    until(lambda: get(f"{picture.page}/readyz")[0] == 200, "the page to have read the topics")
+    visitor = Visitor(picture.page)
+    visitor.sign_in((picture.folder / "page-token").read_text().strip())
+    until(lambda: "tenant-0000" in visitor.get("/tenants").words, "the page to show a tenant")
     traffic = (picture.folder / "traffic.pid").read_text()
     picture.do("kill", "broker")
     assert "broker" not in picture.running()
@@ -125,7 +132,7 @@ def test_the_picture_answers_and_recovers_and_ends(picture: Picture) -> None:
     before = picture.rated()
     until(lambda: picture.rated() > before, "calls to be rated with the broker that came back")
     picture.do("stop", "worker")
-    assert {"broker", "agents", "gateway", "traffic"} == set(picture.running()) - {"prometheus"}
+    assert {"broker", "agents", "gateway", "page", "traffic"} == set(picture.running()) - {"prometheus"}
     picture.do("start", "worker")
     until(lambda: picture.rated() > 0, "calls to be rated by the worker that came back")
     assert (picture.folder / "traffic.pid").read_text() == traffic
@@ -141,5 +148,5 @@ def test_a_part_that_does_not_exist_is_one_line() -> None:
     ran = subprocess.run([SCRIPT, "stop", "wroker"], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (
         2,
-        "wroker: expected one of: broker gateway worker agents prometheus traffic\n",
+        "wroker: expected one of: broker gateway worker agents page prometheus traffic\n",
     )

@@ -31,13 +31,13 @@ def main() -> None:
                     browser = playwright.chromium.launch(
                         executable_path=shutil.which("chromium"), args=["--no-sandbox"]
                     )
-                    _take(browser.new_page(viewport=_SIZE, timezone_id="UTC"), link)
+                    _photograph(browser.new_page(viewport=_SIZE, timezone_id="UTC"), link)
                     browser.close()
             finally:
                 process.terminate()
 
 
-def _take(page: Page, link: str) -> None:
+def _photograph(page: Page, link: str) -> None:
     base = re.match(r"https?://[^/]*", link)
     assert base is not None
     page.goto(link)

@@ -114,7 +114,7 @@ def test_a_licence_is_assigned_and_removed(opened: Open) -> None:
 
 
 def test_a_licence_that_the_rules_refuse_is_not_sent(opened: Open) -> None:
-    """A country that is none."""
+    """A country that does not exist."""
     shown = previewed(opened.visitor("kim"), "assign", user="eve@contoso.example", sku="MCOPSTNPP", country="ZZ")
     assert "It would be refused. country: expected an ISO 3166-1" in shown.words
 

@@ -185,6 +185,7 @@ NOT_RUN = (
     NotRun("top -b", "needs a picture that runs", picture_file),
     NotRun("benchmarks/", "takes minutes, and figures are no test", benchmark),
     NotRun("python -m benchmarks.", "takes minutes, and figures are no test", module),
+    NotRun("python -m tests.docs.screens", "needs a browser; people look at its pictures", module),
     NotRun(".venv/bin/python -m pytest", "would run the tests within the tests", tests_exist),
     NotRun("kafka-", "the jars that the tests run have no scripts", kafka_script),
     NotRun("connect-mirror-maker.sh", "tests/kafka/test_second_site.py runs MirrorMaker 2", kafka_script),

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from multidict import MultiMapping
 
-#: A form of the page is a few kilobytes; the limit of the server is for bodies with records.
-FORM_BYTES_MAX = 256 * 1024
+#: A form of the page is a few kilobytes, with the sealed rows of a file some hundred; the limit of the server is
+#: for bodies with records.
+FORM_BYTES_MAX = 1024 * 1024
 COOKIE = "rater-form"
 FIELD = "form_key"
 #: A file that was sent is a text with one character for each byte of it.

@@ -6,7 +6,7 @@ is sealed by the same key, so that exactly what was shown is sent.
 """
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -45,11 +45,6 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     def grant(self) -> Grant:
         """What the person may see and do."""
         return Grant(role=self.role, tenant=self.tenant)
-
-    @property
-    def ends(self) -> datetime:
-        """When the person has to sign in again."""
-        return self.began + timedelta(hours=SESSION_H)
 
 
 class Seal:

@@ -114,7 +114,7 @@ def test_a_licence_is_assigned_and_removed(opened: Open) -> None:
 
 
 def test_a_licence_that_the_rules_refuse_is_not_sent(opened: Open) -> None:
-    """A country that is none."""
+    """A country that does not exist."""
     shown = previewed(opened.visitor("kim"), "assign", user="eve@contoso.example", sku="MCOPSTNPP", country="ZZ")
     assert "It would be refused. country: expected an ISO 3166-1" in shown.words
 
@@ -137,6 +137,15 @@ def test_a_file_of_licences_is_shown_before_it_is_sent(opened: Open) -> None:
     assert "fay@contoso.example MCOPSTN1, MCOPSTNX US" in licences_of(opened, "fay")
     again = uploaded(kim, content.encode("utf-16"))
     assert "fay@contoso.example MCOPSTN1 US is held already" in again.words
+
+
+def test_the_largest_file_is_one_order(opened: Open) -> None:
+    """500 users with long names."""
+    kim = opened.visitor("kim")
+    rows = [f"{n:03}{'x' * 100}@contoso.example,MCOPSTN1,US" for n in range(ASSIGNMENTS_MAX)]
+    shown = uploaded(kim, "\n".join(["UPN,SKU,Usage country", *rows]).encode())
+    assert sent(kim, "assign-file", shown).path.endswith("licences?order=accepted")
+    assert "500 found" in licences_of(opened, "x" * 100)
 
 
 @pytest.mark.parametrize(

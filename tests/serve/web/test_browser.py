@@ -116,7 +116,13 @@ def test_nothing_keeps_anybody_from_using_it(
     found = {"sign-in": serious(window.open("/sign-in"), axe)}
     window.sign_in(opened.admitted.tokens["olga"])
     paths = [f"/tenants/contoso/{name}" for name in LISTED]
-    paths += ["/tenants", "/tenants/contoso/call?id=b", "/tenants/contoso/orders/refund", "/tenants/none/credits"]
+    paths += [
+        "/tenants",
+        "/tenants/contoso/call?id=b",
+        "/tenants/contoso/orders/refund",
+        "/tenants/contoso/orders/assign-file",
+        "/tenants/none/credits",
+    ]
     for path in paths:
         found[path] = serious(window.open(path), axe)
     window.open("/tenants/contoso/orders/add-funds")

@@ -28,7 +28,7 @@ def refused(opened: Open, record: dict[str, Any]) -> str:
 
 
 def wrong_record(id: str, tenant: str = "contoso", **more: Any) -> dict[str, Any]:
-    """A call to a number that is none."""
+    """A call to a text that is no number."""
     return call(id, called="nobody") | {"tenant": tenant, "answered_at": BEGAN.isoformat()} | more
 
 

@@ -4,7 +4,7 @@ The id and the time are made when the form is shown, and what the preview shows 
 button, or going back and pressing it again, is a duplicate, which changes nothing.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from rater.core import format_micros, shown_lots
+from rater.core import AnyCommand, format_micros, shown_lots
 from rater.engine.given_back import credit_id
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.reading.desks import Books
@@ -103,15 +103,7 @@ class Orders:
             commands = step.kind.commands(begun, typed)
         except WrongField as wrong:
             return await self._show_form(step, begun, sent, wrong)
-        order = Order(
-            tenant=step.tenant,
-            kind=step.name,
-            id=begun.id,
-            at=begun.at,
-            person=session.person,
-            commands=tuple(encode_input(command).decode() for command in commands),
-            letter=_letter_order(step.kind, begun, typed),
-        )
+        order = _order(step, begun, commands, typed)
 
         def looked(books: Books) -> tuple[Asked, Preview, Row | None]:
             asked = Asked.of(books, step.tenant, session, {})
@@ -196,10 +188,17 @@ class Orders:
         )
 
 
-def _letter_order(kind: Kind, begun: Begun, typed: dict[str, str]) -> LetterOrder | None:
-    if kind.letter is None:
-        return None
-    return LetterOrder(dead_letter=begun.letter or "", way=kind.letter, note=typed.get("note"))
+def _order(step: _Step, begun: Begun, commands: Sequence[AnyCommand], typed: dict[str, str]) -> Order:
+    way = step.kind.letter
+    return Order(
+        tenant=step.tenant,
+        kind=step.name,
+        id=begun.id,
+        at=begun.at,
+        person=begun.person,
+        commands=tuple(encode_input(command).decode() for command in commands),
+        letter=LetterOrder(dead_letter=begun.letter or "", way=way, note=typed.get("note")) if way else None,
+    )
 
 
 def _allowed(asked: Asked, step: _Step, id: str) -> Letter:

@@ -23,8 +23,9 @@ LETTERS_PER_PAGE, SHOWN_MAX = 50, 600
 
 
 class Row(NamedTuple):
-    """A dead letter as the list shows it; `ways` is what the reader may do with it, `why_not` why nobody may give it
-    again.
+    """A dead letter as the list shows it; `ways` is what the reader may do with it.
+
+    `why_not` is why nobody may give it again.
     """
 
     letter: Letter

@@ -1,5 +1,8 @@
 """The lookup of a store: how fast it is filled, and how long pages of calls and sums take.  Prints JSON.
 
+Its limit of the same run: how fast the same records are read, and as many rows of the same columns written to a file
+of SQLite with one index, and nothing worked out.
+
 The store holds rows as the rater writes them: a generated month is rated once, and its rows are written again and
 again under new ids until there are enough, so that a million calls take a minute and not a quarter of an hour.
 """
@@ -27,8 +30,9 @@ from rater.dev.demo.rates import BUNDLED
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.embedded.lookup import CallFilter, Lookup
 from rater.embedded.lookup.file import lookup_path
+from rater.embedded.openings import TOPICS
 from rater.embedded.run import EmbeddedRater
-from rater.embedded.store import Store, open_reader
+from rater.embedded.store import Reader, Store, open_reader
 from rater.files.deck_csv import read_deck
 from rater.files.source import InputFile
 from rater.wire.codec import encode_input
@@ -100,6 +104,7 @@ def measured(folder: Path, calls: int) -> dict[str, object]:
     began, worked = time.perf_counter(), time.process_time()
     rows = lookup.catch_up()
     seconds, cpu_s = time.perf_counter() - began, time.process_time() - worked
+    limit = rows / plain_copy(reader, folder / "plain.db")
     tenant = reader.tenants()[0]
     found = asked(lookup, tenant)
     size = lookup_path(path).stat().st_size
@@ -110,10 +115,28 @@ def measured(folder: Path, calls: int) -> dict[str, object]:
         "rows": rows,
         "rows_per_s": round(rows / seconds),
         "rows_per_cpu_s": round(rows / cpu_s),
+        "limit_rows_per_cpu_s": round(limit),
         "file_mb": round(size / 1e6, 1),
         "store_mb": round(path.stat().st_size / 1e6, 1),
         "ms": found,
     }
+
+
+def plain_copy(reader: Reader, path: Path) -> float:
+    """CPU seconds to read all records, and to write eleven numbers for each."""
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE plain (a, b, c, d, e, f, g, h, i, j, k, PRIMARY KEY (a, b, c)) WITHOUT ROWID")
+    began = time.process_time()
+    for topic in TOPICS:
+        rows = reader.connection.execute(f'SELECT offset, tenant, key, value FROM "{topic}" ORDER BY offset')
+        while part := rows.fetchmany(10_000):
+            connection.executemany(
+                "INSERT OR REPLACE INTO plain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(1, offset, *(len(value),) * 9) for offset, _, _, value in part],
+            )
+    connection.commit()
+    connection.close()
+    return time.process_time() - began
 
 
 def asked(lookup: Lookup, tenant: str) -> dict[str, dict[str, float]]:
@@ -132,6 +155,7 @@ def asked(lookup: Lookup, tenant: str) -> dict[str, dict[str, float]]:
         "type": CallFilter(type=CallType.USER_OUT_FORWARDING),
         "flag": CallFilter(flag="premium"),
         "nothing_fits": CallFilter(destination=charged.destination, type=CallType.INTERNAL, until=START),
+        "rarely_fits": CallFilter(destination=charged.destination, type=CallType.INTERNAL),
         "user_and_day": CallFilter(user=charged.user, since=day, until=day.replace(day=13)),
     }
     found = {

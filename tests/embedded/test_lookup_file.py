@@ -18,6 +18,7 @@ from rater.embedded.backup import back_up
 from rater.embedded.erasure import erase
 from rater.embedded.lookup import CallFilter, catching_up, open_lookup
 from rater.embedded.lookup import file as lookup_file
+from rater.embedded.lookup import lookup as lookup_module
 from rater.embedded.lookup.file import lookup_path
 from rater.embedded.retention import Kept, prune
 from rater.embedded.run import EmbeddedRater
@@ -104,7 +105,24 @@ def _put(source: Path, path: Path) -> None:
     shutil.copy(source, path)
 
 
-@pytest.mark.parametrize("change", [erased, pruned, replaced], ids=["erased", "pruned", "replaced"])
+def test_what_is_pruned_is_deleted_and_the_rest_stays(store: Path) -> None:
+    """The rows of the deleted calls and debits go, their money stays in every balance, and nothing is read again."""
+    add(store, seed=2)
+    before = usage_ids(store)
+    with closing(sqlite3.connect(lookup_path(store))) as connection:
+        connection.execute("INSERT INTO names (name) VALUES ('still this file')")
+        connection.commit()
+    pruned(store)
+    assert 0 < len(usage_ids(store)) < len(before)
+    with closing(sqlite3.connect(lookup_path(store))) as connection:
+        assert connection.execute("SELECT 1 FROM names WHERE name='still this file'").fetchone()
+        (ratings,) = connection.execute("SELECT count(*) FROM calls").fetchone()
+        spent = connection.execute("SELECT sum(calls) FROM spent WHERE kind=0").fetchone()[0]
+        flagged = connection.execute("SELECT count(*) FROM flagged WHERE offset NOT IN (SELECT offset FROM calls)")
+        assert (flagged.fetchone()[0], spent <= ratings) == (0, True)
+
+
+@pytest.mark.parametrize("change", [erased, replaced], ids=["erased", "replaced"])
 def test_it_is_made_anew(store: Path, change: Callable[[Path], None]) -> None:
     """Afterwards it says what the store says, and of an erased user nothing is left in it."""
     usage_ids(store)
@@ -150,7 +168,7 @@ def test_a_folder_that_cannot_be_written(store: Path, monkeypatch: pytest.Monkey
 
 
 def _catch_up(path: str) -> None:
-    catching_up.PART_RECORDS = 20
+    catching_up.PART_RECORDS, lookup_module._TRANSACTION_S = 20, 0
     usage_ids(Path(path))
 
 

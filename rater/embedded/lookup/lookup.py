@@ -15,6 +15,7 @@ from rater.embedded.lookup.asked import (
     By,
     CallFilter,
     CallPage,
+    CallPlace,
     DebitPage,
     FundPage,
     RefusedPage,
@@ -22,13 +23,15 @@ from rater.embedded.lookup.asked import (
 )
 from rater.embedded.lookup.catching_up import LookupFile
 from rater.embedded.lookup.file import forget_lookup, is_damaged
-from rater.embedded.lookup.filling import Names
 from rater.embedded.lookup.finding import Range, find_calls
 from rater.embedded.lookup.instants import instant_of, month_of_period
 from rater.embedded.lookup.money import balance_at, carried, first_moved, spend
+from rater.embedded.lookup.names import Names
 from rater.embedded.store import Reader
 
 _LAST = 2**63 - 1
+#: How long one transaction reads the store's records; where somebody waits for an answer, a moment.
+_TRANSACTION_S, _PART_S = 5.0, 0.5
 _calls = msgspec.json.Decoder(RatedCall)
 _debits = msgspec.json.Decoder(Debit)
 _events = msgspec.json.Decoder(AccountEvent)
@@ -57,23 +60,23 @@ class Lookup:
     def catch_up(self) -> int:
         """Read everything that was committed since: how many records."""
         total = 0
-        while part := self._file.fill_part():
+        while part := self._file.fill_part(_TRANSACTION_S):
             total += part
         return total
 
     def catch_up_part(self) -> bool:
-        """Read some thousand records more: whether all are there now."""
-        return self._file.fill_part() == 0 or self._file.behind() == 0
+        """Read more records for a moment: whether all are there now."""
+        return self._file.fill_part(_PART_S) == 0 or self._file.behind() == 0
 
     def behind(self) -> int:
         """How many records of the store were not read yet."""
         return self._file.behind()
 
-    def calls(self, tenant: str, wanted: CallFilter, after: int | None, limit: int) -> CallPage:
-        """The ratings of a tenant's calls before the offset `after`, the newest first; at most PAGE_MAX of them."""
+    def calls(self, tenant: str, wanted: CallFilter, after: CallPlace | None, limit: int) -> CallPage:
+        """The ratings of a tenant's calls after `after` in the order of CallPage; at most PAGE_MAX of them."""
         return self._calls(tenant, wanted, Range(after, min(limit, PAGE_MAX)))
 
-    def standing_calls(self, tenant: str, wanted: CallFilter, after: int | None, limit: int) -> CallPage:
+    def standing_calls(self, tenant: str, wanted: CallFilter, after: CallPlace | None, limit: int) -> CallPage:
         """The same, without ratings that a later one replaced."""
         return self._calls(tenant, wanted, Range(after, min(limit, PAGE_MAX), standing=True))
 

@@ -20,7 +20,7 @@ from rater.files.export_tables import pool_report
 from rater.files.statement import statement_of as added_up
 from rater.serve.problems import Kind, ProblemError
 from rater.serve.reading import answers, asked
-from rater.serve.reading.cursors import cursor_of, offset_of
+from rater.serve.reading.cursors import cursor_of, offset_of, place_of
 from rater.serve.reading.desks import Books
 from rater.serve.reading.lines import call_line, debit_line, fund_line, refused_line, spend_line
 
@@ -97,7 +97,7 @@ def pools(books: Books, account: Account, query: asked.PoolsAsked) -> answers.Po
 
 def calls(books: Books, account: Account, query: asked.CallsAsked) -> answers.Calls:
     """A page of calls."""
-    page = books.lookup.calls(account.tenant, query.wanted(), offset_of("calls", query.cursor), query.limit)
+    page = books.lookup.calls(account.tenant, query.wanted(), place_of("calls", query.cursor), query.limit)
     lines = [call_line(call, stands) for call, stands in page.calls]
     return answers.Calls(lines, cursor_of("calls", page.next), account.clock)
 

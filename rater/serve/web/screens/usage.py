@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from rater.core import MoneyError, RatedCall, parse_ledger
 from rater.embedded.lookup import FLAGS, By, CallFilter, Spend, day_bounds, flags_of
-from rater.serve.web.screens.asked import Asked, WrongQuestion, number_in
+from rater.serve.web.screens.asked import Asked, WrongQuestion, place_in
 
 CALLS_PER_PAGE = 50
 #: The days of which sums are shown, and how many destinations.
@@ -26,13 +26,13 @@ class Row(NamedTuple):
 def usage(asked: Asked) -> dict[str, Any]:
     """What `usage.html` shows."""
     query = {name: text.strip() for name, text in asked.query.items() if text.strip()}
-    after = number_in(query, "after")
+    after = place_in(query, "after")
     page = asked.lookup.calls(asked.tenant, _wanted(query), after, CALLS_PER_PAGE)
     is_first = after is None
     return {
         "account": asked.account,
         "calls": [_row(call, stands) for call, stands in page.calls],
-        "next": page.next,
+        "next": page.next and f"{page.next.at}.{page.next.offset}",
         "query": {name: query.get(name, "") for name in _FILTERS},
         "flag_names": FLAGS,
         "is_first": is_first,

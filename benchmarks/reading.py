@@ -1,7 +1,7 @@
 """The lookup of a store: how fast it is filled, and how long pages of calls and sums take.  Prints JSON.
 
-Its limit of the same run: how fast the same records are read, and as many rows of the same columns written to a file
-of SQLite with one index, and nothing worked out.
+Its limit of the same run: how fast the same records are read, and as many rows of as many numbers are written to a
+file of SQLite with one index, and nothing is worked out.
 
 The store holds rows as the rater writes them: a generated month is rated once, and its rows are written again and
 again under new ids until there are enough, so that a million calls take a minute and not a quarter of an hour.

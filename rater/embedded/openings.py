@@ -18,7 +18,7 @@ from rater.embedded.tables import has_table
 #: Openings that are kept; who saw only older ones begins anew.
 OPENINGS_MAX = 1_000
 #: Topics from which something is kept elsewhere.
-TOPICS = ("rated-calls", "debits", "account-events", "rejected-cdrs", "service-states")
+TOPICS = ("rated-calls", "debits", "account-events", "rejected-cdrs", "dlq-audit", "service-states")
 OPENINGS_TABLE = (
     "CREATE TABLE IF NOT EXISTS openings"
     " (number INTEGER PRIMARY KEY, id TEXT NOT NULL, ends TEXT NOT NULL, rewritten INTEGER NOT NULL)"
@@ -54,6 +54,8 @@ def ends_of(connection: sqlite3.Connection) -> dict[str, int]:
         return {topic: int(known.get(topic, 0)) for topic in TOPICS}
     return {
         topic: int(connection.execute(f'SELECT coalesce(max(offset), 0) FROM "{topic}"').fetchone()[0])  # noqa: S608 - closed list
+        if has_table(connection, topic)
+        else 0
         for topic in TOPICS
     }
 
@@ -94,4 +96,4 @@ def deleted_since(connection: sqlite3.Connection, seen: Opening) -> bool:
 
 def _began_below(began: str, filled: Mapping[str, int]) -> bool:
     ends = _ends.decode(began)
-    return any(ends.get(topic, 0) < offset for topic, offset in filled.items())
+    return any(ends[topic] < filled[topic] for topic in ends.keys() & filled.keys())

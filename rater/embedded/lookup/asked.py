@@ -15,7 +15,7 @@ FLAGS: tuple[str, ...] = (LATE, UNFUNDED, PREMIUM, ANOMALY, *[one.value for one 
 #: Rows of one page.
 PAGE_MAX = 1_000
 #: Rows that one page looks at; where that is not enough, the page ends early and its `next` goes on from there.
-SCANNED_MAX = 200_000
+SCANNED_MAX = 50_000
 #: Keys of one answer of `spend`; what the others sum up to is added as one row.
 SPEND_MAX = 1_000
 #: Points of one series of balances.

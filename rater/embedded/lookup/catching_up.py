@@ -76,8 +76,11 @@ class LookupFile:
     def _write(self, filler: Filler, filled: dict[str, int]) -> int:
         written = 0
         for topic, write in filler.writers.items():
+            if topic == "dlq-audit" and not self._reader.has(topic):
+                continue
+            whose = "NULL, NULL" if topic == "dlq-audit" else "tenant, key"
             rows = self._reader.connection.execute(
-                f'SELECT offset, tenant, key, value FROM "{topic}" WHERE offset>? ORDER BY offset LIMIT ?',  # noqa: S608 - closed list
+                f'SELECT offset, {whose}, value FROM "{topic}" WHERE offset>? ORDER BY offset LIMIT ?',  # noqa: S608 - closed list
                 (filled[topic], PART_RECORDS),
             ).fetchall()
             if rows:

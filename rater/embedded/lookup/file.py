@@ -48,9 +48,18 @@ _TABLES = (
     ),
     "CREATE INDEX debits_by_rating ON debits (rating)",
     "CREATE TABLE late (rating INTEGER PRIMARY KEY, until INTEGER NOT NULL)",
-    "CREATE TABLE funds (tenant INTEGER, offset INTEGER, PRIMARY KEY (tenant, offset)) WITHOUT ROWID",
+    # Each list of events is one that a screen shows: see movements.
+    (
+        "CREATE TABLE events (tenant INTEGER, list INTEGER, offset INTEGER, PRIMARY KEY (tenant, list, offset))"
+        " WITHOUT ROWID"
+    ),
     "CREATE TABLE refused (tenant INTEGER, offset INTEGER, id TEXT, PRIMARY KEY (tenant, offset)) WITHOUT ROWID",
-    "CREATE UNIQUE INDEX refused_by_id ON refused (tenant, id)",
+    "CREATE UNIQUE INDEX refused_by_id ON refused (id, tenant)",
+    "CREATE TABLE waiting (tenant INTEGER, offset INTEGER, PRIMARY KEY (tenant, offset)) WITHOUT ROWID",
+    (
+        "CREATE TABLE handled (id TEXT, offset INTEGER, settled INTEGER NOT NULL, PRIMARY KEY (id, offset))"
+        " WITHOUT ROWID"
+    ),
     "CREATE TABLE services (tenant INTEGER PRIMARY KEY, offset INTEGER NOT NULL)",
 )
 #: Made when the first rows are all there: sorting them once is faster than keeping an index in order meanwhile.

@@ -6,14 +6,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from rater.embedded.lookup.calls import CallWriter
+from rater.embedded.lookup.letters import LetterWriter
 from rater.embedded.lookup.movements import CREDITED, DEBITED, MoneyWriter, Row
 from rater.embedded.lookup.names import Names
-
-
-class _Letter(msgspec.Struct, gc=False):
-    id: str
-    tenant: str
-    claimed_tenant: str | None = None
 
 
 class _Service(msgspec.Struct, gc=False):
@@ -21,9 +16,9 @@ class _Service(msgspec.Struct, gc=False):
 
 
 _services = msgspec.json.Decoder(_Service).decode
-_letters = msgspec.json.Decoder(_Letter).decode
 #: The offsets that a lookup has of a topic and the store has not any more.
 _GONE = "SELECT offset FROM gone"
+_EVENTS = f"(SELECT offset FROM moved WHERE topic={CREDITED} UNION SELECT offset FROM events)"  # noqa: S608 - ours
 
 
 class Filler:
@@ -33,13 +28,15 @@ class Filler:
         self._store, self._connection = store, connection
         self._names = Names(connection)
         self._money = MoneyWriter(store, connection, self._names)
+        self._letters = LetterWriter(connection, self._names)
         self._calls = CallWriter(store, connection, self._names, self._money)
         #: The next records of each topic, by which they are written.
         self.writers: dict[str, Callable[[list[Row]], None]] = {
             "rated-calls": self._calls.write,
             "debits": self._money.write_debits,
             "account-events": self._money.write_events,
-            "rejected-cdrs": self._write_letters,
+            "rejected-cdrs": self._letters.write,
+            "dlq-audit": self._letters.write_audits,
             "service-states": self._write_services,
         }
 
@@ -52,36 +49,21 @@ class Filler:
         self._calls.close()
         self._money.close()
 
-    def forget(self, filled: dict[str, int]) -> int:
-        """Delete what the store has deleted of the records up to these offsets: how many records."""
+    def forget(self, filled: dict[str, int]) -> None:
+        """Delete what the store has deleted of the records up to these offsets."""
         self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS kept (offset INTEGER PRIMARY KEY)")
         self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS gone (offset INTEGER PRIMARY KEY)")
-        forgotten = 0
-        for topic, (table, forget) in {
+        tables: dict[str, tuple[str, Callable[[str], None]]] = {
             "rated-calls": ("calls", self._calls.forget),
             "debits": ("debits", lambda gone: self._money.forget(DEBITED, gone)),
-            "account-events": (
-                f"(SELECT offset FROM moved WHERE topic={CREDITED} UNION SELECT offset FROM funds)",  # noqa: S608 - ours
-                lambda gone: self._money.forget(CREDITED, gone),
-            ),
-            "rejected-cdrs": ("refused", self._delete_from("refused")),
-            "service-states": ("services", self._delete_from("services")),
-        }.items():
+            "account-events": (_EVENTS, lambda gone: self._money.forget(CREDITED, gone)),
+            "rejected-cdrs": ("refused", self._letters.forget),
+            "dlq-audit": ("handled", self._letters.forget_audits),
+            "service-states": ("services", self._forget_services),
+        }
+        for topic, (table, forget) in tables.items():
             if self._find_gone(topic, table, filled[topic]):
-                forgotten += self._connection.execute("SELECT count(*) FROM gone").fetchone()[0]
                 forget(_GONE)
-        return forgotten
-
-    def _write_letters(self, rows: list[Row]) -> None:
-        """The same bytes that are refused again for the same reason are one letter: the latest."""
-        letters = [(_letters(value), offset) for offset, _, _, value in rows]
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO refused VALUES (?, ?, ?)",
-            [
-                (self._names[letter.claimed_tenant or letter.tenant], offset, letter.id)
-                for letter, offset in letters
-            ],
-        )
 
     def _write_services(self, rows: list[Row]) -> None:
         """The last service state of each tenant; those of its users are not looked up."""
@@ -96,6 +78,8 @@ class Filler:
 
     def _find_gone(self, topic: str, table: str, until: int) -> bool:
         """Note in `gone` what the store does not have any more; whether there is any."""
+        if not until:
+            return False
         kept = self._store.execute(f'SELECT offset FROM "{topic}" WHERE offset<=?', (until,))  # noqa: S608 - closed list
         for name in ("kept", "gone"):
             self._connection.execute(f"DELETE FROM temp.{name}")  # noqa: S608 - one of two
@@ -105,8 +89,5 @@ class Filler:
         )
         return found.rowcount > 0
 
-    def _delete_from(self, table: str) -> Callable[[str], None]:
-        def forget(gone: str) -> None:
-            self._connection.execute(f"DELETE FROM {table} WHERE offset IN ({gone})")  # noqa: S608 - ours
-
-        return forget
+    def _forget_services(self, gone: str) -> None:
+        self._connection.execute(f"DELETE FROM services WHERE offset IN ({gone})")  # noqa: S608 - ours

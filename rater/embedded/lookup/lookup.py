@@ -26,8 +26,10 @@ from rater.embedded.lookup.file import forget_lookup, is_damaged
 from rater.embedded.lookup.finding import Range, find_calls
 from rater.embedded.lookup.instants import instant_of, month_of_period
 from rater.embedded.lookup.money import balance_at, carried, first_moved, spend
+from rater.embedded.lookup.movements import ATTEMPTS, CROSSINGS, FUNDS
 from rater.embedded.lookup.names import Names
 from rater.embedded.store import Reader
+from rater.wire.dead_letters import DlqAudit
 
 _LAST = 2**63 - 1
 #: How long one transaction reads the store's records; where somebody waits for an answer, a moment.
@@ -35,6 +37,7 @@ _TRANSACTION_S, _PART_S = 5.0, 0.5
 _calls = msgspec.json.Decoder(RatedCall)
 _debits = msgspec.json.Decoder(Debit)
 _events = msgspec.json.Decoder(AccountEvent)
+_audits = msgspec.json.Decoder(DlqAudit)
 _letters = msgspec.json.Decoder(RejectedCdr)
 _services = msgspec.json.Decoder(ServiceState)
 _Record = TypeVar("_Record")
@@ -88,14 +91,32 @@ class Lookup:
 
     def funds(self, tenant: str, after: int | None, limit: int) -> FundPage:
         """Purchases, recharges, adjustments, refunds, charge-backs, expiries, the newest first."""
-        offsets, next = self._page("funds WHERE tenant=?", tenant, (), after, limit)
-        return FundPage(list(self._records("account-events", offsets, _events)), next)
+        return self._listed(tenant, FUNDS, after, limit)
+
+    def recharges(self, tenant: str, after: int | None, limit: int) -> FundPage:
+        """Attempts to recharge, and what came of each, the newest first."""
+        return self._listed(tenant, ATTEMPTS, after, limit)
+
+    def crossings(self, tenant: str, after: int | None, limit: int) -> FundPage:
+        """When the balance fell to zero or below, or calls on credit were possible again, the newest first."""
+        return self._listed(tenant, CROSSINGS, after, limit)
 
     def refused(self, tenant: str, after: int | None, limit: int) -> RefusedPage:
         """Dead letters about a tenant, the newest first, with what was done about each."""
         offsets, next = self._page("refused WHERE tenant=?", tenant, (), after, limit)
         letters = list(self._records("rejected-cdrs", offsets, _letters))
-        return RefusedPage(with_what_was_done(self._reader, letters), next)
+        return RefusedPage(with_what_was_done(self._reader, letters, self._audits(letters)), next)
+
+    def waiting(self, most: int) -> dict[str, int]:
+        """Of each tenant that has any: how many dead letters nobody settled yet, at most so many."""
+        found: dict[str, int] = {}
+        find = "SELECT id, name FROM names WHERE id=(SELECT min(tenant) FROM waiting WHERE tenant>?)"
+        count = "SELECT count(*) FROM (SELECT 1 FROM waiting WHERE tenant=? LIMIT ?)"
+        id = 0
+        while (row := self.connection.execute(find, (id,)).fetchone()) is not None:
+            id, name = row
+            found[name] = int(self.connection.execute(count, (id, most)).fetchone()[0])
+        return found
 
     def spend(self, tenant: str, by: By, since: datetime, until: datetime) -> list[Spend]:
         """Sums of calls that began in [since, until): standing ratings only; see `money.spend`."""
@@ -160,6 +181,17 @@ class Lookup:
         ).fetchall()
         offsets = [int(offset) for (offset,) in rows[:limit]]
         return offsets, offsets[-1] if len(rows) > limit else None
+
+    def _listed(self, tenant: str, list: int, after: int | None, limit: int) -> FundPage:
+        offsets, next = self._page("events WHERE tenant=? AND list=?", tenant, (list,), after, limit)
+        return FundPage([*self._records("account-events", offsets, _events)], next)
+
+    def _audits(self, letters: list[RejectedCdr]) -> list[DlqAudit]:
+        """What people did with these letters, oldest first."""
+        find = "SELECT offset FROM handled WHERE id=?"
+        ids = {letter.id for letter in letters}
+        offsets = sorted(offset for id in ids for (offset,) in self.connection.execute(find, (id,)))
+        return list(self._records("dlq-audit", offsets, _audits))
 
     def _records(self, topic: str, offsets: list[int], decoder: msgspec.json.Decoder[_Record]) -> Iterator[_Record]:
         """The records; one that was deleted since is left out."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from rater.core import AccountEvent, DebitKind, credited_by, month_start, parse_ledger, parse_period
+from rater.core import AccountEvent, DebitKind, EventKind, credited_by, month_start, parse_ledger, parse_period
 from rater.embedded.lookup.instants import DAY_US, micros_of, month_of_micros
 from rater.embedded.lookup.names import Names
 from rater.files.export_funds import moved_money
@@ -16,6 +16,17 @@ from rater.files.export_funds import moved_money
 DEBITED, CREDITED = range(2)
 #: Offset, tenant, key and value of a record.
 Row = tuple[int, str, str | None, bytes]
+#: Lists of events: money that is no call's, attempts to recharge, and when the balance went through zero.
+FUNDS, ATTEMPTS, CROSSINGS = range(3)
+_LISTS = {
+    EventKind.RECHARGE_REQUESTED: ATTEMPTS,
+    EventKind.RECHARGE_SUCCEEDED: ATTEMPTS,
+    EventKind.RECHARGE_FAILED: ATTEMPTS,
+    EventKind.RECHARGE_SUPPRESSED: ATTEMPTS,
+    EventKind.PAYMENT_CONFLICT: ATTEMPTS,
+    EventKind.BALANCE_DEPLETED: CROSSINGS,
+    EventKind.CREDITS_RESUMED: CROSSINGS,
+}
 _OF_CALLS = (DebitKind.CALL, DebitKind.REVERSAL)
 
 
@@ -70,9 +81,11 @@ class MoneyWriter:
             if amount := credited_by(event):
                 moved.append((id, micros_of(event.at), CREDITED, offset, amount))
             if moved_money(event):
-                listed.append((id, offset))
+                listed.append((id, FUNDS, offset))
+            if (list := _LISTS.get(event.event)) is not None:
+                listed.append((id, list, offset))
         self._move(moved)
-        self._connection.executemany("INSERT INTO funds VALUES (?, ?)", listed)
+        self._connection.executemany("INSERT INTO events VALUES (?, ?, ?)", listed)
 
     def post_late(self, ratings: Iterable[tuple[str, str]]) -> None:
         """Late calls, by the id of the rating and the call's month; what was debited for them before moves, too."""
@@ -95,7 +108,7 @@ class MoneyWriter:
             carried[tenant] += amount
         self.carry(carried.items())
         self._connection.execute(f"DELETE FROM moved WHERE topic=? AND offset IN ({gone})", (topic,))  # noqa: S608 - ours
-        listed = "debits" if topic == DEBITED else "funds"
+        listed = "debits" if topic == DEBITED else "events"
         self._connection.execute(f"DELETE FROM {listed} WHERE offset IN ({gone})")  # noqa: S608 - one of two
 
     def carry(self, carried: Iterable[tuple[int, int]]) -> None:

@@ -50,7 +50,7 @@ class NothingAsked(_Asked):
 
 
 class PageAsked(_Asked):
-    """A page of a list, the newest first."""
+    """A page of a list."""
 
     limit: int = Field(default=LIMIT_DEFAULT, ge=1, le=PAGE_MAX, description="rows of a page")
     cursor: str | None = Field(
@@ -90,7 +90,7 @@ class DebitsAsked(PageAsked):
     period: Period | None = Field(default=None, description="the month in which they were debited, such as 2025-03")
 
 
-class PoolsAsked(_Asked):
+class PoolsAsked(PageAsked):
     """Which pools."""
 
     period: Period | None = Field(default=None, description="a month, such as 2025-03; else every one")

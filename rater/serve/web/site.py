@@ -138,7 +138,7 @@ class Site:
             return self._pages.go_to(SIGN_IN)
         if session.tenant is not None:
             raise NoSuchThing
-        values = await self._desks.ask(lambda books: tenants(books.reader, dict(request.query)))
+        values = await self._desks.ask(lambda books: tenants(books, dict(request.query)))
         return self._pages.answer("tenants.html", session, **values)
 
     async def _screen(self, request: web.Request) -> web.Response:

@@ -43,27 +43,24 @@ START, END = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC)
 SPEC = Spec(tenants=3, users=600, calls=RATED, funds="1000000")
 
 
-def write_store(path: Path, calls: int) -> None:
-    """A store with so many rated calls."""
+def write_store(path: Path, spec: Spec) -> None:
+    """A store in which a generated month is rated."""
     store = Store(path)
     rater = EmbeddedRater(store, RatingSettings(), None)
     rater.publish(read_deck(BUNDLED, version="d"))
     at = datetime(2025, 2, 28, tzinfo=UTC)
     activated = DeckActivated(tenant=EVERY_TENANT, id="d", at=at, version="d")
-    rater.apply_all([*generate_commands(SPEC), activated], at)
+    rater.apply_all([*generate_commands(spec), activated], at)
     file = path.with_name("cdrs.jsonl")
     with file.open("wb") as lines:
-        for one in generate_calls(SPEC):
+        for one in generate_calls(spec):
             lines.write((one if isinstance(one, bytes) else encode_input(one)) + b"\n")
     rater.consume(InputFile(str(file), "cdrs"))
     store.close()
-    with sqlite3.connect(path) as connection:
-        multiply(connection, calls)
-    connection.close()
 
 
 def multiply(connection: sqlite3.Connection, calls: int) -> None:
-    """Write the rows of rated calls and debits again until there are enough, in the order of the month."""
+    """Write rows of rated calls and debits again until there are enough, in the order of the month."""
     for topic in ("rated-calls", "debits"):
         rows = connection.execute(f'SELECT tenant, key, value FROM "{topic}" ORDER BY offset').fetchall()
         times = calls // RATED
@@ -98,7 +95,10 @@ def milliseconds(question: Callable[[], object]) -> dict[str, float]:
 def measured(folder: Path, calls: int) -> dict[str, object]:
     """Filling and asking a store of so many calls."""
     path = folder / "rater.db"
-    write_store(path, calls)
+    write_store(path, SPEC)
+    with sqlite3.connect(path) as connection:
+        multiply(connection, calls)
+    connection.close()
     reader = open_reader(path)
     lookup = Lookup(reader)
     began, worked = time.perf_counter(), time.process_time()

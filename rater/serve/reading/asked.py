@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from rater.core import IDENTIFIER_LENGTH_MAX, CallType, MoneyError, parse_ledger
 from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, day_bounds
 from rater.serve.problems import Kind, ProblemError
-from rater.serve.reading.cursors import CURSOR_LENGTH_MAX
+from rater.serve.reading.cursors import CURSOR_LENGTH_MAX, CURSOR_PATTERN
 
 LIMIT_DEFAULT = 100
 #: The longest time that sums are made of.
@@ -54,7 +54,11 @@ class PageAsked(_Asked):
 
     limit: int = Field(default=LIMIT_DEFAULT, ge=1, le=PAGE_MAX, description="rows of a page")
     cursor: str | None = Field(
-        default=None, min_length=1, max_length=CURSOR_LENGTH_MAX, description="`next` of the page before"
+        default=None,
+        min_length=1,
+        max_length=CURSOR_LENGTH_MAX,
+        pattern=CURSOR_PATTERN,
+        description="`next` of the page before",
     )
 
 

@@ -7,8 +7,10 @@ import re
 from rater.embedded.lookup import CallPlace
 from rater.serve.problems import Kind, ProblemError
 
-#: No cursor is longer: a name has up to 256 characters of up to four bytes.
-CURSOR_LENGTH_MAX = 1_500
+#: No cursor is longer: a name has up to 128 characters of up to four bytes.
+CURSOR_LENGTH_MAX = 700
+#: What a cursor is written with.
+CURSOR_PATTERN = "^[A-Za-z0-9_-]+$"
 _NUMBERS = re.compile(r"(-?[0-9]{1,19})(?:,([0-9]{1,19}))?", re.ASCII)
 _LARGEST = 2**63 - 1
 

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urljoin
@@ -34,9 +35,11 @@ from rater.serve.clients import new_token
 from rater.serve.web.people import add_token
 
 TENANT = "tenant-0000"
+#: The month before this one: the page shows statements of the last months.
+MONTH = f"{datetime.now(UTC).replace(day=1) - timedelta(days=1):%Y-%m}"
 SCREENS = (
     "usage",
-    "usage?day=2025-03-12",
+    f"usage?day={MONTH}-12",
     "usage?flag=premium",
     "usage?user=user000007%40tenant-0000.example",
     "credits",
@@ -44,7 +47,7 @@ SCREENS = (
     "minutes",
     "licences",
     "refused",
-    "statement?period=2025-03",
+    f"statement?period={MONTH}",
 )
 _HIDDEN = re.compile(r'<input type="hidden" name="([^"]*)" value="([^"]*)">')
 _LINKED = re.compile(r'(?:href|src)="(/static/[^"]*)"')
@@ -241,7 +244,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "rater.db"
-        write_store(store, Spec(tenants=1, users=600, calls=options.calls, funds="1000000"))
+        write_store(store, Spec(tenants=1, users=600, calls=options.calls, funds="1000000", month=MONTH))
         process, asked = started(Path(folder), store)
         try:
             asyncio.run(measure(asked, options))

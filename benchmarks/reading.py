@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def write_store(path: Path, spec: Spec) -> None:
     store = Store(path)
     rater = EmbeddedRater(store, RatingSettings(), None)
     rater.publish(read_deck(BUNDLED, version="d"))
-    at = datetime(2025, 2, 28, tzinfo=UTC)
+    at = datetime.fromisoformat(f"{spec.month}-01T00:00:00Z") - timedelta(days=1)
     activated = DeckActivated(tenant=EVERY_TENANT, id="d", at=at, version="d")
     rater.apply_all([*generate_commands(spec), activated], at)
     file = path.with_name("cdrs.jsonl")

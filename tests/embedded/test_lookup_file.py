@@ -172,6 +172,16 @@ def _catch_up(path: str) -> None:
     usage_ids(Path(path))
 
 
+def test_a_part_that_ends_with_the_last_record(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is there then, the indexes as well."""
+    lookup_path(store).unlink()
+    monkeypatch.setattr(lookup_module, "_PART_S", 0)
+    with closing(open_reader(store)) as reader, closing(lookup_module.Lookup(reader)) as lookup:
+        assert lookup.catch_up_part()
+        found = lookup.calls("tenant-0000", CallFilter(user=USER), None, 1_000).calls
+        assert found == Loops(reader, "tenant-0000").calls(CallFilter(user=USER)) != []
+
+
 def test_two_processes_at_once(store: Path) -> None:
     """Both fill one file in parts, and both answer as plain loops do."""
     lookup_path(store).unlink()

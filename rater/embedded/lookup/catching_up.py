@@ -61,6 +61,7 @@ class LookupFile:
                     written += part
                 if not part:  # the last rows of a replica can be deleted ones
                     filled = ends
+                if filled == ends:
                     with_indexes(self.connection)
                 self._note(filler, filled, opening)
                 return written + part

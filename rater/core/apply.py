@@ -50,10 +50,17 @@ class Applier:
         self._rules = rules
         #: Each tenant's step, from its first call on: all calls of a tenant share it.
         self._steps: dict[str, Step] = {}
+        #: Since the last `take_outputs`; the steps append to it.
         self.outputs: list[Output] = []
         #: The letter and the reason of each input that was rejected, in order, also where the letter was there
         #: before.
         self.rejections: list[Rejection] = []
+
+    def take_outputs(self) -> list[Output]:
+        """What inputs caused since this was asked last, in order."""
+        taken = self.outputs.copy()
+        self.outputs.clear()
+        return taken
 
     def call(self, call: Mediated, source: Source, raw: bytes) -> Outcome:
         """Rate a call-detail record, or return why not."""
@@ -90,9 +97,7 @@ class Applier:
         step = Step(self._state, self._rules, account, source, as_utc(command.at), self.outputs)
         outcome = command_arrived(step, command)
         if isinstance(outcome, Refusal):
-            rejected = self.reject(source, raw, outcome, command.tenant)
-            conflict = outcome.reason is Reason.CONFLICTING_DUPLICATE
-            return Outcome.CONFLICTING_DUPLICATE if conflict else rejected
+            return self.reject(source, raw, outcome, command.tenant)
         _finish(step)
         return outcome
 
@@ -111,10 +116,14 @@ class Applier:
         id, letter = dead_letter(
             self._state, source, raw, refused, tenant, usage_id, file_tenant=file_tenant, original=original
         )
+        return self._rejected(id, letter, refused)
+
+    def _rejected(self, id: str, letter: RejectedCdr | None, refused: Refusal) -> Outcome:
         self.rejections.append(Rejection(id, refused))
         if letter is not None:
             self.outputs.append(letter)
-        return Outcome.REJECTED
+        conflict = refused.reason is Reason.CONFLICTING_DUPLICATE
+        return Outcome.CONFLICTING_DUPLICATE if conflict else Outcome.REJECTED
 
     def _open_step(self, tenant: str, source: Source, at: datetime) -> Step | None:
         """The step of a tenant's calls; None for an unconfigured tenant."""
@@ -129,14 +138,10 @@ class Applier:
         cdr = call.cdr
         said = call_and_content(call) if refused.reason is Reason.IMPLAUSIBLE_DURATION else None
         id, letter = dead_letter(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
-        self.rejections.append(Rejection(id, refused))
-        conflict = refused.reason is Reason.CONFLICTING_DUPLICATE
-        if conflict and letter is not None:
+        if refused.reason is Reason.CONFLICTING_DUPLICATE and letter is not None:
             step.emit(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
         _finish(step)
-        if letter is not None:
-            self.outputs.append(letter)
-        return Outcome.CONFLICTING_DUPLICATE if conflict else Outcome.REJECTED
+        return self._rejected(id, letter, refused)
 
     def _first_configuration(self, command: TenantConfigured, source: Source, raw: bytes) -> Outcome:
         """A tenant is created with its currency."""

@@ -10,7 +10,7 @@ Balances are not changed here.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from rater.core.entities import Account, Debts, Lot, PageOfDebts, Part
+from rater.core.entities import Account, DebtPageEntry, Debts, Lot, Part
 from rater.core.pages import replaced
 from rater.core.state import State
 
@@ -116,12 +116,12 @@ def _keep(state: State, account: Account, incurred: int, parts: tuple[Part, ...]
 
 
 def _replace_pages(state: State, account: Account, start: int, end: int, parts: Sequence[Part]) -> None:
-    def save(number: int, some: Sequence[Part]) -> PageOfDebts:
+    def save(number: int, some: Sequence[Part]) -> DebtPageEntry:
         state.save_page_of_debts(account.tenant, number, tuple(some))
         untils = [part.until for part in some if part.until is not None]
         unpaid = sum([part.end - part.start for part in some if part.lot is None])
         until = max(untils) if len(untils) == len(some) else None
-        return PageOfDebts(number, some[0].start, some[-1].end, unpaid, until)
+        return DebtPageEntry(number, some[0].start, some[-1].end, unpaid, until)
 
     debts = account.debts
     account.debts = Debts(debts.incurred, debts.parts, replaced(debts.pages, start, end, parts, save))

@@ -37,8 +37,8 @@ class LotPage(msgspec.Struct, frozen=True):
     lots: tuple[Lot, ...]
 
 
-class PageOfLots(msgspec.Struct, frozen=True, array_like=True):
-    """A LotPage as the account knows it: its first lot's time of purchase and number, how many lots, their sum."""
+class LotPageEntry(msgspec.Struct, frozen=True, array_like=True):
+    """What the account keeps of a LotPage: its first lot by time and number, how many lots, their sum."""
 
     number: int
     purchased_at: datetime
@@ -97,8 +97,8 @@ class DebtPage(msgspec.Struct, frozen=True):
     parts: tuple[Part, ...]
 
 
-class PageOfDebts(msgspec.Struct, frozen=True, array_like=True):
-    """A DebtPage as the account knows it: from where to where, how much is unpaid, until when it is of use."""
+class DebtPageEntry(msgspec.Struct, frozen=True, array_like=True):
+    """What the account keeps of a DebtPage: from where to where, how much is unpaid, until when it is of use."""
 
     number: int
     start: int
@@ -115,7 +115,7 @@ class Debts(msgspec.Struct, frozen=True):
 
     incurred: int = 0
     parts: tuple[Part, ...] = ()
-    pages: tuple[PageOfDebts, ...] = ()
+    pages: tuple[DebtPageEntry, ...] = ()
 
 
 class InFlight(msgspec.Struct, frozen=True):
@@ -180,7 +180,7 @@ class Account(msgspec.Struct, kw_only=True):
     country: str | None = None
     credits: bool = False
     lots: tuple[Lot, ...] = ()
-    lot_pages: tuple[PageOfLots, ...] = ()
+    lot_pages: tuple[LotPageEntry, ...] = ()
     lots_numbered: int = 0
     debt: int = 0
     debts: Debts = Debts()

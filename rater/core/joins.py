@@ -9,7 +9,7 @@ from datetime import datetime
 
 from rater.core.entities import Entity
 from rater.core.instants import MonthIndex, period_of
-from rater.core.lists import Holders, JoinedPage, JoinsOfMonth, PageOfJoins
+from rater.core.lists import Holders, JoinedPage, JoinedPageEntry, JoinsOfMonth
 from rater.core.pages import replaced
 from rater.core.state import State
 
@@ -65,12 +65,14 @@ def joined_until(state: State, tenant: str, family: str, month: MonthIndex, unti
     return whole + bisect_right(_instants(state, tenant, family, month, pages[before]), until)
 
 
-def _pages(state: State, tenant: str, family: str, month: MonthIndex) -> tuple[PageOfJoins, ...]:
+def _pages(state: State, tenant: str, family: str, month: MonthIndex) -> tuple[JoinedPageEntry, ...]:
     found = state.load("joins", (tenant, f"{family}/{period_of(month)}"))
     return found.pages if isinstance(found, JoinsOfMonth) else ()
 
 
-def _instants(state: State, tenant: str, family: str, month: MonthIndex, page: PageOfJoins) -> tuple[datetime, ...]:
+def _instants(
+    state: State, tenant: str, family: str, month: MonthIndex, page: JoinedPageEntry
+) -> tuple[datetime, ...]:
     key = (tenant, f"{family}/{period_of(month)}/{page.number}")
     found: Entity | None = state.load("joined", key)
     assert isinstance(found, JoinedPage), key
@@ -83,9 +85,9 @@ def _replace(
     """These instants replace those of a page."""
     name = f"{family}/{period_of(month)}"
 
-    def save(number: int, some: Sequence[datetime]) -> PageOfJoins:
+    def save(number: int, some: Sequence[datetime]) -> JoinedPageEntry:
         state.joined[(tenant, f"{name}/{number}")] = JoinedPage(tuple(some))
-        return PageOfJoins(number, some[0], len(some))
+        return JoinedPageEntry(number, some[0], len(some))
 
     pages = _pages(state, tenant, family, month)
     state.joins[(tenant, name)] = JoinsOfMonth(
@@ -101,5 +103,5 @@ def _count(holders: Holders, month: MonthIndex, by: int) -> None:
         holders.joins.pop(month, None)
 
 
-def _first_of(page: PageOfJoins) -> datetime:
+def _first_of(page: JoinedPageEntry) -> datetime:
     return page.first

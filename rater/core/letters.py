@@ -28,7 +28,7 @@ _CUT_MARK = "..."
 _quoted = msgspec.json.Encoder().encode
 
 
-class Kept(msgspec.Struct, frozen=True):
+class KeptBytes(msgspec.Struct, frozen=True):
     """What a letter keeps of refused bytes; `length` and `hash` are those of all of them, where some were cut."""
 
     text: str
@@ -109,16 +109,16 @@ def is_whole(letter: RejectedCdr) -> bool:
     return not (letter.raw_cut or letter.header_cut)
 
 
-def kept_of(raw: bytes, original: Original | None = None) -> Kept:
+def kept_of(raw: bytes, original: Original | None = None) -> KeptBytes:
     """All of the bytes if they fit, else their beginning, with length and hash of the whole (of `original`)."""
     if original is None and len(raw) <= RAW_KEPT_BYTES_MAX:
         text, encoding = _written(raw)
         if len(text) <= RAW_KEPT_BYTES_MAX and len(_quoted(text)) <= RAW_KEPT_BYTES_MAX:
-            return Kept(text, encoding)
+            return KeptBytes(text, encoding)
     # half, because quotes and line breaks of text take two bytes each
     text, encoding = _written(_whole_characters(raw[: RAW_KEPT_BYTES_MAX // 2 - 1]))
     whole = original or Original(len(raw), hash_of(raw))
-    return Kept(text, encoding, True, whole.length, whole.hash)
+    return KeptBytes(text, encoding, True, whole.length, whole.hash)
 
 
 def shortened(text: str, length_max: int) -> str:

@@ -26,8 +26,8 @@ class JoinedPage(msgspec.Struct, frozen=True):
     instants: tuple[datetime, ...]
 
 
-class PageOfJoins(msgspec.Struct, frozen=True, array_like=True):
-    """A JoinedPage as its month knows it: its first instant, and how many there are."""
+class JoinedPageEntry(msgspec.Struct, frozen=True, array_like=True):
+    """What the month keeps of a JoinedPage: its first instant, and how many there are."""
 
     number: int
     first: datetime
@@ -37,7 +37,7 @@ class PageOfJoins(msgspec.Struct, frozen=True, array_like=True):
 class JoinsOfMonth(msgspec.Struct, frozen=True):
     """The pages of one plan and month, in order."""
 
-    pages: tuple[PageOfJoins, ...] = ()
+    pages: tuple[JoinedPageEntry, ...] = ()
 
 
 class Restricted(msgspec.Struct):

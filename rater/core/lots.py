@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rater.core import own_expiry
-from rater.core.entities import Account, Debts, Lot, PageOfLots, Part, ShelvedLot
+from rater.core.entities import Account, Debts, Lot, LotPageEntry, Part, ShelvedLot
 from rater.core.own_expiry import changed, place_of
 from rater.core.pages import replaced
 from rater.core.state import State
@@ -78,18 +78,16 @@ def take(state: State, account: Account, amount: int) -> list[tuple[Lot, int]]:
     """Money from the lots in the order of use, as far as there is any: which lots gave how much."""
     if not account.promotions and not account.own_expiry:
         return _take_in_order(state, account, amount)
-    taken = own_expiry.take_promotions(account, amount)
-    amount -= sum([given for _, given in taken])
+    taken: list[tuple[Lot, int]] = []
+
+    def left() -> int:
+        return amount - sum([given for _, given in taken])
+
+    taken += own_expiry.take(account, account.promotions, left())
     for lot in account.own_expiry:
-        older = _take_in_order(state, account, amount, place_of(lot))
-        amount -= sum([given for _, given in older])
-        given = min(lot.remaining, amount)
-        taken += older
-        if given:
-            own_expiry.change(account, lot.lot, -given)
-            taken.append((lot, given))
-            amount -= given
-    return taken + _take_in_order(state, account, amount)
+        taken += _take_in_order(state, account, left(), place_of(lot))
+        taken += own_expiry.take(account, (lot,), left())
+    return taken + _take_in_order(state, account, left())
 
 
 def _take_in_order(
@@ -254,13 +252,15 @@ def _shelve(state: State, account: Account, lot: Lot) -> None:
 
 
 def _replace_pages(state: State, account: Account, start: int, end: int, lots: Sequence[Lot]) -> None:
-    def save(number: int, some: Sequence[Lot]) -> PageOfLots:
+    def save(number: int, some: Sequence[Lot]) -> LotPageEntry:
         state.save_page_of_lots(account.tenant, number, tuple(some))
         first = some[0]
-        return PageOfLots(number, first.purchased_at, first.number, len(some), sum([lot.remaining for lot in some]))
+        return LotPageEntry(
+            number, first.purchased_at, first.number, len(some), sum([lot.remaining for lot in some])
+        )
 
     account.lot_pages = replaced(account.lot_pages, start, end, lots, save)
 
 
-def _first_of(page: PageOfLots) -> _Place:
+def _first_of(page: LotPageEntry) -> _Place:
     return page.purchased_at, page.first

@@ -5,7 +5,7 @@ money, that which expires first before the others; adjustments in their place by
 """
 
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from rater.core.entities import Account, Lot
@@ -32,10 +32,10 @@ def add(account: Account, lot: Lot) -> None:
         account.own_expiry = _with(account.own_expiry, lot, place_of)
 
 
-def take_promotions(account: Account, amount: int) -> list[tuple[Lot, int]]:
-    """Money from promotions, as far as there is any: which gave how much."""
+def take(account: Account, lots: Sequence[Lot], amount: int) -> list[tuple[Lot, int]]:
+    """Money from some of these lots, as far as there is any: which gave how much."""
     taken: list[tuple[Lot, int]] = []
-    for lot in account.promotions:
+    for lot in lots:
         given = min(lot.remaining, amount)
         if given:
             change(account, lot.lot, -given)

@@ -11,26 +11,26 @@ from typing import Protocol, TypeVar
 PAGE_MAX = 100
 
 
-class Page(Protocol):
-    """The entry of a page."""
+class PageEntry(Protocol):
+    """What a list of pages keeps of each page."""
 
     @property
     def number(self) -> int:
         """Under which its entity is found."""
 
 
-_Page = TypeVar("_Page", bound=Page)
+_Entry = TypeVar("_Entry", bound=PageEntry)
 _Item = TypeVar("_Item")
 
 
 def replaced(
-    pages: tuple[_Page, ...],
+    pages: tuple[_Entry, ...],
     start: int,
     end: int,
     items: Sequence[_Item],
-    save: Callable[[int, Sequence[_Item]], _Page],
+    save: Callable[[int, Sequence[_Item]], _Entry],
     most: int | None = None,
-) -> tuple[_Page, ...]:
+) -> tuple[_Entry, ...]:
     """The entries when `items` replace pages `start` up to `end`; `save` keeps one page's items.
 
     A page holds at `most` so many; PAGE_MAX by default.  Numbers are used again, so that there are no
@@ -49,7 +49,7 @@ def _even(items: int, most: int) -> int:
     return -(-items // pages) or 1
 
 
-def _free_numbers(pages: Sequence[Page], start: int, end: int) -> Iterator[int]:
+def _free_numbers(pages: Sequence[PageEntry], start: int, end: int) -> Iterator[int]:
     yield from [page.number for page in pages[start:end]]
     used = {page.number for page in pages}
     number = 0

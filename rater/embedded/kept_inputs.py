@@ -40,7 +40,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _command = msgspec.json.Decoder(AnyCommand).decode
 
 
-class _Kept(msgspec.Struct, frozen=True, array_like=True):
+class _KeptRecord(msgspec.Struct, frozen=True, array_like=True):
     """A record; `command` says that its bytes were written by this program, `envelope` which one of the batch.
 
     `mapped` is what a mapping made of it: mapping and tables may be others when it is computed again.
@@ -64,7 +64,7 @@ class KeptBatch(msgspec.Struct, frozen=True):
     settings: RatingSettings
     decks: tuple[str, ...]
     envelopes: tuple[Envelope, ...]
-    records: tuple[_Kept, ...]
+    records: tuple[_KeptRecord, ...]
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -102,7 +102,7 @@ def kept_of(settings: RatingSettings, decks: Sequence[str], records: Sequence[Re
         number = None if envelope is None else numbers.setdefault(envelope, len(numbers))
         decoded = record.decoded
         kept.append(
-            _Kept(
+            _KeptRecord(
                 record.kind,
                 record.source,
                 record.raw,
@@ -152,7 +152,7 @@ def records_of(batch: KeptBatch) -> list[Record]:
     return records
 
 
-def _decoded(one: _Kept, decode: Decode | None) -> CallRecord | AnyCommand | Refusal | None:
+def _decoded(one: _KeptRecord, decode: Decode | None) -> CallRecord | AnyCommand | Refusal | None:
     if one.command:
         command: AnyCommand = _command(one.raw)
         return command

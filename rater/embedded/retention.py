@@ -36,35 +36,35 @@ _INCREMENTAL = 2
 _MONEY = {"debits": debited, "account-events": credited}
 
 
-class Kept(msgspec.Struct, frozen=True):
+class DaysKept(msgspec.Struct, frozen=True):
     """For how many days each is kept: inputs, dead letters that were dealt with, and what was rated."""
 
     inputs: int
     letters: int
     records: int
 
-    def at_least(self, days: int | None) -> "Kept":
+    def at_least(self, days: int | None) -> "DaysKept":
         """The same, and nothing for fewer days than these."""
-        return self if days is None else Kept(*(max(days, one) for one in msgspec.structs.astuple(self)))
+        return self if days is None else DaysKept(*(max(days, one) for one in msgspec.structs.astuple(self)))
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     """What was deleted, or would be: rows by table; and how large the file was and is."""
 
-    kept: Kept
+    kept: DaysKept
     rows: dict[str, int]
     bytes_before: int
     bytes_after: int
 
 
-def retention() -> Kept:
+def retention() -> DaysKept:
     """As long as the topics of Kafka keep records."""
     topics = load_topics()
     days = [(topics[name].retention_hours or 0) // _HOURS for name in ("cdrs", "rejected-cdrs", "rated-calls")]
-    return Kept(*days)
+    return DaysKept(*days)
 
 
-def days_to_keep(keep: int | None, before: date | None, today: date) -> Kept:
+def days_to_keep(keep: int | None, before: date | None, today: date) -> DaysKept:
     """What is kept if inputs are, for so many days or since a day.
 
     Raises RaterError for fewer days than replays, late calls, corrections and duplicates reach back.
@@ -83,7 +83,7 @@ def days_to_keep(keep: int | None, before: date | None, today: date) -> Kept:
 
 def prune(
     store: Store,
-    kept: Kept,
+    kept: DaysKept,
     today: date,
     progress: Callable[[int], None] = lambda _: None,
     *,
@@ -119,14 +119,14 @@ class _DryRun(Exception):
     """Nothing is to be deleted."""
 
 
-def _last_input(connection: sqlite3.Connection, kept: Kept, today: date) -> int:
+def _last_input(connection: sqlite3.Connection, kept: DaysKept, today: date) -> int:
     """The last kept batch that is deleted; the newest one stays, so that numbers go on."""
     end = ends_before(connection, today - timedelta(days=kept.inputs)).get(KEPT, 0)
     newest = connection.execute('SELECT coalesce(max(batch), 0) FROM "kept-inputs"').fetchone()[0]
     return min(end, int(newest) - 1)
 
 
-def _delete(store: Store, checkpoint: Checkpoint, kept: Kept, today: date) -> dict[str, int]:
+def _delete(store: Store, checkpoint: Checkpoint, kept: DaysKept, today: date) -> dict[str, int]:
     connection, base = store.connection, base_of(store.connection)
     assert base is not None, store.path
     rows = {KEPT: _begin(connection, checkpoint)}

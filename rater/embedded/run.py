@@ -34,7 +34,7 @@ from rater.core import (
 )
 from rater.embedded.call_desk import CallDesk
 from rater.embedded.decks import StoreDecks
-from rater.embedded.kept_inputs import KeptBatch, kept_of
+from rater.embedded.kept_inputs import kept_of
 from rater.embedded.notices import Notices
 from rater.embedded.observed import Observed
 from rater.embedded.payments import unanswered
@@ -57,12 +57,11 @@ LOOKUP_SIZE = 1_000
 
 
 class _Rated(NamedTuple):
-    """A batch, its outputs as the store keeps them, how many call records had each outcome, and its inputs."""
+    """The records that a batch consumed, the batch, and its outputs as the store keeps them."""
 
+    records: list[Record]
     batch: Batch
     rows: Rows
-    calls: Counter[Outcome]
-    taken: KeptBatch
 
 
 class Arrived(NamedTuple):
@@ -143,7 +142,7 @@ class EmbeddedRater:
         """
         self._desk.pass_time(now)
         rated = self._rate(self._apply_call_events([*records]))
-        return Arrived(rated.batch, rated.rows.rare_of(RechargeRequest), self._keep(rated))
+        return Arrived(rated.batch, rated.rows.rare_of(RechargeRequest), self._commit(rated))
 
     def tick(self, at: datetime) -> None:
         """Let time pass for every tenant up to an instant."""
@@ -153,7 +152,7 @@ class EmbeddedRater:
     def apply(self, command: AnyCommand, arrived_at: datetime | None = None) -> tuple[Outcome, RejectedCdr | None]:
         """Apply one command that arrived then; its outcome, and why it was rejected if that is new."""
         rated = self._rate(_records_of([command], "people", arrived_at))
-        self._commit(rated, {})
+        self._commit_and_follow(rated)
         refused = next(iter(rated.rows.rare_of(RejectedCdr)), None)
         return rated.batch.outcomes[0], refused
 
@@ -166,7 +165,7 @@ class EmbeddedRater:
         records = _records_of(commands, "people", arrived_at)
         while held := list(islice(records, BATCH_RECORDS)):
             rated = self._rate(held)
-            self._commit(rated, {})
+            self._commit_and_follow(rated)
             outcomes.update(rated.batch.outcomes)
             refused += rated.rows.rare_of(RejectedCdr)
             progress(rated.batch.consumed)
@@ -179,7 +178,7 @@ class EmbeddedRater:
             rated = self._rate([record])
             outcomes[id] = rated.batch.outcomes[0]
             accepted = outcomes[id] in (Outcome.RATED, Outcome.CORRECTED, Outcome.DUPLICATE)
-            self._commit(rated, {}, [id] if accepted else [])
+            self._commit_and_follow(rated, replayed=[id] if accepted else [])
         return outcomes
 
     def _commit_file(
@@ -197,7 +196,7 @@ class EmbeddedRater:
             rated = self._rate(left, until_payment=True)
             self.summary.add_refused(file.path, rated.rows.rare)
             left = left[rated.batch.consumed :]
-            self._commit(rated, {file.key: self._begun(file) if left else position})
+            self._commit_and_follow(rated, {file.key: self._begun(file) if left else position})
             progress(rated.batch.consumed)
             if not left:
                 break
@@ -220,11 +219,13 @@ class EmbeddedRater:
 
     def _batches(self, records: Iterator[Record]) -> None:
         while held := list(islice(records, BATCH_RECORDS)):
-            self._commit(self._rate(held), {})
+            self._commit_and_follow(self._rate(held))
 
-    def _commit(self, rated: _Rated, positions: dict[str, Position], replayed: Iterable[str] = ()) -> None:
-        """Commit a batch, then what follows from it: answers of the gateway, and ticks that are due."""
-        self._keep(rated, positions, replayed)
+    def _commit_and_follow(
+        self, rated: _Rated, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
+    ) -> None:
+        """Commit a batch, then commit what follows from it: answers of the gateway, and ticks that are due."""
+        self._commit(rated, positions, replayed)
         self._settle(rated.rows.rare_of(RechargeRequest))
         self._tick_due(rated.batch.state.accounts)
 
@@ -237,24 +238,24 @@ class EmbeddedRater:
         )
         rows.switch_lines = batch.switch_lines
         self._observed.rated(time.perf_counter() - began)
-        outcomes = zip(records, batch.outcomes, strict=False)  # a payment may end a batch earlier
-        of_calls = Counter(outcome for record, outcome in outcomes if record.kind == "cdr")
-        taken = kept_of(self._rules.settings, self._decks.published, records[: batch.consumed])
-        return _Rated(batch, rows, of_calls, taken)
+        return _Rated(records[: batch.consumed], batch, rows)  # a payment may end a batch earlier
 
-    def _keep(
+    def _commit(
         self, rated: _Rated, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
     ) -> list[CallCommand]:
         """Commit a batch; the orders that were committed with it."""
-        batch, rows, of_calls, taken = rated
+        records, batch, rows = rated
+        inputs = kept_of(self._rules.settings, self._decks.published, records)
         events = rows.rare_of(AccountEvent)
         # Before the commit: a run that is killed in between is run again, with the same events and ids.
         self._notices.of(events, batch.state.accounts.values())
         self._desk.accounts_changed(batch.state)
         calls = self._desk.changes()
         began = time.perf_counter()
-        self.store.commit(batch.state, rows, positions or {}, replayed, calls, taken)
+        self.store.commit(batch.state, rows, positions or {}, replayed, calls, inputs)
         self._desk.kept()
+        outcomes = zip(records, batch.outcomes, strict=True)
+        of_calls = Counter(outcome for record, outcome in outcomes if record.kind == "cdr")
         self.summary.add(batch, of_calls, rows, calls.orders)
         self._observed.committed(batch, rows, calls.orders, len(self._desk), time.perf_counter() - began)
         return list(calls.orders)
@@ -263,7 +264,7 @@ class EmbeddedRater:
         while requests and self._gateway:
             answers: list[AnyCommand] = [self._gateway.collect(request) for request in requests]
             rated = self._rate(_records_of(answers, "gateway"))
-            self._keep(rated)
+            self._commit(rated)
             requests = rated.rows.rare_of(RechargeRequest)
 
     def _tick_due(self, tenants: Iterable[str]) -> None:
@@ -272,7 +273,7 @@ class EmbeddedRater:
         while (due := self._ticks_due(tenants)) and due != ticks:
             ticks = due
             rated = self._rate(_records_of(ticks, "clock"))
-            self._keep(rated)
+            self._commit(rated)
             self._settle(rated.rows.rare_of(RechargeRequest))
 
     def _ticks_due(self, tenants: Iterable[str]) -> list[AnyCommand]:

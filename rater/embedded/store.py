@@ -281,7 +281,7 @@ class Store(Reader):
         positions: dict[str, Position],
         replayed: Iterable[str] = (),
         calls: CallChanges = NO_CHANGES,
-        taken: KeptBatch | None = None,
+        inputs: KeptBatch | None = None,
     ) -> None:
         """Write a batch's rows, its changes, its inputs and positions in one transaction.
 
@@ -291,8 +291,8 @@ class Store(Reader):
             today = self._note_day()
             self._write(state, rows, positions, replayed)
             write_changes(self._connection, calls)
-            if taken is not None:
-                keep(self._connection, taken)
+            if inputs is not None:
+                keep(self._connection, inputs)
         self._day = today
         self.merge(state.changes(), state.gone)
 

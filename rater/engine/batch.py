@@ -145,53 +145,36 @@ def run_batch(
     """Apply records in order to a new overlay; with `until_payment` up to the one that asks for a payment.
 
     `admit` is why this shell must not apply records of a tenant, or None when it may.  `write` is given the outputs
-    of every part of the records as they come, in a list that it must not keep: the batch has none of them then.
+    of every part of the records as they come: the batch has none of them then.
     An exception is a bug: the shell stops and nothing of the batch is kept.
     """
-    batch = Batch(State(committed))
-    applier, left = Applier(batch.state, rules), iter(records)
-    batch.rejections = applier.rejections  # the same list: it grows with the batch
+    batch, left = Batch(State(committed)), iter(records)
+    applier = Applier(batch.state, rules)
+    keep = write or batch.outputs.extend
     while part := list(islice(left, part_records)):
         decoded = [(record, _decode(record)) for record in part]
         if admit is not None:
             decoded = [(record, _admitted(value, admit)) for record, value in decoded]
-        committed.prepare(
-            [
-                value.call if isinstance(value, CallRerated) else value.given or value.cdr
-                for _, value in decoded
-                if isinstance(value, Mediated | CallRerated)
-            ]
-        )
-        _apply_part(batch, applier, decoded, until_payment=until_payment)
-        _hand_over(batch, applier.outputs, write)
+        committed.prepare(_calls_in(value for _, value in decoded))
+        for record, value in decoded:
+            _apply(batch, applier, record, value)
+            if until_payment and batch.state.asked_for_payment:
+                break
+        keep(applier.take_outputs())
         if until_payment and batch.state.asked_for_payment:
             break
-    _hand_over(batch, close_batch(batch.state), write)
+    keep(close_batch(batch.state))
+    batch.rejections = applier.rejections
     return batch
 
 
-def _apply_part(
-    batch: Batch, applier: Applier, decoded: list[tuple[Record, Input | Refusal]], *, until_payment: bool
-) -> None:
-    state, outputs, outcomes = batch.state, applier.outputs, batch.outcomes
-    for record, value in decoded:
-        before = len(outputs)
-        outcomes.append(_apply(applier, record, value))
-        if record.envelope is not None:
-            outputs[before:] = [_enveloped(output, record.envelope) for output in outputs[before:]]
-            if record.envelope.mapping is not None:
-                batch.switch_lines += _switch_lines(record, record.envelope.mapping, outputs[before:])
-        if until_payment and state.asked_for_payment:
-            break
-
-
-def _hand_over(batch: Batch, outputs: list[Output], write: Callable[[list[Output]], None] | None) -> None:
-    """Give a part's outputs away, or keep them; then the list, which all steps share, is empty for the next."""
-    if write is None:
-        batch.outputs.extend(outputs)
-    else:
-        write(outputs)
-    outputs.clear()
+def _calls_in(values: Iterable[Input | Refusal]) -> list[CallRecord]:
+    """The calls whose live version and user the rules will ask for, as they were given."""
+    return [
+        value.call if isinstance(value, CallRerated) else value.given or value.cdr
+        for value in values
+        if isinstance(value, Mediated | CallRerated)
+    ]
 
 
 def _switch_lines(record: Record, mapping: MappedBy, outputs: Iterable[Output]) -> list[SwitchLine]:
@@ -254,7 +237,19 @@ def _decode(record: Record) -> Input | Refusal:
     return mediate(cdr, canonical, record.arrived_at, arrival_given=record.arrival_given, formerly=formerly)
 
 
-def _apply(applier: Applier, record: Record, value: Input | Refusal) -> Outcome:
+def _apply(batch: Batch, applier: Applier, record: Record, value: Input | Refusal) -> None:
+    """Apply one input; what it causes says in which envelope its record came."""
+    first = len(applier.outputs)
+    batch.outcomes.append(_outcome(applier, record, value))
+    envelope = record.envelope
+    if envelope is None:
+        return
+    applier.outputs[first:] = [_enveloped(output, envelope) for output in applier.outputs[first:]]
+    if envelope.mapping is not None:
+        batch.switch_lines += _switch_lines(record, envelope.mapping, applier.outputs[first:])
+
+
+def _outcome(applier: Applier, record: Record, value: Input | Refusal) -> Outcome:
     """Apply one input, or keep its bytes with the reason."""
     if isinstance(value, Mediated):
         return applier.call(value, record.source, record.raw)
@@ -263,11 +258,6 @@ def _apply(applier: Applier, record: Record, value: Input | Refusal) -> Outcome:
         claimed = None if value.reason is Reason.SKIPPED else claimed_tenant(record.raw)
         file_tenant = record.envelope.tenant if record.envelope else None
         return applier.reject(
-            record.source,
-            record.raw,
-            value,
-            claimed,
-            file_tenant=file_tenant,
-            original=record.original,
+            record.source, record.raw, value, claimed, file_tenant=file_tenant, original=record.original
         )
     return applier.command(value, record.source, record.raw, record.arrived_at)

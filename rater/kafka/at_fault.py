@@ -28,29 +28,27 @@ class RecordAtFault(Exception):
         )
 
 
-def find_at_fault(
-    records: Sequence[Consumed], apply: Callable[[Sequence[Consumed]], object], wrong: Exception
-) -> Exception:
+def find_at_fault(sources: Sequence[Source], first: Callable[[int], object], wrong: Exception) -> Exception:
     """The error that names the record at fault, if the beginning of the batch up to it raises again.
 
-    `apply` changes nothing that stays.  Beginnings are halved: a batch of 2,000 is applied some eleven times more.
+    `sources` are the places of its records; `first` applies so many of them, and changes nothing that stays.
+    Beginnings are halved: a batch of 2,000 is applied some eleven times more.
     """
-    if not _raises(records, apply):
+    if not _raises(first, len(sources)):
         return wrong
-    good, bad = 0, len(records)
+    good, bad = 0, len(sources)
     while bad - good > 1:
         middle = (good + bad) // 2
-        if _raises(records[:middle], apply):
+        if _raises(first, middle):
             bad = middle
         else:
             good = middle
-    at_fault = records[bad - 1]
-    return RecordAtFault(Source(at_fault.topic, at_fault.partition, at_fault.offset), wrong)
+    return RecordAtFault(sources[bad - 1], wrong)
 
 
-def _raises(records: Sequence[Consumed], apply: Callable[[Sequence[Consumed]], object]) -> bool:
+def _raises(first: Callable[[int], object], count: int) -> bool:
     try:
-        apply(records)
+        first(count)
     except Exception:  # whatever it is, it is the bug that is looked for
         return True
     return False

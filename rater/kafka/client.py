@@ -20,7 +20,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from rater.kafka.access_errors import denied, refusal
 from rater.kafka.connect import READ, WRITE, UnreachableError, connection, started
-from rater.kafka.port import Consumed, Doubt, Fenced, Kept, Writes
+from rater.kafka.port import Consumed, Doubt, Fenced, KeptRange, Writes
 from rater.kafka.settings import KafkaSettings, WorkerSettings
 from rater.kafka.topic_ids import topic_ids
 from rater.kafka.topics import MESSAGE_BYTES_MAX
@@ -101,14 +101,14 @@ class AiokafkaLog:
         """See PartitionLog."""
         return time.time()
 
-    async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
+    async def kept(self, topics: Sequence[str]) -> Mapping[str, KeptRange]:
         """See PartitionLog."""
         async with doubted(self._settings):
             ids = await topic_ids(self._settings, topics)
             first = await self._inputs.beginning_offsets(self._input_partitions)
             ends = await self._inputs.end_offsets(self._input_partitions)
         offsets = {self._topics[place.topic]: (first[place], ends[place]) for place in self._input_partitions}
-        return {topic: Kept(*offsets.get(topic, (0, 0)), ids[topic]) for topic in topics}
+        return {topic: KeptRange(*offsets.get(topic, (0, 0)), ids[topic]) for topic in topics}
 
     async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
         """See PartitionLog; what is no longer assigned is left alone."""

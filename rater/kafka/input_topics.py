@@ -14,7 +14,7 @@ import msgspec
 from rater.core import NO_TENANT, Source
 from rater.kafka.at_fault import decisions_of, skips_of
 from rater.kafka.changelog import Meta
-from rater.kafka.port import Kept, PartitionLog
+from rater.kafka.port import KeptRange, PartitionLog
 from rater.wire.commits import Gap, part_of
 from rater.wire.dead_letters import DlqAudit, LetterAction
 from rater.wire.errors import Exit, RaterError
@@ -70,7 +70,7 @@ def ask_for(partition: int, missing: Missing) -> str:
     return f"To give up what is gone and go on: {COMMANDS[missing.action]} {place} --note WHY"
 
 
-def missing_in(meta: Meta, kept: Mapping[str, Kept]) -> list[Missing]:
+def missing_in(meta: Meta, kept: Mapping[str, KeptRange]) -> list[Missing]:
     """What is not there any more, in a partition that stands as `meta` says."""
     found = []
     for topic, there in kept.items():

@@ -23,7 +23,7 @@ class Consumed(msgspec.Struct, frozen=True, gc=False):
     published_ms: int = 0
 
 
-class Kept(msgspec.Struct, frozen=True):
+class KeptRange(msgspec.Struct, frozen=True):
     """What a topic's partition keeps: its first offset, the position after its last record; and the topic's id.
 
     The id is empty where the broker gives none.
@@ -59,7 +59,7 @@ class PartitionLog(Protocol):
     async def end(self, topic: str) -> int:
         """The position after the last committed record."""
 
-    async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
+    async def kept(self, topics: Sequence[str]) -> Mapping[str, KeptRange]:
         """What is kept of the partition in these topics, by topic; of topics that are no inputs only the id."""
 
     def now_s(self) -> float:

@@ -43,13 +43,13 @@ from rater.kafka.partition_state import PartitionState
 from rater.kafka.port import Consumed, Doubt, PartitionLog
 from rater.kafka.publisher import admission
 from rater.kafka.records import (
-    by_names,
+    Given,
     deck_named_by,
+    given_of,
     in_order,
-    names_in,
     portions,
     positions_after,
-    records_of,
+    source_of,
     writes_of,
 )
 from rater.kafka.snapshot import is_due, write_snapshot
@@ -187,8 +187,12 @@ class RatingTask:
         if not records:
             await self._log.commit_offsets(self.positions)
             return
-        for portion in portions(in_order(records), self._batch_bytes_max):
-            await self._rate_and_commit(portion)
+        given = self._given(in_order(records))
+        missing = self._unknown(given)
+        if missing:
+            await self._decks.wait_for(missing)
+        for portion in portions(given, self._batch_bytes_max, UNKNOWN_DECKS_MAX):
+            await self._commit(portion)
 
     async def arrived(self) -> list[Consumed]:
         """The next input records; more of them at a time once there was a full batch, because then more wait."""
@@ -198,23 +202,28 @@ class RatingTask:
         # after a rebalance the same records may come again
         return [record for record in fetched if record.offset >= self.positions[record.topic]]
 
-    async def _rate_and_commit(self, records: Sequence[Consumed]) -> None:
-        """Rate records in as many commits as the names of unknown decks ask for."""
-        versions = self._versions(records)
-        missing = self._unknown(versions.values())
-        if missing:
-            await self._decks.wait_for(missing)
-        for portion in by_names(records, versions, UNKNOWN_DECKS_MAX) if missing else [records]:
-            await self._commit(portion, names_in(portion, versions))
-
-    async def _commit(self, records: Sequence[Consumed], versions: set[str]) -> None:
-        """Rate and commit one batch; the steps are numbered in the module's docstring."""
-        self._observer.consumed(records)
-        unknown = self._unknown(versions)
+    def _given(self, records: Sequence[Consumed]) -> list[Given]:
+        """Read commands and the frames of switches' records; call records are decoded while they are applied."""
         try:
-            batch, meta, commit, writes = self._prepare(records, unknown)  # 1
+            return given_of(records, self._skips)
         except Exception as wrong:  # a bug of ours, whatever it is
-            raise find_at_fault(records, lambda some: self._prepare(some, unknown), wrong) from wrong
+            sources = [source_of(record) for record in records]
+            raise find_at_fault(sources, lambda count: given_of(records[:count], self._skips), wrong) from wrong
+
+    def _unknown(self, given: Iterable[Given]) -> set[str]:
+        """The versions of decks that commands name and that are not published, as far as the decks were read."""
+        named = {deck_named_by(one.record.decoded) for one in given}
+        return {version for version in named if version is not None and version not in self._rules.tariffs}
+
+    async def _commit(self, given: Sequence[Given]) -> None:
+        """Rate and commit one batch; the steps are numbered in the module's docstring."""
+        consumed = [one.consumed for one in given]
+        self._observer.consumed(consumed)
+        try:
+            batch, meta, commit, writes = self._prepare(given)  # 1
+        except Exception as wrong:  # a bug of ours, whatever it is
+            sources = [one.record.source for one in given]
+            raise find_at_fault(sources, lambda count: self._prepare(given[:count]), wrong) from wrong
         self._observer.rated(batch)
         log = self._log
         await log.begin()  # 2
@@ -226,13 +235,13 @@ class RatingTask:
         rated = [output for output in batch.outputs if isinstance(output, RatedCall)]
         if rated:
             self._state.index.put(batch.state.calls, StandsAt(stored["rated-calls"], rated[-1].id))
-        self._observer.committed(records, batch, commit)
+        self._observer.committed(consumed, batch, commit)
 
-    def _prepare(self, records: Sequence[Consumed], unknown: set[str]) -> Prepared:
+    def _prepare(self, given: Sequence[Given]) -> Prepared:
         """Apply records to a new overlay, and encode all that they write; nothing that stays is changed."""
-        given = records_of(records, self._skips)
-        batch = run_batch(self._state, self._rules, given, admit=self._admit)
-        after = positions_after(self.positions, records)
+        records = [one.record for one in given]
+        batch = run_batch(self._state, self._rules, records, admit=self._admit)
+        after = positions_after(self.positions, [one.consumed for one in given])
         commit = Commit(
             partition=self.partition,
             sequence=self._state.entities.meta.commits + 1,
@@ -241,23 +250,10 @@ class RatingTask:
             cdrs_first=self.positions["cdrs"],
             cdrs_next=after["cdrs"],
             outcomes=dict(batch.counts),
-            unknown_decks=tuple(sorted(unknown)),
+            unknown_decks=tuple(sorted(self._unknown(given))),
             rules=RULES,
-            skipped=tuple(record.source for record in given if record.source in self._skips),
+            skipped=tuple(record.source for record in records if record.source in self._skips),
         )
         snapshot_at = self._state.entities.meta.snapshot_at
         meta = Meta(STATE_VERSION, commit.sequence, after, RULES, self.topics, snapshot_at, self._partitions)
         return Prepared(batch, meta, commit, writes_of(batch, meta, commit))
-
-    def _versions(self, records: Sequence[Consumed]) -> dict[Source, str]:
-        """The versions of decks that commands name."""
-        commands = [record for record in records if record.topic == "commands"]
-        try:
-            given = records_of(commands, self._skips)
-        except Exception as wrong:  # a bug of ours, whatever it is
-            raise find_at_fault(commands, lambda some: records_of(some, self._skips), wrong) from wrong
-        return {one.source: version for one in given if (version := deck_named_by(one.decoded)) is not None}
-
-    def _unknown(self, versions: Iterable[str]) -> set[str]:
-        """Those that are not published, as far as the decks were read."""
-        return {version for version in versions if version not in self._rules.tariffs}

@@ -1,8 +1,9 @@
 """What a batch of the rating task is made from, and what it writes: topics' records on either side of the rules."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -28,11 +29,20 @@ class OversizeError(Exception):
     """A record too large for its topic: every input is bounded so that this is a bug."""
 
 
-def records_of(records: Iterable[Consumed], skipped: Collection[Source] = ()) -> list[Record]:
-    """What the core is given of records of `commands` and `cdrs`, in their order.
+class Given(NamedTuple):
+    """A record as it was consumed, and what the core is given of it."""
 
-    The broker's stamp decides what is late (A43): the last argument of each.
-    """
+    consumed: Consumed
+    record: Record
+
+
+def given_of(records: Iterable[Consumed], skipped: Collection[Source]) -> list[Given]:
+    """Each record with what the core is given of it."""
+    return [Given(record, _record(record, skipped)) for record in records]
+
+
+def records_of(records: Iterable[Consumed], skipped: Collection[Source] = ()) -> list[Record]:
+    """What the core is given of records of `commands` and `cdrs`, in their order."""
     return [_record(record, skipped) for record in records]
 
 
@@ -41,9 +51,10 @@ def _record(record: Consumed, skipped: Collection[Source]) -> Record:
     is_command = record.topic == "commands"
     if source in skipped:
         return Record("command" if is_command else "cdr", source, raw, _SKIPPED)
+    # the broker's stamp decides what is late (A43)
     if is_command:
-        return Record("command", source, raw, decode_command(raw), None, arrived_at, True)
-    read = Record("cdr", source, raw, None, None, arrived_at, True)
+        return Record("command", source, raw, decode_command(raw), arrived_at=arrived_at, arrival_given=True)
+    read = Record("cdr", source, raw, arrived_at=arrived_at, arrival_given=True)
     return unframed(read) if raw.startswith(BEGINNING) else read
 
 
@@ -61,17 +72,20 @@ def in_order(records: Sequence[Consumed]) -> list[Consumed]:
     return sorted(records, key=lambda record: record.topic != "commands")
 
 
-def portions(records: Sequence[Consumed], bytes_max: int) -> Iterator[list[Consumed]]:
-    """Records in their order, in batches of at most so many bytes; a record that is larger is alone."""
-    portion: list[Consumed] = []
-    size = 0
-    for record in records:
-        more = len(record.key or b"") + len(record.value or b"")
-        if portion and size + more > bytes_max:
+def portions(given: Iterable[Given], bytes_max: int, decks_max: int) -> Iterator[list[Given]]:
+    """Records in their order, in batches of at most so many bytes and names of decks; a larger record is alone."""
+    portion: list[Given] = []
+    size, decks = 0, set[str]()
+    for one in given:
+        key, value = one.consumed.key or b"", one.consumed.value or b""
+        deck = deck_named_by(one.record.decoded)
+        more_decks = decks if deck is None else decks | {deck}
+        if portion and (size + len(key) + len(value) > bytes_max or len(more_decks) > decks_max):
             yield portion
-            portion, size = [], 0
-        portion.append(record)
-        size += more
+            portion, size, more_decks = [], 0, set() if deck is None else {deck}
+        portion.append(one)
+        size += len(key) + len(value)
+        decks = more_decks
     if portion:
         yield portion
 
@@ -85,33 +99,12 @@ def deck_named_by(command: object) -> str | None:
             return None
 
 
-def by_names(
-    records: Sequence[Consumed], names: Mapping[Source, str], names_max: int
-) -> Iterator[Sequence[Consumed]]:
-    """Records in their order, in batches in which at most so many different names stand."""
-    first, found = 0, set[str]()
-    for place, record in enumerate(records):
-        name = names.get(source_of(record))
-        if name is None or name in found:
-            continue
-        if len(found) == names_max:
-            yield records[first:place]
-            first, found = place, set()
-        found.add(name)
-    yield records[first:]
-
-
-def names_in(records: Sequence[Consumed], names: Mapping[Source, str]) -> set[str]:
-    """The names that stand in these records."""
-    return {names[source] for record in records if (source := source_of(record)) in names}
-
-
 def source_of(record: Consumed) -> Source:
     """Where a record stands."""
     return Source(record.topic, record.partition, record.offset)
 
 
-def positions_after(positions: dict[str, int], records: Sequence[Consumed]) -> dict[str, int]:
+def positions_after(positions: dict[str, int], records: Iterable[Consumed]) -> dict[str, int]:
     """Records of one topic come in the order of their offsets."""
     return positions | {record.topic: record.offset + 1 for record in records}
 

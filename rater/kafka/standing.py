@@ -9,7 +9,7 @@ from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, read_meta
 from rater.kafka.client import committed_reader, doubted, unread
 from rater.kafka.connect import reachable
 from rater.kafka.input_topics import IDENTIFIED, Missing, missing_in
-from rater.kafka.port import Kept
+from rater.kafka.port import KeptRange
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topic_ids import topic_ids
 
@@ -57,7 +57,7 @@ async def _last_metas(
 
 async def kept_everywhere(
     settings: KafkaSettings, topics: Iterable[str], partitions: Iterable[int]
-) -> dict[int, dict[str, Kept]]:
+) -> dict[int, dict[str, KeptRange]]:
     """What is kept of several partitions in several topics; see PartitionLog.kept."""
     names, numbers = list(topics), list(partitions)
     ids = await topic_ids(settings, names)
@@ -69,7 +69,8 @@ async def kept_everywhere(
         ends = await consumer.end_offsets(list(places.values()))
     return {
         number: {
-            topic: Kept(first[places[number, topic]], ends[places[number, topic]], ids[topic]) for topic in names
+            topic: KeptRange(first[places[number, topic]], ends[places[number, topic]], ids[topic])
+            for topic in names
         }
         for number in numbers
     }

@@ -20,7 +20,7 @@ from rater.embedded.lookup import CallFilter, catching_up, open_lookup
 from rater.embedded.lookup import file as lookup_file
 from rater.embedded.lookup import lookup as lookup_module
 from rater.embedded.lookup.file import lookup_path
-from rater.embedded.retention import Kept, prune
+from rater.embedded.retention import DaysKept, prune
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store, open_reader
 from rater.files.source import InputFile
@@ -87,7 +87,7 @@ def erased(path: Path) -> None:
 def pruned(path: Path) -> None:
     """Everything that was rated before today, which is long after the calls."""
     store = Store(path)
-    prune(store, Kept(1, 1, 1), date.today() + timedelta(days=900))
+    prune(store, DaysKept(1, 1, 1), date.today() + timedelta(days=900))
     store.close()
 
 

@@ -12,7 +12,7 @@ from rater.engine.batch import Batch
 from rater.kafka.changelog import Entities
 from rater.kafka.index import MemoryIndex
 from rater.kafka.input_topics import INPUTS
-from rater.kafka.port import Consumed, Doubt, Fenced, Kept, Writes
+from rater.kafka.port import Consumed, Doubt, Fenced, KeptRange, Writes
 from rater.kafka.rating_task import RatingTask
 from rater.wire.commits import Commit
 from tests.simulation.broker import Broker, Transaction
@@ -107,10 +107,10 @@ class ModelLog:
         """See PartitionLog; a step is an hour here."""
         return self._broker.now * 3600.0
 
-    async def kept(self, topics: Sequence[str]) -> Mapping[str, Kept]:
+    async def kept(self, topics: Sequence[str]) -> Mapping[str, KeptRange]:
         """See PartitionLog."""
         await self._turn()
-        return {topic: Kept(0, self._broker.stable_end((topic, self.partition))) for topic in topics}
+        return {topic: KeptRange(0, self._broker.stable_end((topic, self.partition))) for topic in topics}
 
     async def seek(self, positions: Mapping[str, int | None]) -> Mapping[str, int]:
         """See PartitionLog."""

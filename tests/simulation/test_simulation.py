@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from rater.kafka.port import Consumed
 from rater.kafka.rating_task import Prepared, RatingTask
+from rater.kafka.records import Given
 from tests.simulation.cluster import Cluster, ModelLog
 from tests.simulation.play import play
 
@@ -47,8 +47,8 @@ def test_whatever_crashes(first: int) -> None:
 class RemembersBeforeTheCommit(RatingTask):
     """A broken design: the usage id is noted outside of the transaction that rates its call."""
 
-    def _prepare(self, records: Sequence[Consumed], unknown: set[str]) -> Prepared:
-        prepared = super()._prepare(records, unknown)
+    def _prepare(self, given: Sequence[Given]) -> Prepared:
+        prepared = super()._prepare(given)
         index = self._state.index
         index.put(prepared.batch.state.calls, index.stands_at)
         return prepared

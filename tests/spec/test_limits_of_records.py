@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from rater.core.entities import DebtPage, LotPage, PageOfDebts, PageOfLots, Part
+from rater.core.entities import DebtPage, DebtPageEntry, LotPage, LotPageEntry, Part
 from rater.core.inputs import DeckActivated, FundsAdded, Source, UserConfigured
 from rater.core.limits import CALL_LOTS_MAX, DATED_BYTES_MAX, PAGES_MAX, USER_BYTES_MAX
 from rater.core.lots import lots_with_money
@@ -103,10 +103,10 @@ def test_a_tenant_has_at_most_half_a_million_purchases(what: str) -> None:
     account = world.account
     bought, wide = at("2025-02-01"), 1 << 50
     if what == "lots":
-        account.lot_pages = tuple(PageOfLots(1 << 20, bought, 1 << 20, 100, wide) for _ in range(PAGES_MAX))
+        account.lot_pages = tuple(LotPageEntry(1 << 20, bought, 1 << 20, 100, wide) for _ in range(PAGES_MAX))
         world.memory.entities["lots"][(T, str(1 << 20))] = LotPage(account.lots)
     else:
-        pages = [PageOfDebts(1 << 20, wide, wide, wide, at("2027-01-01")) for _ in range(PAGES_MAX)]
+        pages = [DebtPageEntry(1 << 20, wide, wide, wide, at("2027-01-01")) for _ in range(PAGES_MAX)]
         account.debts = msgspec.structs.replace(account.debts, pages=tuple(pages))
         world.memory.entities["debts"][(T, str(1 << 20))] = DebtPage((Part(0, 1),))
     world.memory.entities["account"][(T, "")] = account

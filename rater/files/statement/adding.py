@@ -25,7 +25,7 @@ from rater.files.statement.model import (
     Statement,
     Sum,
 )
-from rater.files.statement.movements import CallFacts, CallStep, Kept, Movement, credits_of, debits_of
+from rater.files.statement.movements import CallFacts, CallStep, Completeness, Movement, credits_of, debits_of
 from rater.wire.errors import Exit, RaterError
 
 #: A statement of so many days has a line for each; a longer one for those on which money moved.
@@ -42,7 +42,7 @@ def statement_of(books: Books, tenant: str, since: datetime | None, until: datet
     account = books.account(tenant)
     if account is None:
         raise RaterError(f"{tenant}: no such tenant", Exit.FAILED)
-    kept, kept_calls, sums = Kept(), Kept(), _Sums(since, until)
+    kept, kept_calls, sums = Completeness(), Completeness(), _Sums(since, until)
     for moved in chain(credits_of(books, account, kept), debits_of(books, account, kept, kept_calls)):
         if isinstance(moved, Movement):
             sums.add(moved.at, moved.name, moved.amount)

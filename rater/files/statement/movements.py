@@ -88,7 +88,7 @@ class CallStep(NamedTuple):
     reversal: Debit | None
 
 
-class Kept:
+class Completeness:
     """Whether the first records of topics are still there, and since when all of them are."""
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ def _up_to(
     decoder: msgspec.json.Decoder[_Record],
     account: Account,
     last: int,
-    kept: Kept,
+    kept: Completeness,
 ) -> Iterator[_Record]:
     """A topic's records that were there when the account was what it is."""
     number = 0
@@ -125,7 +125,7 @@ def _up_to(
         kept.note_first(0, account.clock)
 
 
-def credits_of(books: Books, account: Account, kept: Kept) -> Iterator[Movement]:
+def credits_of(books: Books, account: Account, kept: Completeness) -> Iterator[Movement]:
     """What came in, in order."""
     topic = books.topic("account-events", account.tenant)
     for event in _up_to(topic, _events, account, account.sequences.account_events, kept):
@@ -135,7 +135,9 @@ def credits_of(books: Books, account: Account, kept: Kept) -> Iterator[Movement]
             yield Movement(event.at, EntryName.PROMOTIONS if promotion else _OF_EVENT[event.event], amount)
 
 
-def debits_of(books: Books, account: Account, kept: Kept, kept_calls: Kept) -> Iterator[Movement | CallStep]:
+def debits_of(
+    books: Books, account: Account, kept: Completeness, kept_calls: Completeness
+) -> Iterator[Movement | CallStep]:
     """What calls took and got back, and what else went out; calls that cost nothing are there, too."""
     debits = _Debits(books, account, kept)
     corrected = _corrected(books, account)
@@ -173,7 +175,7 @@ def _posted(at: datetime, period: str, late: bool) -> datetime:
     return max(at, month_start(parse_period(period) + 1)) if late else at
 
 
-def _rated(books: Books, account: Account, kept: Kept) -> Iterator[RatedCall]:
+def _rated(books: Books, account: Account, kept: Completeness) -> Iterator[RatedCall]:
     topic = books.topic("rated-calls", account.tenant)
     return _up_to(topic, _calls, account, account.sequences.rated_calls, kept)
 
@@ -187,16 +189,16 @@ def _corrected(books: Books, account: Account) -> set[str]:
 class _Debits:
     """The debits in order, as the calls come by to which they belong."""
 
-    def __init__(self, books: Books, account: Account, kept: Kept) -> None:
+    def __init__(self, books: Books, account: Account, kept: Completeness) -> None:
         topic = books.topic("debits", account.tenant)
         self._rest = _up_to(topic, _debits, account, account.sequences.debits, kept)
         self._next = next(self._rest, None)
         #: Ratings that are there, where older ones are not: a debit of one of those is not waited for.
         self._known: set[int] | None = None
-        kept_calls = Kept()
+        kept_calls = Completeness()
         next(_rated(books, account, kept_calls), None)
         if not kept_calls.complete:
-            self._known = {_number(call.id) for call in _rated(books, account, Kept())}
+            self._known = {_number(call.id) for call in _rated(books, account, Completeness())}
 
     def before(self, call: RatedCall) -> Iterator[Movement | CallStep]:
         """What went out before a call was rated."""

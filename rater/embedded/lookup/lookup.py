@@ -94,7 +94,7 @@ class Lookup:
         return self._listed(tenant, FUNDS, after, limit)
 
     def recharges(self, tenant: str, after: int | None, limit: int) -> FundPage:
-        """Attempts to recharge, and what came of each, the newest first."""
+        """Attempts to recharge and their outcomes, the newest first."""
         return self._listed(tenant, ATTEMPTS, after, limit)
 
     def crossings(self, tenant: str, after: int | None, limit: int) -> FundPage:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rater.core import CallType, RatedCall, month_start, name_key, parse_ledger, parse_period
+from rater.core import CallType, EventKind, RatedCall, month_start, name_key, parse_ledger, parse_period
 from rater.embedded.dead_letters import letters_of
 from rater.embedded.lookup import FLAGS, By, CallFilter, Lookup, catching_up, open_lookup
 from rater.embedded.lookup.finding import Range, find_calls
@@ -29,6 +29,7 @@ KEYS: dict[By, Any] = {
     "destination": lambda call: call.destination,
     "user": lambda call: call.user and name_key(call.user),
 }
+RECHARGES = {EventKind(f"recharge.{name}") for name in ("requested", "succeeded", "failed", "suppressed")}
 MICROSECOND = timedelta(microseconds=1)
 instants = st.integers(-(3 * 1440), 35 * 1440).map(lambda minutes: at("2025-03-01") + timedelta(minutes=minutes))
 
@@ -174,6 +175,17 @@ def test_debits_and_funds(ledger: Ledger, period: str | None) -> None:
             break
     assert debits == ledger.loops.debits(period)
     assert ledger.lookup.funds(TENANT, None, 1_000).events == ledger.loops.funds()
+
+
+def test_attempts_to_recharge_and_crossings_of_zero(ledger: Ledger) -> None:
+    """The newest first, as many as are asked for."""
+    events = ledger.loops.events[::-1]
+    attempts = [one for one in events if one.event in RECHARGES]
+    crossings = [one for one in events if one.event in (EventKind.BALANCE_DEPLETED, EventKind.CREDITS_RESUMED)]
+    assert len(attempts) > 1
+    assert ledger.lookup.recharges(TENANT, None, 1_000).events == attempts
+    assert ledger.lookup.recharges(TENANT, None, 1).events == attempts[:1]
+    assert ledger.lookup.crossings(TENANT, None, 1_000).events == crossings
 
 
 @settings(max_examples=100, deadline=None)

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import stat
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ import pytest
 from rater.core import CallType, RatingSettings, UserErased
 from rater.dev.generate import Spec
 from rater.embedded.backup import back_up
+from rater.embedded.dead_letters import StoreLetters
 from rater.embedded.erasure import erase
 from rater.embedded.lookup import CallFilter, catching_up, open_lookup
 from rater.embedded.lookup import file as lookup_file
@@ -120,6 +122,29 @@ def test_what_is_pruned_is_deleted_and_the_rest_stays(store: Path) -> None:
         spent = connection.execute("SELECT sum(calls) FROM spent WHERE kind=0").fetchone()[0]
         flagged = connection.execute("SELECT count(*) FROM flagged WHERE offset NOT IN (SELECT offset FROM calls)")
         assert (flagged.fetchone()[0], spent <= ratings) == (0, True)
+
+
+def test_letters_that_wait_are_counted(tmp_path: Path) -> None:
+    """One that was dropped is counted no longer, in a lookup that is there as in one that is made anew."""
+    path = tmp_path / "rater.db"
+    write_ledger(path, msgspec.structs.replace(SMALL, poison_share=0.2))
+    box = StoreLetters(path, lambda store: EmbeddedRater(store, RatingSettings(), None))
+    letters = box.letters()
+    counted = Counter(one.owner for one in letters)
+    assert max(counted.values()) > 1
+    assert waiting(path) == counted
+    box.drop(letters[:1], "olga", at("2025-05-01"), "a test call")
+    counted[letters[0].owner] -= 1
+    assert waiting(path) == +counted
+    assert waiting(path, most=1) == dict.fromkeys(+counted, 1)
+    lookup_path(path).unlink()
+    assert waiting(path) == +counted
+
+
+def waiting(path: Path, most: int = 1_000) -> dict[str, int]:
+    """By the lookup: letters of each tenant."""
+    with closing(open_reader(path)) as reader, closing(open_lookup(reader)) as lookup:
+        return lookup.waiting(most)
 
 
 @pytest.mark.parametrize("change", [erased, replaced], ids=["erased", "replaced"])

@@ -2,12 +2,11 @@
 
 What a request costs is bounded: so many wait (READS_WAITING_MAX), each looks at so many rows (SCANNED_MAX), and
 one that keeps its thread busy for longer than READ_WITHIN_S is given up.  Who writes, and who answers switches,
-waits for none of them.
+waits for no lock of theirs; answers and pages are made in these threads, too, so that the event loop only sends them.
 """
 
 import asyncio
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,8 +29,6 @@ READS_WAITING_MAX = 100
 #: After so many seconds of a processor's work a request is given up; other programs' work is not counted.
 READ_WITHIN_S = 5.0
 _RETRY_AFTER_S = 1
-#: After so many seconds a thread that reads gives way to the event loop, which answers switches.
-_SWITCHED_S = 0.0005
 #: SQLite's steps between two looks at the time.
 _STEPS = 10_000
 
@@ -52,7 +49,6 @@ class Desks:
     def __init__(self, path: Path, readers: int = READERS) -> None:
         self._desks = [_Desk(path, number) for number in range(readers)]
         self._waiting = 0
-        sys.setswitchinterval(_SWITCHED_S)
 
     async def ask(self, question: Callable[[Books], _T]) -> _T:
         """Ask in a thread; ProblemError where too many wait, it takes too long, or there is no store."""

@@ -118,19 +118,19 @@ def mediate(
     is_possible = cdr.duration_s >= 0 and (ended_at is None or ended_at >= hung_up_at)
     is_readable = called_is_plain and calling_is_plain and cdr.user is not None
     return Mediated(
-        cdr,
-        call_id(cdr),
-        content_hash(canonical),
-        received_at or hung_up_at,
-        arrival,
-        late_at,
-        max(hung_up_at, answered_at, received_at or answered_at, ended_at or answered_at),
-        month_index(answered_at),
-        _dialled(cdr.called, called_is_plain) if cdr.type in OUTBOUND else None,
-        None if called_is_plain else _called_domain(cdr),
-        None if is_possible else impossible(cdr, hung_up_at),
-        None if is_readable else unreadable(cdr),
-        None if cdr is as_read else as_read,
+        cdr=cdr,
+        id=call_id(cdr),
+        content=content_hash(canonical),
+        at=received_at or hung_up_at,
+        arrival=arrival,
+        late_at=late_at,
+        latest=max(hung_up_at, answered_at, received_at or answered_at, ended_at or answered_at),
+        month=month_index(answered_at),
+        dialled=_dialled(cdr.called, called_is_plain) if cdr.type in OUTBOUND else None,
+        called_domain=None if called_is_plain else _called_domain(cdr),
+        impossible=None if is_possible else impossible(cdr, hung_up_at),
+        unreadable=None if is_readable else unreadable(cdr),
+        given=None if cdr is as_read else as_read,
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from rater.core.activations import activation_in_force
 from rater.core.classify import OUTBOUND, Draws, Route, classify
-from rater.core.entities import Account, Stretch, User
+from rater.core.entities import Stretch, User
 from rater.core.inputs import NO_TENANT, CallRecord
 from rater.core.instants import MonthIndex
 from rater.core.mediation import Mediated, is_internal
@@ -53,7 +53,11 @@ class Priced(msgspec.Struct, frozen=True, gc=False):
 
 
 class Case(msgspec.Struct, frozen=True, gc=False):
-    """A connected call with everything that decides which pocket pays; `seconds` are those that are billed."""
+    """A connected call with everything that decides which pocket pays; `seconds` are those that are billed.
+
+    `may_spend`: the tenant had set up credits and was not closed, and the subject has access (rule 50); the balance
+    may be zero or below (A17).
+    """
 
     cdr: CallRecord
     route: Route
@@ -62,6 +66,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     seconds: int
     anomalies: tuple[Anomaly, ...]
     country: str | None
+    may_spend: bool
 
 
 _NOT_CONNECTED = Priced("73 not connected", 0, ())
@@ -99,9 +104,12 @@ def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, eme
         rate = _inbound_rate(tariff, cdr, route)
         country = rate.country if rate is not None else None
     anomalies = _anomalies(cdr, user, held, route, country)
-    if step.account.closures and step.account.was_closed(cdr.answered_at):
+    account = step.account
+    closed = bool(account.closures) and account.was_closed(cdr.answered_at)
+    if closed:
         anomalies = (*anomalies, Anomaly.TENANT_CLOSED)
-    case = Case(cdr, route, rate, minutes, seconds, anomalies, country)
+    may_spend = account.credits and route.may_spend and not closed
+    case = Case(cdr, route, rate, minutes, seconds, anomalies, country, may_spend)
     if route.whole is not None:
         return _priced(case, _whole(route.whole, minutes), route.capability)
     if route.draws is Draws.FREECALL:
@@ -130,7 +138,7 @@ def _overflow(step: Step, case: Case, taken: Taken, minutes: int) -> Priced:
         return _freecall(step, case, taken, minutes, cannot or Anomaly.NO_RATE)
     overflow_s = case.seconds - 60 * (case.minutes - minutes)
     amount = charge(rate, overflow_s) + rate.fee
-    if _may_spend(step.account, case):
+    if case.may_spend:
         segments = (*taken.segments, Segment(Pocket.CREDIT, minutes, format_amount(amount)))
         return _priced(case, segments, case.route.money_capability, taken.pools, amount, None, rate.fee, overflow_s)
     segments = (*taken.segments, Segment(Pocket.UNFUNDED, minutes, format_amount(amount)))
@@ -177,7 +185,7 @@ def _priced(
 def _straddler_goes_whole_to_credits(step: Step, case: Case) -> bool:
     """A3's other choice: a call that the pools cannot cover whole takes none of their minutes."""
     settings = step.rules.settings
-    if settings.straddle == "split" or not _may_spend(step.account, case):
+    if settings.straddle == "split" or not case.may_spend:
         return False
     answered_at = case.cdr.answered_at
     pools = [available(step.state, step.account, settings, pool, answered_at) for pool in case.route.pools]
@@ -191,13 +199,6 @@ def _no_price(rate: Rate | None) -> Anomaly | None:
     if not rate.priced:
         return Anomaly.PREMIUM_WITHOUT_RATE
     return Anomaly.UNSUPPORTED_NUMBER if rate.type == "unsupported" else None
-
-
-def _may_spend(account: Account, case: Case) -> bool:
-    """Rule 50: the tenant set up credits and the subject has access; the balance may be zero or below (A17)."""
-    if account.closures and account.was_closed(case.cdr.answered_at):
-        return False
-    return account.credits and case.route.may_spend
 
 
 def deck_in_force(step: Step, at: datetime) -> str | None:

@@ -2,7 +2,7 @@
 
 What a request costs is bounded: so many wait (READS_WAITING_MAX), each looks at so many rows (SCANNED_MAX), and
 one that keeps its thread busy for longer than READ_WITHIN_S is given up.  Who writes, and who answers switches,
-waits for no lock of theirs; answers and pages are made in these threads, too, so that the event loop only sends them.
+waits for no lock of theirs; answers and pages are made in these threads, too, and the event loop only sends them.
 """
 
 import asyncio

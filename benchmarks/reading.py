@@ -1,5 +1,8 @@
 """The lookup of a store: how fast it is filled, and how long pages of calls and sums take.  Prints JSON.
 
+Its limit of the same run: how fast the same records are read, and as many rows of as many numbers are written to a
+file of SQLite with one index, and nothing is worked out.
+
 The store holds rows as the rater writes them: a generated month is rated once, and its rows are written again and
 again under new ids until there are enough, so that a million calls take a minute and not a quarter of an hour.
 """
@@ -11,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -27,8 +30,9 @@ from rater.dev.demo.rates import BUNDLED
 from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.embedded.lookup import CallFilter, Lookup
 from rater.embedded.lookup.file import lookup_path
+from rater.embedded.openings import TOPICS
 from rater.embedded.run import EmbeddedRater
-from rater.embedded.store import Store, open_reader
+from rater.embedded.store import Reader, Store, open_reader
 from rater.files.deck_csv import read_deck
 from rater.files.source import InputFile
 from rater.wire.codec import encode_input
@@ -39,27 +43,24 @@ START, END = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC)
 SPEC = Spec(tenants=3, users=600, calls=RATED, funds="1000000")
 
 
-def write_store(path: Path, calls: int) -> None:
-    """A store with so many rated calls."""
+def write_store(path: Path, spec: Spec) -> None:
+    """A store in which a generated month is rated."""
     store = Store(path)
     rater = EmbeddedRater(store, RatingSettings(), None)
     rater.publish(read_deck(BUNDLED, version="d"))
-    at = datetime(2025, 2, 28, tzinfo=UTC)
+    at = datetime.fromisoformat(f"{spec.month}-01T00:00:00Z") - timedelta(days=1)
     activated = DeckActivated(tenant=EVERY_TENANT, id="d", at=at, version="d")
-    rater.apply_all([*generate_commands(SPEC), activated], at)
+    rater.apply_all([*generate_commands(spec), activated], at)
     file = path.with_name("cdrs.jsonl")
     with file.open("wb") as lines:
-        for one in generate_calls(SPEC):
+        for one in generate_calls(spec):
             lines.write((one if isinstance(one, bytes) else encode_input(one)) + b"\n")
     rater.consume(InputFile(str(file), "cdrs"))
     store.close()
-    with sqlite3.connect(path) as connection:
-        multiply(connection, calls)
-    connection.close()
 
 
 def multiply(connection: sqlite3.Connection, calls: int) -> None:
-    """Write the rows of rated calls and debits again until there are enough, in the order of the month."""
+    """Write rows of rated calls and debits again until there are enough, in the order of the month."""
     for topic in ("rated-calls", "debits"):
         rows = connection.execute(f'SELECT tenant, key, value FROM "{topic}" ORDER BY offset').fetchall()
         times = calls // RATED
@@ -94,12 +95,16 @@ def milliseconds(question: Callable[[], object]) -> dict[str, float]:
 def measured(folder: Path, calls: int) -> dict[str, object]:
     """Filling and asking a store of so many calls."""
     path = folder / "rater.db"
-    write_store(path, calls)
+    write_store(path, SPEC)
+    with sqlite3.connect(path) as connection:
+        multiply(connection, calls)
+    connection.close()
     reader = open_reader(path)
     lookup = Lookup(reader)
     began, worked = time.perf_counter(), time.process_time()
     rows = lookup.catch_up()
     seconds, cpu_s = time.perf_counter() - began, time.process_time() - worked
+    limit = rows / plain_copy(reader, folder / "plain.db")
     tenant = reader.tenants()[0]
     found = asked(lookup, tenant)
     size = lookup_path(path).stat().st_size
@@ -110,10 +115,28 @@ def measured(folder: Path, calls: int) -> dict[str, object]:
         "rows": rows,
         "rows_per_s": round(rows / seconds),
         "rows_per_cpu_s": round(rows / cpu_s),
+        "limit_rows_per_cpu_s": round(limit),
         "file_mb": round(size / 1e6, 1),
         "store_mb": round(path.stat().st_size / 1e6, 1),
         "ms": found,
     }
+
+
+def plain_copy(reader: Reader, path: Path) -> float:
+    """CPU seconds to read all records, and to write eleven numbers for each."""
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE plain (a, b, c, d, e, f, g, h, i, j, k, PRIMARY KEY (a, b, c)) WITHOUT ROWID")
+    began = time.process_time()
+    for topic in TOPICS:
+        rows = reader.connection.execute(f'SELECT offset, tenant, key, value FROM "{topic}" ORDER BY offset')
+        while part := rows.fetchmany(10_000):
+            connection.executemany(
+                "INSERT OR REPLACE INTO plain VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(1, offset, *(len(value),) * 9) for offset, _, _, value in part],
+            )
+    connection.commit()
+    connection.close()
+    return time.process_time() - began
 
 
 def asked(lookup: Lookup, tenant: str) -> dict[str, dict[str, float]]:
@@ -132,6 +155,7 @@ def asked(lookup: Lookup, tenant: str) -> dict[str, dict[str, float]]:
         "type": CallFilter(type=CallType.USER_OUT_FORWARDING),
         "flag": CallFilter(flag="premium"),
         "nothing_fits": CallFilter(destination=charged.destination, type=CallType.INTERNAL, until=START),
+        "rarely_fits": CallFilter(destination=charged.destination, type=CallType.INTERNAL),
         "user_and_day": CallFilter(user=charged.user, since=day, until=day.replace(day=13)),
     }
     found = {

@@ -97,9 +97,9 @@ def letters_of(reader: Reader) -> list[Letter]:
     return [letter for letter in letters if letter.letter.id not in accepted or letter.state in SETTLED]
 
 
-def with_what_was_done(reader: Reader, letters: Sequence[RejectedCdr]) -> list[Letter]:
+def with_what_was_done(reader: Reader, letters: Sequence[RejectedCdr], audits: Sequence[DlqAudit]) -> list[Letter]:
     """Dead letters with their history, without those that a replay accepted that ended before it was noted."""
-    found = with_history([(letter, None) for letter in letters], reader.audits() if letters else ())
+    found = with_history([(letter, None) for letter in letters], audits)
     return [one for one in found if one.state in SETTLED or not reader.was_replayed(one.letter.id)]
 
 

@@ -105,7 +105,7 @@ def prune(
     try:
         with store.transaction():  # 2
             rows = _delete(store, checkpoint, kept, today)
-            note_opening(store.connection, rewritten=True)
+            note_opening(store.connection, deleted=True)
             if dry_run:
                 raise _DryRun
     except _DryRun:

@@ -64,6 +64,14 @@ class Reader(StoredEntities):
         rows = self._connection.execute("SELECT tenant FROM entities WHERE kind='account' AND tenant<>'-'")
         return sorted(tenant for (tenant,) in rows)
 
+    def tenants_after(self, after: str, limit: int) -> list[str]:
+        """So many configured tenants behind a name, in order."""
+        rows = self._connection.execute(
+            "SELECT tenant FROM entities WHERE kind='account' AND tenant>? AND tenant<>'-' ORDER BY tenant LIMIT ?",
+            (after, limit),
+        )
+        return [tenant for (tenant,) in rows]
+
     def account(self, tenant: str) -> Account | None:
         """A tenant's present state."""
         found = self.load("account", (tenant, ""))
@@ -74,6 +82,15 @@ class Reader(StoredEntities):
         """The names of a tenant's entities of one kind, in order."""
         rows = self._connection.execute(
             "SELECT name FROM entities WHERE kind=? AND tenant=? ORDER BY name", (kind, tenant)
+        )
+        return [name for (name,) in rows]
+
+    def names_after(self, kind: str, tenant: str, after: str, ending: str, limit: int) -> list[str]:
+        """So many names of a tenant's entities of one kind behind a name, in order; those with an ending."""
+        rows = self._connection.execute(
+            "SELECT name FROM entities WHERE kind=? AND tenant=? AND name>? AND substr(name, -?)=?"
+            " ORDER BY name LIMIT ?",
+            (kind, tenant, after, len(ending), ending, limit),
         )
         return [name for (name,) in rows]
 

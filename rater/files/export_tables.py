@@ -5,7 +5,7 @@ money has the decimals of its currency, half up, in usage (A18) and all its deci
 several tenants has the tenant before the 20 columns.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -283,11 +283,12 @@ def text_of(value: Any) -> str:
 
 def pool_report(books: Books, account: Account, period: str | None = None) -> list[PoolUse]:
     """Every pool that was drawn on, by name; of one month (`YYYY-MM`) if given."""
-    state, settings = State(books), RatingSettings()
-    uses = [
-        use
-        for name in books.names("pool", account.tenant)
-        if period is None or name.endswith("/" + period)
-        if (use := pool_use(state, settings, account, name)) is not None
-    ]
+    names = books.names("pool", account.tenant)
+    uses = pool_uses(books, account, [name for name in names if period is None or name.endswith("/" + period)])
     return sorted(uses, key=lambda use: (use.month, use.name))
+
+
+def pool_uses(books: Books, account: Account, names: Iterable[str]) -> list[PoolUse]:
+    """The pools of these names that were drawn on, in their order."""
+    state, settings = State(books), RatingSettings()
+    return [use for name in names if (use := pool_use(state, settings, account, name)) is not None]

@@ -18,7 +18,9 @@ from rater.core import (
     RatingSettings,
     credited_by,
     exponent_of,
+    month_start,
     parse_ledger,
+    parse_period,
     round_to_cents,
     same_user,
 )
@@ -66,16 +68,18 @@ class Loops:
         self.rated = [_calls.decode(value) for _, value in reader.topic("rated-calls", tenant)]
         self.debited = [_debits.decode(value) for _, value in reader.topic("debits", tenant)]
         self.events = [_events.decode(value) for _, value in reader.topic("account-events", tenant)]
+        self.late = {call.id: month_start(parse_period(call.period) + 1) for call in self.rated if call.late}
         last = {call.usage_id: number for number, call in enumerate(self.rated)}
         self.stands = [last[call.usage_id] == number for number, call in enumerate(self.rated)]
 
     def calls(self, wanted: CallFilter) -> list[tuple[RatedCall, bool]]:
-        """Ratings, the newest first."""
-        return [one for one in zip(self.rated, self.stands, strict=True) if is_wanted(wanted, one[0])][::-1]
+        """Ratings: those of the call that began last first; of several ratings of one call the latest."""
+        found = [one for one in zip(self.rated, self.stands, strict=True) if is_wanted(wanted, one[0])]
+        return sorted(found, key=lambda one: one[0].answered_at)[::-1]
 
     def debits(self, period: str | None) -> list[Debit]:
         """Debits, the newest first."""
-        return [one for one in self.debited if period in (None, f"{one.at.astimezone(UTC):%Y-%m}")][::-1]
+        return [one for one in self.debited if period in (None, f"{self.posted(one).astimezone(UTC):%Y-%m}")][::-1]
 
     def funds(self) -> list[AccountEvent]:
         """Money that is no call's, the newest first."""
@@ -84,7 +88,12 @@ class Loops:
     def balance_at(self, when: datetime) -> int:
         """Credits less debits."""
         credited = sum(credited_by(event) for event in self.events if event.at <= when)
-        return credited - sum(parse_ledger(debit.amount) for debit in self.debited if debit.at <= when)
+        return credited - sum(parse_ledger(debit.amount) for debit in self.debited if self.posted(debit) <= when)
+
+    def posted(self, debit: Debit) -> datetime:
+        """When a debit is on a statement: that of a late call in no month that was closed before the call came."""
+        late = self.late.get(debit.id.rpartition("-")[0])
+        return debit.at if late is None else max(debit.at, late)
 
     def spend(self, key: Callable[[RatedCall], str | None], since: datetime, until: datetime) -> set[Spend]:
         """Sums of standing ratings."""

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rater.core import CallType, RatedCall, name_key, parse_ledger
+from rater.core import CallType, EventKind, RatedCall, month_start, name_key, parse_ledger, parse_period
 from rater.embedded.dead_letters import letters_of
-from rater.embedded.lookup import FLAGS, By, CallFilter, Lookup, catching_up, finding, open_lookup
-from rater.embedded.lookup.filling import Names
+from rater.embedded.lookup import FLAGS, By, CallFilter, Lookup, catching_up, open_lookup
 from rater.embedded.lookup.finding import Range, find_calls
+from rater.embedded.lookup.names import Names
 from rater.embedded.store import Reader, open_reader
+from rater.files.statement import statement_of
 from rater.wire.dead_letters import SETTLED
 from tests.embedded.ledgers import Loops, write_ledger
 from tests.engines import OnSqlite, played_on
@@ -28,6 +29,8 @@ KEYS: dict[By, Any] = {
     "destination": lambda call: call.destination,
     "user": lambda call: call.user and name_key(call.user),
 }
+RECHARGES = {EventKind(f"recharge.{name}") for name in ("requested", "succeeded", "failed", "suppressed")}
+MICROSECOND = timedelta(microseconds=1)
 instants = st.integers(-(3 * 1440), 35 * 1440).map(lambda minutes: at("2025-03-01") + timedelta(minutes=minutes))
 
 
@@ -93,13 +96,38 @@ def filters(draw: st.DrawFn, loops: Loops) -> CallFilter:
 
 
 @settings(max_examples=150, deadline=None)
-@given(data=st.data(), limit=st.integers(1, 400), sorted_max=st.sampled_from([0, 20, 20_000]))
-def test_calls_are_those_of_a_plain_loop(ledger: Ledger, data: st.DataObject, limit: int, sorted_max: int) -> None:
-    """Whatever is asked, in whatever pages, and by whichever of the two ways to read times."""
+@given(data=st.data(), limit=st.integers(1, 400))
+def test_calls_are_those_of_a_plain_loop(ledger: Ledger, data: st.DataObject, limit: int) -> None:
+    """Whatever is asked, in whatever pages."""
     wanted = data.draw(filters(ledger.loops))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(finding, "SORTED_MAX", sorted_max)
-        assert all_calls(ledger.lookup, wanted, limit) == ledger.loops.calls(wanted)
+    assert all_calls(ledger.lookup, wanted, limit) == ledger.loops.calls(wanted)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        CallFilter(),
+        CallFilter(user="user000000@tenant-0000.example"),
+        CallFilter(flag="late"),
+        CallFilter(type=CallType.USER_OUT),
+        CallFilter(charge=0),
+    ],
+    ids=["times", "user", "flag", "type", "charge"],
+)
+def test_no_page_is_sorted(ledger: Ledger, wanted: CallFilter) -> None:
+    """Whatever is asked for besides the times, one index has the calls in their order, from the page's place on."""
+    asked: list[str] = []
+    connection, wanted = ledger.lookup.connection, wanted._replace(since=at("2025-03-01"), until=at("2025-03-20"))
+    connection.set_trace_callback(asked.append)
+    page = ledger.lookup.calls(TENANT, wanted, None, 1)
+    ledger.lookup.calls(TENANT, wanted, page.next, 10)
+    connection.set_trace_callback(None)
+    asked = [query for query in asked if "ORDER BY" in query]
+    assert asked
+    for query in asked:
+        plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}"))
+        assert "TEMP B-TREE" not in plan
+        assert "at>?" in plan
 
 
 def test_the_generated_ledger_has_what_the_filters_ask_for(ledger: Ledger) -> None:
@@ -147,6 +175,17 @@ def test_debits_and_funds(ledger: Ledger, period: str | None) -> None:
             break
     assert debits == ledger.loops.debits(period)
     assert ledger.lookup.funds(TENANT, None, 1_000).events == ledger.loops.funds()
+
+
+def test_attempts_to_recharge_and_crossings_of_zero(ledger: Ledger) -> None:
+    """The newest first, as many as are asked for."""
+    events = ledger.loops.events[::-1]
+    attempts = [one for one in events if one.event in RECHARGES]
+    crossings = [one for one in events if one.event in (EventKind.BALANCE_DEPLETED, EventKind.CREDITS_RESUMED)]
+    assert len(attempts) > 1
+    assert ledger.lookup.recharges(TENANT, None, 1_000).events == attempts
+    assert ledger.lookup.recharges(TENANT, None, 1).events == attempts[:1]
+    assert ledger.lookup.crossings(TENANT, None, 1_000).events == crossings
 
 
 @settings(max_examples=100, deadline=None)
@@ -200,7 +239,10 @@ def test_a_tenant_that_there_is_not(ledger: Ledger) -> None:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(history=histories)
 def test_every_history(history: list[Input]) -> None:
-    """All kinds of money, corrections, new ratings, closings: calls, sums and balances are those of plain loops."""
+    """All kinds of money, corrections, new ratings, closings: calls, sums and balances are those of plain loops.
+
+    At the beginning of each month the balance is what a statement begins and ends with: late calls included.
+    """
     with played_on("sqlite"):
         past = History()
         for value in history:
@@ -214,5 +256,10 @@ def test_every_history(history: list[Input]) -> None:
             for by, key in KEYS.items():
                 assert set(found.lookup.spend("contoso", by, since, until)) == found.loops.spend(key, since, until)
             assert found.lookup.balance_at("contoso", until) == past.world.account.balance
+            for month in (month_start(parse_period("2025-02") + number) for number in range(8)):
+                stated = statement_of(found.reader, "contoso", month, None)
+                assert found.lookup.balance_at("contoso", month - MICROSECOND) == stated.opening
+                debited = statement_of(found.reader, "contoso", None, month)
+                assert found.lookup.balance_at("contoso", month - MICROSECOND) == debited.closing
             for event in found.loops.events:
                 assert found.lookup.balance_at("contoso", event.at) == found.loops.balance_at(event.at)

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import stat
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date, timedelta
@@ -15,9 +16,11 @@ import pytest
 from rater.core import CallType, RatingSettings, UserErased
 from rater.dev.generate import Spec
 from rater.embedded.backup import back_up
+from rater.embedded.dead_letters import StoreLetters
 from rater.embedded.erasure import erase
 from rater.embedded.lookup import CallFilter, catching_up, open_lookup
 from rater.embedded.lookup import file as lookup_file
+from rater.embedded.lookup import lookup as lookup_module
 from rater.embedded.lookup.file import lookup_path
 from rater.embedded.retention import DaysKept, prune
 from rater.embedded.run import EmbeddedRater
@@ -104,7 +107,47 @@ def _put(source: Path, path: Path) -> None:
     shutil.copy(source, path)
 
 
-@pytest.mark.parametrize("change", [erased, pruned, replaced], ids=["erased", "pruned", "replaced"])
+def test_what_is_pruned_is_deleted_and_the_rest_stays(store: Path) -> None:
+    """The rows of the deleted calls and debits go, their money stays in every balance, and nothing is read again."""
+    add(store, seed=2)
+    before = usage_ids(store)
+    with closing(sqlite3.connect(lookup_path(store))) as connection:
+        connection.execute("INSERT INTO names (name) VALUES ('still this file')")
+        connection.commit()
+    pruned(store)
+    assert 0 < len(usage_ids(store)) < len(before)
+    with closing(sqlite3.connect(lookup_path(store))) as connection:
+        assert connection.execute("SELECT 1 FROM names WHERE name='still this file'").fetchone()
+        (ratings,) = connection.execute("SELECT count(*) FROM calls").fetchone()
+        spent = connection.execute("SELECT sum(calls) FROM spent WHERE kind=0").fetchone()[0]
+        flagged = connection.execute("SELECT count(*) FROM flagged WHERE offset NOT IN (SELECT offset FROM calls)")
+        assert (flagged.fetchone()[0], spent <= ratings) == (0, True)
+
+
+def test_letters_that_wait_are_counted(tmp_path: Path) -> None:
+    """One that was dropped is counted no longer, in a lookup that is there as in one that is made anew."""
+    path = tmp_path / "rater.db"
+    write_ledger(path, msgspec.structs.replace(SMALL, poison_share=0.2))
+    box = StoreLetters(path, lambda store: EmbeddedRater(store, RatingSettings(), None))
+    letters = box.letters()
+    counted = Counter(one.owner for one in letters)
+    assert max(counted.values()) > 1
+    assert waiting(path) == counted
+    box.drop(letters[:1], "olga", at("2025-05-01"), "a test call")
+    counted[letters[0].owner] -= 1
+    assert waiting(path) == +counted
+    assert waiting(path, most=1) == dict.fromkeys(+counted, 1)
+    lookup_path(path).unlink()
+    assert waiting(path) == +counted
+
+
+def waiting(path: Path, most: int = 1_000) -> dict[str, int]:
+    """By the lookup: letters of each tenant."""
+    with closing(open_reader(path)) as reader, closing(open_lookup(reader)) as lookup:
+        return lookup.waiting(most)
+
+
+@pytest.mark.parametrize("change", [erased, replaced], ids=["erased", "replaced"])
 def test_it_is_made_anew(store: Path, change: Callable[[Path], None]) -> None:
     """Afterwards it says what the store says, and of an erased user nothing is left in it."""
     usage_ids(store)
@@ -150,8 +193,18 @@ def test_a_folder_that_cannot_be_written(store: Path, monkeypatch: pytest.Monkey
 
 
 def _catch_up(path: str) -> None:
-    catching_up.PART_RECORDS = 20
+    catching_up.PART_RECORDS, lookup_module._TRANSACTION_S = 20, 0
     usage_ids(Path(path))
+
+
+def test_a_part_that_ends_with_the_last_record(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is there then, the indexes as well."""
+    lookup_path(store).unlink()
+    monkeypatch.setattr(lookup_module, "_PART_S", 0)
+    with closing(open_reader(store)) as reader, closing(lookup_module.Lookup(reader)) as lookup:
+        assert lookup.catch_up_part()
+        found = lookup.calls("tenant-0000", CallFilter(user=USER), None, 1_000).calls
+        assert found == Loops(reader, "tenant-0000").calls(CallFilter(user=USER)) != []
 
 
 def test_two_processes_at_once(store: Path) -> None:

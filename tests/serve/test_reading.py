@@ -73,6 +73,16 @@ def test_pages_by_cursor(asked: Asked) -> None:
     assert asked.read(f"/debits?cursor={first['next']}").status == 400, "a cursor of another page"
 
 
+def test_tenants_go_on_behind_a_name(asked: Asked) -> None:
+    """Two tenants in pages of one; whoever may read one gets no cursor."""
+    first = asked.operator.ask("/v1/tenants?limit=1").body
+    second = asked.operator.ask(f"/v1/tenants?limit=1&cursor={first['next']}").body
+    names = [one["tenant"] for page in (first, second) for one in page["tenants"]]
+    assert (names, second["next"]) == (["contoso", "fabrikam"], None)
+    assert asked.clerk.ask("/v1/tenants?limit=1").body["next"] is None
+    assert asked.clerk.ask(f"/v1/tenants?cursor={first['next']}").body["tenants"] == []
+
+
 def test_one_tenant_s_token_sees_no_other(asked: Asked) -> None:
     """A known tenant and an unknown one in the same words; for the operator only the unknown one is missing."""
     others = ["fabrikam", "nobody", "contoso%20", "CONTOSO"]

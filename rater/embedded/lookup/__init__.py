@@ -7,13 +7,14 @@ from rater.embedded.lookup.asked import (
     By,
     CallFilter,
     CallPage,
+    CallPlace,
     DebitPage,
     FundPage,
     RefusedPage,
     Spend,
     day_bounds,
 )
-from rater.embedded.lookup.filling import flags_of
+from rater.embedded.lookup.calls import flags_of
 from rater.embedded.lookup.lookup import Lookup, looked_up, open_lookup
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "By",
     "CallFilter",
     "CallPage",
+    "CallPlace",
     "DebitPage",
     "FundPage",
     "Lookup",

@@ -15,7 +15,7 @@ FLAGS: tuple[str, ...] = (LATE, UNFUNDED, PREMIUM, ANOMALY, *[one.value for one 
 #: Rows of one page.
 PAGE_MAX = 1_000
 #: Rows that one page looks at; where that is not enough, the page ends early and its `next` goes on from there.
-SCANNED_MAX = 200_000
+SCANNED_MAX = 50_000
 #: Keys of one answer of `spend`; what the others sum up to is added as one row.
 SPEND_MAX = 1_000
 #: Points of one series of balances.
@@ -44,33 +44,42 @@ def day_bounds(day: date) -> tuple[datetime, datetime]:
     return since, since + timedelta(days=1)
 
 
+class CallPlace(NamedTuple):
+    """Where a rating is in the order of calls: when the call began, in microseconds of Unix time; its offset."""
+
+    at: int
+    offset: int
+
+
 class CallPage(NamedTuple):
-    """Ratings, the newest first, each with whether it stands (no later one replaced it).
+    """Ratings, each with whether it stands (no later one replaced it).
+
+    The call that began last is the first; of several ratings of one call the latest.
 
     `next` is what to give as `after` for those before; None where there are none.  A page with a `next` may hold
     fewer rows than asked for, or none: it looked at SCANNED_MAX rows.
     """
 
     calls: list[tuple[RatedCall, bool]]
-    next: int | None
+    next: CallPlace | None
 
 
 class DebitPage(NamedTuple):
-    """Debits, the newest first; `next` as in CallPage."""
+    """Debits, the newest first; `next` is the offset to give as `after` for those before."""
 
     debits: list[Debit]
     next: int | None
 
 
 class FundPage(NamedTuple):
-    """Events that moved money that is no call's, the newest first; `next` as in CallPage."""
+    """Events that moved money that is no call's, the newest first; `next` as in DebitPage."""
 
     events: list[AccountEvent]
     next: int | None
 
 
 class RefusedPage(NamedTuple):
-    """Dead letters that are about a tenant, the newest first; `next` as in CallPage."""
+    """Dead letters that are about a tenant, the newest first; `next` as in DebitPage."""
 
     letters: list[Letter]
     next: int | None

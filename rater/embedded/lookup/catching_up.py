@@ -2,23 +2,26 @@
 
     1. read what the store has in one snapshot of it
     2. lock the file; if it was deleted meanwhile, open the one that is there now
-    3. if what is in it does not stand any more (the store was pruned, a user erased, a backup restored): begin anew
-    4. write the next records of each topic, and note how far it is
+    3. if what is in it does not stand any more (a user was erased, a backup restored): begin anew; what the store
+       has deleted since (it was pruned, or Kafka's topics keep it no longer) is deleted here, too
+    4. write the next records of each topic, and note how far it is; when all are there for the first time, make
+       the indexes
 
 Two processes may do it at once: the second finds what the first wrote.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rater.embedded.kept_inputs import base_of
-from rater.embedded.lookup.file import is_at, lookup_path, make_anew, open_file
+from rater.embedded.lookup.file import is_at, lookup_path, make_anew, open_file, with_indexes
 from rater.embedded.lookup.filling import Filler
-from rater.embedded.openings import TOPICS, Opening, ends_of, last_opening, still_stands
+from rater.embedded.openings import TOPICS, Opening, deleted_since, ends_of, last_opening, still_stands
 from rater.embedded.store import Reader
 
-#: Records of each topic that one transaction writes.
+#: Records of each topic that are read at a time.
 PART_RECORDS = 10_000
 _OPENED_AGAIN_MAX = 5
 
@@ -35,8 +38,9 @@ class LookupFile:
         """Close the file; a temporary one is gone then."""
         self.connection.close()
 
-    def fill_part(self) -> int:
-        """Write the next records of each topic: how many; 0 when all are there."""
+    def fill_part(self, within_s: float) -> int:
+        """Write the next records of each topic, for so long at least, or all: how many; 0 when all are there."""
+        end = time.monotonic() + within_s
         store = self._reader.connection
         with _snapshot(store):  # 1
             opening, ends = last_opening(store), ends_of(store)
@@ -50,7 +54,17 @@ class LookupFile:
                     filled = dict.fromkeys(TOPICS, 0)
                     base = base_of(store) if self._reader.has("settings") else None
                     filler.carry(base.carried.items() if base is not None else ())
-                return self._write(filler, filled, opening)  # 4
+                elif deleted_since(store, seen):
+                    filler.forget(filled)
+                written = 0
+                while (part := self._write(filler, filled)) and time.monotonic() < end:  # 4
+                    written += part
+                if not part:  # the last rows of a replica can be deleted ones
+                    filled = ends
+                if filled == ends:
+                    with_indexes(self.connection)
+                self._note(filler, filled, opening)
+                return written + part
 
     def behind(self) -> int:
         """How many offsets of the store were not read yet."""
@@ -60,22 +74,27 @@ class LookupFile:
     def _is_up_to_date(self, opening: Opening, ends: dict[str, int]) -> bool:
         return self._filled() == ends and self._seen() == opening and is_at(self._path, self._inode)
 
-    def _write(self, filler: Filler, filled: dict[str, int], opening: Opening) -> int:
+    def _write(self, filler: Filler, filled: dict[str, int]) -> int:
         written = 0
         for topic, write in filler.writers.items():
+            if topic == "dlq-audit" and not self._reader.has(topic):
+                continue
+            whose = "NULL, NULL" if topic == "dlq-audit" else "tenant, key"
             rows = self._reader.connection.execute(
-                f'SELECT offset, tenant, key, value FROM "{topic}" WHERE offset>? ORDER BY offset LIMIT ?',  # noqa: S608 - closed list
+                f'SELECT offset, {whose}, value FROM "{topic}" WHERE offset>? ORDER BY offset LIMIT ?',  # noqa: S608 - closed list
                 (filled[topic], PART_RECORDS),
             ).fetchall()
             if rows:
                 write(rows)
                 filled[topic] = rows[-1][0]
                 written += len(rows)
+        return written
+
+    def _note(self, filler: Filler, filled: dict[str, int], opening: Opening) -> None:
         filler.close()
         self.connection.executemany("INSERT OR REPLACE INTO filled VALUES (?, ?)", filled.items())
         self.connection.execute("DELETE FROM opening")
         self.connection.execute("INSERT INTO opening VALUES (?, ?)", (opening.number, opening.id))
-        return written
 
     def _filled(self) -> dict[str, int]:
         found = dict(self.connection.execute("SELECT topic, until FROM filled").fetchall())

@@ -12,7 +12,7 @@ from pathlib import Path
 from rater.embedded.ownership import OWNER_ONLY
 
 #: Raised whenever the tables, or what stands in them, change: a file of another number is made anew.
-LOOKUP_VERSION = 1
+LOOKUP_VERSION = 2
 _BUSY_S = 30
 _TABLES = (
     "CREATE TABLE filled (topic TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID",
@@ -20,19 +20,14 @@ _TABLES = (
     "CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
     # Times are microseconds of Unix time, money micro-units, flags bits in the order of FLAGS.
     (
-        "CREATE TABLE calls (tenant INTEGER, offset INTEGER, at INTEGER NOT NULL, user INTEGER,"
-        " destination INTEGER, type INTEGER NOT NULL, charge INTEGER NOT NULL, rounded INTEGER NOT NULL,"
-        " minutes INTEGER NOT NULL,"
-        " flags INTEGER NOT NULL, stands INTEGER NOT NULL, PRIMARY KEY (tenant, offset)) WITHOUT ROWID"
+        "CREATE TABLE calls (tenant INTEGER, at INTEGER, offset INTEGER, user INTEGER NOT NULL,"
+        " destination INTEGER NOT NULL, type INTEGER NOT NULL, charge INTEGER NOT NULL, rounded INTEGER NOT NULL,"
+        " minutes INTEGER NOT NULL, flags INTEGER NOT NULL, stands INTEGER NOT NULL,"
+        " PRIMARY KEY (tenant, at, offset)) WITHOUT ROWID"
     ),
-    "CREATE INDEX calls_by_at ON calls (tenant, at)",
-    "CREATE INDEX calls_by_user ON calls (tenant, user)",
-    "CREATE INDEX calls_by_destination ON calls (tenant, destination)",
-    "CREATE INDEX calls_by_type ON calls (tenant, type)",
-    "CREATE INDEX calls_by_rounded ON calls (tenant, rounded)",
     (
-        "CREATE TABLE flagged (tenant INTEGER, flag INTEGER, offset INTEGER, PRIMARY KEY (tenant, flag, offset))"
-        " WITHOUT ROWID"
+        "CREATE TABLE flagged (tenant INTEGER, flag INTEGER, at INTEGER, offset INTEGER,"
+        " PRIMARY KEY (tenant, flag, at, offset)) WITHOUT ROWID"
     ),
     (
         "CREATE TABLE spent (tenant INTEGER, kind INTEGER, day INTEGER, key INTEGER, calls INTEGER NOT NULL,"
@@ -48,14 +43,33 @@ _TABLES = (
     ),
     "CREATE TABLE carried (tenant INTEGER PRIMARY KEY, amount INTEGER NOT NULL)",
     (
-        "CREATE TABLE debits (tenant INTEGER, offset INTEGER, month INTEGER NOT NULL, PRIMARY KEY (tenant, offset))"
+        "CREATE TABLE debits (tenant INTEGER, offset INTEGER, month INTEGER NOT NULL, rating INTEGER,"
+        " PRIMARY KEY (tenant, offset)) WITHOUT ROWID"
+    ),
+    "CREATE INDEX debits_by_rating ON debits (rating)",
+    "CREATE TABLE late (rating INTEGER PRIMARY KEY, until INTEGER NOT NULL)",
+    # Each list of events is one that a screen shows: see movements.
+    (
+        "CREATE TABLE events (tenant INTEGER, list INTEGER, offset INTEGER, PRIMARY KEY (tenant, list, offset))"
         " WITHOUT ROWID"
     ),
-    "CREATE INDEX debits_by_month ON debits (tenant, month)",
-    "CREATE TABLE funds (tenant INTEGER, offset INTEGER, PRIMARY KEY (tenant, offset)) WITHOUT ROWID",
     "CREATE TABLE refused (tenant INTEGER, offset INTEGER, id TEXT, PRIMARY KEY (tenant, offset)) WITHOUT ROWID",
-    "CREATE UNIQUE INDEX refused_by_id ON refused (tenant, id)",
+    "CREATE UNIQUE INDEX refused_by_id ON refused (id, tenant)",
+    "CREATE TABLE waiting (tenant INTEGER, offset INTEGER, PRIMARY KEY (tenant, offset)) WITHOUT ROWID",
+    (
+        "CREATE TABLE handled (id TEXT, offset INTEGER, settled INTEGER NOT NULL, PRIMARY KEY (id, offset))"
+        " WITHOUT ROWID"
+    ),
     "CREATE TABLE services (tenant INTEGER PRIMARY KEY, offset INTEGER NOT NULL)",
+)
+#: Made when the first rows are all there: sorting them once is faster than keeping an index in order meanwhile.
+#: Each has a tenant's calls of one kind in the order in which they began.
+_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS calls_by_user ON calls (tenant, user, at, offset)",
+    "CREATE INDEX IF NOT EXISTS calls_by_destination ON calls (tenant, destination, at, offset)",
+    "CREATE INDEX IF NOT EXISTS calls_by_type ON calls (tenant, type, at, offset)",
+    "CREATE INDEX IF NOT EXISTS calls_by_rounded ON calls (tenant, rounded, at, offset)",
+    "CREATE INDEX IF NOT EXISTS debits_by_month ON debits (tenant, month)",
 )
 
 
@@ -108,6 +122,12 @@ def make_anew(connection: sqlite3.Connection) -> None:
     for table in _TABLES:
         connection.execute(table)
     connection.execute(f"PRAGMA user_version={LOOKUP_VERSION}")
+
+
+def with_indexes(connection: sqlite3.Connection) -> None:
+    """Within a transaction: make the indexes where they are missing; no calls can be asked for before."""
+    for index in _INDEXES:
+        connection.execute(index)
 
 
 def is_damaged(wrong: Exception) -> bool:

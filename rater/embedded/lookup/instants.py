@@ -1,6 +1,7 @@
 """Instants, days and months as the lookup keeps them: whole numbers, in UTC."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -24,10 +25,15 @@ def day_text(day: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
-def month_of(at: datetime) -> int:
+def month_of_micros(micros: int) -> int:
     """The number of an instant's month, in UTC."""
-    utc = at.astimezone(UTC)
-    return utc.year * _MONTHS_A_YEAR + utc.month
+    return _month_of_day(micros // DAY_US)
+
+
+@lru_cache(4_096)
+def _month_of_day(day: int) -> int:
+    found = date(1970, 1, 1) + timedelta(days=day)
+    return found.year * _MONTHS_A_YEAR + found.month
 
 
 def month_of_period(period: str) -> int:

@@ -15,6 +15,7 @@ from rater.embedded.lookup.asked import (
     By,
     CallFilter,
     CallPage,
+    CallPlace,
     DebitPage,
     FundPage,
     RefusedPage,
@@ -22,17 +23,21 @@ from rater.embedded.lookup.asked import (
 )
 from rater.embedded.lookup.catching_up import LookupFile
 from rater.embedded.lookup.file import forget_lookup, is_damaged
-from rater.embedded.lookup.filling import Names
 from rater.embedded.lookup.finding import Range, find_calls
 from rater.embedded.lookup.instants import instant_of, month_of_period
 from rater.embedded.lookup.money import balance_at, carried, first_moved, spend
+from rater.embedded.lookup.movements import ATTEMPTS, CROSSINGS, FUNDS
+from rater.embedded.lookup.names import Names
 from rater.embedded.store import Reader
-from rater.wire.dead_letters import Letter
+from rater.wire.dead_letters import DlqAudit, Letter
 
 _LAST = 2**63 - 1
+#: How long one transaction reads the store's records; where somebody waits for an answer, a moment.
+_TRANSACTION_S, _PART_S = 5.0, 0.5
 _calls = msgspec.json.Decoder(RatedCall)
 _debits = msgspec.json.Decoder(Debit)
 _events = msgspec.json.Decoder(AccountEvent)
+_audits = msgspec.json.Decoder(DlqAudit)
 _letters = msgspec.json.Decoder(RejectedCdr)
 _services = msgspec.json.Decoder(ServiceState)
 _Record = TypeVar("_Record")
@@ -58,23 +63,23 @@ class Lookup:
     def catch_up(self) -> int:
         """Read everything that was committed since: how many records."""
         total = 0
-        while part := self._file.fill_part():
+        while part := self._file.fill_part(_TRANSACTION_S):
             total += part
         return total
 
     def catch_up_part(self) -> bool:
-        """Read some thousand records more: whether all are there now."""
-        return self._file.fill_part() == 0 or self._file.behind() == 0
+        """Read more records for a moment: whether all are there now."""
+        return self._file.fill_part(_PART_S) == 0 or self._file.behind() == 0
 
     def behind(self) -> int:
         """How many records of the store were not read yet."""
         return self._file.behind()
 
-    def calls(self, tenant: str, wanted: CallFilter, after: int | None, limit: int) -> CallPage:
-        """The ratings of a tenant's calls before the offset `after`, the newest first; at most PAGE_MAX of them."""
+    def calls(self, tenant: str, wanted: CallFilter, after: CallPlace | None, limit: int) -> CallPage:
+        """The ratings of a tenant's calls after `after` in the order of CallPage; at most PAGE_MAX of them."""
         return self._calls(tenant, wanted, Range(after, min(limit, PAGE_MAX)))
 
-    def standing_calls(self, tenant: str, wanted: CallFilter, after: int | None, limit: int) -> CallPage:
+    def standing_calls(self, tenant: str, wanted: CallFilter, after: CallPlace | None, limit: int) -> CallPage:
         """The same, without ratings that a later one replaced."""
         return self._calls(tenant, wanted, Range(after, min(limit, PAGE_MAX), standing=True))
 
@@ -86,14 +91,32 @@ class Lookup:
 
     def funds(self, tenant: str, after: int | None, limit: int) -> FundPage:
         """Purchases, recharges, adjustments, refunds, charge-backs, expiries, the newest first."""
-        offsets, next = self._page("funds WHERE tenant=?", tenant, (), after, limit)
-        return FundPage(list(self._records("account-events", offsets, _events)), next)
+        return self._listed(tenant, FUNDS, after, limit)
+
+    def recharges(self, tenant: str, after: int | None, limit: int) -> FundPage:
+        """Attempts to recharge and their outcomes, the newest first."""
+        return self._listed(tenant, ATTEMPTS, after, limit)
+
+    def crossings(self, tenant: str, after: int | None, limit: int) -> FundPage:
+        """When the balance fell to zero or below, or calls on credit were possible again, the newest first."""
+        return self._listed(tenant, CROSSINGS, after, limit)
 
     def refused(self, tenant: str, after: int | None, limit: int) -> RefusedPage:
         """Dead letters about a tenant, the newest first, with what was done about each."""
         offsets, next = self._page("refused WHERE tenant=?", tenant, (), after, limit)
         letters = list(self._records("rejected-cdrs", offsets, _letters))
-        return RefusedPage(with_what_was_done(self._reader, letters), next)
+        return RefusedPage(with_what_was_done(self._reader, letters, self._audits(letters)), next)
+
+    def waiting(self, most: int) -> dict[str, int]:
+        """Of each tenant that has any: how many dead letters nobody settled yet, at most so many."""
+        found: dict[str, int] = {}
+        find = "SELECT id, name FROM names WHERE id=(SELECT min(tenant) FROM waiting WHERE tenant>?)"
+        count = "SELECT count(*) FROM (SELECT 1 FROM waiting WHERE tenant=? LIMIT ?)"
+        id = 0
+        while (row := self.connection.execute(find, (id,)).fetchone()) is not None:
+            id, name = row
+            found[name] = int(self.connection.execute(count, (id, most)).fetchone()[0])
+        return found
 
     def letter(self, tenant: str, id: str) -> Letter | None:
         """The dead letter about a tenant with this id, with what was done about it; None: there is none."""
@@ -165,6 +188,17 @@ class Lookup:
         ).fetchall()
         offsets = [int(offset) for (offset,) in rows[:limit]]
         return offsets, offsets[-1] if len(rows) > limit else None
+
+    def _listed(self, tenant: str, list: int, after: int | None, limit: int) -> FundPage:
+        offsets, next = self._page("events WHERE tenant=? AND list=?", tenant, (list,), after, limit)
+        return FundPage([*self._records("account-events", offsets, _events)], next)
+
+    def _audits(self, letters: list[RejectedCdr]) -> list[DlqAudit]:
+        """What people did with these letters, oldest first."""
+        find = "SELECT offset FROM handled WHERE id=?"
+        ids = {letter.id for letter in letters}
+        offsets = sorted(offset for id in ids for (offset,) in self.connection.execute(find, (id,)))
+        return list(self._records("dlq-audit", offsets, _audits))
 
     def _records(self, topic: str, offsets: list[int], decoder: msgspec.json.Decoder[_Record]) -> Iterator[_Record]:
         """The records; one that was deleted since is left out."""

@@ -5,11 +5,12 @@ from collections import defaultdict
 from datetime import datetime
 
 from rater.embedded.lookup.asked import SPEND_MAX, By, Spend
-from rater.embedded.lookup.filling import BY_DAY, BY_DESTINATION, BY_USER
+from rater.embedded.lookup.calls import BY_DAY, BY_DESTINATION, BY_USER
 from rater.embedded.lookup.instants import DAY_US, day_text, micros_of
 
 _KINDS: dict[By, int] = {"day": BY_DAY, "destination": BY_DESTINATION, "user": BY_USER}
-_KEYS: dict[By, str] = {"day": "at / ?", "destination": "destination", "user": "user"}
+#: Expressions, so that the calls are read by their times, and not by an index of destinations or users.
+_KEYS: dict[By, str] = {"day": "at / ?", "destination": "+destination", "user": "+user"}
 #: Of one key: calls, minutes, micro-units.
 _Sums = defaultdict[int, list[int]]
 
@@ -87,7 +88,7 @@ def _add_calls(connection: sqlite3.Connection, tenant: int, by: By, times: tuple
         return
     given = (DAY_US,) if by == "day" else ()
     rows = connection.execute(
-        f"SELECT {_KEYS[by]} AS found, count(*), sum(minutes), sum(charge) FROM calls INDEXED BY calls_by_at"  # noqa: S608 - closed list
+        f"SELECT {_KEYS[by]} AS found, count(*), sum(minutes), sum(charge) FROM calls"  # noqa: S608 - closed list
         " WHERE tenant=? AND at>=? AND at<? AND stands GROUP BY found",
         (*given, tenant, *times),
     )

@@ -71,10 +71,10 @@ class PoolLine(msgspec.Struct, frozen=True):
 
 
 class Pools(msgspec.Struct, frozen=True):
-    """The pools that were drawn on, POOLS_MAX at most; `more` says whether there are others."""
+    """The pools that were drawn on, by name; `next` as in Calls."""
 
     pools: list[PoolLine]
-    more: bool
+    next: str | None
     as_of: datetime
 
 
@@ -114,7 +114,7 @@ class CallLine(msgspec.Struct, frozen=True):
 
 
 class Calls(msgspec.Struct, frozen=True):
-    """Ratings of calls, the newest first.  A page with a `next` may hold fewer than asked for, or none."""
+    """Ratings of calls, the last to begin first.  A page with a `next` may hold fewer than asked for, or none."""
 
     calls: list[CallLine]
     next: str | None

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from rater.core import IDENTIFIER_LENGTH_MAX, CallType, MoneyError, parse_ledger
 from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, day_bounds
 from rater.serve.problems import Kind, ProblemError
-from rater.serve.reading.cursors import CURSOR_LENGTH_MAX
+from rater.serve.reading.cursors import CURSOR_LENGTH_MAX, CURSOR_PATTERN
 
 LIMIT_DEFAULT = 100
 #: The longest time that sums are made of.
@@ -50,11 +50,15 @@ class NothingAsked(_Asked):
 
 
 class PageAsked(_Asked):
-    """A page of a list, the newest first."""
+    """A page of a list."""
 
     limit: int = Field(default=LIMIT_DEFAULT, ge=1, le=PAGE_MAX, description="rows of a page")
     cursor: str | None = Field(
-        default=None, min_length=1, max_length=CURSOR_LENGTH_MAX, description="`next` of the page before"
+        default=None,
+        min_length=1,
+        max_length=CURSOR_LENGTH_MAX,
+        pattern=CURSOR_PATTERN,
+        description="`next` of the page before",
     )
 
 
@@ -90,7 +94,7 @@ class DebitsAsked(PageAsked):
     period: Period | None = Field(default=None, description="the month in which they were debited, such as 2025-03")
 
 
-class PoolsAsked(_Asked):
+class PoolsAsked(PageAsked):
     """Which pools."""
 
     period: Period | None = Field(default=None, description="a month, such as 2025-03; else every one")

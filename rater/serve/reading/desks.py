@@ -1,7 +1,8 @@
 """Threads that read the store beside the one that writes it: each has a reader and a lookup of its own.
 
 What a request costs is bounded: so many wait (READS_WAITING_MAX), each looks at so many rows (SCANNED_MAX), and
-one that takes longer than READ_WITHIN_S is given up.  Who writes, and who answers switches, waits for none of them.
+one that keeps its thread busy for longer than READ_WITHIN_S is given up.  Who writes, and who answers switches,
+waits for no lock of theirs; answers and pages are made in these threads, too, and the event loop only sends them.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from rater.wire.errors import RaterError
 READERS = 2
 #: Requests that wait for them.
 READS_WAITING_MAX = 100
-#: After so many seconds a request is given up.
+#: After so many seconds of a processor's work a request is given up; other programs' work is not counted.
 READ_WITHIN_S = 5.0
 _RETRY_AFTER_S = 1
 #: SQLite's steps between two looks at the time.
@@ -136,10 +137,10 @@ class _Desk:
 @contextmanager
 def _within(books: Books) -> Iterator[None]:
     """Give up what takes too long, and see one snapshot of the store."""
-    end = time.monotonic() + READ_WITHIN_S
+    end = time.thread_time() + READ_WITHIN_S
     connections = (books.reader.connection, books.lookup.connection)
     for connection in connections:
-        connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+        connection.set_progress_handler(lambda: time.thread_time() > end, _STEPS)
     books.reader.connection.execute("BEGIN")
     try:
         yield

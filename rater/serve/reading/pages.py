@@ -123,7 +123,7 @@ class ReadingPages:
     async def _tenants(self, request: web.Request, client: Client) -> web.Response:
         query = parameters_of(request.query, asked.PageAsked)
         only = None if client.role == "operator" else client.tenant
-        return _answer(request, await self._desks.ask(lambda books: questions.tenants(books, only, query)))
+        return _answer(request, await self._desks.ask(lambda books: _body(questions.tenants(books, only, query))))
 
     async def _page(self, page: Page, request: web.Request, client: Client) -> web.Response:
         query = parameters_of(request.query, page.asked)
@@ -142,18 +142,29 @@ class ReadingPages:
         tenant = request.match_info["tenant"]
         if not client.may_read(tenant):
             raise questions.no_such_tenant(tenant)
-        found = await self._desks.ask(lambda books: question(books, questions.account_of(books, tenant)))
-        return _answer(request, found)
+        body = await self._desks.ask(lambda books: _body(question(books, questions.account_of(books, tenant))))
+        return _answer(request, body)
 
 
-def _answer(request: web.Request, found: msgspec.Struct) -> web.Response:
-    """The answer, or 304 where the client has it; the same figures have the same tag."""
-    body = msgspec.json.encode(found)
-    tag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in _tags_of(request.headers.get("If-None-Match", "")):
+class _Body(NamedTuple):
+    """An answer as it is sent, and its tag: the same figures have the same."""
+
+    content: bytes
+    tag: str
+
+
+def _body(found: msgspec.Struct) -> _Body:
+    """Made in the thread that reads the store; an answer may have a megabyte."""
+    content = msgspec.json.encode(found)
+    return _Body(content, f'"{blake2b(content, digest_size=16).hexdigest()}"')
+
+
+def _answer(request: web.Request, body: _Body) -> web.Response:
+    """The answer, or 304 where the client has it."""
+    headers = {"ETag": body.tag, "Cache-Control": "private, no-cache"}
+    if body.tag in _tags_of(request.headers.get("If-None-Match", "")):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return web.Response(body=body, headers=headers, content_type="application/json")
+    return web.Response(body=body.content, headers=headers, content_type="application/json")
 
 
 def _tags_of(header: str) -> set[str]:

@@ -16,16 +16,14 @@ from rater.core import (
     shown_lots,
 )
 from rater.engine.books import payer_of
-from rater.files.export_tables import pool_report
+from rater.files.export_tables import pool_uses
 from rater.files.statement import statement_of as added_up
 from rater.serve.problems import Kind, ProblemError
 from rater.serve.reading import answers, asked
-from rater.serve.reading.cursors import cursor_of, offset_of
+from rater.serve.reading.cursors import cursor_of, name_of, offset_of, place_of
 from rater.serve.reading.desks import Books
 from rater.serve.reading.lines import call_line, debit_line, fund_line, refused_line, spend_line
 
-#: Pools of one answer.
-POOLS_MAX = 1_000
 #: Ratings of one call that are explained.
 RATINGS_MAX = 100
 #: Movements of money that one statement adds up; beyond that: `rater statement`.
@@ -48,14 +46,15 @@ def account_of(books: Books, tenant: str) -> Account:
 
 def tenants(books: Books, only: str | None, query: asked.PageAsked) -> answers.Tenants:
     """Tenants by name; `only` is the one that the client may read."""
-    known = [only] if only is not None else books.reader.tenants()
-    after = offset_of("tenants", query.cursor) or 0
-    accounts = [account for name in known[after : after + query.limit] if (account := books.reader.account(name))]
+    after = name_of("tenants", query.cursor) or ""
+    known = [only] if only is not None else books.reader.tenants_after(after, query.limit + 1)
+    names = [name for name in known[: query.limit] if name > after]
+    accounts = [account for name in names if (account := books.reader.account(name))]
     lines = [
         answers.TenantLine(one.tenant, one.currency, format_micros(one.balance), one.service, one.clock)
         for one in accounts
     ]
-    next = after + query.limit if after + query.limit < len(known) else None
+    next = names[-1] if len(known) > query.limit else None
     return answers.Tenants(lines, cursor_of("tenants", next), max((one.as_of for one in lines), default=None))
 
 
@@ -86,18 +85,20 @@ def tenant(books: Books, account: Account) -> answers.TenantNow:
 
 
 def pools(books: Books, account: Account, query: asked.PoolsAsked) -> answers.Pools:
-    """Used and total minutes of the pools that were drawn on."""
-    found = pool_report(books.reader, account, query.period)
+    """Used and total minutes of the pools that were drawn on, by name."""
+    after, ending = name_of("pools", query.cursor) or "", "" if query.period is None else f"/{query.period}"
+    names = books.reader.names_after("pool", account.tenant, after, ending, query.limit + 1)
     lines = [
         answers.PoolLine(use.name, use.period, use.used, use.total, use.total - use.used)
-        for use in found[:POOLS_MAX]
+        for use in pool_uses(books.reader, account, names[: query.limit])
     ]
-    return answers.Pools(lines, len(found) > POOLS_MAX, account.clock)
+    next = names[query.limit - 1] if len(names) > query.limit else None
+    return answers.Pools(lines, cursor_of("pools", next), account.clock)
 
 
 def calls(books: Books, account: Account, query: asked.CallsAsked) -> answers.Calls:
     """A page of calls."""
-    page = books.lookup.calls(account.tenant, query.wanted(), offset_of("calls", query.cursor), query.limit)
+    page = books.lookup.calls(account.tenant, query.wanted(), place_of("calls", query.cursor), query.limit)
     lines = [call_line(call, stands) for call, stands in page.calls]
     return answers.Calls(lines, cursor_of("calls", page.next), account.clock)
 

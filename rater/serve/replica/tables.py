@@ -96,7 +96,7 @@ def forget_before(connection: sqlite3.Connection, firsts: Mapping[Place, int]) -
                 connection.execute('INSERT INTO "replica-spans" VALUES (?, ?, ?, ?, ?)', rest)
             gone += count
     if gone:
-        note_opening(connection, rewritten=True)
+        note_opening(connection, deleted=True)
     return gone
 
 

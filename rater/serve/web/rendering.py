@@ -65,7 +65,14 @@ class Pages:
         self, template: str, session: Session | None, status: HTTPStatus = HTTPStatus.OK, **values: Any
     ) -> web.Response:
         """A page; `session` is who sees it."""
-        text = self._environment.get_template(template).render(session=session, **values)
+        return self.answer_of(self.text(template, session, **values), status)
+
+    def text(self, template: str, session: Session | None, **values: Any) -> str:
+        """The text of a page; what reads the store makes it in its own thread."""
+        return self._environment.get_template(template).render(session=session, **values)
+
+    def answer_of(self, text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+        """A page with this text."""
         return self.with_headers(web.Response(text=text, status=status, content_type="text/html"))
 
     def go_to(self, path: str) -> web.Response:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 import structlog
@@ -145,8 +145,10 @@ class Site:
             return self._pages.go_to(SIGN_IN)
         if session.tenant is not None:
             raise NoSuchThing
-        values = await self._desks.ask(lambda books: tenants(books.reader, dict(request.query)))
-        return self._pages.answer("tenants.html", session, **values)
+        text = await self._desks.ask(
+            lambda books: self._pages.text("tenants.html", session, **tenants(books, dict(request.query)))
+        )
+        return self._pages.answer_of(text)
 
     async def _screen(self, request: web.Request) -> web.Response:
         session = self._sessions.of(request)
@@ -157,12 +159,12 @@ class Site:
         if screen is None or not session.grant.sees(tenant):
             raise NoSuchThing
 
-        def answered(books: Books) -> dict[str, Any]:
-            return screen.answer(Asked.of(books, tenant, session, dict(request.query)))
+        def shown(books: Books) -> str:
+            values = screen.answer(Asked.of(books, tenant, session, dict(request.query)))
+            values |= {"tenant": tenant, "screen": name, "screens": SCREENS, "order": request.query.get("order")}
+            return self._pages.text(f"{name}.html", session, **values)
 
-        values = await self._desks.ask(answered)
-        values |= {"tenant": tenant, "screen": name, "screens": SCREENS, "order": request.query.get("order")}
-        return self._pages.answer(f"{name}.html", session, **values)
+        return self._pages.answer_of(await self._desks.ask(shown))
 
     def _download(self, made: Callable[[Asked, str], File]) -> _SignedIn:
         """What a screen gives as a file."""

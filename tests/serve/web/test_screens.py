@@ -75,7 +75,7 @@ def test_calls_are_found_by_what_stands_on_a_bill(opened: Open) -> None:
     flagged = val.get(f"{path}?flag=unknown_user").text
     assert "call?id=c" in flagged
     assert flagged.count("Explain call") == 1
-    for query in ("day=2026-01-01", "charge=0.3", "user=bob", "after=1"):
+    for query in ("day=2026-01-01", "charge=0.3", "user=bob", "after=1.1"):
         assert "No call was found" in val.get(f"{path}?{query}").words
 
 

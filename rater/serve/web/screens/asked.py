@@ -1,13 +1,16 @@
 """What a screen is asked, and the two ways in which it cannot answer."""
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from rater.core import Account
-from rater.embedded.lookup import Lookup
+from rater.embedded.lookup import CallPlace, Lookup
 from rater.embedded.store import Reader
 from rater.serve.reading.desks import Books
 from rater.serve.web.sessions import Session
+
+_PLACE = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 
 
 class NoSuchThing(Exception):
@@ -53,6 +56,16 @@ def number_in(query: dict[str, str], name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise WrongQuestion(f"{name}: expected the number that the link to a page has")
     return int(text)
+
+
+def place_in(query: dict[str, str], name: str) -> CallPlace | None:
+    """Where a page of calls begins; None for the first.  WrongQuestion: it is no place."""
+    text = query.get(name)
+    if not text:
+        return None
+    if (found := _PLACE.fullmatch(text)) is None:
+        raise WrongQuestion(f"{name}: expected the place that the link to a page has")
+    return CallPlace(*map(int, found.groups()))
 
 
 class Screen(NamedTuple):

@@ -3,17 +3,16 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from rater.core import AccountEvent, EventKind, lots_with_money, parse_ledger, shown_lots
 from rater.files.export_funds import fund_row
 from rater.serve.web.screens.asked import Asked, number_in
 
-_events = msgspec.json.Decoder(AccountEvent).decode
 #: How far back the curve goes, its points, and the days by which the pace is counted.
 CURVE_DAYS, POINTS, PACE_DAYS = 90, 361, 30
 #: Movements of funds of a page.
 FUNDS_PER_PAGE = 50
+#: How many times at which the balance went through zero are shown, the newest.
+CROSSINGS_MAX = 200
 #: What says that the balance went through zero.
 _CROSSED = {EventKind.BALANCE_DEPLETED: "fell", EventKind.CREDITS_RESUMED: "rose"}
 
@@ -67,14 +66,12 @@ def _curve(series: list[tuple[datetime, int]]) -> dict[str, list[int]]:
 
 def _crossings(asked: Asked, since: datetime) -> list[tuple[datetime, str, int]]:
     """When the balance fell to zero or below, or calls on credit were possible again, and the balance."""
-    found = []
-    for _, value in asked.reader.topic("account-events", asked.tenant, newest_first=True):
-        event = _events(value)
-        if event.at < since:
-            break
-        if event.event in _CROSSED:
-            found.append((event.at, _CROSSED[event.event], parse_ledger(event.balance or "0")))
-    return found
+    events = asked.lookup.crossings(asked.tenant, None, CROSSINGS_MAX).events
+    return [
+        (event.at, _CROSSED[event.event], parse_ledger(event.balance or "0"))
+        for event in events
+        if event.at >= since
+    ]
 
 
 def _fund(event: AccountEvent) -> dict[str, Any]:

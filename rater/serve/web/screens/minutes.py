@@ -23,12 +23,12 @@ class Row(NamedTuple):
 def minutes(asked: Asked) -> dict[str, Any]:
     """What `minutes.html` shows."""
     account = asked.account
-    uses = pool_report(asked.reader, account)
-    periods = sorted({use.period for use in uses}, reverse=True)
+    names = asked.reader.names("pool", asked.tenant)
+    periods = sorted({name.rpartition("/")[2] for name in names}, reverse=True)
     period = asked.query.get("period") or (periods[0] if periods else None)
     if period is not None and period not in periods:
         raise WrongQuestion("period: expected a month in which minutes were used")
-    rows = [_row(account, use) for use in uses if use.period == period]
+    rows = [_row(account, use) for use in pool_report(asked.reader, account, period)] if period else []
     rows.sort(key=lambda row: (-row.percent, row.use.name))
     return {
         "account": account,

@@ -2,29 +2,15 @@
 
 from typing import Any
 
-import msgspec
-
-from rater.core import AccountEvent, EventKind, parse_ledger
+from rater.core import parse_ledger
 from rater.serve.web.screens.asked import Asked
 
-_events = msgspec.json.Decoder(AccountEvent).decode
-_ATTEMPTS = (
-    EventKind.RECHARGE_REQUESTED,
-    EventKind.RECHARGE_SUCCEEDED,
-    EventKind.RECHARGE_FAILED,
-    EventKind.RECHARGE_SUPPRESSED,
-    EventKind.PAYMENT_CONFLICT,
-)
+#: The newest attempts are shown.
 ATTEMPTS_MAX = 100
 
 
 def recharge(asked: Asked) -> dict[str, Any]:
     """What `recharge.html` shows."""
-    attempts: list[tuple[AccountEvent, int | None]] = []
-    for _, value in asked.reader.topic("account-events", asked.tenant, newest_first=True):
-        event = _events(value)
-        if event.event in _ATTEMPTS:
-            attempts.append((event, parse_ledger(event.amount) if event.amount else None))
-            if len(attempts) == ATTEMPTS_MAX:
-                break
+    page = asked.lookup.recharges(asked.tenant, None, ATTEMPTS_MAX)
+    attempts = [(event, parse_ledger(event.amount) if event.amount else None) for event in page.events]
     return {"account": asked.account, "terms": asked.account.recharge, "attempts": attempts}

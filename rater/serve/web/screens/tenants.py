@@ -1,14 +1,13 @@
 """Tenants: all of them for an operator, those first who need somebody most."""
 
-from collections import Counter
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 from rater.core import Account
-from rater.embedded.dead_letters import letters_of
-from rater.embedded.store import Reader
-from rater.wire.dead_letters import SETTLED
+from rater.serve.reading.desks import Books
 
+#: Refused records of a tenant that are counted.
+REFUSED_MAX = 1_000
 #: Tenants that are shown at a time; a search finds the others.
 TENANTS_MAX = 200
 
@@ -33,15 +32,15 @@ class Row(NamedTuple):
     refused: int
 
 
-def tenants(reader: Reader, query: dict[str, str]) -> dict[str, Any]:
+def tenants(books: Books, query: dict[str, str]) -> dict[str, Any]:
     """What `tenants.html` shows."""
     search = query.get("search", "").strip()
-    refused = Counter(letter.owner for letter in letters_of(reader) if letter.state not in SETTLED)
-    names = [name for name in reader.tenants() if search.casefold() in name.casefold()]
+    refused = books.lookup.waiting(REFUSED_MAX)
+    names = [name for name in books.reader.tenants() if search.casefold() in name.casefold()]
     rows = [
-        Row(name, account, need_of(account, refused[name]), refused[name])
+        Row(name, account, need_of(account, refused.get(name, 0)), refused.get(name, 0))
         for name in names
-        if (account := reader.account(name)) is not None
+        if (account := books.reader.account(name)) is not None
     ]
     rows.sort(key=lambda row: (row.need, row.account.balance, row.tenant))
     return {"rows": rows[:TENANTS_MAX], "found": len(rows), "search": search}

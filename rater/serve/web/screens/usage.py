@@ -10,7 +10,7 @@ from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, Spend, day_bo
 from rater.files.export import write
 from rater.files.export_tables import TABLES, usage_row
 from rater.files.statement import MEDIA_TYPES
-from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion, number_in
+from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion, place_in
 
 CALLS_PER_PAGE = 50
 #: The days of which sums are shown, and how many destinations.
@@ -34,13 +34,13 @@ class Row(NamedTuple):
 def usage(asked: Asked) -> dict[str, Any]:
     """What `usage.html` shows."""
     query = {name: text.strip() for name, text in asked.query.items() if text.strip()}
-    after = number_in(query, "after")
+    after = place_in(query, "after")
     page = asked.lookup.calls(asked.tenant, _wanted(query), after, CALLS_PER_PAGE)
     is_first = after is None
     return {
         "account": asked.account,
         "calls": [_row(call, stands) for call, stands in page.calls],
-        "next": page.next,
+        "next": page.next and f"{page.next.at}.{page.next.offset}",
         "query": {name: query.get(name, "") for name in _FILTERS},
         "flag_names": FLAGS,
         "is_first": is_first,

@@ -83,10 +83,10 @@ def take(state: State, account: Account, amount: int) -> list[tuple[Lot, int]]:
     def left() -> int:
         return amount - sum([given for _, given in taken])
 
-    taken += own_expiry.take(account, account.promotions, left())
+    taken += own_expiry.draw(account, account.promotions, left())
     for lot in account.own_expiry:
         taken += _take_in_order(state, account, left(), place_of(lot))
-        taken += own_expiry.take(account, (lot,), left())
+        taken += own_expiry.draw(account, (lot,), left())
     return taken + _take_in_order(state, account, left())
 
 

@@ -32,7 +32,7 @@ def add(account: Account, lot: Lot) -> None:
         account.own_expiry = _with(account.own_expiry, lot, place_of)
 
 
-def take(account: Account, lots: Sequence[Lot], amount: int) -> list[tuple[Lot, int]]:
+def draw(account: Account, lots: Sequence[Lot], amount: int) -> list[tuple[Lot, int]]:
     """Money from some of these lots, as far as there is any: which gave how much."""
     taken: list[tuple[Lot, int]] = []
     for lot in lots:

@@ -1,7 +1,7 @@
 """Orders of the page over Kafka: published, and followed in the replica until the rating task has applied them.
 
 An order is stored when the brokers have it; what it did is in the topics, a moment later in the replica.  Where it
-is not there in time its person is told that it was sent: it is applied all the same, once.
+is not there in time the page says that it was sent: it is applied all the same, once.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from rater.wire.codec import decode_command
 from rater.wire.dead_letters import Letter
 from rater.wire.errors import RaterError
 
-#: How long an order is followed before its person is told that it was sent.
+#: How long an order is followed before the page says that it was sent.
 APPLIED_WITHIN_S = 5.0
 _LOOK_EVERY_S = 0.1
 _letters = msgspec.json.Decoder(RejectedCdr)
@@ -50,7 +50,7 @@ class KafkaDesk:
     """See rater.serve.web.ordering.desk.Desk."""
 
     def __init__(self, kafka: KafkaSettings, publisher: Publisher, keeper: Keeper, replica: Desks) -> None:
-        """`keeper` publishes commands; `replica` is read to see what became of them."""
+        """`keeper` publishes commands; `replica` is read for their outcomes."""
         self._publisher, self._keeper, self._replica = publisher, keeper, replica
         self._box = KafkaLetters(kafka, _talk, APPLIED_WITHIN_S)
 
@@ -140,7 +140,7 @@ def _applied(reader: Reader, followed: _Followed, same: RecordResult) -> Result 
 
 
 def _outcome(reader: Reader, followed: _Followed) -> Result | None:
-    """What became of a command: applied, refused, or nothing yet."""
+    """The outcome of a command: applied, refused, or None: neither yet."""
     tenant, applied = followed.command.tenant, _applied(reader, followed, RecordResult.ACCEPTED)
     if applied is not None:
         return applied

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import jinja2
@@ -33,6 +33,7 @@ SECURITY_HEADERS = {
 }
 #: Browsers that were here over TLS use nothing else for so long.
 _STRICT_TRANSPORT = "max-age=31536000"
+_Answer = TypeVar("_Answer", bound=web.StreamResponse)
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 #: The files that browsers get, by their names in a path.
 STATIC = {path.name: path for path in sorted((FOLDER / "static").rglob("*")) if path.suffix in _TYPES}
@@ -90,7 +91,7 @@ class Pages:
         answer.enable_compression()
         return answer
 
-    def with_headers(self, answer: web.Response) -> web.Response:
+    def with_headers(self, answer: _Answer) -> _Answer:
         """The answer with the headers that every one has; it is not stored by anybody."""
         answer.headers.update(SECURITY_HEADERS)
         answer.headers["Cache-Control"] = "no-store"

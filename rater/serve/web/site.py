@@ -22,6 +22,7 @@ from rater.serve.web.by_provider import ByProvider
 from rater.serve.web.ended import EndedSessions
 from rater.serve.web.forms import ForeignForm
 from rater.serve.web.links import Links
+from rater.serve.web.news import News
 from rater.serve.web.ordering.desk import Desk
 from rater.serve.web.ordering.pages import NotAllowed, Orders
 from rater.serve.web.people import People
@@ -39,8 +40,8 @@ TENANTS = "/tenants"
 #: A page that could not be read now is asked for again, such as while a large store is read for the first time.
 _AGAIN_S = "2"
 ORDERS = TENANTS + "/{tenant}/orders/{kind}"
-_Handler = Callable[[web.Request], Awaitable[web.Response]]
-_SignedIn = Callable[[web.Request, Session], Awaitable[web.Response]]
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_SignedIn = Callable[[web.Request, Session], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger("rater.serve")
 
@@ -68,6 +69,7 @@ class Site:
         self._sessions = Sessions(seal, page.people, EndedSessions(page.ended, SESSION_H), secure=page.secure)
         provider = page.provider
         self._by_provider = ByProvider(self._pages, self._sessions, seal, provider) if provider else None
+        self._news = News(self._pages, desks)
         self._orders = Orders(self._pages, seal, desk, desks.ask, page.now)
 
     def add_to(self, app: web.Application) -> None:
@@ -81,6 +83,8 @@ class Site:
             ("POST", SIGN_IN, signing_in.sign_in),
             ("POST", SIGN_OUT, signing_in.sign_out),
             ("GET", TENANTS, self._tenants),
+            ("GET", TENANTS + "/news", self._signed_in(self._news.serve_all)),
+            ("GET", TENANTS + "/{tenant}/news", self._signed_in(self._news.serve_tenant)),
             ("GET", TENANTS + "/{tenant}/{screen}", self._screen),
             ("GET", TENANTS + "/{tenant}/statement/{format}", self._signed_in(self._download(statement_file))),
             ("GET", TENANTS + "/{tenant}/usage/{format}", self._signed_in(self._download(usage_file))),
@@ -92,13 +96,14 @@ class Site:
         ]
         if by_provider is not None:
             routes += [("GET", BEGIN, by_provider.begin), ("GET", DONE, by_provider.done)]
+        app.on_shutdown.append(self._news.close)
         for method, path, handler in routes:
             app.router.add_route(method, path, self._answering(handler))
 
     def _answering(self, handler: _Handler) -> _Handler:
         """Whatever goes wrong is a page that says so."""
 
-        async def answer(request: web.Request) -> web.Response:
+        async def answer(request: web.Request) -> web.StreamResponse:
             self._people.refresh()
             session = self._sessions.of(request)
             try:
@@ -116,10 +121,10 @@ class Site:
                 return self._wrong(session, HTTPStatus.BAD_REQUEST, "wrong.question", str(wrong))
             except ProblemError as wrong:
                 log.warning("a page cannot be shown now", path=request.path, reason=str(wrong))
-                answer = self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.store")
+                busy = self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.store")
                 if request.method == "GET":
-                    answer.headers["Refresh"] = _AGAIN_S
-                return answer
+                    busy.headers["Refresh"] = _AGAIN_S
+                return busy
             except web.HTTPRequestEntityTooLarge:
                 return self._wrong(session, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "wrong.too_large")
             except Exception as wrong:
@@ -185,7 +190,7 @@ class Site:
     def _signed_in(self, handler: _SignedIn) -> _Handler:
         """A page for who is signed in; others go to the sign-in."""
 
-        async def answer(request: web.Request) -> web.Response:
+        async def answer(request: web.Request) -> web.StreamResponse:
             session = self._sessions.of(request)
             return self._pages.go_to(SIGN_IN) if session is None else await handler(request, session)
 

@@ -1,5 +1,6 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright; accessibility is checked by axe-core."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,8 +12,10 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from rater.embedded.store import open_reader
 from rater.serve.web.screens import SCREENS
-from tests.serve.web.conftest import HOSTILE, Open
+from tests.serve.web.conftest import BEGAN, HOSTILE, Open
+from tests.serve.world import Switch
 
 AXE_VERSION = "4.14.1"
 CHROMIUM = shutil.which("chromium")
@@ -175,3 +178,33 @@ def test_the_keyboard_alone_is_enough(olga: Window) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "day"
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_a_declined_card_is_shown_without_a_reload(olga: Window, opened: Open) -> None:
+    """fabrikam's recharge fails while its page and the list of tenants are open: both say so by themselves."""
+    office, at = opened.server.switch("office"), BEGAN.isoformat()
+    recharge = {"enabled": True, "trigger": "50", "amount": "100"}
+    command = {"tenant": "fabrikam", "at": at}
+    commands(office, command | {"command": "tenant_configured", "id": "recharge", "recharge": recharge})
+    reader = open_reader(opened.server.store)
+    account = reader.account("fabrikam")
+    reader.close()
+    assert account is not None
+    asked = account.recharge.in_flight
+    assert asked is not None
+    tenants = olga.page.context.new_page()
+    for page, path in ((olga.page, "/tenants/fabrikam/credits"), (tenants, "/tenants")):
+        with page.expect_request("**/news"):
+            page.goto(olga.base + path)
+        page.evaluate("document.notReloaded = true")
+        assert page.locator(".need-payment_failing").count() == 0
+    failed = {"command": "payment_failed", "id": "declined", "recharge_id": asked.recharge, "reason": "card_declined"}
+    commands(office, command | failed)
+    for page in (olga.page, tenants):
+        page.locator(".need-payment_failing").first.wait_for()
+        assert page.evaluate("document.notReloaded")
+
+
+def commands(office: Switch, *sent: dict[str, Any]) -> None:
+    """Apply commands."""
+    assert office.ask("/v1/commands", json.dumps(sent).encode()).body["accepted"] == len(sent)

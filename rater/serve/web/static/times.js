@@ -14,5 +14,6 @@
     }
   };
   add(document);
+  document.addEventListener("rater:shown", () => add(document));
   document.addEventListener("htmx:load", (event) => add(event.target.parentElement || document));
 })();

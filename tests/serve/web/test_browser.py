@@ -181,24 +181,29 @@ def test_the_keyboard_alone_is_enough(olga: Window) -> None:
 
 
 def test_a_declined_card_is_shown_without_a_reload(olga: Window, opened: Open) -> None:
-    """fabrikam's recharge fails while its page and the list of tenants are open: both say so by themselves."""
+    """A recharge fails while the tenant's page and the list of tenants are open: both say so by themselves."""
     office, at = opened.server.switch("office"), BEGAN.isoformat()
     recharge = {"enabled": True, "trigger": "50", "amount": "100"}
-    command = {"tenant": "fabrikam", "at": at}
+    command = {"tenant": HOSTILE, "at": at}
     commands(office, command | {"command": "tenant_configured", "id": "recharge", "recharge": recharge})
     reader = open_reader(opened.server.store)
-    account = reader.account("fabrikam")
+    account = reader.account(HOSTILE)
     reader.close()
     assert account is not None
     asked = account.recharge.in_flight
     assert asked is not None
     tenants = olga.page.context.new_page()
-    for page, path in ((olga.page, "/tenants/fabrikam/credits"), (tenants, "/tenants")):
+    for page, path in ((olga.page, f"/tenants/{quote(HOSTILE, safe='')}/credits"), (tenants, "/tenants")):
         with page.expect_request("**/news"):
             page.goto(olga.base + path)
         page.evaluate("document.notReloaded = true")
         assert page.locator(".need-payment_failing").count() == 0
-    failed = {"command": "payment_failed", "id": "declined", "recharge_id": asked.recharge, "reason": "card_declined"}
+    failed = {
+        "command": "payment_failed",
+        "id": "declined",
+        "recharge_id": asked.recharge,
+        "reason": "card_declined",
+    }
     commands(office, command | failed)
     for page in (olga.page, tenants):
         page.locator(".need-payment_failing").first.wait_for()

@@ -249,6 +249,10 @@ RUN_BY = (
         "tests/agents/test_switches_file.py::test_the_doctor_looks_at_each_switch_of_a_store",
     ),
     RunBy(
+        "rater serve --bootstrap HOST:PORT --clients clients.yaml --replica replica.db --people people.yaml",
+        "tests/kafka/test_page.py::test_orders_on_kafka",
+    ),
+    RunBy(
         "rater serve --bootstrap HOST:PORT --clients clients.yaml --replica replica.db",
         "tests/kafka/test_replica.py::test_killed_again_and_again",
     ),

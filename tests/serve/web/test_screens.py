@@ -114,3 +114,12 @@ def test_a_refused_record_is_shown_with_its_reason(opened: Open) -> None:
     assert '"usage_id":"bad"' in words
     assert "+442071234567" not in words
     assert "No record of this tenant waits" in opened.visitor("olga").get("/tenants/fabrikam/refused").words
+
+
+def test_who_sees_one_tenant_is_sent_no_event_of_another(opened: Open) -> None:
+    """A stream about another tenant, one that is not there, or all of them: the same 404."""
+    kim = opened.visitor("kim")
+    assert {kim.get(path).status for path in ("/tenants/fabrikam/news", "/tenants/none/news", "/tenants/news")} == {
+        404
+    }
+    assert opened.visitor().get("/tenants/contoso/news").path == "/sign-in"

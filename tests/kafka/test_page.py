@@ -22,7 +22,7 @@ from tests.world import DECK
 
 
 class Opened:
-    """A server with a page, whose visitors are signed in."""
+    """`rater serve --bootstrap ... --replica ... --people ...`, whose visitors are signed in."""
 
     def __init__(self, deployment: Deployment, folder: Path) -> None:
         self.deployment = deployment

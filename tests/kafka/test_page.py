@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rater.core import FundsAdded
+from rater.core import FundsAdded, TenantClosed
 from rater.files.deck_csv import read_deck
 from rater.wire.admin_audit import AdminAudit
 from rater.wire.codec import encode_input
@@ -96,9 +96,19 @@ def test_an_order_that_the_rating_task_refuses(opened: Opened) -> None:
     other = FundsAdded(tenant="contoso", id=id, at=datetime.now(UTC), amount="70")
     deployment.publish([("commands", "contoso", encode_input(other))])
     deployment.wait_until_rated()
-    refused = sent(kim, "add-funds", shown)
-    assert refused.status == 409
+    assert [sent(kim, "add-funds", shown).status for _ in range(2)] == [409, 409]
     assert "70" in kim.get("/tenants/contoso/credits").words
+
+
+def test_an_order_that_is_refused_is_refused_again(opened: Opened) -> None:
+    """The tenant is closed between preview and sending: funds are refused each time, and the letter says why."""
+    kim, now = opened.visitor("kim"), datetime.now(UTC)
+    shown = previewed(kim, "add-funds", amount="60")
+    closed = TenantClosed(tenant="contoso", id="close", at=now, remainder="forfeit", reason="left", by="olga")
+    opened.deployment.publish([("commands", "contoso", encode_input(closed))])
+    opened.deployment.wait_until_rated()
+    outcomes = [sent(kim, "add-funds", shown) for _ in range(2)]
+    assert [(one.status, "expected an open tenant" in one.words) for one in outcomes] == [(409, True)] * 2
 
 
 def test_a_held_call_is_let_through(opened: Opened) -> None:

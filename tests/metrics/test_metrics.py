@@ -49,6 +49,7 @@ from rater.ops.metrics.listed import LATENCY_BUCKETS_S, METRICS, Kind, Metric
 from rater.ops.metrics.meter import Metrics
 from rater.ops.metrics.tally import tally
 from rater.wire.codec import encode_input
+from tests.conftest import ROOT
 from tests.world import BEGINNING, DECK, JAMAICA, LONDON, at
 
 RATER = [sys.executable, "-m", "rater"]
@@ -201,6 +202,27 @@ def test_what_a_history_shows(sizes: int, kept: bool) -> None:
     }
 
 
+def test_calls_that_nobody_pays_and_calls_without_a_price() -> None:
+    """ben has no right to spend: 10 minutes to London, 10 x 0.05, are unfunded; a number without a price is free."""
+    seen, memory = metrics(), Memory()
+    licensed = b'{"command":"license_assigned","tenant":"contoso","id":"6","at":"2025-03-01T00:00:00Z","user":"ben@contoso.example","sku":"MCOPSTN1","country":"US"}'
+    calls = [call("c", "2025-03-03", LONDON, 10), call("d", "2025-03-03", "+99912345678", 1)]
+    lines = [("command", licensed), *(("cdr", one.replace(b"ada@", b"ben@")) for one in calls)]
+    records = [Record(kind, Source("test", 1, number), raw) for number, (kind, raw) in enumerate(lines)]  # type: ignore[arg-type]  # a literal at every line
+    rated(seen, memory, [*history()[:5], *records])
+    series = shown(seen)
+    assert series['rater_unfunded_micros_total{currency="USD"}'] == 500_000
+    assert {name: value for name, value in series.items() if "anomalous" in name} == {
+        'rater_anomalous_calls_total{anomaly="no_rate"}': 1
+    }
+
+
+def test_every_metric_has_its_value_in_a_test() -> None:
+    """A metric that is listed and counted nowhere is found: no test names it, or its test fails."""
+    tested = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [metric.name for metric in METRICS if metric.name not in tested] == []
+
+
 def test_recharges_are_counted_and_answered(tmp_path: Path) -> None:
     """A month of three tenants, one with a declined card: what was asked is answered, and nothing is in flight."""
     write_month(Spec(tenants=3, users=60, calls=3_000, funds="60", tenant_names=("a", "b", "c")), tmp_path)
@@ -302,6 +324,7 @@ def test_a_partition_that_went_away_and_came_back_is_learnt_anew() -> None:
     series = shown(seen, zeros=True)
     assert series["rater_conservation_difference_micros"] == 0
     assert series['rater_tenants{standing="suspended"}'] == 1
+    assert series["rater_restore_seconds_count"] == 1
     assert series['rater_last_commit_timestamp_seconds{partition="0"}'] == at("2025-03-04").timestamp()
 
 
@@ -310,6 +333,7 @@ def test_series_of_a_partition_end_with_it() -> None:
     seen = metrics()
     seen.lag(Input.CDRS, 3, 17, 2.5)
     seen.usage_index(3, 1000)
+    assert shown(seen)['rater_consumer_lag_seconds{input="cdrs",partition="3"}'] == 2.5
     seen.committed_at(3, at("2025-03-04"))
     assert 'rater_consumer_lag_records{input="cdrs",partition="3"}' in shown(seen)
     seen.forget_partition(3)
@@ -347,6 +371,7 @@ def test_every_other_metric_moves() -> None:
     seen.unreadable("balances")
     seen.certificate(CertificateUse.CLIENT, datetime(2026, 1, 1, tzinfo=UTC))
     seen.records(Outcome.RATED, 2)
+    seen.replica_lag(12, 0.5)
     assert {name: value for name, value in shown(seen).items() if "bucket" not in name} == {
         "rater_batch_seconds_count": 1,
         "rater_batch_seconds_sum": 0.01,
@@ -369,6 +394,8 @@ def test_every_other_metric_moves() -> None:
         'rater_unreadable_records_total{topic="balances"}': 1,
         'rater_certificate_expiry_timestamp_seconds{use="client"}': 1767225600,
         'rater_records_total{outcome="rated"}': 2,
+        "rater_replica_lag_records": 12,
+        "rater_replica_lag_seconds": 0.5,
     }
 
 

@@ -17,11 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rater.cli.generate import write_month
 from rater.dev.generate import Spec
-from rater.ops.metrics.dashboards import texts
+from rater.ops.metrics.dashboards import BOARDS, texts
 from rater.ops.metrics.labels import Label
 from rater.ops.metrics.listed import METRICS, Kind, Metric
-from rater.ops.metrics.panels import BOARDS
-from rater.ops.metrics.tables import markdown
 from rater.wire.generated_files import drifted
 from tests.conftest import ROOT
 from tests.world import DECK
@@ -106,7 +104,7 @@ def test_what_is_listed_is_watched() -> None:
 
 def test_dashboards_have_not_drifted() -> None:
     """The committed files are those that the code defines."""
-    assert drifted(texts()) == []
+    assert drifted("rater.ops.metrics.dashboards", texts()) == []
 
 
 def test_panels_do_not_overlap() -> None:
@@ -283,12 +281,6 @@ def test_a_real_prometheus_finds_what_the_dashboards_use(watching: Any, tmp_path
         assert json.loads(got(f"http://{address}/api/v1/query?query={query}"))["data"]["result"]
     finally:
         prometheus.end()
-
-
-def test_the_list_of_metrics_is_in_the_documents() -> None:
-    """The table of deploy/README.md is that of `rater metrics list --markdown`."""
-    page = (DEPLOY / "README.md").read_text()
-    assert f"<!-- metrics: rater metrics list --markdown -->\n{markdown()}<!-- end of metrics -->" in page
 
 
 def test_the_operators_page_lists_the_alerts() -> None:

@@ -112,7 +112,10 @@ def test_a_scenario_says_what_it_shows(path: Path) -> None:
     first = path.read_text().partition("\n")[0]
     assert first.startswith("# shows: ")
     said = {number for number, where in entries().items() if path.name in shown_by(where)}
-    assert set(first.removeprefix("# shows: ").split(", ")) == said
+    shows = set(first.removeprefix("# shows: ").split(", "))
+    assert shows == said, (
+        f'{path.name} stands in "Shown by" of {sorted(said)} in RULES.md; its first line says {first}'
+    )
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "rater" / "core").glob("*.py")), ids=lambda path: path.stem)

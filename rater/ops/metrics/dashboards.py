@@ -1,4 +1,4 @@
-"""The dashboards as Grafana reads them, generated from `rater.ops.metrics.panels`.
+"""The dashboards as Grafana reads them, generated from `night_shift` and `business`; and the table of metrics.
 
 `python -m rater.ops.metrics.dashboards` writes them; `--check` says which are not what the code defines.
 """
@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from rater.ops.metrics.boards import Board, Panel, Query, View
-from rater.ops.metrics.panels import BOARDS
+from rater.ops.metrics.business import BUSINESS
+from rater.ops.metrics.night_shift import NIGHT_SHIFT
+from rater.ops.metrics.tables import markdown
 from rater.wire.generated_files import write_or_check
 
+BOARDS = (NIGHT_SHIFT, BUSINESS)
 FOLDER = Path(__file__).parent.parent.parent.parent / "deploy" / "grafana"
+_PAGE = FOLDER.parent / "README.md"
+_BEGINS, _ENDS = "<!-- metrics: rater metrics list --markdown -->\n", "<!-- end of metrics -->"
 _SCHEMA_VERSION = 39
 _WIDTH = 24
 _HEIGHTS = {View.STAT: 4, View.LINES: 8, View.BARS: 9}
@@ -47,11 +52,14 @@ def dashboard_of(board: Board) -> dict[str, Any]:
 
 
 def texts() -> dict[Path, str]:
-    """Every dashboard's file with its text."""
-    return {
+    """Every dashboard's file with its text, and the page that has the table of metrics."""
+    boards = {
         FOLDER / f"{board.uid}.json": json.dumps(dashboard_of(board), indent=2, ensure_ascii=False) + "\n"
         for board in BOARDS
     }
+    before, begins, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGINS)
+    _, ends, after = rest.partition(_ENDS)
+    return boards | {_PAGE: f"{before}{begins}{markdown()}{ends}{after}"}
 
 
 def _placed(board: Board) -> Iterator[dict[str, Any]]:

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rater.core import AnyCommand, Reason, Refusal, RejectedCdr, command_key, letter_id, letter_key
+from rater.core import AnyCommand, RatingSettings, Reason, Refusal, RejectedCdr, command_key, letter_id, letter_key
 from rater.embedded.store import Reader
-from rater.embedded.store_settings import kept_settings
 from rater.engine.batch import Record
 from rater.engine.trial import tried
 from rater.kafka.dead_letters import KafkaLetters
@@ -49,10 +48,16 @@ class _Followed(NamedTuple):
 class KafkaDesk:
     """See rater.serve.web.ordering.desk.Desk."""
 
-    def __init__(self, kafka: KafkaSettings, publisher: Publisher, keeper: Keeper, replica: Desks) -> None:
-        """`keeper` publishes commands; `replica` is read for their outcomes."""
-        self._publisher, self._keeper, self._replica = publisher, keeper, replica
+    def __init__(
+        self, kafka: KafkaSettings, rating: RatingSettings, publisher: Publisher, keeper: Keeper, replica: Desks
+    ) -> None:
+        """`keeper` publishes commands; `replica` is read for their outcomes; `rating` is what workers rate by."""
+        self._rating, self._publisher, self._keeper, self._replica = rating, publisher, keeper, replica
         self._box = KafkaLetters(kafka, _talk, APPLIED_WITHIN_S)
+
+    def settings(self, _: Reader) -> RatingSettings:
+        """See Desk."""
+        return self._rating
 
     async def note_order(self, audit: AdminAudit) -> None:
         """Publish who ordered what; raises NotKept."""
@@ -67,7 +72,7 @@ class KafkaDesk:
         Raises NotKept, or NotAppliedYet: they are stored, and will be applied.
         """
         records = [item for item in items if isinstance(item, Record)]
-        before = await self._replica.ask(lambda books: [_before(books.reader, record) for record in records])
+        before = await self._replica.ask(lambda books: [self._before(books.reader, record) for record in records])
         new = [one for one in before if one.result is None]
         if new:
             await self._keeper.keep([one.record for one in new])
@@ -77,13 +82,47 @@ class KafkaDesk:
     async def _followed(self, records: Sequence[_Followed]) -> list[Result]:
         until = time.monotonic() + APPLIED_WITHIN_S
         while True:
-            found = await self._replica.ask(lambda books: [_outcome(books.reader, one) for one in records])
+            found = await self._replica.ask(lambda books: [self._outcome(books.reader, one) for one in records])
             results = [one for one in found if one is not None]
             if len(results) == len(records):
                 return results
             if time.monotonic() > until:
                 raise NotAppliedYet
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _before(self, reader: Reader, record: Record) -> _Followed:
+        """A command before it is published; if its id was applied before, with what the rules say of it.
+
+        The same bytes are one letter.  What was refused before and is sent again has a space more, so that its
+        outcome can be seen.
+        """
+        command = _command(record)
+        while _refused(reader, command.tenant, letters := _letters_of(command.tenant, record.raw)):
+            record = msgspec.structs.replace(record, raw=record.raw + b" ")
+        followed = _Followed(record, command, letters, None)
+        return followed._replace(result=self._applied(reader, followed, RecordResult.DUPLICATE))
+
+    def _applied(self, reader: Reader, followed: _Followed, same: RecordResult) -> Result | None:
+        """The result where the id was applied: `same`, but other money under the same id is refused (A45)."""
+        command = followed.command
+        if reader.load("seen", command_key(command.tenant, command.id)) is None:
+            return None
+        assert followed.record.arrived_at is not None, "the page says when an order came"
+        trial = tried(reader, self._rating, (), command, followed.record.arrived_at)
+        return Result(result=same) if trial.refused is None else refused(trial.refused, None)
+
+    def _outcome(self, reader: Reader, followed: _Followed) -> Result | None:
+        """The outcome of a command: applied, refused, or None: neither yet."""
+        tenant, applied = followed.command.tenant, self._applied(reader, followed, RecordResult.ACCEPTED)
+        if applied is not None:
+            return applied
+        if not _refused(reader, tenant, followed.letters):
+            return None
+        for _, value in reader.topic("rejected-cdrs", tenant, newest_first=True):
+            letter = _letters.decode(value)
+            if letter.id in followed.letters:
+                return refused(Refusal(letter.reason, letter.field or "", letter.message), letter.id)
+        return None
 
     async def replay_letter(self, letter: Letter, by: str, at: datetime, *, accept: bool) -> Result:
         """See Desk; raises NotAppliedYet where the outcome is not known in time."""
@@ -120,34 +159,10 @@ def _command(record: Record) -> AnyCommand:
     return decoded
 
 
-def _before(reader: Reader, record: Record) -> _Followed:
-    """A command before it is published; if its id was applied before, with what the rules say of it."""
-    command = _command(record)
-    ids = {letter_id(command.tenant, record.raw, reason) for reason in Reason}
-    new = {id for id in ids if reader.load("seen", letter_key(command.tenant, id)) is None}
-    followed = _Followed(record, command, new, None)
-    return followed._replace(result=_applied(reader, followed, RecordResult.DUPLICATE))
+def _letters_of(tenant: str, raw: bytes) -> set[str]:
+    """The ids of the dead letters that a command may become: one for each reason."""
+    return {letter_id(tenant, raw, reason) for reason in Reason}
 
 
-def _applied(reader: Reader, followed: _Followed, same: RecordResult) -> Result | None:
-    """The result where the id was applied: `same`, but other money under the same id is refused (A45)."""
-    command = followed.command
-    if reader.load("seen", command_key(command.tenant, command.id)) is None:
-        return None
-    assert followed.record.arrived_at is not None, "the page says when an order came"
-    trial = tried(reader, kept_settings(reader), (), command, followed.record.arrived_at)
-    return Result(result=same) if trial.refused is None else refused(trial.refused, None)
-
-
-def _outcome(reader: Reader, followed: _Followed) -> Result | None:
-    """The outcome of a command: applied, refused, or None: neither yet."""
-    tenant, applied = followed.command.tenant, _applied(reader, followed, RecordResult.ACCEPTED)
-    if applied is not None:
-        return applied
-    if not [True for id in followed.letters if reader.load("seen", letter_key(tenant, id)) is not None]:
-        return None
-    for _, value in reader.topic("rejected-cdrs", tenant, newest_first=True):
-        letter = _letters.decode(value)
-        if letter.id in followed.letters:
-            return refused(Refusal(letter.reason, letter.field or "", letter.message), letter.id)
-    return None
+def _refused(reader: Reader, tenant: str, letters: set[str]) -> bool:
+    return any(reader.load("seen", letter_key(tenant, id)) is not None for id in letters)

@@ -45,7 +45,7 @@ class KafkaEngine:
         self, kafka: KafkaSettings, rating: RatingSettings, metrics: Metrics, replica: Following | None = None
     ) -> None:
         self.orders = OrderLog()
-        self._kafka = kafka
+        self._kafka, self._rating = kafka, rating
         self._metrics = metrics
         self._publisher = Publisher(kafka)
         self._board = Switchboard(kafka, rating, None, metrics, self._publisher.publish, lambda _: False)
@@ -62,7 +62,7 @@ class KafkaEngine:
 
     def desk(self, replica: Desks) -> KafkaDesk:
         """What applies orders of the page, and follows them in the replica."""
-        return KafkaDesk(self._kafka, self._publisher, self, replica)
+        return KafkaDesk(self._kafka, self._rating, self._publisher, self, replica)
 
     async def close(self) -> None:
         """Publish what is under way, then disconnect."""

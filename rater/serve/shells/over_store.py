@@ -23,6 +23,7 @@ from rater.core import (
     CallProgress,
     CallRecord,
     Question,
+    RatingSettings,
     Refusal,
     Reserved,
     Rules,
@@ -32,6 +33,7 @@ from rater.core import (
 )
 from rater.embedded.dead_letters import accepted_and_again
 from rater.embedded.store import Reader, open_reader
+from rater.embedded.store_settings import kept_settings
 from rater.engine.batch import Record
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.group_commit import Item, NotKept
@@ -130,6 +132,10 @@ class StoreEngine:
         self._note_switches(items)
         self._learn(committed)
         return committed.results
+
+    def settings(self, reader: Reader) -> RatingSettings:
+        """See rater.serve.web.ordering.desk.Desk: a store keeps its own."""
+        return kept_settings(reader)
 
     async def note_order(self, audit: AdminAudit) -> None:
         """See rater.serve.web.ordering.desk.Desk."""

@@ -60,7 +60,7 @@ class WebPage(NamedTuple):
 
 
 class Site:
-    """The page over a store; `add_to` puts its paths into an application."""
+    """The page over a store or a replica; `add_to` puts its paths into an application."""
 
     def __init__(self, desks: Desks, desk: Desk, page: WebPage) -> None:
         self._desks, self._people, self._links = desks, page.people, page.links
@@ -69,7 +69,7 @@ class Site:
         self._sessions = Sessions(seal, page.people, EndedSessions(page.ended, SESSION_H), secure=page.secure)
         provider = page.provider
         self._by_provider = ByProvider(self._pages, self._sessions, seal, provider) if provider else None
-        self._news = News(self._pages, desks)
+        self._news = News(self._pages, self._sessions, desks)
         self._orders = Orders(self._pages, seal, desk, desks.ask, page.now)
 
     def add_to(self, app: web.Application) -> None:

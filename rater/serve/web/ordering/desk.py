@@ -7,7 +7,8 @@ from typing import Protocol
 
 import msgspec
 
-from rater.core import Source
+from rater.core import RatingSettings, Source
+from rater.embedded.store import Reader
 from rater.engine.batch import Record
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.group_commit import Item
@@ -46,6 +47,9 @@ class NotAppliedYet(Exception):
 
 class Desk(Protocol):
     """What applies orders, and keeps who ordered them; each raises NotKept, and NotAppliedYet over Kafka."""
+
+    def settings(self, reader: Reader) -> RatingSettings:
+        """What it rates by, where `reader` is what the page reads."""
 
     async def keep(self, items: Sequence[Item]) -> Sequence[Result]:
         """See rater.serve.group_commit.Keeper."""

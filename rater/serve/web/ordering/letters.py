@@ -4,10 +4,9 @@ from datetime import datetime
 
 import msgspec
 
-from rater.core import Account
+from rater.core import Account, RatingSettings
 from rater.embedded.dead_letters import accepted_and_again
 from rater.embedded.store import Reader
-from rater.embedded.store_settings import kept_settings
 from rater.engine.trial import tried_records
 from rater.serve.web.ordering.kinds import LetterWay
 from rater.serve.web.ordering.preview import Preview, preview_of
@@ -24,7 +23,13 @@ class LetterOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 def preview_letter(
-    reader: Reader, account: Account, letter: Letter, order: LetterOrder, person: str, at: datetime
+    reader: Reader,
+    settings: RatingSettings,
+    account: Account,
+    letter: Letter,
+    order: LetterOrder,
+    person: str,
+    at: datetime,
 ) -> Preview:
     """What an order about a letter does."""
     lines = msgspec.json.format(msgspec.json.encode(order), indent=2).decode().split("\n")
@@ -35,5 +40,5 @@ def preview_letter(
         records = accepted_and_again(letter, person, at, account.clock if order.way == "accept" else None)
     except RaterError as wrong:  # such as a mapping that is not there any more
         return nothing._replace(refused=str(wrong))
-    trial = tried_records(reader, kept_settings(reader), reader.decks(), records)
+    trial = tried_records(reader, settings, reader.decks(), records)
     return preview_of(lines, account, trial)._replace(used=False)

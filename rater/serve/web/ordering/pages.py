@@ -107,10 +107,13 @@ class Orders:
 
         def looked(books: Books) -> tuple[Asked, Preview, Row | None]:
             asked = Asked.of(books, step.tenant, session, {})
+            settings = self._desk.settings(books.reader)
             if order.letter is None:
-                return asked, preview(books.reader, asked.account, commands, self._now()), None
+                return asked, preview(books.reader, settings, asked.account, commands, self._now()), None
             letter = _allowed(asked, step, order.letter.dead_letter)
-            shown = preview_letter(books.reader, asked.account, letter, order.letter, session.person, self._now())
+            shown = preview_letter(
+                books.reader, settings, asked.account, letter, order.letter, session.person, self._now()
+            )
             return asked, shown, row_of(letter, session.role)
 
         asked, shown, row = await self._read(looked)

@@ -13,6 +13,7 @@ from rater.core import (
     FundsAdjusted,
     LicenseAssigned,
     MoneyError,
+    RatingSettings,
     Refusal,
     Source,
     State,
@@ -21,7 +22,6 @@ from rater.core import (
     sku,
 )
 from rater.embedded.store import Reader
-from rater.embedded.store_settings import kept_settings
 from rater.engine.batch import Record
 from rater.engine.given_back import Creditable, creditable
 from rater.engine.trial import Trial, tried_records
@@ -58,7 +58,9 @@ class Preview(NamedTuple):
     changes: Sequence[Change] = ()
 
 
-def preview(reader: Reader, account: Account, commands: Sequence[AnyCommand], at: datetime) -> Preview:
+def preview(
+    reader: Reader, settings: RatingSettings, account: Account, commands: Sequence[AnyCommand], at: datetime
+) -> Preview:
     """The preview of commands as of the last commit."""
     raws = [encode_input(command) for command in commands]
     lines = [line for raw in raws for line in msgspec.json.format(raw, indent=2).decode().split("\n")]
@@ -69,7 +71,7 @@ def preview(reader: Reader, account: Account, commands: Sequence[AnyCommand], at
         Record("command", Source("trial", 0, number), raw, command, arrived_at=at)
         for number, (raw, command) in enumerate(zip(raws, commands, strict=True))
     ]
-    trial = tried_records(reader, kept_settings(reader), (), records)
+    trial = tried_records(reader, settings, (), records)
     changes = [_change(reader, trial, one) for one in commands if isinstance(one, LicenseAssigned)]
     return preview_of(lines, account, trial)._replace(changes=changes if len(commands) > 1 else ())
 

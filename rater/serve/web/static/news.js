@@ -4,7 +4,7 @@
   const main = document.querySelector("main[data-news]");
   if (!main || !window.EventSource) return;
   // what changed together is shown at once; a window that nobody looks at can wait
-  const SOON_MS = 250, HIDDEN_MS = 10_000;
+  const SOON_MS = 250, HIDDEN_MS = 10_000, FULL_MS = 30_000;
   let waiting = false;
   const same = (one) => one.id ? `#${CSS.escape(one.id)}` : one.getAttribute("href") && `[href="${CSS.escape(one.getAttribute("href"))}"]`;
   const show = async () => {
@@ -18,9 +18,18 @@
     if (focused) main.querySelector(focused)?.focus({ preventScroll: true });
     document.dispatchEvent(new Event("rater:shown"));
   };
-  new EventSource(main.dataset.news).addEventListener("changed", () => {
+  const showSoon = () => {
     if (waiting) return;
     waiting = true;
     setTimeout(show, document.hidden ? HIDDEN_MS : SOON_MS);
-  });
+  };
+  const listen = () => {
+    const news = new EventSource(main.dataset.news);
+    news.addEventListener("changed", showSoon);
+    news.addEventListener("open", showSoon); // what happened since the page was made is not sent
+    news.addEventListener("error", () => {
+      if (news.readyState === EventSource.CLOSED) setTimeout(listen, FULL_MS); // it was refused
+    });
+  };
+  listen();
 })();

@@ -1,4 +1,4 @@
-"""What the two dashboards show: one for the night shift, one for the business.
+"""The dashboard of the night shift: is money flowing, how late is it, what is broken.
 
 Every expression is built from the list of metrics, so a name cannot be mistyped.
 """
@@ -8,11 +8,8 @@ from rater.ops.metrics.boards import (
     MAJOR,
     RATE,
     Board,
-    Panel,
     Query,
     Unit,
-    View,
-    increase,
     panel,
     quantiles,
     rate,
@@ -197,103 +194,16 @@ _BROKEN = (
     ),
 )
 
-_MONEY = (
-    stat("Tenants low", "Below the recharge trigger.", f'sum({m.TENANTS.name}{{standing="low"}})'),
-    stat("Tenants suspended", "Nothing left.", f'sum({m.TENANTS.name}{{standing="suspended"}})', bad_from=1),
-    stat("Recharges in flight", "Requested, not answered.", f"sum({m.RECHARGES_IN_FLIGHT.name})"),
-    Panel(
-        "Debited", "In the time shown.", (increase(m.DEBITED, "kind", "currency", times=MAJOR),), Unit.MONEY,
-        View.STAT, 6,
+NIGHT_SHIFT = Board(
+    "rater-night-shift",
+    "rater: night shift",
+    "Is money flowing, how late is it, what is broken.  Every alert links to its runbook.",
+    (
+        ("At a glance", _AT_A_GLANCE),
+        ("Is money flowing?", _FLOWING),
+        ("How late is it?", _LATE),
+        ("What is broken?", _BROKEN),
     ),
-    Panel(
-        "Credited", "In the time shown.", (increase(m.CREDITED, "source", "currency", times=MAJOR),), Unit.MONEY,
-        View.STAT, 6,
-    ),
-)  # fmt: skip
-_WHERE = (
-    Panel(
-        "Minutes by pool",
-        "Bundled minutes that calls took in the time shown, by plan.",
-        (increase(m.BILLED_MINUTES, "plan", where='{pocket="pool"}'),),
-        view=View.BARS,
-        width=12,
-    ),
-    Panel(
-        "Spend by destination country",
-        "The fifteen largest in the time shown, in major units.",
-        (
-            Query(
-                f"topk(15, sum by (country, currency) (increase({m.SPEND.name}[$__range])) {MAJOR})",
-                "{{country}} {{currency}}",
-                instant=True,
-            ),
-        ),
-        Unit.MONEY,
-        View.BARS,
-        12,
-    ),
-    panel("Minutes by pocket", "Each minute.", [rate(m.BILLED_MINUTES, "pocket", times="* 60")], width=12),
-    panel(
-        "Spend by country over time",
-        "The ten largest, each minute, in major units.",
-        [
-            Query(
-                f"topk(10, sum by (country, currency) (rate({m.SPEND.name}{RATE})) * 60 {MAJOR})",
-                "{{country}} {{currency}}",
-            )
-        ],
-        Unit.MONEY,
-        12,
-    ),
-)
-_RECHARGES = (
-    panel(
-        "Recharges",
-        "By result, each hour.",
-        [Query(f"sum by (result) (increase({m.RECHARGES.name}[1h]))", "{{result}}")],
-    ),
-    panel(
-        "Tenants near zero",
-        "Low, suspended, and closed ones with money.",
-        [Query(f"sum by (standing) ({m.TENANTS.name})", "{{standing}}")],
-    ),
-    panel(
-        "Money not collected",
-        "Each hour, in major units: charged below zero, and priced with nobody to pay.",
-        [
-            Query(f"sum by (currency) (increase({m.OVERRUN.name}[1h])) {MAJOR}", "overrun {{currency}}"),
-            Query(f"sum by (currency) (increase({m.UNFUNDED.name}[1h])) {MAJOR}", "unfunded {{currency}}"),
-        ],
-        Unit.MONEY,
-    ),
-    panel(
-        "Calls to look at",
-        "Rated, but odd: each hour.",
-        [Query(f"sum by (anomaly) (increase({m.ANOMALIES.name}[1h]))", "{{anomaly}}")],
-        width=24,
-    ),
-)
-
-BOARDS = (
-    Board(
-        "rater-night-shift",
-        "rater: night shift",
-        "Is money flowing, how late is it, what is broken.  Every alert links to its runbook.",
-        (
-            ("At a glance", _AT_A_GLANCE),
-            ("Is money flowing?", _FLOWING),
-            ("How late is it?", _LATE),
-            ("What is broken?", _BROKEN),
-        ),
-        "10s",
-        "now-1h",
-    ),
-    Board(
-        "rater-business",
-        "rater: business",
-        "Minutes by pool, spend by destination country, recharges, tenants near zero.",
-        (("Money", _MONEY), ("Where minutes and money go", _WHERE), ("Recharges and tenants", _RECHARGES)),
-        "1m",
-        "now-24h",
-    ),
+    "10s",
+    "now-1h",
 )

@@ -111,7 +111,7 @@ def _say_refused(summary: Summary, store: Path | None) -> None:
     if summary.unfunded:
         print(
             f"{_many(summary.unfunded, 'call')} rated and paid by nobody: their users have no licence to spend"
-            " credits (MCOPSTNC); rater explain says it of each",
+            f" credits (MCOPSTNC): rater show calls TENANT --flag unfunded{where}",
             file=sys.stderr,
         )
     if (before := summary.calls[Outcome.REJECTED] - refused) > 0:

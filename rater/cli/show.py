@@ -21,10 +21,11 @@ from rater.core import (
     shown_lots,
 )
 from rater.embedded.dead_letters import letters_of
-from rater.embedded.lookup import ANOMALY, CallFilter, Lookup, day_bounds, looked_up
+from rater.embedded.lookup import ANOMALY, FLAGS, CallFilter, Lookup, day_bounds, looked_up
 from rater.embedded.store import Reader, open_reader
 from rater.files.export_tables import pool_report
 from rater.wire.dead_letters import Choice
+from rater.wire.errors import RaterError
 
 TenantArgument = Annotated[str, typer.Argument(help="The tenant.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
@@ -106,6 +107,9 @@ def calls(
         bool,
         typer.Option("--anomalies", help="Only calls that a person should look at, and why, such as no price."),
     ] = False,
+    flag: Annotated[
+        str | None, typer.Option(help=f"Only calls with this mark: {', '.join(FLAGS)}.", metavar="FLAG")
+    ] = None,
     last: Annotated[int, typer.Option(help="How many, counted from the newest.", min=1, max=1_000_000)] = 20,
     store: StoreOption = DEFAULT_STORE,
     json: JsonOption = False,
@@ -114,34 +118,38 @@ def calls(
 
     Example: rater show calls contoso --on 2025-03-12 --charge 4.02
 
-    Example: rater show calls contoso --last 50
-
     Example: rater show calls contoso --anomalies --on 2025-03-12
+
+    Example: rater show calls contoso --flag unfunded
     """
-    day = read_day("--on", on)
-    since, until = (None, None) if day is None else day_bounds(day)
-    wanted = CallFilter(user=user, since=since, until=until, charge=read_amount("--charge", charge))
+    flag = ANOMALY if anomalies else flag
+    wanted = _wanted(user, on, charge, flag)
     reader, _ = _opened(store, tenant)
-    found = looked_up(reader, lambda lookup: _newest(lookup, tenant, wanted, anomalies, last + 1))
+    found = looked_up(reader, lambda lookup: _newest(lookup, tenant, wanted, last + 1))
     shown = found[:last][::-1]
     if user is not None and not shown:
         check_user(reader, tenant, user)
     if not shown:
         said = (f" that began on {on}" if on else "") + (f" and cost {charge}" if charge else "")
-        said += " with an anomaly" if anomalies else ""
+        said += f" with the flag {flag}" if flag else ""
         print(f"no call of {user or tenant}{said} was rated" + ("" if said else " yet"), file=sys.stderr)
     _show_calls([call for call, _ in shown], [stands for _, stands in shown], anomalies, json)
     if len(found) > last:
         print(f"there are more: --last {2 * last} shows twice as many", file=sys.stderr)
 
 
-def _newest(
-    lookup: Lookup, tenant: str, wanted: CallFilter, anomalies: bool, count: int
-) -> list[tuple[RatedCall, bool]]:
-    """So many ratings, the newest first; with `anomalies` those that stand and that a person should look at."""
-    if anomalies:
-        wanted = wanted._replace(flag=ANOMALY)
-    ask = lookup.standing_calls if anomalies else lookup.calls
+def _wanted(user: str | None, on: str | None, charge: str | None, flag: str | None) -> CallFilter:
+    """The filter that options say; RaterError names the option."""
+    day = read_day("--on", on)
+    since, until = (None, None) if day is None else day_bounds(day)
+    if flag is not None and flag not in FLAGS:
+        raise RaterError(f"--flag: expected one of {', '.join(FLAGS)}, got {flag!r}")
+    return CallFilter(user=user, since=since, until=until, charge=read_amount("--charge", charge), flag=flag)
+
+
+def _newest(lookup: Lookup, tenant: str, wanted: CallFilter, count: int) -> list[tuple[RatedCall, bool]]:
+    """So many ratings, the newest first; with a flag only those that stand."""
+    ask = lookup.calls if wanted.flag is None else lookup.standing_calls
     found: list[tuple[RatedCall, bool]] = []
     after = None
     while len(found) < count:

@@ -18,7 +18,8 @@ _SHOWN = 2
 _PLUS = r"(?:\+|%2[Bb])"
 _GAP = r"[ \t\u00a0\u202f().\-/\u2010-\u2015]{1,3}"
 _NUMBER = re.compile(
-    rf"{_PLUS}\d{{{DIGITS_MIN},}}"  # +14255550100
+    # +14255550100, and one in which somebody typed letters: +3314O720001X; not the example of our own messages
+    rf"(?!(?<=such as )\+14255550100\b){_PLUS}(?=(?:[A-Za-z]{{0,2}}\d){{{DIGITS_MIN}}})[0-9A-Za-z]+"
     rf"|{_PLUS}(?:{_GAP})?\d{{1,6}}(?:{_GAP}\d{{1,6}}){{1,7}}"  # +1 (425) 555-0100
     # 14255550100, 0014255550100, also between the commas of a CSV row; not the last twelve digits of a UUID
     r"|(?<![\w.])(?<!-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-)\d{10,17}(?!\w|\.\d)"

@@ -73,6 +73,7 @@ STORY = [
     Typed("rater rates compare old.csv deck.csv", shown="rater rates compare OLD NEW"),
     Typed("rater rates activate VERSION"),
     Typed("rater show calls contoso --anomalies"),
+    Typed("rater show calls contoso --flag unfunded"),
     Typed("rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --dry-run"),
     Typed(
         "rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --yes",

@@ -43,7 +43,7 @@ def test_calls_without_a_price_are_listed(folder: Path) -> None:
     shown = rater("show", "calls", "contoso", "--anomalies", "--json", cwd=folder, code=Exit.OK).stdout
     assert [(call["usage_id"], call["anomalies"]) for call in json.loads(shown)] == [("abroad", "no_rate")]
     none = rater("show", "calls", "contoso", "--anomalies", "--on", "2025-03-13", cwd=folder, code=Exit.OK)
-    assert "no call of contoso that began on 2025-03-13 with an anomaly was rated" in none.stderr
+    assert "no call of contoso that began on 2025-03-13 with the flag anomaly was rated" in none.stderr
 
 
 def test_calls_that_nobody_paid_for_are_counted(tmp_path: Path) -> None:
@@ -54,7 +54,10 @@ def test_calls_that_nobody_paid_for_are_counted(tmp_path: Path) -> None:
     )
     words = ("run", "usage.csv", "--commands", "setup.jsonl", "--tenant", "contoso", "--deck", DECK)
     said = rater(*words, cwd=tmp_path, code=Exit.OK).stderr
-    assert "1 call was rated and paid by nobody: their users have no licence to spend credits (MCOPSTNC)" in said
+    assert (
+        "1 call was rated and paid by nobody: their users have no licence to spend credits (MCOPSTNC): rater show calls TENANT --flag unfunded"
+        in said
+    )
     assert "unfunded" in rater("explain", "a", cwd=tmp_path, code=Exit.OK).stdout
 
 

@@ -70,7 +70,12 @@ def previewed(visitor: Visitor, kind: str, **typed: str) -> Shown:
 
 
 def sent(visitor: Visitor, kind: str, shown: Shown) -> Shown:
-    return visitor.post(path_of(kind, "/send"), shown.form(path_of(kind, "/send")))
+    """What is shown after sending; a page that cannot be read yet is asked for again, as browsers do."""
+    after = visitor.post(path_of(kind, "/send"), shown.form(path_of(kind, "/send")))
+    if "Refresh" in after.headers:
+        until(lambda: visitor.get(after.path).status == 200, "the page to be read")
+        return visitor.get(after.path)
+    return after
 
 
 def test_orders_on_kafka(opened: Opened) -> None:

@@ -125,7 +125,7 @@ def granted(guarded: Guarded) -> Guarded:
         ("billing", ["publish", f"--deck={DECK}"], HERE, "Read topic denied-rate-decks", "publisher"),
         ("operators", ["publish", f"--deck={DECK}"], HERE, "Write topic denied-rate-decks", "publisher"),
         ("billing", ["consume", "balances"], HERE, "Read topic denied-balances", "operators"),
-        ("publisher", ["verify"], HERE, "Read topic denied-account-events, denied-balances", "operators"),
+        ("publisher", ["verify"], HERE, "Read topic denied-account-events, denied-admin-audit", "operators"),
         ("operators", ["topics", "apply"], NOWHERE, "Create topic nowhere-", "topics"),
         ("billing", ["topics", "diff"], HERE, "Describe topic denied-account-events", "operators"),
         ("operators", ["worker"], HERE, "Write topic denied-account-events, denied-balances", "worker"),

@@ -17,7 +17,8 @@ from rater.wire.generated_files import write_or_check
 BOARDS = (NIGHT_SHIFT, BUSINESS)
 FOLDER = Path(__file__).parent.parent.parent.parent / "deploy" / "grafana"
 _PAGE = FOLDER.parent / "README.md"
-_BEGINS, _ENDS = "<!-- metrics: rater metrics list --markdown -->\n", "<!-- end of metrics -->"
+_COMMAND = "rater metrics list --markdown"
+_BEGINS, _ENDS = f"<!-- metrics: {_COMMAND} -->\n", "<!-- end of metrics -->"
 _SCHEMA_VERSION = 39
 _WIDTH = 24
 _HEIGHTS = {View.STAT: 4, View.LINES: 8, View.BARS: 9}

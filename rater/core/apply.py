@@ -59,7 +59,7 @@ class Applier:
     def take_outputs(self) -> list[Output]:
         """What inputs caused since this was asked last, in order."""
         taken = self.outputs.copy()
-        self.outputs.clear()
+        self.outputs.clear()  # and no new list: the tenants' steps hold this one
         return taken
 
     def call(self, call: Mediated, source: Source, raw: bytes) -> Outcome:

@@ -177,7 +177,9 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     news: Sequence[PoolNews] = ()
 
 
-NOTHING_TAKEN = Taken((), (), 0, None)
+def nothing_taken(minutes: int) -> Taken:
+    """A call that draws on no pool: all of its minutes are left over."""
+    return Taken((), (), minutes, None)
 
 
 def available(

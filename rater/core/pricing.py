@@ -19,7 +19,7 @@ from rater.core.money import ceil_div, format_amount
 from rater.core.numbering import country_of
 from rater.core.outputs import Segment
 from rater.core.policies import policy_allows
-from rater.core.pools import NOTHING_TAKEN, Taken, available, take
+from rater.core.pools import Taken, available, nothing_taken, take
 from rater.core.reasons import Anomaly, CallType, EventKind, NumberType, Pocket
 from rater.core.step import Step
 from rater.core.tariff import Rate, Tariff, charge
@@ -113,7 +113,7 @@ def price_call(step: Step, call: Mediated, user: User | None, held: Stretch, eme
     if route.whole is not None:
         return _priced(case, _whole(route.whole, minutes), route.capability)
     if route.draws is Draws.FREECALL:
-        return _freecall(step, case, NOTHING_TAKEN, minutes, Anomaly.UNSUPPORTED_NUMBER)
+        return _freecall(step, case, nothing_taken(minutes), Anomaly.UNSUPPORTED_NUMBER)
     return _paid(step, case)
 
 
@@ -121,21 +121,21 @@ def _paid(step: Step, case: Case) -> Priced:
     """Minutes of the route's pools first, money for what they do not cover (rules 47, 51)."""
     route = case.route
     if not route.pools or _straddler_goes_whole_to_credits(step, case):
-        return _overflow(step, case, NOTHING_TAKEN, case.minutes)
+        return _overflow(step, case, nothing_taken(case.minutes))
     taken = take(step.state, step.account, step.rules.settings, route.pools, case.cdr.answered_at, case.minutes)
     for found in taken.news:
         step.emit(found.kind, pool=found.name, used=found.used, total=found.total)
     if not taken.left:
         return _priced(case, taken.segments, taken.capability or route.capability, taken.pools)
-    return _overflow(step, case, taken, taken.left)
+    return _overflow(step, case, taken)
 
 
-def _overflow(step: Step, case: Case, taken: Taken, minutes: int) -> Priced:
+def _overflow(step: Step, case: Case, taken: Taken) -> Priced:
     """Price the seconds after the pools' minutes, from the first overflow second on (rules 46, 47)."""
-    rate = case.rate
+    rate, minutes = case.rate, taken.left
     cannot = _no_price(rate)
     if rate is None or cannot is not None:
-        return _freecall(step, case, taken, minutes, cannot or Anomaly.NO_RATE)
+        return _freecall(step, case, taken, cannot or Anomaly.NO_RATE)
     overflow_s = case.seconds - 60 * (case.minutes - minutes)
     amount = charge(rate, overflow_s) + rate.fee
     if case.may_spend:
@@ -146,12 +146,12 @@ def _overflow(step: Step, case: Case, taken: Taken, minutes: int) -> Priced:
     return _priced(case, segments, capability, taken.pools, 0, amount, rate.fee, overflow_s)
 
 
-def _freecall(step: Step, case: Case, taken: Taken, minutes: int, why: Anomaly) -> Priced:
+def _freecall(step: Step, case: Case, taken: Taken, why: Anomaly) -> Priced:
     """It cannot be priced, so the rest of it is free, and an event reports it (rule 48)."""
     step.emit(EventKind.RATING_EXCEPTION, usage_id=case.cdr.usage_id, user=case.cdr.user, reason=why.value)
     if why not in case.anomalies:
         case = msgspec.structs.replace(case, anomalies=(*case.anomalies, why))
-    return _priced(case, (*taken.segments, Segment(Pocket.FREE, minutes)), _FREECALL, taken.pools)
+    return _priced(case, (*taken.segments, Segment(Pocket.FREE, taken.left)), _FREECALL, taken.pools)
 
 
 def _priced(

@@ -42,7 +42,7 @@ class _Tenant:
 
 
 class CallDesk:
-    """Each method may order calls to end; `changes` is what follows from all of them until it is `kept`."""
+    """Each method may order calls to end; `changes` is what follows from all of them until that is `committed`."""
 
     def __init__(self, store: Store, rules: Rules) -> None:
         self._store, self._rules = store, rules
@@ -126,7 +126,7 @@ class CallDesk:
             {name: self._tenants[name].known() for name in sorted(self._touched)},
         )
 
-    def kept(self) -> None:
+    def committed(self) -> None:
         """The changes were committed."""
         self._orders.clear()
         self._touched.clear()

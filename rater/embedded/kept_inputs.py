@@ -93,7 +93,7 @@ def keep(connection: sqlite3.Connection, batch: KeptBatch) -> None:
         )
 
 
-def kept_of(settings: RatingSettings, decks: Sequence[str], records: Sequence[Record]) -> KeptBatch:
+def to_keep(settings: RatingSettings, decks: Sequence[str], records: Sequence[Record]) -> KeptBatch:
     """A batch as it is kept."""
     numbers: dict[Envelope | None, int] = {}
     kept = []
@@ -133,23 +133,19 @@ def kept_batches(connection: sqlite3.Connection) -> Iterator[tuple[int, KeptBatc
 def records_of(batch: KeptBatch) -> list[Record]:
     """The records of a batch as the run had them."""
     readers = [None if envelope.mapping else reader_of(envelope)[1] for envelope in batch.envelopes]
-    records = []
-    for one in batch.records:
-        decoded = one.refusal or _decoded(one, None if one.envelope is None else readers[one.envelope])
-        envelope = None if one.envelope is None else batch.envelopes[one.envelope]
-        records.append(
-            Record(
-                one.kind,
-                one.source,
-                one.raw,
-                decoded,
-                envelope,
-                one.arrived_at,
-                one.arrival_given,
-                one.original,
-            )
+    return [
+        Record(
+            kind=one.kind,
+            source=one.source,
+            raw=one.raw,
+            decoded=one.refusal or _decoded(one, None if one.envelope is None else readers[one.envelope]),
+            envelope=None if one.envelope is None else batch.envelopes[one.envelope],
+            arrived_at=one.arrived_at,
+            arrival_given=one.arrival_given,
+            original=one.original,
         )
-    return records
+        for one in batch.records
+    ]
 
 
 def _decoded(one: _KeptRecord, decode: Decode | None) -> CallRecord | AnyCommand | Refusal | None:

@@ -34,7 +34,7 @@ from rater.core import (
 )
 from rater.embedded.call_desk import CallDesk
 from rater.embedded.decks import StoreDecks
-from rater.embedded.kept_inputs import kept_of
+from rater.embedded.kept_inputs import to_keep
 from rater.embedded.notices import Notices
 from rater.embedded.observed import Observed
 from rater.embedded.payments import unanswered
@@ -230,6 +230,7 @@ class EmbeddedRater:
         self._tick_due(rated.batch.state.accounts)
 
     def _rate(self, given: Iterable[Record], *, until_payment: bool = False) -> _Rated:
+        """Rate a batch, or its beginning up to a payment; nothing is committed."""
         began = time.perf_counter()
         records = [*given]
         rows = Rows(with_sums=self._observed.sums)
@@ -238,14 +239,14 @@ class EmbeddedRater:
         )
         rows.switch_lines = batch.switch_lines
         self._observed.rated(time.perf_counter() - began)
-        return _Rated(records[: batch.consumed], batch, rows)  # a payment may end a batch earlier
+        return _Rated(records[: batch.consumed], batch, rows)
 
     def _commit(
         self, rated: _Rated, positions: dict[str, Position] | None = None, replayed: Iterable[str] = ()
     ) -> list[CallCommand]:
         """Commit a batch; the orders that were committed with it."""
         records, batch, rows = rated
-        inputs = kept_of(self._rules.settings, self._decks.published, records)
+        inputs = to_keep(self._rules.settings, self._decks.published, records)
         events = rows.rare_of(AccountEvent)
         # Before the commit: a run that is killed in between is run again, with the same events and ids.
         self._notices.of(events, batch.state.accounts.values())
@@ -253,7 +254,7 @@ class EmbeddedRater:
         calls = self._desk.changes()
         began = time.perf_counter()
         self.store.commit(batch.state, rows, positions or {}, replayed, calls, inputs)
-        self._desk.kept()
+        self._desk.committed()
         outcomes = zip(records, batch.outcomes, strict=True)
         of_calls = Counter(outcome for record, outcome in outcomes if record.kind == "cdr")
         self.summary.add(batch, of_calls, rows, calls.orders)

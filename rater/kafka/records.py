@@ -77,15 +77,16 @@ def portions(given: Iterable[Given], bytes_max: int, decks_max: int) -> Iterator
     portion: list[Given] = []
     size, decks = 0, set[str]()
     for one in given:
-        key, value = one.consumed.key or b"", one.consumed.value or b""
+        its_size = len(one.consumed.key or b"") + len(one.consumed.value or b"")
         deck = deck_named_by(one.record.decoded)
-        more_decks = decks if deck is None else decks | {deck}
-        if portion and (size + len(key) + len(value) > bytes_max or len(more_decks) > decks_max):
+        is_another = deck is not None and deck not in decks
+        if portion and (size + its_size > bytes_max or (is_another and len(decks) == decks_max)):
             yield portion
-            portion, size, more_decks = [], 0, set() if deck is None else {deck}
+            portion, size, decks = [], 0, set()
         portion.append(one)
-        size += len(key) + len(value)
-        decks = more_decks
+        size += its_size
+        if deck is not None:
+            decks.add(deck)
     if portion:
         yield portion
 

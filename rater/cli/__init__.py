@@ -53,6 +53,7 @@ COMMANDS = {
     "backup": "backup",
     "erase": "erase",
     "prune": "prune",
+    "what-if": "what_if",
 }
 
 

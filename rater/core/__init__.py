@@ -92,7 +92,7 @@ from rater.core.outputs import (
 )
 from rater.core.passing_time import service_of
 from rater.core.policies import POLICIES
-from rater.core.pools import PoolUse, pool_use, purchased_at
+from rater.core.pools import PoolUse, pool_named, pool_use, purchased_at
 from rater.core.quoting import AUTHORIZED_S_MAX, Question, Quote, Reserved, quote
 from rater.core.reasons import (
     Anomaly,
@@ -291,6 +291,7 @@ __all__ = [
     "parse_period",
     "parse_price",
     "pool_country_name",
+    "pool_named",
     "pool_use",
     "prefix_region",
     "pseudonym_of",

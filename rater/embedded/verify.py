@@ -6,7 +6,7 @@ among the rows that were compared before: memory grows with users and pools, not
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,21 +15,16 @@ from rater.core import (
     KINDS,
     Account,
     AccountEvent,
-    CallRecord,
     Debit,
-    Entity,
-    Key,
     MoneyError,
     Outcome,
     Rules,
-    Seen,
     Tariffs,
     credited_by,
     format_micros,
-    normal_usage_id,
     parse_ledger,
 )
-from rater.embedded.entities import CACHED, StoredEntities, seen_key
+from rater.embedded.base_entities import BaseEntities
 from rater.embedded.failures import damaged
 from rater.embedded.kept_inputs import Base, base_digest, base_of, kept_batches, records_of
 from rater.embedded.replicas import form_of
@@ -82,7 +77,7 @@ class Checkpoint:
         #: Ids of calls that inputs behind it ask for.
         self.asked: set[str] = set()
 
-    def note(self, entities: "_Entities", offsets: Mapping[str, int]) -> None:
+    def note(self, entities: BaseEntities, offsets: Mapping[str, int]) -> None:
         """Note the state."""
         self.noted, self.offsets = True, dict(offsets)
         self.entities = [
@@ -122,56 +117,12 @@ def _check_base(connection: sqlite3.Connection, report: StoreReport, base: Base)
         report.find(f"checkpoint: expected a state with digest {base.digest}, found {found}")
 
 
-class _Entities(StoredEntities):
-    """The state of the replay: a base, and what was computed since."""
-
-    def __init__(self, connection: sqlite3.Connection, base: Base) -> None:
-        super().__init__(connection)
-        self.calls_until = base.offsets["rated-calls"]
-        self.entities: dict[str, dict[Key, Entity]] = {kind: {} for kind in CACHED}
-        self.seen: dict[bytes, Seen] = {}
-        #: Where ids of calls that are asked for are noted.
-        self.asked: set[str] | None = None
-        for kind, tenant, name, value in connection.execute('SELECT * FROM "base-entities"'):
-            self.entities[kind][(tenant, name)] = _decode[kind](value)
-
-    def prepare(self, calls: Sequence[CallRecord]) -> None:
-        """See StoredEntities."""
-        if self.asked is not None:
-            ids = {call.usage_id for call in calls}
-            self.asked |= ids | {normal_usage_id(usage_id) for usage_id in ids}
-        super().prepare(calls)
-
-    def load(self, kind: str, key: Key) -> Entity | None:
-        """See Committed."""
-        if kind == "call":
-            return super().load(kind, key)
-        if kind != "seen":
-            return self.entities[kind].get(key)
-        hashed = seen_key(key)
-        if hashed in self.seen:
-            return self.seen[hashed]
-        row = self._connection.execute('SELECT value FROM "base-seen" WHERE key=?', (hashed,)).fetchone()
-        return _decode["seen"](row[0]) if row else None
-
-    def merge(self, changes: Mapping[str, Mapping[Key, Entity]], gone: Collection[tuple[str, Key]] = ()) -> None:
-        """See StoredEntities."""
-        for kind, key in gone:
-            self.entities[kind].pop(key, None)
-        for kind in CACHED:
-            self.entities[kind].update(changes[kind])
-        for key, entity in changes["seen"].items():
-            assert isinstance(entity, Seen)
-            self.seen[seen_key(key)] = entity
-        self._calls = None
-
-
 class _Replay:
     """The comparison of one store."""
 
     def __init__(self, connection: sqlite3.Connection, reader: Reader, report: StoreReport, base: Base) -> None:
         self._connection, self._report = connection, report
-        self._entities = _Entities(connection, base)
+        self._entities = BaseEntities(connection, base)
         self._decks = {deck.version: deck for deck in reader.decks()}
         #: How far each topic was compared.
         self._offsets = dict(base.offsets)

@@ -152,11 +152,11 @@ def run_batch(
     applier = Applier(batch.state, rules)
     keep = write or batch.outputs.extend
     while part := list(islice(left, part_records)):
-        decoded = [(record, _decode(record)) for record in part]
+        values = [(record, decoded(record)) for record in part]
         if admit is not None:
-            decoded = [(record, _admitted(value, admit)) for record, value in decoded]
-        committed.prepare(_calls_in(value for _, value in decoded))
-        for record, value in decoded:
+            values = [(record, _admitted(value, admit)) for record, value in values]
+        committed.prepare(calls_in(value for _, value in values))
+        for record, value in values:
             _apply(batch, applier, record, value)
             if until_payment and batch.state.asked_for_payment:
                 break
@@ -168,7 +168,7 @@ def run_batch(
     return batch
 
 
-def _calls_in(values: Iterable[Input | Refusal]) -> list[CallRecord]:
+def calls_in(values: Iterable[Input | Refusal]) -> list[CallRecord]:
     """The calls whose live version and user the rules will ask for, as they were given."""
     return [
         value.call if isinstance(value, CallRerated) else value.given or value.cdr
@@ -221,7 +221,7 @@ def envelope_of(letter: RejectedCdr) -> Envelope:
     )
 
 
-def _decode(record: Record) -> Input | Refusal:
+def decoded(record: Record) -> Input | Refusal:
     """Bytes to an input; what does not need the state is done here, before the first of the part is applied."""
     value = record.decoded
     if isinstance(value, CallRecord):
@@ -230,10 +230,10 @@ def _decode(record: Record) -> Input | Refusal:
         return value
     if record.kind == "command":
         return decode_command(record.raw)
-    decoded = decode_call(record.raw)
-    if isinstance(decoded, Refusal):
-        return decoded
-    cdr, canonical, formerly = decoded
+    found = decode_call(record.raw)
+    if isinstance(found, Refusal):
+        return found
+    cdr, canonical, formerly = found
     return mediate(cdr, canonical, record.arrived_at, arrival_given=record.arrival_given, formerly=formerly)
 
 

@@ -10,7 +10,7 @@ from typing import IO, Any
 import msgspec
 
 from rater.files.atomic import replacing
-from rater.files.export_tables import Kind, Row, Table, text_of
+from rater.files.export_tables import Kind, Row, Sheet, text_of
 from rater.files.extras import needed
 from rater.wire.errors import RaterError
 
@@ -21,7 +21,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?\**", re.ASCII)
 
 
-def write(table: Table, rows: Iterable[Row], format: str, out: str) -> int:
+def write(table: Sheet, rows: Iterable[Row], format: str, out: str) -> int:
     """Write rows in a format to a file, or (CSV and JSON Lines) to standard output for `-`; the number of rows.
 
     Raises RaterError when the format is not known or its library not installed, or the file cannot be written or
@@ -60,7 +60,7 @@ def write_csv(columns: Sequence[tuple[str, Kind]], rows: Iterable[Row], out: IO[
     writer.writerows([way(value) for way, value in zip(ways, row, strict=True)] for row in rows)
 
 
-def _csv(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
+def _csv(table: Sheet, rows: Iterable[Row], out: IO[str]) -> None:
     write_csv(table.columns, rows, out)
 
 
@@ -73,13 +73,13 @@ def _no_formula(value: Any) -> str:
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
-def _jsonl(table: Table, rows: Iterable[Row], out: IO[str]) -> None:
+def _jsonl(table: Sheet, rows: Iterable[Row], out: IO[str]) -> None:
     names = [name for name, _ in table.columns]
     for row in rows:
         out.write(msgspec.json.encode(dict(zip(names, row, strict=True))).decode() + "\n")
 
 
-def _writer(format: str, out: str) -> Callable[[Table, Iterable[Row], Path], None]:
+def _writer(format: str, out: str) -> Callable[[Sheet, Iterable[Row], Path], None]:
     """What writes a format; MissingExtraError where its library is not installed, before anything is written."""
     match format:
         case "parquet":
@@ -95,9 +95,9 @@ def _writer(format: str, out: str) -> Callable[[Table, Iterable[Row], Path], Non
 
 
 def _to_path(
-    write_text: Callable[[Table, Iterable[Row], IO[str]], None],
-) -> Callable[[Table, Iterable[Row], Path], None]:
-    def write_file(table: Table, rows: Iterable[Row], target: Path) -> None:
+    write_text: Callable[[Sheet, Iterable[Row], IO[str]], None],
+) -> Callable[[Sheet, Iterable[Row], Path], None]:
+    def write_file(table: Sheet, rows: Iterable[Row], target: Path) -> None:
         with target.open("w", encoding="utf-8", newline="") as out:
             write_text(table, rows, out)
 

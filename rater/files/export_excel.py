@@ -12,7 +12,7 @@ import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
 
 from rater.core import DECIMALS_MAX, exponent_of
-from rater.files.export_tables import Row, Table, text_of
+from rater.files.export_tables import Row, Sheet, text_of
 from rater.wire.errors import RaterError
 
 #: How Excel shows a kind of cell; a time is a number there, its letters make it read as in the other formats.
@@ -24,7 +24,7 @@ _TIME_WIDTH = 21
 SHEET_ROWS_MAX = 1_048_576
 
 
-def write_excel(table: Table, rows: Iterable[Row], target: Path) -> None:
+def write_excel(table: Sheet, rows: Iterable[Row], target: Path) -> None:
     """Text is written as text, so that a number such as +14255550100 is no formula; times are times in UTC.
 
     Excel's writer keeps rows in a file of its own until the end: beside the target, whose disk has to hold them.

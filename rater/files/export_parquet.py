@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rater.files.export_tables import Row, Table
+from rater.files.export_tables import Row, Sheet
 
 _GROUP_ROWS = 50_000
 _ARROW = {
@@ -19,7 +19,7 @@ _ARROW = {
 }
 
 
-def write_parquet(table: Table, rows: Iterable[Row], target: Path) -> None:
+def write_parquet(table: Sheet, rows: Iterable[Row], target: Path) -> None:
     """Write rows in groups, money as decimals of six places and times in UTC."""
     schema = pa.schema([(name, _ARROW[kind]) for name, kind in table.columns])
     iterator = iter(rows)

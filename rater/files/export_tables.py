@@ -47,11 +47,16 @@ _DESCRIPTIONS = {
 }
 
 
-class Table(msgspec.Struct, frozen=True):
-    """A name, columns with their kinds, and the rows of a tenant (or all) and period (or all)."""
+class Sheet(msgspec.Struct, frozen=True):
+    """A name, and columns with their kinds."""
 
     name: str
     columns: tuple[tuple[str, Kind], ...]
+
+
+class Table(Sheet, frozen=True):
+    """The same with the rows of a tenant (or all) and period (or all)."""
+
     rows: Callable[[Books, str | None, str | None], Rows]
 
 

@@ -1,0 +1,90 @@
+"""What is put in the place of what was: another price list, other commands, other settings, for one month.
+
+It holds from the first input of a tenant that is of the month or later.  A price list is in force for the calls of
+the month from its first instant on, whatever was activated within it, and what rated calls of the month again with
+another list is left out.  A command replaces the one of the same id in the month; with another id it is added.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from rater.core import (
+    AnyCommand,
+    CallRerated,
+    DeckActivated,
+    RateDeck,
+    RatingSettings,
+    TenantConfigured,
+    as_utc,
+    month_start,
+    parse_period,
+)
+from rater.wire.errors import RaterError
+
+#: They decide which records are accepted, not what a call costs: other records than those that were would be rated.
+ACCEPTING = frozenset({"clock_ahead_max_h", "call_duration_max_s", "emergency_numbers"})
+_SETTINGS = tuple(name for name in RatingSettings.__struct_fields__ if name not in ACCEPTING)
+
+
+class Substitutes(msgspec.Struct, frozen=True):
+    """A month (`YYYY-MM`), of one tenant or of all (None), and what is put in the place of what was."""
+
+    period: str
+    tenant: str | None = None
+    deck: RateDeck | None = None
+    commands: tuple[AnyCommand, ...] = ()
+    settings: Mapping[str, Any] = {}
+
+    @property
+    def since(self) -> datetime:
+        """The first instant of the month."""
+        return month_start(parse_period(self.period))
+
+    @property
+    def until(self) -> datetime:
+        """The first instant after it."""
+        return month_start(parse_period(self.period) + 1)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is substituted: nothing may be different then."""
+        return self.deck is None and not self.commands and not self.settings
+
+    def check(self) -> None:
+        """Raise RaterError where a command is not of the month or decides which records are accepted."""
+        for command in self.commands:
+            where = f"--commands: {command.tenant}, id {command.id}"
+            if not self.since <= as_utc(command.at) < self.until:
+                raise RaterError(f"{where}: expected a time within {self.period}, got {command.at.isoformat()}")
+            if isinstance(command, TenantConfigured) and (command.domains or command.call_duration_max_s):
+                raise RaterError(
+                    f"{where}: domains and call_duration_max_s decide which records are accepted, not what a call"
+                    " costs; leave them out"
+                )
+            if isinstance(command, CallRerated | DeckActivated):
+                raise RaterError(f"{where}: expected no {command.__struct_config__.tag}; give the list with --deck")
+
+    def for_tenant(self, tenant: str) -> list[AnyCommand]:
+        """The commands of a tenant by their time."""
+        return sorted([one for one in self.commands if one.tenant == tenant], key=lambda one: as_utc(one.at))
+
+    def covers(self, at: datetime) -> bool:
+        """Whether an instant is of the month."""
+        return self.since <= at < self.until
+
+
+def read_setting(text: str) -> tuple[str, Any]:
+    """A setting as a person writes it, `straddle=whole_to_credits`; RaterError says what was expected."""
+    name, found, value = text.partition("=")
+    if not found or name not in _SETTINGS:
+        why = ": it decides which records are accepted, not what a call costs" if name in ACCEPTING else ""
+        raise RaterError(f"--setting: expected NAME=VALUE with one of {', '.join(_SETTINGS)}, got {text!r}{why}")
+    given: Any = [part for part in value.split(",") if part] if name == "recharge_retry_hours" else value
+    try:
+        settings = msgspec.convert({name: given}, RatingSettings, strict=False)
+    except msgspec.ValidationError as wrong:
+        raise RaterError(f"--setting {text}: {wrong}") from wrong
+    return name, getattr(settings, name)

@@ -1,0 +1,229 @@
+"""A history replayed with substitutes: the same inputs in the same order through the same rules, and what it costs.
+
+Time passes with the inputs that were, so with no substitute every figure is the one that was.  A payment that was
+asked for in reality, under the same id and for the same amount, is answered as it was; any other is assumed paid,
+`ANSWERED_AFTER` later.  Calls are those that were: nobody knows which others would have been made, or refused.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from itertools import islice
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from rater.core import (
+    EVERY_TENANT,
+    IDENTIFIER_LENGTH_MAX,
+    AnyCommand,
+    Applier,
+    CallRerated,
+    Committed,
+    DeckActivated,
+    Entity,
+    Key,
+    Mediated,
+    Outcome,
+    PaymentFailed,
+    PaymentSucceeded,
+    RatedCall,
+    RechargeRequest,
+    Refusal,
+    Rules,
+    Source,
+    State,
+    as_utc,
+    month_start,
+)
+from rater.engine.batch import Input, Record, calls_in, decoded
+from rater.engine.difference import History
+from rater.engine.gateway import failed, succeeded
+from rater.engine.substitutes import Substitutes
+from rater.wire.codec import encode_input
+
+#: Records that are looked up together.
+PART_RECORDS = 1_000
+#: An activation moves no clock of a tenant.
+_ALWAYS = month_start(1970 * 12)
+_SUBSTITUTE = "what-if"
+
+
+class Ledger(Committed, Protocol):
+    """The state of the history that is replayed, which a shell keeps."""
+
+    def merge(self, changes: Mapping[str, Mapping[Key, Entity]], gone: Collection[tuple[str, Key]] = ()) -> None:
+        """Merge what a part of the history changed."""
+
+    def rated(self, call: RatedCall) -> RatedCall | None:
+        """Note a call that was rated; the rating that it replaces, if there is one."""
+
+
+class Refused(NamedTuple):
+    """A substitute that was not applied, and why."""
+
+    command: AnyCommand
+    why: str
+
+
+class Replay:
+    """One history with its substitutes; `history` is what it costs.
+
+    `asked` are the payments that were asked for in reality: id -> amount.
+    """
+
+    def __init__(self, ledger: Ledger, substitutes: Substitutes, asked: Mapping[str, str]) -> None:
+        self.history = History(substitutes.period)
+        #: Payments that nobody asked for in reality, and that are assumed to be paid.
+        self.assumed_paid = 0
+        self.refused: list[Refused] = []
+        self._ledger, self._substitutes, self._asked = ledger, substitutes, asked
+        self._tenants = sorted({command.tenant for command in substitutes.commands})
+        self._waiting = {tenant: substitutes.for_tenant(tenant) for tenant in self._tenants}
+        self._replaced = {(command.tenant, command.id) for command in substitutes.commands}
+        #: Tenants of which an input of the month was reached.
+        self._started: set[str] = set()
+        #: Payments of this history that were asked for in reality, too.
+        self._same: set[str] = set()
+        #: Answers that were passed before this history asked for the payment.
+        self._passed: dict[str, PaymentSucceeded | PaymentFailed] = {}
+
+    def apply(self, rules: Rules, records: Iterable[Record]) -> None:
+        """Apply the next inputs, which were applied by these rules; they know the substitute for the price list."""
+        part = _Part(State(self._ledger), rules, self._others(rules))
+        waiting = iter(records)
+        while some := list(islice(waiting, PART_RECORDS)):
+            values = [(record, value) for record in some if (value := self._admitted(record)) is not None]
+            self._ledger.prepare(calls_in(value for _, value in values))
+            for record, value in values:
+                self._apply(part, record, value)
+        self._ledger.merge(part.state.changes(), part.state.gone)
+
+    def finish(self, rules: Rules) -> None:
+        """Apply the commands for which no later input came."""
+        part = _Part(State(self._ledger), rules, self._others(rules))
+        for tenant in self._tenants:
+            if tenant not in self._started and part.state.account(tenant) is not None:
+                self._start(part, tenant)
+            self._substitute_until(part, tenant, self._substitutes.until)
+        self._ledger.merge(part.state.changes(), part.state.gone)
+
+    def _others(self, rules: Rules) -> Rules:
+        if not self._substitutes.settings:
+            return rules
+        settings = msgspec.structs.replace(rules.settings, **self._substitutes.settings)
+        return Rules(settings, rules.tariffs)
+
+    def _admitted(self, record: Record) -> Input | None:
+        """An input that is replayed: what does not decode moves nothing, and other tenants do not matter."""
+        value = decoded(record)
+        if isinstance(value, Refusal):
+            return None
+        only = self._substitutes.tenant
+        return value if only is None or value.tenant in (only, EVERY_TENANT) else None
+
+    def _apply(self, part: "_Part", record: Record, value: Input) -> None:
+        at = value.cdr.answered_at if isinstance(value, Mediated) else as_utc(value.at)
+        tenant = value.tenant
+        if tenant not in self._started:
+            if at < self._substitutes.since or part.state.account(tenant) is None:
+                self._apply_to(part.real, record, value)
+                return
+            self._start(part, tenant)
+        self._substitute_until(part, tenant, at)
+        if isinstance(value, Mediated) or not self._is_replaced(part, value):
+            self._apply_to(part.other, record, value)
+
+    def _apply_to(self, applier: Applier, record: Record, value: Input) -> None:
+        if isinstance(value, Mediated):
+            applier.call(value, record.source, record.raw)
+        elif not self._is_unasked(value):
+            applier.command(value, record.source, record.raw, record.arrived_at)
+        self._count(applier)
+
+    def _start(self, part: "_Part", tenant: str) -> None:
+        """The month begins for a tenant: the price list is in force, in place of its own and those of everybody.
+
+        Where it has another list of its own from a day of the month on, ours is activated then once more.
+        """
+        self._started.add(tenant)
+        deck, account, since = self._substitutes.deck, part.state.account(tenant), self._substitutes.since
+        if deck is None or account is None or deck.currency != account.currency:
+            return
+        own = {at for at, _ in account.decks if at is not None and self._substitutes.covers(at)}
+        for number, at in enumerate(sorted({since, *own})):
+            id = f"{_SUBSTITUTE}-{number}-{deck.version}"[:IDENTIFIER_LENGTH_MAX]
+            self._substitute(
+                part, DeckActivated(tenant=tenant, id=id, at=_ALWAYS, version=deck.version, effective_from=at)
+            )
+
+    def _substitute_until(self, part: "_Part", tenant: str, at: datetime) -> None:
+        waiting = self._waiting.get(tenant)
+        while waiting and as_utc(waiting[0].at) <= at:
+            self._substitute(part, waiting.pop(0))
+
+    def _substitute(self, part: "_Part", command: AnyCommand) -> None:
+        outcome = part.other.command(command, Source(_SUBSTITUTE, 0, 0), encode_input(command))
+        if outcome is Outcome.DUPLICATE:
+            self.refused.append(Refused(command, "a command before the month has its id"))
+        elif outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):
+            self.refused.append(Refused(command, part.other.rejections[-1].refusal.message))
+        self._count(part.other)
+
+    def _is_replaced(self, part: "_Part", command: AnyCommand) -> bool:
+        """Whether a substitute stands in the place of a command that was."""
+        substitutes = self._substitutes
+        if (command.tenant, command.id) in self._replaced:
+            return True
+        deck = substitutes.deck
+        if isinstance(command, CallRerated):
+            return deck is not None and substitutes.covers(as_utc(command.call.answered_at))
+        if deck is None or not isinstance(command, DeckActivated) or command.effective_from is None:
+            return False
+        account = part.state.account(command.tenant)
+        mine = account is not None and account.currency == deck.currency
+        return mine and substitutes.covers(as_utc(command.effective_from))
+
+    def _is_unasked(self, command: AnyCommand) -> bool:
+        """Whether it answers a payment that this history has not asked for, or not for as much."""
+        if not isinstance(command, PaymentSucceeded | PaymentFailed) or command.recharge_id not in self._asked:
+            return False
+        if command.recharge_id in self._same:
+            return False
+        self._passed[command.recharge_id] = command
+        return True
+
+    def _count(self, applier: Applier) -> None:
+        """Count what an input caused, and answer the payments that it asked for."""
+        for output in applier.take_outputs():
+            if isinstance(output, RatedCall):
+                self.history.add_call(output, self._ledger.rated(output))
+                continue
+            self.history.add(output)
+            if isinstance(output, RechargeRequest):
+                self._answer(applier, output)
+
+    def _answer(self, applier: Applier, request: RechargeRequest) -> None:
+        if self._asked.get(request.id) != request.amount:
+            self.assumed_paid += self._substitutes.covers(request.at)
+            answer: PaymentSucceeded | PaymentFailed = succeeded(request)
+        else:
+            self._same.add(request.id)
+            passed = self._passed.pop(request.id, None)
+            if passed is None:  # its answer comes, or none did
+                return
+            answer = succeeded(request) if isinstance(passed, PaymentSucceeded) else _failed_as(passed, request)
+        applier.command(answer, Source(_SUBSTITUTE, 0, 0), encode_input(answer))
+        self._count(applier)
+
+
+class _Part:
+    """The state of a part of the history, and its rules as they were and as they would be."""
+
+    def __init__(self, state: State, rules: Rules, others: Rules) -> None:
+        self.state = state
+        self.real, self.other = Applier(state, rules), Applier(state, others)
+
+
+def _failed_as(answer: PaymentFailed, request: RechargeRequest) -> PaymentFailed:
+    reason = answer.reason if isinstance(answer.reason, str) else "declined"
+    return failed(request, reason)

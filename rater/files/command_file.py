@@ -1,0 +1,25 @@
+"""The commands of a file, all of them or none."""
+
+from pathlib import Path
+
+from rater.core import AnyCommand, CallRecord, Mediated, Refusal
+from rater.engine.batch import Record, decoded
+from rater.files.recognise import COMMANDS
+from rater.files.source import InputFile
+from rater.wire.errors import RaterError
+
+
+def read_commands(path: Path) -> list[AnyCommand]:
+    """The commands of JSON Lines, in order; RaterError names the first line that is none, and why."""
+    file, commands = InputFile(str(path), COMMANDS), []
+    for record in file.records():
+        assert isinstance(record, Record), "no events of calls in a file of commands"
+        value = decoded(record)
+        if isinstance(value, Refusal):
+            where = f"{path}:{record.source.offset}: {value.field}".removesuffix(": ")
+            raise RaterError(f"{where}: {value.message}")
+        assert not isinstance(value, CallRecord | Mediated), "read as commands"
+        commands.append(value)
+    if file.incomplete is not None:
+        raise RaterError(file.incomplete)
+    return commands

@@ -70,12 +70,9 @@ def what_if(
     Calls are those that were: one that a switch refused then is not there, also where there would be money for it.
 
     Example: rater what-if --period 2025-03 --deck B.csv --format xlsx --out difference.xlsx
-
-    Example: rater what-if --period 2025-03 --commands other-licences.jsonl --setting straddle=whole_to_credits
     """
     check_period(period)
-    if out != "-" and format in ("text", "json"):
-        raise RaterError(f"--out: {format} goes to standard output; for a file expected --format csv or xlsx")
+    _check_out(out, format)
     substitutes = Substitutes(
         period=period,
         tenant=tenant,
@@ -93,6 +90,11 @@ def what_if(
     _end(found, substitutes)
 
 
+def _check_out(out: str, format: Format) -> None:
+    if out != "-" and format in ("text", "json"):
+        raise RaterError(f"--out: {format} goes to standard output; for a file expected --format csv or xlsx")
+
+
 def _deck(deck: str, currency: str, store: Path) -> RateDeck:
     """The deck of a CSV file, or the published one of a version."""
     path = Path(deck)
@@ -106,7 +108,7 @@ def _deck(deck: str, currency: str, store: Path) -> RateDeck:
 
 
 def _end(found: Comparison, substitutes: Substitutes) -> None:
-    """Print what to know beside the figures; exit 3 if a substitute was refused, 1 for an unexplained difference."""
+    """Print what to know beside the figures; exit 3 if a substitute was refused, 1 for a difference without any."""
     for one in found.refused[:_REFUSED_MAX]:
         said = visible(f"rater: {one.command.tenant}, id {one.command.id}: refused: {mask_people(one.why)}")
         print(said, file=sys.stderr)

@@ -2,7 +2,7 @@
 
 Time passes with the inputs that were, so with no substitute every figure is the one that was.  A payment that was
 asked for in reality, under the same id and for the same amount, is answered as it was; any other is assumed paid,
-`ANSWERED_AFTER` later.  Calls are those that were: nobody knows which others would have been made, or refused.
+`ANSWERED_AFTER` later.  Calls are those that were: which others would have been made, or refused, is unknown.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -185,11 +185,12 @@ class Replay:
 
     def _is_unasked(self, command: AnyCommand) -> bool:
         """Whether it answers a payment that this history has not asked for, or not for as much."""
-        if not isinstance(command, PaymentSucceeded | PaymentFailed) or command.recharge_id not in self._asked:
+        if not isinstance(command, PaymentSucceeded | PaymentFailed):
             return False
-        if command.recharge_id in self._same:
+        asked = command.recharge_id
+        if asked is None or asked not in self._asked or asked in self._same:
             return False
-        self._passed[command.recharge_id] = command
+        self._passed[asked] = command
         return True
 
     def _count(self, applier: Applier) -> None:

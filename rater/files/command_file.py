@@ -10,7 +10,7 @@ from rater.wire.errors import RaterError
 
 
 def read_commands(path: Path) -> list[AnyCommand]:
-    """The commands of JSON Lines, in order; RaterError names the first line that is none, and why."""
+    """The commands of JSON Lines, in order; RaterError names the first line that is invalid, and why."""
     file, commands = InputFile(str(path), COMMANDS), []
     for record in file.records():
         assert isinstance(record, Record), "no events of calls in a file of commands"

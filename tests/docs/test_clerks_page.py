@@ -20,6 +20,7 @@ United Kingdom - London,,GB,4420,0.05
 United States - Seattle,,US,1206,0.013
 """
 USERS = "UPN,SKU,Usage country\nada@contoso.example,MCOPSTN1,US\nada@contoso.example,MCOPSTNPP,US\n"
+OTHER_LICENCES = '{"command":"license_assigned","tenant":"contoso","id":"other","at":"2025-03-01T00:00:00Z","user":"ada@contoso.example","sku":"MCOPSTN2","country":"US"}'
 #: Payouts as Stripe writes them, and the page's purchase is not among them.
 PAYOUTS = "balance_transaction_id,created_utc,reporting_category,gross,currency,payment_metadata[id]\n"
 
@@ -74,6 +75,9 @@ STORY = [
     Typed("rater rates activate VERSION"),
     Typed("rater show calls contoso --anomalies"),
     Typed("rater show calls contoso --flag unfunded"),
+    Typed("rater what-if --period 2025-03 --deck old.csv", shown="rater what-if --period 2025-03 --deck B.csv"),
+    Typed("rater what-if --period 2025-03 --commands other-licences.jsonl --format xlsx --out difference.xlsx"),
+    Typed("rater what-if --period 2025-03 --setting straddle=whole_to_credits --tenant contoso"),
     Typed("rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --dry-run"),
     Typed(
         "rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --yes",
@@ -138,6 +142,7 @@ def month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "users.csv").write_text(USERS)
     (tmp_path / "payouts.csv").write_text(PAYOUTS)
     (tmp_path / "nothing.jsonl").write_text("")
+    (tmp_path / "other-licences.jsonl").write_text(OTHER_LICENCES)
     setup = re.findall(r'(?m)^    (\{"command".*\})$', (ROOT / PAGE).read_text("utf-8"))
     assert len(setup) == 2
     (tmp_path / "setup.jsonl").write_text("\n".join(setup) + "\n")

@@ -220,14 +220,14 @@ def test_lists_of_the_month_and_calls_rated_again_are_replaced(tmp_path: Path) -
         )
         for day in (10, 20)
     ]
-    was = rated(folders[0], commands=own[:1], lists=(deck(), deck(3)))
+    was = rated(folders[0], commands=own[:1], lists=(deck(), deck(3), deck(5)))
     with closing(Store(was)) as store:
         rater = EmbeddedRater(store, RatingSettings(), LocalGateway())
         rater.apply(own[1])
-        order = Order(deck(3).version, "tenant-0000", at("2025-03-01"), at("2025-03-15"), None)
+        order = Order(deck(5).version, "tenant-0000", at("2025-03-01"), at("2025-03-15"), None)
         commands = planned(store, RatingSettings(), order, None).commands
         outcomes, _ = rater.apply_all(commands, at("2025-05-01"))
-    assert outcomes[Outcome.CORRECTED] > 5
+    assert outcomes[Outcome.CORRECTED] > 3
     assert sums(replayed(was).would_be) == sums(replayed(was).was)
     found = replayed(was, deck=deck(20))
     assert money(found.would_be) == money(replayed(rated(folders[1], lists=(deck(20),))).was)
@@ -281,12 +281,15 @@ def test_the_same_figures_as_json_csv_and_excel(folder: Path, tmp_path: Path) ->
     assert sum(row["by"] == "user" for row in rows) > 5
 
 
-def test_a_command_with_the_id_of_a_real_one_replaces_it_and_a_refused_one_is_said(tmp_path: Path) -> None:
+def test_a_command_with_the_id_of_a_real_one_replaces_it_and_a_refused_one_is_reported(tmp_path: Path) -> None:
     """100 instead of 5 bought on 3 March: no suspension.  A refund of more than there is changes nothing: exit 3."""
-    bought = {"tenant": "tenant-0000", "id": "more", "at": at("2025-03-03")}
+    bought: dict[str, Any] = {"tenant": "tenant-0000", "id": "more", "at": at("2025-03-03")}
     spec = msgspec.structs.replace(SPEC, tenants=1, users=4, recharge=False, funds="1")
     path = rated(tmp_path, spec, commands=[FundsAdded(amount="5", **bought)])
-    other = [FundsAdded(amount="100", **bought), FundsRefunded(lot="more", amount="500", **bought | {"id": "back"})]
+    other: list[AnyCommand] = [
+        FundsAdded(amount="100", **bought),
+        FundsRefunded(lot="more", amount="500", **bought | {"id": "back"}),
+    ]
     (tmp_path / "other.jsonl").write_bytes(b"\n".join(map(encode_input, other)) + b"\n")
     out, said = what_if(tmp_path, "--commands", "other.jsonl", "--format", "json", code=Exit.REFUSED)
     (total,) = [line for line in json.loads(out)["lines"] if line["by"] == "tenant"]
@@ -320,7 +323,7 @@ def test_what_is_wrong_is_one_line(folder: Path, words: list[str], said: str) ->
     assert done.stderr.count("\n") == 1
 
 
-def test_a_month_that_is_not_kept_is_said(folder: Path) -> None:
+def test_a_month_that_is_not_kept_is_reported(folder: Path) -> None:
     """A month without calls, and a store of an older release, which kept no inputs of it."""
     done = rater("what-if", "--period", "2025-06", cwd=folder, code=Exit.USAGE)
     assert "expected a month with calls, got none in 2025-06" in done.stderr

@@ -69,7 +69,7 @@ class Applier:
         if step is None:
             message = "expected a tenant that was configured; configure it, then replay this record"
             return self.reject(source, raw, _unknown(cdr.tenant, message), cdr.tenant, cdr.usage_id)
-        step.source, step.at = source, call.at
+        step.begin(source, call.at)
         outcome = call_arrived(step, call)
         if isinstance(outcome, Refusal):
             return self._refuse_call(step, named(call, payer(step, cdr)[0]), raw, outcome)

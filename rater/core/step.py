@@ -47,8 +47,11 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class Step:
-    """Collects what one input does to one tenant; the calls of a batch share one for each tenant.
+    """Collects what inputs of one tenant do, one input after the other.
 
+    A command has a step of its own.  The calls of a tenant share one until a command comes, because a command may
+    put another account in this one's place: `begin` each call, let the rules run, then `emit_events`, and nothing
+    of a call is left for the next one.
     Outputs are appended to `outputs`, which may be a list that several steps share.
     """
 
@@ -71,6 +74,11 @@ class Step:
         self.outputs: list[Output] = [] if outputs is None else outputs
         self._news: list[tuple[EventKind, dict[str, object]]] = []
         self._balance, self._balance_text = 0, format_micros(0)
+
+    def begin(self, source: Source, at: datetime) -> None:
+        """Go on to the tenant's next input; `at` is what its outputs are dated."""
+        self.source = source
+        self.at = at
 
     @property
     def balance_text(self) -> str:

@@ -40,8 +40,9 @@ from rater.core import (
 )
 from rater.wire.codec import claimed_tenant, decode_call, decode_command, encode_input
 
-#: Records that are decoded and applied together, and written where `write` is given, while the processor's caches
-#: hold them.
+#: Records that are decoded and applied together, so that the processor's caches still hold them.  The rating task
+#: on Kafka uses this size: asking its index costs the same at any size.  The shell over a store asks SQLite once a
+#: part, so its parts are larger (LOOKUP_SIZE).
 PART_RECORDS = 64
 #: The decoded record, or why it does not decode.
 Decoded = CallRecord | AnyCommand | Refusal
@@ -101,18 +102,23 @@ class Record(msgspec.Struct, frozen=True):
 class Batch:
     """What a shell commits in one transaction."""
 
-    __slots__ = ("outcomes", "outputs", "rejections", "state", "switch_lines")
+    __slots__ = ("_outputs", "outcomes", "rejections", "state", "switch_lines")
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, keeps_outputs: bool) -> None:
         self.state = state
-        #: All, in order; none where `run_batch` gave them to `write` as they came.
-        self.outputs: list[Output] = []
+        self._outputs: list[Output] | None = [] if keeps_outputs else None
         #: The outcome of each record, in order.
         self.outcomes: list[Outcome] = []
         #: What switches wrote of the calls that were rated, where a mapping read it.
         self.switch_lines: list[SwitchLine] = []
         #: Of each record that was rejected or conflicts, in order: its letter, and why.
         self.rejections: list[Rejection] = []
+
+    @property
+    def outputs(self) -> list[Output]:
+        """All, in order; a batch whose outputs were given to `write` has none to ask for."""
+        assert self._outputs is not None, "run_batch gave the outputs of this batch to write"
+        return self._outputs
 
     @property
     def consumed(self) -> int:
@@ -145,10 +151,10 @@ def run_batch(
     """Apply records in order to a new overlay; with `until_payment` up to the one that asks for a payment.
 
     `admit` is why this shell must not apply records of a tenant, or None when it may.  `write` is given the outputs
-    of every part of the records as they come: the batch has none of them then.
+    of every part of the records as they come, and the batch does not keep them then.
     An exception is a bug: the shell stops and nothing of the batch is kept.
     """
-    batch, left = Batch(State(committed)), iter(records)
+    batch, left = Batch(State(committed), keeps_outputs=write is None), iter(records)
     applier = Applier(batch.state, rules)
     keep = write or batch.outputs.extend
     while part := list(islice(left, part_records)):
@@ -157,7 +163,7 @@ def run_batch(
             values = [(record, _admitted(value, admit)) for record, value in values]
         committed.prepare(calls_in(value for _, value in values))
         for record, value in values:
-            _apply(batch, applier, record, value)
+            _apply_in_envelope(batch, applier, record, value)
             if until_payment and batch.state.asked_for_payment:
                 break
         keep(applier.take_outputs())
@@ -237,10 +243,10 @@ def decoded(record: Record) -> Input | Refusal:
     return mediate(cdr, canonical, record.arrived_at, arrival_given=record.arrival_given, formerly=formerly)
 
 
-def _apply(batch: Batch, applier: Applier, record: Record, value: Input | Refusal) -> None:
+def _apply_in_envelope(batch: Batch, applier: Applier, record: Record, value: Input | Refusal) -> None:
     """Apply one input; what it causes says in which envelope its record came."""
     first = len(applier.outputs)
-    batch.outcomes.append(_outcome(applier, record, value))
+    batch.outcomes.append(_apply(applier, record, value))
     envelope = record.envelope
     if envelope is None:
         return
@@ -249,7 +255,7 @@ def _apply(batch: Batch, applier: Applier, record: Record, value: Input | Refusa
         batch.switch_lines += _switch_lines(record, envelope.mapping, applier.outputs[first:])
 
 
-def _outcome(applier: Applier, record: Record, value: Input | Refusal) -> Outcome:
+def _apply(applier: Applier, record: Record, value: Input | Refusal) -> Outcome:
     """Apply one input, or keep its bytes with the reason."""
     if isinstance(value, Mediated):
         return applier.call(value, record.source, record.raw)

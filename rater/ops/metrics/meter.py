@@ -70,7 +70,7 @@ class Metrics(Instruments):
         `sums` are those of all its outputs, where they were not kept.
         """
         self._begin_currencies(batch.state.accounts.values())
-        sums = sums or tally(batch.outputs)
+        sums = tally(batch.outputs) if sums is None else sums
         for outcome, records in batch.counts.items():
             self.records(outcome, records)
         self._add_sums(sums)

@@ -102,6 +102,7 @@ def test_plain_words(place: str) -> None:
         "nothing changed: this id was taken before",
         "rater.take(file)",
         "As Issue 5, point 6 has it",
+        "Issue, bad input: one reason each",
     ],
 )
 def test_a_phrase_of_the_list_is_found(text: str) -> None:

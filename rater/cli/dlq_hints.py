@@ -18,7 +18,8 @@ def say_how_many(found: list[Letter], shown: int) -> None:
     of_each = Counter(letter.letter.reason.value for letter in found)
     reasons = ", ".join(f"{count} {reason}" for reason, count in of_each.most_common())
     only = f"; the oldest {shown} are listed" if shown < len(found) else ""
-    count = f"{len(found)} dead letters{reasons and f' ({reasons})'}{only}"
+    letters = "1 dead letter" if len(found) == 1 else f"{len(found)} dead letters"
+    count = f"{letters}{reasons and f' ({reasons})'}{only}"
     print(f"{count}; rater dlq show ID shows one" if found else "no dead letters", file=sys.stderr)
 
 

@@ -14,13 +14,16 @@ from rich.table import Column, Table
 
 from rater.wire.visible import visible
 
+#: A longer value goes on in the next line, in a pipe, too.  Ids are shorter.
+FACT_WIDTH = 100
+
 
 def show_facts(facts: dict[str, Any], json: bool) -> None:
-    """Names with their values; a value that is a list has a line for each of its entries."""
+    """Names with their values; a value that is a list has a line for each of its entries, a long one several."""
     if json:
         typer.echo(orjson.dumps(facts))
         return
-    table = Table(Column(), Column(overflow="fold"), show_header=False)
+    table = Table(Column(), Column(overflow="fold", max_width=FACT_WIDTH), show_header=False)
     for name, value in facts.items():
         table.add_row(name, escape(text_of(value)))
     show_table(table)

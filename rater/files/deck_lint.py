@@ -34,7 +34,10 @@ _ROOTS = ("1", "7", "33")
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing to look at; `row` is the file's row (the header is row 1), 0 for what is not there."""
+    """One thing to look at; `row` is the file's row (the header is row 1), 0 for what is not there.
+
+    `prefix` is the prefix that it is about; several are separated by spaces.
+    """
 
     severity: Literal["error", "warning"]
     row: int
@@ -109,16 +112,22 @@ def _jumps(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]:
 
 
 def _premium(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]:
-    """Known premium prefixes that only an ordinary row matches: such calls are rated free and flagged."""
-    for prefix, kind in PREMIUM_OVERLAY:
+    """Known special prefixes that only an ordinary row matches: such calls are rated free and flagged (rule 22).
+
+    One finding for all prefixes that one row matches.
+    """
+    matched: dict[int, tuple[_Row, list[str]]] = {}
+    for prefix, _ in PREMIUM_OVERLAY:
         around = [rows.get(("outbound", prefix[:n])) for n in range(len(prefix), 0, -1)]
-        best = next((same for same in around if same), None)
-        if best is not None and best[0].row.type not in SPECIAL:
-            message = (
-                f"falls to row {best[0].number} ({best[0].row.destination}, {best[0].row.price_per_minute}), an"
-                f" ordinary rate; add a row of type {kind}, until then such calls are not charged"
-            )
-            yield Finding("error", best[0].number, prefix, "premium-at-ordinary-rate", message)
+        best = next((same[0] for same in around if same), None)
+        if best is not None and best.row.type not in SPECIAL:
+            matched.setdefault(best.number, (best, []))[1].append(prefix)
+    for number, (best, prefixes) in matched.items():
+        message = (
+            f"special rate, and only row {number} ({best.row.destination}, {best.row.price_per_minute}) matches:"
+            " not charged; to charge them add rows of type premium"
+        )
+        yield Finding("error", number, " ".join(prefixes), "premium-at-ordinary-rate", message)
 
 
 def _missing_roots(rows: dict[tuple[str, str], list[_Row]]) -> Iterator[Finding]:

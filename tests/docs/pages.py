@@ -19,7 +19,7 @@ PAGES = (
 #: What a command begins with, as a page shows it; another word follows.
 _PROGRAMS = (
     r"rater|make|python|\.venv/bin/\w+|pip|git|docker|kubectl|kustomize|systemctl|apt(?:-get)?|faust|curl|openssl|kcat"
-    r"|[\w-]+\.sh|deploy/picture\.sh|benchmarks/\w+\.py|yes|export|tail|top|cp|cd|mkdir|sudo|tar|\."
+    r"|[\w-]+\.sh|deploy/picture\.sh|benchmarks/\w+\.py|yes|export|tail|top|cp|cd|mkdir|sed|sudo|tar|\."
 )
 _COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:{_PROGRAMS}) \S")
 _SPAN = re.compile(r"`([^`]+)`")

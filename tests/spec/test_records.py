@@ -230,7 +230,7 @@ def test_our_own_delay_is_not_billed(authorized: int, minutes: int) -> None:
     ],
 )
 def test_records_that_are_refused(fields: dict[str, object], reason: str) -> None:
-    """Issue "Bad input": one reason each, the raw bytes kept, nothing changed; the same bytes twice are one letter."""
+    """One reason each, the raw bytes kept, nothing changed; the same bytes twice are one letter."""
     world = ada("MCOPSTN1")
     record = {
         "tenant": "contoso",
@@ -275,7 +275,7 @@ def test_records_that_are_refused(fields: dict[str, object], reason: str) -> Non
     ],
 )
 def test_bytes_that_are_no_record(raw: bytes, reason: str) -> None:
-    """Issue "Bad input": broken JSON, invalid UTF-8, huge integers, deep nesting, 10 MB, a field twice."""
+    """Broken JSON, invalid UTF-8, huge integers, deep nesting, 10 MB, a field twice."""
     world = ada("MCOPSTN1")
     assert world.raw(raw) == "rejected"
     assert world.refusals == [reason]
@@ -297,7 +297,7 @@ def test_an_unknown_user() -> None:
 
 
 def test_a_rated_call_explains_itself() -> None:
-    """Issue, contracts: prefix, deck, rate, increments, segments with pocket, pool before and after, balance after."""
+    """Prefix, deck, rate, increments, segments with pocket, pool before and after, balance after."""
     world = ada("MCOPSTN5", "MCOPSTNPP")
     world.call(US, 118 * 60)
     call = world.call(US, 301)

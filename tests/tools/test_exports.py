@@ -164,7 +164,7 @@ def lines(*calls: tuple[str, int], country: str = "US", skus: tuple[str, ...] = 
 
 
 def test_explain_a_call_that_straddles() -> None:
-    """Issue, explain: 301 s = 6 minutes, 118 + 2 = 120 of the pool, 4 x 0.01 from a lot."""
+    """301 s = 6 minutes, 118 + 2 = 120 of the pool, 4 x 0.01 from a lot."""
     said = lines((US, 118 * 60), (US, 301))
     assert "301 s = 6 minutes (301 / 60, rounded up)" in said
     assert "2 min from pool MCOPSTN5/US-PR/2025-03: 118 + 2 = 120 of 120 used." in said
@@ -192,7 +192,7 @@ def test_explain_a_call_that_straddles() -> None:
     ],
 )
 def test_explain(call: tuple[str, int], country: str, skus: tuple[str, ...], said: str) -> None:
-    """Issue, explain: every kind of price in words."""
+    """Every kind of price in words."""
     assert said in lines(call, country=country, skus=skus)
 
 

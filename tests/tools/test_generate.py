@@ -13,14 +13,14 @@ SPEC = Spec(seed=5, calls=5000, poison_share=0.01, conflict_share=0.002, late_sh
 
 
 def test_the_same_seed_gives_the_same_month() -> None:
-    """Issue, demo: seeded."""
+    """Seeded."""
     assert list(generate_calls(SPEC)) == list(generate_calls(SPEC))
     assert list(map(encode_input, generate_commands(SPEC))) == list(map(encode_input, generate_commands(SPEC)))
     assert list(generate_calls(SPEC)) != list(generate_calls(msgspec.structs.replace(SPEC, seed=6)))
 
 
 def test_a_month_has_everything_in_it() -> None:
-    """Issue, demo: call types, hours, duplicates, corrections, conflicts, late records, poison, emergencies."""
+    """Call types, hours, duplicates, corrections, conflicts, late records, poison, emergencies."""
     everything = list(generate_calls(SPEC))
     calls = [call for call in everything if isinstance(call, CallRecord)]
     assert len(everything) == 5000
@@ -42,7 +42,7 @@ def test_a_month_has_everything_in_it() -> None:
 
 
 def test_a_hot_tenant() -> None:
-    """Issue, figures: one tenant may have most users."""
+    """One tenant may have most users."""
     spec = Spec(tenants=10, users=100, hot_tenant_share=0.8)
     users = Counter(command.tenant for command in generate_commands(spec) if hasattr(command, "sku"))
     assert users["tenant-0000"] > 5 * users["tenant-0001"]

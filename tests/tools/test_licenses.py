@@ -18,7 +18,7 @@ def file(tmp_path: Path, text: str, name: str = "users.csv") -> Path:
 
 
 def test_assignments_become_commands(tmp_path: Path) -> None:
-    """Issue, import: one command a row, the same ids each time; an unknown licence is accepted and named."""
+    """One command a row, the same ids each time; an unknown licence is accepted and named."""
     licenses = Licenses(file(tmp_path, USERS))
     commands = list(licenses.commands("contoso", at("2025-03-01")))
     assert [(c.user, c.sku, c.country) for c in commands] == [
@@ -54,7 +54,7 @@ def test_a_misspelt_licence_in_a_file_of_commands(tmp_path: Path) -> None:
 
 
 def test_more_assigned_than_purchased(tmp_path: Path) -> None:
-    """Issue, import: an error that names the licence and the counts."""
+    """An error that names the licence and the counts."""
     licenses = Licenses(file(tmp_path, USERS))
     licenses.check_purchased(file(tmp_path, "SKU,Purchased\nMCOPSTN1,1\nMCOPSTNC,5\nMCOPSTNPP,1\nX9,1\n", "ok.csv"))
     with pytest.raises(RaterError, match="MCOPSTN1: 1 assigned, 0 purchased; X9: 1 assigned, 0 purchased"):
@@ -85,7 +85,7 @@ def test_an_invalid_count(tmp_path: Path, count: str) -> None:
     ],
 )
 def test_bad_rows(tmp_path: Path, row: str, said: str) -> None:
-    """Issue, import: file, row, column, what was expected."""
+    """File, row, column, what was expected."""
     path = file(tmp_path, f"UPN,SKU,Usage country\n{row}\n")
     with pytest.raises(RaterError) as error:
         Licenses(path)

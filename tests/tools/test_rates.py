@@ -156,7 +156,7 @@ def test_lint_shows_errors_first_and_few_warnings(tmp_path: Path) -> None:
     ],
 )
 def test_bad_rows_of_a_price_list(tmp_path: Path, row: str, said: str) -> None:
-    """Issue, import: file, row, column, what was expected."""
+    """File, row, column, what was expected."""
     assert wrong_row(tmp_path, PRICE_LIST + row + "\r\n").startswith(said)
 
 
@@ -173,12 +173,12 @@ def test_bad_rows_of_a_price_list(tmp_path: Path, row: str, said: str) -> None:
     ],
 )
 def test_bad_rows_of_a_deck(tmp_path: Path, row: str, said: str) -> None:
-    """Issue, import: our own columns are checked as strictly."""
+    """Our own columns are checked as strictly."""
     assert wrong_row(tmp_path, COLUMNS + row + "\n").startswith(said)
 
 
 def test_columns_that_are_missing(tmp_path: Path) -> None:
-    """Issue, bad input: which are missing, and what was expected."""
+    """Which are missing, and what was expected."""
     assert wrong_row(tmp_path, COLUMNS.replace("prefix,", "")).startswith("1: missing columns prefix; expected")
 
 
@@ -219,7 +219,16 @@ def test_columns_that_are_missing(tmp_path: Path) -> None:
     ],
 )
 def test_lint(tmp_path: Path, rows: str, kinds: list[str]) -> None:
-    """Issue, lint: each kind of finding is found, and a good deck has none."""
+    """Each kind of finding is found, and a good deck has none."""
     path = tmp_path / "deck.csv"
     path.write_text(COLUMNS + rows + "\n")
     assert [finding.kind for finding in lint(read_deck(path))] == kinds
+
+
+def test_prefixes_that_one_row_matches_are_one_finding(tmp_path: Path) -> None:
+    """What is to be done about them is the same: rows of type premium."""
+    path = tmp_path / "deck.csv"
+    path.write_text(COLUMNS + "outbound,44,UK,GB,landline,0.015,0,60,60,,\n")
+    (finding,) = lint(read_deck(path))
+    assert (finding.row, finding.prefix) == (2, "44843 44844 44845 44870 44871 44872 449")
+    assert "only row 2 (UK, 0.015) matches: not charged" in finding.message

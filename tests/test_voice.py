@@ -34,7 +34,7 @@ FIXED = re.compile(
 GAP = r"(?:[ _]|\s*\n\s*(?:#:?\s*)?)+"
 WORD = re.compile(r"[a-z]+")
 #: What a phrase begins with: a word, or words in brackets.
-BEGINNING = re.compile(r"(?:[a-z]+|\([a-z|]+\))(?=[ ('\\]|$)")
+BEGINNING = re.compile(r"(?:[a-z]+|\([a-z|]+\))(?=[ ,('\\]|$)")
 
 
 def phrases() -> Iterator[tuple[str, str]]:

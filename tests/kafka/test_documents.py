@@ -60,6 +60,14 @@ PUBLISHING = [
     ),
     Typed("rater publish --map nova.yaml nova.sample.csv", code=3, shown="rater publish --map"),
 ]
+#: A call that a reader makes up; `rater explain` finds it once it is rated.
+OWN_CALL = [
+    Typed(
+        """echo '{"tenant":"tenant-0000","usage_id":"mine-1","type":"user_out","user":"user000000@tenant-0000.example","called":"+442079460000","answered_at":"2025-03-12T10:48:59Z","duration_s":61}' > mine.jsonl"""
+    ),
+    Typed("rater publish mine.jsonl"),
+]
+OWN_CALL_RATED = [Typed("rater explain mine-1 --tenant tenant-0000")]
 GARBAGE = [
     Typed("""yes '{"tenant":"tenant-0000","usage_id":7}' | head -1000 > garbage.jsonl"""),
     Typed("rater publish garbage.jsonl"),
@@ -74,6 +82,7 @@ LOOKING = [
         shown="rater doctor --config agents.yaml --worker http://WORKER:6066 --index rater-index",
         also=(
             "rater doctor --worker http://WORKER:6066",
+            "rater doctor --worker http://127.0.0.1:$WORKER_PORT --worker http://127.0.0.1:$AGENTS_PORT --index picture/index",
             "rater doctor --worker http://AGENTS-0:6066 --worker http://AGENTS-1:6066",
             "rater doctor --index DIR",
         ),
@@ -228,7 +237,7 @@ START = Typed("rater dev kafka start --port BROKER >started", shown="rater dev k
 STOP = Typed("rater dev kafka stop >stopped", shown="rater dev kafka stop")
 
 STORY = (
-    START, *BEGINNING, WORKER, GATEWAY, AGENTS, SERVER, *PUBLISHING, *GARBAGE, *LOOKING, *ASKING,
+    START, *BEGINNING, WORKER, GATEWAY, AGENTS, SERVER, *PUBLISHING, *OWN_CALL, *OWN_CALL_RATED, *GARBAGE, *LOOKING, *ASKING,
     *LETTERS, *MONEY, *FRAUD, *TAKING_OVER, *MOVING, *KCAT, STOP,
 )  # fmt: skip
 
@@ -285,7 +294,9 @@ def test_an_operators_day(folder: Path) -> None:
         for step, said in ((WORKER, "partitions assigned"), (GATEWAY, ""), (AGENTS, ""), (SERVER, "serving on")):
             processes.enter_context(running(step, folder, said, names, **environment))
         play(PUBLISHING, folder, names, **environment)
+        play(OWN_CALL, folder, names, **environment)
         deployment.wait_until_rated()
+        play(OWN_CALL_RATED, folder, names, **environment)
         play(LOOKING, folder, names, **environment)
         play(MONEY, folder, names, **environment)
         play(GARBAGE, folder, names, **environment)

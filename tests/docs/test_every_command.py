@@ -13,6 +13,8 @@ from tests.docs.stories import Typed, missing, unproven
 from tests.kafka import test_documents
 
 STORIES: tuple[Typed, ...] = (
+    *test_clerks_page.GOING_THERE,
+    *test_clerks_page.FIRST_STEPS,
     *test_clerks_page.STORY,
     *test_without_kafka.STORY,
     *test_contributors_page.STORY,

@@ -178,6 +178,7 @@ NOT_RUN = (
     NotRun("make", "takes minutes, or runs until Ctrl-C", make),
     NotRun("apt install", "installs packages of the machine", nothing),
     NotRun("pip install", "installs from the network", pip),
+    NotRun("git checkout rater/", "undoes what was changed in a checkout", nothing),
     NotRun("git clone", "copies the whole checkout", nothing),
     NotRun("deploy/picture.sh", "tests/deploy/test_picture.py runs it", picture),
     NotRun(". picture/environment", "the picture writes it; tests/deploy/test_picture.py", nothing),

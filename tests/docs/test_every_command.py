@@ -18,6 +18,7 @@ STORIES: tuple[Typed, ...] = (
     *test_clerks_page.STORY,
     *test_without_kafka.STORY,
     *test_contributors_page.STORY,
+    *test_contributors_page.CHANGING,
     *test_documents.STORY,
 )
 EVERYTHING = [shown for page in PAGES for shown in shown_on(page)]

@@ -66,8 +66,8 @@ def what_if(
     the beginning of the month on. What would have been different is shown by tenant, plan, destination and user.
     Without a substitute nothing is different, to the micro-unit; if something is, exit 1.
 
-    A payment that was asked for in reality, too, is answered as it was; any other is assumed paid, and counted.
-    Calls are those that were: one that a switch refused then is not there, also where there would be money for it.
+    A payment that was asked for in reality, too, is answered as it was; any other as the tenant's next one was, else
+    as its last. Calls are those that were: one that a switch refused then is not there, whatever money there would be.
 
     Example: rater what-if --period 2025-03 --deck B.csv --format xlsx --out difference.xlsx
     """
@@ -114,9 +114,11 @@ def _end(found: Comparison, substitutes: Substitutes) -> None:
         print(said, file=sys.stderr)
     if len(found.refused) > _REFUSED_MAX:
         print(f"rater: ... and {len(found.refused) - _REFUSED_MAX} more were refused", file=sys.stderr)
-    if found.assumed_paid:
+    if assumed := found.assumed_paid + found.assumed_declined:
         print(
-            f"{found.assumed_paid:,} recharges were not asked for in reality: each is assumed paid", file=sys.stderr
+            f"{assumed:,} recharges were not asked for in reality; answered as the tenant's next payment was:"
+            f" {found.assumed_paid:,} paid, {found.assumed_declined:,} declined",
+            file=sys.stderr,
         )
     if found.left_out:
         print(

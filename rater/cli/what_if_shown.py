@@ -51,6 +51,7 @@ def _facts(found: Comparison, substitutes: Substitutes, lines: list[Line]) -> di
         "differences": sum(line.differs for line in lines),
         "lines": [facts_of(line) for line in lines],
         "assumed_paid": found.assumed_paid,
+        "assumed_declined": found.assumed_declined,
         "refused": [
             {"tenant": one.command.tenant, "id": one.command.id, "why": mask_people(one.why)}
             for one in found.refused

@@ -7,17 +7,29 @@ from pathlib import Path
 
 import msgspec
 
-from rater.core import Outcome, Pocket, RatingSettings, RechargeRequest, Rules, ServiceState, Tariffs
+from rater.core import (
+    AccountEvent,
+    EventKind,
+    Outcome,
+    Pocket,
+    RatingSettings,
+    RechargeRequest,
+    Rules,
+    ServiceState,
+    Tariffs,
+)
 from rater.embedded.kept_inputs import Base, base_of, kept_batches, records_of
 from rater.embedded.replicas import form_of
 from rater.embedded.store import Reader, open_reader
 from rater.embedded.what_if_ledger import WhatIfLedger
 from rater.engine.difference import History
+from rater.engine.past_payments import PastAnswer, PastPayments
 from rater.engine.substitutes import Substitutes
 from rater.engine.what_if import Refused, Replay
 from rater.wire.errors import RaterError
 
 _requests = msgspec.json.Decoder(RechargeRequest).decode
+_events = msgspec.json.Decoder(AccountEvent).decode
 _states = msgspec.json.Decoder(ServiceState).decode
 
 
@@ -56,6 +68,7 @@ class Comparison(msgspec.Struct, frozen=True):
     #: Inputs that were replayed.
     records: int
     assumed_paid: int
+    assumed_declined: int
     refused: list[Refused]
     #: Rated calls of the month that cannot be replayed, because their inputs are not kept; they are in neither.
     left_out: int
@@ -80,11 +93,12 @@ def compare(path: Path, substitutes: Substitutes, progress: Callable[[int], None
         was = _read(reader, base, substitutes)
         left_out = _before(connection, base, substitutes)
         with closing(WhatIfLedger(connection, base)) as ledger:
-            replay = Replay(ledger, substitutes, _asked(connection, base))
+            replay = Replay(ledger, substitutes, _past_payments(connection, base))
             records = _replay(reader, replay, substitutes, progress)
     if not was.lines and not replay.history.lines:
         raise RaterError(_nothing(path, substitutes, left_out, base))
-    return Comparison(was, replay.history, records, replay.assumed_paid, replay.refused, left_out, base.why)
+    assumed = replay.assumed_paid, replay.assumed_declined
+    return Comparison(was, replay.history, records, *assumed, replay.refused, left_out, base.why)
 
 
 def _nothing(path: Path, substitutes: Substitutes, left_out: int, base: Base) -> str:
@@ -117,11 +131,22 @@ def _replay(reader: Reader, replay: Replay, substitutes: Substitutes, progress: 
     return count
 
 
-def _asked(connection: sqlite3.Connection, base: Base) -> dict[str, str]:
-    """The payments that were asked for: id -> amount."""
+def _past_payments(connection: sqlite3.Connection, base: Base) -> PastPayments:
+    """The payments that were asked for, and how they were answered."""
     find = "SELECT value FROM recharges WHERE offset > ?"
     requests = (_requests(value) for (value,) in connection.execute(find, (base.offsets["recharges"],)))
-    return {request.id: request.amount for request in requests}
+    asked = {request.id: (request.amount, request.at) for request in requests}
+    find = 'SELECT value FROM "account-events" WHERE offset > ? AND instr(value, ?) ORDER BY offset'
+    answers: dict[str, list[PastAnswer]] = {}
+    for kind in (EventKind.RECHARGE_SUCCEEDED, EventKind.RECHARGE_FAILED):
+        mark = f'"event":"{kind}"'.encode()
+        for (value,) in connection.execute(find, (base.offsets["account-events"], mark)):
+            event = _events(value)
+            declined = event.reason if event.event is EventKind.RECHARGE_FAILED else None
+            answers.setdefault(event.tenant, []).append(PastAnswer(event.at, declined))
+    return PastPayments(
+        asked, {tenant: sorted(one, key=lambda answer: answer.at) for tenant, one in answers.items()}
+    )
 
 
 def _read(reader: Reader, base: Base, substitutes: Substitutes) -> History:

@@ -1,8 +1,9 @@
 """A history replayed with substitutes: the same inputs in the same order through the same rules, and what it costs.
 
 Time passes with the inputs that were, so with no substitute every figure is the one that was.  A payment that was
-asked for in reality, under the same id and for the same amount, is answered as it was; any other is assumed paid,
-`ANSWERED_AFTER` later.  Calls are those that were: which others would have been made, or refused, is unknown.
+asked for in reality, then and for the same amount, is answered as it was; any other as the tenant's next payment
+was, see PastPayments.  Calls are those that were: which others would have been made, or refused, is
+unknown.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -32,12 +33,13 @@ from rater.core import (
     Rules,
     Source,
     State,
+    Tick,
     as_utc,
     month_start,
 )
 from rater.engine.batch import Input, Record, calls_in, decoded
 from rater.engine.difference import History
-from rater.engine.gateway import failed, succeeded
+from rater.engine.past_payments import PastPayments
 from rater.engine.substitutes import Substitutes
 from rater.wire.codec import encode_input
 
@@ -66,26 +68,23 @@ class Refused(NamedTuple):
 
 
 class Replay:
-    """One history with its substitutes; `history` is what it costs.
+    """One history with its substitutes; `history` is what it costs, `past` the payments that were asked for."""
 
-    `asked` are the payments that were asked for in reality: id -> amount.
-    """
-
-    def __init__(self, ledger: Ledger, substitutes: Substitutes, asked: Mapping[str, str]) -> None:
+    def __init__(self, ledger: Ledger, substitutes: Substitutes, past: PastPayments) -> None:
         self.history = History(substitutes.period)
-        #: Payments that nobody asked for in reality, and that are assumed to be paid.
-        self.assumed_paid = 0
+        #: Payments of the month that nobody asked for in reality, by what is assumed of them.
+        self.assumed_paid = self.assumed_declined = 0
         self.refused: list[Refused] = []
-        self._ledger, self._substitutes, self._asked = ledger, substitutes, asked
+        self._ledger, self._substitutes, self._past = ledger, substitutes, past
         self._tenants = sorted({command.tenant for command in substitutes.commands})
         self._waiting = {tenant: substitutes.for_tenant(tenant) for tenant in self._tenants}
         self._replaced = {(command.tenant, command.id) for command in substitutes.commands}
         #: Tenants of which an input of the month was reached.
         self._started: set[str] = set()
+        #: When a payment that was assumed to be declined is asked for again, by tenant.
+        self._retries: dict[str, datetime] = {}
         #: Payments of this history that were asked for in reality, too.
         self._same: set[str] = set()
-        #: Answers that were passed before this history asked for the payment.
-        self._passed: dict[str, PaymentSucceeded | PaymentFailed] = {}
 
     def apply(self, rules: Rules, records: Iterable[Record]) -> None:
         """Apply the next inputs, which were applied by these rules; they know the substitute for the price list."""
@@ -105,6 +104,8 @@ class Replay:
             if tenant not in self._started and part.state.account(tenant) is not None:
                 self._start(part, tenant)
             self._substitute_until(part, tenant, self._substitutes.until)
+        for tenant in sorted(self._retries):
+            self._retry_until(part, tenant, self._substitutes.until)
         self._ledger.merge(part.state.changes(), part.state.gone)
 
     def _others(self, rules: Rules) -> Rules:
@@ -126,19 +127,20 @@ class Replay:
         tenant = value.tenant
         if tenant not in self._started:
             if at < self._substitutes.since or part.state.account(tenant) is None:
-                self._apply_to(part.real, record, value)
+                self._apply_to(part, part.real, record, value)
                 return
             self._start(part, tenant)
         self._substitute_until(part, tenant, at)
+        self._retry_until(part, tenant, at)
         if isinstance(value, Mediated) or not self._is_replaced(part, value):
-            self._apply_to(part.other, record, value)
+            self._apply_to(part, part.other, record, value)
 
-    def _apply_to(self, applier: Applier, record: Record, value: Input) -> None:
+    def _apply_to(self, part: "_Part", applier: Applier, record: Record, value: Input) -> None:
         if isinstance(value, Mediated):
             applier.call(value, record.source, record.raw)
         elif not self._is_unasked(value):
             applier.command(value, record.source, record.raw, record.arrived_at)
-        self._count(applier)
+        self._count(part, applier)
 
     def _start(self, part: "_Part", tenant: str) -> None:
         """The month begins for a tenant: the price list is in force, in place of its own and those of everybody.
@@ -167,7 +169,15 @@ class Replay:
             self.refused.append(Refused(command, "a command before the month has its id"))
         elif outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):
             self.refused.append(Refused(command, part.other.rejections[-1].refusal.message))
-        self._count(part.other)
+        self._count(part, part.other)
+
+    def _retry_until(self, part: "_Part", tenant: str, at: datetime) -> None:
+        """Let time pass where a payment that was assumed to be declined is asked for again (A8)."""
+        while (due := self._retries.get(tenant)) is not None and due <= at:
+            del self._retries[tenant]
+            tick = Tick(tenant=tenant, id=f"{_SUBSTITUTE}-tick-{due.isoformat()}", at=due)
+            part.other.command(tick, Source(_SUBSTITUTE, 0, 0), encode_input(tick))
+            self._count(part, part.other)
 
     def _is_replaced(self, part: "_Part", command: AnyCommand) -> bool:
         """Whether a substitute stands in the place of a command that was."""
@@ -184,16 +194,12 @@ class Replay:
         return mine and substitutes.covers(as_utc(command.effective_from))
 
     def _is_unasked(self, command: AnyCommand) -> bool:
-        """Whether it answers a payment that this history has not asked for, or not for as much."""
+        """Whether it answers a payment that this history has not asked for, not for as much, or not then."""
         if not isinstance(command, PaymentSucceeded | PaymentFailed):
             return False
-        asked = command.recharge_id
-        if asked is None or asked not in self._asked or asked in self._same:
-            return False
-        self._passed[asked] = command
-        return True
+        return command.recharge_id in self._past.asked and command.recharge_id not in self._same
 
-    def _count(self, applier: Applier) -> None:
+    def _count(self, part: "_Part", applier: Applier) -> None:
         """Count what an input caused, and answer the payments that it asked for."""
         for output in applier.take_outputs():
             if isinstance(output, RatedCall):
@@ -201,20 +207,21 @@ class Replay:
                 continue
             self.history.add(output)
             if isinstance(output, RechargeRequest):
-                self._answer(applier, output)
+                self._answer(part, applier, output)
 
-    def _answer(self, applier: Applier, request: RechargeRequest) -> None:
-        if self._asked.get(request.id) != request.amount:
-            self.assumed_paid += self._substitutes.covers(request.at)
-            answer: PaymentSucceeded | PaymentFailed = succeeded(request)
-        else:
+    def _answer(self, part: "_Part", applier: Applier, request: RechargeRequest) -> None:
+        if self._past.has(request):
             self._same.add(request.id)
-            passed = self._passed.pop(request.id, None)
-            if passed is None:  # its answer comes, or none did
-                return
-            answer = succeeded(request) if isinstance(passed, PaymentSucceeded) else _failed_as(passed, request)
+            return
+        answer = self._past.likely_answer(request)
+        if self._substitutes.covers(request.at):
+            self.assumed_paid += isinstance(answer, PaymentSucceeded)
+            self.assumed_declined += isinstance(answer, PaymentFailed)
         applier.command(answer, Source(_SUBSTITUTE, 0, 0), encode_input(answer))
-        self._count(applier)
+        account = part.state.account(request.tenant)
+        if account is not None and account.recharge.retry_at is not None:
+            self._retries[request.tenant] = account.recharge.retry_at
+        self._count(part, applier)
 
 
 class _Part:
@@ -223,8 +230,3 @@ class _Part:
     def __init__(self, state: State, rules: Rules, others: Rules) -> None:
         self.state = state
         self.real, self.other = Applier(state, rules), Applier(state, others)
-
-
-def _failed_as(answer: PaymentFailed, request: RechargeRequest) -> PaymentFailed:
-    reason = answer.reason if isinstance(answer.reason, str) else "declined"
-    return failed(request, reason)

@@ -20,6 +20,9 @@ SITES = ROOT / "tests" / "mappings" / "sites"
 USER = "ada@contoso.example"
 
 DEMO = [Typed("rater demo --deck deck.csv", shown="rater demo --deck FILE")]
+OTHER_LIST = Typed(
+    "rater what-if --period 2025-03 --deck rater/dev/demo/other-rates.csv --store demo-output/rater.db --lines 3"
+)
 
 PRINTED = [
     Typed('export PATH="$PWD/.venv/bin:$PATH"'),
@@ -118,7 +121,20 @@ READ = tuple(
     )
 )
 
-STORY = (*DEMO, *PRINTED, *CERTIFICATE, *STORE, NOTIFY, WATCH, WATCH_AND_SHOW, *MAPPINGS, SERVE, POST, *READ)
+STORY = (
+    *DEMO,
+    OTHER_LIST,
+    *PRINTED,
+    *CERTIFICATE,
+    *STORE,
+    NOTIFY,
+    WATCH,
+    WATCH_AND_SHOW,
+    *MAPPINGS,
+    SERVE,
+    POST,
+    *READ,
+)
 
 
 @pytest.fixture
@@ -179,7 +195,7 @@ def plain(text: str) -> str:
 
 
 def test_the_demo_prints_what_the_front_page_shows(folder: Path) -> None:
-    """Line by line in its order, to the last figure, with the bundled price list given as one's own."""
+    """Line by line in its order, to the last figure, with the bundled price list given as one's own; then, with another."""
     shutil.copy(BUNDLED, folder / "deck.csv")
     (step,) = DEMO
     done = invoke(*step.typed.split()[1:])
@@ -187,6 +203,10 @@ def test_the_demo_prints_what_the_front_page_shows(folder: Path) -> None:
     printed, at = plain(done.output), 0
     for line in map(plain, block_of("README.md", "tailspin: its card is declined").splitlines()):
         assert (at := printed.find(line, at)) >= 0, line
+    (folder / "rater").symlink_to(ROOT / "rater")
+    printed, at = plain(invoke(*OTHER_LIST.typed.split()[1:]).output), 0
+    for line in map(plain, block_of("README.md", "contoso   USD").splitlines()):
+        assert line == "..." or (at := printed.find(line, at)) >= 0, line
 
 
 def test_an_operators_store(folder: Path) -> None:

@@ -138,7 +138,7 @@ def test_without_a_substitute_nothing_is_different(
         spec = msgspec.structs.replace(SPEC, seed=seed, calls=120, funds=funds, recharge=recharge)
         found = replayed(rated(Path(folder), spec, declined=declined))
     assert sums(found.was) == sums(found.would_be)
-    assert (found.refused, found.assumed_paid, found.left_out) == ([], 0, 0)
+    assert (found.refused, found.assumed_paid, found.assumed_declined, found.left_out) == ([], 0, 0, 0)
     assert sum(line.was.calls for line in lines_of(found.was, found.would_be) if line.by == "tenant") > 80
 
 
@@ -170,6 +170,21 @@ def test_another_price_list_is_the_month_rated_with_it(month: Path, tmp_path: Pa
         == sum(line.would_be.recharges for line in total)
         > sum(line.was.recharges for line in total)
     )
+
+
+@pytest.mark.parametrize("funds", ["50.5", "52"])
+def test_a_declined_card_stays_declined(tmp_path: Path, funds: str) -> None:
+    """Another list asks for other payments, again and again: answered as the next one really was, else as the last."""
+    folders = [tmp_path / "was", tmp_path / "really"]
+    for folder in folders:
+        folder.mkdir()
+    spec = msgspec.structs.replace(SPEC, funds=funds)
+    was = rated(folders[0], spec, declined=("tenant-0000",))
+    really = rated(folders[1], spec, declined=("tenant-0000",), lists=[deck(20)])
+    found = replayed(was, deck=deck(20))
+    assert sums(found.would_be) == sums(replayed(really).was)
+    assert found.assumed_declined > 0
+    assert found.assumed_paid > 0  # those of the other tenant
 
 
 def test_other_licences_are_the_month_rated_with_them(month: Path, tmp_path: Path) -> None:
@@ -261,7 +276,8 @@ def test_the_command_says_what_would_be_different_and_changes_nothing(folder: Pa
     for title in ("tenant", "plan", "destination", "user"):
         assert f" {title} " in out
     assert "more; --lines" in out
-    assert "recharges were not asked for in reality: each is assumed paid" in said
+    assert "recharges were not asked for in reality; answered as the tenant's next payment was:" in said
+    assert said.splitlines()[-2].endswith(" paid, 0 declined")
     assert (folder / "rater.db").read_bytes() == before
 
 

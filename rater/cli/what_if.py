@@ -66,8 +66,8 @@ def what_if(
     the beginning of the month on. What would have been different is shown by tenant, plan, destination and user.
     Without a substitute nothing is different, to the micro-unit; if something is, exit 1.
 
-    A payment that was asked for in reality, too, is answered as it was; any other as the tenant's next one was, else
-    as its last. Calls are those that were: one that a switch refused then is not there, whatever money there would be.
+    A payment that was asked for in reality, too, is answered as it was; any other as the tenant's next one was,
+    else as its last. Calls are those that were: one that a switch refused then is not there.
 
     Example: rater what-if --period 2025-03 --deck B.csv --format xlsx --out difference.xlsx
     """

@@ -99,11 +99,11 @@ class Switchboard:
         page = AuthorizePage(self.ask, self._token, self._metrics, lambda: datetime.now(UTC), time.perf_counter)
         router.add_get(PATH, page.respond, allow_head=False)
 
-    def ask(self, question: Question, at: datetime) -> Answer | Refusal:
+    def ask(self, question: Question, at: datetime, length_s: int | None = None) -> Answer | Refusal:
         """Whether a call may start, beside those that run; emergency calls may before anything is known."""
         replica = self._replica or Replica(1)
         reserved = self._control.running.reserved(question.tenant) if self._control else None
-        answer = authorize(replica.of(question.tenant), self._rules, question, at, reserved)
+        answer = authorize(replica.of(question.tenant), self._rules, question, at, reserved, length_s)
         if self.ready or isinstance(answer, Refusal) or answer.reason is Why.EMERGENCY:
             return answer
         return Answer(False, Why.NOT_READY, 0)

@@ -54,6 +54,7 @@ COMMANDS = {
     "erase": "erase",
     "prune": "prune",
     "what-if": "what_if",
+    "quote": "quote",
 }
 
 

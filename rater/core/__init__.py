@@ -93,7 +93,7 @@ from rater.core.outputs import (
 from rater.core.passing_time import service_of
 from rater.core.policies import POLICIES
 from rater.core.pools import PoolUse, pool_named, pool_use, purchased_at
-from rater.core.quoting import AUTHORIZED_S_MAX, Question, Quote, Reserved, quote
+from rater.core.quoting import AUTHORIZED_S_MAX, Cost, Question, Quote, Reserved, quote
 from rater.core.reasons import (
     Anomaly,
     CallType,
@@ -166,6 +166,7 @@ __all__ = [
     "Change",
     "ClosedList",
     "Committed",
+    "Cost",
     "Currency",
     "Debit",
     "DebitKind",

@@ -10,7 +10,7 @@ import msgspec
 
 from rater.core.classify import OUTBOUND
 from rater.core.entities import Account
-from rater.core.quoting import Question, Quote, Reserved, quote
+from rater.core.quoting import Cost, Question, Quote, Reserved, cost_of, quote
 from rater.core.reasons import ALLOWS, Anomaly, Pocket, Refusal, Why
 from rater.core.state import Committed
 from rater.core.step import Rules
@@ -37,8 +37,8 @@ class Answer(msgspec.Struct, frozen=True):
     """The answer to a switch; `seconds` is 0 where the call is refused.
 
     `pocket` is what the first minute of an allowed call draws on, `pools` the minutes of pools in the order of
-    their
-    use.  `rate` is what minutes cost that no pool covers, in `currency`; None where nobody may spend credits on it.
+    their use.  `rate` is what minutes cost that no pool covers, in `currency`; None where nobody may spend credits
+    on it.  `cost` is what a call of the length costs that was asked for, also of one that is refused.
     """
 
     allowed: bool
@@ -48,25 +48,36 @@ class Answer(msgspec.Struct, frozen=True):
     pools: tuple[tuple[str, int], ...] = ()
     rate: Rate | None = None
     currency: str | None = None
+    cost: Cost | None = None
 
 
 def authorize(
-    committed: Committed, rules: Rules, question: Question, at: datetime, reserved: Reserved | None = None
+    committed: Committed,
+    rules: Rules,
+    question: Question,
+    at: datetime,
+    reserved: Reserved | None = None,
+    length_s: int | None = None,
 ) -> Answer | Refusal:
-    """Whether a call may start at an instant, beside what running calls reserved.
+    """Whether a call may start at an instant, beside what running calls reserved; and what so long a call costs.
 
     A Refusal says which field of the question no call can have.
     """
-    quoted = quote(committed, rules, question, at, at, reserved or Reserved())
+    reserved = reserved or Reserved()
+    quoted = quote(committed, rules, question, at, at, reserved)
     if isinstance(quoted, Refusal):
         return quoted
+    cost = None if length_s is None else cost_of(committed, rules, question, length_s, at, reserved)
+    if isinstance(cost, Refusal):
+        return cost
     why = _refused(question, quoted) or quoted.why
     account = committed.load("account", (question.tenant, ""))
     currency = account.currency if isinstance(account, Account) else None
     if why not in ALLOWS:
-        return Answer(False, why, 0, rate=quoted.rate, currency=currency)
+        return Answer(False, why, 0, rate=quoted.rate, currency=currency, cost=cost)
     seconds = min(quoted.seconds, quoted.longest_s)
-    return Answer(True, why, seconds, _POCKETS.get(why, Pocket.FREE), quoted.pools, quoted.rate, currency)
+    pocket = _POCKETS.get(why, Pocket.FREE)
+    return Answer(True, why, seconds, pocket, quoted.pools, quoted.rate, currency, cost)
 
 
 def _refused(question: Question, quoted: Quote) -> Why | None:

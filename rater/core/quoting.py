@@ -15,6 +15,7 @@ from rater.core.instants import as_utc
 from rater.core.mediation import Mediated, canonical_json, emergency_call, mediate, refusal
 from rater.core.money import ceil_div
 from rater.core.numbering import every_country
+from rater.core.outputs import Segment
 from rater.core.passing_time import advance
 from rater.core.pricing import EMERGENCY_RULE, Priced, deck_in_force, price_call
 from rater.core.rating import countries_of_help, payer
@@ -102,20 +103,7 @@ def quote(
     committed: Committed, rules: Rules, question: Question, started_at: datetime, at: datetime, reserved: Reserved
 ) -> Quote | Refusal:
     """What covers a call that starts (or started) at an instant, with the state `at`; Refusal: no such call."""
-    cdr = CallRecord(
-        tenant=question.tenant,
-        usage_id="authorization",
-        type=question.type,
-        answered_at=as_utc(started_at),
-        duration_s=AUTHORIZED_S_MAX,
-        user=question.user,
-        calling=question.calling,
-        called=question.called,
-        number_type=question.number_type,
-        emergency=question.emergency,
-        received_at=as_utc(at),
-    )
-    call = mediate(cdr, canonical_json(cdr))
+    call = _as_if_made(question, started_at, at, AUTHORIZED_S_MAX)
     added = rules.settings.emergency_numbers
     state = State(committed)
     account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
@@ -130,6 +118,81 @@ def quote(
     advance(step, step.at)
     _reserve(state, account, reserved)
     return _quote(step, call, reserved)
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call of a length costs: its segments in order, and money in micro-units; `charge` includes the `fee`.
+
+    `unfunded` is what minutes would cost for which nobody may spend credits; `user` as in Quote.
+    """
+
+    seconds: int
+    minutes: int
+    segments: tuple[Segment, ...]
+    charge: int = 0
+    fee: int = 0
+    unfunded: int = 0
+    rate: Rate | None = None
+    user: str | None = None
+    anomalies: tuple[Anomaly, ...] = ()
+
+
+def cost_of(
+    committed: Committed, rules: Rules, question: Question, seconds: int, at: datetime, reserved: Reserved
+) -> Cost | Refusal | None:
+    """What a call of so many seconds would be charged that starts at an instant, whether or not it may start.
+
+    It is priced as its record would be, beside what running calls reserved; money may go below zero (A17).
+    Refusal: no such call; None for an unknown tenant, and while its price list is not known.
+    """
+    call = _as_if_made(question, at, at, seconds)
+    state = State(committed)
+    account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
+    if account is None:
+        return None
+    step = Step(state, rules, account, _NOWHERE, as_utc(at))
+    advance(step, step.at)
+    _reserve(state, account, reserved)
+    user, held = payer(step, call.cdr)
+    emergency = emergency_call(
+        call, countries_of_help(account, held.country), step.rules.settings.emergency_numbers
+    )
+    refused = refusal(call, account.currency, account.domains, emergency)
+    if refused is not None:
+        return refused
+    deck = deck_in_force(step, call.cdr.answered_at)
+    if not emergency and deck is not None and deck not in step.rules.tariffs:
+        return None
+    priced = price_call(step, call, user, held, emergency)
+    return Cost(
+        seconds=seconds,
+        minutes=priced.minutes,
+        segments=priced.segments,
+        charge=priced.charge,
+        fee=priced.fee,
+        unfunded=priced.unfunded or 0,
+        rate=priced.rate,
+        user=None if user is None else user.user,
+        anomalies=priced.anomalies,
+    )
+
+
+def _as_if_made(question: Question, started_at: datetime, at: datetime, seconds: int) -> Mediated:
+    """The call that is asked about, as if it had been made."""
+    cdr = CallRecord(
+        tenant=question.tenant,
+        usage_id="authorization",
+        type=question.type,
+        answered_at=as_utc(started_at),
+        duration_s=seconds,
+        user=question.user,
+        calling=question.calling,
+        called=question.called,
+        number_type=question.number_type,
+        emergency=question.emergency,
+        received_at=as_utc(at),
+    )
+    return mediate(cdr, canonical_json(cdr))
 
 
 def _reserve(state: State, account: Account, reserved: Reserved) -> None:

@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import orjson
@@ -21,6 +21,7 @@ from rater.core import (
     IDENTIFIER_LENGTH_MAX,
     Answer,
     CallType,
+    Cost,
     NumberType,
     Pocket,
     Question,
@@ -37,8 +38,8 @@ PATH = "/v1/authorize"
 _NUMBER_LENGTH_MAX = 64
 _NO_ANSWER_YET = frozenset({Why.UNKNOWN_TENANT, Why.NOT_READY})
 
-#: Answers a question as things stand now.
-Ask = Callable[[Question, datetime], Answer | Refusal]
+#: Answers a question as things stand now; with seconds, what so long a call costs, too.
+Ask = Callable[[Question, datetime, int | None], Answer | Refusal]
 
 
 class Query(BaseModel):
@@ -53,7 +54,17 @@ class Query(BaseModel):
     type: CallType = CallType.USER_OUT
     number_type: NumberType = NumberType.TOLL
     emergency: bool | None = None
+    length_s: int | None = Field(
+        default=None, ge=1, le=AUTHORIZED_S_MAX, description="the answer says what so long a call costs, too"
+    )
     format: Literal["json", "text"] | None = Field(default=None, description="text: one line; else as Accept says")
+
+
+class Asked(NamedTuple):
+    """What a switch asks; with `length_s`, what so long a call costs, too."""
+
+    question: Question
+    length_s: int | None
 
 
 class PoolMinutes(msgspec.Struct, frozen=True):
@@ -73,10 +84,32 @@ class Price(msgspec.Struct, frozen=True):
     destination: str
 
 
-class Authorization(msgspec.Struct, frozen=True):
+class CostPart(msgspec.Struct, frozen=True):
+    """Minutes that one pocket pays, and what they cost."""
+
+    pocket: Pocket
+    minutes: int
+    charge: str
+    pool: str | None
+
+
+class CallCost(msgspec.Struct, frozen=True):
+    """What a call of `seconds` would be charged now, with its connection fee; nobody pays `unfunded_charge`."""
+
+    seconds: int
+    minutes: int
+    charge: str
+    connection_fee: str
+    unfunded_charge: str
+    currency: str
+    segments: tuple[CostPart, ...]
+
+
+class Authorization(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer: may the call start, why, for how many seconds at most, what it draws on first, and its price.
 
-    `price` is null where nobody may spend credits on the call, and where no price is known.
+    `price` is null where nobody may spend credits on the call, and where no price is known.  `cost` is there if
+    `length_s` was asked for and the tenant is known.
     """
 
     allowed: bool
@@ -85,6 +118,7 @@ class Authorization(msgspec.Struct, frozen=True):
     pocket: Pocket | None
     pools: tuple[PoolMinutes, ...]
     price: Price | None
+    cost: CallCost | None = None
 
 
 class AuthorizePage:
@@ -108,23 +142,23 @@ class AuthorizePage:
         if not hmac.compare_digest(shown, self._credentials):
             expected = "expected the header Authorization: Bearer TOKEN with the token of this service"
             return _wrong(expected, HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"})
-        question = question_of(request)
-        answer = self._answer(question) if isinstance(question, Question) else question
+        asked = question_of(request)
+        answer = self._answer(asked) if isinstance(asked, Asked) else asked
         if isinstance(answer, str):
             return _wrong(answer, HTTPStatus.BAD_REQUEST)
         self._metrics.authorization(counted_as(answer), self._seconds() - began)
         return answer_response(answer, as_text=wants_text(request))
 
-    def _answer(self, question: Question) -> Answer | str:
+    def _answer(self, asked: Asked) -> Answer | str:
         """The answer, or what is wrong with the question."""
-        return answered(self._ask, question, self._now())
+        return answered(self._ask, asked, self._now())
 
 
-def answered(ask: Ask, question: Question, at: datetime) -> Answer | str:
+def answered(ask: Ask, asked: Asked, at: datetime) -> Answer | str:
     """The answer to a question, or in one line what is wrong with it."""
-    answer = ask(question, at)
+    answer = ask(asked.question, at, asked.length_s)
     if isinstance(answer, Refusal):
-        return f"{answer.field}: {answer.message}{_plus_hint(question.called)}"
+        return f"{answer.field}: {answer.message}{_plus_hint(asked.question.called)}"
     assert 0 <= answer.seconds <= AUTHORIZED_S_MAX, answer
     return answer
 
@@ -153,7 +187,17 @@ def authorization_of(answer: Answer) -> Authorization:
     if rate is not None and answer.currency is not None:
         price = Price(rate.price_text, format_micros(rate.fee), rate.increments, answer.currency, rate.destination)
     pools = tuple(PoolMinutes(name, minutes) for name, minutes in answer.pools)
-    return Authorization(answer.allowed, answer.reason, answer.seconds, answer.pocket, pools, price)
+    cost = None
+    if answer.cost is not None and answer.currency is not None:
+        cost = call_cost(answer.cost, answer.currency)
+    return Authorization(answer.allowed, answer.reason, answer.seconds, answer.pocket, pools, price, cost)
+
+
+def call_cost(cost: Cost, currency: str) -> CallCost:
+    """The cost as it is written in JSON."""
+    parts = tuple(CostPart(part.pocket, part.minutes, part.charge or "0", part.pool) for part in cost.segments)
+    charge, fee, unfunded = (format_micros(amount) for amount in (cost.charge, cost.fee, cost.unfunded))
+    return CallCost(cost.seconds, cost.minutes, charge, fee, unfunded, currency, parts)
 
 
 def text_of(answer: Answer) -> str:
@@ -172,13 +216,13 @@ def text_of(answer: Answer) -> str:
     return " ".join(parts) + "\n"
 
 
-def question_of(request: web.Request) -> Question | str:
+def question_of(request: web.Request) -> Asked | str:
     """The question that the parameters ask, or what is wrong with them, in one sentence."""
     try:
         query = parameters_of(request.query, Query)
     except ProblemError as wrong:
         return wrong.detail
-    return Question(
+    question = Question(
         tenant=query.tenant,
         user=query.user,
         called=query.called,
@@ -187,6 +231,7 @@ def question_of(request: web.Request) -> Question | str:
         number_type=query.number_type,
         emergency=query.emergency,
     )
+    return Asked(question, query.length_s)
 
 
 def _plus_hint(called: str | None) -> str:

@@ -50,7 +50,7 @@ class Engine(Keeper, Protocol):
     accepts_commands: bool
     orders: OrderLog
 
-    def ask(self, question: Question, at: datetime) -> Answer | Refusal:
+    def ask(self, question: Question, at: datetime, length_s: int | None = None) -> Answer | Refusal:
         """Whether a call may start."""
 
     def waiting_for(self) -> list[str]:
@@ -101,10 +101,10 @@ class Server:
     async def _authorize(self, request: web.Request) -> web.Response:
         began = time.perf_counter()
         self._access.check(request, "authorize")
-        question = question_of(request)
-        if isinstance(question, str):
-            raise ProblemError(Kind.UNREADABLE, question)
-        answer = answered(self._engine.ask, question, datetime.now(UTC))
+        asked = question_of(request)
+        if isinstance(asked, str):
+            raise ProblemError(Kind.UNREADABLE, asked)
+        answer = answered(self._engine.ask, asked, datetime.now(UTC))
         if isinstance(answer, str):
             raise ProblemError(Kind.UNREADABLE, answer)
         self._metrics.authorization(counted_as(answer), time.perf_counter() - began)

@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand
 from rater.core.entities import User
-from rater.core.money import format_micros
+from rater.core.money import format_amount, format_micros
+from rater.core.outputs import RatedCall
 from rater.core.quoting import Reserved
 from rater.core.reasons import Outcome
 from rater.core.running_calls import RunningCalls, Standing
 from rater.core.tariff import Rate, affordable_seconds, charge
-from tests.agents.switch import A_DAY, LONGEST, Switch, may
+from tests.agents.switch import A_DAY, LONGEST, NOON, Switch, may, question
 from tests.world import GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, TOKYO, US, T, World, at
 
 CALLED = (US, US, LONDON, PARIS, HARARE, JAMAICA, ROME, TOKYO, GB_SPECIAL, NOWHERE)
@@ -66,6 +68,26 @@ def test_what_is_authorised_is_carried(
     else:
         assert world.account.balance >= min(0, before)
         assert unfunded == ["0"]
+
+
+@given(worlds(), st.sampled_from(CALLED), st.sampled_from(["ada", "bob"]), kinds, st.integers(1, 30_000))
+def test_the_price_before_a_call_is_that_of_its_record(
+    world: World, called: str, user: str, type: str, seconds: int
+) -> None:
+    """Minutes, pockets, charge and connection fee, to the micro-unit, also where the call may not start."""
+    call: dict[str, Any] = {"user": user, "type": type, "toll_free": type == "ucap_in"}
+    answer = authorize(
+        world.engine.committed(), world.engine.rules, question(called, **call), at(NOON), length_s=seconds
+    )
+    assert isinstance(answer, Answer)
+    cost = answer.cost
+    assert cost is not None
+    assert world.cdr(called, seconds, NOON, **call) is Outcome.RATED
+    (rated,) = [output for output in world.outputs if isinstance(output, RatedCall)]
+    assert (cost.minutes, format_amount(cost.charge)) == (rated.minutes, rated.charge)
+    assert (format_amount(cost.fee), format_amount(cost.unfunded)) == (rated.connection_fee, rated.unfunded_charge)
+    assert cost.segments == tuple(msgspec.structs.replace(part, lots=()) for part in rated.segments)
+    assert cost.anomalies == rated.anomalies
 
 
 @given(worlds(), st.sampled_from(["911", "933"]), st.sampled_from(["ada", "zoe", None]), money)

@@ -95,6 +95,10 @@ STORY = [
     Typed("rater rates activate VERSION"),
     Typed("rater show calls contoso --anomalies"),
     Typed("rater show calls contoso --flag unfunded"),
+    Typed(
+        "rater quote contoso --user ada@contoso.example --called +442079460018 --minutes 10 --at 2025-03-20T00:00:00Z",
+        shown="rater quote contoso --user ada@contoso.example --called +442079460018 --minutes 10",
+    ),
     Typed("rater what-if --period 2025-03 --deck old.csv", shown="rater what-if --period 2025-03 --deck B.csv"),
     Typed("rater what-if --period 2025-03 --commands other-licences.jsonl --format xlsx --out difference.xlsx"),
     Typed("rater what-if --period 2025-03 --setting straddle=whole_to_credits --tenant contoso"),

@@ -62,6 +62,26 @@ def test_what_a_call_costs_and_draws_on(tmp_path: Path) -> None:
     assert "write + as %2B" in wrong[0].body["detail"]
 
 
+def test_what_a_call_of_a_length_costs(tmp_path: Path) -> None:
+    """10 minutes to London at 0.05; without a length nothing is computed; a day is the longest."""
+    with serving(tmp_path, commands=[*setting_up("1")]) as (_, switch):
+        cost = switch.ask(asked(LONDON, length_s="600")).body["cost"]
+        without = switch.ask(asked(LONDON)).body
+        wrong = switch.ask(asked(LONDON, length_s="86401"))
+    assert cost == {
+        "seconds": 600,
+        "minutes": 10,
+        "charge": "0.5",
+        "connection_fee": "0",
+        "unfunded_charge": "0",
+        "currency": "USD",
+        "segments": [{"pocket": "credit", "minutes": 10, "charge": "0.5", "pool": None}],
+    }
+    assert "cost" not in without
+    assert wrong.status == 400
+    assert "length_s" in wrong.body["detail"]
+
+
 def test_an_answer_knows_what_was_committed_just_before(tmp_path: Path) -> None:
     """1.00 less 10 minutes to London is 0.50: 10 minutes more."""
     with serving(tmp_path, commands=[*setting_up("1")]) as (_, switch):

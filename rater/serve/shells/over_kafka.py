@@ -83,9 +83,9 @@ class KafkaEngine:
                 raise NotKept(str(wrong)) from wrong
         return results
 
-    def ask(self, question: Question, at: datetime) -> Answer | Refusal:
+    def ask(self, question: Question, at: datetime, length_s: int | None = None) -> Answer | Refusal:
         """See Engine."""
-        return self._board.ask(question, at)
+        return self._board.ask(question, at, length_s)
 
     def waiting_for(self) -> list[str]:
         """See Engine."""

@@ -178,10 +178,10 @@ class StoreEngine:
             records.append(Record("command", Source(topic, 0, self._numbers), encode_input(command), command))
         await self.keep(records)
 
-    def ask(self, question: Question, at: datetime) -> Answer | Refusal:
+    def ask(self, question: Question, at: datetime, length_s: int | None = None) -> Answer | Refusal:
         """See Engine."""
         assert self._reader is not None, "it was started"
-        return authorize(self._reader, self._rules, question, at, self._reserved.get(question.tenant))
+        return authorize(self._reader, self._rules, question, at, self._reserved.get(question.tenant), length_s)
 
     def waiting_for(self) -> list[str]:
         """See Engine."""

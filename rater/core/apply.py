@@ -73,7 +73,7 @@ class Applier:
         outcome = call_arrived(step, call)
         if isinstance(outcome, Refusal):
             return self._refuse_call(step, named(call, payer(step, cdr)[0]), raw, outcome)
-        _finish(step)
+        _finish_input(step)
         return outcome
 
     def command(self, command: AnyCommand, source: Source, raw: bytes, arrival: datetime | None = None) -> Outcome:
@@ -98,7 +98,7 @@ class Applier:
         outcome = command_arrived(step, command)
         if isinstance(outcome, Refusal):
             return self.reject(source, raw, outcome, command.tenant)
-        _finish(step)
+        _finish_input(step)
         return outcome
 
     def reject(
@@ -140,7 +140,7 @@ class Applier:
         id, letter = dead_letter(step.state, step.source, raw, refused, cdr.tenant, cdr.usage_id, said)
         if refused.reason is Reason.CONFLICTING_DUPLICATE and letter is not None:
             step.emit(EventKind.CDR_QUARANTINED, usage_id=cdr.usage_id, user=cdr.user, reason=refused.message)
-        _finish(step)
+        _finish_input(step)
         return self._rejected(id, letter, refused)
 
     def _first_configuration(self, command: TenantConfigured, source: Source, raw: bytes) -> Outcome:
@@ -158,11 +158,11 @@ class Applier:
         step = Step(self._state, self._rules, account, source, at, self.outputs)
         configure_tenant(step, command, first=True)
         command_seen(step, command)
-        _finish(step)
+        _finish_input(step)
         return Outcome.RATED
 
 
-def _finish(step: Step) -> None:
+def _finish_input(step: Step) -> None:
     """Emit the events after what they are about, then whether credit-funded calls may start."""
     step.emit_events()
     switch_service(step)

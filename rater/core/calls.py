@@ -7,7 +7,7 @@ Prices are in `pricing`.
 from rater.core.credit import refund
 from rater.core.entities import Account, LiveCall, Share, Stretch, User
 from rater.core.instants import parse_period, period_of
-from rater.core.limits import too_many_lots
+from rater.core.limits import may_name_too_many_lots, too_many_lots
 from rater.core.mediation import Mediated, clock_ahead, emergency_call, former_contents, refusal
 from rater.core.money import (
     BALANCE_MICROS_MAX,
@@ -60,8 +60,7 @@ def rate_or_refuse(
 ) -> Refusal | None:
     """Rate a call anew, or in the place of its live version; a Refusal changed nothing, nor the clock (A37)."""
     account = step.account
-    # Only where lots or debts fill pages can a charge name more of them than one record holds: then it is tried.
-    if not (account.lot_pages or account.debts.pages):
+    if not may_name_too_many_lots(account):
         _rate(step, call, user, held, emergency, live)
         return None
     attempt = step.attempt()

@@ -37,7 +37,7 @@ from rater.core.inputs import (
     UserErased,
 )
 from rater.core.instants import as_utc
-from rater.core.limits import too_long_history, too_many_dates, too_many_purchases
+from rater.core.limits import too_long_history, too_many_dates, too_many_purchases, too_many_with_own_expiry
 from rater.core.money import format_micros, parse_micros
 from rater.core.money_by_hand import (
     adjust,
@@ -259,7 +259,7 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
             return (
                 other_currency(account, currency)
                 or too_much(account, parse_micros(amount))
-                or too_many_purchases(account)
+                or (too_many_with_own_expiry(account) if command.expires else too_many_purchases(account))
             )
         case FundsAdjusted():
             return adjustment_refused(step, command)

@@ -91,6 +91,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     user_object_id: Text | None = None
     user_display_name: Text | None = None
     reported_capability: Text | None = None
+    # These three stay last: what a call says is compared up to them (content_hash).
     received_at: Instant | None = None
     switch: Identifier | None = None
     switch_sequence: Annotated[int, Meta(ge=0, le=SWITCH_SEQUENCE_MAX)] | None = None

@@ -17,6 +17,8 @@ USER_BYTES_MAX = 250_000
 DATED_BYTES_MAX = 64_000
 #: Pages of purchases with money left, and of debts that purchases paid.
 PAGES_MAX = 5_000
+#: Promotions and adjustments with an expiry of their own, which are in the account's record until they expire.
+OWN_EXPIRY_MAX = 500
 #: Purchases that one call is paid with, or whose money one correction gives back.
 CALL_LOTS_MAX = 1_000
 
@@ -54,6 +56,29 @@ def too_many_purchases(account: Account) -> Refusal | None:
         " (PAGES_MAX * PAGE_MAX); add more money at a time, or wait until purchases expire; nothing was added"
     )
     return Refusal(Reason.TOO_MANY, "amount", message)
+
+
+def too_many_with_own_expiry(account: Account) -> Refusal | None:
+    """Why a tenant cannot be given more money that expires at a time of its own."""
+    if _with_own_expiry(account) < OWN_EXPIRY_MAX:
+        return None
+    message = (
+        f"expected fewer than {OWN_EXPIRY_MAX} promotions and adjustments with an expiry (OWN_EXPIRY_MAX) that have"
+        " not expired; add more money at a time, or wait until some expire; nothing was added"
+    )
+    return Refusal(Reason.TOO_MANY, "amount", message)
+
+
+def may_name_too_many_lots(account: Account) -> bool:
+    """Whether a charge may be paid by more lots than one record names: what is not in pages is fewer.
+
+    An account of an earlier release may have more with an expiry of their own than may be added now.
+    """
+    return bool(account.lot_pages or account.debts.pages) or _with_own_expiry(account) > OWN_EXPIRY_MAX
+
+
+def _with_own_expiry(account: Account) -> int:
+    return len(account.promotions) + len(account.own_expiry)
 
 
 def too_many_lots(lots: int) -> Refusal | None:

@@ -30,6 +30,7 @@ from rater.core.record_checks import YEARS, ahead_of_arrival, impossible, imposs
 _seconds = lru_cache(maxsize=16384)(lambda seconds: timedelta(seconds=seconds))
 #: When a record was received, from which switch and under which number: the same call comes again with others.
 _OF_ITS_WAY = (b',"received_at":"', b',"switch":"', b',"switch_sequence":')
+assert CallRecord.__struct_fields__[-3:] == ("received_at", "switch", "switch_sequence"), "see content_hash"
 #: A record as its canonical JSON.
 canonical_json = msgspec.json.Encoder().encode
 
@@ -114,9 +115,6 @@ def mediate(
     hung_up_at = answered_at + _seconds(cdr.duration_s)
     arrival = _arrival(received_at, arrived_at)
     late_at = arrival if arrival and (arrival_given or received_at) else hung_up_at
-    # Where these hold the checks find nothing, as tests/laws/test_mediation.py shows, and are not called.
-    is_possible = cdr.duration_s >= 0 and (ended_at is None or ended_at >= hung_up_at)
-    is_readable = called_is_plain and calling_is_plain and cdr.user is not None
     return Mediated(
         cdr=cdr,
         id=call_id(cdr),
@@ -128,8 +126,8 @@ def mediate(
         month=month_index(answered_at),
         dialled=_dialled(cdr.called, called_is_plain) if cdr.type in OUTBOUND else None,
         called_domain=None if called_is_plain else _called_domain(cdr),
-        impossible=None if is_possible else impossible(cdr, hung_up_at),
-        unreadable=None if is_readable else unreadable(cdr),
+        impossible=impossible(cdr, hung_up_at),
+        unreadable=unreadable(cdr, numbers_are_plain=called_is_plain and calling_is_plain),
         given=None if cdr is as_read else as_read,
     )
 

@@ -14,6 +14,7 @@ from rater.core.funding import add_lot, expires_before
 from rater.core.identity import digest, name_key
 from rater.core.inputs import FundsAdjusted, FundsRefunded, PaymentReversed
 from rater.core.instants import as_utc
+from rater.core.limits import too_many_purchases, too_many_with_own_expiry
 from rater.core.lot_history import PAYMENTS, known_lot, note_refunded, note_reversed
 from rater.core.lots import lot_at_hand
 from rater.core.money import format_micros, parse_micros
@@ -50,9 +51,12 @@ def unexplained(reason: str, by: str) -> Refusal | None:
 def adjustment_refused(step: Step, command: FundsAdjusted) -> Refusal | None:
     """Why this tenant's money cannot be adjusted so."""
     account, amount = step.account, parse_micros(command.amount)
-    return other_currency(account, command.currency) or (
-        too_much(account, amount) if amount > 0 else owes_too_much(account)
-    )
+    if (refused := other_currency(account, command.currency)) is not None:
+        return refused
+    if amount <= 0:
+        return owes_too_much(account)
+    too_many = too_many_with_own_expiry if command.expires else too_many_purchases
+    return too_much(account, amount) or too_many(account)
 
 
 def adjust(step: Step, command: FundsAdjusted) -> None:

@@ -64,8 +64,13 @@ def impossible(cdr: CallRecord, hung_up_at: datetime) -> Refusal | None:
     )
 
 
-def unreadable(cdr: CallRecord) -> Refusal | None:
-    """Who pays and both numbers, where the rules read them; withheld callers and internal addresses may be."""
+def unreadable(cdr: CallRecord, *, numbers_are_plain: bool = False) -> Refusal | None:
+    """Who pays and both numbers, where the rules read them; withheld callers and internal addresses may be.
+
+    `numbers_are_plain`: both are there, and are E.164 as nearly all are.
+    """
+    if numbers_are_plain and cdr.user is not None:
+        return None  # a check that such a record can fail goes above this line
     called, calling = cdr.called, cdr.calling
     outbound = cdr.type in OUTBOUND
     if outbound and cdr.user is None and cdr.type not in _USERLESS:

@@ -14,6 +14,7 @@ from rater.core.entities import LiveCall, Stretch, User
 from rater.core.identity import digest, normal_usage_id
 from rater.core.inputs import CallRecord, CallRerated, Source
 from rater.core.instants import month_closes_at
+from rater.core.limits import may_name_too_many_lots
 from rater.core.mediation import Again, Mediated, call_id, emergency_call, in_utc, mediate, refusal
 from rater.core.outputs import RatedCall
 from rater.core.pricing import EMERGENCY_RULE, deck_in_force
@@ -103,7 +104,7 @@ def rerating_refused(step: Step, command: CallRerated) -> Refusal | None:
         _changed(command, found)
         or refusal(found.call, account.currency, account.domains, found.emergency)
         or owes_too_much(account)
-        or (_rated(step.attempt(), found) if account.lot_pages or account.debts.pages else None)
+        or (_rated(step.attempt(), found) if may_name_too_many_lots(account) else None)
     )
 
 

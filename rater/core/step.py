@@ -27,13 +27,13 @@ from rater.core.settings import RatingSettings
 from rater.core.state import State
 from rater.core.tariff import Tariffs
 
-#: Kinds of which one undoes or answers another: within a step they are emitted as they happened.
+#: Kinds of which one undoes or answers another: those of one input are emitted as they happened.
 _AS_THEY_HAPPENED = (
     (EventKind.USER_RESTRICTED, EventKind.USER_UNRESTRICTED),
     (EventKind.CREDITS_SUSPENDED, EventKind.CREDITS_RESUMED),
     (EventKind.RECHARGE_SUCCEEDED, EventKind.RECHARGE_FAILED, EventKind.RECHARGE_SUPPRESSED),
 )
-#: The other events of one step are emitted in the order in which the closed list names their kinds.
+#: The other events of one input are emitted in the order in which the closed list names their kinds.
 _RANK = {kind: rank for rank, kind in enumerate(EventKind)} | {
     kind: tuple(EventKind).index(kinds[0]) for kinds in _AS_THEY_HAPPENED for kind in kinds
 }
@@ -77,6 +77,7 @@ class Step:
 
     def begin(self, source: Source, at: datetime) -> None:
         """Go on to the tenant's next input; `at` is what its outputs are dated."""
+        assert not self._news, "the events of the input before were emitted"
         self.source = source
         self.at = at
 
@@ -103,7 +104,7 @@ class Step:
         self._news.extend(attempt._news)
 
     def emit(self, kind: EventKind, **facts: object) -> None:
-        """Note an event; events are emitted, in their order, when the step is finished."""
+        """Note an event; events are emitted, in their order, when all of the input is done."""
         self._news.append((kind, facts))
 
     def debit(
@@ -188,7 +189,7 @@ class Step:
         )
 
     def emit_events(self) -> None:
-        """Emit the events of the step, in their order, once all of it is done."""
+        """Emit the events of the input, in their order, once all of it is done."""
         if not self._news:
             return
         account, balance = self.account, self.balance_text

@@ -40,7 +40,7 @@ class StoredEntities(Committed):
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._cache: dict[tuple[str, Key], Entity | None] = {}
-        #: The live calls that the batch at hand may ask for, once they are prepared.
+        #: The live calls that the part of a batch at hand may ask for, once they are prepared.
         self._calls: dict[Key, LiveCall] | None = None
         #: Rated calls that stand after this offset are not there yet: a replay has not come so far.
         self.calls_until = OFFSET_MAX

@@ -52,7 +52,7 @@ from rater.wire.codec import encode_input
 BATCH_RECORDS = 10_000
 #: A batch of large records ends earlier, so that memory stays bounded.
 BATCH_BYTES_MAX = 16_000_000
-#: Records that are looked up in the store together: one question to SQLite for all of them.
+#: Records that are looked up in the store together: a few questions to SQLite for all of them.
 LOOKUP_SIZE = 1_000
 
 

@@ -40,9 +40,8 @@ from rater.core import (
 )
 from rater.wire.codec import claimed_tenant, decode_call, decode_command, encode_input
 
-#: Records that are decoded and applied together, so that the processor's caches still hold them.  The rating task
-#: on Kafka uses this size: asking its index costs the same at any size.  The shell over a store asks SQLite once a
-#: part, so its parts are larger (LOOKUP_SIZE).
+#: Records that are decoded and applied together, so that the processor's caches still hold them.  A shell whose
+#: store is cheaper to ask for many calls at once names a larger size.
 PART_RECORDS = 64
 #: The decoded record, or why it does not decode.
 Decoded = CallRecord | AnyCommand | Refusal
@@ -158,7 +157,7 @@ def run_batch(
     applier = Applier(batch.state, rules)
     keep = write or batch.outputs.extend
     while part := list(islice(left, part_records)):
-        values = [(record, decoded(record)) for record in part]
+        values = [(record, input_of(record)) for record in part]
         if admit is not None:
             values = [(record, _admitted(value, admit)) for record, value in values]
         committed.prepare(calls_in(value for _, value in values))
@@ -227,8 +226,8 @@ def envelope_of(letter: RejectedCdr) -> Envelope:
     )
 
 
-def decoded(record: Record) -> Input | Refusal:
-    """Bytes to an input; what does not need the state is done here, before the first of the part is applied."""
+def input_of(record: Record) -> Input | Refusal:
+    """Decode and mediate: what does not need the state is done here, before the first of the part is applied."""
     value = record.decoded
     if isinstance(value, CallRecord):
         return mediate(value, encode_input(value), record.arrived_at, arrival_given=record.arrival_given)

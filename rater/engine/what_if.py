@@ -37,7 +37,7 @@ from rater.core import (
     as_utc,
     month_start,
 )
-from rater.engine.batch import Input, Record, calls_in, decoded
+from rater.engine.batch import Input, Record, calls_in, input_of
 from rater.engine.difference import History
 from rater.engine.past_payments import PastPayments
 from rater.engine.substitutes import Substitutes
@@ -116,7 +116,7 @@ class Replay:
 
     def _admitted(self, record: Record) -> Input | None:
         """An input that is replayed: what does not decode moves nothing, and other tenants do not matter."""
-        value = decoded(record)
+        value = input_of(record)
         if isinstance(value, Refusal):
             return None
         only = self._substitutes.tenant

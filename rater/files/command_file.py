@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from rater.core import AnyCommand, CallRecord, Mediated, Refusal
-from rater.engine.batch import Record, decoded
+from rater.core import AnyCommand, Mediated, Refusal
+from rater.engine.batch import Record, input_of
 from rater.files.recognise import COMMANDS
 from rater.files.source import InputFile
 from rater.wire.errors import RaterError
@@ -14,11 +14,11 @@ def read_commands(path: Path) -> list[AnyCommand]:
     file, commands = InputFile(str(path), COMMANDS), []
     for record in file.records():
         assert isinstance(record, Record), "no events of calls in a file of commands"
-        value = decoded(record)
+        value = input_of(record)
         if isinstance(value, Refusal):
             where = f"{path}:{record.source.offset}: {value.field}".removesuffix(": ")
             raise RaterError(f"{where}: {value.message}")
-        assert not isinstance(value, CallRecord | Mediated), "read as commands"
+        assert not isinstance(value, Mediated), "read as commands"
         commands.append(value)
     if file.incomplete is not None:
         raise RaterError(file.incomplete)

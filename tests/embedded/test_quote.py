@@ -68,7 +68,7 @@ def test_nothing_is_changed(folder: Path) -> None:
 
 
 def test_what_no_call_can_be(folder: Path) -> None:
-    """The option, what was expected, what was given; a tenant that nobody configured."""
+    """The option, what was expected, what was given; a tenant that is not configured."""
     assert "--called: expected an E.164 number" in quote(folder, "2079", code=Exit.USAGE)
     unknown = rater("quote", "nobody", "--user", "x", "--called", "+442079460000", cwd=folder, code=Exit.FAILED)
     assert unknown.stderr == "rater: nobody: expected a tenant that was configured\n"

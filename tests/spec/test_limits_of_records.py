@@ -5,9 +5,9 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from rater.core.entities import DebtPage, DebtPageEntry, LotPage, LotPageEntry, Part
-from rater.core.inputs import DeckActivated, FundsAdded, Source, UserConfigured
-from rater.core.limits import CALL_LOTS_MAX, DATED_BYTES_MAX, PAGES_MAX, USER_BYTES_MAX
+from rater.core.entities import DebtPage, DebtPageEntry, Lot, LotPage, LotPageEntry, Part
+from rater.core.inputs import DeckActivated, FundsAdded, FundsAdjusted, Source, UserConfigured
+from rater.core.limits import CALL_LOTS_MAX, DATED_BYTES_MAX, OWN_EXPIRY_MAX, PAGES_MAX, USER_BYTES_MAX
 from rater.core.lots import lots_with_money
 from rater.core.outputs import RatedCall, RejectedCdr
 from rater.engine.batch import Record, run_batch
@@ -47,6 +47,51 @@ def test_a_user_has_at_most_so_many_dated_licences() -> None:
     assert largest_entity(world) <= USER_BYTES_MAX
     world.assign("bob", "MCOPSTN1", "2025-03-10")
     assert world.refusals == []
+
+
+@pytest.mark.parametrize("kind", ["promotion", "adjustment"])
+def test_a_tenant_has_at_most_so_much_money_with_an_expiry_of_its_own(kind: str) -> None:
+    """A46: promotions and adjustments that expire are in the account's record; one more is refused, purchases are not."""
+    world, given = World(funds=None), 0
+    while not world.refusals:
+        when = at("2025-03-02") + timedelta(seconds=given)
+        if kind == "promotion":
+            expires = at("2025-06-01")
+            command: FundsAdded | FundsAdjusted = FundsAdded(
+                tenant=T, id=f"p-{given}", at=when, amount="0.000001", source="promotion", expires=expires
+            )
+        else:
+            command = FundsAdjusted(
+                tenant=T,
+                id=f"a-{given}",
+                at=when,
+                amount="0.000001",
+                reason="goodwill",
+                by="kim",
+                expires=at("2025-06-01"),
+            )
+        world.apply(command)
+        given += not world.refusals
+    assert (given, world.refusals) == (OWN_EXPIRY_MAX, ["too_many"])
+    assert "OWN_EXPIRY_MAX" in letter_of(world).message
+    assert largest_entity(world) < MESSAGE_BYTES_MAX / 10
+    world.apply(FundsAdded(tenant=T, id="bought", at=at("2025-03-10"), amount="10"))
+    assert world.refusals == []
+
+
+def test_what_an_earlier_release_let_in_pays_for_no_more_than_a_record_names() -> None:
+    """More promotions than may be added now: a call that more than 1,000 of them would pay is refused, whole."""
+    world = World(funds=None).user("ada", "US", "MCOPSTNPP")
+    account = world.account
+    lots = [
+        Lot(f"p-{number}", 100, at("2025-03-01"), at("2025-06-01"), number, promotion=True)
+        for number in range(1_100)
+    ]
+    account.promotions, account.balance = tuple(lots), 110_000
+    world.memory.entities["account"][(T, "")] = account
+    world.cdr(HARARE, 30)  # a minute costs 0.2: all of them, and a debt
+    assert world.refusals == ["too_many"]
+    assert world.account.balance == 110_000
 
 
 @pytest.mark.parametrize("change", ["assign", "configure"])

@@ -55,6 +55,8 @@ COMMANDS = {
     "prune": "prune",
     "what-if": "what_if",
     "quote": "quote",
+    "forecast": "forecast",
+    "recommend": "forecast",
 }
 
 

@@ -14,7 +14,7 @@ from rater.core.classify import DIRECT_INBOUND, INBOUND, PREMIUM_RULES
 from rater.core.country_names import ISO_COUNTRIES, country_of_name, meant_country
 from rater.core.currencies import EXPONENTS, exponent_of, no_currency
 from rater.core.deck_changes import Change, DeckChange, DeckChanges, DeckLimits, compare_decks, too_much
-from rater.core.due import due_instants, expiring, funds_in, funds_of, ticks_due
+from rater.core.due import due_instants, expiring, funds_in, funds_of, recharge_due, ticks_due
 from rater.core.entities import Account, Alias, Entity, LiveCall, Seen, Sequences, User
 from rater.core.entitlements import DIAL_OUT_FAMILY, families_of
 from rater.core.erasure import erased_call, hidden_party, names_known, renamed_pool
@@ -109,7 +109,7 @@ from rater.core.reasons import (
     Why,
 )
 from rater.core.record_checks import YEARS, ahead_of_arrival, impossible_time
-from rater.core.rerating import deck_stands, rerating_id, rerating_of, same_rating
+from rater.core.rerating import deck_stands, record_as_rated, rerating_id, rerating_of, same_rating
 from rater.core.restrictions import restricted_users
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing, order_id
 from rater.core.settings import HOURS_MAX, RatingSettings, read_emergency_numbers
@@ -299,6 +299,8 @@ __all__ = [
     "purchased_at",
     "quote",
     "read_emergency_numbers",
+    "recharge_due",
+    "record_as_rated",
     "renamed_pool",
     "rerating_id",
     "rerating_of",

@@ -32,17 +32,21 @@ _AS_RATED = (
 )  # fmt: skip
 
 
+def record_as_rated(call: RatedCall) -> CallRecord:
+    """The record of a call, as the rated call says it."""
+    return CallRecord(**{name: getattr(call, name) for name in _AS_RATED}, emergency=call.rule == EMERGENCY_RULE)
+
+
 def rerating_of(
     call: RatedCall, deck: str, at: datetime, reason: str | None = None, by: str | None = None
 ) -> CallRerated:
     """The command that rates a call again; its id is the same whoever asks for it, so that it is done once."""
     rating = call.rating + 1
-    record = {name: getattr(call, name) for name in _AS_RATED}
     return CallRerated(
         tenant=call.tenant,
         id=f"rerate-{digest(call.tenant, normal_usage_id(call.usage_id), call.version, rating, deck)}",
         at=at,
-        call=CallRecord(**record, emergency=call.rule == EMERGENCY_RULE),
+        call=record_as_rated(call),
         content=call.content,
         rating=rating,
         deck=deck,

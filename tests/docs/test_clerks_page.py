@@ -95,6 +95,8 @@ STORY = [
     Typed("rater rates activate VERSION"),
     Typed("rater show calls contoso --anomalies"),
     Typed("rater show calls contoso --flag unfunded"),
+    Typed("rater forecast contoso --days 60", code=1),  # a month is less than four whole weeks
+    Typed("rater recommend contoso --recharges-a-month 4 --payment-delay 60", code=1),
     Typed(
         "rater quote contoso --user ada@contoso.example --called +442079460018 --minutes 10 --at 2025-03-20T00:00:00Z",
         shown="rater quote contoso --user ada@contoso.example --called +442079460018 --minutes 10",

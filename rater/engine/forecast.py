@@ -1,0 +1,74 @@
+"""What is likely of a tenant's money in the days to come: what one, five and nine of ten runs do not exceed.
+
+See rater.engine.likely_future for what a run is.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from random import Random
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from rater.engine.likely_future import DrawnCall, Player, Run, drawn
+
+_T = TypeVar("_T")
+
+
+class Likely(NamedTuple, Generic[_T]):
+    """One run of ten is at or before `p10`, one of two `p50`, nine of ten `p90`; None: not within the days."""
+
+    p10: _T | None
+    p50: _T | None
+    p90: _T | None
+
+
+class Forecast(NamedTuple):
+    """The days to come from `now`, by weeks of the past; money in micro-units, an entry for the end of each day."""
+
+    now: datetime
+    days: int
+    runs: int
+    first_zero: Likely[datetime]
+    recharges: Likely[int]
+    spent: list[Likely[int]]
+    balances: list[Likely[int]]
+    used_up: dict[str, Likely[datetime]]
+
+
+def runs_of(
+    player: Player,
+    weeks: Sequence[list[DrawnCall]],
+    now: datetime,
+    days: int,
+    runs: int,
+    seed: int,
+    progress: Callable[[int], None] = lambda _: None,
+) -> list[Run]:
+    """So many runs; each has a chance of its own that follows from the seed."""
+    found = []
+    for number in range(runs):
+        chance = Random(f"{seed}/{number}")  # noqa: S311  # it draws weeks, and no secrets
+        found.append(player.play(drawn(weeks, now, days, chance), now, days))
+        progress(1)
+    return found
+
+
+def forecast(found: Sequence[Run], now: datetime, days: int) -> Forecast:
+    """The percentiles of runs."""
+    pools = sorted({pool for run in found for pool in run.used_up})
+    return Forecast(
+        now,
+        days,
+        len(found),
+        likely([run.first_zero for run in found]),
+        likely([run.recharges for run in found]),
+        [likely([run.spent[day] for run in found]) for day in range(days)],
+        [likely([run.balances[day] for run in found]) for day in range(days)],
+        {pool: likely([run.used_up.get(pool) for run in found]) for pool in pools},
+    )
+
+
+def likely(values: Sequence[_T | None]) -> Likely[_T]:
+    """The percentiles by nearest rank; what did not happen comes after all that did."""
+    ordered: list[Any] = sorted(value for value in values if value is not None)
+    ordered += [None] * (len(values) - len(ordered))
+    return Likely(*(ordered[-(-percent * len(ordered) // 100) - 1] for percent in (10, 50, 90)))

@@ -1,0 +1,238 @@
+"""A tenant's likely future: weeks of its own past, drawn by chance and played forward through the rules.
+
+Burn is not linear: plans pay for the first half of a month, weekends are quiet, lots expire.  So nothing is
+extrapolated: each run draws whole weeks of the past, moves their calls behind now, and rates them on an overlay
+that is dropped.  A run first draws half as many weeks as there are, and from these the weeks to come: the mean of a
+few weeks is itself uncertain, and half of them are right for what their spread shows too little of (a backtest is in
+tests/embedded/test_forecast.py).  The same seed gives the same runs.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+from typing import NamedTuple
+
+import msgspec
+
+from rater.core import (
+    Account,
+    AccountEvent,
+    AnyCommand,
+    Applier,
+    CallRecord,
+    Committed,
+    Debit,
+    Entity,
+    EventKind,
+    Key,
+    PaymentFailed,
+    PaymentSucceeded,
+    RatedCall,
+    RechargeRequest,
+    Rules,
+    Source,
+    State,
+    Tick,
+    funds_of,
+    mediate,
+    parse_ledger,
+    recharge_due,
+    record_as_rated,
+)
+from rater.wire.codec import encode_input
+from rater.wire.errors import Exit, RaterError
+
+WEEK = timedelta(weeks=1)
+DAY = timedelta(days=1)
+#: Whole weeks of the past that are needed at the least, and that are drawn from at most.
+WEEKS_MIN, WEEKS_MAX = 4, 8
+_SOURCE = Source("forecast", 0, 0)
+
+#: How long after the beginning of its week a call was answered, and its record.
+DrawnCall = tuple[timedelta, CallRecord]
+#: The answer to a payment that a run asks for.
+Answer = Callable[[RechargeRequest], PaymentSucceeded | PaymentFailed]
+
+
+class Run(NamedTuple):
+    """One way that it may go; money in micro-units, one entry of the lists for the end of each day from now on.
+
+    `spent` are the debits of calls so far, `debits` each of them with its instant; `used_up` is when each pool's
+    month was used up.
+    """
+
+    first_zero: datetime | None
+    recharges: int
+    balances: list[int]
+    spent: list[int]
+    used_up: dict[str, datetime]
+    debits: list[tuple[datetime, int]]
+
+
+class Past(NamedTuple):
+    """The calls of whole weeks, the latest week first, and when the latest of them ends."""
+
+    weeks: list[list[DrawnCall]]
+    until: datetime
+
+
+def past_of(calls: Iterable[RatedCall], now: datetime, most: int = WEEKS_MAX) -> Past:
+    """The last whole weeks before now up to the last call; of corrected calls what stands.
+
+    A week counts as whole if there were calls on its last day or later: that the next records are not here yet is
+    no quiet week.  RaterError for less than four whole weeks: so little shows nothing of the next ones.
+    """
+    standing = {call.usage_id: call for call in calls}
+    past = [call for call in standing.values() if call.answered_at < now]
+    last = max((call.answered_at for call in past), default=now)
+    since = min((call.answered_at for call in past), default=now)
+    skipped = max(0, -((last + DAY - now) // WEEK))
+    until = now - skipped * WEEK
+    weeks = min(most, (until - since) // WEEK)
+    if weeks < WEEKS_MIN:
+        days = max(0, (until - since) // DAY)
+        raise RaterError(
+            f"expected at least {WEEKS_MIN} whole weeks of calls before {until.isoformat()}, got {days} days;"
+            " nothing can be said about the weeks to come",
+            Exit.FAILED,
+        )
+    found: list[list[DrawnCall]] = [[] for _ in range(weeks)]
+    for call in past:
+        week = -((call.answered_at - until) // WEEK) - 1
+        if 0 <= week < weeks:
+            begins = until - (week + 1) * WEEK
+            found[week].append((call.answered_at - begins, record_as_rated(call)))
+    return Past(found, until)
+
+
+def drawn(weeks: Sequence[list[DrawnCall]], now: datetime, days: int, chance: Random) -> Iterator[CallRecord]:
+    """Calls of the days to come, each with an id of its own, in the order of their start within a week."""
+    might_have_been = chance.choices(weeks, k=len(weeks) // 2)
+    until, numbers = now + days * DAY, count()
+    for week in range(-(-days // 7)):
+        for offset, record in chance.choice(might_have_been):
+            answered_at = now + week * WEEK + offset
+            if answered_at < until:
+                yield msgspec.structs.replace(
+                    record,
+                    usage_id=f"forecast-{next(numbers)}",
+                    answered_at=answered_at,
+                    version=1,
+                    received_at=None,
+                )
+
+
+class _WithoutCalls(Committed):
+    """What was committed, as calls of the future see it: none of them was rated before."""
+
+    def __init__(self, committed: Committed) -> None:
+        self._committed = committed
+        self._loaded: dict[tuple[str, Key], Entity | None] = {}
+
+    def load(self, kind: str, key: Key) -> Entity | None:
+        if kind == "call":
+            return None
+        place = (kind, key)
+        if place not in self._loaded:
+            self._loaded[place] = self._committed.load(kind, key)
+        return self._loaded[place]
+
+    def prepare(self, calls: Sequence[CallRecord]) -> None:
+        pass
+
+
+class Player:
+    """Plays a tenant's runs from its state as committed; `first` are commands that are applied before all else."""
+
+    def __init__(
+        self, committed: Committed, rules: Rules, tenant: str, answer: Answer, first: Sequence[AnyCommand] = ()
+    ) -> None:
+        self._committed, self._rules, self._tenant = _WithoutCalls(committed), rules, tenant
+        self._answer, self._first = answer, first
+
+    def play(self, calls: Iterable[CallRecord], now: datetime, days: int) -> Run:
+        """One run: calls, the end of each day, payments and their retries, in the order of time."""
+        return _Played(self._committed, self._rules, self._tenant, self._answer).run(self._first, calls, now, days)
+
+
+class _Played:
+    """One run while it is played."""
+
+    def __init__(self, committed: Committed, rules: Rules, tenant: str, answer: Answer) -> None:
+        self._state = State(committed)
+        self._applier = Applier(self._state, rules)
+        self._rules, self._tenant, self._answer = rules, tenant, answer
+        self._waiting: list[tuple[datetime, int, CallRecord | AnyCommand | None]] = []
+        self._numbers = count()
+        self._retry: datetime | None = None
+        self._found = Run(None, 0, [], [], {}, [])
+        self._zero: datetime | None = None
+        self._recharges = self._spent = 0
+
+    def run(self, first: Sequence[AnyCommand], calls: Iterable[CallRecord], now: datetime, days: int) -> Run:
+        """See Player.play."""
+        for command in first:
+            self._command(command)
+        for record in calls:
+            self._add(record.answered_at + timedelta(seconds=record.duration_s), record)
+        for day in range(1, days + 1):
+            self._add(now + day * DAY, None)
+        self._look(now)
+        until = now + days * DAY
+        while self._waiting and self._waiting[0][0] <= until:
+            at, _, what = heappop(self._waiting)
+            if what is None:
+                self._end_of_day(at)
+            elif isinstance(what, CallRecord):
+                self._applier.call(mediate(what, encode_input(what)), _SOURCE, b"")
+            else:
+                self._command(what)
+            self._look(at)
+        return self._found._replace(first_zero=self._zero, recharges=self._recharges)
+
+    def _add(self, at: datetime, what: CallRecord | AnyCommand | None) -> None:
+        heappush(self._waiting, (at, next(self._numbers), what))
+
+    def _command(self, command: AnyCommand) -> None:
+        self._applier.command(command, _SOURCE, encode_input(command))
+
+    def _tick(self, at: datetime) -> None:
+        self._command(Tick(tenant=self._tenant, id=f"forecast-{at.isoformat()}", at=at))
+
+    def _end_of_day(self, at: datetime) -> None:
+        self._tick(at)
+        self._found.balances.append(self._account().balance)
+        self._found.spent.append(self._spent)
+
+    def _account(self) -> Account:
+        account = self._state.account(self._tenant)
+        assert account is not None, self._tenant
+        return account
+
+    def _look(self, at: datetime) -> None:
+        """Note what an input caused, and let payments and retries follow."""
+        for output in self._applier.take_outputs():
+            if isinstance(output, Debit) and output.usage_id is not None:
+                amount = parse_ledger(output.amount)
+                self._spent += amount
+                self._found.debits.append((at, amount))
+            elif isinstance(output, RechargeRequest):
+                answer = self._answer(output)
+                self._add(max(at, answer.at), answer)
+            elif isinstance(output, AccountEvent):
+                self._note(output)
+        account = self._account()
+        if self._zero is None and account.balance <= 0:
+            self._zero = at
+        if account.recharge.failures or account.recharge.suppressed:
+            due = recharge_due(funds_of(account), self._rules.settings)
+            if due is not None and due != self._retry:
+                self._retry = due
+                self._add(max(at, due), Tick(tenant=self._tenant, id=f"forecast-retry-{due.isoformat()}", at=due))
+
+    def _note(self, event: AccountEvent) -> None:
+        if event.event is EventKind.POOL_EXHAUSTED and event.pool is not None:
+            self._found.used_up.setdefault(event.pool, event.at)
+        self._recharges += event.event is EventKind.RECHARGE_SUCCEEDED

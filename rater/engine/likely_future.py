@@ -2,9 +2,9 @@
 
 Burn is not linear: plans pay for the first half of a month, weekends are quiet, lots expire.  So nothing is
 extrapolated: each run draws whole weeks of the past, moves their calls behind now, and rates them on an overlay
-that is dropped.  A run first draws half as many weeks as there are, and from these the weeks to come: the mean of a
-few weeks is itself uncertain, and half of them are right for what their spread shows too little of (a backtest is in
-tests/embedded/test_forecast.py).  The same seed gives the same runs.
+that is dropped.  A run first draws half as many weeks as there are, and from these the weeks to come: the mean of
+a few weeks is itself uncertain, and their spread is smaller than that of all weeks; with half of them the band
+holds what it should (the backtest in tests/embedded/test_forecast.py).  The same seed gives the same runs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

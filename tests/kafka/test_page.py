@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rater.core import FundsAdded, TenantClosed
+from rater.core import FundsAdded, PaymentFailed, TenantClosed
 from rater.files.deck_csv import read_deck
 from rater.wire.admin_audit import AdminAudit
 from rater.wire.codec import encode_input
@@ -114,6 +114,31 @@ def test_an_order_that_is_refused_is_refused_again(opened: Opened) -> None:
     opened.deployment.wait_until_rated()
     outcomes = [sent(kim, "add-funds", shown) for _ in range(2)]
     assert [(one.status, "expected an open tenant" in one.words) for one in outcomes] == [(409, True)] * 2
+
+
+def test_a_declined_card_reaches_a_waiting_page(opened: Opened) -> None:
+    """The gateway's answer is a record of `commands`; who has the page open is told to ask again, and sees it.
+
+    The balance of 1.00 is below the trigger of 50, so a payment is asked for when recharging is turned on.
+    """
+    kim, deployment = opened.visitor("kim"), opened.deployment
+    shown = previewed(kim, "recharge-settings", enabled="1", trigger="50", amount="100")
+    assert "A payment is asked for at once." in shown.words
+    assert "asked for" in sent(kim, "recharge-settings", shown).words
+    (request,) = [msgspec.json.decode(value) for value in deployment.values("recharges")]
+    with kim.events("/tenants/contoso/news") as events:
+        assert next(events) == "changed", "the server looks from now on"
+        assert "failed" not in kim.get("/tenants/contoso/credits").words
+        declined = PaymentFailed(
+            tenant="contoso",
+            id="declined",
+            at=datetime.now(UTC),
+            recharge_id=request["id"],
+            reason="card_declined",
+        )
+        deployment.publish([("commands", "contoso", encode_input(declined))])
+        assert any("1 failed" in kim.get("/tenants/contoso/credits").words for _ in events)
+    assert "card_declined" in kim.get("/tenants/contoso/recharge").words
 
 
 def test_a_held_call_is_let_through(opened: Opened) -> None:

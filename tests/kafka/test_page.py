@@ -105,6 +105,33 @@ def test_an_order_that_the_rating_task_refuses(opened: Opened) -> None:
     assert "70" in kim.get("/tenants/contoso/credits").words
 
 
+@pytest.mark.parametrize("closed", [False, True], ids=["applied", "refused"])
+def test_what_becomes_of_an_order_that_waits(opened: Opened, closed: bool) -> None:
+    """The worker stands still: the order was sent.  When it goes on, the page says what became of it; nothing is sent
+    a second time.  Where the tenant was closed before, the order is refused, with the reason of its dead letter."""
+    kim, deployment, now = opened.visitor("kim"), opened.deployment, datetime.now(UTC)
+    shown = previewed(kim, "add-funds", amount="60")
+    deployment.workers[0].freeze()
+    if closed:
+        command = TenantClosed(tenant="contoso", id="close", at=now, remainder="forfeit", reason="left", by="olga")
+        deployment.publish([("commands", "contoso", encode_input(command))])
+    waiting = sent(kim, "add-funds", shown)
+    assert (waiting.status, "It was sent, and is not applied yet." in waiting.words) == (202, True)
+    fields = waiting.form(path_of("add-funds", "/look"))
+    assert kim.post(path_of("add-funds", "/look"), fields).status == 202
+    assert opened.visitor("val").post(path_of("add-funds", "/look"), fields).status == 403
+    deployment.workers[0].thaw()
+    until(lambda: kim.post(path_of("add-funds", "/look"), fields).status not in (202, 503), "the order's outcome")
+    after = kim.post(path_of("add-funds", "/look"), fields)
+    if closed:
+        assert (after.status, "expected an open tenant" in after.words) == (409, True)
+    else:
+        assert after.path == "/tenants/contoso/credits?order=accepted"
+        assert "61 USD" in after.words
+    orders = [value for value in deployment.values("commands") if b'"id":"page-' in value]
+    assert len(orders) == 1, "looking sends nothing"
+
+
 def test_an_order_that_is_refused_is_refused_again(opened: Opened) -> None:
     """The tenant is closed between preview and sending: funds are refused each time, and the letter says why."""
     kim, now = opened.visitor("kim"), datetime.now(UTC)

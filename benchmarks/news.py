@@ -217,9 +217,11 @@ def main() -> None:
     options = parser.parse_args()
     logging.disable(logging.ERROR)
     tenants = [f"tenant-{number:04d}" for number in range(options.declined)]
-    for name, measured in (("store", over_store), ("kafka", lambda *given: over_kafka(*given, options.jars))):
-        with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps({"over": name} | measured(Path(folder), tenants)), flush=True)
+    for name in ("store", "kafka"):
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            figures = over_store(folder, tenants) if name == "store" else over_kafka(folder, tenants, options.jars)
+        print(json.dumps({"over": name} | figures), flush=True)
 
 
 if __name__ == "__main__":

@@ -184,13 +184,8 @@ def _read(path: Path, content: bytes | None) -> list[Assignment]:
     wrong: list[WrongRow] = []
     for number, cells in read_rows(path, COLUMNS, content=content):
         try:
-            assignment = Assignment(
-                row=number,
-                upn=cells["UPN"],
-                sku=cells["SKU"],
-                country=cells["Usage country"],
-                effective_from=cells.get(FROM_COLUMN, ""),
-            )
+            fields = {field: cells.get(column, "") for field, column in _COLUMN_OF.items()}
+            assignment = Assignment.model_validate({"row": number, **fields})
         except ValidationError as invalid:
             wrong += [_wrong(number, dict(error)) for error in invalid.errors()]
             continue

@@ -106,8 +106,8 @@ def test_an_order_that_the_rating_task_refuses(opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("closed", [False, True], ids=["applied", "refused"])
-def test_what_becomes_of_an_order_that_waits(opened: Opened, closed: bool) -> None:
-    """The worker stands still: the order was sent.  When it goes on, the page says what became of it; nothing is sent
+def test_the_outcome_of_an_order_that_waits(opened: Opened, closed: bool) -> None:
+    """The worker is stopped for a while: the order was sent.  When it goes on, the page shows the outcome; nothing is sent
     a second time.  Where the tenant was closed before, the order is refused, with the reason of its dead letter."""
     kim, deployment, now = opened.visitor("kim"), opened.deployment, datetime.now(UTC)
     shown = previewed(kim, "add-funds", amount="60")

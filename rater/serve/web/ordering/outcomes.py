@@ -1,4 +1,4 @@
-"""What became of a command that was published, by the outputs of the rating task: applied, refused, or neither yet.
+"""The outcome of a command that was published, by the outputs of the rating task: applied, refused, or neither yet.
 
 An order is stored when the brokers have it; what it did is in the topics, a moment later in the replica.
 """

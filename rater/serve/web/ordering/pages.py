@@ -161,7 +161,7 @@ class Orders:
         return self._outcome(step, asked, order, results)
 
     async def look(self, request: web.Request, session: Session) -> web.Response:
-        """What became of an order that was sent and not applied yet; nothing is sent."""
+        """The outcome of an order that was sent and not applied yet; nothing is sent."""
         step = _step(request, session)
         sent = await fields_of(request, session.form_key)
         opened = self._seal.open(sent.get("sent", ""), SentOrder, SENT_S)
@@ -188,7 +188,7 @@ class Orders:
 
     def _outcome(self, step: _Step, asked: Asked, order: Order, results: Sequence[Result]) -> web.Response:
         """What is refused with its reasons; else the screen that the order belongs to."""
-        places = order.rows or [None] * len(results)
+        places: Sequence[int | None] = order.rows or [None] * len(results)
         refused = [
             (row, f"{one.field}: {one.message}" if one.field else one.message or "")
             for row, one in zip(places, results, strict=True)

@@ -77,7 +77,7 @@ def preview(
     """The preview of commands as of the last commit; `rows` are those of the file that they are."""
     raws = [encode_input(command) for command in commands]
     lines = [line for raw in raws for line in msgspec.json.format(raw, indent=2).decode().split("\n")]
-    places = rows or [None] * len(commands)
+    places: Sequence[int | None] = rows or [None] * len(commands)
     undecodable = (_undecodable(raw, row) for raw, row in zip(raws, places, strict=True))
     wrong = next(filter(None, undecodable), None) or _beyond_call(reader, commands[0])
     if wrong is not None:

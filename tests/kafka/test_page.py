@@ -144,7 +144,7 @@ def test_an_order_that_is_refused_is_refused_again(opened: Opened) -> None:
 
 
 def test_a_declined_card_reaches_a_waiting_page(opened: Opened) -> None:
-    """The gateway's answer is a record of `commands`; who has the page open is told to ask again, and sees it.
+    """The gateway's answer is a record of `commands`; a page that is open is asked for again, and shows it.
 
     The balance of 1.00 is below the trigger of 50, so a payment is asked for when recharging is turned on.
     """

@@ -93,7 +93,10 @@ def serve(
         typer.Option(help="The key of the page's sessions; made if it is not there. PEOPLE.key if not given."),
     ] = None,
     sign_in: Annotated[
-        Path | None, typer.Option(help="A provider of OpenID Connect for the page: settings in YAML.")
+        Path | None,
+        typer.Option(
+            envvar="RATER_SIGN_IN_FILE", help="A provider of OpenID Connect for the page: settings in YAML."
+        ),
     ] = None,
     replica: Annotated[
         Path | None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from rater.wire.errors import RaterError
 
@@ -11,6 +12,11 @@ EXTRAS = {"excel": ("openpyxl", "XlsxWriter"), "parquet": ("pyarrow",), "plots":
 
 class MissingExtraError(RaterError):
     """A library is not installed: which extra it belongs to, and the command that installs it."""
+
+
+def installed(extra: str) -> bool:
+    """Whether every library of an extra is there; each is imported by the name of its package in small letters."""
+    return all(find_spec(package.lower()) is not None for package in EXTRAS[extra])
 
 
 @contextmanager

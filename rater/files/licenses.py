@@ -1,5 +1,6 @@
 """Licence assignments from a CSV of UPN, SKU and usage country, as commands.
 
+A row may say from when the licence is held; where it does not, that is when the commands are given.
 More assigned than purchased is an error that names the licence and the counts; a licence that the catalogue
 does not know is accepted, named with its row and what may be meant, and gives no minutes.
 """
@@ -7,8 +8,9 @@ does not know is accepted, named with its row and what may be meant, and gives n
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -22,9 +24,35 @@ from rater.wire.errors import RaterError
 from rater.wire.words import did_you_mean
 
 COLUMNS = ("UPN", "SKU", "Usage country")
+#: May be left out: a date, which begins at midnight UTC, or a time with its zone.
+FROM_COLUMN = "Effective from"
+#: Years from which a licence can be held; others are slips of the finger.
+YEARS = range(2000, 2100)
+_COLUMN_OF = {"upn": "UPN", "sku": "SKU", "country": "Usage country", "effective_from": FROM_COLUMN}
 #: `isdigit` also accepts a raised ² and numbers of any length, which `int` does not read.
 _COUNT = re.compile("[0-9]{1,9}")
 PURCHASED_COLUMNS = ("SKU", "Purchased")
+
+
+class WrongRow(NamedTuple):
+    """A row that cannot be used: its column, if it is one that is wrong, and what was expected."""
+
+    row: int
+    column: str
+    said: str
+
+    def __str__(self) -> str:
+        """As one line says it."""
+        return f"{self.row}: {self.column}: {self.said}" if self.column else f"{self.row}: {self.said}"
+
+
+class WrongRows(RaterError):
+    """Some rows of a file cannot be used; the message names the first of them."""
+
+    def __init__(self, path: Path, rows: list[WrongRow]) -> None:
+        more = f"; {len(rows) - 1} more rows are wrong" if len(rows) > 1 else ""
+        super().__init__(f"{path}:{rows[0]}{more}")
+        self.rows = rows
 
 
 class Assignment(BaseModel):
@@ -36,6 +64,12 @@ class Assignment(BaseModel):
     upn: str = Field(min_length=3, max_length=128)
     sku: str = Field(min_length=2, max_length=128)
     country: str
+    effective_from: datetime | None = None
+
+    @field_validator("effective_from", mode="before")
+    @classmethod
+    def _instant(cls, text: str) -> datetime | None:
+        return instant_of(text) if text else None
 
     @field_validator("upn")
     @classmethod
@@ -56,9 +90,12 @@ class Licenses:
     """What a file assigns, and remarks about it."""
 
     def __init__(self, path: Path, content: bytes | None = None) -> None:
-        """With `content`, what somebody sent, `path` is only its name."""
+        """With `content`, what somebody sent, `path` is only its name.
+
+        Raises WrongRows; RaterError: it is no such file.
+        """
         self.path = path
-        self.assignments = list(_read(path, content))
+        self.assignments = _read(path, content)
         self.warnings = _unknown(path, [(assignment.row, assignment.sku) for assignment in self.assignments])
 
     def check_purchased(self, path: Path) -> None:
@@ -83,13 +120,15 @@ class Licenses:
         """The assignments as commands of a tenant, effective at an instant; their ids are the same each time."""
         for assignment in self.assignments:
             user = name_key(assignment.upn)  # however it is spelled this time
+            since = [assignment.effective_from.isoformat()] if assignment.effective_from else []
             yield LicenseAssigned(
                 tenant=tenant,
-                id=digest("license", tenant, user, assignment.sku, assignment.country, at.isoformat()),
+                id=digest("license", tenant, user, assignment.sku, assignment.country, at.isoformat(), *since),
                 at=at,
                 user=assignment.upn,
                 sku=assignment.sku,
                 country=assignment.country,
+                effective_from=assignment.effective_from,
             )
 
 
@@ -125,21 +164,43 @@ def _code(text: str) -> str:
     return known.code if known else text.strip().upper()
 
 
-def _read(path: Path, content: bytes | None) -> Iterator[Assignment]:
+def instant_of(text: str) -> datetime:
+    """From when a licence is held: a date is its midnight in UTC; ValueError says what is expected."""
+    try:
+        if len(text) == len("2025-03-01"):
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None or instant.year not in YEARS:
+        raise ValueError("expected a date such as 2025-03-01, or a time with its zone such as 2025-03-01T09:00:00Z")
+    return instant.astimezone(UTC)
+
+
+def _read(path: Path, content: bytes | None) -> list[Assignment]:
     seen: dict[tuple[str, str], int] = {}
+    found: list[Assignment] = []
+    wrong: list[WrongRow] = []
     for number, cells in read_rows(path, COLUMNS, content=content):
         try:
-            assignment = Assignment(row=number, upn=cells["UPN"], sku=cells["SKU"], country=cells["Usage country"])
-        except ValidationError as wrong:
-            first = wrong.errors()[0]
-            column = {"upn": "UPN", "sku": "SKU", "country": "Usage country"}[str(first["loc"][0])]
-            message = first["msg"].removeprefix("Value error, ")
-            got = "" if ", got " in message else f", got {first['input']!r}"
-            raise RaterError(f"{path}:{number}: {column}: {message}{got}") from wrong
+            fields = {field: cells.get(column, "") for field, column in _COLUMN_OF.items()}
+            assignment = Assignment.model_validate({"row": number, **fields})
+        except ValidationError as invalid:
+            wrong += [_wrong(number, dict(error)) for error in invalid.errors()]
+            continue
         key = (name_key(assignment.upn), _code(assignment.sku))
         if key in seen:
-            raise RaterError(
-                f"{path}:{number}: expected once, {assignment.upn} holds {key[1]} in row {seen[key]} too"
-            )
-        seen[key] = number
-        yield assignment
+            said = f"expected once, {assignment.upn} holds {key[1]} in row {seen[key]} too"
+            wrong.append(WrongRow(number, "", said))
+        seen.setdefault(key, number)
+        found.append(assignment)
+    if wrong:
+        raise WrongRows(path, wrong)
+    return found
+
+
+def _wrong(row: int, error: dict[str, Any]) -> WrongRow:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    got = "" if ", got " in message else f", got {error['input']!r}"
+    return WrongRow(row, _COLUMN_OF[str(error["loc"][0])], message + got)

@@ -23,7 +23,9 @@ from rater.wire.errors import RaterError
 from rater.wire.words import did_you_mean
 
 #: Variables that belong to no model: options of commands, and where pages are served.
-OTHERS = frozenset({"RATER_GATEWAY_TOKEN", "RATER_OPERATOR", "RATER_WEBHOOK_SECRET", "RATER_WEB_HOST"})
+OTHERS = frozenset(
+    {"RATER_GATEWAY_TOKEN", "RATER_OPERATOR", "RATER_SIGN_IN_FILE", "RATER_WEBHOOK_SECRET", "RATER_WEB_HOST"}
+)
 #: Set by variables alone, under the names that `in_force` gives them.
 _FLAT: dict[str, type[WrittenSettings]] = {
     "kafka": KafkaSettings,

@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from rater.ops.manifests.generated import texts
-from rater.ops.manifests.network import ASKS_AGENTS, ASKS_SERVER, MONITORING
+from rater.ops.manifests.network import ASKS_AGENTS, ASKS_PAGE, ASKS_SERVER, MONITORING
 from rater.wire.generated_files import drifted
 from rater.wire.topics import load_topics
 from tests.commands import misunderstood
@@ -23,8 +23,15 @@ from tests.conftest import ROOT
 FOLDER = ROOT / "deploy/kubernetes"
 SCHEMAS = Path(__file__).parent.parent / "fixtures/schemas"
 OVERLAYS = [FOLDER / "base", FOLDER / "overlays/keda"]
+#: What builds a kustomization, if this machine has it.
+BUILD = next((words for words in (["kustomize", "build"], ["kubectl", "kustomize"]) if shutil.which(words[0])), [])
 WORKLOADS = [("StatefulSet", "rater-worker"), ("StatefulSet", "rater-agents"), ("Deployment", "rater-server")]
-ASKS = {"rater-agents": [ASKS_AGENTS], "rater-server": [ASKS_SERVER]}
+WORKLOADS.append(("StatefulSet", "rater-page"))
+ASKS = {"rater-agents": [ASKS_AGENTS], "rater-server": [ASKS_SERVER], "rater-page": [ASKS_PAGE]}
+#: Outside of the cluster: gateway and mail, a provider of OpenID Connect.
+OUTSIDE = {"rater-agents": [[443, 587, 465]], "rater-page": [[443]]}
+#: The page is a server, too, with the same rights on Kafka.
+USERS = {"rater-page": "rater-server"}
 
 
 def files_of(folder: Path) -> Iterator[Path]:
@@ -127,17 +134,17 @@ def test_resources_fit_kubernetes_schema(resource: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("folder", OVERLAYS, ids=lambda path: path.name)
-@pytest.mark.skipif(shutil.which("kustomize") is None, reason="kustomize builds the overlays as kubectl would")
+@pytest.mark.skipif(not BUILD, reason="kustomize or kubectl builds the overlays")
 def test_kustomize_builds(folder: Path) -> None:
     """The whole comes together, and pods bear the label that the PodMonitor looks for."""
-    built = subprocess.run(["kustomize", "build", folder], capture_output=True, text=True, check=True)
+    built = subprocess.run([*BUILD, folder], capture_output=True, text=True, check=True)
     resources = list(yaml.safe_load_all(built.stdout))
     pods = [
         resource["spec"]["template"]["metadata"]["labels"]
         for resource in resources
         if resource["kind"] in ("Deployment", "StatefulSet")
     ]
-    assert [labels["app.kubernetes.io/part-of"] for labels in pods] == ["rater"] * 3
+    assert [labels["app.kubernetes.io/part-of"] for labels in pods] == ["rater"] * len(WORKLOADS)
     assert ("ScaledObject" in {resource["kind"] for resource in resources}) == (folder.name == "keda")
 
 
@@ -171,13 +178,15 @@ def test_pods_are_confined(kind: str, name: str) -> None:
     }
     assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "web"}
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "web"}
-    assert container["ports"] == [{"name": "web", "containerPort": 6080 if name == "rater-server" else 6066}]
+    assert container["ports"] == [
+        {"name": "web", "containerPort": 6080 if name in ("rater-server", "rater-page") else 6066}
+    ]
     assert misunderstood(" ".join(["rater", *container["args"]])) is None
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert not [name for name in environment if re.search("PASSWORD$|SECRET$|TOKEN$|KEY$", name)]
-    assert environment["RATER_USERNAME"] == name
+    assert environment["RATER_USERNAME"] == USERS.get(name, name)
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
-    assert volumes["user"]["secret"]["secretName"] == named("KafkaUser", name)["metadata"]["name"]
+    assert volumes["user"]["secret"]["secretName"] == named("KafkaUser", USERS.get(name, name))["metadata"]["name"]
 
 
 @pytest.mark.parametrize("name", ["worker", "agents"])
@@ -196,6 +205,24 @@ def test_one_pod_notifies() -> None:
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert environment["RATER_TELLING_INSTANCE"] == "rater-agents-0"
     assert [claim["metadata"]["name"] for claim in agents["volumeClaimTemplates"]] == ["data"]
+
+
+def test_the_page_keeps_what_it_writes() -> None:
+    """One pod, whose volume has the replica, which has one writer, and the key of the sessions.
+
+    Its files stay their owner's at a restart, else the key would be refused; who may sign in is a Secret's.
+    """
+    page = named("StatefulSet", "rater-page")["spec"]
+    pod = page["template"]["spec"]
+    (container,) = pod["containers"]
+    options = dict(argument[2:].split("=") for argument in container["args"][1:])
+    mounts = {mount["name"]: mount for mount in container["volumeMounts"]}
+    assert page["replicas"] == 1
+    assert pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+    assert [claim["metadata"]["name"] for claim in page["volumeClaimTemplates"]] == ["data"]
+    for option, volume in {"replica": "data", "page-key": "data", "people": "page", "clients": "clients"}.items():
+        assert Path(options[option]).parent == Path(mounts[volume]["mountPath"])
+        assert mounts[volume].get("readOnly", False) == (volume != "data")
 
 
 def test_disruptions_are_one_at_a_time() -> None:
@@ -223,7 +250,7 @@ def test_only_named_peers_connect(kind: str, name: str) -> None:
     peers = [peer["namespaceSelector"]["matchLabels"] for peer in ingress["from"]]
     assert peers == [MONITORING, *ASKS.get(name, [])]
     ports = [[port["port"] for port in rule["ports"]] for rule in policy["egress"]]
-    assert ports == [[53, 53], [9093]] + ([[443, 587, 465]] if name == "rater-agents" else [])
+    assert ports == [[53, 53], [9093], *OUTSIDE.get(name, [])]
     (container,) = named(kind, name)["spec"]["template"]["spec"]["containers"]
     environment = {entry["name"]: entry.get("value") for entry in container["env"]}
     assert environment["RATER_BOOTSTRAP"].endswith(":9093")

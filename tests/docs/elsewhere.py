@@ -21,7 +21,18 @@ _PLACEHOLDERS = {"NAME", "PART", "N", "..."}
 #: Options of `docker compose`, with how many words belong to each.
 _COMPOSE_OPTIONS = {"--build": 0, "-d": 0, "--rm": 0, "-e": 1, "--tail": 1, "--scale": 1}
 _COMPOSE_COMMANDS = {"up", "stop", "ps", "logs", "restart", "config", "exec", "run"}
-_KUBECTL_COMMANDS = {"apply", "get", "logs", "rollout", "top", "scale", "delete", "describe", "port-forward"}
+_KUBECTL_COMMANDS = {
+    "apply",
+    "get",
+    "logs",
+    "rollout",
+    "top",
+    "scale",
+    "delete",
+    "describe",
+    "port-forward",
+    "create",
+}
 _KAFKA_SCRIPTS = {
     "kafka-configs.sh", "kafka-get-offsets.sh", "kafka-console-consumer.sh", "kafka-consumer-groups.sh", "kafka-topics.sh", "connect-mirror-maker.sh",
 }  # fmt: skip
@@ -95,6 +106,10 @@ def kubectl(words: list[str]) -> str:
     line = " ".join(words)
     if folder := re.search(r"-k (\S+)", line):
         return "" if (ROOT / folder[1] / "kustomization.yaml").exists() else f"no manifests in {folder[1]}"
+    if words[1] == "create":
+        kind, name = words[2], words[4 if words[2] == "secret" else 3]
+        mounted = re.compile(rf"{kind}(?:Name|Ref: {{name): {name}\b", re.IGNORECASE)
+        return "" if any(mounted.search(path.read_text()) for path in _MANIFESTS.glob("*.yaml")) else f"no {name}"
     named = set(re.findall(r"\b(statefulset/[\w-]+)", line))
     named |= {f"pod/{name}" for name in re.findall(r"\b(rater-\w+-\d)\b", line)}
     named |= {f"secret/{name}" for name in re.findall(r"\bsecret ([\w-]+)", line)}
@@ -232,6 +247,10 @@ RUN_BY = (
     RunBy(
         "rater token create --role billing --tenant contoso --person kim",
         "tests/serve/web/test_commands.py::test_a_token_that_was_made_signs_in",
+    ),
+    RunBy(
+        "rater token create --role operator --person olga --people people.yaml",
+        "tests/serve/web/test_commands.py::test_a_provider_is_named_by_a_variable",
     ),
     RunBy(
         "rater serve --store rater.db --clients clients.yaml --people people.yaml",

@@ -24,7 +24,7 @@ STORIES: tuple[Typed, ...] = (
 EVERYTHING = [shown for page in PAGES for shown in shown_on(page)]
 #: Files that a page asks its reader to write, and those of others.
 OF_READERS = {
-    "agents.yaml", "clients.yaml", "people.yaml", "site.yaml", "freeswitch.yaml", "users.csv", "customers.csv", "prices.csv",
+    "agents.yaml", "clients.yaml", "people.yaml", "sign-in.yaml", "site.yaml", "freeswitch.yaml", "users.csv", "customers.csv", "prices.csv",
     "switches.yaml", "freeradius.yaml", "nova.sample.csv", "nova.yaml", "nova.expected.csv", "publish_cdr.py", "book_debits.py", "kafka-acls.sh",
 }  # fmt: skip
 #: What a reader looks into; what programs leave beside them, such as `picture/`, is not of the repository.

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rater.core import FundsAdded, TenantClosed
+from rater.core import FundsAdded, PaymentFailed, TenantClosed
 from rater.files.deck_csv import read_deck
 from rater.wire.admin_audit import AdminAudit
 from rater.wire.codec import encode_input
@@ -105,6 +105,33 @@ def test_an_order_that_the_rating_task_refuses(opened: Opened) -> None:
     assert "70" in kim.get("/tenants/contoso/credits").words
 
 
+@pytest.mark.parametrize("closed", [False, True], ids=["applied", "refused"])
+def test_the_outcome_of_an_order_that_waits(opened: Opened, closed: bool) -> None:
+    """The worker is stopped for a while: the order was sent.  When it goes on, the page shows the outcome; nothing is sent
+    a second time.  Where the tenant was closed before, the order is refused, with the reason of its dead letter."""
+    kim, deployment, now = opened.visitor("kim"), opened.deployment, datetime.now(UTC)
+    shown = previewed(kim, "add-funds", amount="60")
+    deployment.workers[0].freeze()
+    if closed:
+        command = TenantClosed(tenant="contoso", id="close", at=now, remainder="forfeit", reason="left", by="olga")
+        deployment.publish([("commands", "contoso", encode_input(command))])
+    waiting = sent(kim, "add-funds", shown)
+    assert (waiting.status, "It was sent, and is not applied yet." in waiting.words) == (202, True)
+    fields = waiting.form(path_of("add-funds", "/look"))
+    assert kim.post(path_of("add-funds", "/look"), fields).status == 202
+    assert opened.visitor("val").post(path_of("add-funds", "/look"), fields).status == 403
+    deployment.workers[0].thaw()
+    until(lambda: kim.post(path_of("add-funds", "/look"), fields).status not in (202, 503), "the order's outcome")
+    after = kim.post(path_of("add-funds", "/look"), fields)
+    if closed:
+        assert (after.status, "expected an open tenant" in after.words) == (409, True)
+    else:
+        assert after.path == "/tenants/contoso/credits?order=accepted"
+        assert "61 USD" in after.words
+    orders = [value for value in deployment.values("commands") if b'"id":"page-' in value]
+    assert len(orders) == 1, "looking sends nothing"
+
+
 def test_an_order_that_is_refused_is_refused_again(opened: Opened) -> None:
     """The tenant is closed between preview and sending: funds are refused each time, and the letter says why."""
     kim, now = opened.visitor("kim"), datetime.now(UTC)
@@ -114,6 +141,31 @@ def test_an_order_that_is_refused_is_refused_again(opened: Opened) -> None:
     opened.deployment.wait_until_rated()
     outcomes = [sent(kim, "add-funds", shown) for _ in range(2)]
     assert [(one.status, "expected an open tenant" in one.words) for one in outcomes] == [(409, True)] * 2
+
+
+def test_a_declined_card_reaches_a_waiting_page(opened: Opened) -> None:
+    """The gateway's answer is a record of `commands`; a page that is open is asked for again, and shows it.
+
+    The balance of 1.00 is below the trigger of 50, so a payment is asked for when recharging is turned on.
+    """
+    kim, deployment = opened.visitor("kim"), opened.deployment
+    shown = previewed(kim, "recharge-settings", enabled="1", trigger="50", amount="100")
+    assert "A payment is asked for at once." in shown.words
+    assert "asked for" in sent(kim, "recharge-settings", shown).words
+    (request,) = [msgspec.json.decode(value) for value in deployment.values("recharges")]
+    with kim.events("/tenants/contoso/news") as events:
+        assert next(events) == "changed", "the server looks from now on"
+        assert "failed" not in kim.get("/tenants/contoso/credits").words
+        declined = PaymentFailed(
+            tenant="contoso",
+            id="declined",
+            at=datetime.now(UTC),
+            recharge_id=request["id"],
+            reason="card_declined",
+        )
+        deployment.publish([("commands", "contoso", encode_input(declined))])
+        assert any("1 failed" in kim.get("/tenants/contoso/credits").words for _ in events)
+    assert "card_declined" in kim.get("/tenants/contoso/recharge").words
 
 
 def test_a_held_call_is_let_through(opened: Opened) -> None:

@@ -1,4 +1,4 @@
-"""Who may connect to whom on Kubernetes: a NetworkPolicy for the workers, the agents, and the HTTP server.
+"""Who may connect to whom on Kubernetes: a NetworkPolicy for the workers, the agents, the HTTP server and the page.
 
 What is not named here is refused.  Probes come from the node, which Kubernetes always allows.
 """
@@ -19,6 +19,10 @@ MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 ASKS_AGENTS = {"rater/asks-agents": "true"}
 #: The label of namespaces whose pods may ask the HTTP server: switches, an ingress with TLS.
 ASKS_SERVER = {"rater/asks-server": "true"}
+#: The label of namespaces whose pods may ask the page: the ingress by which people come.
+ASKS_PAGE = {"rater/asks-page": "true"}
+#: A provider of OpenID Connect, over TLS only.
+PROVIDER_PORT = 443
 
 
 def network_policies() -> list[dict[str, Any]]:
@@ -28,6 +32,7 @@ def network_policies() -> list[dict[str, Any]]:
         _policy("rater-worker", [MONITORING], []),
         _policy("rater-agents", [MONITORING, ASKS_AGENTS], [outside]),
         _policy("rater-server", [MONITORING, ASKS_SERVER], []),
+        _policy("rater-page", [MONITORING, ASKS_PAGE], [{"ports": [_tcp(PROVIDER_PORT)]}]),
     ]
 
 

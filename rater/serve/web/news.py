@@ -101,7 +101,10 @@ class News:
                 await answer.write(b": waiting\n\n")
 
     async def _look(self) -> None:
-        """Until nobody waits; a store that cannot be read now is looked at again."""
+        """Until nobody waits; a store that cannot be read now is looked at again.
+
+        The first look at a tenant says that it changed, too: what happened between the page and it is not known.
+        """
         known: dict[str | None, object] = {}
         while self._waiting and not self._closed:
             asked = list(self._waiting)
@@ -111,7 +114,7 @@ class News:
                 log.warning("nothing can be said of what changed", reason=repr(wrong))
             else:
                 for about in asked:
-                    if about in known and known[about] != found[about]:
+                    if about not in known or known[about] != found[about]:
                         for event in self._waiting.get(about, ()):
                             event.set()
                 known = found

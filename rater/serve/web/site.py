@@ -91,6 +91,7 @@ class Site:
             ("GET", ORDERS, self._signed_in(self._orders.form)),
             ("POST", ORDERS + "/preview", self._signed_in(self._orders.preview)),
             ("POST", ORDERS + "/send", self._signed_in(self._orders.send)),
+            ("POST", ORDERS + "/look", self._signed_in(self._orders.look)),
             ("GET", TENANTS + "/{rest:.*}", self._nothing),
             ("GET", "/static/{name}", self._static),
         ]

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,16 +128,17 @@ def test_a_file_of_licences_is_shown_before_it_is_sent(opened: Open) -> None:
         "fay@contoso.example,MCOPSTNX,US\n<script>@é.example,MCOPSTN1,GB\n"
     )
     shown = uploaded(kim, content.encode())
-    assert "fay@contoso.example MCOPSTN1 US is assigned" in shown.words
-    assert "MCOPSTNX US is assigned (not in the catalogue; it gives no minutes)" in shown.words
-    assert "<script>@é.example MCOPSTN1 GB" in shown.words
+    words = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "NOW", shown.words)
+    assert "2 fay@contoso.example MCOPSTN1 US NOW is assigned" in words
+    assert "3 fay@contoso.example MCOPSTNX US NOW is assigned (not in the catalogue; it gives no minutes)" in words
+    assert "4 <script>@é.example MCOPSTN1 GB" in words
     assert "<script>@" not in shown.text
     assert "fay" not in licences_of(opened, "fay").split("found.")[1]
     assert sent(kim, "assign-file", shown).path.endswith("licences?order=accepted")
     assert sent(kim, "assign-file", shown).path.endswith("licences?order=duplicate")
     assert "fay@contoso.example MCOPSTN1, MCOPSTNX US" in licences_of(opened, "fay")
     again = uploaded(kim, content.encode("utf-16"))
-    assert "fay@contoso.example MCOPSTN1 US is held already" in again.words
+    assert "UTC is held already" in again.words
 
 
 def test_the_largest_file_is_one_order(opened: Open) -> None:
@@ -153,7 +155,7 @@ def test_the_largest_file_is_one_order(opened: Open) -> None:
     [
         (b"", "missing columns UPN, SKU, Usage country"),
         (b"UPN,SKU,Usage country\n", "expected 1 to 500 rows"),
-        (b"UPN,SKU,Usage country\nada,MCOPSTN1,US\n", "licences.csv:2: UPN: expected a user principal name"),
+        (b"UPN,SKU,Usage country\nada,MCOPSTN1,US\n", "2 UPN expected a user principal name"),
         (b"UPN,SKU,Usage country\na@b,MCOPSTN1,\xff\n", "expected UTF-8 text, got 0xff"),
         (
             b"UPN,SKU,Usage country\n" + b"".join(b"u%d@b,MCOPSTN1,US\n" % n for n in range(ASSIGNMENTS_MAX + 1)),
@@ -168,6 +170,82 @@ def test_a_file_that_cannot_be_read_is_an_error(opened: Open, content: bytes, wr
     assert shown.status in (200, 400)
     assert wrong in shown.words or (not content and "expected something" in shown.words)
     assert f"{order('assign-file')}/send" not in shown.text
+
+
+def test_every_wrong_row_of_a_file_is_named(opened: Open) -> None:
+    """Row, column and what was expected of each; nothing is sent, the good row neither."""
+    rows = [
+        "UPN,SKU,Usage country,Effective from",
+        "hal@contoso.example,MCOPSTN1,US,2025-03-01",
+        "ida,MCOPSTN1,US,",
+        "jan@contoso.example,MCOPSTN1,Narnia,yesterday",
+        "hal@contoso.example,MCOPSTN1,US,",
+    ]
+    kim = opened.visitor("kim")
+    shown = uploaded(kim, "\n".join(rows).encode())
+    assert "CSV file: 4 cells or rows of the file are wrong" in shown.words
+    assert "Nothing was sent." in shown.words
+    for said in (
+        "3 UPN expected a user principal name such as ada@contoso.example, got 'ida'",
+        "4 Usage country expected an ISO 3166-1 alpha-2 country, got 'Narnia'",
+        "4 Effective from expected a date such as 2025-03-01, or a time with its zone",
+        "5 expected once, hal@contoso.example holds MCOPSTN1 in row 2 too",
+    ):
+        assert said in shown.words
+    assert "0 found" in licences_of(opened, "hal")
+
+
+def test_a_row_says_from_when(opened: Open) -> None:
+    """A date is its midnight in UTC, a time has its zone; an empty cell is the time of the order."""
+    rows = [
+        "UPN,SKU,Usage country,Effective from",
+        "kay@contoso.example,MCOPSTN1,US,2025-03-01",
+        "lou@contoso.example,MCOPSTN1,US,2025-03-01T09:30:00+01:00",
+        "mia@contoso.example,MCOPSTN1,US,",
+    ]
+    kim = opened.visitor("kim")
+    shown = uploaded(kim, "\n".join(rows).encode())
+    assert "kay@contoso.example MCOPSTN1 US 2025-03-01 00:00:00 UTC is assigned" in shown.words
+    assert "lou@contoso.example MCOPSTN1 US 2025-03-01 08:30:00 UTC is assigned" in shown.words
+    assert sent(kim, "assign-file", shown).path.endswith("licences?order=accepted")
+    assert "mia@contoso.example MCOPSTN1 US always" not in licences_of(opened, "mia")
+
+
+def test_a_row_that_the_rules_refuse_is_named(opened: Open) -> None:
+    """A name that is longer than names may be: the row, and no button to send the others."""
+    rows = [
+        "UPN,SKU,Usage country",
+        "ned@contoso.example,MCOPSTN1,US",
+        f"o@b,{'S' * 128},US",
+        "p\u0007@b,MCOPSTN1,US",
+    ]
+    shown = uploaded(opened.visitor("kim"), "\n".join(rows).encode())
+    assert "It would be refused. row 4: user: " in shown.words
+    assert f"{order('assign-file')}/send" not in shown.text
+
+
+@pytest.mark.parametrize(
+    ("typed", "effective"),
+    [("", None), ("2025-03-01T09:30", "2025-03-01T09:30:00Z"), ("2099-12-31T23:59", "2099-12-31T23:59:00Z")],
+)
+def test_from_when_a_licence_is_held_can_be_chosen(opened: Open, typed: str, effective: str | None) -> None:
+    """In UTC; in the past, or in the future, or left empty; of an assignment and of a removal."""
+    kim = opened.visitor("kim")
+    fields = {"user": "quinn@contoso.example", "sku": "MCOPSTNPP", "effective": typed}
+    for kind in ("assign", "remove"):
+        shown = previewed(kim, kind, **fields, **({"country": "US"} if kind == "assign" else {}))
+        assert (f'"effective_from": "{effective}"' in shown.words) == (effective is not None)
+        assert ("effective_from" in shown.words) == (effective is not None)
+        assert sent(kim, kind, shown).status == 200
+
+
+@pytest.mark.parametrize(
+    "typed", ["yesterday", "2025-03-01T09:30Z", "0025-03-01T09:30", "2100-01-01T00:00", "x" * 99]
+)
+def test_a_time_that_cannot_be_meant(opened: Open, typed: str) -> None:
+    """The form again, which says what is expected."""
+    shown = previewed(opened.visitor("kim"), "remove", user="a@b", sku="MCOPSTN1", effective=typed)
+    assert (shown.status, "expected a date and a time of the years 2000 to 2099" in shown.words) == (400, True)
 
 
 def test_licences_count_what_was_bought(opened: Open) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rater.wire.errors import Exit
+from tests.commands import rater
 from tests.serve.web.world import Visitor
 from tests.serve.world import clients_file
 
@@ -55,6 +57,18 @@ def test_a_token_that_was_made_signs_in(tmp_path: Path) -> None:
         shown = Visitor(address).sign_in(made.stdout.strip())
     assert shown.path == "/tenants/contoso/credits"
     assert shown.status == 404, "there is no tenant in the store yet"
+
+
+def test_a_provider_is_named_by_a_variable(tmp_path: Path) -> None:
+    """As on Kubernetes: operators have tokens in a file that is named, the variable names the provider's settings."""
+    clients_file(tmp_path)
+    made = rater(
+        "token", "create", "--role", "operator", "--person", "olga", "--people", "people.yaml", cwd=tmp_path
+    )
+    assert "olga, operator: its hash is in people.yaml" in made.stderr
+    words = ("serve", "--store", "rater.db", "--clients", "clients.yaml", "--people", "people.yaml")
+    refused = rater(*words, cwd=tmp_path, environment={"RATER_SIGN_IN_FILE": "none.yaml"}, code=Exit.USAGE)
+    assert "none.yaml" in refused.stderr
 
 
 def test_the_demos_month_is_shown(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What each screen shows, and to whom."""
 
+import sys
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -85,6 +86,19 @@ def test_a_filter_that_cannot_be_read_is_an_error(opened: Open, query: str) -> N
     shown = opened.visitor("val").get(f"/tenants/contoso/usage?{query}")
     assert shown.status == 400
     assert "expected" in shown.words
+
+
+@pytest.mark.parametrize("screen", ["statement", "usage"])
+def test_a_server_without_the_library_for_excel(opened: Open, screen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No button for it, and one line that says why; the address itself answers what is expected."""
+    val, path = opened.visitor("val"), f"/tenants/contoso/{screen}"
+    assert f"{screen}/xlsx" in val.get(path).text
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    shown = val.get(path)
+    assert f"{screen}/xlsx" not in shown.text
+    assert "Excel files need the extra rater[excel], which this server lacks." in shown.words
+    refused = val.get(f"{path}/xlsx")
+    assert (refused.status, "xlsx: expected csv" in refused.words) == (400, True)
 
 
 def test_a_call_explains_its_price(opened: Open) -> None:

@@ -6,6 +6,8 @@ import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import NamedTuple
@@ -69,6 +71,13 @@ class Visitor:
         parts += [f"{head}Content-Type: text/csv\r\n\r\n".encode(), content, f"\r\n--{mark}--\r\n".encode()]
         type = {"Content-Type": f"multipart/form-data; boundary={mark}"}
         return self._ask(urllib.request.Request(self.base + path, b"".join(parts), type))
+
+    @contextmanager
+    def events(self, path: str) -> Iterator[Iterator[str]]:
+        """The names of the events that a server sends, as they come; the first one says that it looks."""
+        with self._opener.open(self.base + path, timeout=60) as stream:
+            assert stream.headers["Content-Type"] == "text/event-stream"
+            yield (line.decode().split(":", 1)[1].strip() for line in stream if line.startswith(b"event:"))
 
     def post_to(self, address: str, fields: dict[str, str]) -> Shown:
         """Send a form to another server."""

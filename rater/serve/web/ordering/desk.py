@@ -22,7 +22,7 @@ from rater.wire.dead_letters import SETTLED, Letter
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An order as its preview showed it; it is sealed, so that nothing else can be sent in its place.
 
-    It has commands, each as JSON, or is about a dead letter.
+    It has commands, each as JSON, or is about a dead letter; `rows` are those of the file that they are.
     """
 
     tenant: str
@@ -31,6 +31,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     person: str
     commands: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
     letter: LetterOrder | None = None
 
     @property
@@ -41,8 +42,21 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return (self.commands[0] if len(self.commands) == 1 else f"[{','.join(self.commands)}]").encode()
 
 
+class SentOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that was sent: with its commands as they were published, by which its outcome is found."""
+
+    order: Order
+
+
 class NotAppliedYet(Exception):
-    """An order is stored, and will be applied; what it does is not known yet."""
+    """An order is stored, and will be applied; what it does is not known yet.
+
+    `commands` are its bytes as they were published, none for what is done with a dead letter.
+    """
+
+    def __init__(self, commands: Sequence[bytes] = ()) -> None:
+        super().__init__(f"{len(commands)} commands are not applied yet")
+        self.commands = commands
 
 
 class Desk(Protocol):

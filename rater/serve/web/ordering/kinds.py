@@ -5,7 +5,7 @@ machines and not people.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,7 +24,7 @@ from rater.core import (
     TenantConfigured,
     parse_micros,
 )
-from rater.files.licenses import Licenses
+from rater.files.licenses import YEARS, Licenses, WrongRow, WrongRows
 from rater.serve.web.forms import FILE_ENCODING
 from rater.wire.errors import RaterError
 
@@ -40,12 +40,12 @@ LetterWay = Literal["replay", "accept", "drop"]
 class WrongField(Exception):
     """What was typed cannot be meant: the field, and the text that says what is expected.
 
-    `said` is what a reader of files said.
+    `said` is what a reader of files said; `rows` are those of a file that are wrong.
     """
 
-    def __init__(self, field: str, text: str, said: str = "") -> None:
+    def __init__(self, field: str, text: str, said: str = "", rows: Sequence[WrongRow] = ()) -> None:
         super().__init__(field, text)
-        self.field, self.text, self.said = field, text, said
+        self.field, self.text, self.said, self.rows = field, text, said, rows
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ class Field(NamedTuple):
     """A field of a form; `shape` is how it is typed."""
 
     name: str
-    shape: Literal["amount", "text", "lot", "tick", "file"]
+    shape: Literal["amount", "text", "lot", "tick", "file", "instant"]
     required: bool = True
 
 
@@ -146,22 +146,55 @@ def _assigned(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
         user=typed["user"],
         sku=typed["sku"],
         country=typed["country"].upper() or None,
+        effective_from=_effective(typed),
     )
     return [command]
 
 
 def _removed(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
-    return [LicenseRemoved(tenant=begun.tenant, id=begun.id, at=begun.at, user=typed["user"], sku=typed["sku"])]
+    command = LicenseRemoved(
+        tenant=begun.tenant,
+        id=begun.id,
+        at=begun.at,
+        user=typed["user"],
+        sku=typed["sku"],
+        effective_from=_effective(typed),
+    )
+    return [command]
+
+
+def _effective(typed: dict[str, str]) -> datetime | None:
+    """From when, in UTC, as browsers write what is chosen; None: from the time of the order."""
+    if not typed["effective"]:
+        return None
+    try:
+        instant = datetime.fromisoformat(typed["effective"])
+    except ValueError as wrong:
+        raise WrongField("effective", "order.instant") from wrong
+    if instant.tzinfo is not None or instant.year not in YEARS:
+        raise WrongField("effective", "order.instant")
+    return instant.replace(tzinfo=UTC)
 
 
 def _in_file(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
+    return [*_licenses(typed).commands(begun.tenant, begun.at)]
+
+
+def rows_of(typed: dict[str, str]) -> list[int]:
+    """The row of each command of an order that is a file; else nothing.  Raises WrongField as its commands do."""
+    return [assignment.row for assignment in _licenses(typed).assignments] if "file" in typed else []
+
+
+def _licenses(typed: dict[str, str]) -> Licenses:
     try:
         licenses = Licenses(Path("licences.csv"), typed["file"].encode(FILE_ENCODING))
+    except WrongRows as wrong:
+        raise WrongField("file", "order.wrong_rows", str(len(wrong.rows)), wrong.rows) from wrong
     except RaterError as wrong:
         raise WrongField("file", "order.in_file", str(wrong)) from wrong
     if not 0 < len(licenses.assignments) <= ASSIGNMENTS_MAX:
         raise WrongField("file", "order.rows", str(ASSIGNMENTS_MAX))
-    return [*licenses.commands(begun.tenant, begun.at)]
+    return licenses
 
 
 def _none(_begun: Begun, _typed: dict[str, str]) -> list[AnyCommand]:
@@ -180,6 +213,7 @@ def _check_whole(field: str, text: str) -> None:
 
 _AMOUNT, _REASON = Field("amount", "amount"), Field("reason", "text")
 _USER, _SKU = Field("user", "text"), Field("sku", "text")
+_EFFECTIVE = Field("effective", "instant", False)
 KINDS = {
     "add-funds": Kind(
         (_AMOUNT, Field("purchase_order", "text", False), Field("agreement", "text", False)), _funds, "credits"
@@ -191,8 +225,8 @@ KINDS = {
     ),
     "payment-method": Kind((), _payment_method, "recharge"),
     "try-now": Kind((), _try_now, "recharge"),
-    "assign": Kind((_USER, _SKU, Field("country", "text", False)), _assigned, "licences"),
-    "remove": Kind((_USER, _SKU), _removed, "licences"),
+    "assign": Kind((_USER, _SKU, Field("country", "text", False), _EFFECTIVE), _assigned, "licences"),
+    "remove": Kind((_USER, _SKU, _EFFECTIVE), _removed, "licences"),
     "assign-file": Kind((Field("file", "file"),), _in_file, "licences"),
     "replay": Kind((), _none, "refused", "replay"),
     "accept": Kind((), _none, "refused", "accept"),

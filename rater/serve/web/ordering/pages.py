@@ -1,4 +1,4 @@
-"""The three steps of an order: its form, its preview, and its outcome.
+"""The steps of an order: its form, its preview, and its outcome; over Kafka that may have to be waited for.
 
 The id and the time are made when the form is shown, and what the preview shows is sealed; so a second press of the
 button, or going back and pressing it again, is a duplicate, which changes nothing.
@@ -10,16 +10,19 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import msgspec
 from aiohttp import web
 
 from rater.core import AnyCommand, format_micros, shown_lots
 from rater.engine.given_back import credit_id
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.reading.desks import Books
+from rater.serve.results import Result
 from rater.serve.web.forms import ForeignForm, fields_of
-from rater.serve.web.ordering.desk import Desk, NotAppliedYet, Order, send
-from rater.serve.web.ordering.kinds import KINDS, Begun, Kind, WrongField, typed_in
+from rater.serve.web.ordering.desk import Desk, NotAppliedYet, Order, SentOrder, send
+from rater.serve.web.ordering.kinds import KINDS, Begun, Kind, WrongField, rows_of, typed_in
 from rater.serve.web.ordering.letters import LetterOrder, preview_letter
+from rater.serve.web.ordering.outcomes import Followed
 from rater.serve.web.ordering.preview import Preview, given_back, preview
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing
@@ -31,6 +34,8 @@ from rater.wire.dead_letters import SETTLED, Letter
 
 #: A form is good for so long, and what a preview showed for so long after it.
 FORM_S = 3600
+#: An order that was sent can be looked at for so long; longer than a broker or a worker is away.
+SENT_S = 8 * 3600
 #: Who goes back after sending finds the preview again, and not the browser's question about sending a form twice.
 _BACK = "private, no-cache"
 #: What a link to a form may fill in.
@@ -109,7 +114,8 @@ class Orders:
             asked = Asked.of(books, step.tenant, session, {})
             settings = self._desk.settings(books.reader)
             if order.letter is None:
-                return asked, preview(books.reader, settings, asked.account, commands, self._now()), None
+                shown = preview(books.reader, settings, asked.account, commands, self._now(), order.rows)
+                return asked, shown, None
             letter = _allowed(asked, step, order.letter.dead_letter)
             shown = preview_letter(
                 books.reader, settings, asked.account, letter, order.letter, session.person, self._now()
@@ -145,20 +151,57 @@ class Orders:
             return asked, _allowed(asked, step, about.dead_letter) if about else None
 
         asked, letter = await self._read(looked)
-        path = f"/tenants/{path_part(step.tenant)}/{step.kind.back}"
         try:
             results = await send(self._desk, order, session, request.remote, letter)
-        except NotAppliedYet:
-            return self._pages.go_to(f"{path}?order=sent")
-        refused = [one for one in results if one.result is RecordResult.REFUSED]
+        except NotAppliedYet as waiting:
+            if not waiting.commands:
+                return self._pages.go_to(f"{_back_of(step)}?order=sent")
+            published = tuple(raw.decode() for raw in waiting.commands)
+            return self._waiting(step, asked, msgspec.structs.replace(order, commands=published))
+        return self._outcome(step, asked, order, results)
+
+    async def look(self, request: web.Request, session: Session) -> web.Response:
+        """The outcome of an order that was sent and not applied yet; nothing is sent."""
+        step = _step(request, session)
+        sent = await fields_of(request, session.form_key)
+        opened = self._seal.open(sent.get("sent", ""), SentOrder, SENT_S)
+        order = opened.order if opened is not None else None
+        if order is None or (order.tenant, order.kind, order.person) != (step.tenant, step.name, session.person):
+            raise ForeignForm
+        commands = [Followed.of(command.encode(), order.at) for command in order.commands]
+
+        def looked(books: Books) -> tuple[Asked, list[Result | None]]:
+            settings = self._desk.settings(books.reader)
+            return Asked.of(books, step.tenant, session, {}), [
+                one.outcome(books.reader, settings) for one in commands
+            ]
+
+        asked, found = await self._read(looked)
+        results = [one for one in found if one is not None]
+        if len(results) < len(found):
+            return self._waiting(step, asked, order)
+        return self._outcome(step, asked, order, results)
+
+    def _waiting(self, step: _Step, asked: Asked, order: Order) -> web.Response:
+        values = {"account": asked.account, "sent": self._seal.seal(SentOrder(order=order)), "id": order.id}
+        return self._pages.answer("sent_order.html", step.session, HTTPStatus.ACCEPTED, **values, **step.values())
+
+    def _outcome(self, step: _Step, asked: Asked, order: Order, results: Sequence[Result]) -> web.Response:
+        """What is refused with its reasons; else the screen that the order belongs to."""
+        places: Sequence[int | None] = order.rows or [None] * len(results)
+        refused = [
+            (row, f"{one.field}: {one.message}" if one.field else one.message or "")
+            for row, one in zip(places, results, strict=True)
+            if one.result is RecordResult.REFUSED
+        ]
         if refused:
-            first = refused[0]
-            reason = f"{first.field}: {first.message}" if first.field else first.message or ""
-            values = {"account": asked.account, "reason": reason, "refused": len(refused), "all": len(results)}
-            return self._pages.answer("refused_order.html", session, HTTPStatus.CONFLICT, **values, **step.values())
+            values = {"account": asked.account, "refused": refused, "all": len(results)}
+            return self._pages.answer(
+                "refused_order.html", step.session, HTTPStatus.CONFLICT, **values, **step.values()
+            )
         found = {one.result for one in results}
         outcome = RecordResult.ACCEPTED if RecordResult.ACCEPTED in found else RecordResult.DUPLICATE
-        return self._pages.go_to(f"{path}?order={outcome.value}")
+        return self._pages.go_to(f"{_back_of(step)}?order={outcome.value}")
 
     async def _show_form(
         self, step: _Step, begun: Begun, typed: Mapping[str, str], wrong: WrongField | None
@@ -200,8 +243,14 @@ def _order(step: _Step, begun: Begun, commands: Sequence[AnyCommand], typed: dic
         at=begun.at,
         person=begun.person,
         commands=tuple(encode_input(command).decode() for command in commands),
+        rows=tuple(rows_of(typed)),
         letter=LetterOrder(dead_letter=begun.letter or "", way=way, note=typed.get("note")) if way else None,
     )
+
+
+def _back_of(step: _Step) -> str:
+    """The path of the screen that an order belongs to."""
+    return f"/tenants/{path_part(step.tenant)}/{step.kind.back}"
 
 
 def _allowed(asked: Asked, step: _Step, id: str) -> Letter:

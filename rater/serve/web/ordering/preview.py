@@ -12,7 +12,9 @@ from rater.core import (
     EventKind,
     FundsAdjusted,
     LicenseAssigned,
+    LicenseRemoved,
     MoneyError,
+    Outcome,
     RatingSettings,
     Refusal,
     Source,
@@ -30,14 +32,20 @@ from rater.wire.codec import decode_command, encode_input
 
 
 class Change(NamedTuple):
-    """What a row of a file changes: the licences of a user before and after it; `known` to the catalogue or not."""
+    """What a command changes: the licences of a user before and after it, from when, and why it would be refused.
 
+    `row` is its row of a file; `known`: the catalogue has the licence.
+    """
+
+    row: int | None
     user: str
     sku: str
     country: str | None
     before: tuple[str, ...]
     after: tuple[str, ...]
+    since: datetime
     known: bool
+    refused: str | None
 
 
 class Preview(NamedTuple):
@@ -59,12 +67,19 @@ class Preview(NamedTuple):
 
 
 def preview(
-    reader: Reader, settings: RatingSettings, account: Account, commands: Sequence[AnyCommand], at: datetime
+    reader: Reader,
+    settings: RatingSettings,
+    account: Account,
+    commands: Sequence[AnyCommand],
+    at: datetime,
+    rows: Sequence[int] = (),
 ) -> Preview:
-    """The preview of commands as of the last commit."""
+    """The preview of commands as of the last commit; `rows` are those of the file that they are."""
     raws = [encode_input(command) for command in commands]
     lines = [line for raw in raws for line in msgspec.json.format(raw, indent=2).decode().split("\n")]
-    wrong = next((said for raw in raws if (said := _undecodable(raw))), None) or _beyond_call(reader, commands[0])
+    places: Sequence[int | None] = rows or [None] * len(commands)
+    undecodable = (_undecodable(raw, row) for raw, row in zip(raws, places, strict=True))
+    wrong = next(filter(None, undecodable), None) or _beyond_call(reader, commands[0])
     if wrong is not None:
         return Preview(lines, account.balance, account.balance, [], [], wrong, False)
     records = [
@@ -72,8 +87,14 @@ def preview(
         for number, (raw, command) in enumerate(zip(raws, commands, strict=True))
     ]
     trial = tried_records(reader, settings, (), records)
-    changes = [_change(reader, trial, one) for one in commands if isinstance(one, LicenseAssigned)]
-    return preview_of(lines, account, trial)._replace(changes=changes if len(commands) > 1 else ())
+    refusals = iter(trial.refusals)
+    refused = [next(refusals) if outcome is Outcome.REJECTED else None for outcome in trial.outcomes]
+    changes = [
+        _change(reader, trial, one, row, wrong)
+        for one, row, wrong in zip(commands, places, refused, strict=True)
+        if isinstance(one, LicenseAssigned | LicenseRemoved)
+    ]
+    return preview_of(lines, account, trial)._replace(changes=changes)
 
 
 def preview_of(lines: list[str], account: Account, trial: Trial) -> Preview:
@@ -89,9 +110,7 @@ def preview_of(lines: list[str], account: Account, trial: Trial) -> Preview:
             for debit in trial.debits
         ],
         list(events),
-        mask_people(f"{refused.field}: {refused.message}" if refused.field else refused.message)
-        if refused is not None
-        else None,
+        _said(refused),
         trial.changes_nothing,
         EventKind.RECHARGE_REQUESTED.value in events,
     )
@@ -103,12 +122,35 @@ def given_back(reader: Reader, tenant: str, usage_id: str, id: str | None) -> Cr
     return creditable(reader.rated_calls(usage_id, tenant)[-1:], events, usage_id, id)
 
 
-def _change(reader: Reader, trial: Trial, command: LicenseAssigned) -> Change:
+def _change(
+    reader: Reader,
+    trial: Trial,
+    command: LicenseAssigned | LicenseRemoved,
+    row: int | None,
+    refused: Refusal | None,
+) -> Change:
+    since = command.effective_from or command.at
     before, after = (
-        _held(state.user_meant_by(command.tenant, command.user), command.at)
-        for state in (State(reader), trial.after)
+        _held(state.user_meant_by(command.tenant, command.user), since) for state in (State(reader), trial.after)
     )
-    return Change(command.user, command.sku, command.country, before, after, sku(command.sku) is not None)
+    return Change(
+        row,
+        command.user,
+        command.sku,
+        command.country,
+        before,
+        after,
+        since,
+        sku(command.sku) is not None,
+        _said(refused),
+    )
+
+
+def _said(refused: Refusal | None) -> str | None:
+    """Why something would be refused."""
+    if refused is None:
+        return None
+    return mask_people(f"{refused.field}: {refused.message}" if refused.field else refused.message)
 
 
 def _held(user: User | None, at: datetime) -> tuple[str, ...]:
@@ -117,9 +159,12 @@ def _held(user: User | None, at: datetime) -> tuple[str, ...]:
     return stretches[-1].skus if stretches else ()
 
 
-def _undecodable(raw: bytes) -> str | None:
+def _undecodable(raw: bytes, row: int | None) -> str | None:
     decoded = decode_command(raw)
-    return f"{decoded.field}: {decoded.message}" if isinstance(decoded, Refusal) else None
+    if not isinstance(decoded, Refusal):
+        return None
+    place = "" if row is None else f"row {row}: "
+    return f"{place}{decoded.field}: {decoded.message}"
 
 
 def _beyond_call(reader: Reader, command: AnyCommand) -> str | None:

@@ -1,15 +1,17 @@
 """What a screen is asked, and the two ways in which it cannot answer."""
 
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Self, TypeVar
 
 from rater.core import Account
 from rater.embedded.lookup import CallPlace, Lookup
 from rater.embedded.store import Reader
+from rater.files.extras import installed
 from rater.serve.reading.desks import Books
 from rater.serve.web.sessions import Session
 
+_Format = TypeVar("_Format", bound=str)
 _PLACE = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 
 
@@ -46,6 +48,17 @@ class File(NamedTuple):
     name: str
     media_type: str
     content: bytes
+
+
+def offered(formats: Sequence[_Format]) -> list[_Format]:
+    """The formats for which this server has a library."""
+    return [format for format in formats if format != "xlsx" or installed("excel")]
+
+
+def check_offered(format: str) -> None:
+    """WrongQuestion: this server has no library for the format."""
+    if not offered([format]):
+        raise WrongQuestion(f"{format}: expected csv, because this server lacks the extra rater[excel]")
 
 
 def number_in(query: dict[str, str], name: str) -> int | None:

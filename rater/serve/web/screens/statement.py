@@ -6,7 +6,7 @@ from typing import Any
 from rater.core import month_start, parse_period
 from rater.files.statement import FORMATS, MEDIA_TYPES, Statement, rendered, statement_of
 from rater.files.statement.sections import Cell, Column, Section, cell_text, remarks, sections_of
-from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion
+from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion, check_offered, offered
 
 #: Months that can be chosen: the present one and those before it.
 MONTHS = 14
@@ -21,7 +21,8 @@ def statement(asked: Asked) -> dict[str, Any]:
         "account": asked.account,
         "period": period,
         "periods": _periods(asked.account.clock),
-        "formats": FORMATS,
+        "formats": offered(FORMATS),
+        "all_formats": offered(FORMATS) == [*FORMATS],
         "adds_up": made.adds_up,
         "remarks": remarks(made),
         "sections": [(section, _rows(section, made)) for section in sections_of(made)],
@@ -33,6 +34,7 @@ def statement_file(asked: Asked, format: str) -> File:
     chosen = next((one for one in FORMATS if one == format), None)
     if chosen is None:
         raise NoSuchThing
+    check_offered(chosen)
     period = _period(asked)
     name = f"statement-{period}.{_ENDINGS.get(chosen, chosen)}"
     return File(name, MEDIA_TYPES[chosen], rendered(_made(asked, period), chosen))

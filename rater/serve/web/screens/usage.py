@@ -10,7 +10,7 @@ from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, Spend, day_bo
 from rater.files.export import write
 from rater.files.export_tables import TABLES, usage_row
 from rater.files.statement import MEDIA_TYPES
-from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion, place_in
+from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion, check_offered, offered, place_in
 
 CALLS_PER_PAGE = 50
 #: The days of which sums are shown, and how many destinations.
@@ -44,7 +44,8 @@ def usage(asked: Asked) -> dict[str, Any]:
         "query": {name: query.get(name, "") for name in _FILTERS},
         "flag_names": FLAGS,
         "is_first": is_first,
-        "export_formats": EXPORT_FORMATS,
+        "export_formats": offered(EXPORT_FORMATS),
+        "all_formats": offered(EXPORT_FORMATS) == [*EXPORT_FORMATS],
         "spend_days": SPEND_DAYS,
         "by_day": _spend(asked, "day") if is_first else [],
         "by_destination": _dearest(_spend(asked, "destination")) if is_first else [],
@@ -59,6 +60,7 @@ def usage_file(asked: Asked, format: str) -> File:
     chosen = next((one for one in EXPORT_FORMATS if one == format), None)
     if chosen is None:
         raise NoSuchThing
+    check_offered(chosen)
     wanted = _wanted({name: text.strip() for name, text in asked.query.items() if text.strip()})
     page = asked.lookup.standing_calls(asked.tenant, wanted, None, PAGE_MAX)
     rows = [usage_row(call) for call, _ in page.calls]

@@ -18,7 +18,7 @@ import msgspec
 from rater.core import CallEvent, MappedBy, Source
 from rater.engine.batch import Envelope, Record
 from rater.files.mappings import Mapping, NotSelected
-from rater.files.recognise import CALL_EVENTS
+from rater.files.recognise import CALL_EVENTS, COMMANDS
 from rater.serve.group_commit import Item
 from rater.serve.problems import Kind, ProblemError
 from rater.wire.codec import RECORD_BYTES_MAX, decode_call_event
@@ -72,9 +72,11 @@ def events_in(content_type: str, body: bytes, arrived: Arrived) -> list[Found]:
 
 
 def commands_in(content_type: str, body: bytes, arrived: Arrived) -> list[Found]:
-    """Commands."""
+    """Commands; what is refused of them says that it came by an input for commands (A48)."""
+    envelope = Envelope(COMMANDS, arrived.tenant)
     return _bounded(
-        Record("command", arrived.places(), raw, None, None, arrived.at, True) for raw in _ours(content_type, body)
+        Record("command", arrived.places(), raw, None, envelope, arrived.at, True)
+        for raw in _ours(content_type, body)
     )
 
 

@@ -123,6 +123,7 @@ def test_nothing_keeps_anybody_from_using_it(
         "/tenants",
         "/tenants/contoso/call?id=b",
         "/tenants/contoso/orders/refund",
+        "/tenants/contoso/orders/assign",
         "/tenants/contoso/orders/assign-file",
         "/tenants/none/credits",
     ]
@@ -142,6 +143,33 @@ def test_times_are_shown_in_the_readers_zone(olga: Window) -> None:
     first = page.locator("#calls time").first
     assert "12:00:00 UTC" in first.inner_text()
     assert "Europe/Berlin" in first.inner_text()
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_phone_shows_it_without_moving_the_page_sideways(browser: Browser, opened: Open, name: str) -> None:
+    """Wide tables move by themselves."""
+    context = browser.new_context(timezone_id="Europe/Berlin", viewport={"width": 390, "height": 844})
+    window = Window(context, opened.visitor().base)
+    window.sign_in(opened.admitted.tokens["olga"])
+    page = window.open(f"/tenants/contoso/{name}")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    context.close()
+    assert width == 390
+
+
+def test_a_time_is_chosen_in_the_readers_zone(olga: Window) -> None:
+    """Two o'clock in Berlin in summer is midnight UTC, which is shown beside it and is what is sent; and back."""
+    page = olga.open("/tenants/contoso/orders/assign")
+    here, utc = page.get_by_label("Europe/Berlin"), page.get_by_label("in UTC")
+    here.fill("2025-07-01T02:00")
+    assert utc.input_value() == "2025-07-01T00:00"
+    utc.fill("2025-01-15T12:30")
+    assert here.input_value() == "2025-01-15T13:30"
+    page.fill("#user", "ann@contoso.example")
+    page.fill("#sku", "MCOPSTN1")
+    page.fill("#country", "US")
+    page.click("main button")
+    assert '"effective_from": "2025-01-15T12:30:00Z"' in page.locator("pre").inner_text()
 
 
 def test_the_curve_is_drawn(olga: Window) -> None:

@@ -9,7 +9,8 @@ import msgspec
 
 from rater.core import RatingSettings, Source
 from rater.embedded.store import Reader
-from rater.engine.batch import Record
+from rater.engine.batch import Envelope, Record
+from rater.files.recognise import COMMANDS
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.group_commit import Item
 from rater.serve.results import Result
@@ -100,10 +101,10 @@ async def send(
     )
     if order.letter is not None and letter is not None:
         return [await _settle(desk, order, order.letter, letter)]
-    now, first = datetime.now(UTC), time.time_ns() // 1_000
+    now, first, by_page = datetime.now(UTC), time.time_ns() // 1_000, Envelope(COMMANDS, order.tenant)
     return await desk.keep(
         [
-            Record("command", Source("page", 0, first + number), command.encode(), None, None, now, True)
+            Record("command", Source("page", 0, first + number), command.encode(), None, by_page, now, True)
             for number, command in enumerate(order.commands)
         ]
     )

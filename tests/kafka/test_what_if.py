@@ -12,12 +12,14 @@ import pytest
 
 from rater.core import RULES, Account
 from rater.dev.generate import Spec
+from rater.files.deck_csv import write_deck
 from rater.kafka.changelog import pack, state_key
 from rater.kafka.port import Consumed
 from rater.kafka.snapshot import digest_of, parts_of
 from rater.kafka.what_if.beginning import Found, find_beginning
 from rater.wire.commits import Commit, part_key
 from tests.commands import invoke
+from tests.embedded.test_what_if import deck
 from tests.kafka.deployment import Deployment, calls, provisioning
 from tests.kafka.test_commands import at as options
 from tests.world import at
@@ -37,7 +39,7 @@ def debits(facts: Any, side: str, tenant: str | None = None) -> dict[str, str]:
     return {line["tenant"]: line[side]["debits"] for line in lines}
 
 
-def test_without_a_substitute_nothing_is_different_and_a_price_list_of_ten_times_costs_ten_times(
+def test_without_a_substitute_nothing_is_different_and_with_another_price_list_it_costs_more(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     """To the micro-unit, with duplicates and corrections; no group is joined, and one tenant is its part of all."""
@@ -51,12 +53,13 @@ def test_without_a_substitute_nothing_is_different_and_a_price_list_of_ten_times
     assert (whole["left_out"], whole["refused"]) == (0, [])
     assert sum(line["was"]["calls"] for line in whole["lines"] if line["by"] == "tenant") > 250
     assert all(float(amount) > 0 for amount in debits(whole, "was").values())
-    (tmp_path / "ten.csv").write_text("prefix,destination,price_per_minute\n+1,a,10\n+4,b,10\n+2,c,10\n")
-    dear = what_if(deployment, "--deck", str(tmp_path / "ten.csv"))
+    write_deck(deck(20), tmp_path / "dear.csv")
+    dear = what_if(deployment, "--deck", str(tmp_path / "dear.csv"))
     assert debits(dear, "was") == debits(whole, "was")
-    assert dear["differences"] > 0
+    for name, amount in debits(dear, "would_be").items():
+        assert float(amount) > float(debits(whole, "was")[name]), name
     tenant = whole["lines"][0]["tenant"]
-    alone = what_if(deployment, "--deck", str(tmp_path / "ten.csv"), "--tenant", tenant)
+    alone = what_if(deployment, "--deck", str(tmp_path / "dear.csv"), "--tenant", tenant)
     assert debits(alone, "would_be") == debits(dear, "would_be", tenant)
     assert alone["records"] < dear["records"]
     assert "expected a month with calls of nobody" in what_if(deployment, "--tenant", "nobody", code=2)
@@ -64,7 +67,8 @@ def test_without_a_substitute_nothing_is_different_and_a_price_list_of_ten_times
 
 def account(clock: datetime) -> list[tuple[bytes, bytes]]:
     """A state of one tenant, as it is written."""
-    return [(state_key("account", ("contoso", "")), pack(Account(tenant="contoso", currency="USD", clock=clock)))]
+    one = Account(tenant="contoso", currency="USD", clock=clock, wake_at=clock)
+    return [(state_key("account", ("contoso", "")), pack(one))]
 
 
 def snapshot(sequence: int, clock: datetime, *, cdrs: int = 0, damaged: bool = False) -> list[Consumed]:

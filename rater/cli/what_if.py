@@ -1,23 +1,32 @@
 """`rater what-if`: a month replayed with another price list, other commands or other settings."""
 
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from rater.cli.counting import counting
+from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.lookup import check_period, known_account
-from rater.cli.run import DEFAULT_STORE, StoreOption
+from rater.cli.run import DEFAULT_STORE
 from rater.cli.what_if_shown import Format, show
 from rater.core import RateDeck
 from rater.embedded.store import open_reader
-from rater.embedded.what_if import Comparison, compare
+from rater.embedded.what_if import compare
 from rater.engine.difference import lines_of
 from rater.engine.substitutes import Substitutes, read_setting
+from rater.engine.what_if import Comparison
 from rater.files.command_file import read_commands
 from rater.files.deck_csv import read_deck
+from rater.kafka.deck_books import published_decks
+from rater.kafka.settings import KafkaSettings, rating_of_environment
+from rater.kafka.what_if.comparing import compare as compare_topics
+from rater.ops.doctor.rights import must_hold, service_named
 from rater.ops.masking import mask_people
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
@@ -37,6 +46,10 @@ Commands = Annotated[
 Setting = Annotated[
     list[str] | None, typer.Option(help="Another setting of the rules, such as straddle=whole_to_credits.")
 ]
+StoreOption = Annotated[Path | None, typer.Option(help=f"The store ({DEFAULT_STORE}), if no broker is given.")]
+Bootstrap = Annotated[
+    str | None, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers: their topics are replayed.")
+]
 OfTenant = Annotated[str | None, typer.Option("--tenant", help="Only this tenant.")]
 FormatOption = Annotated[Format, typer.Option(help="The file format.")]
 Out = Annotated[str, typer.Option(help="The file, or - for standard output (text, json, csv).")]
@@ -55,37 +68,45 @@ def what_if(
     commands: Commands = None,
     setting: Setting = None,
     tenant: OfTenant = None,
-    store: StoreOption = DEFAULT_STORE,
+    store: StoreOption = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = "",
     format: FormatOption = "text",
     out: Out = "-",
     lines: Lines = 10,
 ) -> None:
     """What a month would have cost with another price list, other licences or other settings; nothing is changed.
 
-    Every input that the store keeps is replayed in its order through the same rules, with what you substitute from
-    the beginning of the month on. What would have been different is shown by tenant, plan, destination and user.
+    Every input that the store or Kafka keeps is replayed in its order through the same rules, with what you
+    substitute from the beginning of the month on. What would have been different is shown by tenant, plan,
+    destination and user.
     Without a substitute nothing is different, to the micro-unit; if something is, exit 1.
 
     A payment that was asked for in reality, too, is answered as it was; any other as the tenant's next one was,
     else as its last. Calls are those that were: one that a switch refused then is not there.
 
     Example: rater what-if --period 2025-03 --deck B.csv --format xlsx --out difference.xlsx
+
+    On Kafka: rater what-if --period 2025-03 --deck B.csv --bootstrap 127.0.0.1:9092
     """
     check_period(period)
     _check_out(out, format)
     substitutes = Substitutes(
         period=period,
         tenant=tenant,
-        deck=_deck(deck, currency, store) if deck else None,
+        deck=read_deck(Path(deck), currency=currency) if deck and _is_file(deck) else None,
         commands=tuple([command for path in commands or () for command in read_commands(path)]),
         settings=dict(map(read_setting, setting or ())),
     )
     substitutes.check()
-    if tenant is not None:
-        with closing(open_reader(store)) as reader:
-            known_account(reader, tenant)
+    version = deck if substitutes.deck is None else None
     with counting("records replayed") as progress:
-        found = compare(store, substitutes, progress)
+        if bootstrap is not None and store is None:
+            settings = kafka_settings(bootstrap, prefix)
+            work = _over_topics(settings, substitutes, version, progress)
+            substitutes, found = talk(settings, "operators", work)
+        else:
+            substitutes, found = _over_store(store or DEFAULT_STORE, substitutes, version, progress)
     show(found, substitutes, format, out, lines)
     _end(found, substitutes)
 
@@ -95,16 +116,40 @@ def _check_out(out: str, format: Format) -> None:
         raise RaterError(f"--out: {format} goes to standard output; for a file expected --format csv or xlsx")
 
 
-def _deck(deck: str, currency: str, store: Path) -> RateDeck:
-    """The deck of a CSV file, or the published one of a version."""
-    path = Path(deck)
-    if path.suffix == ".csv" or path.is_file():
-        return read_deck(path, currency=currency)
+def _is_file(deck: str) -> bool:
+    """Whether a price list is a file, and not a version that was published."""
+    return Path(deck).suffix == ".csv" or Path(deck).is_file()
+
+
+def _over_store(
+    store: Path, substitutes: Substitutes, version: str | None, progress: Callable[[int], None]
+) -> tuple[Substitutes, Comparison]:
+    """Replay a store; the substitutes with the list of a version."""
     with closing(open_reader(store)) as reader:
-        for known in reader.decks():
-            if known.version == deck:
-                return known
-    raise RaterError(f"--deck: expected a CSV file or the version of a deck in {store}, got {deck!r}")
+        if substitutes.tenant is not None:
+            known_account(reader, substitutes.tenant)
+        if version is not None:
+            substitutes = _with(substitutes, version, {deck.version: deck for deck in reader.decks()}, str(store))
+    return substitutes, compare(store, substitutes, progress)
+
+
+async def _over_topics(
+    settings: KafkaSettings, substitutes: Substitutes, version: str | None, progress: Callable[[int], None]
+) -> tuple[Substitutes, Comparison]:
+    """Replay topics, after a look whether everything may be read; the substitutes with the list of a version."""
+    await must_hold(settings, service_named("operators"), reading=True)
+    if version is not None:
+        decks = await published_decks(settings)
+        substitutes = _with(substitutes, version, decks, settings.topic("rate-decks"))
+    say: Callable[[str], None] = partial(print, file=sys.stderr)
+    return substitutes, await compare_topics(settings, rating_of_environment(), substitutes, progress, say)
+
+
+def _with(substitutes: Substitutes, version: str, decks: Mapping[str, RateDeck], where: str) -> Substitutes:
+    """The substitutes with a published list; RaterError if there is none of this version."""
+    if version not in decks:
+        raise RaterError(f"--deck: expected a CSV file or the version of a deck in {where}, got {version!r}")
+    return msgspec.structs.replace(substitutes, deck=decks[version])
 
 
 def _end(found: Comparison, substitutes: Substitutes) -> None:
@@ -130,4 +175,4 @@ def _end(found: Comparison, substitutes: Substitutes) -> None:
     if found.refused:
         raise typer.Exit(Exit.REFUSED)
     if substitutes.is_empty and any(line.differs for line in lines_of(found.was, found.would_be)):
-        raise RaterError("nothing was substituted, and figures differ: run rater verify --store", Exit.FAILED)
+        raise RaterError("nothing was substituted, and figures differ: run rater verify", Exit.FAILED)

@@ -9,9 +9,9 @@ import typer
 
 from rater.cli.printing import show_rows
 from rater.core import format_micros
-from rater.embedded.what_if import Comparison
 from rater.engine.difference import AMOUNTS, GROUPS, Line, lines_of
 from rater.engine.substitutes import Substitutes
+from rater.engine.what_if import Comparison
 from rater.files.export import write
 from rater.files.what_if import SHEET, facts_of, rows_of
 from rater.ops.masking import mask_people

@@ -7,72 +7,20 @@ from pathlib import Path
 
 import msgspec
 
-from rater.core import (
-    AccountEvent,
-    EventKind,
-    Outcome,
-    Pocket,
-    RatingSettings,
-    RechargeRequest,
-    Rules,
-    ServiceState,
-    Tariffs,
-)
+from rater.core import AccountEvent, RatingSettings, RechargeRequest, Rules, Tariffs
 from rater.embedded.kept_inputs import Base, base_of, kept_batches, records_of
 from rater.embedded.replicas import form_of
 from rater.embedded.store import Reader, open_reader
 from rater.embedded.what_if_ledger import WhatIfLedger
+from rater.engine.counted import EVENT_MARKS, ReadCall, is_corrected, is_of, read_call
 from rater.engine.difference import History
-from rater.engine.past_payments import PastAnswer, PastPayments
+from rater.engine.past_payments import PastPayments, past_payments
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Refused, Replay
+from rater.engine.what_if import Comparison, Replay
 from rater.wire.errors import RaterError
 
 _requests = msgspec.json.Decoder(RechargeRequest).decode
 _events = msgspec.json.Decoder(AccountEvent).decode
-_states = msgspec.json.Decoder(ServiceState).decode
-
-
-class _Part(msgspec.Struct, frozen=True, gc=False):
-    """As much of a segment as is counted."""
-
-    pocket: Pocket
-    minutes: int
-    pool: str | None = None
-
-
-class _Call(msgspec.Struct, frozen=True, gc=False):
-    """As much of a rated call as is counted; see rater.engine.difference.Charged."""
-
-    tenant: str
-    usage_id: str
-    outcome: Outcome
-    period: str
-    minutes: int
-    currency: str
-    charge: str
-    segments: tuple[_Part, ...] = ()
-    unfunded_charge: str = "0"
-    user: str | None = None
-    destination: str | None = None
-
-
-_call = msgspec.json.Decoder(_Call).decode
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """What a month was, and what it would have been."""
-
-    was: History
-    would_be: History
-    #: Inputs that were replayed.
-    records: int
-    assumed_paid: int
-    assumed_declined: int
-    refused: list[Refused]
-    #: Rated calls of the month that cannot be replayed, because their inputs are not kept; they are in neither.
-    left_out: int
-    why_left_out: str | None
 
 
 def compare(path: Path, substitutes: Substitutes, progress: Callable[[int], None] = lambda _: None) -> Comparison:
@@ -90,10 +38,12 @@ def compare(path: Path, substitutes: Substitutes, progress: Callable[[int], None
         base = base_of(connection) if reader.has("kept-inputs") else None
         if base is None:
             raise RaterError(f"{path}: the store keeps no inputs yet: it does from the next `rater run` on")
-        was = _read(reader, base, substitutes)
+        was = History(substitutes.period)
+        _read_calls(reader, base, substitutes, was)
+        past = _read_events(reader, base, substitutes.tenant, was)
         left_out = _before(connection, base, substitutes)
         with closing(WhatIfLedger(connection, base)) as ledger:
-            replay = Replay(ledger, substitutes, _past_payments(connection, base))
+            replay = Replay(ledger, substitutes, past)
             records = _replay(reader, replay, substitutes, progress)
     if not was.lines and not replay.history.lines:
         raise RaterError(_nothing(path, substitutes, left_out, base))
@@ -131,53 +81,39 @@ def _replay(reader: Reader, replay: Replay, substitutes: Substitutes, progress: 
     return count
 
 
-def _past_payments(connection: sqlite3.Connection, base: Base) -> PastPayments:
-    """The payments that were asked for, and how they were answered."""
-    find = "SELECT value FROM recharges WHERE offset > ?"
-    requests = (_requests(value) for (value,) in connection.execute(find, (base.offsets["recharges"],)))
-    asked = {request.id: (request.amount, request.at) for request in requests}
-    find = 'SELECT value FROM "account-events" WHERE offset > ? AND instr(value, ?) ORDER BY offset'
-    answers: dict[str, list[PastAnswer]] = {}
-    for kind in (EventKind.RECHARGE_SUCCEEDED, EventKind.RECHARGE_FAILED):
-        mark = f'"event":"{kind}"'.encode()
-        for (value,) in connection.execute(find, (base.offsets["account-events"], mark)):
-            event = _events(value)
-            declined = event.reason if event.event is EventKind.RECHARGE_FAILED else None
-            answers.setdefault(event.tenant, []).append(PastAnswer(event.at, declined))
-    return PastPayments(
-        asked, {tenant: sorted(one, key=lambda answer: answer.at) for tenant, one in answers.items()}
-    )
-
-
-def _read(reader: Reader, base: Base, substitutes: Substitutes) -> History:
-    """The month as it was, by what the store has of it."""
-    history, only = History(substitutes.period), substitutes.tenant
-    for offset, value in reader.topic("rated-calls", only):
-        if offset <= base.offsets["rated-calls"] or not _may_count(value, substitutes):
+def _read_calls(reader: Reader, base: Base, substitutes: Substitutes, was: History) -> None:
+    """The calls of the month as they were, by what the store has of them."""
+    for offset, value in reader.topic("rated-calls", substitutes.tenant):
+        corrected = is_corrected(value)
+        if offset <= base.offsets["rated-calls"] or not (corrected or is_of(value, substitutes.period)):
             continue
-        call = _call(value)
-        history.add_call(call, _replaced(reader.connection, call, offset))
-    for topic, decode in (("recharges", _requests), ("service-states", _states)):
-        for offset, value in reader.topic(topic, only):
-            if offset > base.offsets[topic]:
-                history.add(decode(value))
-    return history
+        call = read_call(value)
+        was.add_call(call, _replaced(reader.connection, call, offset) if corrected else None)
 
 
-def _may_count(value: bytes, substitutes: Substitutes) -> bool:
-    """Whether a record is of the month, or replaces one that may be."""
-    return f'"period":"{substitutes.period}"'.encode() in value or b'"outcome":"corrected"' in value
+def _read_events(reader: Reader, base: Base, only: str | None, was: History) -> PastPayments:
+    """What else is counted, and the payments that were asked for, and how they were answered."""
+    requests = [
+        _requests(value) for offset, value in reader.topic("recharges", only) if offset > base.offsets["recharges"]
+    ]
+    marks = " OR ".join(["instr(value, ?)"] * len(EVENT_MARKS))
+    rows = reader.connection.execute(
+        f'SELECT value FROM "account-events" WHERE offset > ? AND ({marks}) ORDER BY offset',  # noqa: S608 - marks only
+        (base.offsets["account-events"], *EVENT_MARKS),
+    )
+    events = [event for (value,) in rows if only in (None, (event := _events(value)).tenant)]
+    for output in (*requests, *events):
+        was.add(output)
+    return past_payments(requests, events)
 
 
-def _replaced(connection: sqlite3.Connection, call: _Call, offset: int) -> _Call | None:
+def _replaced(connection: sqlite3.Connection, call: ReadCall, offset: int) -> ReadCall | None:
     """The rating that a rated call replaced."""
-    if call.outcome is not Outcome.CORRECTED:
-        return None
     row = connection.execute(
         'SELECT value FROM "rated-calls" WHERE key=? AND tenant=? AND offset<? ORDER BY offset DESC LIMIT 1',
         (call.usage_id, call.tenant, offset),
     ).fetchone()
-    return None if row is None else _call(row[0])
+    return None if row is None else read_call(row[0])
 
 
 def _before(connection: sqlite3.Connection, base: Base, substitutes: Substitutes) -> int:

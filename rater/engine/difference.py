@@ -12,10 +12,11 @@ from typing import Protocol
 import msgspec
 
 from rater.core import (
+    AccountEvent,
+    EventKind,
     Output,
     Pocket,
     RechargeRequest,
-    ServiceState,
     format_micros,
     month_start,
     parse_ledger,
@@ -119,6 +120,8 @@ class Sums(msgspec.Struct):
 MEASURES = Sums.__struct_fields__
 #: Measures that are money.
 AMOUNTS = frozenset({"debits", "unfunded", "recharged"})
+#: Events that are counted.
+COUNTED = (EventKind.CREDITS_SUSPENDED, EventKind.USER_RESTRICTED)
 #: (what a line is about, tenant, name).
 Place = tuple[str, str, str]
 
@@ -140,10 +143,10 @@ class History:
             line.recharges += 1
             line.recharged += parse_ledger(output.amount)
             self.currencies[output.tenant] = output.currency
-        elif isinstance(output, ServiceState) and self._covers(output.since):
-            if output.state == "suspended":
+        elif isinstance(output, AccountEvent) and output.event in COUNTED and self._covers(output.at):
+            if output.event is EventKind.CREDITS_SUSPENDED:
                 self._line("tenant", output.tenant, "").suspensions += 1
-            elif output.state == "restricted":
+            else:
                 self._line("tenant", output.tenant, "").restrictions += 1
                 self._line("user", output.tenant, output.user or NO_USER).restrictions += 1
 

@@ -1,11 +1,11 @@
 """What was asked of the payment gateway in a history, and how it answered; for a replay that asks for others."""
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from rater.core import PaymentFailed, PaymentSucceeded, RechargeRequest
+from rater.core import AccountEvent, EventKind, PaymentFailed, PaymentSucceeded, RechargeRequest
 from rater.engine.gateway import failed, succeeded
 
 
@@ -37,3 +37,16 @@ class PastPayments(NamedTuple):
         next_one = bisect_left(answers, request.at, key=lambda answer: answer.at)
         declined = answers[min(next_one, len(answers) - 1)].declined
         return succeeded(request) if declined is None else failed(request, declined)
+
+
+def past_payments(requests: Iterable[RechargeRequest], events: Iterable[AccountEvent]) -> PastPayments:
+    """What a history says: its requests, and among its events the answers."""
+    answers: dict[str, list[PastAnswer]] = {}
+    for event in events:
+        if event.event in (EventKind.RECHARGE_SUCCEEDED, EventKind.RECHARGE_FAILED):
+            declined = event.reason if event.event is EventKind.RECHARGE_FAILED else None
+            answers.setdefault(event.tenant, []).append(PastAnswer(event.at, declined))
+    return PastPayments(
+        {request.id: (request.amount, request.at) for request in requests},
+        {tenant: sorted(one, key=lambda answer: answer.at) for tenant, one in answers.items()},
+    )

@@ -6,7 +6,7 @@ was, see PastPayments.  Calls are those that were: which others would have been 
 unknown.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -67,10 +67,35 @@ class Refused(NamedTuple):
     why: str
 
 
-class Replay:
-    """One history with its substitutes; `history` is what it costs, `past` the payments that were asked for."""
+class Comparison(msgspec.Struct, frozen=True):
+    """What a month was, and what it would have been."""
 
-    def __init__(self, ledger: Ledger, substitutes: Substitutes, past: PastPayments) -> None:
+    was: History
+    would_be: History
+    #: Inputs that were replayed.
+    records: int
+    assumed_paid: int
+    assumed_declined: int
+    refused: list[Refused]
+    #: Rated calls of the month that cannot be replayed, because their inputs are not kept; they are in neither.
+    left_out: int
+    why_left_out: str | None
+
+
+class Replay:
+    """One history with its substitutes; `history` is what it costs, `past` the payments that were asked for.
+
+    `admit` is why records of a tenant were not applied here, or None where they were; see run_batch.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        substitutes: Substitutes,
+        past: PastPayments,
+        admit: Callable[[str], Refusal | None] = lambda _: None,
+    ) -> None:
+        self._admit = admit
         self.history = History(substitutes.period)
         #: Payments of the month that nobody asked for in reality, by what is assumed of them.
         self.assumed_paid = self.assumed_declined = 0
@@ -117,7 +142,7 @@ class Replay:
     def _admitted(self, record: Record) -> Input | None:
         """An input that is replayed: what does not decode moves nothing, and other tenants do not matter."""
         value = input_of(record)
-        if isinstance(value, Refusal):
+        if isinstance(value, Refusal) or self._admit(value.tenant) is not None:
             return None
         only = self._substitutes.tenant
         return value if only is None or value.tenant in (only, EVERY_TENANT) else None

@@ -32,11 +32,12 @@ from rater.dev.generate import Spec, generate_calls, generate_commands
 from rater.embedded.rerate import planned
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store, open_reader
-from rater.embedded.what_if import Comparison, compare
+from rater.embedded.what_if import compare
 from rater.engine.difference import History, lines_of
 from rater.engine.gateway import LocalGateway
 from rater.engine.rerating import Order
 from rater.engine.substitutes import Substitutes
+from rater.engine.what_if import Comparison
 from rater.files.deck_csv import read_deck, write_deck
 from rater.files.source import InputFile
 from rater.wire.codec import encode_input

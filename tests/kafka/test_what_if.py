@@ -1,0 +1,126 @@
+"""`rater what-if` over Kafka's topics: the month that a worker rated, replayed from what the topics keep."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from rater.core import RULES, Account
+from rater.dev.generate import Spec
+from rater.files.deck_csv import write_deck
+from rater.kafka.changelog import pack, state_key
+from rater.kafka.port import Consumed
+from rater.kafka.snapshot import digest_of, parts_of
+from rater.kafka.what_if.beginning import Found, find_beginning
+from rater.wire.commits import Commit, part_key
+from tests.commands import invoke
+from tests.embedded.test_what_if import deck
+from tests.kafka.deployment import Deployment, calls, provisioning
+from tests.kafka.test_commands import at as options
+from tests.world import at
+
+MARCH = at("2025-03-01")
+NOTHING_DELETED = {"commits": 0, "cdrs": 0, "commands": 0}
+
+
+def what_if(deployment: Deployment, *words: str, code: int = 0) -> Any:
+    done = invoke("what-if", "--period", "2025-03", "--format", "json", *words, *options(deployment))
+    assert done.exit_code == code, done.output
+    return json.loads(done.stdout) if code == 0 else done.stderr
+
+
+def debits(facts: Any, side: str, tenant: str | None = None) -> dict[str, str]:
+    lines = [line for line in facts["lines"] if line["by"] == "tenant" and tenant in (None, line["tenant"])]
+    return {line["tenant"]: line[side]["debits"] for line in lines}
+
+
+def test_without_a_substitute_nothing_is_different_and_with_another_price_list_it_costs_more(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """To the micro-unit, with duplicates and corrections; no group is joined, and one tenant is its part of all."""
+    spec = Spec(tenants=4, users=16, calls=400, seed=5, funds="500", duplicate_share=0.1, correction_share=0.1)
+    deployment.publish(provisioning(spec))
+    deployment.publish(list(calls(spec)))
+    deployment.start("worker-0")
+    deployment.wait_until_rated()
+    whole = what_if(deployment)
+    assert whole["differences"] == 0
+    assert (whole["left_out"], whole["refused"]) == (0, [])
+    assert sum(line["was"]["calls"] for line in whole["lines"] if line["by"] == "tenant") > 250
+    assert all(float(amount) > 0 for amount in debits(whole, "was").values())
+    write_deck(deck(20), tmp_path / "dear.csv")
+    dear = what_if(deployment, "--deck", str(tmp_path / "dear.csv"))
+    assert debits(dear, "was") == debits(whole, "was")
+    for name, amount in debits(dear, "would_be").items():
+        assert float(amount) > float(debits(whole, "was")[name]), name
+    tenant = whole["lines"][0]["tenant"]
+    alone = what_if(deployment, "--deck", str(tmp_path / "dear.csv"), "--tenant", tenant)
+    assert debits(alone, "would_be") == debits(dear, "would_be", tenant)
+    assert alone["records"] < dear["records"]
+    assert "expected a month with calls of nobody" in what_if(deployment, "--tenant", "nobody", code=2)
+
+
+def account(clock: datetime) -> list[tuple[bytes, bytes]]:
+    """A state of one tenant, as it is written."""
+    one = Account(tenant="contoso", currency="USD", clock=clock, wake_at=clock)
+    return [(state_key("account", ("contoso", "")), pack(one))]
+
+
+def snapshot(sequence: int, clock: datetime, *, cdrs: int = 0, damaged: bool = False) -> list[Consumed]:
+    """Its parts, and the commit that has its digest."""
+    parts = parts_of(account(clock))
+    commit = Commit(
+        partition=0,
+        sequence=sequence,
+        commands_first=0,
+        commands_next=0,
+        cdrs_first=cdrs,
+        cdrs_next=cdrs,
+        outcomes={},
+        rules=RULES,
+        migrated=digest_of(parts),
+        outputs={"rated-calls": sequence},
+    )
+    written = [part + b"\0" if damaged else part for part in parts]
+    keyed = [(part_key(0, number), part) for number, part in enumerate(written)]
+    return [Consumed("commits", 0, 0, key, value) for key, value in (*keyed, (b"0", msgspec.json.encode(commit)))]
+
+
+def found(*snapshots: list[Consumed], first: dict[str, int] = NOTHING_DELETED) -> Found:
+    async def commits() -> AsyncIterator[Sequence[Consumed]]:
+        for records in snapshots:
+            yield records
+
+    return asyncio.run(find_beginning(commits(), first, MARCH))
+
+
+BEFORE, WITHIN = at("2025-02-20"), at("2025-03-08")
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "first", "begins", "discarded"),
+    [
+        ([], NOTHING_DELETED, 1, []),
+        ([snapshot(5, BEFORE), snapshot(9, BEFORE), snapshot(13, WITHIN)], NOTHING_DELETED, 9, []),
+        ([snapshot(5, BEFORE), snapshot(9, BEFORE, damaged=True)], NOTHING_DELETED, 5, [9]),
+        ([snapshot(5, BEFORE, damaged=True)], NOTHING_DELETED, 1, [5]),
+        ([snapshot(5, WITHIN, cdrs=10), snapshot(9, WITHIN, cdrs=30)], NOTHING_DELETED | {"cdrs": 20}, 9, []),
+        ([snapshot(5, WITHIN, cdrs=10)], NOTHING_DELETED | {"cdrs": 20}, None, []),
+    ],
+    ids=["none", "the last before the month", "a damaged one", "only a damaged one", "inputs deleted", "too late"],
+)
+def test_a_replay_begins_at_the_last_snapshot_before_the_month(
+    snapshots: list[list[Consumed]], first: dict[str, int], begins: int | None, discarded: list[int]
+) -> None:
+    """Else at the first input; where that is deleted, at the first snapshot whose later inputs are kept."""
+    one = found(*snapshots, first=first)
+    assert (one.beginning.sequence if one.beginning is not None else None) == begins
+    assert one.discarded == discarded
+    if begins in (5, 9):
+        assert one.beginning is not None
+        assert one.beginning.state.entities["account"].keys() == {("contoso", "")}

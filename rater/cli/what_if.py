@@ -78,12 +78,10 @@ def what_if(
     """What a month would have cost with another price list, other licences or other settings; nothing is changed.
 
     Every input that the store or Kafka keeps is replayed in its order through the same rules, with what you
-    substitute from the beginning of the month on. What would have been different is shown by tenant, plan,
-    destination and user.
+    substitute from the beginning of the month on. Shown are the differences by tenant, plan, destination and user.
     Without a substitute nothing is different, to the micro-unit; if something is, exit 1.
-
     A payment that was asked for in reality, too, is answered as it was; any other as the tenant's next one was,
-    else as its last. Calls are those that were: one that a switch refused then is not there.
+    else as its last. Calls are those that were.
 
     Example: rater what-if --period 2025-03 --deck B.csv --format xlsx --out difference.xlsx
 
@@ -95,20 +93,25 @@ def what_if(
         period=period,
         tenant=tenant,
         deck=read_deck(Path(deck), currency=currency) if deck and _is_file(deck) else None,
-        commands=tuple([command for path in commands or () for command in read_commands(path)]),
+        commands=tuple(command for path in commands or () for command in read_commands(path)),
         settings=dict(map(read_setting, setting or ())),
     )
     substitutes.check()
+    kafka = kafka_settings(bootstrap, prefix) if bootstrap is not None and store is None else None
     version = deck if substitutes.deck is None else None
-    with counting("records replayed") as progress:
-        if bootstrap is not None and store is None:
-            settings = kafka_settings(bootstrap, prefix)
-            work = _over_topics(settings, substitutes, version, progress)
-            substitutes, found = talk(settings, "operators", work)
-        else:
-            substitutes, found = _over_store(store or DEFAULT_STORE, substitutes, version, progress)
+    substitutes, found = _compared(store or DEFAULT_STORE, kafka, substitutes, version)
     show(found, substitutes, format, out, lines)
     _end(found, substitutes)
+
+
+def _compared(
+    store: Path, kafka: KafkaSettings | None, substitutes: Substitutes, version: str | None
+) -> tuple[Substitutes, Comparison]:
+    """Replay Kafka's topics or a store; the substitutes with the list of a version."""
+    with counting("records replayed") as progress:
+        if kafka is None:
+            return _over_store(store, substitutes, version, progress)
+        return talk(kafka, "operators", _over_topics(kafka, substitutes, version, progress))
 
 
 def _check_out(out: str, format: Format) -> None:

@@ -102,7 +102,8 @@ def _read_events(reader: Reader, base: Base, only: str | None, was: History) -> 
         (base.offsets["account-events"], *EVENT_MARKS),
     )
     events = [event for (value,) in rows if only in (None, (event := _events(value)).tenant)]
-    for output in (*requests, *events):
+    outputs: list[RechargeRequest | AccountEvent] = [*requests, *events]
+    for output in outputs:
         was.add(output)
     return past_payments(requests, events)
 

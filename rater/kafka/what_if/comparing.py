@@ -195,7 +195,8 @@ class _Partition:
             values = [record.value or b"" for record in records]
             events += [_events(value) for value in values if any(mark in value for mark in EVENT_MARKS)]
         only = self._substitutes.tenant
-        for output in (*requests, *events):
+        outputs: list[RechargeRequest | AccountEvent] = [*requests, *events]
+        for output in outputs:
             if only in (None, output.tenant):
                 self._whole.was.add(output)
         return past_payments(requests, events)

@@ -88,7 +88,7 @@ class TopicLedger(Committed):
         self._new = {}
 
     def _find(self, keys: Sequence[Key]) -> dict[Key, RatedCall]:
-        found = {}
+        found: dict[Key, RatedCall] = {}
         for start in range(0, len(keys), _FETCH):
             part = keys[start : start + _FETCH]
             pairs = ",".join(["(?,?)"] * len(part))

@@ -80,8 +80,7 @@ def what_if(
     Every input that the store or Kafka keeps is replayed in its order through the same rules, with what you
     substitute from the beginning of the month on. Shown are the differences by tenant, plan, destination and user.
     Without a substitute nothing is different, to the micro-unit; if something is, exit 1.
-    A payment that was asked for in reality, too, is answered as it was; any other as the tenant's next one was,
-    else as its last. Calls are those that were.
+    A payment that was asked for in reality, too, is answered as it was; any other as the tenant's next one was.
 
     Example: rater what-if --period 2025-03 --deck B.csv --format xlsx --out difference.xlsx
 

@@ -139,6 +139,11 @@ def recommend(
             )
         users = len(known.books.names("user", tenant))
     _show_advice(found, known.account, terms, users, json)
+    if not found.confirmed:
+        message = (
+            "played again with the largest settings tried, credit is used up too often; add funds by hand, too"
+        )
+        raise RaterError(message, Exit.FAILED)
 
 
 @contextmanager
@@ -256,18 +261,14 @@ def _show_advice(found: Advice, account: Account, terms: Terms, users: int, json
         typer.echo(orjson.dumps(facts | {"published": {"users": users, "once": once, "trigger": trigger}}))
     else:
         minutes, currency = terms.delay // timedelta(minutes=1), account.currency
+        enough = f", so that there are at most {terms.recharges_max} recharges" if found.confirmed else ""
         typer.echo(
             f"Recharge {found.amount} {currency} below {found.trigger} {currency}: in nine of ten likely months no"
             f" {minutes} minutes cost more than {format_micros(found.spent_while_paying)} {currency}, and the month"
-            f" no more than {format_micros(found.spent_in_a_month)} {currency}, so that there are at most"
-            f" {terms.recharges_max} recharges."
+            f" no more than {format_micros(found.spent_in_a_month)} {currency}{enough}."
         )
         rows = {
             "set now": f"{format_micros(account.recharge.amount)} below {format_micros(account.recharge.trigger)}",
             f"published in 2017 for {users} users": f"{once} once, recharge below {trigger} (USD)",
         }
         show_facts(rows, json=False)
-    if not found.confirmed:
-        raise RaterError(
-            "played again with these settings, credit is used up too often; recharge by hand, too", Exit.FAILED
-        )

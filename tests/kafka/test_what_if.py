@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from typer.testing import Result
 
 from rater.core import RULES, Account
 from rater.dev.generate import Spec
@@ -28,10 +29,14 @@ MARCH = at("2025-03-01")
 NOTHING_DELETED = {"commits": 0, "cdrs": 0, "commands": 0}
 
 
-def what_if(deployment: Deployment, *words: str, code: int = 0) -> Any:
-    done = invoke("what-if", "--period", "2025-03", "--format", "json", *words, *options(deployment))
-    assert done.exit_code == code, done.output
-    return json.loads(done.stdout) if code == 0 else done.stderr
+def what_if(deployment: Deployment, *words: str) -> Any:
+    done = typed(deployment, *words)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def typed(deployment: Deployment, *words: str) -> Result:
+    return invoke("what-if", "--period", "2025-03", "--format", "json", *words, *options(deployment))
 
 
 def debits(facts: Any, side: str, tenant: str | None = None) -> dict[str, str]:
@@ -62,7 +67,8 @@ def test_without_a_substitute_nothing_is_different_and_with_another_price_list_i
     alone = what_if(deployment, "--deck", str(tmp_path / "dear.csv"), "--tenant", tenant)
     assert debits(alone, "would_be") == debits(dear, "would_be", tenant)
     assert alone["records"] < dear["records"]
-    assert "expected a month with calls of nobody" in what_if(deployment, "--tenant", "nobody", code=2)
+    nobody = typed(deployment, "--tenant", "nobody").exception
+    assert str(nobody) == "expected a month with calls of nobody, got none in 2025-03"
 
 
 def account(clock: datetime) -> list[tuple[bytes, bytes]]:

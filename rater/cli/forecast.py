@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -20,9 +21,9 @@ from rater.core import (
     Account,
     AccountEvent,
     AnyCommand,
-    EventKind,
     PaymentSucceeded,
     RatedCall,
+    RateDeck,
     RatingSettings,
     RechargeRequest,
     Rules,
@@ -32,11 +33,12 @@ from rater.core import (
 from rater.embedded.store import open_reader
 from rater.embedded.store_settings import kept_settings
 from rater.engine.books import Books
+from rater.engine.counted import is_counted
 from rater.engine.forecast import Forecast, Likely, forecast, runs_of
 from rater.engine.funding_advice import DAYS, Advice, Terms, advise, published_funding
 from rater.engine.gateway import succeeded
 from rater.engine.likely_future import WEEKS_MAX, WEEKS_MIN, Answer, Past, Player, Run, past_of
-from rater.engine.past_payments import PastAnswer, PastPayments
+from rater.engine.past_payments import past_payments
 from rater.kafka.deck_books import published_decks
 from rater.kafka.settings import rating_of_environment
 from rater.kafka.tenant_books import books_of
@@ -120,7 +122,7 @@ def recommend(
     prefix: Prefix = "",
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
 ) -> None:
-    """The smallest trigger and amount of auto-recharge that are likely to be enough, and why.
+    """A trigger and an amount of auto-recharge that are likely to be enough, and why.
 
     Enough: in nine of ten likely months the credit lasts while a payment is made, and there are no more recharges
     than given. The months are drawn as by rater forecast. Nothing is changed.
@@ -147,43 +149,33 @@ def recommend(
 
 
 @contextmanager
-def _known(tenant: str, weeks: int, store: Any, bootstrap: str | None, prefix: str) -> Iterator[_Known]:
+def _known(tenant: str, weeks: int, store: Path | None, bootstrap: str | None, prefix: str) -> Iterator[_Known]:
     """The tenant's books, from a store or from Kafka."""
     if bootstrap is not None and store is None:
         kafka = kafka_settings(bootstrap, prefix)
         with closing(talk(kafka, "operators", books_of(kafka, tenant))) as books:
             decks = talk(kafka, "operators", published_decks(kafka)).values()
-            yield _knowing(books, rating_of_environment(), list(decks), tenant, weeks)
+            yield _knowing(books, rating_of_environment(), decks, tenant, weeks)
         return
     with closing(open_reader(store or DEFAULT_STORE)) as reader:
         yield _knowing(reader, kept_settings(reader), reader.decks(), tenant, weeks)
 
 
-def _knowing(books: Any, settings: RatingSettings, decks: Any, tenant: str, weeks: int) -> _Known:
+def _knowing(books: Books, settings: RatingSettings, decks: Iterable[RateDeck], tenant: str, weeks: int) -> _Known:
     account = books.account(tenant)
     if account is None:
         raise RaterError(f"{tenant}: expected a tenant that was configured", Exit.FAILED)
     if not account.credits:
         raise RaterError(f"{tenant}: expected a tenant with credits; it has set up none", Exit.FAILED)
-    rules = Rules(settings, Tariffs())
-    for deck in decks:
-        rules.tariffs.publish(deck)
+    rules = Rules(settings, Tariffs.of(decks))
     calls = (_calls.decode(value) for _, value in books.topic("rated-calls", tenant))
     return _Known(books, rules, account, past_of(calls, account.clock, weeks))
 
 
 def _answer_of(books: Books, tenant: str) -> Answer:
     """As the tenant's last payment was answered; paid where there was none."""
-    answers = []
-    for _, value in books.topic("account-events", tenant):
-        if b'"event":"recharge.' not in value:
-            continue
-        event = _events.decode(value)
-        if event.event in (EventKind.RECHARGE_SUCCEEDED, EventKind.RECHARGE_FAILED):
-            declined = event.reason if event.event is EventKind.RECHARGE_FAILED else None
-            answers.append(PastAnswer(event.at, declined))
-    past = PastPayments({}, {tenant: answers})
-    return past.likely_answer
+    values = (value for _, value in books.topic("account-events", tenant))
+    return past_payments((), (_events.decode(value) for value in values if is_counted(value))).likely_answer
 
 
 def _show(found: Forecast, known: _Known, seed: int, format: Format) -> None:

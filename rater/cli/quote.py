@@ -97,10 +97,7 @@ def _answer(
     at: datetime,
     seconds: int,
 ) -> Answer:
-    rules = Rules(settings, Tariffs())
-    for deck in decks:
-        rules.tariffs.publish(deck)
-    answer = authorize(committed, rules, question, at, length_s=seconds)
+    answer = authorize(committed, Rules(settings, Tariffs.of(decks)), question, at, length_s=seconds)
     if isinstance(answer, Refusal):
         raise RaterError(f"--{answer.field.replace('_', '-')}: {answer.message}")
     if answer.reason is Why.UNKNOWN_TENANT:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from rater.core.calls import call_duration_max_s
-from rater.core.entities import Account
+from rater.core.entities import Account, Stretch, User
 from rater.core.inputs import RESERVED_TENANTS, CallRecord, Source
 from rater.core.instants import as_utc
 from rater.core.mediation import Mediated, canonical_json, emergency_call, mediate, refusal
@@ -104,19 +104,15 @@ def quote(
 ) -> Quote | Refusal:
     """What covers a call that starts (or started) at an instant, with the state `at`; Refusal: no such call."""
     call = _as_if_made(question, started_at, at, AUTHORIZED_S_MAX)
-    added = rules.settings.emergency_numbers
-    state = State(committed)
-    account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
-    if account is None:
+    step = _step_beside(committed, rules, call.tenant, at, reserved)
+    if step is None:
+        added = rules.settings.emergency_numbers
         emergency = emergency_call(call, every_country(added), added)
         if (refused := refusal(call, "", (), emergency)) is not None:
             return refused
         if emergency:
             return Quote(why=Why.EMERGENCY, seconds=AUTHORIZED_S_MAX)
         return Quote(why=Why.UNKNOWN_TENANT)
-    step = Step(state, rules, account, _NOWHERE, as_utc(at))
-    advance(step, step.at)
-    _reserve(state, account, reserved)
     return _quote(step, call, reserved)
 
 
@@ -146,22 +142,14 @@ def cost_of(
     Refusal: no such call; None for an unknown tenant, and while its price list is not known.
     """
     call = _as_if_made(question, at, at, seconds)
-    state = State(committed)
-    account = state.account(call.tenant) if call.tenant not in RESERVED_TENANTS else None
-    if account is None:
+    step = _step_beside(committed, rules, call.tenant, at, reserved)
+    if step is None:
         return None
-    step = Step(state, rules, account, _NOWHERE, as_utc(at))
-    advance(step, step.at)
-    _reserve(state, account, reserved)
-    user, held = payer(step, call.cdr)
-    emergency = emergency_call(
-        call, countries_of_help(account, held.country), step.rules.settings.emergency_numbers
-    )
-    refused = refusal(call, account.currency, account.domains, emergency)
-    if refused is not None:
-        return refused
-    deck = deck_in_force(step, call.cdr.answered_at)
-    if not emergency and deck is not None and deck not in step.rules.tariffs:
+    asked = _subject_of(step, call)
+    if isinstance(asked, Refusal):
+        return asked
+    user, held, emergency = asked
+    if not emergency and _waits_for_deck(step, call):
         return None
     priced = price_call(step, call, user, held, emergency)
     return Cost(
@@ -195,25 +183,44 @@ def _as_if_made(question: Question, started_at: datetime, at: datetime, seconds:
     return mediate(cdr, canonical_json(cdr))
 
 
-def _reserve(state: State, account: Account, reserved: Reserved) -> None:
-    """As if running calls had used what they reserved."""
+def _step_beside(committed: Committed, rules: Rules, tenant: str, at: datetime, reserved: Reserved) -> Step | None:
+    """A tenant's step on an overlay, as if running calls had used what they reserved; None for an unknown one."""
+    state = State(committed)
+    account = state.account(tenant) if tenant not in RESERVED_TENANTS else None
+    if account is None:
+        return None
+    step = Step(state, rules, account, _NOWHERE, as_utc(at))
+    advance(step, step.at)
     account.balance -= reserved.money
     for name, minutes in reserved.pools.items():
-        state.pool(account.tenant, name).used += minutes
+        state.pool(tenant, name).used += minutes
+    return step
+
+
+def _subject_of(step: Step, call: Mediated) -> tuple[User | None, Stretch, bool] | Refusal:
+    """Who pays, what they hold, and whether it is a call for help; Refusal: no such call."""
+    account = step.account
+    user, held = payer(step, call.cdr)
+    countries = countries_of_help(account, held.country)
+    emergency = emergency_call(call, countries, step.rules.settings.emergency_numbers)
+    return refusal(call, account.currency, account.domains, emergency) or (user, held, emergency)
+
+
+def _waits_for_deck(step: Step, call: Mediated) -> bool:
+    """Whether the price list that is in force has not been read yet."""
+    deck = deck_in_force(step, call.cdr.answered_at)
+    return deck is not None and deck not in step.rules.tariffs
 
 
 def _quote(step: Step, call: Mediated, reserved: Reserved) -> Quote | Refusal:
-    user, held = payer(step, call.cdr)
-    countries = countries_of_help(step.account, held.country)
-    emergency = emergency_call(call, countries, step.rules.settings.emergency_numbers)
-    refused = refusal(call, step.account.currency, step.account.domains, emergency)
-    if refused is not None:
-        return refused
+    asked = _subject_of(step, call)
+    if isinstance(asked, Refusal):
+        return asked
+    user, held, emergency = asked
     if not emergency and (closed_since := step.account.closed_since) is not None:
         lasted = (closed_since - call.cdr.answered_at) // timedelta(seconds=1)
         return Quote(why=Why.TENANT_CLOSED, seconds=max(0, lasted), user=None if user is None else user.user)
-    deck = deck_in_force(step, call.cdr.answered_at)
-    if not emergency and deck is not None and deck not in step.rules.tariffs:
+    if not emergency and _waits_for_deck(step, call):
         return Quote(why=Why.NOT_READY)
     whole = step.rules.settings.straddle == "whole_to_credits"
     if whole:  # what pools would carry of a shorter call is asked for all the same

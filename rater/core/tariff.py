@@ -119,6 +119,14 @@ class Tariff:
 class Tariffs(dict[str, Tariff]):
     """The decks that were published, by version."""
 
+    @classmethod
+    def of(cls, decks: Iterable[RateDeck]) -> "Tariffs":
+        """These decks."""
+        found = cls()
+        for deck in decks:
+            found.publish(deck)
+        return found
+
     def publish(self, deck: RateDeck) -> None:
         """Add a version; a version is immutable, so publishing it again changes nothing."""
         if deck.version not in self:

@@ -15,9 +15,8 @@ def planned(
     progress: Callable[[int], None] = lambda _: None,
 ) -> Plan:
     """What the order changes in a store; `deck` is one that is not published there yet."""
-    rules, plan, standing = Rules(settings, Tariffs()), Plan(), Standing(order)
-    for known in (*reader.decks(), *([deck] if deck else [])):
-        rules.tariffs.publish(known)
+    rules = Rules(settings, Tariffs.of([*reader.decks(), *([deck] if deck else [])]))
+    plan, standing = Plan(), Standing(order)
     for _, value in reader.topic("rated-calls", order.tenant):
         standing.note(value)
     plan_of(reader, rules, order, standing.calls(), plan, progress)

@@ -140,10 +140,8 @@ class _Replay:
                 self._entities.asked = checkpoint.asked
             previous = number
             if batch.decks != published:
-                published, tariffs = batch.decks, Tariffs()
-                for version in published:
-                    if version in self._decks:
-                        tariffs.publish(self._decks[version])
+                published = batch.decks
+                tariffs = Tariffs.of(self._decks[version] for version in published if version in self._decks)
             records, rows = records_of(batch), Rows()
             done = run_batch(self._entities, Rules(batch.settings, tariffs), records, write=rows.add)
             for topic, made in rows.by_topic.items():

@@ -16,7 +16,7 @@ from rater.engine.counted import EVENT_MARKS, ReadCall, is_corrected, is_of, rea
 from rater.engine.difference import History
 from rater.engine.past_payments import PastPayments, past_payments
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Comparison, Replay
+from rater.engine.what_if import Comparison, Replay, nothing_of
 from rater.wire.errors import RaterError
 
 _requests = msgspec.json.Decoder(RechargeRequest).decode
@@ -46,16 +46,9 @@ def compare(path: Path, substitutes: Substitutes, progress: Callable[[int], None
             replay = Replay(ledger, substitutes, past)
             records = _replay(reader, replay, substitutes, progress)
     if not was.lines and not replay.history.lines:
-        raise RaterError(_nothing(path, substitutes, left_out, base))
+        raise RaterError(f"{path}: {nothing_of(substitutes, left_out, base.why)}")
     assumed = replay.assumed_paid, replay.assumed_declined
     return Comparison(was, replay.history, records, *assumed, replay.refused, left_out, base.why)
-
-
-def _nothing(path: Path, substitutes: Substitutes, left_out: int, base: Base) -> str:
-    whose = f" of {substitutes.tenant}" if substitutes.tenant else ""
-    if left_out:
-        return f"{path}: the inputs of {substitutes.period} are not kept{whose}: {base.why}"
-    return f"{path}: expected a month with calls{whose}, got none in {substitutes.period}"
 
 
 def _replay(reader: Reader, replay: Replay, substitutes: Substitutes, progress: Callable[[int], None]) -> int:
@@ -65,10 +58,8 @@ def _replay(reader: Reader, replay: Replay, substitutes: Substitutes, progress: 
     rules, count = Rules(RatingSettings(), Tariffs()), 0
     for _, batch in kept_batches(reader.connection):
         if batch.decks != published:
-            published, tariffs = batch.decks, Tariffs()
-            for version in published:
-                if version in decks:
-                    tariffs.publish(decks[version])
+            published = batch.decks
+            tariffs = Tariffs.of(decks[version] for version in published if version in decks)
             if substitutes.deck is not None:
                 tariffs.publish(substitutes.deck)
             rules = Rules(batch.settings, tariffs)

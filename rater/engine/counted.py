@@ -43,6 +43,11 @@ def is_corrected(value: bytes) -> bool:
     return b'"outcome":"corrected"' in value
 
 
+def is_counted(value: bytes) -> bool:
+    """Whether a record of `account-events` is counted, or answers a payment."""
+    return any(mark in value for mark in EVENT_MARKS)
+
+
 #: One of these is in the JSON of an event that is counted, or that answers a payment.
 EVENT_MARKS = tuple(
     [f'"event":"{kind}"'.encode() for kind in (*COUNTED, EventKind.RECHARGE_SUCCEEDED, EventKind.RECHARGE_FAILED)]

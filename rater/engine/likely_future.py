@@ -167,9 +167,12 @@ class _Played:
         self._waiting: list[tuple[datetime, int, CallRecord | AnyCommand | None]] = []
         self._numbers = count()
         self._retry: datetime | None = None
-        self._found = Run(None, 0, [], [], {}, [])
-        self._zero: datetime | None = None
-        self._recharges = self._spent = 0
+        self._first_zero: datetime | None = None
+        self._recharges = self._total = 0
+        self._balances: list[int] = []
+        self._spent: list[int] = []
+        self._used_up: dict[str, datetime] = {}
+        self._debits: list[tuple[datetime, int]] = []
 
     def run(self, first: Sequence[AnyCommand], calls: Iterable[CallRecord], now: datetime, days: int) -> Run:
         """See Player.play."""
@@ -190,7 +193,7 @@ class _Played:
             else:
                 self._command(what)
             self._look(at)
-        return self._found._replace(first_zero=self._zero, recharges=self._recharges)
+        return Run(self._first_zero, self._recharges, self._balances, self._spent, self._used_up, self._debits)
 
     def _add(self, at: datetime, what: CallRecord | AnyCommand | None) -> None:
         heappush(self._waiting, (at, next(self._numbers), what))
@@ -203,8 +206,8 @@ class _Played:
 
     def _end_of_day(self, at: datetime) -> None:
         self._tick(at)
-        self._found.balances.append(self._account().balance)
-        self._found.spent.append(self._spent)
+        self._balances.append(self._account().balance)
+        self._spent.append(self._total)
 
     def _account(self) -> Account:
         account = self._state.account(self._tenant)
@@ -216,16 +219,16 @@ class _Played:
         for output in self._applier.take_outputs():
             if isinstance(output, Debit) and output.usage_id is not None:
                 amount = parse_ledger(output.amount)
-                self._spent += amount
-                self._found.debits.append((at, amount))
+                self._total += amount
+                self._debits.append((at, amount))
             elif isinstance(output, RechargeRequest):
                 answer = self._answer(output)
                 self._add(max(at, answer.at), answer)
             elif isinstance(output, AccountEvent):
                 self._note(output)
         account = self._account()
-        if self._zero is None and account.balance <= 0:
-            self._zero = at
+        if self._first_zero is None and account.balance <= 0:
+            self._first_zero = at
         if account.recharge.failures or account.recharge.suppressed:
             due = recharge_due(funds_of(account), self._rules.settings)
             if due is not None and due != self._retry:
@@ -234,5 +237,5 @@ class _Played:
 
     def _note(self, event: AccountEvent) -> None:
         if event.event is EventKind.POOL_EXHAUSTED and event.pool is not None:
-            self._found.used_up.setdefault(event.pool, event.at)
+            self._used_up.setdefault(event.pool, event.at)
         self._recharges += event.event is EventKind.RECHARGE_SUCCEEDED

@@ -71,9 +71,6 @@ def tried_records(
     committed: Committed, settings: RatingSettings, decks: Iterable[RateDeck], records: Sequence[Record]
 ) -> Trial:
     """Try records one after the other; nothing is kept."""
-    rules = Rules(settings, Tariffs())
-    for deck in decks:
-        rules.tariffs.publish(deck)
-    batch = run_batch(committed, rules, records)
+    batch = run_batch(committed, Rules(settings, Tariffs.of(decks)), records)
     refusals = [rejection.refusal for rejection in batch.rejections]
     return Trial(batch.outcomes, refusals, batch.outputs, batch.state)

@@ -82,6 +82,14 @@ class Comparison(msgspec.Struct, frozen=True):
     why_left_out: str | None
 
 
+def nothing_of(substitutes: Substitutes, left_out: int, why: str | None) -> str:
+    """Why nothing is compared: the month has no calls, or none of its inputs are kept."""
+    whose = f" of {substitutes.tenant}" if substitutes.tenant else ""
+    if left_out:
+        return f"the inputs of {substitutes.period} are not kept{whose}: {why}"
+    return f"expected a month with calls{whose}, got none in {substitutes.period}"
+
+
 class Replay:
     """One history with its substitutes; `history` is what it costs, `past` the payments that were asked for.
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from typer.testing import Result
 
-from rater.core import RULES, Account
+from rater.core import RULES, Account, parse_ledger
 from rater.dev.generate import Spec
 from rater.files.deck_csv import write_deck
 from rater.kafka.changelog import pack, state_key
@@ -57,12 +57,12 @@ def test_without_a_substitute_nothing_is_different_and_with_another_price_list_i
     assert whole["differences"] == 0
     assert (whole["left_out"], whole["refused"]) == (0, [])
     assert sum(line["was"]["calls"] for line in whole["lines"] if line["by"] == "tenant") > 250
-    assert all(float(amount) > 0 for amount in debits(whole, "was").values())
+    assert all(parse_ledger(amount) > 0 for amount in debits(whole, "was").values())
     write_deck(deck(20), tmp_path / "dear.csv")
     dear = what_if(deployment, "--deck", str(tmp_path / "dear.csv"))
     assert debits(dear, "was") == debits(whole, "was")
     for name, amount in debits(dear, "would_be").items():
-        assert float(amount) > float(debits(whole, "was")[name]), name
+        assert parse_ledger(amount) > parse_ledger(debits(whole, "was")[name]), name
     tenant = whole["lines"][0]["tenant"]
     alone = what_if(deployment, "--deck", str(tmp_path / "dear.csv"), "--tenant", tenant)
     assert debits(alone, "would_be") == debits(dear, "would_be", tenant)

@@ -10,11 +10,11 @@ from contextlib import aclosing, closing
 import msgspec
 
 from rater.core import AccountEvent, RatedCall, RatingSettings, RechargeRequest, Rules, Tariffs
-from rater.engine.counted import EVENT_MARKS, ReadCall, is_corrected, is_of, read_call
+from rater.engine.counted import ReadCall, is_corrected, is_counted, is_of, read_call
 from rater.engine.difference import History
 from rater.engine.past_payments import PastPayments, past_payments
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Comparison, Refused, Replay
+from rater.engine.what_if import Comparison, Refused, Replay, nothing_of
 from rater.kafka.client import read_partition
 from rater.kafka.decks import DeckReader
 from rater.kafka.ends import Ends, ends_of_partition
@@ -91,10 +91,7 @@ class _Whole:
     def comparison(self, substitutes: Substitutes) -> Comparison:
         """All of it; RaterError if that is nothing."""
         if not self.was.lines and not self.would_be.lines:
-            whose = f" of {substitutes.tenant}" if substitutes.tenant else ""
-            if self.left_out:
-                raise RaterError(f"the inputs of {substitutes.period} are not kept{whose}: {_LEFT_OUT}")
-            raise RaterError(f"expected a month with calls{whose}, got none in {substitutes.period}")
+            raise RaterError(nothing_of(substitutes, self.left_out, _LEFT_OUT))
         return Comparison(
             self.was,
             self.would_be,
@@ -193,7 +190,7 @@ class _Partition:
         events: list[AccountEvent] = []
         async for records in self._read("account-events", begins.get("account-events", 0)):
             values = [record.value or b"" for record in records]
-            events += [_events(value) for value in values if any(mark in value for mark in EVENT_MARKS)]
+            events += [_events(value) for value in values if is_counted(value)]
         only = self._substitutes.tenant
         outputs: list[RechargeRequest | AccountEvent] = [*requests, *events]
         for output in outputs:

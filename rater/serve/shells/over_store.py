@@ -85,10 +85,7 @@ class StoreEngine:
         self._collecting = Collecting(self._writer.gateway) if self._writer.gateway else None
         reader = self._reader = open_reader(self._writer.path)
         self._failed = asyncio.get_running_loop().create_future()
-        tariffs = Tariffs()
-        for deck in reader.decks():
-            tariffs.publish(deck)
-        self._rules = Rules(self._writer.settings, tariffs)
+        self._rules = Rules(self._writer.settings, Tariffs.of(reader.decks()))
         self._ticks = DueTicks(self._writer.settings)
         self._ticks.changed([account for tenant in reader.tenants() if (account := reader.account(tenant))])
         self._learn(committed)

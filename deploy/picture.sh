@@ -104,6 +104,7 @@ end() { # everything, in the order in which nothing waits for what is gone alrea
     trap '' INT TERM HUP
     trap - EXIT
     echo "ending everything"
+    rm -f "$folder/environment" # so that a watch in another terminal ends, too, and reports no part
     for part in broker $PARTS; do signal CONT "$part" >/dev/null; done
     for part in $PARTS; do signal TERM "$part" >/dev/null; done
     for part in $PARTS; do
@@ -112,7 +113,6 @@ end() { # everything, in the order in which nothing waits for what is gone alrea
     done
     [ -z "$pause" ] || kill "$pause" 2>/dev/null || true
     rater dev kafka stop --folder "$KAFKA_FOLDER"
-    rm -f "$folder/environment"
 }
 
 let_in() { # the one person who may sign in to the page, an operator
@@ -159,9 +159,9 @@ say_commands() {
 	    rater dlq ls
 	    curl -s -H "Authorization: Bearer \$(cat $typed/switches-token)" "http://127.0.0.1:$AGENTS_PORT/v1/authorize?tenant=tenant-0000&user=user000000@tenant-0000.example&called=%2B442079460000"
 
-	The page for who pays, an operator sees all tenants: http://127.0.0.1:$PAGE_PORT; sign in with $(cat "$folder/page-token")
+	The page for who pays, an operator sees all tenants: http://127.0.0.1:$PAGE_PORT (answers in half a minute); sign in with $(cat "$folder/page-token")
 
-	Pages: worker http://127.0.0.1:$WORKER_PORT/healthz?verbose  agents http://127.0.0.1:$AGENTS_PORT/healthz?verbose  alerts http://127.0.0.1:$PROMETHEUS_PORT/alerts
+	Pages: worker http://127.0.0.1:$WORKER_PORT/healthz?verbose  agents http://127.0.0.1:$AGENTS_PORT/healthz?verbose  Prometheus http://127.0.0.1:$PROMETHEUS_PORT (its menu has Alerts)
 
 	Stop a part, and start it again (also: kill, pause, continue, status; docs/operators.md says which alert follows):
 
@@ -176,6 +176,11 @@ say_commands() {
 watch() { # say once of each part that it ended by itself
     while :; do
         for part in $PARTS; do
+            if [ ! -e "$folder/environment" ]; then
+                echo "ended from another terminal"
+                trap - EXIT
+                exit 0
+            fi
             if [ -e "$folder/$part.pid" ] && ! pid_of "$part" >/dev/null; then
                 rm -f "$folder/$part.pid"
                 echo "$part ended by itself: $(tail -n 1 "$folder/$part.log")"

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from rater.cli.dlq_hints import say_accepted, say_how_many, say_not_tried, what_to_do
+from rater.cli.dlq_hints import counted, say_accepted, say_how_many, say_not_tried, what_to_do
 from rater.cli.dlq_options import (
     Accept,
     AcceptAt,
@@ -203,7 +203,7 @@ def drop(
         raise RaterError("--note: expected why these records will never be rated, for the audit")
     audits = box.drop(letters, _name(by), datetime.now(UTC), note) if letters else []
     _report(audits, json)
-    print(f"{len(audits)} records dropped", file=sys.stderr)
+    print(f"{counted(len(audits), 'record')} dropped", file=sys.stderr)
 
 
 def _box(
@@ -273,7 +273,7 @@ def _print(letter: Letter, reveal: bool) -> None:
 def _say_dry(what: str, letters: list[Letter], json: bool) -> None:
     if json:
         typer.echo(orjson.dumps([letter.letter.id for letter in letters]))
-    print(f"{len(letters)} records would be {what}", file=sys.stderr)
+    print(f"{counted(len(letters), 'record')} would be {what}", file=sys.stderr)
 
 
 def _report(audits: list[DlqAudit], json: bool) -> None:

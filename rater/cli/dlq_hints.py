@@ -13,13 +13,17 @@ from rater.wire.visible import visible
 IDS_SHOWN_MAX = 5
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 record`, `2 records`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def say_how_many(found: list[Letter], shown: int) -> None:
     """How many letters there are of each reason, the most frequent first, and how many of them were listed."""
     of_each = Counter(letter.letter.reason.value for letter in found)
     reasons = ", ".join(f"{count} {reason}" for reason, count in of_each.most_common())
     only = f"; the oldest {shown} are listed" if shown < len(found) else ""
-    letters = "1 dead letter" if len(found) == 1 else f"{len(found)} dead letters"
-    count = f"{letters}{reasons and f' ({reasons})'}{only}"
+    count = f"{counted(len(found), 'dead letter')}{reasons and f' ({reasons})'}{only}"
     print(f"{count}; rater dlq show ID shows one" if found else "no dead letters", file=sys.stderr)
 
 

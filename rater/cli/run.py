@@ -205,7 +205,7 @@ def run(
     if intake.unread:
         raise typer.Exit(Exit.USAGE)
     if broken_off > 0:
-        print(f"rater: the run before was broken off; {broken_off} records were refused in it", file=sys.stderr)
+        print(f"rater: the run before was broken off; records refused in it: {broken_off}", file=sys.stderr)
     if rater.summary.rejected or rater.summary.incomplete or broken_off > 0:
         raise typer.Exit(Exit.REFUSED)
 

@@ -58,7 +58,7 @@ def explain(call: RatedCall, user: User | None = None) -> Iterator[str]:
     late = ", late: its month was closed" if call.late else ""
     yield f"  Started {_time(call.answered_at)}, so it belongs to {call.period} (UTC){late}."
     yield f"  {_duration(call)}"
-    yield f"  Rule {call.rule} applies."
+    yield f"  By rule {call.rule}."
     if call.prefix is not None:
         yield f"  {_matched(call)}"
     for segment in call.segments:

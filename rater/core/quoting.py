@@ -199,11 +199,10 @@ def _step_beside(committed: Committed, rules: Rules, tenant: str, at: datetime, 
 
 def _subject_of(step: Step, call: Mediated) -> tuple[User | None, Stretch, bool] | Refusal:
     """Who pays, what they hold, and whether it is a call for help; Refusal: no such call."""
-    account = step.account
     user, held = payer(step, call.cdr)
-    countries = countries_of_help(account, held.country)
+    countries = countries_of_help(step.account, held.country)
     emergency = emergency_call(call, countries, step.rules.settings.emergency_numbers)
-    return refusal(call, account.currency, account.domains, emergency) or (user, held, emergency)
+    return refusal(call, step.account.currency, step.account.domains, emergency) or (user, held, emergency)
 
 
 def _waits_for_deck(step: Step, call: Mediated) -> bool:

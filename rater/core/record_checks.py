@@ -57,10 +57,13 @@ def impossible(cdr: CallRecord, hung_up_at: datetime) -> Refusal | None:
     if ended_at + CLOCK_TOLERANCE >= hung_up_at:
         return None
     lasted_s = (ended_at - cdr.answered_at) // timedelta(seconds=1)
+    # A spreadsheet shows, and saves, times to the minute.
+    lost = ended_at.second == 0 == cdr.answered_at.second and hung_up_at - ended_at < timedelta(minutes=1)
+    hint = "; start and end have no seconds: were they lost when the file was saved?" if lost else ""
     return Refusal(
         Reason.IMPOSSIBLE_DURATION,
         "duration_s",
-        f"expected at most the {lasted_s} s between start and end, got {cdr.duration_s}",
+        f"expected at most the {lasted_s} s between start and end, got {cdr.duration_s}{hint}",
     )
 
 

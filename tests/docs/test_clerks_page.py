@@ -55,7 +55,8 @@ STORY = [
     Typed("rater import licenses users.csv --tenant contoso --at 2025-03-01T00:00:00Z --out licences.jsonl"),
     Typed("rater run nothing.jsonl --gateway pretend", shown="rater run --gateway URL"),
     Typed(
-        "rater run PSTN.calls.2025-03.csv --tenant contoso --commands setup.jsonl --commands licences.jsonl --deck deck.csv",
+        "rater run PSTN.calls.2025-03.csv --tenant contoso --commands setup.jsonl --commands licences.jsonl --deck deck.csv"
+        " --zone UTC --arrived 2025-04-01T00:00:00Z",
         code=3,
     ),  # done, and a call that lasted 13 hours is held
     Typed("rater show tenant contoso"),
@@ -68,10 +69,7 @@ STORY = [
     ),
     Typed("rater explain abroad", shown="rater explain USAGE_ID"),
     Typed("rater export usage --format xlsx --out usage.xlsx"),
-    Typed(
-        "rater export usage --period 2025-03 --format xlsx --out march.xlsx",
-        shown="rater export usage --period 2025-03 --format xlsx --out usage.xlsx",
-    ),
+    Typed("rater export usage --period 2025-03 --format xlsx --out usage.xlsx"),
     Typed("rater export debits --period 2025-03"),
     Typed("rater dlq ls"),
     Typed("rater dlq show LONG", shown="rater dlq show ID"),

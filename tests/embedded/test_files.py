@@ -187,7 +187,7 @@ def test_replay_after_a_fix(folder: Path) -> None:
     done = rater("run", "usage.csv", "--tenant", "contoso", "--json", cwd=folder)
     assert json.loads(done.stdout)["rejected"] == {"unknown_tenant": 1}
     assert run(folder)["outcomes"] == {"rated": 5}
-    assert "1 records would be tried" in rater("dlq", "replay", "--dry-run", cwd=folder).stderr
+    assert "1 record would be tried" in rater("dlq", "replay", "--dry-run", cwd=folder).stderr
     assert "1 of 1 records accepted" in rater("dlq", "replay", cwd=folder).stderr
     assert json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout) == []
     (letter,) = json.loads(rater("dlq", "ls", "--json", "--reveal", "--all", cwd=folder).stdout)
@@ -201,7 +201,7 @@ def test_a_letter_is_dropped(folder: Path) -> None:
     rater("run", "usage.csv", "--tenant", "contoso", cwd=folder)
     (letter,) = json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout)
     dropped = rater("dlq", "drop", letter["id"][:8], "--note", "a test", "--by", "maria", cwd=folder)
-    assert dropped.stderr == "1 records dropped\n"
+    assert dropped.stderr == "1 record dropped\n"
     assert json.loads(rater("dlq", "ls", "--json", "--reveal", cwd=folder).stdout) == []
     shown = rater("dlq", "show", letter["id"], cwd=folder).stdout
     assert "dropped by maria (a test)" in shown

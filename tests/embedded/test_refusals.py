@@ -44,7 +44,7 @@ def test_a_run_after_a_kill_ends_as_the_whole_would_have(folder: Path, when: str
     rater("run", *words, "--store", "whole.db", cwd=folder, code=Exit.REFUSED)
     killed_at(folder, when, commit, "run", *words)
     again = rater("run", *words, cwd=folder, code=Exit.REFUSED)
-    mentioned = "rater: the run before was broken off; 1 records were refused in it" in again.stderr
+    mentioned = "rater: the run before was broken off; records refused in it: 1" in again.stderr
     assert mentioned == ((when, commit) != ("before", 3))  # else this run refuses it itself
     assert len(letters(folder)) == 1
     rater("run", *words, cwd=folder, code=Exit.OK)

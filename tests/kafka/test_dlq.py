@@ -49,7 +49,7 @@ def test_replay_after_a_fix(refused: Deployment) -> None:
     """A tenant is configured afterwards: its record is rated, once; what is still broken stays listed."""
     assert {letter["reason"] for letter in listed(refused)} == {"unknown_tenant", "malformed"}
     dry = dlq(refused, "replay", "--dry-run", "--reason", "unknown_tenant")
-    assert dry.stderr == "1 records would be tried\n"
+    assert dry.stderr == "1 record would be tried\n"
     again = dlq(refused, "replay", "--reason", "unknown_tenant", code=3)
     assert again.stderr.endswith("\n0 of 1 records accepted\n")
     assert states(refused)[STRANGER[:40].decode()] == "refused_again"
@@ -98,7 +98,7 @@ def test_drop(refused: Deployment) -> None:
     assert "expected a value, got none" in shown.stdout
     assert "--note: expected why" in dlq(refused, "drop", broken["id"], code=2).stderr
     done = dlq(refused, "drop", broken["id"], "--note", "a test", "--by", "maria")
-    assert done.stderr == "1 records dropped\n"
+    assert done.stderr == "1 record dropped\n"
     assert broken["id"] not in {letter["id"] for letter in listed(refused)}
     kept = json.loads(dlq(refused, "show", broken["id"], "--json", "--reveal").stdout)
     assert kept["state"] == "dropped"

@@ -31,7 +31,7 @@ def test_a_call_on_credit_from_its_record_to_its_price() -> None:
         "From +14255550100 to +442079460000, on ada (US).",
         "Started 2025-03-10T10:00:00Z, so it belongs to 2025-03 (UTC).",
         "It lasted 61 s = 2 minutes (61 / 60, rounded up).",
-        "Rule 17, 20 calling plan applies.",
+        "By rule 17, 20 calling plan.",
         "The number matches prefix 44 (United Kingdom) of deck deck-1.",
         "2 min from credit: 2 x 0.05 = 0.1 USD, 0.1 from lot funds-1.",
         "Debited: 0.1 USD; the balance after it is 99.9 USD.",

@@ -69,7 +69,7 @@ class Review(msgspec.Struct, frozen=True):
         """How much changes, in one line."""
         found = self.changes
         if not found.changes:
-            return f"{found.rows_after} rows, no changes"
+            return f"{found.rows_after} rows, no prices changed"
         return (
             f"{found.rows_before} rows -> {found.rows_after}: {found.gone} gone, {found.new} new,"
             f" {found.dearer} dearer, {found.cheaper} cheaper; {found.count(Change.JUMP)} prices jump,"

@@ -56,7 +56,7 @@ def columns_of(where: str, header: list[str], given: Mapping[str, str]) -> dict[
         if places:
             found[role] = places[0]
     for place, cell in enumerate(header):
-        known = _ROLE_OF.get(_key(cell))
+        known = _role_of(cell)
         if known is None or known in given or place in found.values():
             continue
         if known in found:
@@ -77,8 +77,15 @@ def columns_of(where: str, header: list[str], given: Mapping[str, str]) -> dict[
 def is_header(cells: list[str], given: Mapping[str, str]) -> bool:
     """Whether a row has a prefix and a price by name: carriers put titles and dates above their header."""
     names = {cell.casefold() for cell in cells}
-    roles = {_ROLE_OF.get(_key(cell)) for cell in cells}
+    roles = {_role_of(cell) for cell in cells}
     return all((role in given and given[role].casefold() in names) or role in roles for role in _NEEDED)
+
+
+def _role_of(name: str) -> str | None:
+    """The role that a column's name means; of `Country / Destination` the destination, which says more."""
+    roles = [_ROLE_OF.get(_key(part)) for part in (name, *name.split("/"))]
+    known = [role for role in roles if role is not None]
+    return "destination" if "destination" in known else next(iter(known), None)
 
 
 def _key(name: str) -> str:

@@ -112,6 +112,7 @@ class _Reading:
         self._options = options
         self._currency = currency
         self._names: dict[str, str] = {}
+        self._unused: list[str] = []
         self._mark: Mark = "point"
         self._rounded: list[str] = []
         self._blocked: list[int] = []
@@ -139,6 +140,8 @@ class _Reading:
                 if is_header(cells, self._options.columns):
                     header, places = cells, columns_of(f"{self._path}:{number}", cells, self._options.columns)
                     self._names = {role: cells[place] for role, place in places.items()}
+                    used = set(places.values())
+                    self._unused = [cell for place, cell in enumerate(cells) if cell and place not in used]
                 elif number >= HEADER_ROWS_MAX:
                     break
                 continue
@@ -278,6 +281,10 @@ class _Reading:
 
     def _remarks(self) -> Iterator[str]:
         rounded, blocked, withdrawn = self._rounded, self._blocked, self._withdrawn
+        if self._unused:
+            nowhere = not self._names.keys() & {"destination", "country"}
+            hint = "; if one has the destinations: --column destination=NAME" if nowhere else ""
+            yield f"columns that are not used: {', '.join(self._unused)}{hint}"
         if rounded:
             yield f"{len(rounded)} prices were rounded half up to six decimals, the first in {rounded[0]}"
         if blocked:

@@ -207,3 +207,16 @@ def test_a_deck_whose_prefixes_begin_with_what_is_dialled_before_them(tmp_path: 
     assert refused.stderr.startswith(
         f"rater: deck.csv:2: prefix: expected a country code and what follows it, got '{prefix}'"
     )
+
+
+def test_a_list_says_which_of_its_columns_are_not_used(tmp_path: Path) -> None:
+    """A destination under two names is found; one under an unknown name leaves the prefix in its place, and is named."""
+    (tmp_path / "both.csv").write_text("Country / Destination;Dial Code;Rate;Notes\nItaly - Mobile;393;0.2;none\n")
+    (tmp_path / "unknown.csv").write_text("Where to;Dial Code;Rate\nItaly - Mobile;393;0.2\n")
+    both, unknown = (read_price_list(tmp_path / name, ListOptions()) for name in ("both.csv", "unknown.csv"))
+    assert [(row.destination, row.type) for row in both.deck.rows] == [("Italy - Mobile", "mobile")]
+    assert both.remarks == ("columns that are not used: Notes",)
+    assert [(row.destination, row.type) for row in unknown.deck.rows] == [("393", "landline")]
+    assert unknown.remarks == (
+        "columns that are not used: Where to; if one has the destinations: --column destination=NAME",
+    )

@@ -145,7 +145,7 @@ def test_files_are_compared(tmp_path: Path) -> None:
     allowed = rater("rates", "compare", "old", "new", "--json", cwd=tmp_path, code=0, environment=wide)
     facts = json.loads(allowed.stdout)
     assert (facts["changes"]["price"], facts["beyond"], len(facts["worst"])) == (30, [], 20)
-    assert rater("rates", "compare", "old", "old", cwd=tmp_path, code=0).stdout == "30 rows, no changes\n"
+    assert rater("rates", "compare", "old", "old", cwd=tmp_path, code=0).stdout == "30 rows, no prices changed\n"
     wrong = rater(
         "rates", "compare", "old", "new", cwd=tmp_path, code=2, environment={"RATER_DECK_PRICE_FACTOR_MAX": "0"}
     )

@@ -28,9 +28,11 @@ from typing import NamedTuple
 from urllib.parse import urljoin
 
 import aiohttp
+import msgspec
 import yaml
 
 from benchmarks.reading import write_store
+from rater.core import month_start, parse_period
 from rater.dev.generate import Spec
 from rater.dev.ports import free_ports
 from rater.serve.clients import new_token
@@ -227,6 +229,13 @@ async def with_readers(asked: Asked, options: argparse.Namespace) -> dict[str, o
     return {"alone": alone, "with_readers": read, "readers": options.readers, "rows_read_per_s": rows_per_s}
 
 
+def months(calls: int, count: int) -> list[Spec]:
+    """So many calls of one tenant, over so many months up to MONTH."""
+    names = [f"{month_start(parse_period(MONTH) - back):%Y-%m}" for back in reversed(range(count))]
+    spec = Spec(tenants=1, users=600, calls=calls // count, funds="1000000")
+    return [msgspec.structs.replace(spec, month=month, seed=n) for n, month in enumerate(names, 1)]
+
+
 async def measure(asked: Asked, options: argparse.Namespace) -> None:
     """Print each figure as it is known."""
 
@@ -235,11 +244,13 @@ async def measure(asked: Asked, options: argparse.Namespace) -> None:
 
     await wait_until_open(asked)
     async with signed_in(asked) as session:
-        show(calls=options.calls, seconds_until_read=round(await wait_until_read(session), 2))
+        show(
+            calls=options.calls, months=options.months, seconds_until_read=round(await wait_until_read(session), 2)
+        )
         limit, _ = await first_bytes(session, "/healthz", options.times)
         for path in ("/tenants", *(f"/tenants/{TENANT}/{screen}" for screen in SCREENS)):
-            # a statement is added up from all records of the tenant
-            times = max(1, options.times // 10) if "statement" in path else options.times
+            # a statement is added up from all records of its month
+            times = max(1, options.times // 4) if "statement" in path else options.times
             ms, text = await first_bytes(session, path, times)
             show(screen=path.rpartition("/")[2], ms=ms, limit=limit, **await weight(session, text))
     show(authorize=await with_readers(asked, options))
@@ -248,6 +259,7 @@ async def measure(asked: Asked, options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=100_000)
+    parser.add_argument("--months", type=int, default=1, help="over so many months, the last one ends before this")
     parser.add_argument("--times", type=int, default=60)
     parser.add_argument("--readers", type=int, default=4)
     parser.add_argument("--rate", type=int, default=100)
@@ -255,7 +267,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "rater.db"
-        write_store(store, Spec(tenants=1, users=600, calls=options.calls, funds="1000000", month=MONTH))
+        write_store(store, *months(options.calls, options.months))
         process, asked = started(Path(folder), store)
         try:
             asyncio.run(measure(asked, options))

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from rater.core import (
@@ -43,8 +43,8 @@ START, END = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 4, 1, tzinfo=UTC)
 SPEC = Spec(tenants=3, users=600, calls=RATED, funds="1000000")
 
 
-def write_store(path: Path, spec: Spec) -> None:
-    """A store in which a generated month is rated."""
+def write_store(path: Path, spec: Spec, *later: Spec) -> None:
+    """A store in which a generated month is rated, and the calls of later ones."""
     store = Store(path)
     rater = EmbeddedRater(store, RatingSettings(), None)
     rater.publish(read_deck(BUNDLED, version="d"))
@@ -53,7 +53,7 @@ def write_store(path: Path, spec: Spec) -> None:
     rater.apply_all([*generate_commands(spec), activated], at)
     file = path.with_name("cdrs.jsonl")
     with file.open("wb") as lines:
-        for one in generate_calls(spec):
+        for one in chain.from_iterable(map(generate_calls, (spec, *later))):
             lines.write((one if isinstance(one, bytes) else encode_input(one)) + b"\n")
     rater.consume(InputFile(str(file), "cdrs"))
     store.close()

@@ -253,11 +253,16 @@ def _show_advice(found: Advice, account: Account, terms: Terms, users: int, json
         typer.echo(orjson.dumps(facts | {"published": {"users": users, "once": once, "trigger": trigger}}))
     else:
         minutes, currency = terms.delay // timedelta(minutes=1), account.currency
-        enough = f", so that there are at most {terms.recharges_max} recharges" if found.confirmed else ""
+        why = (
+            f"It is the least that was tried with which nine of ten likely months have no zero and at most"
+            f" {terms.recharges_max} recharges"
+            if found.confirmed
+            else "It is the most that was tried, and not enough"
+        )
         typer.echo(
-            f"Recharge {found.amount} {currency} below {found.trigger} {currency}: in nine of ten likely months no"
+            f"Recharge {found.amount} {currency} below {found.trigger} {currency}. {why}; in nine of ten, no"
             f" {minutes} minutes cost more than {format_micros(found.spent_while_paying)} {currency}, and the month"
-            f" no more than {format_micros(found.spent_in_a_month)} {currency}{enough}."
+            f" no more than {format_micros(found.spent_in_a_month)} {currency}."
         )
         rows = {
             "set now": f"{format_micros(account.recharge.amount)} below {format_micros(account.recharge.trigger)}",

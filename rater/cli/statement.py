@@ -13,6 +13,7 @@ from rater.cli.lookup import check_period, known_account
 from rater.cli.run import DEFAULT_STORE
 from rater.cli.sending import Bootstrap, StoreOption, Tenant, instant
 from rater.core import format_micros, month_start, parse_period
+from rater.embedded.lookup import looked_up
 from rater.embedded.store import open_reader
 from rater.files.statement import ON_SCREEN, Format, Statement, as_text, statement_of, write_statement
 from rater.kafka.settings import KafkaSettings
@@ -86,7 +87,9 @@ def _statement(
     if kafka is None:
         with closing(open_reader(store or DEFAULT_STORE)) as reader:
             known_account(reader, tenant)
-            return statement_of(reader, tenant, since, until)
+            if since is None and until is None:
+                return statement_of(reader, tenant, None, None)
+            return looked_up(reader, lambda lookup: lookup.statement(tenant, since, until))
     with closing(talk(kafka, "operators", books_of(kafka, tenant))) as books:
         if books.account(tenant) is None:
             raise RaterError(f"{tenant}: no worker has committed anything of this tenant", Exit.FAILED)

@@ -132,7 +132,7 @@ def _over_store(
             known_account(reader, substitutes.tenant)
         if version is not None:
             substitutes = _with(substitutes, version, {deck.version: deck for deck in reader.decks()}, str(store))
-    return substitutes, compare(store, substitutes, progress)
+    return substitutes, compare(store, substitutes, progress, partial(print, file=sys.stderr))
 
 
 async def _over_topics(

@@ -16,6 +16,7 @@ import msgspec
 
 from rater.core import OUTPUT_TOPICS, AnyCommand, CallRecord, Original, RatingSettings, Refusal, Source
 from rater.embedded.days import forget_kept
+from rater.embedded.snapshots import forget_snapshots
 from rater.engine.batch import Envelope, Record
 from rater.files.read_again import Decode, reader_of
 from rater.wire.codec import decode_cdr, encode_input
@@ -124,9 +125,10 @@ def _mapped(record: Record) -> bytes | None:
     return encode_input(record.decoded)
 
 
-def kept_batches(connection: sqlite3.Connection) -> Iterator[tuple[int, KeptBatch]]:
-    """Every kept batch with its number, in order."""
-    for number, value in connection.execute('SELECT batch, value FROM "kept-inputs" ORDER BY batch'):
+def kept_batches(connection: sqlite3.Connection, after: int = 0) -> Iterator[tuple[int, KeptBatch]]:
+    """Every kept batch behind another with its number, in order."""
+    find = 'SELECT batch, value FROM "kept-inputs" WHERE batch>? ORDER BY batch'
+    for number, value in connection.execute(find, (after,)):
         yield number, _batches.decode(zlib.decompress(value))
 
 
@@ -179,6 +181,7 @@ def begin_base(connection: sqlite3.Connection, why: str | None = None) -> None:
     """Within a transaction: computing again begins here; the inputs before are deleted."""
     before = base_of(connection)
     forget_kept(connection)
+    forget_snapshots(connection)
     for table in ("kept-inputs", "base-entities", "base-seen"):
         connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - closed list
     connection.execute('INSERT INTO "base-entities" SELECT kind, tenant, name, value FROM entities')

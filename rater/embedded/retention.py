@@ -21,6 +21,7 @@ from rater.embedded.days import KEPT, ends_before, first_day, forget_days
 from rater.embedded.dead_letters import letters_of
 from rater.embedded.kept_inputs import Base, base_digest, base_of, save_base
 from rater.embedded.openings import note_opening
+from rater.embedded.snapshots import forget_snapshots
 from rater.embedded.store import Reader, Store
 from rater.embedded.verify import Checkpoint, credited, debited, verify_store
 from rater.wire.dead_letters import SETTLED
@@ -164,6 +165,7 @@ def _begin(connection: sqlite3.Connection, checkpoint: Checkpoint) -> int:
     connection.execute('DELETE FROM "base-entities"')
     connection.executemany('INSERT INTO "base-entities" VALUES (?, ?, ?, ?)', checkpoint.entities)
     connection.executemany('INSERT OR REPLACE INTO "base-seen" VALUES (?, ?)', checkpoint.seen)
+    forget_snapshots(connection, checkpoint.after)
     return connection.execute('DELETE FROM "kept-inputs" WHERE batch<=?', (checkpoint.after,)).rowcount
 
 

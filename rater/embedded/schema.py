@@ -11,6 +11,7 @@ from rater.embedded.kept_inputs import KEPT_TABLES
 from rater.embedded.openings import OPENINGS_TABLE
 from rater.embedded.ownership import OWNER_TABLE, Lock
 from rater.embedded.replicas import MARKED, REPLICA_TABLES, must_be
+from rater.embedded.snapshots import SNAPSHOT_TABLES
 from rater.embedded.upgrade import rules_of
 from rater.wire.errors import Exit, RaterError
 
@@ -64,6 +65,7 @@ _LATER = (
     OPENINGS_TABLE,
     DAYS_TABLE,
     *KEPT_TABLES,
+    *SNAPSHOT_TABLES,
 )
 #: A replica is marked in the transaction that makes its tables: a killed process leaves no tables without it.
 _REPLICA = (*_LATER, *REPLICA_TABLES, MARKED)

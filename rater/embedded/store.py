@@ -27,6 +27,7 @@ from rater.embedded.ownership import owned_transaction, take_over
 from rater.embedded.positions import Position, position_row, read_arrival
 from rater.embedded.rows import Rows
 from rater.embedded.schema import open_for_reading, open_for_writing
+from rater.embedded.snapshots import SnapshotWriter
 from rater.embedded.switch_lines import keep_switch_lines
 from rater.embedded.tables import has_table
 from rater.embedded.upgrade import upgrade
@@ -95,14 +96,14 @@ class Reader(StoredEntities):
         return [name for (name,) in rows]
 
     def topic(
-        self, name: str, tenant: str | None = None, *, newest_first: bool = False
+        self, name: str, tenant: str | None = None, *, newest_first: bool = False, after: int = 0
     ) -> Iterator[tuple[int, bytes]]:
-        """The records of an output topic in order, as (offset, JSON); no more is read than is asked for."""
-        where, values = ("WHERE tenant=?", (tenant,)) if tenant else ("", ())
+        """The records of an output topic behind an offset, as (offset, JSON); no more is read than is asked."""
+        where, values = ("AND tenant=?", (tenant,)) if tenant else ("", ())
         order = "DESC" if newest_first else "ASC"
         yield from self._connection.execute(
-            f'SELECT offset, value FROM "{name}" {where} ORDER BY offset {order}',  # noqa: S608 - closed lists
-            values,
+            f'SELECT offset, value FROM "{name}" WHERE offset>? {where} ORDER BY offset {order}',  # noqa: S608 - closed lists
+            (after, *values),
         )
 
     def count(self, name: str) -> int:
@@ -195,6 +196,7 @@ class Store(Reader):
         self.upgraded: list[str] = []
         #: The day on which it was noted last how far the tables reach.
         self._day: date | None = None
+        self._snapshots = SnapshotWriter(connection)
         try:
             self._epoch = take_over(connection)
             self.upgraded = upgrade(connection)
@@ -293,6 +295,7 @@ class Store(Reader):
             write_changes(self._connection, calls)
             if inputs is not None:
                 keep(self._connection, inputs)
+                self._snapshots.kept(len(inputs.records))
         self._day = today
         self.merge(state.changes(), state.gone)
 

@@ -1,8 +1,11 @@
-"""`rater what-if` over a store: its kept inputs are replayed with substitutes, and what is in it is what was."""
+"""`rater what-if` over a store: its kept inputs are replayed with substitutes, and what is in it is what was.
+
+The replay begins with the last snapshot before the month, or where the kept inputs begin.
+"""
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
@@ -10,6 +13,7 @@ import msgspec
 from rater.core import AccountEvent, RatingSettings, RechargeRequest, Rules, Tariffs
 from rater.embedded.kept_inputs import Base, base_of, kept_batches, records_of
 from rater.embedded.replicas import form_of
+from rater.embedded.snapshots import last_state_before
 from rater.embedded.store import Reader, open_reader
 from rater.embedded.what_if_ledger import WhatIfLedger
 from rater.engine.counted import EVENT_MARKS, ReadCall, is_corrected, is_of, read_call
@@ -23,9 +27,15 @@ _requests = msgspec.json.Decoder(RechargeRequest).decode
 _events = msgspec.json.Decoder(AccountEvent).decode
 
 
-def compare(path: Path, substitutes: Substitutes, progress: Callable[[int], None] = lambda _: None) -> Comparison:
+def compare(
+    path: Path,
+    substitutes: Substitutes,
+    progress: Callable[[int], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Comparison:
     """Replay what a store keeps of its inputs with substitutes; nothing is written.
 
+    `say` is given what to know, such as snapshots that were discarded.
     Raises RaterError: a replica, no kept inputs, or none of the month.
     """
     with closing(open_reader(path)) as reader:
@@ -39,24 +49,31 @@ def compare(path: Path, substitutes: Substitutes, progress: Callable[[int], None
         if base is None:
             raise RaterError(f"{path}: the store keeps no inputs yet: it does from the next `rater run` on")
         was = History(substitutes.period)
-        _read_calls(reader, base, substitutes, was)
-        past = _read_events(reader, base, substitutes.tenant, was)
-        left_out = _before(connection, base, substitutes)
-        with closing(WhatIfLedger(connection, base)) as ledger:
+        with ExitStack() as opened:
+            snapshot = last_state_before(connection, substitutes.since, say)
+            if snapshot is not None:
+                opened.callback(snapshot.close)
+            ledger = opened.enter_context(closing(WhatIfLedger(connection, base, snapshot, substitutes.tenant)))
+            _read_calls(reader, ledger.calls_until, substitutes, was)
+            past = _read_events(reader, base, substitutes.tenant, was)
+            left_out = _before(connection, base, substitutes) if snapshot is None else 0
             replay = Replay(ledger, substitutes, past)
-            records = _replay(reader, replay, substitutes, progress)
+            after = 0 if snapshot is None else snapshot.snapshot.batch
+            records = _replay(reader, after, replay, substitutes, progress)
     if not was.lines and not replay.history.lines:
         raise RaterError(f"{path}: {nothing_of(substitutes, left_out, base.why)}")
     assumed = replay.assumed_paid, replay.assumed_declined
     return Comparison(was, replay.history, records, *assumed, replay.refused, left_out, base.why)
 
 
-def _replay(reader: Reader, replay: Replay, substitutes: Substitutes, progress: Callable[[int], None]) -> int:
-    """Replay every kept batch by its own settings and decks; how many records there were."""
+def _replay(
+    reader: Reader, after: int, replay: Replay, substitutes: Substitutes, progress: Callable[[int], None]
+) -> int:
+    """Replay every kept batch behind another by its own settings and decks; how many records there were."""
     decks = {deck.version: deck for deck in reader.decks()}
     published: tuple[str, ...] | None = None
     rules, count = Rules(RatingSettings(), Tariffs()), 0
-    for _, batch in kept_batches(reader.connection):
+    for _, batch in kept_batches(reader.connection, after):
         if batch.decks != published:
             published = batch.decks
             tariffs = Tariffs.of(decks[version] for version in published if version in decks)
@@ -72,21 +89,20 @@ def _replay(reader: Reader, replay: Replay, substitutes: Substitutes, progress: 
     return count
 
 
-def _read_calls(reader: Reader, base: Base, substitutes: Substitutes, was: History) -> None:
-    """The calls of the month as they were, by what the store has of them."""
-    for offset, value in reader.topic("rated-calls", substitutes.tenant):
+def _read_calls(reader: Reader, after: int, substitutes: Substitutes, was: History) -> None:
+    """The calls of the month as they were, by what the store has of them behind an offset."""
+    for offset, value in reader.topic("rated-calls", substitutes.tenant, after=after):
         corrected = is_corrected(value)
-        if offset <= base.offsets["rated-calls"] or not (corrected or is_of(value, substitutes.period)):
+        if not (corrected or is_of(value, substitutes.period)):
             continue
         call = read_call(value)
         was.add_call(call, _replaced(reader.connection, call, offset) if corrected else None)
 
 
 def _read_events(reader: Reader, base: Base, only: str | None, was: History) -> PastPayments:
-    """What else is counted, and the payments that were asked for, and how they were answered."""
-    requests = [
-        _requests(value) for offset, value in reader.topic("recharges", only) if offset > base.offsets["recharges"]
-    ]
+    """What else is counted, and all payments that were asked for, and how they were answered."""
+    topic = reader.topic("recharges", only, after=base.offsets["recharges"])
+    requests = [_requests(value) for _, value in topic]
     marks = " OR ".join(["instr(value, ?)"] * len(EVENT_MARKS))
     rows = reader.connection.execute(
         f'SELECT value FROM "account-events" WHERE offset > ? AND ({marks}) ORDER BY offset',  # noqa: S608 - marks only

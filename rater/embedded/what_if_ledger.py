@@ -10,9 +10,10 @@ from collections import defaultdict
 
 import msgspec
 
-from rater.core import Key, LiveCall, Outcome, RatedCall, live_call, normal_usage_id
+from rater.core import RESERVED_TENANTS, Key, LiveCall, Outcome, RatedCall, live_call, normal_usage_id
 from rater.embedded.base_entities import BaseEntities
 from rater.embedded.kept_inputs import Base
+from rater.embedded.snapshots import LoadedState
 from rater.wire.codec import encode
 
 _decode = msgspec.json.Decoder(RatedCall).decode
@@ -22,10 +23,14 @@ _BITS = 8
 class WhatIfLedger(BaseEntities):
     """See rater.engine.what_if.Ledger."""
 
-    def __init__(self, connection: sqlite3.Connection, base: Base) -> None:
-        super().__init__(connection, base)
-        #: The last record of the base: it and those before it are rated.
-        self._base = base.offsets["rated-calls"]
+    def __init__(
+        self, connection: sqlite3.Connection, base: Base, snapshot: LoadedState | None, only: str | None
+    ) -> None:
+        """With a tenant, no other one's state is there."""
+        tenants = None if only is None else frozenset({only, *RESERVED_TENANTS})
+        super().__init__(connection, base, snapshot, tenants)
+        #: The last record before the replay: it and those before it are rated.
+        self._base = self.calls_until
         last = connection.execute('SELECT coalesce(max(offset), 0) FROM "rated-calls"').fetchone()[0]
         self._rated = bytearray((last - self._base) // _BITS + 1)
         #: Of the calls of the part at hand: usage id -> the offsets of its records in the store.

@@ -1,7 +1,8 @@
 """Which recharge settings would keep a tenant's credit above zero, by its likely future.
 
 The trigger has to last for as long as a payment takes, the amount for its share of a month; both are whole numbers.
-What the runs say is confirmed by playing them again with these settings.
+What the runs say is a first guess: it is played again and raised while it is not enough, then lowered as long as it
+is, first the trigger, then the amount.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ AMOUNT_MIN = 50
 DAYS = 30
 #: By how much more is tried where a setting was not enough, and how often.
 _MORE, _TRIES = 1.25, 10
+#: How often the range is halved in which the smallest trigger is looked for, and the smallest amount.
+_HALVINGS = 4
 #: Published in 2017 for up to so many licensed users: once, and the trigger, in USD (rules, section 3.2).
 PUBLISHED = (
     (250, 1_000, 200),
@@ -67,15 +70,59 @@ def advise(
     in_a_month = likely([run.spent[DAYS - 1] for run in without]).p90 or 0
     trigger = max(1, _whole(while_paying + 1))
     amount = max(AMOUNT_MIN, _whole(-(-in_a_month // terms.recharges_max)))
+    tried = _Tried(play, account, now, terms)
     for _ in range(_TRIES):
-        runs = play([*_funds_up_to(account, now, trigger + amount), _settings(account, now, (trigger, amount))])
-        recharges = likely([run.recharges for run in runs]).p90 or 0
-        lasts = 10 * sum(run.first_zero is None for run in runs) >= 9 * len(runs)
+        lasts, recharges = tried.play(trigger, amount)
         if lasts and recharges <= terms.recharges_max:
+            trigger, amount = tried.lowered(trigger, amount)
+            _, recharges = tried.play(trigger, amount)
             return Advice(trigger, amount, while_paying, in_a_month, recharges, confirmed=True)
         trigger = trigger if lasts else int(trigger * _MORE) + 1
         amount = amount if recharges <= terms.recharges_max else int(amount * _MORE) + 1
     return Advice(trigger, amount, while_paying, in_a_month, None, confirmed=False)
+
+
+class _Tried:
+    """What the runs say of settings; each pair is played once."""
+
+    def __init__(
+        self, play: Callable[[Sequence[AnyCommand]], list[Run]], account: Account, now: datetime, terms: Terms
+    ) -> None:
+        self._play, self._account, self._now, self._terms = play, account, now, terms
+        self._found: dict[tuple[int, int], tuple[bool, int]] = {}
+
+    def play(self, trigger: int, amount: int) -> tuple[bool, int]:
+        """Whether nine of ten runs have no zero, and how many recharges nine of ten do not exceed."""
+        settings = (trigger, amount)
+        if settings not in self._found:
+            first = _funds_up_to(self._account, self._now, trigger + amount)
+            runs = self._play([*first, _settings(self._account, self._now, settings)])
+            lasts = 10 * sum(run.first_zero is None for run in runs) >= 9 * len(runs)
+            self._found[settings] = lasts, likely([run.recharges for run in runs]).p90 or 0
+        return self._found[settings]
+
+    def lowered(self, trigger: int, amount: int) -> tuple[int, int]:
+        """The smallest trigger that is enough with this amount, then the smallest amount with that trigger."""
+        least = _smallest(1, trigger, lambda lower: self.is_enough(lower, amount))
+        return least, _smallest(AMOUNT_MIN, amount, lambda lower: self.is_enough(least, lower))
+
+    def is_enough(self, trigger: int, amount: int) -> bool:
+        """Whether both are as they are asked for."""
+        lasts, recharges = self.play(trigger, amount)
+        return lasts and recharges <= self._terms.recharges_max
+
+
+def _smallest(least: int, enough: int, is_enough: Callable[[int], bool]) -> int:
+    """The smallest setting that is enough, as far as halving finds it; `enough` is known to be."""
+    for _ in range(_HALVINGS):
+        if least >= enough:
+            break
+        middle = (least + enough) // 2
+        if is_enough(middle):
+            enough = middle
+        else:
+            least = middle + 1
+    return enough
 
 
 def _whole(micros: int) -> int:

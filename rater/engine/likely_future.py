@@ -48,6 +48,8 @@ WEEK = timedelta(weeks=1)
 DAY = timedelta(days=1)
 #: Whole weeks of the past that are needed at the least, and that are drawn from at most.
 WEEKS_MIN, WEEKS_MAX = 4, 8
+#: So many calls are kept before it is looked which of them are too old.
+_KEPT_AT_FIRST = 10_000
 _SOURCE = Source("forecast", 0, 0)
 
 #: How long after the beginning of its week a call was answered, and its record.
@@ -82,15 +84,16 @@ def past_of(calls: Iterable[RatedCall], now: datetime, most: int = WEEKS_MAX) ->
     """The last whole weeks before now up to the last call; of corrected calls what stands.
 
     A week counts as whole if there were calls on its last day or later: that the next records are not here yet is
-    no quiet week.  RaterError for less than four whole weeks: so little shows nothing of the next ones.
+    no quiet week.  Only calls of the weeks that may be drawn from are kept meanwhile.
+    RaterError for less than four whole weeks: so little shows nothing of the next ones.
     """
-    standing = {call.usage_id: call for call in calls}
-    past = [call for call in standing.values() if call.answered_at < now]
-    last = max((call.answered_at for call in past), default=now)
+    latest = _Latest(now, most)
+    for call in calls:
+        latest.add(call)
+    past = list(latest.standing.values())
+    until = _until(max((call.answered_at for call in past), default=now), now)
     since = min((call.answered_at for call in past), default=now)
-    skipped = max(0, -((last + DAY - now) // WEEK))
-    until = now - skipped * WEEK
-    weeks = min(most, (until - since) // WEEK)
+    weeks = most if latest.dropped else min(most, (until - since) // WEEK)
     if weeks < WEEKS_MIN:
         days = max(0, (until - since) // DAY)
         raise RaterError(
@@ -105,6 +108,48 @@ def past_of(calls: Iterable[RatedCall], now: datetime, most: int = WEEKS_MAX) ->
             begins = until - (week + 1) * WEEK
             found[week].append((call.answered_at - begins, record_as_rated(call)))
     return Past(found, until)
+
+
+def _until(last: datetime, now: datetime) -> datetime:
+    """The end of the last whole week, if the last call began then."""
+    return now - max(0, -((last + DAY - now) // WEEK)) * WEEK
+
+
+class _Latest:
+    """The standing ratings of the last weeks so far, as ratings come by in whatever order.
+
+    One week more is kept than is drawn from: a correction may say that the last call began earlier.
+    """
+
+    def __init__(self, now: datetime, most: int) -> None:
+        self.standing: dict[str, RatedCall] = {}
+        #: Whether there were calls before those weeks.
+        self.dropped = False
+        self._now, self._kept = now, (most + 1) * WEEK
+        self._last: datetime | None = None
+        self._from: datetime | None = None
+        self._room = _KEPT_AT_FIRST
+
+    def add(self, call: RatedCall) -> None:
+        """The next rating; it stands in the place of the one before it."""
+        at = call.answered_at
+        if at >= self._now:
+            self.standing.pop(call.usage_id, None)
+            return
+        if self._last is None or at > self._last:
+            self._last = at
+            self._from = _until(at, self._now) - self._kept
+        assert self._from is not None
+        if at < self._from:
+            self.standing.pop(call.usage_id, None)
+            self.dropped = True
+            return
+        self.standing[call.usage_id] = call
+        if len(self.standing) > self._room:
+            before = len(self.standing)
+            self.standing = {id: one for id, one in self.standing.items() if one.answered_at >= self._from}
+            self.dropped |= len(self.standing) < before
+            self._room = max(_KEPT_AT_FIRST, 2 * len(self.standing))
 
 
 def drawn(weeks: Sequence[list[DrawnCall]], now: datetime, days: int, chance: Random) -> Iterator[CallRecord]:

@@ -4,16 +4,22 @@ London costs 0.05 a minute, Seattle 0.01; ada has 120 minutes of MCOPSTN5 (US) a
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from math import exp
 from pathlib import Path
 from random import Random
 from typing import Literal
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rater.core import (
+    Account,
+    AnyCommand,
     CallRecord,
     CallType,
     Debit,
@@ -24,17 +30,20 @@ from rater.core import (
     Rules,
     Source,
     Tariffs,
+    TenantConfigured,
     parse_ledger,
+    record_as_rated,
 )
 from rater.core.inputs import EVERY_TENANT, DeckActivated
+from rater.engine import likely_future
 from rater.engine.batch import Record, run_batch
 from rater.engine.forecast import Likely, forecast, likely, runs_of
-from rater.engine.funding_advice import published_funding
+from rater.engine.funding_advice import Terms, advise, published_funding
 from rater.engine.gateway import succeeded
-from rater.engine.likely_future import DAY, WEEK, Player, past_of
+from rater.engine.likely_future import DAY, WEEK, Past, Player, Run, past_of
 from rater.files.deck_csv import read_deck
 from rater.wire.codec import encode_input
-from rater.wire.errors import Exit
+from rater.wire.errors import Exit, RaterError
 from tests.commands import rater
 from tests.embedded.usage import SETUP
 from tests.world import DECK, HARARE, PARIS, at
@@ -135,7 +144,8 @@ def test_what_is_recommended(tmp_path: Path) -> None:
     assert found["published"] == {"users": 1, "once": 1000, "trigger": 200}
     said = rater("recommend", "contoso", cwd=folder).stdout
     assert said.startswith(
-        "Recharge 50 USD below 1 USD: in nine of ten likely months no 60 minutes cost more than 0.5"
+        "Recharge 50 USD below 1 USD. It is the least that was tried with which nine of ten likely months have no zero"
+        " and at most 4 recharges; in nine of ten, no 60 minutes cost more than 0.5 USD, and the month no more than 2.5"
     )
 
 
@@ -247,3 +257,79 @@ def test_calls_are_played_by_the_same_rules() -> None:
         months.memory, months.rules, [Record("cdr", Source("later", 0, 0), encode_input(one)) for one in ended]
     )
     assert spent == sum(parse_ledger(one.amount) for one in batch.outputs if isinstance(one, Debit)) > 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), most=st.integers(4, 8), now=st.integers(30, 150))
+def test_the_weeks_that_are_drawn_are_those_of_a_plain_loop(data: st.DataObject, most: int, now: int) -> None:
+    """Only so many weeks are kept while ratings come by, roughly in order; corrections replace what was before."""
+    days = data.draw(st.lists(st.integers(0, now), min_size=1, max_size=60).map(sorted))
+    shifts = data.draw(st.lists(st.integers(-2, 2), min_size=len(days), max_size=len(days)))
+    rating = a_rating()
+    ratings = [  # the same call again where it began on the same day or the next
+        msgspec.structs.replace(rating, usage_id=f"c{day // 2}", answered_at=BEGINS + (day + shift) * DAY)
+        for day, shift in zip(days, shifts, strict=True)
+    ]
+    until = BEGINS + now * DAY
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(likely_future, "_KEPT_AT_FIRST", 5)
+        assert weeks_of(lambda: past_of(ratings, until, most)) == weeks_of(lambda: plainly(ratings, until, most))
+
+
+@cache
+def a_rating() -> RatedCall:
+    """Any rated call."""
+    return Months(1, tenants=1, calls_a_day=1).calls("tenant-0")[0]
+
+
+def weeks_of(past: Callable[[], Past]) -> object:
+    """The past, or the message where it is too short."""
+    try:
+        return past()
+    except RaterError as wrong:
+        return str(wrong)
+
+
+def plainly(ratings: Sequence[RatedCall], now: datetime, most: int) -> Past:
+    """All of it kept, then looked at: the standing ratings before now by the week that they are in."""
+    standing = {one.usage_id: one for one in ratings}
+    past = [one for one in standing.values() if one.answered_at < now]
+    last = max((one.answered_at for one in past), default=now)
+    since = min((one.answered_at for one in past), default=now)
+    until = now
+    while until > last + DAY:
+        until -= WEEK
+    count = min(most, (until - since) // WEEK)
+    if count < 4:
+        raise RaterError(
+            f"expected at least 4 whole weeks of calls before {until.isoformat()}, got {max(0, (until - since) // DAY)} days;"
+            " nothing can be said about the weeks to come"
+        )
+    weeks = [(until - (number + 1) * WEEK, until - number * WEEK) for number in range(count)]
+    return Past(
+        [
+            [(one.answered_at - begins, record_as_rated(one)) for one in past if begins <= one.answered_at < ends]
+            for begins, ends in weeks
+        ],
+        until,
+    )
+
+
+def test_less_is_tried_than_was_guessed_first() -> None:
+    """No hour costs more than 99.5 and no month more than 2,000: 100 and 500 are guessed.  38 and 275 are enough.
+
+    Halved four times, the trigger: 50 enough, 25 not, 38 enough, 32 not; the amount: 275 enough, 162, 219 and 247 not.
+    """
+
+    def play(commands: Sequence[AnyCommand]) -> list[Run]:
+        now = at("2025-03-10")
+        terms = commands[-1].recharge if isinstance(commands[-1], TenantConfigured) else None
+        enough = terms is None or terms.trigger is None or int(terms.trigger) > 35
+        recharges = 0 if terms is None or terms.amount is None else 4 if int(terms.amount) >= 260 else 5
+        debits = [(now, 99_500_000), (now + 2 * WEEK, 99_500_000)]
+        return [Run(None if enough else now, recharges, [], [2_000_000_000] * 30, {}, debits)] * 10
+
+    account = Months(1, tenants=1, calls_a_day=1).memory.load("account", ("tenant-0", ""))
+    assert isinstance(account, Account)
+    found = advise(play, account, at("2025-03-10"), Terms(timedelta(hours=1), 4))
+    assert (found.trigger, found.amount, found.recharges, found.confirmed) == (38, 275, 4, True)

@@ -259,7 +259,13 @@ def test_every_history(history: list[Input]) -> None:
             for month in (month_start(parse_period("2025-02") + number) for number in range(8)):
                 stated = statement_of(found.reader, "contoso", month, None)
                 assert found.lookup.balance_at("contoso", month - MICROSECOND) == stated.opening
+                assert found.lookup.statement("contoso", month, None) == stated
                 debited = statement_of(found.reader, "contoso", None, month)
+                assert found.lookup.statement("contoso", None, month) == debited
                 assert found.lookup.balance_at("contoso", month - MICROSECOND) == debited.closing
+                until = month_start(parse_period(f"{month:%Y-%m}") + 1)
+                assert found.lookup.statement("contoso", month, until) == statement_of(
+                    found.reader, "contoso", month, until
+                )
             for event in found.loops.events:
                 assert found.lookup.balance_at("contoso", event.at) == found.loops.balance_at(event.at)

@@ -26,6 +26,7 @@ from rater.embedded.retention import DaysKept, prune
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store, open_reader
 from rater.files.source import InputFile
+from rater.files.statement import statement_of
 from tests.embedded.ledgers import Loops, write_ledger, written
 from tests.world import at
 
@@ -52,6 +53,13 @@ def usage_ids(path: Path, tenant: str = "tenant-0000", **wanted: object) -> list
         account = reader.account(tenant)
         assert account is not None
         assert lookup.balance_at(tenant, at("2100-01-01")) == account.balance
+        for since, until in (
+            ("2025-02-01", "2025-03-01"),
+            ("2025-03-01", "2025-03-16"),
+            ("2025-03-01", "2025-04-01"),
+        ):
+            period = (tenant, at(since), at(until))
+            assert lookup.statement(*period) == statement_of(reader, *period)
         return [call.usage_id for call, _ in found]
 
 

@@ -15,15 +15,18 @@ from rater.core import (
     Pocket,
     RatedCall,
     exponent_of,
+    month_start,
     normal_usage_id,
     parse_amount,
     parse_ledger,
+    parse_period,
     round_to_cents,
 )
 from rater.embedded.lookup.asked import ANOMALY, FLAGS, LATE, PREMIUM, UNFUNDED, CallPlace
 from rater.embedded.lookup.instants import DAY_US, micros_of
 from rater.embedded.lookup.movements import MoneyWriter, Row
 from rater.embedded.lookup.names import Names, Users
+from rater.files.statement.records import number_of
 
 _BIT = {flag: 1 << number for number, flag in enumerate(FLAGS)}
 #: The kinds of sums that are kept by day, and what their key is.
@@ -46,6 +49,7 @@ class _Call(msgspec.Struct, gc=False):
     outcome: Outcome
     type: str
     answered_at: datetime
+    received_at: datetime
     minutes: int
     rule: str
     currency: str
@@ -87,14 +91,17 @@ class CallWriter:
         """Delete the ratings whose offsets a query gives."""
         for row in self._connection.execute(f"SELECT * FROM calls WHERE offset IN ({gone}) AND stands"):  # noqa: S608 - ours
             self._count(row, -1)
-        for table in ("calls", "flagged"):
+        late = f"SELECT rating FROM posted WHERE offset IN ({gone}) AND rating IN (SELECT rating FROM late)"  # noqa: S608 - ours
+        self._money.forget_late([rating for (rating,) in self._connection.execute(late).fetchall()])
+        for table in ("calls", "flagged", "posted"):
             self._connection.execute(f"DELETE FROM {table} WHERE offset IN ({gone})")  # noqa: S608 - ours
 
     def write(self, rows: list[Row]) -> None:
         """Write the next ratings."""
         made: dict[int, list[int]] = {}
         flagged: list[tuple[int, int, int, int]] = []
-        late: list[tuple[str, str]] = []
+        late: list[tuple[int, int]] = []
+        posted: list[tuple[int, int, int, int]] = []
         for offset, tenant, key, value in rows:
             call = _calls(value)
             row = self._call_row(offset, tenant, call)
@@ -103,12 +110,17 @@ class CallWriter:
             made[offset] = row
             if row[_FLAGS]:
                 flagged += [(row[_TENANT], number, row[_AT], offset) for number in _numbers(row[_FLAGS])]
+            rating, at = number_of(call.id), micros_of(call.received_at)
             if call.late:
-                late.append((call.id, call.period))
+                until = micros_of(month_start(parse_period(call.period) + 1))
+                late.append((rating, until))
+                at = max(at, until)
+            posted.append((row[_TENANT], at, offset, rating))
             self._count(row, 1)
         marks = ",".join("?" * _MARKS)
         self._connection.executemany(f"INSERT INTO calls VALUES ({marks})", made.values())  # noqa: S608 - marks
         self._connection.executemany("INSERT INTO flagged VALUES (?, ?, ?, ?)", flagged)
+        self._connection.executemany("INSERT INTO posted VALUES (?, ?, ?, ?)", posted)
         self._money.post_late(late)
 
     def _call_row(self, offset: int, tenant: str, call: _Call) -> list[int]:

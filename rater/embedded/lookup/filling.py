@@ -16,6 +16,8 @@ class _Service(msgspec.Struct, gc=False):
 
 
 _services = msgspec.json.Decoder(_Service).decode
+#: Topics of which a statement is added up.
+_SPANNED = ("rated-calls", "debits", "account-events")
 #: The offsets that a lookup has of a topic and the store has not any more.
 _GONE = "SELECT offset FROM gone"
 _EVENTS = f"(SELECT offset FROM moved WHERE topic={CREDITED} UNION SELECT offset FROM events)"  # noqa: S608 - ours
@@ -32,9 +34,9 @@ class Filler:
         self._calls = CallWriter(store, connection, self._names, self._money)
         #: The next records of each topic, by which they are written.
         self.writers: dict[str, Callable[[list[Row]], None]] = {
-            "rated-calls": self._calls.write,
-            "debits": self._money.write_debits,
-            "account-events": self._money.write_events,
+            "rated-calls": self._with_spans("rated-calls", self._calls.write),
+            "debits": self._with_spans("debits", self._money.write_debits),
+            "account-events": self._with_spans("account-events", self._money.write_events),
             "rejected-cdrs": self._letters.write,
             "dlq-audit": self._letters.write_audits,
             "service-states": self._write_services,
@@ -64,6 +66,34 @@ class Filler:
         for topic, (table, forget) in tables.items():
             if self._find_gone(topic, table, filled[topic]):
                 forget(_GONE)
+        for topic in _SPANNED:
+            self._find_spans(topic, filled[topic])
+
+    def _with_spans(self, topic: str, write: Callable[[list[Row]], None]) -> Callable[[list[Row]], None]:
+        """Write records, and which are the first and the last of each tenant."""
+
+        def write_both(rows: list[Row]) -> None:
+            write(rows)
+            last = {tenant: offset for offset, tenant, _, _ in rows}
+            first = {tenant: offset for offset, tenant, _, _ in reversed(rows)}
+            self._connection.executemany(
+                "INSERT INTO spans VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET last=excluded.last",
+                [(self._names[tenant], topic, first[tenant], last[tenant]) for tenant in first],
+            )
+
+        return write_both
+
+    def _find_spans(self, topic: str, until: int) -> None:
+        """Find the first and the last record of each tenant again: some were deleted."""
+        self._connection.execute("DELETE FROM spans WHERE topic=?", (topic,))
+        rows = self._store.execute(
+            f'SELECT tenant, min(offset), max(offset) FROM "{topic}" WHERE offset<=? GROUP BY tenant',  # noqa: S608 - closed list
+            (until,),
+        )
+        self._connection.executemany(
+            "INSERT INTO spans VALUES (?, ?, ?, ?)",
+            [(self._names[tenant], topic, first, last) for tenant, first, last in rows],
+        )
 
     def _write_services(self, rows: list[Row]) -> None:
         """The last service state of each tenant; those of its users are not looked up."""

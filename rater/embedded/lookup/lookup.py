@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from rater.core import AccountEvent, Debit, RatedCall, RejectedCdr, ServiceState
+from rater.core import Account, AccountEvent, Debit, RatedCall, RejectedCdr, ServiceState
 from rater.embedded.dead_letters import with_what_was_done
 from rater.embedded.lookup.asked import (
     PAGE_MAX,
@@ -28,7 +28,9 @@ from rater.embedded.lookup.instants import instant_of, month_of_period
 from rater.embedded.lookup.money import balance_at, carried, first_moved, spend
 from rater.embedded.lookup.movements import ATTEMPTS, CROSSINGS, FUNDS
 from rater.embedded.lookup.names import Names
+from rater.embedded.lookup.periods import Period, PeriodRecords
 from rater.embedded.store import Reader
+from rater.files.statement import Statement, statement_of
 from rater.wire.dead_letters import DlqAudit, Letter
 
 _LAST = 2**63 - 1
@@ -125,6 +127,18 @@ class Lookup:
         ).fetchone()
         return None if row is None else next(iter(self.refused(tenant, row[0] + 1, 1).letters), None)
 
+    def statement(self, tenant: str, since: datetime | None, until: datetime | None) -> Statement:
+        """See `rater.files.statement.statement_of`; of a part of the time only its own records are read."""
+        return statement_of(
+            self._reader, tenant, since, until, lambda account: self._records_of(account, Period.of(since, until))
+        )
+
+    def count_moved(self, tenant: str, since: datetime | None, until: datetime | None) -> int:
+        """How many records moved money within a period."""
+        find = "SELECT count(*) FROM moved WHERE tenant=? AND at>=? AND at<?"
+        given = (self._tenant(tenant), *Period.of(since, until))
+        return int(self.connection.execute(find, given).fetchone()[0])
+
     def spend(self, tenant: str, by: By, since: datetime, until: datetime) -> list[Spend]:
         """Sums of calls that began in [since, until): standing ratings only; see `money.spend`."""
         id = self._tenant(tenant)
@@ -165,6 +179,21 @@ class Lookup:
 
     def _tenant(self, tenant: str) -> int | None:
         return Names(self._file.connection).known(tenant)
+
+    def _records_of(self, account: Account, period: Period) -> PeriodRecords | None:
+        """None for all of the time, and where the account has records that are not here."""
+        if period == Period.of(None, None):
+            return None
+        if self.behind() and not self._reader.connection.in_transaction:
+            self.catch_up()
+        id = self._tenant(account.tenant)
+        if id is None or self.behind():
+            return None
+        self.connection.execute("BEGIN")
+        try:
+            return PeriodRecords(self._reader, self.connection, id, account, period)
+        finally:
+            self.connection.execute("COMMIT")
 
     def _calls(self, tenant: str, wanted: CallFilter, within: Range) -> CallPage:
         id, account = self._tenant(tenant), self._reader.account(tenant)

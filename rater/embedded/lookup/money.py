@@ -17,7 +17,7 @@ _Sums = defaultdict[int, list[int]]
 
 def balance_at(connection: sqlite3.Connection, tenant: int, at: datetime) -> int:
     """Credits less debits up to and including an instant, in micro-units."""
-    return carried(connection, tenant) + moved_until(connection, tenant, at)
+    return carried(connection, tenant) + moved_before(connection, tenant, micros_of(at) + 1)
 
 
 def carried(connection: sqlite3.Connection, tenant: int) -> int:
@@ -26,21 +26,29 @@ def carried(connection: sqlite3.Connection, tenant: int) -> int:
     return 0 if row is None else int(row[0])
 
 
-def moved_until(connection: sqlite3.Connection, tenant: int, at: datetime) -> int:
-    """Credits less debits of the records that are there: sums of whole days, the last day record by record."""
-    until = micros_of(at)
+def moved_before(connection: sqlite3.Connection, tenant: int, until: int) -> int:
+    """Credits less debits of the records that are there, before an instant in microseconds of Unix time.
+
+    Sums of whole days, the last day record by record.
+    """
     day = until // DAY_US
     days, last = (
         connection.execute(query, given).fetchone()[0]
         for query, given in (
             ("SELECT coalesce(sum(amount), 0) FROM moved_days WHERE tenant=? AND day<?", (tenant, day)),
             (
-                "SELECT coalesce(sum(amount), 0) FROM moved WHERE tenant=? AND at>=? AND at<=?",
+                "SELECT coalesce(sum(amount), 0) FROM moved WHERE tenant=? AND at>=? AND at<?",
                 (tenant, day * DAY_US, until),
             ),
         )
     )
     return int(days) + int(last)
+
+
+def moved_in_all(connection: sqlite3.Connection, tenant: int) -> int:
+    """Credits less debits of all records that are there."""
+    find = "SELECT coalesce(sum(amount), 0) FROM moved_days WHERE tenant=?"
+    return int(connection.execute(find, (tenant,)).fetchone()[0])
 
 
 def first_moved(connection: sqlite3.Connection, tenant: int) -> int | None:

@@ -7,10 +7,11 @@ from datetime import datetime
 
 import msgspec
 
-from rater.core import AccountEvent, DebitKind, EventKind, credited_by, month_start, parse_ledger, parse_period
+from rater.core import AccountEvent, DebitKind, EventKind, credited_by, parse_ledger
 from rater.embedded.lookup.instants import DAY_US, micros_of, month_of_micros
 from rater.embedded.lookup.names import Names
 from rater.files.export_funds import moved_money
+from rater.files.statement.records import number_of
 
 #: The topics whose records move money.
 DEBITED, CREDITED = range(2)
@@ -64,7 +65,7 @@ class MoneyWriter:
         moved, listed = [], []
         for offset, tenant, _, value in rows:
             debit, id = _debits(value), self._names[tenant]
-            rating = _rating_of(debit.id) if debit.kind in _OF_CALLS else None
+            rating = number_of(debit.id) if debit.kind in _OF_CALLS else None
             at = micros_of(debit.at)
             if rating is not None:
                 at = max(at, self._late_until(rating))
@@ -87,14 +88,18 @@ class MoneyWriter:
         self._move(moved)
         self._connection.executemany("INSERT INTO events VALUES (?, ?, ?)", listed)
 
-    def post_late(self, ratings: Iterable[tuple[str, str]]) -> None:
-        """Late calls, by the id of the rating and the call's month; what was debited for them before moves, too."""
-        for id, period in ratings:
-            rating, until = _rating_of(id), micros_of(month_start(parse_period(period) + 1))
+    def post_late(self, ratings: Iterable[tuple[int, int]]) -> None:
+        """Late calls, by rating, with the end of the call's month; what was debited for them before moves, too."""
+        for rating, until in ratings:
             self._connection.execute("INSERT OR REPLACE INTO late VALUES (?, ?)", (rating, until))
-            found = self._connection.execute("SELECT tenant, offset FROM debits WHERE rating=?", (rating,))
-            for tenant, offset in found.fetchall():
-                self._post(tenant, offset, until)
+            self._post(rating, 0, until)
+
+    def forget_late(self, ratings: Iterable[int]) -> None:
+        """Late calls that were deleted: what was debited for them stands where the debit is dated."""
+        for rating in ratings:
+            if until := self._late_until(rating):
+                self._connection.execute("DELETE FROM late WHERE rating=?", (rating,))
+                self._post(rating, until, 0)
 
     def forget(self, topic: int, gone: str) -> None:
         """Delete the records whose offsets a query gives; what they moved stays in every later balance."""
@@ -122,33 +127,29 @@ class MoneyWriter:
         row = self._connection.execute("SELECT until FROM late WHERE rating=?", (rating,)).fetchone()
         return 0 if row is None else int(row[0])
 
-    def _post(self, tenant: int, offset: int, until: int) -> None:
-        """A debit of a late call, which is there already, stands at the earliest here."""
-        row = self._store.execute("SELECT value FROM debits WHERE offset=?", (offset,)).fetchone()
-        if row is None:
+    def _post(self, rating: int, before: int, until: int) -> None:
+        """Debits of a rating that are there already stand at `until` at the earliest, and no more at `before`."""
+        found = self._connection.execute("SELECT tenant, offset FROM debits WHERE rating=?", (rating,))
+        for tenant, offset in found.fetchall():
+            row = self._store.execute("SELECT value FROM debits WHERE offset=?", (offset,)).fetchone()
+            if row is not None:
+                debit = _debits(row[0])
+                at = micros_of(debit.at)
+                self._post_debit((tenant, offset), -parse_ledger(debit.amount), max(at, before), max(at, until))
+
+    def _post_debit(self, debit: tuple[int, int], amount: int, before: int, at: int) -> None:
+        tenant, offset = debit
+        place = (tenant, before, DEBITED, offset)
+        delete = "DELETE FROM moved WHERE tenant=? AND at=? AND topic=? AND offset=?"
+        if at == before or not self._connection.execute(delete, place).rowcount:
             return
-        debit = _debits(row[0])
-        at, amount = micros_of(debit.at), -parse_ledger(debit.amount)
-        place = (tenant, at, DEBITED, offset)
-        if (
-            at >= until
-            or not self._connection.execute(
-                "DELETE FROM moved WHERE tenant=? AND at=? AND topic=? AND offset=?", place
-            ).rowcount
-        ):
-            return
-        self._days[(tenant, at // DAY_US)] -= amount
-        self._move([(tenant, until, DEBITED, offset, amount)])
+        self._days[(tenant, before // DAY_US)] -= amount
+        self._move([(tenant, at, DEBITED, offset, amount)])
         self._connection.execute(
-            "UPDATE debits SET month=? WHERE tenant=? AND offset=?", (month_of_micros(until), tenant, offset)
+            "UPDATE debits SET month=? WHERE tenant=? AND offset=?", (month_of_micros(at), tenant, offset)
         )
 
     def _move(self, moved: list[tuple[int, int, int, int, int]]) -> None:
         self._connection.executemany("INSERT INTO moved VALUES (?, ?, ?, ?, ?)", moved)
         for tenant, at, _, _, amount in moved:
             self._days[(tenant, at // DAY_US)] += amount
-
-
-def _rating_of(id: str) -> int:
-    """A number for a rating, of the id of the rated call, or of its debit, which begins with it."""
-    return int(id[:15], 16)

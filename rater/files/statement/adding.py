@@ -1,6 +1,6 @@
 """A statement is added up from the outputs: credits are events, all else is debits; calls say what a debit was for.
 
-It is done in one pass; what is kept is sums, and of calls only those that were corrected.
+It is done in one pass; what is kept is sums.
 """
 
 from collections import Counter, defaultdict
@@ -13,6 +13,7 @@ from typing import Any
 from rater.core import Account, Debit, name_key, parse_amount
 from rater.engine.books import Books
 from rater.files.export_tables import pool_report
+from rater.files.statement.facts import CallFacts
 from rater.files.statement.kinds import CallKind
 from rater.files.statement.model import (
     ENTRY_OF_KIND,
@@ -25,7 +26,8 @@ from rater.files.statement.model import (
     Statement,
     Sum,
 )
-from rater.files.statement.movements import CallFacts, CallStep, Completeness, Movement, credits_of, debits_of
+from rater.files.statement.movements import CallStep, Movement, credits_of, debits_of
+from rater.files.statement.records import AllRecords, Records
 from rater.wire.errors import Exit, RaterError
 
 #: A statement of so many days has a line for each; a longer one for those on which money moved.
@@ -34,30 +36,45 @@ _KINDS = list(CallKind)
 _key = lru_cache(maxsize=65536)(name_key)
 
 
-def statement_of(books: Books, tenant: str, since: datetime | None, until: datetime | None) -> Statement:
+def statement_of(
+    books: Books,
+    tenant: str,
+    since: datetime | None,
+    until: datetime | None,
+    records_of: Callable[[Account], Records | None] = lambda _: None,
+) -> Statement:
     """The statement of a tenant from `since` up to `until` (exclusive), either of which may be open.
 
+    `records_of` gives the records of the period; where it gives None, all of the tenant's are read.
     Raises RaterError for a tenant that the books do not have.
     """
     account = books.account(tenant)
     if account is None:
         raise RaterError(f"{tenant}: no such tenant", Exit.FAILED)
-    kept, kept_calls, sums = Completeness(), Completeness(), _Sums(since, until)
-    for moved in chain(credits_of(books, account, kept), debits_of(books, account, kept, kept_calls)):
+    records = records_of(account) or AllRecords(books, account)
+    sums = _Sums(since, until, records)
+    for moved in chain(credits_of(records), debits_of(records)):
         if isinstance(moved, Movement):
             sums.add(moved.at, moved.name, moved.amount)
         else:
             sums.add_step(moved)
-    sums.close(account.balance, complete=kept.complete)
-    first_kept = [kept.since for kept in (kept, kept_calls) if kept.since is not None]
+    money_since, calls_since = records.kept_since()
+    sums.close(account.balance, complete=money_since is None)
+    kept = [at for at in (money_since, calls_since) if at is not None]
+    pools = tuple(_pools(books, account, since, until))
+    return _stated(account, sums, pools, max(kept, default=None))
+
+
+def _stated(account: Account, sums: "_Sums", pools: tuple[PoolLine, ...], kept_since: datetime | None) -> Statement:
+    since, until = sums.since, sums.until
     return Statement(
-        tenant=tenant,
+        tenant=account.tenant,
         currency=account.currency,
         since=since,
         until=until,
         as_of=account.clock,
         closed_since=account.closed_since,
-        kept_since=max(first_kept, default=None),
+        kept_since=kept_since,
         opening=sums.opening,
         entries=tuple(
             [Entry(name, sums.counts[name], sums.amounts[name]) for name in EntryName if sums.counts[name]]
@@ -69,7 +86,7 @@ def statement_of(books: Books, tenant: str, since: datetime | None, until: datet
         calls=tuple([CallSum(key, *figures) for key, figures in _sorted(sums.kinds, _KINDS.index)]),
         users=_named(sums.users, sums.spelled),
         destinations=_named(sums.destinations, {}),
-        pools=tuple(_pools(books, account, since, until)),
+        pools=pools,
         other_months=tuple([OtherMonth(*key, *figures) for key, figures in sorted(sums.other_months.items())]),
         days=tuple(_days(sums, account, since, until)),
     )
@@ -78,9 +95,9 @@ def statement_of(books: Books, tenant: str, since: datetime | None, until: datet
 class _Sums:
     """What moved before, within and after the period, and the sums of what moved within it."""
 
-    def __init__(self, since: datetime | None, until: datetime | None) -> None:
-        self._since, self._until = since, until
-        self.opening = self.after = self.closing = 0
+    def __init__(self, since: datetime | None, until: datetime | None, records: Records) -> None:
+        self.since, self.until = since, until
+        self.opening, self.after, self.closing = records.before, records.after, 0
         self.counts: Counter[EntryName] = Counter()
         self.amounts: Counter[EntryName] = Counter()
         self.kinds: dict[CallKind, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
@@ -124,10 +141,10 @@ class _Sums:
 
     def _within(self, at: datetime, amount: int) -> bool:
         """Whether this instant is in the period; what moved before or after it is summed."""
-        if self._since is not None and at < self._since:
+        if self.since is not None and at < self.since:
             self.opening += amount
             return False
-        if self._until is not None and at >= self._until:
+        if self.until is not None and at >= self.until:
             self.after += amount
             return False
         return True

@@ -17,7 +17,6 @@ from rater.core import (
 )
 from rater.engine.books import payer_of
 from rater.files.export_tables import pool_uses
-from rater.files.statement import statement_of as added_up
 from rater.serve.problems import Kind, ProblemError
 from rater.serve.reading import answers, asked
 from rater.serve.reading.cursors import cursor_of, name_of, offset_of, place_of
@@ -135,16 +134,16 @@ def funds(books: Books, account: Account, query: asked.PageAsked) -> answers.Fun
 
 def statement_of(books: Books, account: Account, query: asked.StatementAsked) -> answers.StatementAnswer:
     """Opening, entries and closing; ProblemError for more records than STATEMENT_RECORDS_MAX."""
-    records = account.sequences.debits + account.sequences.account_events
+    month = None if query.period is None else parse_period(query.period)
+    since, until = (None, None) if month is None else (month_start(month), month_start(month + 1))
+    records = books.lookup.count_moved(account.tenant, since, until)
     if records > STATEMENT_RECORDS_MAX:
         raise ProblemError(
             Kind.TOO_LARGE,
             f"{account.tenant}: {records} records, more than a request adds up (STATEMENT_RECORDS_MAX"
             f" {STATEMENT_RECORDS_MAX}); use rater statement",
         )
-    month = None if query.period is None else parse_period(query.period)
-    since, until = (None, None) if month is None else (month_start(month), month_start(month + 1))
-    made = added_up(books.reader, account.tenant, since, until)
+    made = books.lookup.statement(account.tenant, since, until)
     return answers.StatementAnswer(
         tenant=account.tenant,
         currency=account.currency,

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rater.core import month_start, parse_period
-from rater.files.statement import FORMATS, MEDIA_TYPES, Statement, rendered, statement_of
+from rater.files.statement import FORMATS, MEDIA_TYPES, Statement, rendered
 from rater.files.statement.sections import Cell, Column, Section, cell_text, remarks, sections_of
 from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion, check_offered, offered
 
@@ -42,7 +42,7 @@ def statement_file(asked: Asked, format: str) -> File:
 
 def _made(asked: Asked, period: str) -> Statement:
     month = parse_period(period)
-    return statement_of(asked.reader, asked.tenant, month_start(month), month_start(month + 1))
+    return asked.lookup.statement(asked.tenant, month_start(month), month_start(month + 1))
 
 
 def _period(asked: Asked) -> str:

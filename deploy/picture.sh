@@ -75,9 +75,10 @@ start() { # PART: in the background, its output in a file of that name
     echo "$part: process $!, log $folder/$part.log"
 }
 
-signal() { # SIGNAL PART
+signal() { # SIGNAL PART [WHAT WAS DONE]
     id=$(pid_of "$2") || { echo "$2 does not run" && return; }
     kill "-$1" "$id" 2>/dev/null || true
+    [ -z "${3:-}" ] || echo "$2: $3"
 }
 
 await_end() { # PART
@@ -98,6 +99,7 @@ stop() { # PART
     signal TERM "$1" >/dev/null
     await_end "$1"
     rm -f "$folder/$1.pid"
+    echo "$1: stopped"
 }
 
 end() { # everything, in the order in which nothing waits for what is gone already
@@ -222,7 +224,13 @@ run_all() {
 
 status() {
     for part in broker $PARTS; do
-        if id=$(pid_of "$part"); then echo "$part: process $id"; else echo "$part: stopped"; fi
+        if id=$(pid_of "$part"); then
+            paused=""
+            case $(ps -p "$id" -o stat=) in T*) paused=", paused" ;; esac
+            echo "$part: process $id$paused"
+        else
+            echo "$part: stopped"
+        fi
     done
 }
 
@@ -251,9 +259,9 @@ start | stop | kill | pause | continue)
     case $1 in
     start | stop) "$1" "$2" ;;
     # traffic has a child that would be left behind
-    kill) if [ "$2" = traffic ]; then stop traffic; else signal KILL "$2"; fi ;;
-    pause) if [ "$2" = traffic ]; then stop traffic; else signal STOP "$2"; fi ;;
-    continue) if [ "$2" = traffic ]; then start traffic; else signal CONT "$2"; fi ;;
+    kill) if [ "$2" = traffic ]; then stop traffic; else signal KILL "$2" killed; fi ;;
+    pause) if [ "$2" = traffic ]; then stop traffic; else signal STOP "$2" paused; fi ;;
+    continue) if [ "$2" = traffic ]; then start traffic; else signal CONT "$2" continued; fi ;;
     esac
     ;;
 *)

@@ -42,8 +42,8 @@ class Picture:
         kafka.mkdir()
         (kafka / "jars").symlink_to(JARS.resolve())
         ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
-        self.worker, self.agents, self.page = (
-            f"http://127.0.0.1:{ports[name]}" for name in ("WORKER_PORT", "AGENTS_PORT", "PAGE_PORT")
+        self.worker, self.agents, self.page, self.prometheus = (
+            f"http://127.0.0.1:{ports[f'{name}_PORT']}" for name in ("WORKER", "AGENTS", "PAGE", "PROMETHEUS")
         )
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         folders = {"PICTURE_FOLDER": str(self.folder), "KAFKA_FOLDER": str(kafka)}
@@ -125,8 +125,10 @@ def test_the_picture_answers_and_recovers_and_ends(picture: Picture) -> None:
     visitor = Visitor(picture.page)
     visitor.sign_in((picture.folder / "page-token").read_text().strip())
     until(lambda: "tenant-0000" in visitor.get("/tenants").words, "the page to show a tenant")
+    if shutil.which("prometheus") is not None:
+        until(lambda: get(f"{picture.prometheus}/api/v1/alerts")[0] == 200, "Prometheus to answer")
     traffic = (picture.folder / "traffic.pid").read_text()
-    picture.do("kill", "broker")
+    assert picture.do("kill", "broker") == "broker: killed\n"
     assert "broker" not in picture.running()
     picture.do("start", "broker")
     before = picture.rated()
@@ -138,9 +140,21 @@ def test_the_picture_answers_and_recovers_and_ends(picture: Picture) -> None:
     assert (picture.folder / "traffic.pid").read_text() == traffic
     assert "traffic" in picture.running()
 
+    assert picture.do("pause", "agents") == "agents: paused\n"
+    assert [line for line in picture.do("status").splitlines() if line.endswith(", paused")]
     assert picture.end() == INTERRUPTED
     assert picture.processes() == []
     assert list(picture.folder.glob("*.pid")) == []
+
+
+@pytest.mark.skipif(shutil.which("ps") is None, reason="the script finds its processes with ps: apt install procps")
+def test_a_picture_is_ended_from_another_terminal(picture: Picture) -> None:
+    """Its own terminal ends with it, and reports none of its parts as one that ended by itself."""
+    until(lambda: "Ctrl-C here ends everything" in picture.output.read_text(), "all parts to be started")
+    picture.do("end")
+    assert picture.process.wait(timeout=60) == 0
+    assert picture.output.read_text().endswith("ended from another terminal\n")
+    assert picture.processes() == []
 
 
 def test_a_part_that_does_not_exist_is_one_line() -> None:

@@ -236,6 +236,10 @@ RUN_BY = (
         "tests/switches/test_kamailio.py::test_whoever_has_the_secret_ends_a_call",
     ),
     RunBy(
+        "curl -sS http://127.0.0.1:$PROMETHEUS_PORT/api/v1/alerts",
+        "tests/deploy/test_picture.py::test_the_picture_answers_and_recovers_and_ends",
+    ),
+    RunBy(
         'kcat -P -b "$RATER_BOOTSTRAP" -t "${RATER_PREFIX}cdrs" -X topic.partitioner=murmur2_random -X acks=all'
         " -k contoso -l calls.jsonl",
         "tests/kafka/test_pages.py::test_publish_with_kcat",

@@ -134,8 +134,8 @@ ASKING = [
     Typed(
         'curl -sf -H "Authorization: Bearer $(cat switches)"'
         ' "http://127.0.0.1:AGENT/v1/authorize?tenant=tenant-0000&user=user000000@tenant-0000.example&called=%2B442079460000"',
-        shown='curl -s -H "Authorization: Bearer $(cat picture/switches-token)"'
-        ' "http://127.0.0.1:6067/v1/authorize?tenant=tenant-0000&user=user000000@tenant-0000.example&called=%2B442079460000"',
+        shown='curl -sS -H "Authorization: Bearer $(cat picture/switches-token)"'
+        ' "http://127.0.0.1:$AGENTS_PORT/v1/authorize?tenant=tenant-0000&user=user000000@tenant-0000.example&called=%2B442079460000"',
     ),
     Typed(
         'curl -sf -H "Authorization: Bearer $(cat switches)"'

@@ -28,6 +28,10 @@ READERS = 2
 READS_WAITING_MAX = 100
 #: After so many seconds of a processor's work a request is given up; other programs' work is not counted.
 READ_WITHIN_S = 5.0
+#: A request waits so long for records that are not in the lookup yet.
+CATCH_UP_WITHIN_S = 3.0
+#: Between two looks at what was committed, while nobody asks.
+FILL_EVERY_S = 1.0
 _RETRY_AFTER_S = 1
 #: SQLite's steps between two looks at the time.
 _STEPS = 10_000
@@ -49,6 +53,7 @@ class Desks:
     def __init__(self, path: Path, readers: int = READERS) -> None:
         self._desks = [_Desk(path, number) for number in range(readers)]
         self._waiting = 0
+        self._filling: asyncio.Task[None] | None = None
 
     async def ask(self, question: Callable[[Books], _T]) -> _T:
         """Ask in a thread; ProblemError where too many wait, it takes too long, or there is no store."""
@@ -65,8 +70,25 @@ class Desks:
             desk.waiting -= 1
             self._waiting -= 1
 
+    def keep_filled(self) -> None:
+        """From now on the lookup is filled as records come, so that no request finds many that are not in it."""
+        self._filling = asyncio.create_task(self._fill())
+
+    async def _fill(self) -> None:
+        while True:
+            try:
+                await self.ask(lambda _: None)
+            except ProblemError:
+                pass  # no store yet, or more than one look has time for
+            except Exception as wrong:  # whatever it is, the next look is needed
+                log.warning("the lookup was not filled", reason=repr(wrong))
+            await asyncio.sleep(FILL_EVERY_S)
+
     async def close(self) -> None:
         """Close every reader; what is being read is given up."""
+        if self._filling is not None:
+            self._filling.cancel()
+            await asyncio.gather(self._filling, return_exceptions=True)
         loop = asyncio.get_running_loop()
         await asyncio.gather(*[loop.run_in_executor(desk.thread, desk.close) for desk in self._desks])
         for desk in self._desks:
@@ -125,12 +147,12 @@ class _Desk:
         if version != self._version:
             books.reader.forget_cached()
             self._version = version
-        if not books.lookup.catch_up_part():
-            raise ProblemError(
-                Kind.BUSY,
-                f"{books.lookup.behind()} records of the store are not in its lookup yet; ask again",
-                _RETRY_AFTER_S,
-            )
+        until = time.monotonic() + CATCH_UP_WITHIN_S
+        while not books.lookup.catch_up_part():
+            if time.monotonic() > until:
+                raise ProblemError(
+                    Kind.BUSY, f"{books.lookup.behind()} records are still to be read; ask again", _RETRY_AFTER_S
+                )
         return books
 
 

@@ -81,6 +81,7 @@ async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[Swi
         try:
             server = Server(engine, front.clients, front.maps, front.metrics, ReadingPages(desks))
             if front.page is not None:
+                desks.keep_filled()
                 Site(desks, engine, front.page).add_to(server.app)
             await serve(server, front.listening, engine.run, engine.orders.close, front.started)
         finally:
@@ -98,6 +99,7 @@ async def serve_kafka(
     try:
         server = Server(engine, front.clients, front.maps, front.metrics, ReadingPages(desks) if desks else None)
         if front.page is not None and desks is not None:
+            desks.keep_filled()
             Site(desks, engine.desk(desks), front.page).add_to(server.app)
         await serve(server, front.listening, engine.run, engine.orders.close, front.started)
     finally:

@@ -122,7 +122,7 @@ class Site:
                 return self._wrong(session, HTTPStatus.BAD_REQUEST, "wrong.question", str(wrong))
             except ProblemError as wrong:
                 log.warning("a page cannot be shown now", path=request.path, reason=str(wrong))
-                busy = self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.store")
+                busy = self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.store", str(wrong))
                 if request.method == "GET":
                     busy.headers["Refresh"] = _AGAIN_S
                 return busy

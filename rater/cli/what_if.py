@@ -27,6 +27,7 @@ from rater.kafka.deck_books import published_decks
 from rater.kafka.settings import KafkaSettings, rating_of_environment
 from rater.kafka.what_if.comparing import compare as compare_topics
 from rater.ops.doctor.rights import must_hold, service_named
+from rater.ops.garbage_collection import expect_long_lives
 from rater.ops.masking import mask_people
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
@@ -107,6 +108,7 @@ def _compared(
     store: Path, kafka: KafkaSettings | None, substitutes: Substitutes, version: str | None
 ) -> tuple[Substitutes, Comparison]:
     """Replay Kafka's topics or a store; the substitutes with the list of a version."""
+    expect_long_lives()
     with counting("records replayed") as progress:
         if kafka is None:
             return _over_store(store, substitutes, version, progress)

@@ -39,7 +39,8 @@ class WhatIfLedger(BaseEntities):
         self._own.execute(
             "CREATE TABLE calls (tenant TEXT, id TEXT, value BLOB, PRIMARY KEY (tenant, id)) WITHOUT ROWID"
         )
-        self._has_own = False
+        #: Of these the replay's own rating is kept; numbers, because there are some for every thousand calls.
+        self._own_calls: set[int] = set()
 
     def close(self) -> None:
         """Delete what was kept."""
@@ -56,17 +57,17 @@ class WhatIfLedger(BaseEntities):
             return None
         replaced = self._standing(call.tenant, id) if call.outcome is Outcome.CORRECTED else None
         self._own.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?)", (call.tenant, id, encode(call)))
-        self._has_own = True
+        self._own_calls.add(hash((call.tenant, id)))
         return replaced
 
     def _live_calls(self, keys: list[Key]) -> dict[Key, LiveCall]:
         """See StoredEntities."""
-        ids = {usage_id for _, usage_id in keys}
+        spelled = [(tenant, {usage_id, normal_usage_id(usage_id)}) for tenant, usage_id in keys]
         self._offsets = {}
-        self._look_up([*(ids | {normal_usage_id(usage_id) for usage_id in ids})])
+        self._look_up([*set().union(*[ids for _, ids in spelled])])
         found: dict[Key, LiveCall] = {}
-        for tenant, usage_id in keys:
-            for id in {usage_id, normal_usage_id(usage_id)}:
+        for tenant, ids in spelled:
+            for id in ids:
                 if (call := self._standing(tenant, id)) is not None:
                     found[(tenant, id)] = found[(tenant, normal_usage_id(id))] = live_call(call)
         return found
@@ -87,7 +88,7 @@ class WhatIfLedger(BaseEntities):
 
     def _standing(self, tenant: str, id: str) -> RatedCall | None:
         """The rating of a call that stands in the replay."""
-        if self._has_own:
+        if hash((tenant, id)) in self._own_calls:
             row = self._own.execute("SELECT value FROM calls WHERE tenant=? AND id=?", (tenant, id)).fetchone()
             if row is not None:
                 return _decode(row[0])

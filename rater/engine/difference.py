@@ -178,13 +178,14 @@ class History:
             plan.calls += sign
             plan.minutes += minutes
         unfunded = sign * parse_ledger(call.unfunded_charge) if call.unfunded_charge != "0" else 0
+        minutes = sign * call.minutes
         for line in (
             self._line("tenant", tenant, ""),
             self._line("destination", tenant, call.destination or NO_DESTINATION),
             self._line("user", tenant, call.user or NO_USER),
         ):
             line.calls += sign
-            line.minutes += sign * call.minutes
+            line.minutes += minutes
             line.credit_minutes += credit
             line.debits += paid
             line.unfunded += unfunded

@@ -20,6 +20,7 @@ from rater.core import (
     Applier,
     CallRerated,
     Committed,
+    Debit,
     DeckActivated,
     Entity,
     Key,
@@ -163,8 +164,10 @@ class Replay:
                 self._apply_to(part, part.real, record, value)
                 return
             self._start(part, tenant)
-        self._substitute_until(part, tenant, at)
-        self._retry_until(part, tenant, at)
+        if self._waiting:
+            self._substitute_until(part, tenant, at)
+        if self._retries:
+            self._retry_until(part, tenant, at)
         if isinstance(value, Mediated) or not self._is_replaced(part, value):
             self._apply_to(part, part.other, record, value)
 
@@ -234,9 +237,13 @@ class Replay:
 
     def _count(self, part: "_Part", applier: Applier) -> None:
         """Count what an input caused, and answer the payments that it asked for."""
+        if not applier.outputs:
+            return
         for output in applier.take_outputs():
             if isinstance(output, RatedCall):
                 self.history.add_call(output, self._ledger.rated(output))
+                continue
+            if isinstance(output, Debit):  # of calls; their ratings are counted
                 continue
             self.history.add(output)
             if isinstance(output, RechargeRequest):

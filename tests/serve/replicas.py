@@ -67,6 +67,8 @@ def answers(path: Path) -> dict[str, Any]:
         for what in _OF_TENANT:
             found[f"show {what} {tenant}"] = _said("show", what, tenant, "--json", f"--store={path}")
         found[f"statement {tenant}"] = _said("statement", tenant, "--format=json", f"--store={path}")
+        words = ("statement", tenant, "--period=2025-03", "--format=json", f"--store={path}")
+        found[f"statement of March {tenant}"] = _said(*words)
         for id in ids[tenant][::20]:
             found[f"explain {id}"] = invoke("explain", id, f"--tenant={tenant}", f"--store={path}").stdout
     for table in _TABLES:

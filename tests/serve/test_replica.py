@@ -3,6 +3,7 @@
 import random
 import shutil
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 
 from rater.core import RateDeck, RatingSettings
 from rater.dev.generate import Spec
-from rater.embedded.store import Store
+from rater.embedded.lookup import open_lookup
+from rater.embedded.store import Store, open_reader
+from rater.files.statement import statement_of
 from rater.kafka.port import Consumed
 from rater.serve.replica.file import ReplicaFile
 from rater.serve.replica.rows import KEPT, LATEST, TOPICS, Place, Reading
@@ -20,6 +23,7 @@ from tests.commands import invoke
 from tests.engines import OnSimulatedBroker
 from tests.kafka.deployment import calls, provisioning
 from tests.serve.replicas import IDS, NOW, Log, answers, embedded, filled, pieces, rows
+from tests.world import at
 
 SPEC = Spec(seed=5, tenants=3, calls=150, users=20, funds="20", duplicate_share=0.05, poison_share=0.02)
 
@@ -57,6 +61,24 @@ def test_a_replica_answers_as_a_store(log: Log, expected: dict[str, object], tmp
     """`rater show balance` and all others, in whatever pieces the records come, in whatever order the topics."""
     filled(tmp_path / "replica.db", log, seed).close()
     assert answers(tmp_path / "replica.db") == expected
+
+
+def test_a_statement_while_topics_are_read(log: Log, tmp_path: Path) -> None:
+    """State and topics are read in any order: what the account does not have yet is in no figure, as in a plain loop."""
+    file, reading, compared = ReplicaFile(tmp_path / "replica.db"), Reading(), 0
+    file.fit(IDS, NOW)
+    for number, (place, records) in enumerate(pieces(log, 3)):
+        reading.add(place, records)
+        file.apply(reading.changes(), None)
+        if number % 5 == 0:
+            with closing(open_reader(tmp_path / "replica.db")) as reader, closing(open_lookup(reader)) as lookup:
+                for tenant in reader.tenants():
+                    for since, until in ((None, "2025-03-10"), ("2025-03-10", "2025-03-20"), ("2025-03-20", None)):
+                        period = (tenant, since and at(since), until and at(until))
+                        assert lookup.statement(*period) == statement_of(reader, *period)
+                        compared += 1
+    file.close()
+    assert compared > 50
 
 
 @pytest.mark.parametrize("seed", [1, 2])

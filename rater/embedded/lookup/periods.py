@@ -19,6 +19,8 @@ from rater.files.statement.facts import CallFacts, facts_of
 from rater.files.statement.records import CALLS, DEBITS, EVENTS, kept_since
 
 _FIRST, _LAST = -(2**63), 2**63 - 1
+#: Records that one statement reads.
+_READ_AT_ONCE = 500
 _Record = TypeVar("_Record", AccountEvent, Debit, RatedCall)
 _TOPICS = {CREDITED: "account-events", DEBITED: "debits"}
 #: Ratings of which a debit stands in the period, and those that have none, by when they were rated.
@@ -154,9 +156,14 @@ class PeriodRecords:
     def _read(
         self, topic: str, offsets: list[int] | dict[int, int], decoder: msgspec.json.Decoder[_Record]
     ) -> Iterator[_Record]:
-        find, end = f'SELECT value FROM "{topic}" WHERE offset=?', self._ends[topic]  # noqa: S608 - closed list
-        for offset in offsets:
-            if offset <= end:
-                row = self._reader.connection.execute(find, (offset,)).fetchone()
-                if row is not None:
-                    yield decoder.decode(row[0])
+        end = self._ends[topic]
+        mine = [offset for offset in offsets if offset <= end]
+        for start in range(0, len(mine), _READ_AT_ONCE):
+            part = mine[start : start + _READ_AT_ONCE]
+            marks = ",".join("?" * len(part))
+            rows = self._reader.connection.execute(
+                f'SELECT value FROM "{topic}" WHERE offset IN ({marks}) ORDER BY offset',  # noqa: S608 - marks only
+                part,
+            )
+            for (value,) in rows.fetchall():
+                yield decoder.decode(value)

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -33,6 +32,7 @@ from rater.core.reasons import CallType
 from rater.dev.ports import free_ports
 from rater.kafka.batch_publisher import Message
 from rater.wire.codec import encode_input
+from tests.forks import Forked
 from tests.kafka.deployment import Deployment
 from tests.notify.world import Mailbox
 
@@ -54,7 +54,7 @@ class AgentsProcess:
         self.web_port = web_port
         self.log = deployment.folder / f"{name}.log"
         arguments = [
-            *(sys.executable, "-m", "rater", "agents", f"--prefix={deployment.settings.prefix}"),
+            *("agents", f"--prefix={deployment.settings.prefix}"),
             *(f"--instance={name}", f"--web-port={web_port}"),
         ]
         given = {
@@ -62,7 +62,7 @@ class AgentsProcess:
             "RATER_NOTIFY_OUTBOX": str(deployment.folder / f"{name}.db"),
         }
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=os.environ | given | environment)
+            self.process = Forked(arguments, stdout=log, stderr=log, env=os.environ | given | environment)
 
     def kill(self) -> None:
         """kill -9."""
@@ -136,14 +136,14 @@ class Surroundings:
     def start_gateway(self, *options: str) -> None:
         """The sandbox; each tenant's behaviour is its name's, webhooks go to the first agents."""
         arguments = [
-            *(sys.executable, "-m", "rater", "dev", "gateway", f"--port={self._gateway_port}"),
+            *("dev", "gateway", f"--port={self._gateway_port}"),
             *(f"--log={self.charges}", f"--webhook-url={self._webhook_url()}", "--webhook-after=0.2"),
             *(f"--when=tenant:{behaviour}={behaviour}" for behaviour in BEHAVIOURS),
             *options,
         ]
         with (self.deployment.folder / "gateway.log").open("ab") as log:
             environment = os.environ | self._environment
-            self._gateway = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
+            self._gateway = Forked(arguments, stdout=log, stderr=log, env=environment)
 
     def start(self, name: str) -> AgentsProcess:
         """Start agents; under a name that was used before they use its outbox and port."""

@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from rater.ops.doctor import outside, partitions
 from rater.ops.doctor.check import State
 from rater.ops.doctor.cluster import skew
 from rater.wire.codec import encode_input
-from tests.conftest import ROOT
+from tests.forks import Forked, run
 from tests.kafka.deployment import Deployment, until
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
@@ -39,21 +38,14 @@ def doctor(
 ) -> dict[str, dict[str, Any]]:
     """Check name to check."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RATER_")}
-    ran = subprocess.run(
+    ran = run(
         [
-            sys.executable,
-            "-m",
-            "rater",
             "doctor",
             "--json",
             f"--bootstrap={bootstrap}",
             f"--prefix={prefix}",
             *words,
         ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
         env=clean | environment,
     )
     assert ran.returncode == code, ran.stdout + ran.stderr
@@ -77,15 +69,14 @@ def mail_server() -> Iterator[int]:
 def test_everything_is_well(deployment: Deployment, tmp_path: Path) -> None:
     """A deck is published and in force, a gateway and a mail server answer: nothing fails."""
     deck = bundled_deck()
-    gateway = subprocess.Popen(
-        [sys.executable, "-m", "rater", "dev", "gateway", "--port", "0", "--log", str(tmp_path / "charges")],
+    gateway = Forked(
+        ["dev", "gateway", "--port", "0", "--log", tmp_path / "charges"],
         stdout=subprocess.PIPE,
-        cwd=ROOT,
     )
     worker = deployment.start("worker-0")
     try:
         assert gateway.stdout is not None
-        address = gateway.stdout.readline().decode().strip()
+        address = gateway.stdout.readline().strip()
         deployment.publish(
             [
                 ("rate-decks", deck.version, encode_input(deck)),

@@ -87,7 +87,7 @@ def invoke(*words: str, **environment: str) -> Result:
 
 def invoke_on(stdin: bytes, /, *words: str, **environment: str) -> Result:
     """The same, with something to read on standard input."""
-    return CliRunner().invoke(build_app(), list(words), input=stdin, env=environment)
+    return CliRunner().invoke(build_app(words[0] if words else None), list(words), input=stdin, env=environment)
 
 
 def typed(when: str, **names: str) -> list[list[str]]:

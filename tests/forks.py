@@ -168,11 +168,11 @@ def _serve(path: Path) -> None:
         os.close(1)
         os.open(os.devnull, os.O_WRONLY)
         while True:
-            ready = select.select([listener, 0], [], [])[0]
+            ready = select.select([listener.fileno(), 0], [], [])[0]
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
-            if listener not in ready:
+            if listener.fileno() not in ready:
                 path.unlink()
                 path.parent.rmdir()
                 sys.exit()

@@ -1,7 +1,6 @@
 """Agents as processes on a real broker, with a sandbox gateway, a mail server, and tenants who call until they pay."""
 
 import os
-import subprocess
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -114,7 +113,7 @@ class Surroundings:
         self.charges = deployment.folder / "charges.jsonl"
         self.agents: dict[str, AgentsProcess] = {}
         self._gateway_port, *self._web_ports = free_ports(4)
-        self._gateway: subprocess.Popen[bytes] | None = None
+        self._gateway: Forked | None = None
         self._environment = {
             "RATER_GATEWAY_URL": f"http://127.0.0.1:{self._gateway_port}",
             "RATER_GATEWAY_WEBHOOK_SECRETS": "[{env: RATER_WEBHOOK_SECRET}]",

@@ -96,7 +96,7 @@ def test_everything_is_well(deployment: Deployment, tmp_path: Path) -> None:
             checks = doctor(deployment.settings.bootstrap, deployment.settings.prefix, "--config", str(config))
     finally:
         gateway.terminate()
-        gateway.communicate()
+        gateway.wait()
     expected = dict.fromkeys(checks, "ok") | {
         "certificates": "skipped",
         "workers": "skipped",

@@ -90,6 +90,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.in_memory
 def test_a_store_keeps_them(folder: Path) -> None:
     """`rater run --emergency-numbers` says it once; later runs and replays of dead letters use them."""
     assert json.loads(rate(folder).stdout)["rejected"] == {"not_e164": 1}
@@ -100,6 +101,7 @@ def test_a_store_keeps_them(folder: Path) -> None:
     assert "the added emergency numbers are now none; they were IT:1530" in again.stderr
 
 
+@pytest.mark.in_memory
 def test_a_store_reads_them_from_the_environment_too(folder: Path) -> None:
     """The same variable as on Kafka; a wrong value is one line, and nothing is kept of it."""
     assert json.loads(rate(folder, RATER_EMERGENCY_NUMBERS="IT:1530").stdout)["outcomes"] == {"rated": 3}

@@ -5,16 +5,16 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import typer.core
 import typer.main
 from typer.testing import CliRunner, Result
 
 from rater.cli import build_app
+from tests import forks
 from tests.conftest import ROOT
 
 Command = typer.core.TyperCommand | typer.core.TyperGroup
@@ -62,20 +62,18 @@ def rater(
     code: int | None = None,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
-    **more: Any,
+    preexec_fn: Callable[[], object] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """The command line as a process of its own, with no settings but these; `code` is how it must end."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RATER_")}
-    ran = subprocess.run(
-        [sys.executable, "-m", "rater", *map(str, words)],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        check=False,
-        env={**clean, **(environment or {})},
-        timeout=300,
-        **more,
-    )
+    env = {**clean, **(environment or {})}
+    if preexec_fn is None:
+        ran = forks.run(words, cwd=cwd, env=env, stdin=stdin)
+    else:
+        ran = subprocess.run(
+            [sys.executable, "-m", "rater", *map(str, words)],
+            cwd=cwd, input=stdin, capture_output=True, check=False, env=env, timeout=300, preexec_fn=preexec_fn,
+        )  # fmt: skip
     out, said = ran.stdout.decode(), ran.stderr.decode()
     assert "Traceback" not in said, said
     assert code is None or ran.returncode == code, said
@@ -89,7 +87,7 @@ def invoke(*words: str, **environment: str) -> Result:
 
 def invoke_on(stdin: bytes, /, *words: str, **environment: str) -> Result:
     """The same, with something to read on standard input."""
-    return CliRunner().invoke(build_app(), list(words), input=stdin, env=environment)
+    return CliRunner().invoke(build_app(words[0] if words else None), list(words), input=stdin, env=environment)
 
 
 def typed(when: str, **names: str) -> list[list[str]]:

@@ -23,6 +23,18 @@ settings.register_profile("long", deadline=None, max_examples=2000, suppress_hea
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that share what their file makes once run in one process: in four it would be made four times."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("xdist_group") is None:
+            found = item._fixtureinfo.name2fixturedefs.values()
+            if any(fixture.scope == "module" for fixtures in found for fixture in fixtures):
+                item.add_marker(pytest.mark.xdist_group(f"shared-{item.path.stem}"))
+
+
 @pytest.fixture
 def shared() -> Path:
     """The folder of reference material beside the project; a plain clone does not have it."""

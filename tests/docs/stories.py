@@ -17,6 +17,7 @@ import typer.core
 from tests.commands import Command, command_line, invoke_on
 from tests.conftest import ROOT
 from tests.docs.pages import PAGES, Shown, shown_on
+from tests.forks import Forked
 from tests.kafka.deployment import until
 
 #: Says what a word of a page stands for, such as USAGE_ID, when the story has come to it.
@@ -137,11 +138,9 @@ def _in_shell(line: str, folder: Path, environment: Mapping[str, str], piped: by
 def running(step: Typed, folder: Path, said: str, names: Names | None = None, **environment: str) -> Iterator[None]:
     """A command that goes on until SIGTERM, from the moment in which its log says this."""
     log = folder / f"log-{len(list(folder.glob('log-*')))}"
-    words = [sys.executable, "-m", "rater", *shlex.split(filled(step.typed, names or {}))[1:]]
+    words = [*shlex.split(filled(step.typed, names or {}))[1:]]
     with log.open("wb") as out:
-        process = subprocess.Popen(
-            words, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment, stdout=out, stderr=out
-        )
+        process = Forked(words, cwd=folder, env=os.environ | environment, stdout=out, stderr=out)
     try:
         until(lambda: said in log.read_text() or process.poll() is not None, f"{step.typed}: {said}")
         assert process.poll() is None, f"{step.typed} ended:\n{log.read_text()}"

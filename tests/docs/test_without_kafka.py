@@ -217,8 +217,8 @@ def test_an_operators_store(folder: Path) -> None:
     play([NOTIFY], folder)
     with running(WATCH, folder, "watching"):
         pass
-    with running(WATCH_AND_SHOW, folder, "metrics on", {"PORT": free_port}):
-        pass
+    with running(WATCH_AND_SHOW, folder, "watching", {"PORT": free_port}):
+        assert "metrics on" in (folder / "log-1").read_text()
 
 
 def test_a_sites_mappings(folder: Path) -> None:

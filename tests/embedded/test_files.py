@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -216,12 +217,31 @@ def month(folder: Path, calls: int = 9000) -> None:
     (folder / "cdrs.jsonl").write_bytes(b"\n".join(lines) + b"\n")
 
 
-@pytest.mark.parametrize("kill_after", [1, 2, 3])
-def test_kill_and_run_again(folder: Path, kill_after: int) -> None:
-    """`kill -9` at a commit, then the same command: the same bytes as a run that was left alone."""
+MONTH = ["cdrs.jsonl", "--commands", "setup.jsonl", "--deck", "deck.csv", "--json"]
+
+
+@pytest.fixture(scope="module")
+def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A month, and the store of a run on it that nothing broke off."""
+    folder = tmp_path_factory.mktemp("month")
+    (folder / "deck.csv").write_bytes(DECK.read_bytes())
     month(folder)
-    arguments = ["cdrs.jsonl", "--commands", "setup.jsonl", "--deck", "deck.csv", "--json"]
-    rater("run", *arguments, "--store", "whole.db", cwd=folder)
+    assert rater("run", *MONTH, "--store", "whole.db", cwd=folder).returncode == Exit.REFUSED
+    return folder
+
+
+@pytest.fixture
+def of_the_month(left_alone: Path, folder: Path) -> Path:
+    """The files of that month alone, where a test runs on them."""
+    for name in ("setup.jsonl", "cdrs.jsonl"):
+        shutil.copy(left_alone / name, folder)
+    return folder
+
+
+@pytest.mark.parametrize("kill_after", [1, 2, 3])
+def test_kill_and_run_again(left_alone: Path, of_the_month: Path, kill_after: int) -> None:
+    """`kill -9` at a commit, then the same command: the same bytes as a run that was left alone."""
+    folder = of_the_month
     script = (
         "import os, signal, sys\n"
         "from rater.embedded.store import Store\n"
@@ -236,14 +256,14 @@ def test_kill_and_run_again(folder: Path, kill_after: int) -> None:
         "main()\n"
     )
     killed = subprocess.run(
-        [sys.executable, "-c", script, str(kill_after), "run", *arguments, "--store", "killed.db"],
+        [sys.executable, "-c", script, str(kill_after), "run", *MONTH, "--store", "killed.db"],
         cwd=folder, capture_output=True, check=False,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL
     partly = tables(folder / "killed.db")
-    done = rater("run", *arguments, "--store", "killed.db", cwd=folder)
+    done = rater("run", *MONTH, "--store", "killed.db", cwd=folder)
     assert done.returncode == Exit.REFUSED
-    whole = tables(folder / "whole.db")
+    whole = tables(left_alone / "whole.db")
     assert len(partly["rated-calls"]) < len(whole["rated-calls"])
     assert tables(folder / "killed.db") == whole
 
@@ -276,21 +296,19 @@ def test_a_file_that_is_no_store(folder: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (Exit.USAGE, 1)
 
 
-def test_a_full_disk(folder: Path) -> None:
+def test_a_full_disk(left_alone: Path, of_the_month: Path) -> None:
     """Bad input: no room for a batch: it is undone, reported on one line, and the next run completes."""
-    month(folder)
-    arguments = ["run", "cdrs.jsonl", "--commands", "setup.jsonl", "--deck", "deck.csv", "--json"]
+    folder = of_the_month
 
     def small_files() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
 
-    full = rater(*arguments, cwd=folder, preexec_fn=small_files)
+    full = rater("run", *MONTH, cwd=folder, preexec_fn=small_files)
     assert full.returncode == Exit.DISK_FULL, full.stderr
     assert "disk is full" in full.stderr
-    assert rater(*arguments, cwd=folder).returncode == Exit.REFUSED
-    rater(*arguments, "--store", "whole.db", cwd=folder)
-    assert tables(folder / "rater.db") == tables(folder / "whole.db")
+    assert rater("run", *MONTH, cwd=folder).returncode == Exit.REFUSED
+    assert tables(folder / "rater.db") == tables(left_alone / "whole.db")
 
 
 def test_declined_cards(folder: Path) -> None:

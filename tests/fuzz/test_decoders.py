@@ -109,7 +109,7 @@ def test_changed_records(name: str, at: int, cut: int, put: bytes, times: int) -
 
 
 @pytest.mark.parametrize("name", DECODERS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1 << 63))
 def test_changes_of_the_kept_corpus(name: str, seed: int) -> None:
     """Thousands of inputs that are near to those that reached every branch of a decoder once."""

@@ -1,8 +1,6 @@
 """Agents as processes on a real broker, with a sandbox gateway, a mail server, and tenants who call until they pay."""
 
 import os
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -33,6 +31,7 @@ from rater.core.reasons import CallType
 from rater.dev.ports import free_ports
 from rater.kafka.batch_publisher import Message
 from rater.wire.codec import encode_input
+from tests.forks import Forked
 from tests.kafka.deployment import Deployment
 from tests.notify.world import Mailbox
 
@@ -54,7 +53,7 @@ class AgentsProcess:
         self.web_port = web_port
         self.log = deployment.folder / f"{name}.log"
         arguments = [
-            *(sys.executable, "-m", "rater", "agents", f"--prefix={deployment.settings.prefix}"),
+            *("agents", f"--prefix={deployment.settings.prefix}"),
             *(f"--instance={name}", f"--web-port={web_port}"),
         ]
         given = {
@@ -62,7 +61,7 @@ class AgentsProcess:
             "RATER_NOTIFY_OUTBOX": str(deployment.folder / f"{name}.db"),
         }
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=os.environ | given | environment)
+            self.process = Forked(arguments, stdout=log, stderr=log, env=os.environ | given | environment)
 
     def kill(self) -> None:
         """kill -9."""
@@ -114,7 +113,7 @@ class Surroundings:
         self.charges = deployment.folder / "charges.jsonl"
         self.agents: dict[str, AgentsProcess] = {}
         self._gateway_port, *self._web_ports = free_ports(4)
-        self._gateway: subprocess.Popen[bytes] | None = None
+        self._gateway: Forked | None = None
         self._environment = {
             "RATER_GATEWAY_URL": f"http://127.0.0.1:{self._gateway_port}",
             "RATER_GATEWAY_WEBHOOK_SECRETS": "[{env: RATER_WEBHOOK_SECRET}]",
@@ -136,14 +135,14 @@ class Surroundings:
     def start_gateway(self, *options: str) -> None:
         """The sandbox; each tenant's behaviour is its name's, webhooks go to the first agents."""
         arguments = [
-            *(sys.executable, "-m", "rater", "dev", "gateway", f"--port={self._gateway_port}"),
+            *("dev", "gateway", f"--port={self._gateway_port}"),
             *(f"--log={self.charges}", f"--webhook-url={self._webhook_url()}", "--webhook-after=0.2"),
             *(f"--when=tenant:{behaviour}={behaviour}" for behaviour in BEHAVIOURS),
             *options,
         ]
         with (self.deployment.folder / "gateway.log").open("ab") as log:
             environment = os.environ | self._environment
-            self._gateway = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
+            self._gateway = Forked(arguments, stdout=log, stderr=log, env=environment)
 
     def start(self, name: str) -> AgentsProcess:
         """Start agents; under a name that was used before they use its outbox and port."""

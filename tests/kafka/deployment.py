@@ -36,6 +36,7 @@ from rater.wire.codec import encode_input
 from rater.wire.commits import Commit, part_of
 from rater.wire.errors import RaterError
 from rater.wire.topics import load_topics
+from tests.forks import Forked
 
 PARTITIONS = 4
 TENANTS = 24
@@ -54,7 +55,7 @@ class WorkerProcess:
         self.web_port = free_ports(1)[0]
         environment = os.environ | {"RATER_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS)} | (settings or {})
         arguments = [
-            *(sys.executable, "-m", program, "worker"),
+            "worker",
             f"--bootstrap={(settings or {}).get('RATER_BOOTSTRAP', deployment.settings.bootstrap)}",
             f"--prefix={deployment.settings.prefix}",
             f"--index={deployment.folder / name}",
@@ -62,7 +63,13 @@ class WorkerProcess:
             f"--web-port={self.web_port}",
         ]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
+            self.process: Forked | subprocess.Popen[bytes] = (
+                Forked(arguments, stdout=log, stderr=log, env=environment)
+                if program == "rater"
+                else subprocess.Popen(
+                    [sys.executable, "-m", program, *arguments], stdout=log, stderr=log, env=environment
+                )
+            )
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The lines of its log with this event."""

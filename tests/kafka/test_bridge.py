@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from rater.kafka.not_mapped import BEGINNING
 from rater.wire.errors import Exit, RaterError
 from tests.commands import invoke
 from tests.conftest import LONG
+from tests.forks import Forked
 from tests.kafka.deployment import Deployment, until
 from tests.serve.world import MAPPING
 
@@ -50,10 +49,10 @@ class BridgeProcess:
 
     def __init__(self, deployment: Deployment, topic: str, mapping: Path, name: str) -> None:
         where = (f"--bootstrap={deployment.settings.bootstrap}", f"--prefix={deployment.settings.prefix}")
-        words = [sys.executable, "-m", "rater", "publish", f"--from-topic={topic}", f"--map={mapping}", *where]
+        words = ["publish", f"--from-topic={topic}", f"--map={mapping}", *where]
         self.log = deployment.folder / f"{name}.log"
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(words, stdout=log, stderr=log, env=os.environ)
+            self.process = Forked(words, stdout=log, stderr=log, env=os.environ)
 
     def kill(self) -> None:
         """kill -9."""

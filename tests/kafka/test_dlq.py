@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from rater.core.inputs import TenantConfigured
 from rater.wire.codec import encode_input
 from tests.commands import rater
-from tests.conftest import ROOT
+from tests.forks import run
 from tests.kafka.deployment import Deployment
 from tests.world import at
 
@@ -113,14 +112,11 @@ def test_which_letters_are_meant(refused: Deployment) -> None:
     assert len(listed(refused, "--limit", "2")) == 2
     assert "expected one of malformed" in dlq(refused, "ls", "--reason", "odd", code=2).stderr
     (letter,) = [letter for letter in listed(refused) if letter["raw_encoding"] == "base64"]
-    ran = subprocess.run(
-        [sys.executable, "-m", "rater", "dlq", "show", letter["id"], "--raw"],
-        capture_output=True,
-        check=True,
-        cwd=ROOT,
+    ran = run(
+        ["dlq", "show", letter["id"], "--raw"],
         env={"RATER_BOOTSTRAP": refused.settings.bootstrap, "RATER_PREFIX": refused.settings.prefix},
     )
-    assert ran.stdout == NO_JSON + b"\n"
+    assert (ran.returncode, ran.stdout) == (0, NO_JSON + b"\n")
 
 
 def test_a_held_record_is_let_through_by_a_person(refused: Deployment) -> None:

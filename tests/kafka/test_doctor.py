@@ -4,8 +4,6 @@ import asyncio
 import json
 import os
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
@@ -28,8 +26,9 @@ from rater.ops.doctor import outside, partitions
 from rater.ops.doctor.check import State
 from rater.ops.doctor.cluster import skew
 from rater.wire.codec import encode_input
-from tests.conftest import ROOT
+from tests.forks import run
 from tests.kafka.deployment import Deployment, until
+from tests.payments.world import sandbox
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -39,21 +38,14 @@ def doctor(
 ) -> dict[str, dict[str, Any]]:
     """Check name to check."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RATER_")}
-    ran = subprocess.run(
+    ran = run(
         [
-            sys.executable,
-            "-m",
-            "rater",
             "doctor",
             "--json",
             f"--bootstrap={bootstrap}",
             f"--prefix={prefix}",
             *words,
         ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
         env=clean | environment,
     )
     assert ran.returncode == code, ran.stdout + ran.stderr
@@ -77,35 +69,24 @@ def mail_server() -> Iterator[int]:
 def test_everything_is_well(deployment: Deployment, tmp_path: Path) -> None:
     """A deck is published and in force, a gateway and a mail server answer: nothing fails."""
     deck = bundled_deck()
-    gateway = subprocess.Popen(
-        [sys.executable, "-m", "rater", "dev", "gateway", "--port", "0", "--log", str(tmp_path / "charges")],
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-    )
     worker = deployment.start("worker-0")
-    try:
-        assert gateway.stdout is not None
-        address = gateway.stdout.readline().decode().strip()
-        deployment.publish(
-            [
-                ("rate-decks", deck.version, encode_input(deck)),
-                ("commands", "contoso", encode_input(TenantConfigured(tenant="contoso", id="1", at=AT, currency="USD"))),
-                ("commands", EVERY_TENANT, encode_input(DeckActivated(tenant=EVERY_TENANT, id="2", at=AT, version=deck.version))),
-                ("cdrs", "contoso", b"{}"),
-            ]
-        )  # fmt: skip
-        until(lambda: len(worker.logged("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
-        with mail_server() as port:
-            config = tmp_path / "agents.yaml"
-            config.write_text(
-                f"gateway: {{url: {address}}}\n"
-                f"notify: {{outbox: x.db, email: {{host: 127.0.0.1, port: {port}, security: none,"
-                " sender: rater@carrier.example, recipients: {}}}\n"
-            )
-            checks = doctor(deployment.settings.bootstrap, deployment.settings.prefix, "--config", str(config))
-    finally:
-        gateway.terminate()
-        gateway.communicate()
+    deployment.publish(
+        [
+            ("rate-decks", deck.version, encode_input(deck)),
+            ("commands", "contoso", encode_input(TenantConfigured(tenant="contoso", id="1", at=AT, currency="USD"))),
+            ("commands", EVERY_TENANT, encode_input(DeckActivated(tenant=EVERY_TENANT, id="2", at=AT, version=deck.version))),
+            ("cdrs", "contoso", b"{}"),
+        ]
+    )  # fmt: skip
+    until(lambda: len(worker.logged("partition owned")) == 4 and not deployment.lag(), "everything to be rated")
+    with sandbox(tmp_path / "charges") as gateway, mail_server() as port:
+        config = tmp_path / "agents.yaml"
+        config.write_text(
+            f"gateway: {{url: {gateway.url}}}\n"
+            f"notify: {{outbox: x.db, email: {{host: 127.0.0.1, port: {port}, security: none,"
+            " sender: rater@carrier.example, recipients: {}}}\n"
+        )
+        checks = doctor(deployment.settings.bootstrap, deployment.settings.prefix, "--config", str(config))
     expected = dict.fromkeys(checks, "ok") | {
         "certificates": "skipped",
         "workers": "skipped",
@@ -210,10 +191,15 @@ def test_topics_that_differ(deployment: Deployment) -> None:
 
     async def grow() -> None:
         async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
-            await admin.delete_topics([settings.topic("debits")])
-            await admin.create_topics([NewTopic(settings.topic("debits"), 7, 1)])
+            await admin.create_partitions({settings.topic("debits"): NewPartitions(7)})
+
+    async def known() -> int:
+        async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
+            (topic,) = await admin.describe_topics([settings.topic("debits")])
+        return len(topic["partitions"])
 
     asyncio.run(grow())
+    until(lambda: asyncio.run(known()) == 7, "the broker to say so")
     checks = doctor(settings.bootstrap, settings.prefix, code=1)
     assert "debits has 7" in checks["partitions"]["cause"]
     entity = f"--entity-type topics --entity-name {settings.topic('debits')}"

@@ -1,8 +1,6 @@
 """`rater top` on a real broker, and what it computes."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,7 +11,7 @@ from rater.core.outputs import Balance
 from rater.core.reasons import Outcome
 from rater.ops.top.picture import Progress, picture_of, row_of
 from rater.wire.commits import Commit
-from tests.conftest import ROOT
+from tests.commands import rater
 from tests.kafka.deployment import Deployment, calls, provisioning, story, until
 
 NOW = 1_000.0
@@ -21,13 +19,7 @@ NOW = 1_000.0
 
 def top(deployment: Deployment, *words: str) -> Any:
     options = [f"--bootstrap={deployment.settings.bootstrap}", f"--prefix={deployment.settings.prefix}"]
-    ran = subprocess.run(
-        [sys.executable, "-m", "rater", "top", "--once", *words, *options],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
+    ran = rater("top", "--once", *words, *options, code=0)
     return json.loads(ran.stdout) if "--json" in words else ran.stdout
 
 

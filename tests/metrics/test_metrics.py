@@ -1,8 +1,6 @@
 """Metrics: one list, and numbers that say what a batch did."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -49,10 +47,9 @@ from rater.ops.metrics.listed import LATENCY_BUCKETS_S, METRICS, Kind, Metric
 from rater.ops.metrics.meter import Metrics
 from rater.ops.metrics.tally import tally
 from rater.wire.codec import encode_input
+from tests.commands import rater
 from tests.conftest import ROOT
 from tests.world import BEGINNING, DECK, JAMAICA, LONDON, at
-
-RATER = [sys.executable, "-m", "rater"]
 
 
 def metrics() -> Metrics:
@@ -432,9 +429,7 @@ def test_the_slowest_record_is_the_exemplar() -> None:
 def test_the_list_as_a_command() -> None:
     """`rater metrics list` in three forms says the same."""
     forms = {
-        form: subprocess.run(
-            [*RATER, "metrics", "list", *form], capture_output=True, text=True, check=True, env={"COLUMNS": "250"}
-        ).stdout
+        form: rater("metrics", "list", *form, code=0, environment={"COLUMNS": "250"}).stdout
         for form in ((), ("--json",), ("--markdown",))
     }
     assert [fact["name"] for fact in json.loads(forms["--json",])] == [metric.name for metric in METRICS]

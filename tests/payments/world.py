@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from rater.agents.payments.http_gateway import HttpGateway
 from rater.agents.payments.settings import GatewaySettings
 from rater.core.inputs import Source
 from rater.core.outputs import RechargeRequest
+from tests.forks import Forked
 
 AT = datetime(2025, 3, 10, 10, 1, tzinfo=UTC)
 REQUEST = RechargeRequest(
@@ -52,7 +52,7 @@ async def ask(url: str, *requests: RechargeRequest, **changes: Any) -> list[Gate
 class SandboxProcess:
     """`rater dev gateway`, ready to be asked."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, log: Path) -> None:
+    def __init__(self, process: Forked, url: str, log: Path) -> None:
         self.process = process
         self.url = url
         self.log = log
@@ -66,11 +66,10 @@ class SandboxProcess:
 @contextmanager
 def sandbox(log: Path, *options: str, **environment: str) -> Iterator[SandboxProcess]:
     """The sandbox gateway on a free port; ended by its pid."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rater", "dev", "gateway", "--port", "0", "--log", str(log), *options],
+    process = Forked(
+        ["dev", "gateway", "--port", "0", "--log", log, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
         env={**os.environ, **environment},
     )
     assert process.stdout is not None

@@ -4,8 +4,6 @@ import contextlib
 import http.client
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -17,6 +15,7 @@ from rater.core import CallRecord
 from rater.dev.generate import Spec, generate_calls
 from rater.dev.ports import free_ports
 from rater.wire.codec import encode_input
+from tests.forks import Forked
 from tests.serve.world import Answer, Given, Switch
 
 WAIT_S = 60.0
@@ -31,17 +30,17 @@ class ServeProcess:
         self.port = free_ports(1)[0]
         self.log = folder / "serve.log"
         self._arguments = [
-            *(sys.executable, "-m", "rater", "serve", f"--clients={clients.path}", f"--web-port={self.port}"),
+            *("serve", f"--clients={clients.path}", f"--web-port={self.port}"),
             *arguments,
         ]
         self._environment = os.environ | (environment or {})
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
         self.switch = Switch(f"http://127.0.0.1:{self.port}", next(iter(clients.tokens.values())))
 
     def start(self) -> None:
         """Start it; it may not answer yet."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._arguments, stdout=log, stderr=log, env=self._environment)
+            self.process = Forked(self._arguments, stdout=log, stderr=log, env=self._environment)
 
     def wait_until_ready(self) -> None:
         """Wait until it answers that it is ready."""

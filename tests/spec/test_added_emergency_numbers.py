@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from rater.kafka.settings import rating_of_environment
 from rater.ops.configuration import in_force, wrong_in
 from rater.wire.errors import RaterError
 from tests.agents.switch import A_DAY, Switch, may, shown
-from tests.conftest import ROOT
+from tests.commands import rater
 from tests.world import HARARE, World
 
 SETUP = """\
@@ -80,14 +79,8 @@ def test_workers_agents_and_verify_read_them_from_the_environment(monkeypatch: p
 
 
 def rate(folder: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rater", "run", "cdrs.jsonl", "--commands", "setup.jsonl", "--json", *options],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["run", "cdrs.jsonl", "--commands", "setup.jsonl", "--json", *options]
+    return rater(*words, cwd=folder, environment=environment)
 
 
 @pytest.fixture
@@ -97,19 +90,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.in_memory
 def test_a_store_keeps_them(folder: Path) -> None:
     """`rater run --emergency-numbers` says it once; later runs and replays of dead letters use them."""
     assert json.loads(rate(folder).stdout)["rejected"] == {"not_e164": 1}
     assert rate(folder, "--emergency-numbers", "IT:1530").returncode == 0
-    replayed = subprocess.run(
-        [sys.executable, "-m", "rater", "dlq", "replay", "--reason", "not_e164", "--json"],
-        cwd=folder, env={"PYTHONPATH": str(ROOT), "USER": "ada"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    replayed = rater("dlq", "replay", "--reason", "not_e164", "--json", cwd=folder, environment={"USER": "ada"})
     assert [audit["accepted"] for audit in json.loads(replayed.stdout)] == [True], replayed.stderr
     again = rate(folder, "--emergency-numbers", "none")
     assert "the added emergency numbers are now none; they were IT:1530" in again.stderr
 
 
+@pytest.mark.in_memory
 def test_a_store_reads_them_from_the_environment_too(folder: Path) -> None:
     """The same variable as on Kafka; a wrong value is one line, and nothing is kept of it."""
     assert json.loads(rate(folder, RATER_EMERGENCY_NUMBERS="IT:1530").stdout)["outcomes"] == {"rated": 3}

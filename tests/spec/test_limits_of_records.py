@@ -128,10 +128,10 @@ def test_a_tenant_has_at_most_so_many_dated_decks() -> None:
 
 
 def test_a_tenant_has_at_most_so_many_dated_counts_of_licences() -> None:
-    """Some four thousand changes of how many it has bought; other settings can be changed all the same."""
+    """Some five thousand changes of how many it has bought; other settings can be changed all the same."""
     world = World(funds=None)
     account = world.account
-    account.conferencing_licenses = tuple((at("2000-01-01") + timedelta(days=day), 70_000) for day in range(4_000))
+    account.conferencing_licenses = tuple((at("2000-01-01") + timedelta(days=day), 70_000) for day in range(5_000))
     world.memory.entities["account"][(T, "")] = account
     while not world.refusals:
         world.configure("2025-03-10", audio_conferencing_licenses=70_000)

@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from rater.ops.configuration import in_force, known_variables, wrong_in
 from tests.conftest import ROOT
+from tests.forks import run
 
 
 @pytest.mark.parametrize(
@@ -62,15 +61,15 @@ def test_several_at_once(tmp_path: Path) -> None:
     config = tmp_path / "agents.yaml"
     config.write_text("sweep_s: 0\ntick_s: -1\nodd: 1\n")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RATER_")}
-    words = [sys.executable, "-m", "rater", "config", "check", str(config)]
-    ran = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT, env=clean)
+    words = ["config", "check", config]
+    ran = run(words, env=clean)
     assert ran.returncode == 1
-    assert ran.stdout.splitlines() == [
+    assert ran.stdout.decode().splitlines() == [
         f"{config}: sweep_s: expected greater than 0, got 0",
         f"{config}: tick_s: expected greater than 0, got -1",
         f"{config}: odd: expected no setting of this name",
     ]
-    ran = subprocess.run([*words, "--json"], capture_output=True, text=True, check=False, cwd=ROOT, env=clean)
+    ran = run([*words, "--json"], env=clean)
     assert len(json.loads(ran.stdout)["wrong"]) == 3
 
 

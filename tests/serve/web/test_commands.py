@@ -2,26 +2,23 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rater.wire.errors import Exit
 from tests.commands import rater
+from tests.forks import Forked
 from tests.serve.web.world import Visitor
 from tests.serve.world import clients_file
 
-RATER = str(Path(sys.executable).with_name("rater"))
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+\S*")
 
 
 @contextmanager
 def running(folder: Path, *words: str) -> Iterator[str]:
     """A command while the block runs, which gets the address that it printed."""
-    with subprocess.Popen(
-        [RATER, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with Forked(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         try:
             assert process.stdout is not None
             lines = (found[0] for line in process.stdout if (found := _ADDRESS.search(line)))
@@ -33,14 +30,9 @@ def running(folder: Path, *words: str) -> Iterator[str]:
 def test_a_token_that_was_made_signs_in(tmp_path: Path) -> None:
     """On standard output the token alone; the server finds its hash in the file of people."""
     clients_file(tmp_path)
-    subprocess.run(
-        [RATER, "run", "--store", "rater.db", "--commands", "/dev/null"],
-        cwd=tmp_path,
-        capture_output=True,
-        check=True,
-    )
+    rater("run", "--store", "rater.db", "--commands", "/dev/null", cwd=tmp_path, code=0)
     words = ["token", "create", "--role", "billing", "--tenant", "contoso", "--person", "kim"]
-    made = subprocess.run([RATER, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+    made = rater(*words, cwd=tmp_path, code=0)
     assert "kim, billing of contoso: its hash is in people.yaml" in made.stderr
     words = [
         "serve",

@@ -21,6 +21,7 @@ from rater.serve.queries import parameters_of
 from rater.serve.rates import Rates
 from rater.serve.reading import answers, asked, questions
 from rater.serve.reading.desks import Books, Desks
+from rater.serve.reading.forecasts import Forecasts
 
 TENANTS = "/v1/tenants"
 TENANT = f"{TENANTS}/{{tenant}}"
@@ -46,7 +47,8 @@ def _tenant(books: Books, account: Account, _: asked.NothingAsked) -> answers.Te
     return questions.tenant(books, account)
 
 
-#: Every page of one tenant; the explanation of a call, whose path names the call, stands beside them.
+#: Every page of one tenant; beside them: the explanation of a call, whose path names the call, and the forecast,
+#: which a process of its own makes.
 PAGES = (
     Page(
         TENANT,
@@ -96,13 +98,14 @@ PAGES = (
     ),
 )
 EXPLANATION = f"{TENANT}/calls/{{usage_id}}/explanation"
+FORECAST = f"{TENANT}/forecast"
 
 
 class ReadingPages:
     """Answers from the store behind the desks."""
 
-    def __init__(self, desks: Desks) -> None:
-        self._desks, self._rates = desks, Rates()
+    def __init__(self, desks: Desks, forecasts: Forecasts) -> None:
+        self._desks, self._forecasts, self._rates = desks, forecasts, Rates()
 
     def add_to(self, router: web.UrlDispatcher, access: Access) -> None:
         """Add the routes."""
@@ -117,6 +120,7 @@ class ReadingPages:
 
         add(TENANTS, self._tenants)
         add(EXPLANATION, self._explanation)
+        add(FORECAST, self._forecast)
         for page in PAGES:
             add(page.path, partial(self._page, page))
 
@@ -136,14 +140,26 @@ class ReadingPages:
             request, client, lambda books, one: questions.explanation(books, one, usage_id)
         )
 
+    async def _forecast(self, request: web.Request, client: Client) -> web.Response:
+        query = parameters_of(request.query, asked.ForecastAsked)
+        tenant = _tenant_for(client, request)
+        account = await self._desks.ask(lambda books: questions.account_of(books, tenant))
+        return _answer(request, _body(await self._forecasts.of(account, query.days)))
+
     async def _of_tenant(
         self, request: web.Request, client: Client, question: Callable[[Books, Account], msgspec.Struct]
     ) -> web.Response:
-        tenant = request.match_info["tenant"]
-        if not client.may_read(tenant):
-            raise questions.no_such_tenant(tenant)
+        tenant = _tenant_for(client, request)
         body = await self._desks.ask(lambda books: _body(question(books, questions.account_of(books, tenant))))
         return _answer(request, body)
+
+
+def _tenant_for(client: Client, request: web.Request) -> str:
+    """The tenant of the path; ProblemError where the client may not read it."""
+    tenant = request.match_info["tenant"]
+    if not client.may_read(tenant):
+        raise questions.no_such_tenant(tenant)
+    return tenant
 
 
 class _Body(NamedTuple):

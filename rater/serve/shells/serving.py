@@ -16,6 +16,7 @@ from rater.serve.clients import Clients
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
 from rater.serve.reading.desks import Desks
+from rater.serve.reading.forecasts import Forecasts
 from rater.serve.reading.pages import ReadingPages
 from rater.serve.replica.following import Following
 from rater.serve.server import Listening, serve
@@ -79,7 +80,8 @@ async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[Swi
         await engine.start()
         desks = Desks(writer.path)
         try:
-            server = Server(engine, front.clients, front.maps, front.metrics, ReadingPages(desks))
+            reading = ReadingPages(desks, Forecasts(writer.path))
+            server = Server(engine, front.clients, front.maps, front.metrics, reading)
             if front.page is not None:
                 Site(desks, engine, front.page).add_to(server.app)
             await serve(server, front.listening, engine.run, engine.orders.close, front.started)
@@ -96,7 +98,8 @@ async def serve_kafka(
     engine = KafkaEngine(kafka, rating, front.metrics, following)
     desks = None if replica is None else Desks(replica)
     try:
-        server = Server(engine, front.clients, front.maps, front.metrics, ReadingPages(desks) if desks else None)
+        reading = ReadingPages(desks, Forecasts(None)) if desks else None
+        server = Server(engine, front.clients, front.maps, front.metrics, reading)
         if front.page is not None and desks is not None:
             Site(desks, engine.desk(desks), front.page).add_to(server.app)
         await serve(server, front.listening, engine.run, engine.orders.close, front.started)

@@ -17,8 +17,9 @@ from rater.serve import authorize_page, bodies, orders_page, records_page
 from rater.serve.authorize_page import Authorization, Query
 from rater.serve.orders_page import Orders, OrdersQuery
 from rater.serve.problems import CONTENT_TYPE, Kind, Problem
-from rater.serve.reading.answers import Explanation, ForecastAnswer, Tenants
+from rater.serve.reading.answers import Explanation, Tenants
 from rater.serve.reading.asked import ForecastAsked, NothingAsked, PageAsked
+from rater.serve.reading.likely_answers import ForecastAnswer
 from rater.serve.reading.pages import EXPLANATION, FORECAST, PAGES, TENANTS
 from rater.serve.records_page import RecordsQuery
 from rater.serve.results import Results

@@ -13,7 +13,7 @@ import msgspec
 
 from rater.core import Account
 from rater.serve.problems import Kind, ProblemError
-from rater.serve.reading.answers import ForecastAnswer
+from rater.serve.reading.likely_answers import ForecastAnswer
 from rater.wire.errors import Exit
 
 #: Ratings of a tenant that a forecast reads; beyond that: `rater forecast`.

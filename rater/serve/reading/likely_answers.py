@@ -6,7 +6,7 @@ import msgspec
 
 
 class LikelyTime(msgspec.Struct, frozen=True):
-    """At or before when it happens in one, five and nine of ten runs; null: not within the days."""
+    """When it happens at the latest in one, five and nine of ten runs; null: not within the days."""
 
     p10: datetime | None
     p50: datetime | None
@@ -46,7 +46,38 @@ class ForecastAnswer(msgspec.Struct, frozen=True):
     seed: int
     balance: str
     first_zero: LikelyTime
+    next_recharge: LikelyTime
     recharges: LikelyCount
     balances: list[LikelyAmount]
     spent: list[LikelyAmount]
     pools: dict[str, LikelyTime]
+
+
+class PublishedAdvice(msgspec.Struct, frozen=True):
+    """What was published in 2017 for so many licensed users, in whole USD: once, and the trigger."""
+
+    users: int
+    once: int
+    trigger: int
+
+
+class AdviceAnswer(msgspec.Struct, frozen=True):
+    """A recommended recharge: whole amounts of `currency`, and why.
+
+    In nine of ten likely months no `payment_delay` minutes cost more than `spent_while_paying`, and the month no
+    more than `spent_in_a_month`.  `confirmed`: played again with it, nine of ten months have no zero and at most
+    `recharges_max` recharges; `recharges` is what nine of ten then have.
+    """
+
+    tenant: str
+    currency: str
+    now: datetime
+    trigger: int
+    amount: int
+    payment_delay: int
+    recharges_max: int
+    spent_while_paying: str
+    spent_in_a_month: str
+    recharges: int | None
+    confirmed: bool
+    published: PublishedAdvice

@@ -20,8 +20,10 @@ from rater.serve.clients import Client
 from rater.serve.queries import parameters_of
 from rater.serve.rates import Rates
 from rater.serve.reading import answers, asked, questions
+from rater.serve.reading.computing import Computing
 from rater.serve.reading.desks import Books, Desks
-from rater.serve.reading.forecasts import Forecasts
+from rater.serve.reading.forecasts import answered
+from rater.serve.reading.likely_answers import AdviceAnswer, ForecastAnswer
 
 TENANTS = "/v1/tenants"
 TENANT = f"{TENANTS}/{{tenant}}"
@@ -47,8 +49,8 @@ def _tenant(books: Books, account: Account, _: asked.NothingAsked) -> answers.Te
     return questions.tenant(books, account)
 
 
-#: Every page of one tenant; beside them: the explanation of a call, whose path names the call, and the forecast,
-#: which a process of its own makes.
+#: Every page of one tenant; beside them: the explanation of a call, whose path names the call, and what is likely,
+#: which a process of its own computes.
 PAGES = (
     Page(
         TENANT,
@@ -98,14 +100,41 @@ PAGES = (
     ),
 )
 EXPLANATION = f"{TENANT}/calls/{{usage_id}}/explanation"
-FORECAST = f"{TENANT}/forecast"
+
+
+class Computed(NamedTuple):
+    """A page below a tenant that a process of its own computes; see Page."""
+
+    path: str
+    id: str
+    summary: str
+    asked: type[BaseModel]
+    answer: type[msgspec.Struct]
+
+
+FORECAST = Computed(
+    f"{TENANT}/forecast",
+    "readForecast",
+    "What is likely in the days to come",
+    asked.ForecastAsked,
+    ForecastAnswer,
+)
+RECOMMENDATION = Computed(
+    f"{TENANT}/recommendation",
+    "readRecommendation",
+    "Which recharge is likely to be enough",
+    asked.NothingAsked,
+    AdviceAnswer,
+)
+COMPUTED = (FORECAST, RECOMMENDATION)
 
 
 class ReadingPages:
     """Answers from the store behind the desks."""
 
-    def __init__(self, desks: Desks, forecasts: Forecasts) -> None:
-        self._desks, self._forecasts, self._rates = desks, forecasts, Rates()
+    def __init__(self, desks: Desks, computing: Computing) -> None:
+        self._desks, self._forecasts, self._rates = desks, computing.forecasts, Rates()
+        self.close = computing.close
 
     def add_to(self, router: web.UrlDispatcher, access: Access) -> None:
         """Add the routes."""
@@ -120,7 +149,8 @@ class ReadingPages:
 
         add(TENANTS, self._tenants)
         add(EXPLANATION, self._explanation)
-        add(FORECAST, self._forecast)
+        add(FORECAST.path, self._forecast)
+        add(RECOMMENDATION.path, self._recommendation)
         for page in PAGES:
             add(page.path, partial(self._page, page))
 
@@ -142,9 +172,17 @@ class ReadingPages:
 
     async def _forecast(self, request: web.Request, client: Client) -> web.Response:
         query = parameters_of(request.query, asked.ForecastAsked)
+        account = await self._account(request, client)
+        return _answer(request, _body(answered(await self._forecasts.likely(account, query.days))))
+
+    async def _recommendation(self, request: web.Request, client: Client) -> web.Response:
+        parameters_of(request.query, asked.NothingAsked)
+        account = await self._account(request, client)
+        return _answer(request, _body(answered(await self._forecasts.advice(account))))
+
+    async def _account(self, request: web.Request, client: Client) -> Account:
         tenant = _tenant_for(client, request)
-        account = await self._desks.ask(lambda books: questions.account_of(books, tenant))
-        return _answer(request, _body(await self._forecasts.of(account, query.days)))
+        return await self._desks.ask(lambda books: questions.account_of(books, tenant))
 
     async def _of_tenant(
         self, request: web.Request, client: Client, question: Callable[[Books, Account], msgspec.Struct]

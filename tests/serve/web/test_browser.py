@@ -19,6 +19,8 @@ from tests.serve.web.test_compare import PERIOD, twice
 from tests.serve.world import Switch
 
 AXE_VERSION = "4.14.1"
+#: What a process of the server computes may take so long while other tests run.
+COMPUTED_WITHIN_MS = 150_000
 CHROMIUM = shutil.which("chromium")
 LISTED = [name for name, screen in SCREENS.items() if screen.listed]
 
@@ -251,6 +253,7 @@ def kim(browser: Browser, lived: Open) -> Iterator[Window]:
     """A clerk of contoso, which has five weeks of calls."""
     context = browser.new_context()
     window = Window(context, lived.visitor().base)
+    window.page.set_default_timeout(COMPUTED_WITHIN_MS)
     window.sign_in(lived.admitted.tokens["kim"])
     yield window
     context.close()

@@ -15,6 +15,7 @@ import typer
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_rows
+from rater.cli.rules_of import settings_of
 from rater.cli.run import DEFAULT_STORE
 from rater.cli.sending import Bootstrap, StoreOption, Tenant
 from rater.core import (
@@ -31,7 +32,6 @@ from rater.core import (
     format_micros,
 )
 from rater.embedded.store import open_reader
-from rater.embedded.store_settings import kept_settings
 from rater.engine.books import Books
 from rater.engine.counted import is_counted
 from rater.engine.forecast import Forecast, Likely, forecast, runs_of
@@ -158,7 +158,8 @@ def _known(tenant: str, weeks: int, store: Path | None, bootstrap: str | None, p
             yield _knowing(books, rating_of_environment(), decks, tenant, weeks)
         return
     with closing(open_reader(store or DEFAULT_STORE)) as reader:
-        yield _knowing(reader, kept_settings(reader), reader.decks(), tenant, weeks)
+        reader.connection.execute("BEGIN")  # a store that is being written is read as it is now
+        yield _knowing(reader, settings_of(reader), reader.decks(), tenant, weeks)
 
 
 def _knowing(books: Books, settings: RatingSettings, decks: Iterable[RateDeck], tenant: str, weeks: int) -> _Known:
@@ -200,6 +201,7 @@ def _facts(found: Forecast, known: _Known, seed: int) -> dict[str, object]:
         "seed": seed,
         "balance": format_micros(known.account.balance),
         "first_zero": found.first_zero._asdict(),
+        "next_recharge": found.next_recharge._asdict(),
         "recharges": found.recharges._asdict(),
         "balances": [dict(zip(Likely._fields, map(_money, day), strict=True)) for day in found.balances],
         "spent": [dict(zip(Likely._fields, map(_money, day), strict=True)) for day in found.spent],
@@ -227,6 +229,7 @@ def _print(found: Forecast, known: _Known, seed: int) -> None:
     last = found.days - 1
     rows: list[tuple[Any, ...]] = [
         ("credit is used up", *map(_day, found.first_zero)),
+        ("the next recharge is paid", *map(_day, found.next_recharge)),
         (f"recharges in {found.days} days", *found.recharges),
         (f"spent in {found.days} days", *map(_money, found.spent[last])),
     ]
@@ -247,6 +250,11 @@ def _show_advice(found: Advice, account: Account, terms: Terms, users: int, json
     once, trigger = published_funding(users)
     if json:
         facts = found._asdict() | {
+            "tenant": account.tenant,
+            "currency": account.currency,
+            "now": account.clock.isoformat(),
+            "payment_delay": terms.delay // timedelta(minutes=1),
+            "recharges_max": terms.recharges_max,
             "spent_while_paying": format_micros(found.spent_while_paying),
             "spent_in_a_month": format_micros(found.spent_in_a_month),
         }

@@ -10,6 +10,7 @@ import typer
 
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
 from rater.cli.printing import show_facts, show_rows
+from rater.cli.rules_of import settings_of
 from rater.cli.run import DEFAULT_STORE
 from rater.cli.sending import Bootstrap, StoreOption
 from rater.core import (
@@ -28,7 +29,6 @@ from rater.core import (
     authorize,
 )
 from rater.embedded.store import open_reader
-from rater.embedded.store_settings import kept_settings
 from rater.kafka.deck_books import published_decks
 from rater.kafka.settings import KafkaSettings, rating_of_environment
 from rater.kafka.tenant_topics import state_of
@@ -76,7 +76,7 @@ def quote(
         answer = _on_kafka(kafka_settings(bootstrap, prefix), question, started_at, 60 * minutes)
     else:
         with closing(open_reader(store or DEFAULT_STORE)) as reader:
-            answer = _answer(reader, kept_settings(reader), reader.decks(), question, started_at, 60 * minutes)
+            answer = _answer(reader, settings_of(reader), reader.decks(), question, started_at, 60 * minutes)
     if json:
         typer.echo(msgspec.json.encode(authorization_of(answer)))
     else:

@@ -129,6 +129,10 @@ class Reader(StoredEntities):
         rows = self._connection.execute("SELECT value FROM decks ORDER BY version")
         return [_deck_decoder.decode(value) for (value,) in rows]
 
+    def deck_versions(self) -> list[str]:
+        """The version of every published rate deck, in order."""
+        return [version for (version,) in self._connection.execute("SELECT version FROM decks ORDER BY version")]
+
     def position(self, key: str, name: str, tenant: str | None = None) -> Position:
         """How much of an input was consumed; `tenant` is the one that it was given for, if any.
 

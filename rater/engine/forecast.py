@@ -28,6 +28,7 @@ class Forecast(NamedTuple):
     days: int
     runs: int
     first_zero: Likely[datetime]
+    next_recharge: Likely[datetime]
     recharges: Likely[int]
     spent: list[Likely[int]]
     balances: list[Likely[int]]
@@ -60,6 +61,7 @@ def forecast(found: Sequence[Run], now: datetime, days: int) -> Forecast:
         days,
         len(found),
         likely([run.first_zero for run in found]),
+        likely([run.next_recharge for run in found]),
         likely([run.recharges for run in found]),
         [likely([run.spent[day] for run in found]) for day in range(days)],
         [likely([run.balances[day] for run in found]) for day in range(days)],

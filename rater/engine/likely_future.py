@@ -66,6 +66,7 @@ class Run(NamedTuple):
     """
 
     first_zero: datetime | None
+    next_recharge: datetime | None
     recharges: int
     balances: list[int]
     spent: list[int]
@@ -213,6 +214,7 @@ class _Played:
         self._numbers = count()
         self._retry: datetime | None = None
         self._first_zero: datetime | None = None
+        self._next_recharge: datetime | None = None
         self._recharges = self._total = 0
         self._balances: list[int] = []
         self._spent: list[int] = []
@@ -238,7 +240,15 @@ class _Played:
             else:
                 self._command(what)
             self._look(at)
-        return Run(self._first_zero, self._recharges, self._balances, self._spent, self._used_up, self._debits)
+        return Run(
+            self._first_zero,
+            self._next_recharge,
+            self._recharges,
+            self._balances,
+            self._spent,
+            self._used_up,
+            self._debits,
+        )
 
     def _add(self, at: datetime, what: CallRecord | AnyCommand | None) -> None:
         heappush(self._waiting, (at, next(self._numbers), what))
@@ -283,4 +293,6 @@ class _Played:
     def _note(self, event: AccountEvent) -> None:
         if event.event is EventKind.POOL_EXHAUSTED and event.pool is not None:
             self._used_up.setdefault(event.pool, event.at)
-        self._recharges += event.event is EventKind.RECHARGE_SUCCEEDED
+        if event.event is EventKind.RECHARGE_SUCCEEDED:
+            self._recharges += 1
+            self._next_recharge = self._next_recharge or event.at

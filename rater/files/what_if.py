@@ -1,9 +1,11 @@
-"""What would have been different, as a table for a spreadsheet and as JSON."""
+"""What would have been different, as a table for a spreadsheet and as JSON, which is read again."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rater.core import format_micros
+import msgspec
+
+from rater.core import format_micros, parse_ledger
 from rater.engine.difference import AMOUNTS, MEASURES, Line, Sums
 from rater.files.export_tables import Kind, Row, Sheet
 
@@ -44,3 +46,38 @@ def facts_of(line: Line) -> dict[str, Any]:
 def _facts(sums: Sums) -> dict[str, int | str]:
     values = {measure: getattr(sums, measure) for measure in MEASURES}
     return {name: format_micros(value) if name in AMOUNTS else value for name, value in values.items()}
+
+
+class WhatIf(msgspec.Struct, frozen=True):
+    """What `rater what-if --format json` printed, read again; see rater.engine.what_if.Comparison."""
+
+    records: int
+    lines: list["_Facts"]
+    assumed_paid: int
+    assumed_declined: int
+    left_out: int
+    why_left_out: str | None
+
+    def differences(self) -> list[Line]:
+        """Its lines."""
+        return [
+            Line(one.by, one.tenant, one.name, one.currency, _sums(one.was), _sums(one.would_be))
+            for one in self.lines
+        ]
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    by: str
+    tenant: str
+    name: str
+    currency: str
+    was: dict[str, int | str]
+    would_be: dict[str, int | str]
+
+
+read_what_if = msgspec.json.Decoder(WhatIf).decode
+
+
+def _sums(facts: dict[str, int | str]) -> Sums:
+    values = {name: parse_ledger(str(value)) if name in AMOUNTS else int(value) for name, value in facts.items()}
+    return Sums(**values)

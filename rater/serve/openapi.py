@@ -19,7 +19,7 @@ from rater.serve.orders_page import Orders, OrdersQuery
 from rater.serve.problems import CONTENT_TYPE, Kind, Problem
 from rater.serve.reading.answers import Explanation, Tenants
 from rater.serve.reading.asked import NothingAsked, PageAsked
-from rater.serve.reading.pages import EXPLANATION, PAGES, TENANTS
+from rater.serve.reading.pages import COMPUTED, EXPLANATION, PAGES, TENANTS
 from rater.serve.records_page import RecordsQuery
 from rater.serve.results import Results
 from rater.wire.generated_files import write_or_check
@@ -28,7 +28,7 @@ from rater.wire.schemas import FOLDER, VERSION, unindented
 PATH = "/v1/openapi.json"
 FILE = FOLDER / "openapi.json"
 _JSON = "application/json"
-_READ = (*[page.answer for page in PAGES], Tenants, Explanation)
+_READ = (*[page.answer for page in (*PAGES, *COMPUTED)], Tenants, Explanation)
 _STRUCTS = (CallRecord, CallEvent, AnyCommand, Results, Authorization, Orders, Problem, *_READ)
 _CALL = {
     "tenant": "contoso",
@@ -201,7 +201,7 @@ def _reading() -> dict[str, Any]:
     explanation = _read("explainCall", "Why a call cost what it did", EXPLANATION, NothingAsked, "Explanation")
     pages = {
         page.path: {"get": _read(page.id, page.summary, page.path, page.asked, page.answer.__name__)}
-        for page in PAGES
+        for page in (*PAGES, *COMPUTED)
     }
     return {TENANTS: {"get": tenants}, EXPLANATION: {"get": explanation}, **pages}
 

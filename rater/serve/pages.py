@@ -75,6 +75,7 @@ class Server:
         self._add_pages()
         if reading is not None:
             reading.add_to(self.app.router, self._access)
+            self.app.on_shutdown.append(reading.close)
 
     async def run(self) -> None:
         """Store what comes, and look at files that may change, until cancelled."""

@@ -16,6 +16,7 @@ from tests.kafka.deployment import Deployment, until
 from tests.kafka.test_calls import setting_up
 from tests.kafka.test_replica import wait_until_read
 from tests.kafka.test_serve import record, server
+from tests.serve.web.test_compare import twice
 from tests.serve.web.world import Admitted, Shown, Visitor, admitted
 from tests.serve.world import clients_file
 from tests.world import DECK
@@ -82,9 +83,9 @@ def test_orders_on_kafka(opened: Opened) -> None:
     """1.00 + 60 = 61.00, once however often it is sent; a refused order says why; each is written down before."""
     kim, deployment = opened.visitor("kim"), opened.deployment
     shown = previewed(kim, "add-funds", amount="60", purchase_order="PO-1")
-    assert "Balance after it 61 USD" in shown.words
+    assert "Balance after it 61.00 USD" in shown.words
     first, again = sent(kim, "add-funds", shown), sent(kim, "add-funds", shown)
-    assert ("Done." in first.words, "61 USD" in first.words) == (True, True)
+    assert ("Done." in first.words, "61.00 USD" in first.words) == (True, True)
     assert "Nothing was changed a second time" in again.words
     commands = [msgspec.json.decode(value) for value in deployment.values("commands")]
     (added,) = [one for one in commands if one["id"].startswith("page-")]
@@ -127,7 +128,7 @@ def test_the_outcome_of_an_order_that_waits(opened: Opened, closed: bool) -> Non
         assert (after.status, "expected an open tenant" in after.words) == (409, True)
     else:
         assert after.path == "/tenants/contoso/credits?order=accepted"
-        assert "61 USD" in after.words
+        assert "61.00 USD" in after.words
     orders = [value for value in deployment.values("commands") if b'"id":"page-' in value]
     assert len(orders) == 1, "looking sends nothing"
 
@@ -183,3 +184,22 @@ def test_a_held_call_is_let_through(opened: Opened) -> None:
     assert [one["duration_s"] for one in map(msgspec.json.decode, deployment.values("rated-calls"))] == [50_000]
     (audit,) = [msgspec.json.decode(value) for value in deployment.values("dlq-audit")]
     assert (audit["by"], audit["action"], audit["accepted"]) == ("kim", "replayed", True)
+
+
+def test_what_is_computed_on_kafka(opened: Opened) -> None:
+    """A price by what switches are answered; a forecast over the replica; price lists compared over the topics."""
+    kim, path = opened.visitor("kim"), "/tenants/contoso/compare"
+    opened.serving.switch.send(record("x"))
+    opened.deployment.wait_until_rated()
+    until(lambda: "Explain call x" in kim.get("/tenants/contoso/usage").text, "the call on the page")
+    assert (
+        "A call of 10 minutes 0.5 USD"
+        in kim.get("/tenants/contoso/price?called=%2B442079460000&user=ada&minutes=10").words
+    )
+    likely = kim.get("/tenants/contoso/forecast").words
+    assert "Nothing can be said: expected at least 4 whole weeks of calls before" in likely
+    form = kim.get(path).form(path) | {"period": f"{datetime.now(UTC):%Y-%m}"}
+    shown = kim.upload(path, form, "deck", twice())
+    while "Refresh" in shown.headers:
+        shown = kim.get(shown.path)
+    assert "As it was 0.05 USD As it would have been 0.10 USD Difference 0.05 USD" in shown.words

@@ -202,3 +202,19 @@ def test_a_copy_is_a_replica_too(log: Log, expected: dict[str, object], tmp_path
     filled(tmp_path / "replica.db", log).close()
     shutil.copy(tmp_path / "replica.db", tmp_path / "copy.db")
     assert answers(tmp_path / "copy.db") == expected
+
+
+def test_a_forecast_of_a_replica_is_that_of_a_store(
+    log: Log, story: list[tuple[str, str, bytes]], tmp_path: Path
+) -> None:
+    """The same past and the same state; the rules' settings are those of the deployment."""
+    filled(tmp_path / "replica.db", log).close()
+    store = embedded(story, tmp_path / "store")
+    for tenant in ("tenant-0000", "tenant-0001"):
+        replica, of_store = (
+            invoke("forecast", tenant, "--format=csv", "--days=14", "--runs=10", f"--store={path}")
+            for path in (tmp_path / "replica.db", store)
+        )
+        assert (replica.exit_code, replica.stdout) == (0, of_store.stdout), replica.output
+    wrong = invoke("forecast", "tenant-0000", f"--store={tmp_path / 'replica.db'}", RATER_CLOCK_AHEAD_MAX_H="soon")
+    assert "RATER_CLOCK_AHEAD_MAX_H" in str(wrong.exception)

@@ -38,6 +38,7 @@ from rater.ops.metrics.meter import Metrics
 from rater.serve.clients import Clients, new_token
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
+from rater.serve.reading.computing import Computing
 from rater.serve.reading.desks import Desks
 from rater.serve.reading.pages import ReadingPages
 from rater.serve.shells.over_store import StoreEngine
@@ -225,9 +226,11 @@ class Serving:
         await self.engine.start()
         # in the loop's thread: what stands behind `orders` belongs to it
         desks = Desks(self.store)
-        server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics, ReadingPages(desks))
+        computing = Computing.over(self.store)
+        reading = ReadingPages(desks, computing)
+        server = Server(self.engine, Clients(self.clients.path), self._maps, self.metrics, reading)
         if self._page is not None:
-            Site(desks, self.engine, self._page).add_to(server.app)
+            Site(desks, self.engine, self._page, computing, self.engine.ask).add_to(server.app)
         runner = web.AppRunner(server.app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", self.port)

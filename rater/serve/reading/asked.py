@@ -14,6 +14,8 @@ from rater.serve.reading.cursors import CURSOR_LENGTH_MAX, CURSOR_PATTERN
 LIMIT_DEFAULT = 100
 #: The longest time that sums are made of.
 SPEND_DAYS_MAX = 1_000
+#: How far ahead forecasts go.
+FORECAST_DAYS_MAX = 92
 _PERIOD = r"^2[0-9]{3}-(0[1-9]|1[0-2])$"
 _YEAR_MIN, _YEAR_MAX = 1970, 9998
 _When = TypeVar("_When", date, datetime)
@@ -129,3 +131,9 @@ class SpendAsked(_Asked):
             )
         start = datetime.combine(self.since, time(), UTC)
         return start, start + timedelta(days=days)
+
+
+class ForecastAsked(_Asked):
+    """How far ahead."""
+
+    days: int = Field(default=60, ge=7, le=FORECAST_DAYS_MAX, description="days to come")

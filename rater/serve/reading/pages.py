@@ -20,7 +20,10 @@ from rater.serve.clients import Client
 from rater.serve.queries import parameters_of
 from rater.serve.rates import Rates
 from rater.serve.reading import answers, asked, questions
+from rater.serve.reading.computing import Computing
 from rater.serve.reading.desks import Books, Desks
+from rater.serve.reading.forecasts import answered
+from rater.serve.reading.likely_answers import AdviceAnswer, ForecastAnswer
 
 TENANTS = "/v1/tenants"
 TENANT = f"{TENANTS}/{{tenant}}"
@@ -46,7 +49,8 @@ def _tenant(books: Books, account: Account, _: asked.NothingAsked) -> answers.Te
     return questions.tenant(books, account)
 
 
-#: Every page of one tenant; the explanation of a call, whose path names the call, stands beside them.
+#: Every page of one tenant; beside them: the explanation of a call, whose path names the call, and what is likely,
+#: which a process of its own computes.
 PAGES = (
     Page(
         TENANT,
@@ -98,11 +102,39 @@ PAGES = (
 EXPLANATION = f"{TENANT}/calls/{{usage_id}}/explanation"
 
 
+class Computed(NamedTuple):
+    """A page below a tenant that a process of its own computes; see Page."""
+
+    path: str
+    id: str
+    summary: str
+    asked: type[BaseModel]
+    answer: type[msgspec.Struct]
+
+
+FORECAST = Computed(
+    f"{TENANT}/forecast",
+    "readForecast",
+    "What is likely in the days to come",
+    asked.ForecastAsked,
+    ForecastAnswer,
+)
+RECOMMENDATION = Computed(
+    f"{TENANT}/recommendation",
+    "readRecommendation",
+    "Which recharge is likely to be enough",
+    asked.NothingAsked,
+    AdviceAnswer,
+)
+COMPUTED = (FORECAST, RECOMMENDATION)
+
+
 class ReadingPages:
     """Answers from the store behind the desks."""
 
-    def __init__(self, desks: Desks) -> None:
-        self._desks, self._rates = desks, Rates()
+    def __init__(self, desks: Desks, computing: Computing) -> None:
+        self._desks, self._forecasts, self._rates = desks, computing.forecasts, Rates()
+        self.close = computing.close
 
     def add_to(self, router: web.UrlDispatcher, access: Access) -> None:
         """Add the routes."""
@@ -117,6 +149,8 @@ class ReadingPages:
 
         add(TENANTS, self._tenants)
         add(EXPLANATION, self._explanation)
+        add(FORECAST.path, self._forecast)
+        add(RECOMMENDATION.path, self._recommendation)
         for page in PAGES:
             add(page.path, partial(self._page, page))
 
@@ -136,14 +170,34 @@ class ReadingPages:
             request, client, lambda books, one: questions.explanation(books, one, usage_id)
         )
 
+    async def _forecast(self, request: web.Request, client: Client) -> web.Response:
+        query = parameters_of(request.query, asked.ForecastAsked)
+        account = await self._account(request, client)
+        return _answer(request, _body(answered(await self._forecasts.likely(account, query.days))))
+
+    async def _recommendation(self, request: web.Request, client: Client) -> web.Response:
+        parameters_of(request.query, asked.NothingAsked)
+        account = await self._account(request, client)
+        return _answer(request, _body(answered(await self._forecasts.advice(account))))
+
+    async def _account(self, request: web.Request, client: Client) -> Account:
+        tenant = _tenant_for(client, request)
+        return await self._desks.ask(lambda books: questions.account_of(books, tenant))
+
     async def _of_tenant(
         self, request: web.Request, client: Client, question: Callable[[Books, Account], msgspec.Struct]
     ) -> web.Response:
-        tenant = request.match_info["tenant"]
-        if not client.may_read(tenant):
-            raise questions.no_such_tenant(tenant)
+        tenant = _tenant_for(client, request)
         body = await self._desks.ask(lambda books: _body(question(books, questions.account_of(books, tenant))))
         return _answer(request, body)
+
+
+def _tenant_for(client: Client, request: web.Request) -> str:
+    """The tenant of the path; ProblemError where the client may not read it."""
+    tenant = request.match_info["tenant"]
+    if not client.may_read(tenant):
+        raise questions.no_such_tenant(tenant)
+    return tenant
 
 
 class _Body(NamedTuple):

@@ -15,6 +15,7 @@ from rater.ops.metrics.meter import Metrics
 from rater.serve.clients import Clients
 from rater.serve.maps import Maps
 from rater.serve.pages import Server
+from rater.serve.reading.computing import Computing
 from rater.serve.reading.desks import Desks
 from rater.serve.reading.pages import ReadingPages
 from rater.serve.replica.following import Following
@@ -79,10 +80,12 @@ async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[Swi
         await engine.start()
         desks = Desks(writer.path)
         try:
-            server = Server(engine, front.clients, front.maps, front.metrics, ReadingPages(desks))
+            computing = Computing.over(writer.path)
+            reading = ReadingPages(desks, computing)
+            server = Server(engine, front.clients, front.maps, front.metrics, reading)
             if front.page is not None:
                 desks.keep_filled()
-                Site(desks, engine, front.page).add_to(server.app)
+                Site(desks, engine, front.page, computing, engine.ask).add_to(server.app)
             await serve(server, front.listening, engine.run, engine.orders.close, front.started)
         finally:
             await desks.close()
@@ -97,10 +100,13 @@ async def serve_kafka(
     engine = KafkaEngine(kafka, rating, front.metrics, following)
     desks = None if replica is None else Desks(replica)
     try:
-        server = Server(engine, front.clients, front.maps, front.metrics, ReadingPages(desks) if desks else None)
-        if front.page is not None and desks is not None:
+        replayed = (f"--bootstrap={kafka.bootstrap}", f"--prefix={kafka.prefix}")
+        computing = None if replica is None else Computing.over(replica, replayed)
+        reading = ReadingPages(desks, computing) if desks and computing else None
+        server = Server(engine, front.clients, front.maps, front.metrics, reading)
+        if front.page is not None and desks is not None and computing is not None:
             desks.keep_filled()
-            Site(desks, engine.desk(desks), front.page).add_to(server.app)
+            Site(desks, engine.desk(desks), front.page, computing, engine.ask).add_to(server.app)
         await serve(server, front.listening, engine.run, engine.orders.close, front.started)
     finally:
         if desks is not None:

@@ -24,15 +24,15 @@ class ForeignForm(Exception):
     """The form was not sent by a page of this server, or by one that is too old."""
 
 
-async def fields_of(request: web.Request, form_key: str) -> dict[str, str]:
+async def fields_of(request: web.Request, form_key: str, bytes_max: int = FORM_BYTES_MAX) -> dict[str, str]:
     """The fields of a form, files too (FILE_ENCODING); raises ForeignForm."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise ForeignForm
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
         raise ForeignForm
-    if (request.content_length or 0) > FORM_BYTES_MAX:
-        raise web.HTTPRequestEntityTooLarge(FORM_BYTES_MAX, request.content_length or 0)
+    if (request.content_length or 0) > bytes_max:
+        raise web.HTTPRequestEntityTooLarge(bytes_max, request.content_length or 0)
     sent = _texts(await request.post())
     if not form_key or not hmac.compare_digest(sent.get(FIELD, "").encode(), form_key.encode()):
         raise ForeignForm

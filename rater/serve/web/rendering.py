@@ -12,7 +12,7 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 
-from rater.core import format_micros
+from rater.core import MICROS_PER_UNIT, exponent_of, format_micros
 from rater.serve.web.sessions import Session
 from rater.serve.web.texts import Texts
 from rater.wire.visible import visible
@@ -55,7 +55,9 @@ class Pages:
         self._environment.globals |= {"t": texts, "language": texts.language}
         self._environment.filters |= {
             "money": money,
+            "rounded": rounded,
             "at": at,
+            "minute": minute,
             "value": value,
             "path": path_part,
             "json": as_json,
@@ -113,6 +115,26 @@ def money(micros: int, currency: str) -> Markup:
     return Markup('<span class="{}">{}</span>').format("money below" if micros < 0 else "money", text)
 
 
+def rounded(micros: int, currency: str) -> Markup:
+    """An amount with the decimals of its currency, for summaries; what is exact is its title.
+
+    Less than half of the last decimal is shown as it is: it is not nothing.
+    """
+    decimals = exponent_of(currency)
+    unit = MICROS_PER_UNIT // 10**decimals
+    nearest = (abs(micros) + unit // 2) // unit
+    if micros and not nearest:
+        return money(micros, currency)
+    whole, rest = divmod(nearest, 10**decimals)
+    digits = f"{whole}.{rest:0{decimals}}" if decimals else str(whole)
+    text = f"{'-' if micros < 0 else ''}{digits} {visible(currency)}"
+    exact = f"{format_micros(micros)} {visible(currency)}" if micros % unit else ""
+    kind = "money below" if micros < 0 else "money"
+    if not exact:
+        return Markup('<span class="{}">{}</span>').format(kind, text)
+    return Markup('<span class="{}" title="{}">{}</span>').format(kind, exact, text)
+
+
 def at(instant: datetime | None) -> Markup:
     """A time in UTC; a script adds that of the reader's zone."""
     if instant is None:
@@ -120,6 +142,16 @@ def at(instant: datetime | None) -> Markup:
     utc = instant.astimezone(UTC)
     written = utc.strftime("%Y-%m-%dT%H:%M:%SZ")
     return Markup('<time datetime="{}">{} UTC</time>').format(written, utc.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def minute(instant: datetime | None) -> Markup:
+    """A time in UTC to the minute, for lists; its seconds are its title."""
+    if instant is None:
+        return Markup("–")
+    utc = instant.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{} UTC" data-minute>{} UTC</time>').format(
+        utc.strftime("%Y-%m-%dT%H:%M:%SZ"), utc.strftime("%Y-%m-%d %H:%M:%S"), utc.strftime("%Y-%m-%d %H:%M")
+    )
 
 
 def value(text: str) -> Markup:

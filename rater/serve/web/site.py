@@ -15,17 +15,22 @@ from urllib.parse import quote
 import structlog
 from aiohttp import web
 
+from rater.serve.authorize_page import Ask
 from rater.serve.group_commit import NotKept
 from rater.serve.problems import ProblemError
+from rater.serve.reading.computing import Computing
 from rater.serve.reading.desks import Books, Desks
 from rater.serve.web.by_provider import ByProvider
+from rater.serve.web.comparing import Comparing
 from rater.serve.web.ended import EndedSessions
 from rater.serve.web.forms import ForeignForm
+from rater.serve.web.likely import LikelyPages
 from rater.serve.web.links import Links
 from rater.serve.web.news import News
 from rater.serve.web.ordering.desk import Desk
 from rater.serve.web.ordering.pages import NotAllowed, Orders
 from rater.serve.web.people import People
+from rater.serve.web.price import PricePage
 from rater.serve.web.provider import BEGIN, DONE, Provider
 from rater.serve.web.rendering import Pages
 from rater.serve.web.screens import SCREENS, Asked, File, NoSuchThing, WrongQuestion
@@ -62,8 +67,10 @@ class WebPage(NamedTuple):
 class Site:
     """The page over a store or a replica; `add_to` puts its paths into an application."""
 
-    def __init__(self, desks: Desks, desk: Desk, page: WebPage) -> None:
+    def __init__(self, desks: Desks, desk: Desk, page: WebPage, computing: Computing, ask: Ask) -> None:
+        """`desk` applies orders, `computing` runs what takes seconds, `ask` answers as switches are answered."""
         self._desks, self._people, self._links = desks, page.people, page.links
+        self._settings = desk.settings
         seal = Seal(page.key)
         self._pages = Pages(Texts(), secure=page.secure)
         self._sessions = Sessions(seal, page.people, EndedSessions(page.ended, SESSION_H), secure=page.secure)
@@ -71,6 +78,9 @@ class Site:
         self._by_provider = ByProvider(self._pages, self._sessions, seal, provider) if provider else None
         self._news = News(self._pages, self._sessions, desks)
         self._orders = Orders(self._pages, seal, desk, desks.ask, page.now)
+        self._likely = LikelyPages(self._pages, desks, computing.forecasts)
+        self._comparing = Comparing(self._pages, desks, computing.comparisons)
+        self._price = PricePage(self._pages, desks, ask, page.now)
 
     def add_to(self, app: web.Application) -> None:
         """Add every path."""
@@ -85,6 +95,7 @@ class Site:
             ("GET", TENANTS, self._tenants),
             ("GET", TENANTS + "/news", self._signed_in(self._news.serve_all)),
             ("GET", TENANTS + "/{tenant}/news", self._signed_in(self._news.serve_tenant)),
+            *self._computed(),
             ("GET", TENANTS + "/{tenant}/{screen}", self._screen),
             ("GET", TENANTS + "/{tenant}/statement/{format}", self._signed_in(self._download(statement_file))),
             ("GET", TENANTS + "/{tenant}/usage/{format}", self._signed_in(self._download(usage_file))),
@@ -100,6 +111,18 @@ class Site:
         app.on_shutdown.append(self._news.close)
         for method, path, handler in routes:
             app.router.add_route(method, path, self._answering(handler))
+
+    def _computed(self) -> list[tuple[str, str, _Handler]]:
+        """The paths of what is computed when it is asked for."""
+        of_tenant = TENANTS + "/{tenant}"
+        return [
+            ("GET", of_tenant + "/forecast", self._signed_in(self._likely.forecast)),
+            ("GET", of_tenant + "/recommendation", self._signed_in(self._likely.recommendation)),
+            ("GET", of_tenant + "/price", self._signed_in(self._price.show)),
+            ("POST", of_tenant + "/compare", self._signed_in(self._comparing.begin)),
+            ("GET", of_tenant + "/compare/{id}", self._signed_in(self._comparing.show)),
+            ("GET", of_tenant + "/compare/{id}/csv", self._signed_in(self._comparing.download)),
+        ]
 
     def _answering(self, handler: _Handler) -> _Handler:
         """Whatever goes wrong is a page that says so."""
@@ -166,7 +189,9 @@ class Site:
             raise NoSuchThing
 
         def shown(books: Books) -> str:
-            values = screen.answer(Asked.of(books, tenant, session, dict(request.query)))
+            asked = Asked.of(books, tenant, session, dict(request.query))
+            values = screen.answer(asked._replace(settings=self._settings(books.reader)))
+            values |= self._likely.known(name, asked.account)
             values |= {"tenant": tenant, "screen": name, "screens": SCREENS, "order": request.query.get("order")}
             return self._pages.text(f"{name}.html", session, **values)
 

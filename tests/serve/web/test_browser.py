@@ -15,9 +15,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from rater.embedded.store import open_reader
 from rater.serve.web.screens import SCREENS
 from tests.serve.web.conftest import BEGAN, HOSTILE, Open
+from tests.serve.web.test_compare import PERIOD, twice
 from tests.serve.world import Switch
 
 AXE_VERSION = "4.14.1"
+#: What a process of the server computes may take so long while other tests run.
+COMPUTED_WITHIN_MS = 150_000
 CHROMIUM = shutil.which("chromium")
 LISTED = [name for name, screen in SCREENS.items() if screen.listed]
 
@@ -134,6 +137,8 @@ def test_nothing_keeps_anybody_from_using_it(browser: Browser, opened: Open, axe
     paths += [
         "/tenants",
         "/tenants/contoso/call?id=b",
+        "/tenants/contoso/forecast",
+        "/tenants/contoso/price?called=%2B442079460000&user=ada",
         "/tenants/contoso/orders/refund",
         "/tenants/contoso/orders/assign",
         "/tenants/contoso/orders/assign-file",
@@ -153,7 +158,7 @@ def test_times_are_shown_in_the_readers_zone(olga: Window) -> None:
     """UTC as the server wrote it, and below it the time in Berlin."""
     page = olga.open("/tenants/contoso/usage")
     first = page.locator("#calls time").first
-    assert "12:00:00 UTC" in first.inner_text()
+    assert "12:00 UTC" in first.inner_text()
     assert "Europe/Berlin" in first.inner_text()
 
 
@@ -249,3 +254,51 @@ def test_a_declined_card_is_shown_without_a_reload(olga: Window, opened: Open) -
 def commands(office: Switch, *sent: dict[str, Any]) -> None:
     """Apply commands."""
     assert office.ask("/v1/commands", json.dumps(sent).encode()).body["accepted"] == len(sent)
+
+
+@pytest.fixture
+def kim(browser: Browser, lived: Open) -> Iterator[Window]:
+    """A clerk of contoso, which has five weeks of calls."""
+    context = browser.new_context()
+    window = Window(context, lived.visitor().base)
+    window.page.set_default_timeout(COMPUTED_WITHIN_MS)
+    window.sign_in(lived.admitted.tokens["kim"])
+    yield window
+    context.close()
+
+
+def test_what_is_likely_comes_into_the_page(kim: Window) -> None:
+    """Computed while the page is open already: a band with its table on Credits, a sentence on Recharge."""
+    page = kim.open("/tenants/contoso/credits")
+    page.evaluate("document.notReloaded = true")
+    page.locator("#likely .curve canvas").wait_for()
+    assert page.locator(".curve canvas").count() == 2
+    assert "95.80 USD" in page.locator("#likely").inner_text()
+    page = kim.open("/tenants/contoso/recharge")
+    page.locator("#likely table").wait_for()
+    assert "Recharge 50 USD below 1 USD" in page.locator("#likely").inner_text()
+    assert kim.wrong == []
+
+
+def test_a_price_list_is_compared_with_a_chart(kim: Window) -> None:
+    """A file is chosen; the outcome comes by itself, with bars, tables and a file to download."""
+    page = kim.open("/tenants/contoso/compare")
+    page.select_option("#period", PERIOD)
+    page.set_input_files("#deck", {"name": "B.csv", "mimeType": "text/csv", "buffer": twice()})
+    page.click("main button")
+    page.locator("[data-bars] canvas").wait_for()
+    assert "By destination" in page.locator("main").inner_text()
+    with page.expect_download() as downloading:
+        page.click("text=Download all lines as CSV")
+    assert downloading.value.suggested_filename == f"what-if-{PERIOD}.csv"
+    assert kim.wrong == []
+
+
+def test_a_call_s_price_is_a_link_away(kim: Window) -> None:
+    """From the list of calls to what the same call would cost now."""
+    page = kim.open("/tenants/contoso/usage")
+    page.locator("#calls a", has_text="Price now").first.click()
+    assert "0.1 USD" in page.locator("main").inner_text()
+    page.fill("#minutes", "10")
+    page.get_by_role("button", name="Show the price").click()
+    assert "0.5 USD" in page.locator("main").inner_text()

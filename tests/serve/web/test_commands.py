@@ -72,8 +72,8 @@ def test_the_demos_month_is_shown(tmp_path: Path) -> None:
         words = visitor.post("/sign-in", form).words
         statement = visitor.get("/tenants/tailspin/statement?period=2025-03").words
         csv = visitor.get("/tenants/tailspin/statement/csv?period=2025-03")
-    assert "tailspin suspended -136.372 USD" in words
-    assert "2025-04-14 00:00:00 UTC" in words
+    assert "tailspin suspended -136.37 USD" in words
+    assert "2025-04-14 00:00 UTC" in words
     assert "-136.372" in statement
     assert csv.headers["Content-Disposition"] == 'attachment; filename="statement-2025-03.csv"'
     assert csv.text.startswith("tenant,currency,")

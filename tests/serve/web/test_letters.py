@@ -148,9 +148,9 @@ def test_a_command_that_came_too_early_is_given_again(opened: Open) -> None:
     path = order("replay", tenant)
     form = olga.get(f"{path}?letter={letter}").form(f"{path}/preview")
     shown = olga.post(f"{path}/preview", form)
-    assert "Balance after it 60 USD" in shown.words
+    assert "Balance after it 60.00 USD" in shown.words
     olga.post(f"{path}/send", shown.form(f"{path}/send"))
-    assert "60 USD" in olga.get(f"/tenants/{tenant}/credits").words
+    assert "60.00 USD" in olga.get(f"/tenants/{tenant}/credits").words
 
 
 def test_a_hostile_record_is_shown_as_text(opened: Open) -> None:

@@ -115,8 +115,8 @@ def test_credits_show_what_the_balance_is_made_of(opened: Open) -> None:
     """The lot of the purchase and when it expires, and what came in."""
     words = opened.visitor("val").get("/tenants/contoso/credits").words
     bought = BEGAN - timedelta(days=1)
-    assert f"USD {bought:%Y-%m-%d} 12:00:00 UTC {bought.year + 1}-" in words
-    assert f"{bought:%Y-%m-%d} 12:00:00 UTC purchase 100 USD 100 USD funds" in words
+    assert f"USD {bought:%Y-%m-%d} 12:00 UTC {bought.year + 1}-" in words
+    assert f"{bought:%Y-%m-%d} 12:00 UTC purchase 100.00 USD 100.00 USD funds" in words
 
 
 def test_a_refused_record_is_shown_with_its_reason(opened: Open) -> None:

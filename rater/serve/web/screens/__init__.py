@@ -2,9 +2,11 @@
 
 from rater.serve.web.screens.asked import Asked, File, NoSuchThing, Screen, WrongQuestion
 from rater.serve.web.screens.call import call
+from rater.serve.web.screens.compare import compare
 from rater.serve.web.screens.credits import credit
 from rater.serve.web.screens.licences import licences
 from rater.serve.web.screens.minutes import minutes
+from rater.serve.web.screens.price import price
 from rater.serve.web.screens.recharge import recharge
 from rater.serve.web.screens.refused import refused
 from rater.serve.web.screens.statement import statement
@@ -21,5 +23,7 @@ SCREENS = {
     "licences": Screen(licences),
     "refused": Screen(refused),
     "statement": Screen(statement),
+    "price": Screen(price),
+    "compare": Screen(compare),
     "call": Screen(call, listed=False),
 }

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
-from rater.core import Account
+from rater.core import Account, RatingSettings
 from rater.embedded.lookup import CallPlace, Lookup
 from rater.embedded.store import Reader
 from rater.files.extras import installed
@@ -24,7 +24,10 @@ class WrongQuestion(Exception):
 
 
 class Asked(NamedTuple):
-    """Who asks what of which tenant; the store is read as it was at the last commit."""
+    """Who asks what of which tenant; the store is read as it was at the last commit.
+
+    `settings` are the rules' settings of the deployment.
+    """
 
     reader: Reader
     lookup: Lookup
@@ -32,6 +35,7 @@ class Asked(NamedTuple):
     account: Account
     session: Session
     query: dict[str, str]
+    settings: RatingSettings = RatingSettings()
 
     @classmethod
     def of(cls, books: Books, tenant: str, session: Session, query: dict[str, str]) -> Self:

@@ -6,6 +6,7 @@ from typing import Any
 from rater.core import AccountEvent, EventKind, lots_with_money, parse_ledger, shown_lots
 from rater.files.export_funds import fund_row
 from rater.serve.web.screens.asked import Asked, number_in
+from rater.serve.web.screens.outlook import outlook
 
 #: How far back the curve goes, its points, and the days by which the pace is counted.
 CURVE_DAYS, POINTS, PACE_DAYS = 90, 361, 30
@@ -32,7 +33,7 @@ def credit(asked: Asked) -> dict[str, Any]:
         "lots_total": lots_with_money(account),
         "pace": pace,
         "pace_days": PACE_DAYS,
-        "empty_at": _empty_at(clock, account.balance, pace),
+        "outlook": outlook(account, pace, asked.settings),
         "curve_days": CURVE_DAYS,
         "curve": _curve(series),
         "crossings": _crossings(asked, since),
@@ -47,13 +48,6 @@ def _spent_a_day(asked: Asked) -> int:
     clock = asked.account.clock
     found = asked.lookup.spend(asked.tenant, "day", clock - timedelta(days=PACE_DAYS), clock)
     return sum(one.charge_micros for one in found) // PACE_DAYS
-
-
-def _empty_at(clock: datetime, balance: int, pace: int) -> datetime | None:
-    """When nothing is left at this pace; None where nothing is spent, or left, or within ten years used up."""
-    if pace <= 0 or balance <= 0 or balance // pace > 3_650:
-        return None
-    return clock + timedelta(seconds=balance * 86_400 // pace)
 
 
 def _curve(series: list[tuple[datetime, int]]) -> dict[str, list[int]]:

@@ -20,7 +20,7 @@ def statement(asked: Asked) -> dict[str, Any]:
     return {
         "account": asked.account,
         "period": period,
-        "periods": _periods(asked.account.clock),
+        "periods": periods_of(asked.account.clock),
         "formats": offered(FORMATS),
         "all_formats": offered(FORMATS) == [*FORMATS],
         "adds_up": made.adds_up,
@@ -47,14 +47,15 @@ def _made(asked: Asked, period: str) -> Statement:
 
 def _period(asked: Asked) -> str:
     """The month that is asked for, else the last one that is over; WrongQuestion: it is none that can be chosen."""
-    periods = _periods(asked.account.clock)
+    periods = periods_of(asked.account.clock)
     period = asked.query.get("period") or periods[1]
     if period not in periods:
         raise WrongQuestion(f"period: expected a month from {periods[-1]} to {periods[0]}")
     return period
 
 
-def _periods(clock: datetime) -> list[str]:
+def periods_of(clock: datetime) -> list[str]:
+    """The months that can be chosen, the present one first."""
     found = []
     for _ in range(MONTHS):
         found.append(clock.strftime("%Y-%m"))

@@ -1,9 +1,10 @@
-// Draws the curve of a balance; the table beside it has its figures for who does not see it.
+// Draws the curve of a balance, or the band of a likely one; the table beside it has the figures for who sees neither.
 "use strict";
 (() => {
+  const MICROS = 1e6;
   const draw = () => {
     const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-    for (const place of document.querySelectorAll("[data-curve]")) {
+    for (const place of document.querySelectorAll("[data-curve]:empty")) {
       const curve = JSON.parse(place.dataset.curve);
       const axis = { stroke: colour("--text"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") } };
       const size = () => ({ width: place.clientWidth, height: 280 });
@@ -18,12 +19,19 @@
         plot.ctx.stroke();
         plot.ctx.restore();
       };
+      const line = (label, more) => ({ label, stroke: colour("--accent"), width: 2, points: { show: false }, ...more });
+      const faint = { width: 1, dash: [4, 4] };
+      const lines = curve.band
+        ? JSON.parse(place.dataset.labels).map((label, which) => line(label, which === 1 ? {} : faint))
+        : [line(place.dataset.label, {})];
+      const values = curve.band ? [0, 1, 2].map((which) => curve.band.map((day) => day[which])) : [curve.micros];
       const plot = new uPlot({
         ...size(),
-        series: [{}, { label: place.dataset.label, stroke: colour("--accent"), width: 2, points: { show: false } }],
+        series: [{}, ...lines],
+        bands: curve.band ? [{ series: [3, 1], fill: colour("--band") }] : [],
         axes: [axis, axis],
         hooks: { draw: [zeroLine] },
-      }, [curve.at, curve.micros.map((micros) => micros / 1e6)], place);
+      }, [curve.at, ...values.map((some) => some.map((micros) => micros / MICROS))], place);
       addEventListener("resize", () => plot.setSize(size()));
     }
   };

@@ -3,12 +3,14 @@
 (() => {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!zone || zone === "UTC") return;
-  const format = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone: zone });
+  const [seconds, minutes] = ["medium", "short"].map((timeStyle) =>
+    new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle, timeZone: zone }));
   const add = (root) => {
     for (const time of root.querySelectorAll("time[datetime]:not([data-here])")) {
       time.dataset.here = "";
       const here = document.createElement("span");
       here.className = "here";
+      const format = "minute" in time.dataset ? minutes : seconds;
       here.textContent = `${format.format(new Date(time.dateTime))} ${zone}`;
       time.append(here);
     }

@@ -1,0 +1,140 @@
+"""Forecasts and recommendations: `rater forecast` and `rater recommend` over the file that the server reads.
+
+Each is kept for an hour of the tenant's clock, until money comes in or goes out by hand, or auto-recharge changes;
+so is what it could not be made for.  What it costs is bounded: see OwnProcesses, RATINGS_MAX and WITHIN_S.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from rater.core import Account
+from rater.serve.problems import Kind, ProblemError
+from rater.serve.reading.likely_answers import AdviceAnswer, ForecastAnswer
+from rater.serve.reading.own_processes import OwnProcesses
+from rater.wire.errors import Exit
+
+#: Ratings of a tenant that are read; beyond that: the command itself.
+RATINGS_MAX = 200_000
+#: After so many seconds it is given up.
+WITHIN_S = 60.0
+#: Answers of a kind that are kept.
+KEPT_MAX = 100
+_RETRY_AFTER_S = 10
+_Answer = TypeVar("_Answer", bound=msgspec.Struct)
+
+
+class Nothing(NamedTuple):
+    """Why there is no answer."""
+
+    kind: Kind
+    detail: str
+
+
+#: What decides whether an answer still stands: tenant, hour, events of the account, recharge, what was asked.
+_Wanted = tuple[object, ...]
+
+
+class Computed(Generic[_Answer]):
+    """Answers of one command about tenants; everything in the event loop."""
+
+    def __init__(
+        self, processes: OwnProcesses, store: Path, command: str, read: Callable[[bytes], _Answer]
+    ) -> None:
+        """`command` prints on standard output what `read` reads."""
+        self._processes, self._store, self._command, self._read = processes, store, command, read
+        self._kept: dict[_Wanted, _Answer | Nothing] = {}
+        self._making: dict[_Wanted, asyncio.Task[_Answer | Nothing]] = {}
+
+    def known(self, account: Account, *options: str) -> _Answer | Nothing | None:
+        """What was answered before and stands."""
+        return self._kept.get(_wanted(account, options))
+
+    async def of(self, account: Account, *options: str) -> _Answer | Nothing:
+        """The answer, or why there is none; ProblemError: too much to do now.
+
+        Who asks for the same at the same time waits for one process.
+        """
+        wanted = _wanted(account, options)
+        if wanted in self._kept:
+            return self._kept[wanted]
+        task = self._making.get(wanted)
+        if task is None:
+            task = self._making[wanted] = asyncio.create_task(self._make(wanted, account, options))
+        return await asyncio.shield(task)
+
+    async def _make(self, wanted: _Wanted, account: Account, options: tuple[str, ...]) -> _Answer | Nothing:
+        try:
+            found = await self._made(account, options)
+            if len(self._kept) >= KEPT_MAX:
+                del self._kept[next(iter(self._kept))]
+            self._kept[wanted] = found
+            return found
+        finally:
+            del self._making[wanted]
+
+    async def _made(self, account: Account, options: tuple[str, ...]) -> _Answer | Nothing:
+        if account.sequences.rated_calls > RATINGS_MAX:
+            return Nothing(
+                Kind.TOO_LARGE,
+                f"{account.sequences.rated_calls} ratings, more than are read here (RATINGS_MAX {RATINGS_MAX}); use"
+                f" rater {self._command}",
+            )
+        words = [self._command, *options, "--store", str(self._store), "--", account.tenant]
+        try:
+            ended = await self._processes.run(words, WITHIN_S)
+        except ProblemError as wrong:
+            if wrong.kind is Kind.BUSY:
+                raise
+            return Nothing(wrong.kind, wrong.detail)
+        if ended.output and ended.code in (Exit.OK, Exit.FAILED):
+            return self._read(ended.output)
+        if ended.code == Exit.FAILED:
+            return Nothing(Kind.NOT_FOUND, ended.message)
+        raise ProblemError(Kind.BUSY, f"rater {self._command} failed: {ended.message}", _RETRY_AFTER_S)
+
+
+class Forecasts:
+    """What is likely, and what is recommended, of the tenants of a store or of a replica."""
+
+    def __init__(self, processes: OwnProcesses, store: Path) -> None:
+        forecast, advice = msgspec.json.Decoder(ForecastAnswer), msgspec.json.Decoder(AdviceAnswer)
+        self._likely = Computed(processes, store, "forecast", forecast.decode)
+        self._advice = Computed(processes, store, "recommend", advice.decode)
+
+    async def likely(self, account: Account, days: int) -> ForecastAnswer | Nothing:
+        """What is likely in the days to come; see Computed.of."""
+        return await self._likely.of(account, *_days(days))
+
+    def known_likely(self, account: Account, days: int) -> ForecastAnswer | Nothing | None:
+        """The same, if it is known."""
+        return self._likely.known(account, *_days(days))
+
+    async def advice(self, account: Account) -> AdviceAnswer | Nothing:
+        """Which recharge is recommended; see Computed.of."""
+        return await self._advice.of(account, "--json")
+
+    def known_advice(self, account: Account) -> AdviceAnswer | Nothing | None:
+        """The same, if it is known."""
+        return self._advice.known(account, "--json")
+
+
+def answered(found: _Answer | Nothing) -> _Answer:
+    """The answer; ProblemError says why there is none."""
+    if isinstance(found, Nothing):
+        raise ProblemError(found.kind, found.detail)
+    return found
+
+
+def _days(days: int) -> tuple[str, ...]:
+    return "--days", str(days), "--format", "json"
+
+
+def _wanted(account: Account, options: tuple[str, ...]) -> _Wanted:
+    terms = account.recharge
+    recharge = (terms.state, terms.trigger, terms.amount, terms.failures)
+    hour = f"{account.clock:%Y-%m-%dT%H}"
+    return account.tenant, hour, account.sequences.account_events, recharge, options

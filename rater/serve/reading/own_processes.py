@@ -1,0 +1,98 @@
+"""Commands of `rater` in processes of their own: what takes seconds delays no request and no switch.
+
+One runs at a time, at a lower priority (NICE), for so many seconds at most; so many wait for it
+(PROCESSES_WAITING_MAX).  When the server stops, it is killed.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rater.serve.problems import Kind, ProblemError
+
+#: Commands that wait for the one that runs.
+PROCESSES_WAITING_MAX = 10
+#: By how much its priority is lower than the server's; 19 is the lowest.
+NICE, _NICE_MAX = 5, 19
+_RETRY_AFTER_S = 10
+
+
+class Ended(NamedTuple):
+    """How a command ended: its exit code, its standard output, and the last line that it printed for people."""
+
+    code: int
+    output: bytes
+    message: str
+
+
+class OwnProcesses:
+    """Open until `close`; everything in the event loop."""
+
+    def __init__(self) -> None:
+        self._one = asyncio.Lock()
+        self._waiting = 0
+        self._running: Process | None = None
+        self._closed = asyncio.Event()
+
+    async def run(self, words: Sequence[str], within_s: float) -> Ended:
+        """Run a command; ProblemError: too many wait, it takes too long (TOO_LARGE), or the server stops."""
+        if self._waiting > PROCESSES_WAITING_MAX:
+            raise ProblemError(
+                Kind.BUSY,
+                f"{PROCESSES_WAITING_MAX} others wait (PROCESSES_WAITING_MAX); ask again later",
+                _RETRY_AFTER_S,
+            )
+        self._waiting += 1
+        try:
+            async with self._one:
+                return await self._run(words, within_s)
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Kill what runs; nothing begins any more."""
+        self._closed.set()
+        if self._running is not None:
+            _kill(self._running)
+
+    async def _run(self, words: Sequence[str], within_s: float) -> Ended:
+        if self._closed.is_set():
+            raise _stopping()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "rater", *words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
+        )
+        self._running = process
+        try:
+            with contextlib.suppress(OSError):  # it has ended already
+                nice = min(_NICE_MAX, os.getpriority(os.PRIO_PROCESS, 0) + NICE)
+                os.setpriority(os.PRIO_PROCESS, process.pid, nice)
+            if self._closed.is_set():
+                _kill(process)
+            output, said = await asyncio.wait_for(process.communicate(), within_s)
+        except TimeoutError as late:
+            raise ProblemError(
+                Kind.TOO_LARGE, f"it took longer than {within_s:.0f} s; use rater {words[0]}"
+            ) from late
+        finally:
+            self._running = None
+            if process.returncode is None:
+                _kill(process)
+                await process.wait()
+        if self._closed.is_set():
+            raise _stopping()
+        message = said.decode(errors="replace").strip().rpartition("\n")[2].removeprefix("rater: ")
+        assert process.returncode is not None, "its output ended"
+        return Ended(process.returncode, output, message)
+
+
+def _kill(process: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+
+
+def _stopping() -> ProblemError:
+    return ProblemError(Kind.BUSY, "the server stops; ask again", _RETRY_AFTER_S)

@@ -1,0 +1,82 @@
+"""Commands in processes of their own: one at a time, so many that wait, and none that outlives the server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from rater.serve.problems import Kind, ProblemError
+from rater.serve.reading.own_processes import PROCESSES_WAITING_MAX, Ended, OwnProcesses
+from rater.wire.errors import Exit
+from tests.serve.world import clients_file
+
+#: Seconds after which a test has failed.
+PATIENCE_S = 60.0
+
+
+def endless(folder: Path) -> list[str]:
+    """A command that ends only when it is killed: a server."""
+    clients = clients_file(folder).path
+    return ["serve", f"--store={folder / 'rater.db'}", f"--clients={clients}", "--web-port=0"]
+
+
+def with_processes(test: Callable[[OwnProcesses], Awaitable[None]]) -> None:
+    """Run a test in a loop; whatever it leaves is killed."""
+
+    async def run() -> None:
+        processes = OwnProcesses()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await test(processes)
+        finally:
+            await processes.close()
+
+    asyncio.run(run())
+
+
+async def problem_of(running: Awaitable[Ended]) -> ProblemError:
+    """The problem that a command ends with."""
+    with pytest.raises(ProblemError) as found:
+        await running
+    return found.value
+
+
+def test_a_command_ends_with_its_code_its_output_and_its_message() -> None:
+    """What it prints, and the one line that says what is wrong."""
+
+    async def test(processes: OwnProcesses) -> None:
+        good = await processes.run(["--version"], PATIENCE_S)
+        assert (good.code, good.output.startswith(b"rater ")) == (Exit.OK, True)
+        bad = await processes.run(["forecast", "contoso", "--store", "none.db"], PATIENCE_S)
+        assert (bad.code, bad.output) == (Exit.USAGE, b"")
+        assert bad.message == "none.db: no such store; `rater run --store none.db` makes one"
+
+    with_processes(test)
+
+
+def test_what_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    """It is killed, the problem names the command to type, and the next one runs."""
+
+    async def test(processes: OwnProcesses) -> None:
+        wrong = await problem_of(processes.run(endless(tmp_path), 0.5))
+        assert (wrong.kind, wrong.detail) == (Kind.TOO_LARGE, "it took longer than 0 s; use rater serve")
+        assert (await processes.run(["--version"], PATIENCE_S)).code == Exit.OK
+
+    with_processes(test)
+
+
+def test_so_many_wait_and_a_stopping_server_kills_what_runs(tmp_path: Path) -> None:
+    """One runs and ten wait: the next is refused at once.  Closing ends all of them, and nothing begins any more."""
+
+    async def test(processes: OwnProcesses) -> None:
+        words = endless(tmp_path)
+        tasks = [asyncio.create_task(processes.run(words, PATIENCE_S)) for _ in range(PROCESSES_WAITING_MAX + 1)]
+        await asyncio.sleep(0)  # each has begun to wait
+        refused = await problem_of(processes.run(["--version"], PATIENCE_S))
+        assert (refused.kind, "others wait" in refused.detail) == (Kind.BUSY, True)
+        await processes.close()
+        assert {(await problem_of(task)).detail for task in tasks} == {"the server stops; ask again"}
+        assert (await problem_of(processes.run(["--version"], PATIENCE_S))).kind is Kind.BUSY
+
+    with_processes(test)

@@ -1,0 +1,41 @@
+"""Amounts and times as the page shows them."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from rater.serve.web.rendering import minute, money, rounded
+
+
+@pytest.mark.parametrize(
+    ("micros", "currency", "expected"),
+    [
+        (4_020_000, "USD", '<span class="money">4.02 USD</span>'),
+        (100_000_000, "USD", '<span class="money">100.00 USD</span>'),
+        (4_016_400, "USD", '<span class="money" title="4.0164 USD">4.02 USD</span>'),
+        (4_015_000, "USD", '<span class="money" title="4.015 USD">4.02 USD</span>'),
+        (-136_372_000, "USD", '<span class="money below" title="-136.372 USD">-136.37 USD</span>'),
+        (0, "USD", '<span class="money">0.00 USD</span>'),
+        # what would be shown as nothing is shown as it is
+        (4_900, "USD", '<span class="money">0.0049 USD</span>'),
+        (-4_900, "USD", '<span class="money below">-0.0049 USD</span>'),
+        (1_234_500_000, "JPY", '<span class="money" title="1234.5 JPY">1235 JPY</span>'),
+        (1_234_500, "KWD", '<span class="money" title="1.2345 KWD">1.235 KWD</span>'),
+    ],
+)
+def test_an_amount_in_a_summary(micros: int, currency: str, expected: str) -> None:
+    """The decimals of its currency; what is exact is its title."""
+    assert rounded(micros, currency) == expected
+
+
+def test_an_amount_that_is_explained_is_exact() -> None:
+    """All its decimals."""
+    assert money(4_016_400, "USD") == '<span class="money">4.0164 USD</span>'
+
+
+def test_a_time_in_a_list_is_to_the_minute() -> None:
+    """Its seconds are its title, and what scripts read."""
+    assert minute(datetime(2025, 3, 12, 9, 5, 59, tzinfo=UTC)) == (
+        '<time datetime="2025-03-12T09:05:59Z" title="2025-03-12 09:05:59 UTC" data-minute>2025-03-12 09:05 UTC</time>'
+    )
+    assert minute(None) == "–"

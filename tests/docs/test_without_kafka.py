@@ -35,6 +35,7 @@ PRINTED = [
     Typed("rater acls --mtls"),
     Typed("rater acls --prefix blue-"),
     Typed("rater acls --prefix p96-"),
+    Typed("rater acls --service operators"),
     Typed("rater acls --service switches"),
     Typed("rater acls --service billing"),
     Typed("rater acls --service bridge"),

@@ -74,7 +74,7 @@ def test_a_statement_while_topics_are_read(log: Log, tmp_path: Path) -> None:
             with closing(open_reader(tmp_path / "replica.db")) as reader, closing(open_lookup(reader)) as lookup:
                 for tenant in reader.tenants():
                     for since, until in ((None, "2025-03-10"), ("2025-03-10", "2025-03-20"), ("2025-03-20", None)):
-                        period = (tenant, since and at(since), until and at(until))
+                        period = (tenant, at(since) if since else None, at(until) if until else None)
                         assert lookup.statement(*period) == statement_of(reader, *period)
                         compared += 1
     file.close()

@@ -327,7 +327,7 @@ def test_less_is_tried_than_was_guessed_first() -> None:
         enough = terms is None or terms.trigger is None or int(terms.trigger) > 35
         recharges = 0 if terms is None or terms.amount is None else 4 if int(terms.amount) >= 260 else 5
         debits = [(now, 99_500_000), (now + 2 * WEEK, 99_500_000)]
-        return [Run(None if enough else now, recharges, [], [2_000_000_000] * 30, {}, debits)] * 10
+        return [Run(None if enough else now, None, recharges, [], [2_000_000_000] * 30, {}, debits)] * 10
 
     account = Months(1, tenants=1, calls_a_day=1).memory.load("account", ("tenant-0", ""))
     assert isinstance(account, Account)

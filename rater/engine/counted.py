@@ -1,5 +1,7 @@
 """Records of the output topics as far as a month is counted by them: of calls without what explains a price."""
 
+from functools import lru_cache
+
 import msgspec
 
 from rater.core import EventKind, Outcome, Pocket
@@ -35,7 +37,12 @@ read_call = msgspec.json.Decoder(ReadCall).decode
 
 def is_of(value: bytes, period: str) -> bool:
     """Whether a record of `rated-calls` is a call of a month."""
-    return f'"period":"{period}"'.encode() in value
+    return _mark_of(period) in value
+
+
+@lru_cache
+def _mark_of(period: str) -> bytes:
+    return f'"period":"{period}"'.encode()
 
 
 def is_corrected(value: bytes) -> bool:

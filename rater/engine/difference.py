@@ -3,6 +3,7 @@
 Only sums are kept: memory grows with users and destinations, not with calls.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -133,22 +134,22 @@ class History:
         self.period = period
         month = parse_period(period)
         self._since, self._until = month_start(month), month_start(month + 1)
-        self.lines: dict[Place, Sums] = {}
+        self.lines: defaultdict[Place, Sums] = defaultdict(Sums)
         self.currencies: dict[str, str] = {}
 
     def add(self, output: Output) -> None:
         """Count an output that is no rated call; those that are nothing here are left."""
         if isinstance(output, RechargeRequest) and self._covers(output.at):
-            line = self._line("tenant", output.tenant, "")
+            line = self.lines[("tenant", output.tenant, "")]
             line.recharges += 1
             line.recharged += parse_ledger(output.amount)
             self.currencies[output.tenant] = output.currency
         elif isinstance(output, AccountEvent) and output.event in COUNTED and self._covers(output.at):
             if output.event is EventKind.CREDITS_SUSPENDED:
-                self._line("tenant", output.tenant, "").suspensions += 1
+                self.lines[("tenant", output.tenant, "")].suspensions += 1
             else:
-                self._line("tenant", output.tenant, "").restrictions += 1
-                self._line("user", output.tenant, output.user or NO_USER).restrictions += 1
+                self.lines[("tenant", output.tenant, "")].restrictions += 1
+                self.lines[("user", output.tenant, output.user or NO_USER)].restrictions += 1
 
     def add_call(self, call: Charged, replaced: Charged | None = None) -> None:
         """Count a rated call, and no more the rating that it replaces."""
@@ -168,9 +169,9 @@ class History:
         for part in call.segments:
             minutes = sign * part.minutes
             if part.pool is not None:
-                plan = self._line("plan", tenant, _plan_of(part.pool))
+                plan = self.lines[("plan", tenant, _plan_of(part.pool))]
             else:
-                plan = self._line("plan", tenant, _POCKETS[part.pocket])
+                plan = self.lines[("plan", tenant, _POCKETS[part.pocket])]
                 if part.pocket is Pocket.CREDIT:
                     credit += minutes
                     plan.debits += paid
@@ -180,22 +181,15 @@ class History:
         unfunded = sign * parse_ledger(call.unfunded_charge) if call.unfunded_charge != "0" else 0
         minutes = sign * call.minutes
         for line in (
-            self._line("tenant", tenant, ""),
-            self._line("destination", tenant, call.destination or NO_DESTINATION),
-            self._line("user", tenant, call.user or NO_USER),
+            self.lines[("tenant", tenant, "")],
+            self.lines[("destination", tenant, call.destination or NO_DESTINATION)],
+            self.lines[("user", tenant, call.user or NO_USER)],
         ):
             line.calls += sign
             line.minutes += minutes
             line.credit_minutes += credit
             line.debits += paid
             line.unfunded += unfunded
-
-    def _line(self, group: str, tenant: str, name: str) -> Sums:
-        place = (group, tenant, name)
-        found = self.lines.get(place)
-        if found is None:
-            found = self.lines[place] = Sums()
-        return found
 
 
 class Line(msgspec.Struct, frozen=True):

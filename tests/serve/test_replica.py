@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -73,8 +74,8 @@ def test_a_statement_while_topics_are_read(log: Log, tmp_path: Path) -> None:
         if number % 5 == 0:
             with closing(open_reader(tmp_path / "replica.db")) as reader, closing(open_lookup(reader)) as lookup:
                 for tenant in reader.tenants():
-                    for since, until in ((None, "2025-03-10"), ("2025-03-10", "2025-03-20"), ("2025-03-20", None)):
-                        period = (tenant, at(since) if since else None, at(until) if until else None)
+                    for since, until in pairwise([None, at("2025-03-10"), at("2025-03-20"), None]):
+                        period = (tenant, since, until)
                         assert lookup.statement(*period) == statement_of(reader, *period)
                         compared += 1
     file.close()

@@ -101,7 +101,7 @@ class CallWriter:
         made: dict[int, list[int]] = {}
         flagged: list[tuple[int, int, int, int]] = []
         late: list[tuple[int, int]] = []
-        posted: list[tuple[int, int, int, int]] = []
+        posted: list[tuple[int, int, int, int | None]] = []
         for offset, tenant, key, value in rows:
             call = _calls(value)
             row = self._call_row(offset, tenant, call)
@@ -110,11 +110,14 @@ class CallWriter:
             made[offset] = row
             if row[_FLAGS]:
                 flagged += [(row[_TENANT], number, row[_AT], offset) for number in _numbers(row[_FLAGS])]
-            rating, at = number_of(call.id), micros_of(call.received_at)
+            at, rating = micros_of(call.received_at), None
+            if row[_CHARGE] or call.outcome is not Outcome.RATED:  # others never have a debit
+                rating = number_of(call.id)
             if call.late:
                 until = micros_of(month_start(parse_period(call.period) + 1))
-                late.append((rating, until))
                 at = max(at, until)
+                if rating is not None:
+                    late.append((rating, until))
             posted.append((row[_TENANT], at, offset, rating))
             self._count(row, 1)
         marks = ",".join("?" * _MARKS)

@@ -12,7 +12,7 @@ from pathlib import Path
 from rater.embedded.ownership import OWNER_ONLY
 
 #: Raised whenever the tables, or what stands in them, change: a file of another number is made anew.
-LOOKUP_VERSION = 3
+LOOKUP_VERSION = 4
 _BUSY_S = 30
 _TABLES = (
     "CREATE TABLE filled (topic TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID",
@@ -48,9 +48,10 @@ _TABLES = (
     ),
     "CREATE INDEX debits_by_rating ON debits (rating)",
     "CREATE TABLE late (rating INTEGER PRIMARY KEY, until INTEGER NOT NULL)",
-    # When a rating without a debit stands on a statement; where it has one, that says it.
+    # When a rating without a debit stands on a statement; where it has one, that says it.  Its number is there if
+    # it may have one.
     (
-        "CREATE TABLE posted (tenant INTEGER, at INTEGER, offset INTEGER, rating INTEGER NOT NULL,"
+        "CREATE TABLE posted (tenant INTEGER, at INTEGER, offset INTEGER, rating INTEGER,"
         " PRIMARY KEY (tenant, at, offset)) WITHOUT ROWID"
     ),
     # The first and the last record of a tenant in a topic.
@@ -80,7 +81,7 @@ _INDEXES = (
     "CREATE INDEX IF NOT EXISTS calls_by_type ON calls (tenant, type, at, offset)",
     "CREATE INDEX IF NOT EXISTS calls_by_rounded ON calls (tenant, rounded, at, offset)",
     "CREATE INDEX IF NOT EXISTS debits_by_month ON debits (tenant, month)",
-    "CREATE INDEX IF NOT EXISTS posted_by_rating ON posted (rating)",
+    "CREATE INDEX IF NOT EXISTS posted_by_rating ON posted (rating) WHERE rating IS NOT NULL",
 )
 
 

@@ -88,7 +88,7 @@ class PeriodRecords:
         for topic, offset in rows:
             self._moved[_TOPICS[topic]].append(offset)
         calls = connection.execute(_CALLS, {"tenant": number, "since": period.since, "until": period.until})
-        #: Offset -> the rating's number.
+        #: Offset -> the rating's number; None for one that has no debit.
         self._calls = {offset: rating for offset, rating in calls if offset <= self._ends["rated-calls"]}
 
     def events(self) -> Iterator[AccountEvent]:
@@ -113,7 +113,7 @@ class PeriodRecords:
 
     def known_ratings(self) -> set[int]:
         """See Records."""
-        return set(self._calls.values())
+        return {rating for rating in self._calls.values() if rating is not None}
 
     def kept_since(self) -> tuple[datetime | None, datetime | None]:
         """See Records."""

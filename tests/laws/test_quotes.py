@@ -65,7 +65,7 @@ def test_a_call_is_charged_what_it_was_quoted(
         map(format_micros, (quoted.charge, quoted.fee, quoted.unfunded))
     )
     assert (parts(call.segments), call.minutes) == (parts(quoted.segments), quoted.minutes)
-    assert quoted.user == (None if payer == "nobody" else call.user)  # the record names whom nobody knows, too
+    assert quoted.user == (None if payer == "nobody" else call.user)  # the record names an unknown user, too
     if call.price_per_minute is not None:  # plans pay without one; the quote names it all the same
         assert quoted.rate is not None
         assert call.price_per_minute == quoted.rate.price_text

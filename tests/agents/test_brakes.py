@@ -4,6 +4,7 @@ A minute to Harare costs 0.2; in the fraud a minute to Kiribati costs 3 USD.
 """
 
 from datetime import timedelta
+from functools import cache
 
 import pytest
 
@@ -152,6 +153,7 @@ class Thief(Switch):
         self.rated.append(self.world.call(KIRIBATI, seconds, began, id=id, authorized_s=authorized_s))
 
 
+@cache
 def fraud(mode: str | None) -> tuple[World, Thief]:
     """40 calls at once to a destination of 3 USD a minute for ten minutes, five times within the hour."""
     world = World(funds="10000", deck=False).user("ada", "US", "MCOPSTNPP")

@@ -34,7 +34,15 @@ BRAKES_MAX = 20
 _CALLS = re.compile(r"[1-9][0-9]{0,6}")
 
 
-def configure_brake(step: Step, command: BrakeConfigured) -> None:
+def change_brake(step: Step, command: BrakeConfigured | BrakeReleased) -> None:
+    """Set a brake, or end what it stops."""
+    if isinstance(command, BrakeConfigured):
+        _configure(step, command)
+    else:
+        _release(step, command)
+
+
+def _configure(step: Step, command: BrakeConfigured) -> None:
     """Set a brake, in the place of the one of its name; `off` takes it out of the table.
 
     What is stopped follows at once where it is known about whom the brake is: the tenant, or `only`.  Of each user,
@@ -114,7 +122,7 @@ def _save(account: Account, brakes: Brakes) -> None:
     account.brakes = UNSET if brakes == Brakes() else brakes
 
 
-def release_brake(step: Step, command: BrakeReleased) -> None:
+def _release(step: Step, command: BrakeReleased) -> None:
     """A person ends the stop of the present window: nothing more is stopped by this brake in it."""
     found = _reached(step, command)
     assert found is not None, "it was looked for before anything was changed"

@@ -10,7 +10,7 @@ from typing import assert_never
 import msgspec
 
 from rater.core.amounts import bad_amount, other_currency, too_much
-from rater.core.brake_commands import brake_refused, configure_brake, release_brake, unreadable_brake
+from rater.core.brake_commands import brake_refused, change_brake, unreadable_brake
 from rater.core.closing import close, refused_when_closed, reopen, reopening_refused
 from rater.core.entities import Account, Seen
 from rater.core.erasure import erase
@@ -208,10 +208,8 @@ def _apply(step: Step, command: AnyCommand) -> None:
 def _configure(step: Step, command: TenantConfigured | BrakeConfigured | BrakeReleased) -> None:
     if isinstance(command, TenantConfigured):
         configure_tenant(step, command)
-    elif isinstance(command, BrakeConfigured):
-        configure_brake(step, command)
     else:
-        release_brake(step, command)
+        change_brake(step, command)
 
 
 def _move_money(step: Step, command: MoneyByHand) -> None:

@@ -62,12 +62,7 @@ def named(call: Mediated, user: User | None) -> Mediated:
 
 
 def rate_call(
-    step: Step,
-    call: Mediated,
-    user: User | None,
-    held: Stretch,
-    emergency: bool,
-    replaces: int | None,
+    step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool, replaces: int | None
 ) -> None:
     """Rate a record that was checked and is no duplicate; `replaces` is the version that it corrects."""
     account, cdr = step.account, call.cdr

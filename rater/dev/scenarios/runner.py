@@ -257,14 +257,8 @@ def _command(tenant: str, id: str, action: _Commanding) -> AnyCommand:
                 tenant=tenant, id=id, at=action.at, user=action.user, sku=sku, country=action.country
             )
         case License():
-            return LicenseRemoved(
-                tenant=tenant,
-                id=id,
-                at=action.at,
-                user=action.user,
-                sku=action.remove or "",
-                country=action.country,
-            )
+            sku, country = action.remove or "", action.country
+            return LicenseRemoved(tenant=tenant, id=id, at=action.at, user=action.user, sku=sku, country=country)
         case Configure():
             return TenantConfigured(
                 tenant=tenant,

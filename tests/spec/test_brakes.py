@@ -81,7 +81,7 @@ def test_a_stop_begins_when_the_limit_is_reached_and_holds_until_the_window_is_o
 
 
 def test_a_rest_that_pays_for_no_minute_reaches_the_limit() -> None:
-    """A50: of 3.1 USD 3 are spent; a minute costs 0.2, so that nothing more can begin: the stop is said."""
+    """A50: of 3.1 USD 3 are spent; a minute costs 0.2, so that nothing more can begin: the stop is reported."""
     world = ada("MCOPSTNPP")
     world.brake("daily", "user", "3.1", "stop")
     world.call(HARARE, 900, "2025-03-10 10:00", id="one")
@@ -165,7 +165,7 @@ def test_a_person_ends_a_stop_for_the_rest_of_its_window() -> None:
 
 
 def test_a_new_limit_holds_at_once() -> None:
-    """A50: shadow becomes stop, the limit rises, the brake is taken away; of the tenant each is said at once."""
+    """A50: shadow becomes stop, the limit rises, the brake is taken away; of the tenant each is reported at once."""
     world = ada("MCOPSTNPP")
     world.brake("daily", "tenant", "3", "shadow")
     world.call(HARARE, 900, "2025-03-10 10:00")
@@ -179,7 +179,7 @@ def test_a_new_limit_holds_at_once() -> None:
     assert states(world) == [("allowed", None, None, "03-11 00:00")]
 
 
-def test_of_each_user_by_itself_a_new_limit_is_said_with_the_next_call() -> None:
+def test_of_each_user_by_itself_a_new_limit_is_reported_with_the_next_call() -> None:
     """A50: nobody goes through all users; what was reached under another limit does not hold."""
     world = ada("MCOPSTNPP")
     world.brake("daily", "user", "3", "stop")

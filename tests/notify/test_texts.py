@@ -144,7 +144,7 @@ def test_settings_that_cannot_be(wrong: dict[str, Any], says: str) -> None:
 
 @pytest.mark.parametrize(("mode", "is_sent"), [("shadow", False), ("notify", True), ("stop", True)])
 def test_a_brake_that_only_counts_notifies_nobody(mode: str, is_sent: bool) -> None:
-    """A50: people hear of a limit that was reached from `notify` on; the letter says what is stopped."""
+    """A50: people are notified of a limit that was reached from `notify` on; the letter says what is stopped."""
     reached = event(kind=EventKind.BRAKE_REACHED, brake="stolen", user="ada", amount="99", reason=mode)
     assert (notice_of(reached) is Notice.BRAKE_REACHED) is is_sent
     letter = TEXTS.letter(message(reached)) if is_sent else None

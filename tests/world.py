@@ -9,6 +9,8 @@ import msgspec
 from rater.core.entities import Account
 from rater.core.inputs import (
     AnyCommand,
+    BrakeConfigured,
+    BrakeReleased,
     CallAccepted,
     CallRecord,
     DeckActivated,
@@ -193,6 +195,20 @@ class World:
         return self.apply(
             UserConfigured(tenant=T, id=f"configure-{self.happened}", at=at(when), user=name, **changes)
         )
+
+    def brake(self, name: str, scope: str, limit: str, mode: str, **more: Any) -> list[str]:
+        """A limit on spending a day is set on 2 March (A50), or as more says; the events."""
+        self.happened += 1
+        said: dict[str, Any] = {"measure": "spend", "window": "day", "at": at("2025-03-02")} | more
+        said |= {"tenant": T, "id": f"brake-{self.happened}", "brake": name}
+        said |= {"scope": scope, "limit": limit, "mode": mode}
+        return self.apply(BrakeConfigured(**said))
+
+    def release(self, brake: str, subject: str | None = None, when: str = "2025-03-10 18:00") -> list[str]:
+        """A person ends a stop (A50)."""
+        self.happened += 1
+        id = f"release-{self.happened}"
+        return self.apply(BrakeReleased(tenant=T, id=id, at=at(when), brake=brake, subject=subject, by="kim"))
 
     def paid(self, when: str) -> list[str]:
         """The gateway collected the recharge in flight."""

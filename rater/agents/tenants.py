@@ -134,7 +134,7 @@ class Tenants:
         if record.value is None:
             return  # a former key of a user, who has another now
         state = self._read(record, _decode_service)
-        if state is None or state.user is None:
+        if state is None or state.user is None or state.brake is not None:  # of brakes no clock is needed
             return
         users = self._restricted.setdefault(state.tenant, {})
         if state.state == "restricted":

@@ -120,7 +120,9 @@ def _print(found: Authorization) -> None:
         facts["from credit"] = f"{price.per_minute} {price.currency} a minute ({price.increments})"
         facts["connection fee"] = f"{price.connection_fee} {price.currency}"
         facts["destination"] = price.destination
-    facts["may start"] = f"{'yes' if found.allowed else 'no'}, {found.reason.value}"
+    facts["may start"] = (
+        f"{'yes' if found.allowed else 'no'}, {found.reason.value}{f' ({found.brake})' if found.brake else ''}"
+    )
     if found.allowed:
         facts["at most"] = f"{found.seconds} s"
     show_facts(facts, json=False)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from rater.cli import show_brakes
 from rater.cli.found_calls import read_amount, read_day
 from rater.cli.lookup import check_period, check_user, known_account
 from rater.cli.printing import show_facts, show_rows, text_of
@@ -34,10 +35,11 @@ _calls = msgspec.json.Decoder(RatedCall)
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Show a tenant, its pools, balance or calls.", no_args_is_help=True)
+    group = typer.Typer(help="Show a tenant, its pools, balance, brakes or calls.", no_args_is_help=True)
     group.command("tenant")(tenant)
     group.command("pools")(pools)
     group.command("balance")(balance)
+    group.command("brakes")(show_brakes.brakes)
     group.command("calls")(calls)
     app.add_typer(group, name="show")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rater.cli import tenant_closing, tenant_money
+from rater.cli import tenant_brakes, tenant_closing, tenant_money
 from rater.cli.kafka_options import Prefix
 from rater.cli.run import GatewayOption
 from rater.cli.sending import At, Bootstrap, Currency, Id, Json, StoreOption, Tenant, at_or_now, instant, send
@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
     group.command("license")(license)
     tenant_money.register(group)
     tenant_closing.register(group)
+    tenant_brakes.register(group)
     app.add_typer(group, name="tenant")
 
 

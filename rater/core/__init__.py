@@ -7,6 +7,7 @@ from rater.core.activations import Activation, Activations, activation_in_force,
 from rater.core.amounts import credited_by
 from rater.core.apply import Applier, Rejection, dead_letter
 from rater.core.authorization import Answer, authorize
+from rater.core.brakes import brakes_of, reached_in
 from rater.core.call_control import CallCommand, CallEvent, CallHandles, CallProgress, DisconnectReason
 from rater.core.calls import live_call
 from rater.core.catalogue import SKUS, sku
@@ -15,7 +16,7 @@ from rater.core.country_names import ISO_COUNTRIES, country_of_name, meant_count
 from rater.core.currencies import EXPONENTS, exponent_of, no_currency
 from rater.core.deck_changes import Change, DeckChange, DeckChanges, DeckLimits, compare_decks, too_much
 from rater.core.due import due_instants, expiring, funds_in, funds_of, recharge_due, ticks_due
-from rater.core.entities import Account, Alias, Entity, LiveCall, Seen, Sequences, User
+from rater.core.entities import Account, Alias, Brake, Entity, LiveCall, Seen, Sequences, Spent, SpentWindow, User
 from rater.core.entitlements import DIAL_OUT_FAMILY, families_of
 from rater.core.erasure import erased_call, hidden_party, names_known, renamed_pool
 from rater.core.explanation import explain, explain_credit, explain_debit
@@ -29,6 +30,8 @@ from rater.core.inputs import (
     NO_TENANT,
     RESERVED_TENANTS,
     AnyCommand,
+    BrakeConfigured,
+    BrakeReleased,
     CallAccepted,
     CallRecord,
     CallRerated,
@@ -93,7 +96,8 @@ from rater.core.outputs import (
 from rater.core.passing_time import service_of
 from rater.core.policies import POLICIES
 from rater.core.pools import PoolUse, pool_named, pool_use, purchased_at
-from rater.core.quoting import AUTHORIZED_S_MAX, Cost, Question, Quote, Reserved, quote
+from rater.core.quotes import AUTHORIZED_S_MAX, Cost, Question, Quote, Reserved
+from rater.core.quoting import quote
 from rater.core.reasons import (
     Anomaly,
     CallType,
@@ -155,6 +159,9 @@ __all__ = [
     "AnyCommand",
     "Applier",
     "Balance",
+    "Brake",
+    "BrakeConfigured",
+    "BrakeReleased",
     "CallAccepted",
     "CallCommand",
     "CallEvent",
@@ -224,6 +231,8 @@ __all__ = [
     "Sequences",
     "ServiceState",
     "Source",
+    "Spent",
+    "SpentWindow",
     "Standing",
     "State",
     "Tariffs",
@@ -239,6 +248,7 @@ __all__ = [
     "ahead_of_arrival",
     "as_utc",
     "authorize",
+    "brakes_of",
     "calls_for_help",
     "close_batch",
     "command_key",
@@ -298,6 +308,7 @@ __all__ = [
     "pseudonym_of",
     "purchased_at",
     "quote",
+    "reached_in",
     "read_emergency_numbers",
     "recharge_due",
     "record_as_rated",

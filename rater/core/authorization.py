@@ -1,16 +1,18 @@
 """May a call start now, why, and for how many seconds at most.
 
 Emergency calls always may; free calls may; all else may for as long as pools and credit cover it.
-Rules 22 to 24, 43b, 50 to 54, A5, A17.
+Rules 22 to 24, 43b, 50 to 54, A5, A17, A50.
 """
 
 from datetime import datetime
 
 import msgspec
 
+from rater.core.brakes import is_of_calls
 from rater.core.classify import OUTBOUND
 from rater.core.entities import Account
-from rater.core.quoting import Cost, Question, Quote, Reserved, cost_of, quote
+from rater.core.quotes import Cost, Question, Quote, Reserved
+from rater.core.quoting import cost_of, quote
 from rater.core.reasons import ALLOWS, Anomaly, Pocket, Refusal, Why
 from rater.core.state import Committed
 from rater.core.step import Rules
@@ -38,7 +40,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     `pocket` is what the first minute of an allowed call draws on, `pools` the minutes of pools in the order of
     their use.  `rate` is what minutes cost that no pool covers, in `currency`; None where nobody may spend credits
-    on it.  `cost` is what a call of the length costs that was asked for, also of one that is refused.
+    on it.  `cost` is what a call of the length costs that was asked for, also of one that is refused;
+    `brake` the one that refuses it (A50).
     """
 
     allowed: bool
@@ -49,6 +52,7 @@ class Answer(msgspec.Struct, frozen=True):
     rate: Rate | None = None
     currency: str | None = None
     cost: Cost | None = None
+    brake: str | None = None
 
 
 def authorize(
@@ -70,14 +74,26 @@ def authorize(
     cost = None if length_s is None else cost_of(committed, rules, question, length_s, at, reserved)
     if isinstance(cost, Refusal):
         return cost
-    why = _refused(question, quoted) or quoted.why
+    full = _full(quoted, reserved)
+    why = _refused(question, quoted) or (Why.CALLS_AT_ONCE if full else quoted.why)
     account = committed.load("account", (question.tenant, ""))
     currency = account.currency if isinstance(account, Account) else None
     if why not in ALLOWS:
-        return Answer(False, why, 0, rate=quoted.rate, currency=currency, cost=cost)
+        brake = {Why.CALLS_AT_ONCE: full, Why.BRAKE_REACHED: quoted.brake}.get(why)
+        return Answer(False, why, 0, rate=quoted.rate, currency=currency, cost=cost, brake=brake)
     seconds = min(quoted.seconds, quoted.longest_s)
     pocket = _POCKETS.get(why, Pocket.FREE)
     return Answer(True, why, seconds, pocket, quoted.pools, quoted.rate, currency, cost)
+
+
+def _full(quoted: Quote, reserved: Reserved) -> str | None:
+    """The brake on calls at once that allows no further one, if this call may start otherwise (A50)."""
+    if quoted.why not in ALLOWS:
+        return None
+    full = (
+        key for key, limit in quoted.brakes.items() if is_of_calls(key) and reserved.brakes.get(key, 0) >= limit
+    )
+    return next((key.partition("/")[0] for key in full), None)
 
 
 def _refused(question: Question, quoted: Quote) -> Why | None:

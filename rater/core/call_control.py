@@ -26,6 +26,7 @@ class DisconnectReason(ClosedList):
 
     CREDITS_SUSPENDED = "credits_suspended"  # nothing is left of the tenant's credit
     TENANT_CLOSED = "tenant_closed"  # the tenant was closed
+    BRAKE_REACHED = "brake_reached"  # what brakes on money allow beside other running calls is used (A50)
     CREDIT_USED_UP = "credit_used_up"  # what this call may spend beside the tenant's other running calls is used
 
 

@@ -4,6 +4,9 @@ Rules 68, 71, A12.
 Prices are in `pricing`.
 """
 
+from msgspec import UNSET
+
+from rater.core.brakes import follow, shares, take_back
 from rater.core.credit import refund
 from rater.core.entities import Account, LiveCall, Share, Stretch, User
 from rater.core.instants import parse_period, period_of
@@ -81,6 +84,8 @@ def _rate(
         _reverse(step, call, live)
     rate_call(step, call, user, held, emergency, live.version if live else None)
     balance_moved(step, before)
+    if live is not None and live.brakes is not UNSET:
+        follow(step, live.brakes)
 
 
 def call_and_content(call: Mediated) -> str:
@@ -163,6 +168,8 @@ def _reverse(step: Step, call: Mediated, live: LiveCall) -> None:
             period=period_of(live.month),
         )
         forfeited(step, over, call.id)
+        if live.brakes is not UNSET:
+            take_back(step, live.brakes, live.charge)
 
 
 def live_call(call: RatedCall) -> LiveCall:
@@ -175,6 +182,7 @@ def live_call(call: RatedCall) -> LiveCall:
         tuple([(part.pool, part.minutes) for part in call.segments if part.pool is not None]),
         tuple([_share(share) for part in call.segments for share in part.lots]),
         call.rating,
+        shares(call.brakes, call.user) if call.brakes else UNSET,
     )
 
 

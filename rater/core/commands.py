@@ -10,6 +10,7 @@ from typing import assert_never
 import msgspec
 
 from rater.core.amounts import bad_amount, other_currency, too_much
+from rater.core.brake_commands import brake_refused, change_brake, unreadable_brake
 from rater.core.closing import close, refused_when_closed, reopen, reopening_refused
 from rater.core.entities import Account, Seen
 from rater.core.erasure import erase
@@ -17,6 +18,8 @@ from rater.core.funding import fund, is_answered_so, payment_arrived, payment_re
 from rater.core.identity import digest
 from rater.core.inputs import (
     AnyCommand,
+    BrakeConfigured,
+    BrakeReleased,
     CallAccepted,
     CallRerated,
     DeckActivated,
@@ -174,8 +177,8 @@ def _without_digest(said: str) -> str:
 
 def _apply(step: Step, command: AnyCommand) -> None:
     match command:
-        case TenantConfigured():
-            configure_tenant(step, command)
+        case TenantConfigured() | BrakeConfigured() | BrakeReleased():
+            _configure(step, command)
         case UserConfigured():
             configure_user(step, command)
         case LicenseAssigned():
@@ -200,6 +203,13 @@ def _apply(step: Step, command: AnyCommand) -> None:
             pass
         case _:
             assert_never(command)
+
+
+def _configure(step: Step, command: TenantConfigured | BrakeConfigured | BrakeReleased) -> None:
+    if isinstance(command, TenantConfigured):
+        configure_tenant(step, command)
+    else:
+        change_brake(step, command)
 
 
 def _move_money(step: Step, command: MoneyByHand) -> None:
@@ -239,6 +249,8 @@ def unreadable(command: AnyCommand) -> Refusal | None:
             return unexplained(command.reason, command.by)
         case CallRerated():
             return unreadable_call(command)
+        case BrakeConfigured():
+            return unreadable_brake(command)
         case _:
             return None
 
@@ -273,9 +285,15 @@ def _refusal(step: Step, command: AnyCommand) -> Refusal | None:
             return payment_refused(step, command)
         case DeckActivated(version=version):
             return no_such_deck(step, version) or too_many_dates("decks", account.decks)
-        case CallAccepted(letter=letter):
-            return no_held_record(step, letter)
-        case CallRerated():
-            return rerating_refused(step, command)
+        case CallAccepted() | CallRerated():
+            return _of_call_refused(step, command)
+        case BrakeConfigured() | BrakeReleased():
+            return brake_refused(step, command)
         case _:
             return None
+
+
+def _of_call_refused(step: Step, command: CallAccepted | CallRerated) -> Refusal | None:
+    if isinstance(command, CallAccepted):
+        return no_held_record(step, command.letter)
+    return rerating_refused(step, command)

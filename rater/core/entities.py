@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from rater.core.lists import Holders, JoinedPage, JoinsOfMonth, Restricted, RestrictedPage, Restrictions
 from rater.core.reasons import LotKind
@@ -151,6 +152,71 @@ class Recharge(msgspec.Struct):
         return ("stopped" if self.stopped else "on") if self.enabled else "off"
 
 
+class Brake(msgspec.Struct, frozen=True, array_like=True):
+    """A limit on what is spent in a window, in micro-units, or on calls at once (A50).
+
+    `only`: of the scope's subjects this one, a user's by its key; None: each of them by itself.
+    `number` is another for each setting.
+    """
+
+    name: str
+    scope: Literal["tenant", "user", "country", "class"]
+    measure: Literal["spend", "calls_at_once"]
+    window: str
+    limit: int
+    mode: Literal["off", "shadow", "notify", "stop"]
+    only: str | None = None
+    number: int = 0
+
+
+class Brakes(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The brakes of a tenant, by name, and the balances below which it wants to be notified, the largest first."""
+
+    table: tuple[Brake, ...] = ()
+    alerts: tuple[int, ...] = ()
+
+
+class SpentWindow(msgspec.Struct, frozen=True, array_like=True):
+    """What calls that began from `start` to before `end` cost, in micro-units, as a brake counts it.
+
+    `over_calls` and `over_money` are those that began after its limit was reached.  Under the brake's setting of
+    this `number`: when it was reached, because what was left did not pay for `least`, and whether a person released
+    it.  `stopped`: the last service state says that calls are refused.
+    """
+
+    brake: str
+    start: datetime
+    end: datetime
+    spent: int = 0
+    over_calls: int = 0
+    over_money: int = 0
+    number: int = 0
+    reached_at: datetime | None = None
+    least: int = 0
+    released: bool = False
+    stopped: bool = False
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """The windows of one subject, such as a user, in order: those in which a late call may still be counted.
+
+    `stated` are the brakes that ever had a service state for it.
+    """
+
+    windows: tuple[SpentWindow, ...] = ()
+    stated: tuple[str, ...] = ()
+
+
+class BrakeShare(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """In which window of which brake a call was counted, by the key of Spent, and whether as one over its limit."""
+
+    key: str
+    brake: str
+    window: str
+    start: datetime
+    over: bool = False
+
+
 class Sequences(msgspec.Struct):
     """The last sequence given out, per output topic."""
 
@@ -212,6 +278,8 @@ class Account(msgspec.Struct, kw_only=True):
     pseudonym_key: str | None = None
     #: From when to when it was closed, in order; None: it still is.
     closures: tuple[tuple[datetime, datetime | None], ...] = ()
+    #: Absent from the bytes of a tenant without brakes.
+    brakes: Brakes | UnsetType = UNSET
 
     @property
     def closed_since(self) -> datetime | None:
@@ -299,6 +367,8 @@ class LiveCall(msgspec.Struct, frozen=True, gc=False):
     pools: tuple[tuple[str, int], ...] = ()
     lots: tuple[Share, ...] = ()
     rating: int = 0
+    #: Where brakes counted it (A50); absent from the bytes of a call that none counted.
+    brakes: tuple[BrakeShare, ...] | UnsetType = UNSET
 
 
 class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -330,4 +400,5 @@ Entity = (
     | ShelvedLot
     | DebtPage
     | LotHistory
+    | Spent
 )

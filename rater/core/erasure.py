@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable
 
 import msgspec
 
+from rater.core.brake_commands import rename_brakes
 from rater.core.entities import Alias, PoolMonth, User, twin
 from rater.core.entitlements import own_families, unknown_user
 from rater.core.identity import (
@@ -68,6 +69,7 @@ def erase(step: Step, command: UserErased) -> None:
     for name in names:
         if not is_pseudonym(name):
             _forget(state, tenant, key, name, name_key(after.user))
+    rename_brakes(step, map(name_key, names), name_key(after.user))
     step.emit(EventKind.USER_ERASED, user=after.user, command_id=command.id, reason=command.reason, by=command.by)
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from rater.core.entities import User
 from rater.core.entitlements import stretch_at
 from rater.core.geography import PREMIUM_OVERLAY
-from rater.core.outputs import AccountEvent, Debit, LotShare, RatedCall, Segment
+from rater.core.outputs import AccountEvent, BrakeCount, Debit, LotShare, RatedCall, Segment
 from rater.core.reasons import Anomaly, DebitKind, Outcome, Pocket
 
 _POCKETS = {
@@ -63,6 +63,8 @@ def explain(call: RatedCall, user: User | None = None) -> Iterator[str]:
         yield f"  {_matched(call)}"
     for segment in call.segments:
         yield f"  {_segment(call, segment)}"
+    for counted in call.brakes:
+        yield f"  {_counted(call, counted)}"
     for anomaly in call.anomalies:
         yield f"  Note: {_ANOMALIES[anomaly]}."
     if user is not None:
@@ -120,6 +122,14 @@ def _matched(call: RatedCall) -> str:
 
 def _named_after(destination: str | None, kind: str) -> bool:
     return destination is not None and (destination == kind or destination.endswith(f" ({kind})"))
+
+
+def _counted(call: RatedCall, counted: BrakeCount) -> str:
+    """A brake in whose window the charge was counted (A50)."""
+    whose = {"tenant": "all calls", "user": f"calls of {call.user}", "country": f"calls to {counted.subject}"}
+    about = whose.get(counted.scope, f"calls to numbers of type {counted.subject}")
+    line = f"Brake {counted.brake} counted it: {about} in the {counted.window} from {_time(counted.start)} on."
+    return f"{line} Its limit was reached before the call began." if counted.over else line
 
 
 def _later_licences(call: RatedCall, user: User) -> Iterator[str]:

@@ -42,6 +42,7 @@ Text = Annotated[str, Meta(max_length=256)]
 Instant = Annotated[datetime, Meta(tz=True)]
 Seconds = Annotated[int, Meta(ge=-(2**31), le=DURATION_S_MAX)]
 Amount = Annotated[str, Meta(max_length=40, description="decimal string in major units, at most six decimals")]
+BrakeName = Annotated[str, Meta(pattern=rf"^[a-z0-9-]{{1,40}}{END}", description="small letters, digits, dashes")]
 Currency = Annotated[str, Meta(pattern=rf"^[A-Z]{{3}}{END}", description="ISO 4217")]
 Country = Annotated[str, Meta(pattern=rf"^[A-Z]{{2}}{END}", description="ISO 3166-1 alpha-2")]
 
@@ -126,6 +127,10 @@ class TenantConfigured(Command, frozen=True, kw_only=True, tag="tenant_configure
         Annotated[tuple[Domain, ...], Meta(max_length=1000, description="the tenant's own SIP domains")] | None
     ) = None
     call_duration_max_s: Annotated[int, Meta(ge=1, le=DURATION_S_MAX)] | None = None
+    balance_alerts: (
+        Annotated[tuple[Amount, ...], Meta(max_length=20, description="notify when the balance falls below them")]
+        | None
+    ) = None
 
 
 class UserConfigured(Command, frozen=True, kw_only=True, tag="user_configured", omit_defaults=True):
@@ -279,6 +284,33 @@ class CallRerated(Command, frozen=True, kw_only=True, tag="call_rerated", omit_d
     by: Text | None = None
 
 
+class BrakeConfigured(Command, frozen=True, kw_only=True, tag="brake_configured", omit_defaults=True):
+    """A limit on spending is set, in the place of the one of its name (A50).
+
+    `limit` is money, or how many calls may run at once; `only` names one user, country or class of number.
+    """
+
+    brake: BrakeName
+    scope: Literal["tenant", "user", "country", "class"]
+    measure: Literal["spend", "calls_at_once"]
+    window: Literal["hour", "day", "month"]
+    limit: Amount
+    mode: Literal["off", "shadow", "notify", "stop"]
+    only: Identifier | None = None
+
+
+class BrakeReleased(Command, frozen=True, kw_only=True, tag="brake_released", omit_defaults=True):
+    """A person ends what a brake stops, until its present window is over: why, and who (A50).
+
+    `subject` is the user, country or class of number, where the brake is about these.
+    """
+
+    brake: BrakeName
+    subject: Identifier | None = None
+    reason: Text | None = None
+    by: Text | None = None
+
+
 class Tick(Command, frozen=True, kw_only=True, tag="tick", omit_defaults=True):
     """Time has passed for this tenant: expiry, month starts and retries up to `at` are due."""
 
@@ -306,6 +338,8 @@ AnyCommand = (
     | PaymentFailed
     | CallAccepted
     | CallRerated
+    | BrakeConfigured
+    | BrakeReleased
     | Tick
     | DeckActivated
 )

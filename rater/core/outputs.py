@@ -53,6 +53,20 @@ class Segment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     lots: tuple[LotShare, ...] = ()
 
 
+class BrakeCount(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A brake that counted the call's charge, in which window; `over`: the call began after its limit was reached.
+
+    `subject` is the country or the class of number, where the brake is about these.
+    """
+
+    brake: str
+    scope: str
+    window: str
+    start: datetime
+    subject: str | None = None
+    over: bool = False
+
+
 class RatedCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A call with everything that explains its price; the `rated-calls` topic is the dedupe log too.
 
@@ -106,6 +120,7 @@ class RatedCall(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     anomalies: tuple[Anomaly, ...] = ()
     rating: int = 0
     reason: str | None = None
+    brakes: tuple[BrakeCount, ...] = ()
 
 
 class Debit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -198,6 +213,8 @@ class AccountEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     reason: str | None = None
     by: str | None = None
     lot_kind: LotKind | None = None
+    brake: str | None = None
+    subject: str | None = None
 
 
 class RechargeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -218,18 +235,29 @@ class RechargeRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """May credit-funded calls start (scope `tenant`), may this user call out (scope `user`).
 
-    While a tenant is `closed` no call may start but emergency calls.
+    While a tenant is `closed` no call may start but emergency calls.  Scope `brake`: calls that spend credit are
+    refused `until` then, of the user, or of the country or class of number that `subject` names, else of all (A50).
     """
 
     tenant: str
     id: str
     sequence: int
     source: Source
-    scope: Literal["tenant", "user"]
+    scope: Literal["tenant", "user", "brake"]
     state: Literal["active", "suspended", "closed", "allowed", "restricted"]
     since: datetime
     reason: str
     user: str | None = None
+    brake: str | None = None
+    subject: str | None = None
+    until: datetime | None = None
+
+    @property
+    def name(self) -> str | None:
+        """What the state is about within the tenant, as part of its key; None: the tenant itself."""
+        if self.brake is None:
+            return self.user
+        return f"Brake/{self.brake}/{self.user or self.subject or ''}"
 
 
 class MappedBy(msgspec.Struct, frozen=True):

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from msgspec import UNSET
+
+from rater.core.brakes import alert
 from rater.core.credit import expire, forfeit, next_expiry
 from rater.core.entities import Account, Share, User
 from rater.core.entitlements import next_help
@@ -68,6 +71,8 @@ def balance_moved(step: Step, before: int, *, credited: bool = False) -> None:
     if account.closed_since is not None:
         step.emit(EventKind.CLOSED_BALANCE, amount=format_micros(after - before))
     _cross_zero(step, before, after)
+    if account.brakes is not UNSET:
+        alert(step, before)
     recharge = account.recharge
     if after >= recharge.trigger:
         if recharge.low_since is not None or recharge.suppressed:

@@ -10,6 +10,7 @@ import msgspec
 
 from rater.core.activations import with_activation
 from rater.core.amounts import bad_amount
+from rater.core.brake_commands import set_alerts
 from rater.core.calls import accepted_key
 from rater.core.catalogue import helps, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
@@ -59,6 +60,8 @@ def configure_tenant(step: Step, command: TenantConfigured, *, first: bool = Fal
         set_terms(account, command.recharge)
     if command.call_duration_max_s is not None:
         account.call_duration_max_s = command.call_duration_max_s
+    if command.balance_alerts is not None:
+        set_alerts(account, command.balance_alerts)
     step.emit(EventKind.TENANT_CONFIGURED, command_id=command.id)
     step.balance_changed()
     if first:
@@ -222,6 +225,9 @@ def unreadable_tenant(command: TenantConfigured) -> Refusal | None:
         or _no_domain(command.domains or ())
         or bad_amount("recharge.trigger", terms.trigger, zero=True)
         or bad_amount("recharge.amount", terms.amount, zero=True)
+        or next(
+            filter(None, (bad_amount("balance_alerts", amount) for amount in command.balance_alerts or ())), None
+        )
     )
 
 

@@ -7,96 +7,25 @@ reserved is taken from pools and balance before.  `authorization` decides whethe
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec import UNSET
 
+from rater.core.brakes import is_of_calls, rest
 from rater.core.calls import call_duration_max_s
 from rater.core.entities import Account, Stretch, User
 from rater.core.inputs import RESERVED_TENANTS, CallRecord, Source
 from rater.core.instants import as_utc
 from rater.core.mediation import Mediated, canonical_json, emergency_call, mediate, refusal
-from rater.core.money import ceil_div
 from rater.core.numbering import every_country
-from rater.core.outputs import Segment
 from rater.core.passing_time import advance
 from rater.core.pricing import EMERGENCY_RULE, Priced, deck_in_force, price_call
+from rater.core.quotes import AUTHORIZED_S_MAX, Cost, Question, Quote, Reserved
 from rater.core.rating import countries_of_help, payer
-from rater.core.reasons import Anomaly, CallType, NumberType, Pocket, Refusal, Why
+from rater.core.reasons import Anomaly, Pocket, Refusal, Why
 from rater.core.state import Committed, State
 from rater.core.step import Rules, Step
-from rater.core.tariff import Rate, affordable_seconds, charge
+from rater.core.tariff import affordable_seconds
 
-#: The longest that a call is authorised for, whatever covers it; to go on, ask again.
-AUTHORIZED_S_MAX = 86_400
 _NOWHERE = Source("authorization", 0, 0)
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A call that is to start, or runs; the fields are those of its later record."""
-
-    tenant: str
-    type: CallType = CallType.USER_OUT
-    user: str | None = None
-    calling: str | None = None
-    called: str | None = None
-    number_type: NumberType = NumberType.TOLL
-    emergency: bool | None = None
-
-
-class Reserved(msgspec.Struct):
-    """What running calls of a tenant may still cost: micro-units, and minutes by the name of a pool's month."""
-
-    money: int = 0
-    pools: dict[str, int] = {}
-
-    def add(self, other: "Reserved", sign: int = 1) -> None:
-        """Add (or with -1 take away) another's."""
-        self.money += sign * other.money
-        for name, minutes in other.pools.items():
-            left = self.pools.get(name, 0) + sign * minutes
-            if left:
-                self.pools[name] = left
-            else:
-                self.pools.pop(name, None)
-
-
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """What covers a call: minutes of pools in their order, then money at a rate, for so many seconds in all.
-
-    `rate` is there when the subject may spend credits, even if nothing is left; `whole` says that a call longer
-    than its pools' minutes goes whole to credits (A3), `suspended` that the balance is not above zero (A5).
-    """
-
-    why: Why
-    seconds: int = 0
-    pools: tuple[tuple[str, int], ...] = ()
-    rate: Rate | None = None
-    whole: bool = False
-    suspended: bool = False
-    #: The longest that a call may be authorised for (A44).
-    longest_s: int = AUTHORIZED_S_MAX
-    #: Who pays, by the spelling that is shown; None where nobody of this name is known.
-    user: str | None = None
-    restricted: bool = False
-    anomalies: tuple[Anomaly, ...] = ()
-
-    @property
-    def pool_s(self) -> int:
-        """Seconds that pools cover."""
-        return 60 * sum(minutes for _, minutes in self.pools)
-
-    def reservation(self, seconds: int) -> Reserved:
-        """What so many seconds of the call take from pools and credit."""
-        left = ceil_div(seconds, 60)
-        if self.whole and self.rate is not None and seconds > self.pool_s:
-            return Reserved(_price(self.rate, seconds))
-        reserved = Reserved(0, {})
-        for name, minutes in self.pools:
-            taken = min(minutes, left)
-            if taken:
-                reserved.pools[name] = taken
-                left -= taken
-        if left and self.rate is not None:
-            reserved.money = _price(self.rate, seconds - self.pool_s)
-        return reserved
 
 
 def quote(
@@ -114,23 +43,6 @@ def quote(
             return Quote(why=Why.EMERGENCY, seconds=AUTHORIZED_S_MAX)
         return Quote(why=Why.UNKNOWN_TENANT)
     return _quote(step, call, reserved)
-
-
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call of a length costs: its segments in order, and money in micro-units; `charge` includes the `fee`.
-
-    `unfunded` is what minutes would cost for which nobody may spend credits; `user` as in Quote.
-    """
-
-    seconds: int
-    minutes: int
-    segments: tuple[Segment, ...]
-    charge: int = 0
-    fee: int = 0
-    unfunded: int = 0
-    rate: Rate | None = None
-    user: str | None = None
-    anomalies: tuple[Anomaly, ...] = ()
 
 
 def cost_of(
@@ -226,8 +138,11 @@ def _quote(step: Step, call: Mediated, reserved: Reserved) -> Quote | Refusal:
         settings = msgspec.structs.replace(step.rules.settings, straddle="split")
         step = Step(step.state, Rules(settings, step.rules.tariffs), step.account, step.source, step.at)
     priced = price_call(step, call, user, held, emergency)
+    left = {} if step.account.brakes is UNSET else _left_by_brakes(step, call, user, priced)
+    quoted = _from_segments(step.account, priced, whole, reserved, left)
     return msgspec.structs.replace(
-        _from_segments(step.account, priced, whole, reserved),
+        quoted,
+        brakes={} if quoted.why in (Why.EMERGENCY, Why.FREE) else left,
         longest_s=AUTHORIZED_S_MAX if emergency else call_duration_max_s(step),
         user=None if user is None else user.user,
         restricted=user is not None and user.restricted_since is not None,
@@ -235,7 +150,14 @@ def _quote(step: Step, call: Mediated, reserved: Reserved) -> Quote | Refusal:
     )
 
 
-def _from_segments(account: Account, priced: Priced, whole: bool, reserved: Reserved) -> Quote:
+def _left_by_brakes(step: Step, call: Mediated, user: User | None, priced: Priced) -> dict[str, int]:
+    name = call.cdr.user if user is None else user.user
+    return rest(step.state, step.account, name, call.cdr.answered_at, priced)
+
+
+def _from_segments(
+    account: Account, priced: Priced, whole: bool, reserved: Reserved, brakes: dict[str, int]
+) -> Quote:
     """What the segments of the longest call say."""
     last = priced.segments[-1]
     pools = tuple([(part.pool, part.minutes) for part in priced.segments if part.pool is not None])
@@ -252,19 +174,28 @@ def _from_segments(account: Account, priced: Priced, whole: bool, reserved: Rese
                 return msgspec.structs.replace(minutes, seconds=minutes.pool_s)
             return Quote(why=_unfunded(account, priced))
         case Pocket.CREDIT:
-            return _with_credit(account, priced, pools, whole, reserved)
+            return _with_credit(account, priced, pools, whole, reserved, brakes)
 
 
 def _with_credit(
-    account: Account, priced: Priced, pools: tuple[tuple[str, int], ...], whole: bool, reserved: Reserved
+    account: Account,
+    priced: Priced,
+    pools: tuple[tuple[str, int], ...],
+    whole: bool,
+    reserved: Reserved,
+    brakes: dict[str, int],
 ) -> Quote:
-    """Pools, then balance divided by rate; service needs a balance above zero (A5)."""
+    """Pools, then balance divided by rate; service needs a balance above zero (A5); brakes may leave less (A50)."""
     rate = priced.rate
     assert rate is not None, "a segment of credit has a price"
     money = account.balance
-    paid_s = affordable_seconds(rate, money, AUTHORIZED_S_MAX) if money > 0 else 0
+    allowed, brake = money, None
+    for key, left in brakes.items():
+        if not is_of_calls(key) and left - reserved.brakes.get(key, 0) < allowed:
+            allowed, brake = left - reserved.brakes.get(key, 0), key.partition("/")[0]
+    paid_s = affordable_seconds(rate, allowed, AUTHORIZED_S_MAX) if allowed > 0 else 0
     suspended = money + reserved.money <= 0
-    carried = Quote(why=Why.POOL, pools=pools, rate=rate, whole=whole, suspended=suspended)
+    carried = Quote(why=Why.POOL, pools=pools, rate=rate, whole=whole, suspended=suspended, brake=brake)
     seconds = max(carried.pool_s, paid_s) if whole else min(carried.pool_s + paid_s, AUTHORIZED_S_MAX)
     if paid_s:
         why = Why.POOL_THEN_CREDIT if pools else Why.CREDIT
@@ -272,14 +203,12 @@ def _with_credit(
         why = Why.POOL
     elif suspended:
         why = Why.CREDITS_SUSPENDED
+    elif brake is not None and money > 0 and affordable_seconds(rate, money, AUTHORIZED_S_MAX):
+        why = Why.BRAKE_REACHED
     else:
         enough = affordable_seconds(rate, money + reserved.money, AUTHORIZED_S_MAX)
         why = Why.CREDIT_RESERVED if enough else Why.CREDIT_TOO_LOW
     return msgspec.structs.replace(carried, why=why, seconds=seconds)
-
-
-def _price(rate: Rate, seconds: int) -> int:
-    return charge(rate, seconds) + rate.fee
 
 
 def _free(priced: Priced) -> Why:

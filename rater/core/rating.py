@@ -6,7 +6,9 @@ Rules 14, 17, 18, 26, 36, 49, 50, A10 to A12, A18.
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import UNSET
 
+from rater.core.brakes import count, shares
 from rater.core.credit import debit
 from rater.core.entities import Account, LiveCall, Share, Stretch, User
 from rater.core.entitlements import profile_key, stretch_at, unknown_user
@@ -16,7 +18,7 @@ from rater.core.inputs import CallRecord
 from rater.core.instants import month_of, period_of
 from rater.core.mediation import Mediated
 from rater.core.money import format_amount
-from rater.core.outputs import RatedCall, Segment
+from rater.core.outputs import BrakeCount, RatedCall, Segment
 from rater.core.passing_time import restrict
 from rater.core.pricing import Priced, price_call
 from rater.core.reasons import DebitKind, Outcome
@@ -60,19 +62,15 @@ def named(call: Mediated, user: User | None) -> Mediated:
 
 
 def rate_call(
-    step: Step,
-    call: Mediated,
-    user: User | None,
-    held: Stretch,
-    emergency: bool,
-    replaces: int | None,
+    step: Step, call: Mediated, user: User | None, held: Stretch, emergency: bool, replaces: int | None
 ) -> None:
     """Rate a record that was checked and is no duplicate; `replaces` is the version that it corrects."""
     account, cdr = step.account, call.cdr
     priced = price_call(step, call, user, held, emergency)
     lots = debit(step.state, account, priced.charge) if priced.charge else ()
+    brakes = count(step, cdr.user, cdr.answered_at, priced) if priced.charge and account.brakes is not UNSET else ()
     shown = call if account.pseudonym_key is None else _hidden(call, account.pseudonym_key)
-    _emit_rated_call(step, shown, held, priced, lots, replaces)
+    _emit_rated_call(step, shown, held, priced, lots, replaces, brakes)
     if lots:
         step.debit(
             DebitKind.CALL,
@@ -92,6 +90,7 @@ def rate_call(
         priced.pools,
         tuple(lots),
         0 if call.again is None else call.again.rating,
+        shares(brakes, cdr.user) if brakes else UNSET,
     )
     if user is None and cdr.user is not None:  # the first spelling is the one that is shown
         step.state.users[(account.tenant, name_key(cdr.user))] = unknown_user(cdr.user)
@@ -119,6 +118,7 @@ def _emit_rated_call(
     priced: Priced,
     lots: Sequence[Share],
     replaces: int | None,
+    brakes: tuple[BrakeCount, ...],
 ) -> None:
     """Write the call down, in the order of RatedCall's fields."""
     account, cdr, rate = step.account, call.cdr, priced.rate
@@ -173,6 +173,7 @@ def _emit_rated_call(
             priced.anomalies,
             0 if call.again is None else call.again.rating,
             None if call.again is None else call.again.reason,
+            brakes,
         )
     )
 

@@ -153,6 +153,9 @@ class EventKind(ClosedList):
     RECHARGE_SUPPRESSED = "recharge.suppressed"
     RECHARGE_REQUESTED = "recharge.requested"
     CLOSED_BALANCE = "closed.balance"  # money of a closed tenant moved: it owes, or there is money to pay out
+    BALANCE_ALERT = "balance.alert"  # the balance fell below an amount of the tenant's choice
+    BRAKE_REACHED = "brake.reached"  # a limit on spending was reached (A50)
+    BRAKE_RELEASED = "brake.released"  # a person, or a correction, ended it before its window did
     TENANT_CONFIGURED = "tenant.configured"
     USER_CONFIGURED = "user.configured"
     LICENSE_ASSIGNED = "license.assigned"
@@ -160,6 +163,7 @@ class EventKind(ClosedList):
     USER_ERASED = "user.erased"  # from then on the user is known under a pseudonym only
     FUNDS_ADDED = "funds.added"
     DECK_ACTIVATED = "deck.activated"
+    BRAKE_CONFIGURED = "brake.configured"
     CALL_ACCEPTED = "call.accepted"  # a person let a held record through; it is rated when it comes again
     FUNDS_EXPIRING = "funds.expiring"  # emitted by the agents, from balances; by no step
 
@@ -202,6 +206,7 @@ class Reason(ClosedList):
     REFUND_EXCEEDS_LOT = "refund_exceeds_lot"  # less is left of the purchase than is to be paid out (A45)
     ALREADY_REVERSED = "already_reversed"  # the bank took this payment back before (A45)
     TENANT_CLOSED = "tenant_closed"  # the tenant is closed: reopen it first
+    NO_SUCH_BRAKE = "no_such_brake"  # no brake of this name is reached, so that nothing can be released (A50)
     NOT_CLOSED = "not_closed"  # only a closed tenant can be reopened
     NOT_CONFIGURED = "not_configured"  # the tenant's first command must say its currency
     NO_RECHARGE_IN_FLIGHT = "no_recharge_in_flight"  # a payment that answers no request of ours
@@ -256,6 +261,8 @@ class Why(ClosedList):
     CREDITS_NOT_SET_UP = "credits_not_set_up"  # no minutes left, and the tenant never set up credits (rule 50)
     CREDITS_SUSPENDED = "credits_suspended"  # no minutes left, and the balance is not above zero (rules 50, 54, A5)
     CREDIT_TOO_LOW = "credit_too_low"  # what is left of the credit does not pay for the first increment
+    BRAKE_REACHED = "brake_reached"  # what brakes still allow does not pay for the first increment (A50)
+    CALLS_AT_ONCE = "calls_at_once"  # as many calls run as a brake allows (A50)
     CREDIT_RESERVED = "credit_reserved"  # calls that run now may use up all of the credit
 
     NOT_READY = "not_ready"  # this process has not read enough yet; ask again, or another one

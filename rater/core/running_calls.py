@@ -18,7 +18,7 @@ import msgspec
 
 from rater.core.call_control import CallCommand, CallEvent, CallHandles, CallProgress, DisconnectReason
 from rater.core.identity import digest, normal_usage_id
-from rater.core.quoting import AUTHORIZED_S_MAX, Question, Quote, Reserved
+from rater.core.quotes import AUTHORIZED_S_MAX, Question, Quote, Reserved
 from rater.core.reasons import Refusal, Why
 
 #: A call without an event for so long counts as gone: three heartbeats of 30 seconds.
@@ -248,7 +248,7 @@ class RunningCalls:
         """It is over: what it used stays reserved until its record has had time to be rated."""
         call.ended, call.last_event_at = True, at
         if call.quote is not None and call.ordered is None:
-            self._reserve(call, call.quote.reservation(min(call.lasted_s(at), call.authorized_s)))
+            self._reserve(call, call.quote.reservation(min(call.lasted_s(at), call.authorized_s), running=False))
         self._watch_for(call)
 
     def _reserve(self, call: RunningCall, reserved: Reserved) -> None:
@@ -284,4 +284,6 @@ def _why_ended(quote: Quote | None) -> DisconnectReason:
     if quote is not None and quote.why is Why.TENANT_CLOSED:
         return DisconnectReason.TENANT_CLOSED
     suspended = quote is not None and quote.suspended
+    if quote is not None and quote.brake is not None and not suspended:
+        return DisconnectReason.BRAKE_REACHED
     return DisconnectReason.CREDITS_SUSPENDED if suspended else DisconnectReason.CREDIT_USED_UP

@@ -5,7 +5,7 @@ A shell hands in a `Committed`, and after its own commit calls `merge`; dropping
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import msgspec
 
@@ -22,6 +22,7 @@ from rater.core.entities import (
     PoolMonth,
     Seen,
     ShelvedLot,
+    Spent,
     User,
     twin,
 )
@@ -46,11 +47,11 @@ KINDS: dict[str, type[Entity]] = {
     "lots": LotPage,
     "debts": DebtPage,
     "funds": LotHistory,
+    "spent": Spent,
 }
 
 #: (tenant, name within the tenant); the name is empty for what a tenant has only one of.
 Key = tuple[str, str]
-_Entity = TypeVar("_Entity", bound=Entity)
 
 
 def command_key(tenant: str, id: str) -> Key:
@@ -98,6 +99,7 @@ class State(Committed):
         "restrictions",
         "seen_now",
         "shelved_lots",
+        "spent",
         "users",
     )
 
@@ -117,6 +119,7 @@ class State(Committed):
         self.lot_pages: dict[Key, LotPage] = {}
         self.debt_pages: dict[Key, DebtPage] = {}
         self.lot_histories: dict[Key, LotHistory] = {}
+        self.spent: dict[Key, Spent] = {}
         self._staged: dict[str, Mapping[Key, Entity]] = {
             "user": self.users,
             "alias": self.aliases,
@@ -132,6 +135,7 @@ class State(Committed):
             "lots": self.lot_pages,
             "debts": self.debt_pages,
             "funds": self.lot_histories,
+            "spent": self.spent,
         }
         self.gone: set[tuple[str, Key]] = set()  # entities that are no more; what stands for them is never written
         self.asked_for_payment = False
@@ -201,7 +205,8 @@ class State(Committed):
         """Who holds a plan, this batch's own copy."""
         key = (tenant, family)
         if key not in self.holders:
-            self.holders[key] = _copy(self.holders_of(tenant, family))
+            found = self.holders_of(tenant, family)
+            self.holders[key] = msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=Holders)
         return self.holders[key]
 
     def call(self, tenant: str, usage_id: str) -> LiveCall | None:
@@ -268,11 +273,6 @@ class State(Committed):
         for kind in {kind for kind, _ in self.gone}:
             changed[kind] = {key: one for key, one in changed[kind].items() if (kind, key) not in self.gone}
         return changed
-
-
-def _copy(entity: _Entity) -> _Entity:
-    """A copy that shares nothing mutable."""
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(entity), type=type(entity))
 
 
 class Memory(Committed):

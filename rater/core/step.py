@@ -169,8 +169,18 @@ class Step:
         self.emit(EventKind.RECHARGE_REQUESTED, recharge_id=asked.recharge, amount=amount)
         self.balance_changed()
 
-    def service_state(self, scope: str, state: str, reason: str, user: str | None = None) -> None:
-        """Emit what switches may do from now on, for the tenant or one user."""
+    def service_state(
+        self,
+        scope: str,
+        state: str,
+        reason: str,
+        user: str | None = None,
+        *,
+        brake: str | None = None,
+        subject: str | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        """Emit what switches may do from now on, for the tenant, one user, or what a brake is about."""
         account = self.account
         account.sequences.service_states += 1
         sequence = account.sequences.service_states
@@ -185,6 +195,9 @@ class Step:
                 since=self.at,
                 reason=reason,
                 user=user,
+                brake=brake,
+                subject=subject,
+                until=until,
             )
         )
 

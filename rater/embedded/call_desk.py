@@ -102,7 +102,7 @@ class CallDesk:
         """A copy of what the running calls of these tenants may still cost."""
         known = [(name, self._tenants[name].running) for name in tenants if name in self._tenants]
         return {
-            name: Reserved(found.money, dict(found.pools))
+            name: Reserved(found.money, dict(found.pools), dict(found.brakes))
             for name, running in known
             for found in (running.reserved(name),)
         }

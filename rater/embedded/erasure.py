@@ -161,7 +161,8 @@ def _service(person: Person, topic: str, offset: int, value: bytes) -> Row | Non
     state = _states(value)
     if not person.is_meant(state.user):
         return None
-    return Row(topic, offset, encode(msgspec.structs.replace(state, user=person.pseudonym)), person.pseudonym)
+    state = msgspec.structs.replace(state, user=person.pseudonym)
+    return Row(topic, offset, encode(state), state.name)
 
 
 def _order(person: Person, topic: str, offset: int, value: bytes) -> Row | None:

@@ -14,7 +14,7 @@ from rater.wire.codec import encode
 Row = tuple[str, str | None, bytes]
 #: What a record is looked up by; a rated call by its usage id, every other by its id.
 _KEY_OF: dict[str, Callable[[Output], str | None]] = {
-    "service-states": attrgetter("user"),
+    "service-states": attrgetter("name"),
     "account-events": attrgetter("event.value"),
     "balances": attrgetter("tenant"),
 }

@@ -130,11 +130,25 @@ def writes_of(batch: Batch, meta: Meta, commit: Commit) -> dict[str, list[tuple[
 
 def erased_states(batch: Batch) -> list[bytes]:
     """Keys in the topic of service states that name users who were erased: what they say is deleted."""
-    return [f"{tenant}/{name}".encode() for kind, (tenant, name) in sorted(batch.state.gone) if kind == "user"]
+    keys = []
+    for kind, (tenant, name) in sorted(batch.state.gone):
+        if kind == "user":
+            keys.append(f"{tenant}/{name}".encode())
+        elif kind == "spent":
+            _, _, user = name.partition("/")
+            keys += [_brake_key(tenant, brake, user) for brake in batch.state.spent[(tenant, name)].stated]
+    return keys
 
 
 def record_key(output: Output) -> bytes:
-    """The tenant; for a user's service state the user too, because that topic is compacted, in any spelling."""
+    """The tenant; of the service state of a user or a brake its name, too, because that topic is compacted."""
+    if isinstance(output, ServiceState) and output.brake is not None:
+        return _brake_key(output.tenant, output.brake, output.user or output.subject or "")
     if isinstance(output, ServiceState) and output.user is not None:
         return f"{output.tenant}/{name_key(output.user)}".encode()
     return output.tenant.encode()
+
+
+def _brake_key(tenant: str, brake: str, subject: str) -> bytes:
+    """Of what a brake is about, in any spelling; no key of a user has a capital letter."""
+    return f"{tenant}/Brake/{brake}/{name_key(subject)}".encode()

@@ -109,7 +109,7 @@ class Authorization(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer: may the call start, why, for how many seconds at most, what it draws on first, and its price.
 
     `price` is null where nobody may spend credits on the call, and where no price is known.  `cost` is there if
-    `length_s` was asked for and the tenant is known.
+    `length_s` was asked for and the tenant is known, `brake` if one refuses the call.
     """
 
     allowed: bool
@@ -119,6 +119,7 @@ class Authorization(msgspec.Struct, frozen=True, omit_defaults=True):
     pools: tuple[PoolMinutes, ...]
     price: Price | None
     cost: CallCost | None = None
+    brake: str | None = None
 
 
 class AuthorizePage:
@@ -190,7 +191,9 @@ def authorization_of(answer: Answer) -> Authorization:
     cost = None
     if answer.cost is not None and answer.currency is not None:
         cost = call_cost(answer.cost, answer.currency)
-    return Authorization(answer.allowed, answer.reason, answer.seconds, answer.pocket, pools, price, cost)
+    return Authorization(
+        answer.allowed, answer.reason, answer.seconds, answer.pocket, pools, price, cost, answer.brake
+    )
 
 
 def call_cost(cost: Cost, currency: str) -> CallCost:

@@ -5,7 +5,8 @@ from typing import Any
 
 from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand, CallEvent, CallProgress
-from rater.core.quoting import Question, Quote, Reserved, quote
+from rater.core.quotes import Question, Quote, Reserved
+from rater.core.quoting import quote
 from rater.core.reasons import CallType, NumberType, Refusal
 from rater.core.running_calls import RunningCalls
 from tests.world import T, World, at

@@ -12,7 +12,7 @@ import pytest
 
 from rater.core.authorization import authorize
 from rater.core.inputs import EVERY_TENANT, DeckActivated
-from rater.core.quoting import Reserved
+from rater.core.quotes import Reserved
 from rater.core.reasons import ALLOWS, Refusal, Why
 from rater.files.deck_csv import read_deck
 from tests.agents.switch import A_DAY, LONGEST, NOON, may, question

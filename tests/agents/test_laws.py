@@ -13,7 +13,7 @@ from rater.core.call_control import CallCommand
 from rater.core.entities import User
 from rater.core.money import format_amount, format_micros
 from rater.core.outputs import RatedCall
-from rater.core.quoting import Reserved
+from rater.core.quotes import Reserved
 from rater.core.reasons import Outcome
 from rater.core.running_calls import RunningCalls, Standing
 from rater.core.tariff import Rate, affordable_seconds, charge

@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from rater.core.call_control import CallCommand
-from rater.core.quoting import Quote, Reserved
+from rater.core.quotes import Quote, Reserved
 from rater.core.reasons import Why
 from rater.core.running_calls import SETTLING_S, SILENCE_S
 from tests.agents.switch import Switch, shown

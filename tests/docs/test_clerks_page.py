@@ -144,6 +144,36 @@ STORY = [
     Typed(f"rater check {ROOT}/tests/spec/scenarios", shown="rater check FOLDER"),
 ]
 
+#: Limits on spending; the call abroad costs 0.10.
+BRAKES = [
+    Typed("rater import rates prices.csv --with-published-toll-free --out deck.csv"),
+    Typed("rater import licenses users.csv --tenant contoso --at 2025-03-01T00:00:00Z --out licences.jsonl"),
+    Typed("rater run nothing.jsonl --commands setup.jsonl --commands licences.jsonl --deck deck.csv"),
+    Typed(
+        "rater tenant brake contoso stolen --scope user --window day --limit 0.10 --at 2025-03-01T00:00:00Z",
+        shown="rater tenant brake contoso stolen --scope user --window day --limit 100",
+    ),
+    Typed(
+        "rater tenant brake contoso stolen --scope user --window day --limit 0.10 --mode stop --at 2025-03-01T00:00:00Z",
+        shown="rater tenant brake contoso stolen --scope user --window day --limit 100 --mode stop",
+    ),
+    Typed(
+        "rater tenant brake contoso lines --scope user --measure calls_at_once --limit 10 --mode stop"
+        " --at 2025-03-01T00:00:00Z",
+        shown="rater tenant brake contoso lines --scope user --measure calls_at_once --limit 10 --mode stop",
+    ),
+    Typed(
+        "rater tenant alerts contoso 500 200 50 --at 2025-03-01T00:00:00Z",
+        shown="rater tenant alerts contoso 500 200 50",
+    ),
+    Typed("rater run PSTN.calls.2025-03.csv --tenant contoso", code=3),
+    Typed("rater show brakes contoso"),
+    Typed(
+        "rater tenant release-brake contoso stolen --subject ada@contoso.example --by kim --at 2025-03-12T12:00:00Z",
+        shown="rater tenant release-brake contoso stolen --subject ada@contoso.example --by kim",
+    ),
+]
+
 
 def letter(usage_id: str) -> str:
     """The id of the dead letter of a call that waits."""
@@ -184,7 +214,7 @@ def month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_command_of_the_page_is_in_the_story() -> None:
     """A command that is added to the page is added here, too."""
     ours = [shown for shown in shown_on(PAGE) if shown.command.startswith("rater ")]
-    assert unproven(ours, FIRST_STEPS + STORY, lambda _: False) == []
+    assert unproven(ours, FIRST_STEPS + STORY + BRAKES, lambda _: False) == []
 
 
 def test_the_first_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,3 +237,15 @@ def test_a_clerks_month(month: Path) -> None:
     # 100 bought - 0.10 (2 minutes abroad at 0.05; 2 + 780 of 3,000 minutes are the plan's) + 4.16 - 1 = 103.06
     assert "103.06" in invoke("statement", "contoso").output
     assert json.loads(invoke("show", "balance", "contoso", "--json").stdout)["balance"] == "0"
+
+
+def test_limits_on_spending(month: Path) -> None:
+    """A limit is reached by the call abroad, and released by a person; the brake on calls at once counts nothing."""
+    play(BRAKES, month, {}, RATER_OPERATOR="kim")
+    stolen = {"brake": "stolen", "mode": "stop", "scope": "user", "about": "ada@contoso.example", "limit": "0.1"}
+    counted = {"window": "day 2025-03-12T00:00Z", "spent": "0.1", "over_calls": 0, "over_money": "0"}
+    lines, found = json.loads(invoke("show", "brakes", "contoso", "--json").stdout)
+    assert (lines["brake"], lines["limit"], lines["spent"]) == ("lines", 10, None)
+    assert found.pop("reached_at").startswith("2025-03-")
+    assert found == stolen | counted
+    assert "Brake stolen counted it: calls of ada@contoso.example" in invoke("explain", "abroad").stdout

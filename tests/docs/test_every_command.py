@@ -16,6 +16,7 @@ STORIES: tuple[Typed, ...] = (
     *test_clerks_page.GOING_THERE,
     *test_clerks_page.FIRST_STEPS,
     *test_clerks_page.STORY,
+    *test_clerks_page.BRAKES,
     *test_without_kafka.STORY,
     *test_contributors_page.STORY,
     *test_contributors_page.CHANGING,

@@ -28,6 +28,8 @@ SETUP = f"""\
 "sku":"MCOPSTNPP","country":"US"}}
 {{"command":"license_assigned","tenant":"contoso","id":"l3","at":"2025-01-01T00:00:00Z","user":"bob@contoso.example",\
 "sku":"MCOPSTN1","country":"US"}}
+{{"command":"brake_configured","tenant":"contoso","id":"b","at":"2025-01-01T00:00:00Z","brake":"daily","scope":"user",\
+"measure":"spend","window":"day","limit":"0.5","mode":"stop","only":"ada@contoso.example"}}
 """
 CALL = {
     "tenant": "contoso",
@@ -112,7 +114,7 @@ def test_without_yes_nothing_is_done(folder: Path) -> None:
     """It says what would be done, and what stays."""
     before = (folder / "rater.db").read_bytes()
     found = erase(folder)
-    assert found["rows"] == {"rated-calls": 3, "debits": 1, "account-events": 3}
+    assert found["rows"] == {"rated-calls": 3, "debits": 1, "account-events": 4, "service-states": 1}
     assert found["names"] == ["ada@contoso.example", "Ada@contoso.example", DIRECTORY]
     assert any("billing law" in line for line in found["remarks"])
     assert (folder / "rater.db").read_bytes() == before

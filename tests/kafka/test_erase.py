@@ -34,6 +34,10 @@ def users(clerk: Clerk) -> list[str | None]:
 @pytest.mark.usefixtures("deployment")
 def test_a_user_is_erased_from_compacted_topics(clerk: Clerk) -> None:
     """The rule erasure: from then on a pseudonym, exactly once, also for the next owner; no money moves."""
+    limit = ("--scope", "user", "--limit", "4", "--mode", "stop", "--at", "2026-03-10T10:30:00Z")
+    clerk.types("tenant", "brake", "contoso", "daily", *limit)
+    clerk.publish("over", 21, "2026-03-10 10:30")
+    assert latest(clerk, "service-states")[b"contoso/Brake/daily/ada"] is not None  # refused for that day
     clerk.types("tenant", "license", "contoso", "ada", "MCOPSTNPP", "--remove", "--at", "2026-03-11T00:00:00Z")
     clerk.publish("unfunded", 1, "2026-03-11 10:00")
     assert latest(clerk, "service-states")[b"contoso/ada"] is not None  # restricted
@@ -45,19 +49,20 @@ def test_a_user_is_erased_from_compacted_topics(clerk: Clerk) -> None:
     done = json.loads(clerk.types("erase", "contoso", "ada", "--by", "kim", "--yes", "--json")[0])
     pseudonym = done["remarks"][0].split()[3]
     assert pseudonym.startswith("erased-")
-    state = latest(clerk, "state")
-    assert (state[b"user/contoso/ada"], latest(clerk, "service-states")[b"contoso/ada"]) == (None, None)
+    state, states = latest(clerk, "state"), latest(clerk, "service-states")
+    assert (state[b"user/contoso/ada"], state[b"spent/contoso/user/ada"]) == (None, None)
+    assert (states[b"contoso/ada"], states[b"contoso/Brake/daily/ada"]) == (None, None)
     assert state[f"user/contoso/{pseudonym}".encode()] is not None
     assert [key for key, value in state.items() if value is not None and b"ada" in key + value] == []
     clerk.publish("after", 1, "2026-03-10 11:00")
-    assert users(clerk) == ["ada", "ada", pseudonym]
-    assert clerk.debits() == [("call", "4.2", "95.8"), ("call", "0.2", "95.6")]
+    assert users(clerk) == ["ada", "ada", "ada", pseudonym]
+    assert clerk.debits() == [("call", "4.2", "95.8"), ("call", "4.2", "91.6"), ("call", "0.2", "91.4")]
     assert clerk.deployment.verify().findings == []
     clerk.deployment.workers[0].stop()
     worker = clerk.deployment.start("worker-1")
     until(lambda: len(worker.logged("partition owned")) == 4, "the next worker to own the partitions")
     clerk.types("erase", "contoso", "ADA", "--yes")
     clerk.publish("later", 1, "2026-03-10 12:00")
-    assert users(clerk)[3:] == [pseudonym]
+    assert users(clerk)[4:] == [pseudonym]
     report = clerk.deployment.verify()
     assert (report.findings, report.found) == ([], 0)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 import msgspec
 from hypothesis import given
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from rater.core.amounts import credited_by
 from rater.core.inputs import (
     AnyCommand,
+    BrakeConfigured,
+    BrakeReleased,
     CallRecord,
     FundsAdded,
     FundsAdjusted,
@@ -72,9 +75,11 @@ def calls(draw: st.DrawFn) -> CallRecord:
 def commands(draw: st.DrawFn) -> AnyCommand:
     """Something that is not a call."""
     when, id = draw(instants), f"command-{draw(st.integers(0, 40))}"
-    match draw(st.sampled_from(["by hand", "payment", "fund", "assign", "remove", "tick"])):
+    match draw(st.sampled_from(["by hand", "payment", "fund", "assign", "remove", "tick", "brake"])):
         case "by hand":
             return draw(money_by_hand(id, when))
+        case "brake":
+            return draw(brakes(id, when))
         case "payment":
             if draw(st.integers(0, 2)):
                 return PaymentSucceeded(tenant="contoso", id=id, at=when)
@@ -93,6 +98,36 @@ def commands(draw: st.DrawFn) -> AnyCommand:
             return LicenseRemoved(tenant="contoso", id=id, at=when, user=user, sku=sku)
         case _:
             return Tick(tenant="contoso", id=id, at=when)
+
+
+_SUBJECTS: list[tuple[Literal["tenant", "user", "country", "class"], str | None]] = [
+    ("tenant", None),
+    ("user", "ada"),
+    ("country", "ZW"),
+    ("class", "landline"),
+]
+
+
+@st.composite
+def brakes(draw: st.DrawFn, id: str, when: datetime) -> AnyCommand:
+    """A limit on spending is set, changed or taken away, or a stop is released (A50)."""
+    name = draw(st.sampled_from(["one", "two"]))
+    if draw(st.integers(0, 4)) == 0:
+        subject = draw(st.sampled_from([None, *USERS, "ZW", "landline"]))
+        return BrakeReleased(tenant="contoso", id=id, at=when, brake=name, subject=subject)
+    scope, only = draw(st.sampled_from(_SUBJECTS))
+    return BrakeConfigured(
+        tenant="contoso",
+        id=id,
+        at=when,
+        brake=name,
+        scope=scope,
+        measure="spend",
+        window=draw(st.sampled_from(["hour", "day", "month"])),
+        limit=draw(st.sampled_from(["0", "1", "3", "10"])),
+        mode=draw(st.sampled_from(["shadow", "notify", "stop", "stop", "off"])),
+        only=draw(st.sampled_from([None, only])),
+    )
 
 
 @st.composite

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rater.core.inputs import CallRecord
 from rater.core.money import format_micros
 from rater.core.outputs import RatedCall, Segment
-from rater.core.quoting import Cost, Question, Reserved, cost_of
+from rater.core.quotes import Cost, Question, Reserved
+from rater.core.quoting import cost_of
 from rater.core.reasons import CallType
 from tests.laws.test_laws import USERS, History, Input, calls, histories
 

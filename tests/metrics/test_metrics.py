@@ -15,7 +15,15 @@ from prometheus_client.openmetrics.exposition import generate_latest as open_met
 from rater.cli.generate import write_month
 from rater.core.call_control import DisconnectReason
 from rater.core.entities import Account
-from rater.core.inputs import AnyCommand, DeckActivated, FundsAdded, RechargeSettings, Source, TenantConfigured
+from rater.core.inputs import (
+    AnyCommand,
+    BrakeConfigured,
+    DeckActivated,
+    FundsAdded,
+    RechargeSettings,
+    Source,
+    TenantConfigured,
+)
 from rater.core.outputs import Output, RatedCall
 from rater.core.reasons import CallType, Outcome
 from rater.core.settings import RatingSettings
@@ -436,3 +444,35 @@ def test_the_list_as_a_command() -> None:
     for metric in METRICS:
         assert f"| `{metric.name}` | {metric.kind} |" in forms["--markdown",]
         assert metric.name in forms[()]
+
+
+def test_limits_that_were_reached_are_counted_by_their_mode() -> None:
+    """A50: 20 minutes to Jamaica cost more than a limit of 1, and than one of 2 that only counts."""
+    modes: tuple[tuple[Literal["shadow", "notify", "stop"], str], ...] = (
+        ("stop", "1"),
+        ("shadow", "2"),
+        ("notify", "1000"),
+    )
+    limits = [
+        BrakeConfigured(
+            tenant="contoso",
+            id=f"brake-{mode}",
+            at=at("2025-03-01"),
+            brake=mode,
+            scope="tenant",
+            measure="spend",
+            window="day",
+            limit=limit,
+            mode=mode,
+        )
+        for mode, limit in modes
+    ]
+    records = [
+        Record("command", Source("limits", 0, number), encode_input(limit)) for number, limit in enumerate(limits)
+    ]
+    seen = metrics()
+    rated(seen, Memory(), [*history()[:5], *records, *history()[5:]])
+    assert {name: value for name, value in shown(seen).items() if "brakes" in name} == {
+        'rater_brakes_reached_total{mode="stop"}': 1,
+        'rater_brakes_reached_total{mode="shadow"}': 1,
+    }

@@ -38,7 +38,7 @@ def test_a_file_of_the_users_replaces_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("recharge_faild.txt", "x", "recharge_faild.txt: expected one of balance_depleted.html"),
+        ("recharge_faild.txt", "x", "recharge_faild.txt: expected one of balance_alert.html"),
         ("recharge_failed.txt", "{{ amout }}", "template recharge_failed: 'amout' is undefined"),
         ("recharge_failed.txt", "{% if %}", "template recharge_failed: "),
         ("recharge_failed.txt", "\nx", "expected the subject in its first line"),
@@ -140,3 +140,13 @@ def test_settings_that_cannot_be(wrong: dict[str, Any], says: str) -> None:
     """Each says what was expected."""
     with pytest.raises(ValidationError, match=says):
         NotifySettings.model_validate({"outbox": "outbox.db", **wrong})
+
+
+@pytest.mark.parametrize(("mode", "is_sent"), [("shadow", False), ("notify", True), ("stop", True)])
+def test_a_brake_that_only_counts_notifies_nobody(mode: str, is_sent: bool) -> None:
+    """A50: people are notified of a limit that was reached from `notify` on; the letter says what is stopped."""
+    reached = event(kind=EventKind.BRAKE_REACHED, brake="stolen", user="ada", amount="99", reason=mode)
+    assert (notice_of(reached) is Notice.BRAKE_REACHED) is is_sent
+    letter = TEXTS.letter(message(reached)) if is_sent else None
+    assert letter is None or letter.subject == "contoso: the limit of brake stolen is reached"
+    assert letter is None or ("are refused" in letter.text) is (mode == "stop")

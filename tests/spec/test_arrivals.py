@@ -6,7 +6,7 @@ import pytest
 
 from rater.core.authorization import authorize
 from rater.core.inputs import CallAccepted, FundsAdded, Tick
-from rater.core.quoting import Question
+from rater.core.quotes import Question
 from rater.core.reasons import Refusal
 from rater.kafka.records import arrival_of
 from tests.world import HARARE, US, T, ada, at, pockets

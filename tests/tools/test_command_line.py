@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 #: Commands that show something; `consume` prints JSON Lines in any case, `export` has --format.
 READING = (
     "acls", "check", "config check", "dev kafka status", "dlq ls", "dlq show", "doctor", "explain", "metrics list",
-    "rates lint", "show balance", "show calls", "show pools", "show tenant", "top", "topics diff", "topics list", "verify",
+    "rates lint", "show balance", "show brakes", "show calls", "show pools", "show tenant", "top", "topics diff", "topics list", "verify",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from rater.core import AccountEvent, ClosedList, digest
+from rater.core import AccountEvent, ClosedList, EventKind, digest
 from rater.ops.masking import mask_texts
 
 
@@ -15,6 +15,8 @@ class Notice(ClosedList):
     RECHARGE_FAILED = "recharge.failed"  # the payment method did not pay
     RECHARGE_SUPPRESSED = "recharge.suppressed"  # a recharge is due but a limit holds it back
     BALANCE_DEPLETED = "balance.depleted"  # nothing is left; calls that need credit stop
+    BALANCE_ALERT = "balance.alert"  # the balance fell below an amount of the tenant's choice
+    BRAKE_REACHED = "brake.reached"  # a limit on spending was reached
     POOL_WARNING = "pool.warning"  # a minute pool is nearly used up
     POOL_EXHAUSTED = "pool.exhausted"  # a minute pool is used up
     FUNDS_EXPIRING = "funds.expiring"  # money that was not used is forfeited within 30 days
@@ -43,6 +45,8 @@ REASONS = {
     "declined": "the payment was declined",
     "failed, then succeeded": "it was reported as failed, and then as succeeded",
     "succeeded, then failed": "it was reported as succeeded, and then as failed",
+    "notify": "the brake only notifies: nothing is stopped",
+    "stop": "calls that spend credit are refused until its window is over or a person releases it",
     "recharges_per_hour_max": "the limit of recharges in one hour was reached",
     "recharges_per_day_max": "the limit of recharges in one day was reached",
     "recharges_per_month_max": "the limit of recharges in 30 days was reached",
@@ -50,7 +54,9 @@ REASONS = {
 
 
 def notice_of(event: AccountEvent) -> Notice | None:
-    """The notice of an event; None for events without one."""
+    """The notice of an event; None for events without one, and for a brake that only counts (A50)."""
+    if event.event is EventKind.BRAKE_REACHED and event.reason == "shadow":
+        return None
     return _NOTICES.get(event.event.value)
 
 

@@ -13,6 +13,7 @@ from rater.core import (
     Output,
     RatedCall,
     RejectedCdr,
+    ServiceState,
     format_micros,
     parse_ledger,
     service_of,
@@ -135,6 +136,21 @@ def _debits(expect: Expect, caused: Caused) -> tuple[Any, Any]:
     return expected, [{"amount": _money(debit.amount), "kind": debit.kind.value} for debit in got]
 
 
+def _brakes(expect: Expect, caused: Caused) -> tuple[Any, Any]:
+    """Service states of brakes; the parts that the expectation names."""
+    got = [output for output in caused.outputs if isinstance(output, ServiceState) and output.scope == "brake"]
+    expected = [one.model_dump(exclude_unset=True) for one in expect.brakes or ()]
+    padded = [*expected, *[{"brake": "", "state": ""}] * (len(got) - len(expected))]
+    return expected, [{key: getattr(one, key) for key in padded[index]} for index, one in enumerate(got)]
+
+
+def _over_brakes(expect: Expect, caused: Caused) -> tuple[Any, Any]:
+    """Brakes that would have stopped the call."""
+    call = caused.call
+    got: Any = caused.no_call if call is None else [one.brake for one in call.brakes if one.over]
+    return list(expect.over_brakes or ()), got
+
+
 def _balance(expect: Expect, caused: Caused) -> tuple[Any, Any]:
     return _money(expect.balance), format_micros(caused.account.balance)
 
@@ -180,5 +196,7 @@ _EXPECTATIONS: dict[str, Callable[[Expect, Caused], tuple[Any, Any]]] = {
     "lots": _lots,
     "events": _events,
     "debits": _debits,
+    "brakes": _brakes,
+    "over_brakes": _over_brakes,
     "call_credit_services": _service,
 }

@@ -242,6 +242,7 @@ class Configure(_Part):
     audio_conferencing_licenses: int | None = Field(default=None, ge=0)
     payment_method: Literal["replaced"] | None = None
     call_duration_max_s: int | None = Field(default=None, ge=1)
+    balance_alerts: tuple[Money, ...] | None = None
     country: Country | None = None
     domains: tuple[Name, ...] | None = None
 
@@ -284,6 +285,27 @@ class Rerate(_Part):
     reason: str | None = None
 
 
+class Brake(_Part):
+    """A limit on spending is set (A50); `mode: off` takes it away."""
+
+    brake: Name
+    at: Instant
+    limit: Annotated[str, BeforeValidator(_amount)]
+    mode: Literal["off", "shadow", "notify", "stop"]
+    scope: Literal["tenant", "user", "country", "class"] = "tenant"
+    measure: Literal["spend", "calls_at_once"] = "spend"
+    window: Literal["hour", "day", "month"] = "day"
+    only: Name | None = None
+
+
+class ReleaseBrake(_Part):
+    """A person ends what a brake stops (A50)."""
+
+    brake: Name
+    at: Instant
+    subject: Name | None = None
+
+
 class Tick(_Part):
     """Time passes."""
 
@@ -319,6 +341,16 @@ class ExpectedDebit(_Part):
     kind: DebitKind
 
 
+class ExpectedBrake(_Part):
+    """A service state of a brake that the step caused."""
+
+    brake: Name
+    state: Literal["restricted", "allowed"]
+    user: Name | None = None
+    subject: Name | None = None
+    until: Instant | None = None
+
+
 class Expect(_Part):
     """What must come out; what is not named is not looked at."""
 
@@ -336,6 +368,8 @@ class Expect(_Part):
     pools: dict[str, ExpectedPool] | None = None
     events: tuple[EventName, ...] | None = None
     debits: tuple[ExpectedDebit, ...] | None = None
+    brakes: tuple[ExpectedBrake, ...] | None = None
+    over_brakes: tuple[Name, ...] | None = None
     call_credit_services: Literal["active", "suspended", "closed"] | None = None
 
 
@@ -353,6 +387,8 @@ Action = (
     | Reopen
     | Activate
     | Rerate
+    | Brake
+    | ReleaseBrake
     | Tick
 )
 
@@ -373,6 +409,8 @@ class Step(_Part):
     reopen: Reopen | None = None
     activate: Activate | None = None
     rerate: Rerate | None = None
+    brake: Brake | None = None
+    release_brake: ReleaseBrake | None = None
     tick: Tick | None = None
     expect: Expect = Expect()
 

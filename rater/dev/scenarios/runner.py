@@ -12,6 +12,8 @@ import msgspec
 
 from rater.core import (
     AnyCommand,
+    BrakeConfigured,
+    BrakeReleased,
     CallAccepted,
     DeckActivated,
     FundsAdded,
@@ -45,6 +47,7 @@ from rater.dev.scenarios.model import (
     Action,
     Activate,
     Adjust,
+    Brake,
     Cdr,
     Close,
     Configure,
@@ -55,6 +58,7 @@ from rater.dev.scenarios.model import (
     Payment,
     Recharge,
     Refund,
+    ReleaseBrake,
     Reopen,
     Rerate,
     ReversePayment,
@@ -74,7 +78,20 @@ _CDR_FIELDS = {
     "authorized_seconds": "authorized_s",
     "received": "received_at",
 }
-_Commanding = Fund | Adjust | Refund | ReversePayment | Close | Reopen | License | Configure | Activate | Tick
+_Commanding = (
+    Fund
+    | Adjust
+    | Refund
+    | ReversePayment
+    | Close
+    | Reopen
+    | License
+    | Configure
+    | Activate
+    | Brake
+    | ReleaseBrake
+    | Tick
+)
 _MONEY: dict[type, type[MoneyByHand]] = {
     Fund: FundsAdded,
     Adjust: FundsAdjusted,
@@ -240,14 +257,8 @@ def _command(tenant: str, id: str, action: _Commanding) -> AnyCommand:
                 tenant=tenant, id=id, at=action.at, user=action.user, sku=sku, country=action.country
             )
         case License():
-            return LicenseRemoved(
-                tenant=tenant,
-                id=id,
-                at=action.at,
-                user=action.user,
-                sku=action.remove or "",
-                country=action.country,
-            )
+            sku, country = action.remove or "", action.country
+            return LicenseRemoved(tenant=tenant, id=id, at=action.at, user=action.user, sku=sku, country=country)
         case Configure():
             return TenantConfigured(
                 tenant=tenant,
@@ -260,11 +271,16 @@ def _command(tenant: str, id: str, action: _Commanding) -> AnyCommand:
                 payment_method=action.payment_method,
                 domains=action.domains,
                 call_duration_max_s=action.call_duration_max_s,
+                balance_alerts=action.balance_alerts,
             )
         case Activate():
             return DeckActivated(
                 tenant=tenant, id=id, at=action.at, version=action.deck, effective_from=action.since
             )
+        case Brake():
+            return BrakeConfigured(tenant=tenant, id=id, **action.model_dump())
+        case ReleaseBrake():
+            return BrakeReleased(tenant=tenant, id=id, **action.model_dump())
         case Tick():
             return TickCommand(tenant=tenant, id=id, at=action.at)
 

@@ -91,7 +91,13 @@ _RECHARGES = (
         "Calls to look at",
         "Rated, but odd: each hour.",
         [Query(f"sum by (anomaly) (increase({m.ANOMALIES.name}[1h]))", "{{anomaly}}")],
-        width=24,
+        width=12,
+    ),
+    panel(
+        "Limits on spending",
+        "Reached, each hour, by the mode of the brake.",
+        [Query(f"sum by (mode) (increase({m.BRAKES_REACHED.name}[1h]))", "{{mode}}")],
+        width=12,
     ),
 )
 

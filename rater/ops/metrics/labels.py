@@ -74,6 +74,14 @@ class RechargeResult(ClosedList):
     CONFLICT = "conflict"  # the gateway gave two different results for one payment: a person decides (A47)
 
 
+class BrakeMode(ClosedList):
+    """What a brake does whose limit is reached (A50)."""
+
+    SHADOW = "shadow"  # it marks calls
+    NOTIFY = "notify"  # it notifies people, too
+    STOP = "stop"  # it refuses calls
+
+
 class Standing(ClosedList):
     """Tenants that a person may have to look at; all others have money."""
 
@@ -216,6 +224,7 @@ POCKET = _of("pocket", Pocket)
 COMMIT_RESULT = _of("result", CommitResult)
 PARTITION_STATE = _of("state", PartitionState)
 RECHARGE_RESULT = _of("result", RechargeResult)
+BRAKE_MODE = _of("mode", BrakeMode)
 STANDING = _of("standing", Standing)
 AUTHORIZATION_ANSWER = _of("answer", AuthorizationAnswer)
 CALL_EVENT_RESULT = _of("result", CallEventResult)

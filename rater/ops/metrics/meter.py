@@ -270,6 +270,8 @@ class Metrics(Instruments):
             self._counter(listed.ANOMALIES, anomaly).inc(calls)
         for result, recharges in sums.recharges.items():
             self._counter(listed.RECHARGES, result).inc(recharges)
+        for mode, windows in sums.brakes.items():
+            self._counter(listed.BRAKES_REACHED, mode).inc(windows)
 
     def _begin_currencies(self, accounts: Iterable[Account]) -> None:
         """Series of a currency exist at 0 before money moves in it, so that the first purchase is an increase."""

@@ -24,7 +24,7 @@ from rater.core import (
     credited_by,
     parse_amount,
 )
-from rater.ops.metrics.labels import NO_COUNTRY, NO_PLAN, CreditSource, RechargeResult, plan_of_pool
+from rater.ops.metrics.labels import NO_COUNTRY, NO_PLAN, BrakeMode, CreditSource, RechargeResult, plan_of_pool
 
 _CREDIT_SOURCES = {
     EventKind.FUNDS_ADDED: CreditSource.FUNDS,
@@ -47,7 +47,7 @@ class Tally:
     """
 
     __slots__ = (
-        "anomalies", "credited", "debited", "last", "minutes", "moved", "outputs", "overrun", "recharges",
+        "anomalies", "brakes", "credited", "debited", "last", "minutes", "moved", "outputs", "overrun", "recharges",
         "rejected", "spend", "unfunded",
     )  # fmt: skip
 
@@ -61,6 +61,7 @@ class Tally:
         self.rejected: Counter[Reason] = Counter()
         self.anomalies: Counter[Anomaly] = Counter()
         self.recharges: Counter[RechargeResult] = Counter()
+        self.brakes: Counter[BrakeMode] = Counter()
         self.moved: Counter[str] = Counter()
         self.outputs: Counter[tuple[str, str]] = Counter()
         self.last: dict[tuple[str, str], int] = {}
@@ -124,6 +125,8 @@ def _add_rare(sums: Tally, output: Output) -> None:
                 sums.moved[output.tenant] += amount
             if result is not None:
                 sums.recharges[result] += 1
+            if output.event is EventKind.BRAKE_REACHED:
+                sums.brakes[BrakeMode(output.reason or "")] += 1
         case RechargeRequest():
             sums.recharges[RechargeResult.REQUESTED] += 1
         case RejectedCdr():

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from rater.core import CallCommand, RateDeck, normal_usage_id
+from rater.core import CallCommand, RateDeck, ServiceState, normal_usage_id
 from rater.embedded.entities import seen_key
 from rater.kafka.changelog import META_KEY, Meta, place_of, read_meta
 from rater.kafka.port import Consumed
@@ -187,11 +187,6 @@ class _Event(msgspec.Struct, frozen=True, gc=False):
     event: str
 
 
-class _Service(msgspec.Struct, frozen=True, gc=False):
-    tenant: str
-    user: str | None = None
-
-
 _Found = TypeVar("_Found", bound=_HasTenant)
 _decks = msgspec.json.Decoder(RateDeck).decode
 
@@ -225,7 +220,7 @@ _ROW_OF: dict[str, Callable[[bytes], Row]] = {
     "recharges": _found_by(_Named, lambda recharge: recharge.id),
     "rejected-cdrs": _found_by(_Named, lambda letter: letter.id),
     "balances": _found_by(_Named, lambda balance: balance.tenant),
-    "service-states": _found_by(_Service, lambda state: state.user),
+    "service-states": _found_by(ServiceState, lambda state: state.name),
     ORDERS: _found_by(CallCommand, lambda order: order.id),
     AUDIT: _found_by(DlqAudit, lambda audit: audit.id),
 }

@@ -1,0 +1,202 @@
+"""Brakes before and during calls (A50): what authorisation answers, what running calls reserve, and a fraud.
+
+A minute to Harare costs 0.2; in the fraud a minute to Kiribati costs 3 USD.
+"""
+
+from datetime import timedelta
+from functools import cache
+
+import pytest
+
+from rater.core.call_control import CallCommand
+from rater.core.entities import Spent
+from rater.core.inputs import DeckActivated, RateDeck, RateRow
+from rater.core.money import parse_micros
+from rater.core.outputs import RatedCall
+from tests.agents.switch import Switch, may, shown
+from tests.conftest import ROOT
+from tests.world import HARARE, LONDON, US, T, World, ada, at
+
+KIRIBATI = "+68642001000"
+
+
+def test_a_stop_leaves_what_is_left_of_its_limit() -> None:
+    """A50: 3 USD a day for each user are 15 minutes; the next day begins anew, another user has a limit of its own."""
+    world = ada("MCOPSTNPP").user("bob", "US", "MCOPSTNPP")
+    world.brake("daily", "user", "3", "stop")
+    assert may(world, HARARE, "2025-03-10 09:00") == ("credit", 900)
+    world.call(HARARE, 600, "2025-03-10 10:00")
+    assert may(world, HARARE, "2025-03-10 11:00") == ("credit", 300)
+    world.call(HARARE, 300, "2025-03-10 12:00")
+    assert may(world, HARARE, "2025-03-10 13:00") == ("brake_reached", 0)
+    assert may(world, LONDON, "2025-03-10 13:00") == ("brake_reached", 0)
+    assert may(world, HARARE, "2025-03-10 13:00", user="bob") == ("credit", 900)
+    assert may(world, "911", "2025-03-10 13:00") == ("emergency", 86_400)
+    assert may(world, HARARE, "2025-03-11 00:00") == ("credit", 900)
+
+
+def test_the_rest_of_a_limit_is_for_no_more_than_it_pays() -> None:
+    """A50: 0.1 of 3.1 pays for two minutes to London; but what was reached on a dear call is reached for all."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "0.1", "stop")
+    assert may(world, HARARE) == ("brake_reached", 0)
+    assert may(world, LONDON) == ("credit", 120)
+    world.call(HARARE, 60, "2025-03-10 10:00")
+    assert may(world, LONDON) == ("brake_reached", 0)
+
+
+def test_shadow_and_notify_refuse_nothing() -> None:
+    """A50."""
+    for mode in ("shadow", "notify"):
+        world = ada("MCOPSTNPP")
+        world.brake("daily", "user", "2", mode)
+        world.call(HARARE, 1200, "2025-03-10 10:00")
+        assert may(world, HARARE)[0] == "credit"
+
+
+def test_each_scope_stops_its_own() -> None:
+    """A50: calls to Zimbabwe alone, and those to landlines alone, are stopped; minutes of a pool never are."""
+    world = ada("MCOPSTN1", "MCOPSTNPP")
+    world.brake("zw", "country", "1", "stop", only="ZW")
+    world.call(HARARE, 300, "2025-03-10 10:00")
+    assert (may(world, HARARE)[0], may(world, LONDON)[0]) == ("brake_reached", "credit")
+    world.brake("landlines", "class", "1.1", "stop", at=at("2025-03-10 11:00"))
+    world.call(LONDON, 1320, "2025-03-10 11:00")
+    assert (may(world, LONDON)[0], may(world, US)[0]) == ("brake_reached", "pool")
+
+
+def test_a_released_stop_refuses_nothing_in_its_window() -> None:
+    """A50."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "3", "stop")
+    world.call(HARARE, 900, "2025-03-10 10:00")
+    world.release("daily", "ada", "2025-03-10 11:00")
+    assert may(world, HARARE, "2025-03-10 12:00")[0] == "credit"
+    world.call(HARARE, 900, "2025-03-11 10:00")
+    assert may(world, HARARE, "2025-03-11 12:00") == ("brake_reached", 0)
+
+
+def test_running_calls_reserve_of_a_brake() -> None:
+    """A50: of 1 USD a day two calls of 90 s reserve 2 x 0.4; one more gets one minute, and then there is nothing."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "1", "stop")
+    switch = Switch(world)
+    switch.start("a", HARARE)
+    switch.start("b", HARARE)
+    assert switch.may(HARARE) == ("credit", 60)
+    switch.start("c", HARARE)
+    assert switch.may(HARARE) == ("brake_reached", 0)
+    assert shown(switch.start("d", HARARE)) == [("d", "brake_reached", 0)]
+    assert shown(switch.wait(60)) == [("c", "brake_reached", 60)]
+
+
+def test_what_yesterdays_calls_reserve_is_of_yesterday() -> None:
+    """A50: a call that began before midnight counts there; today's limit is whole."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "1", "stop")
+    switch = Switch(world, "2025-03-10 23:59:30")
+    switch.start("a", HARARE)
+    assert switch.may(HARARE) == ("credit", 180)
+    switch.wait(30)
+    assert switch.may(HARARE) == ("credit", 300)
+
+
+def test_calls_at_once_are_counted_by_authorisation() -> None:
+    """A50: two of a user may run; a third is refused, another user's and one for help are not; an ended one makes room."""
+    world = ada("MCOPSTNPP").user("bob", "US", "MCOPSTNPP")
+    world.brake("lines", "user", "2", "stop", measure="calls_at_once")
+    switch = Switch(world)
+    switch.start("a", HARARE)
+    assert switch.may(HARARE)[0] == "credit"
+    switch.start("b", HARARE)
+    assert switch.may(HARARE) == ("calls_at_once", 0)
+    assert (switch.may(HARARE, user="bob")[0], switch.may("911")[0]) == ("credit", "emergency")
+    switch.wait(10)
+    switch.end("a", HARARE)
+    assert switch.may(HARARE)[0] == "credit"
+
+
+class Thief(Switch):
+    """A stolen account: a switch that asks before each call, obeys each order, and writes a record of each call."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, "2025-03-15 01:00")
+        self.calls: dict[str, str] = {}
+        self.rated: list[RatedCall] = []
+        self.refused = 0
+
+    def wave(self, number: int) -> None:
+        """40 calls are asked for at one instant, and those that may begin do; ten minutes with heartbeats."""
+        allowed = [f"wave-{number}-{call}" for call in range(40) if self.may(KIRIBATI)[1]]
+        self.refused += 40 - len(allowed)
+        for id in allowed:
+            self.calls[id] = f"{self.now:%Y-%m-%d %H:%M:%S}"
+            self._obey(self.start(id, KIRIBATI))
+        for _ in range(20):
+            self._obey(self.wait(30))
+            for id in list(self.calls):
+                self._obey(self.beat(id, KIRIBATI))
+        for id in list(self.calls):
+            self._finish(id)
+        self.now += timedelta(minutes=2)
+
+    def _obey(self, orders: list[CallCommand]) -> None:
+        for order in orders:
+            self._finish(order.usage_id, order.authorized_s)
+
+    def _finish(self, id: str, authorized_s: int | None = None) -> None:
+        if id not in self.calls:
+            return
+        began = self.calls.pop(id)
+        self.end(id, KIRIBATI)
+        seconds = (self.now - at(began)) // timedelta(seconds=1)
+        self.rated.append(self.world.call(KIRIBATI, seconds, began, id=id, authorized_s=authorized_s))
+
+
+@cache
+def fraud(mode: str | None) -> tuple[World, Thief]:
+    """40 calls at once to a destination of 3 USD a minute for ten minutes, five times within the hour."""
+    world = World(funds="10000", deck=False).user("ada", "US", "MCOPSTNPP")
+    row = RateRow(
+        direction="outbound",
+        prefix="686",
+        destination="Kiribati",
+        country="KI",
+        type="landline",
+        price_per_minute="3",
+    )
+    world.engine.publish(RateDeck(version="dear", currency="USD", rows=(row,)))
+    world.apply(DeckActivated(tenant=T, id="dear", at=at("2025-03-01"), version="dear"))
+    if mode is not None:
+        world.brake("stolen", "user", "100", mode)
+    thief = Thief(world)
+    for number in range(5):
+        thief.wave(number)
+    return world, thief
+
+
+def line_of(mode: str | None) -> str:
+    """A line of the table in the documentation."""
+    world, thief = fraud(mode)
+    cost = sum(parse_micros(call.charge) for call in thief.rated)
+    assert cost == 10_000_000_000 - world.account.balance
+    over = [parse_micros(call.charge) for call in thief.rated if any(one.over for one in call.brakes)]
+    marked = f"{len(over)} calls, {sum(over) // 1_000_000:,} USD" if over else "-"
+    saved = (6_000_000_000 - cost) // 1_000_000
+    connected = sum(call.minutes > 0 for call in thief.rated)
+    return f"| {mode or 'no brake'} | {connected} | {cost // 1_000_000:,} | {marked} | {saved:,} |"
+
+
+@pytest.mark.parametrize("mode", [None, "shadow", "notify", "stop"])
+def test_the_table_of_a_fraud_holds(mode: str | None) -> None:
+    """A50: what each mode does against a stolen account stands in the documentation."""
+    assert line_of(mode) in (ROOT / "docs" / "billing.md").read_text()
+
+
+def test_forty_calls_at_once_spend_no_more_than_the_limit_together() -> None:
+    """A50: 40 calls that were allowed at the same instant do not each get the whole rest."""
+    world, thief = fraud("stop")
+    found = world.engine.committed().load("spent", (T, "user/ada"))
+    assert isinstance(found, Spent)
+    assert 90_000_000 < found.windows[0].spent <= 100_000_000
+    assert thief.refused == 120  # the third wave and later ones; in the second 49 USD were left

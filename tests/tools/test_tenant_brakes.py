@@ -1,0 +1,116 @@
+"""`rater tenant brake|release-brake|alerts` and `rater show brakes`: limits on spending (A50), as a clerk types them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from rater.core.outputs import AccountEvent
+from rater.embedded.store import open_reader
+from tests.commands import invoke
+from tests.tools.test_tenant_closing import BOUGHT, DECK, call
+
+AT = ("--at", "2025-03-02T00:00:00Z")
+
+
+def types(*words: object) -> str:
+    """What a command prints that ends well."""
+    done = invoke(*map(str, words))
+    assert done.exit_code == 0, f"{done.output}{done.exception}"
+    return done.stdout
+
+
+def refused(*words: object) -> str:
+    """Why a command is refused."""
+    done = invoke(*map(str, words))
+    assert done.exit_code != 0, done.output
+    return f"{done.stderr}{done.exception or ''}"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store with a tenant that bought 100; ada may spend it."""
+    monkeypatch.chdir(tmp_path)
+    types("tenant", "add", "contoso", "--currency", "USD", "--credits", "enabled", *BOUGHT)
+    types("tenant", "fund", "contoso", "100", "--id", "bought", *BOUGHT)
+    types("tenant", "license", "contoso", "ada", "MCOPSTNPP", "--country", "US", *BOUGHT)
+    return tmp_path
+
+
+def brakes() -> list[dict[str, Any]]:
+    """What `rater show brakes` prints."""
+    found: list[dict[str, Any]] = json.loads(types("show", "brakes", "contoso", "--json"))
+    return found
+
+
+def run(folder: Path, id: str, when: str) -> None:
+    """A call of 21 minutes at 0.20: 4.20."""
+    (folder / f"{id}.jsonl").write_bytes(call(id, when))
+    types("run", f"{id}.jsonl", "--deck", DECK)
+
+
+def test_a_limit_from_shadow_to_a_release(folder: Path) -> None:
+    """It counts; then it stops, which the store, the explanation and a quote say; then a person releases it."""
+    types("tenant", "brake", "contoso", "daily", "--scope", "user", "--limit", "4", *AT)
+    assert [(one["spent"], one["over_calls"]) for one in brakes()] == [("0", 0)]
+    run(folder, "first", "2025-03-10 10:00")
+    run(folder, "second", "2025-03-10 12:00")
+    (counted,) = brakes()
+    assert counted.pop("reached_at").startswith("2025-03-10T10:21:00")
+    assert counted == {
+        "brake": "daily", "mode": "shadow", "scope": "user", "about": "ada", "window": "day 2025-03-10T00:00Z",
+        "limit": "4", "spent": "8.4", "over_calls": 1, "over_money": "4.2",
+    }  # fmt: skip
+    line = "Brake daily counted it: calls of ada in the day from 2025-03-10T00:00:00Z on."
+    assert f"{line} Its limit was reached before the call began." in types("explain", "second")
+    stop = ("--scope", "user", "--limit", "4", "--mode", "stop", "--at", "2025-03-10T13:00:00Z")
+    types("tenant", "brake", "contoso", "daily", *stop)
+    run(folder, "third", "2025-03-10 14:00")
+    asked = ("quote", "contoso", "--user", "ada", "--called", "+263242700000", "--at", "2025-03-10T15:00:00Z")
+    assert "no, brake_reached (daily)" in types(*asked)
+    answer = json.loads(types(*asked, "--json"))
+    assert (answer["allowed"], answer["reason"], answer["brake"]) == (False, "brake_reached", "daily")
+    types(
+        "tenant", "release-brake", "contoso", "daily", "--subject", "ada", "--by", "kim", "--at",
+        "2025-03-10T16:00:00Z",
+    )  # fmt: skip
+    assert json.loads(types(*asked, "--json"))["allowed"] is True
+    types("verify", "--store", "rater.db")
+
+
+def test_what_is_not_reached_cannot_be_released() -> None:
+    """The command says what it expected."""
+    types("tenant", "brake", "contoso", "daily", "--limit", "4", *AT)
+    said = refused("tenant", "release-brake", "contoso", "daily", *AT)
+    assert "expected a brake that is reached in its present window" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--limit", "much"), "limit"),
+        (("--limit", "3", "--measure", "calls_at_once"), "expected stop or off for calls_at_once"),
+        (("--limit", "3", "--scope", "country", "--only", "Kenya"), "ISO 3166-1"),
+        (("--limit", "3", "--scope", "class", "--only", "dear"), "expected one of landline"),
+        (("--limit", "3", "--scope", "planet"), "planet"),
+        ((), "--limit"),
+    ],
+)
+def test_what_no_limit_can_be(options: tuple[str, ...], said: str) -> None:
+    """Each is refused in words, and nothing is set."""
+    assert said in refused("tenant", "brake", "contoso", "daily", *options, *AT)
+    assert brakes() == []
+
+
+def test_alerts_replace_the_former(folder: Path) -> None:
+    """100 - 4.2 = 95.8: below 98, and not below 50; without amounts there are none."""
+    types("tenant", "alerts", "contoso", "99", *AT)
+    types("tenant", "alerts", "contoso", "98", "50", *AT)
+    run(folder, "first", "2025-03-10 10:00")
+    types("tenant", "alerts", "contoso", "--at", "2025-03-11T00:00:00Z")
+    reader = open_reader(folder / "rater.db")
+    events = [msgspec.json.decode(value, type=AccountEvent) for _, value in reader.topic("account-events")]
+    reader.close()
+    assert [one.amount for one in events if one.event.value == "balance.alert"] == ["98"]

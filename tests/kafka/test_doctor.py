@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 
@@ -189,17 +189,21 @@ def test_topics_that_differ(deployment: Deployment) -> None:
     """One topic of the rating task has more partitions than the others: tenants would land in two places."""
     settings = deployment.settings
 
-    async def grow() -> None:
+    async def delete() -> None:
         async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
-            await admin.create_partitions({settings.topic("debits"): NewPartitions(7)})
+            await admin.delete_topics([settings.topic("debits")])
+
+    async def create() -> None:
+        async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
+            await admin.create_topics([NewTopic(settings.topic("debits"), 7, 1)])
 
     async def known() -> int:
         async with reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin:
             (topic,) = await admin.describe_topics([settings.topic("debits")])
         return len(topic["partitions"])
 
-    asyncio.run(grow())
-    until(lambda: asyncio.run(known()) == 7, "the broker to say so")
+    asyncio.run(delete())
+    until(lambda: asyncio.run(create()) is None and asyncio.run(known()) == 7, "the topic to be there anew")
     checks = doctor(settings.bootstrap, settings.prefix, code=1)
     assert "debits has 7" in checks["partitions"]["cause"]
     entity = f"--entity-type topics --entity-name {settings.topic('debits')}"

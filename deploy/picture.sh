@@ -114,7 +114,8 @@ end() { # everything, in the order in which nothing waits for what is gone alrea
         rm -f "$folder/$part.pid"
     done
     [ -z "$pause" ] || kill "$pause" 2>/dev/null || true
-    rater dev kafka stop --folder "$KAFKA_FOLDER"
+    rater dev kafka stop --folder "$KAFKA_FOLDER" >/dev/null
+    echo "everything has ended"
 }
 
 let_in() { # the one person who may sign in to the page, an operator
@@ -159,7 +160,7 @@ say_commands() {
 	    rater top
 	    rater doctor
 	    rater dlq ls
-	    curl -s -H "Authorization: Bearer \$(cat $typed/switches-token)" "http://127.0.0.1:$AGENTS_PORT/v1/authorize?tenant=tenant-0000&user=user000000@tenant-0000.example&called=%2B442079460000"
+	    curl -sS -H "Authorization: Bearer \$(cat $typed/switches-token)" "http://127.0.0.1:$AGENTS_PORT/v1/authorize?tenant=tenant-0000&user=user000000@tenant-0000.example&called=%2B442079460000"
 
 	The page for who pays, an operator sees all tenants: http://127.0.0.1:$PAGE_PORT (answers in half a minute); sign in with $(cat "$folder/page-token")
 

@@ -65,7 +65,7 @@ class WorkerProcess:
         with self.log.open("ab") as log:
             self.process: Forked | subprocess.Popen[bytes] = (
                 Forked(arguments, stdout=log, stderr=log, env=environment)
-                if program == "rater"
+                if program == "rater" and "PYTHONPATH" not in (settings or {})  # which is that of another release
                 else subprocess.Popen(
                     [sys.executable, "-m", program, *arguments], stdout=log, stderr=log, env=environment
                 )

@@ -4,11 +4,12 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
 
-from rater.core import CallCommand
+from rater.core import CallCommand, ServiceState, Source
 from rater.embedded.replicas import as_of
 from rater.embedded.store import Store, open_reader
 from rater.kafka.changelog import META_KEY, STATE_VERSION, Meta, pack, state_key
@@ -16,6 +17,7 @@ from rater.kafka.port import Consumed
 from rater.serve.replica.file import ReplicaFile
 from rater.serve.replica.lag import Seen, lag_of
 from rater.serve.replica.rows import HELD_MAX, TOPICS, Place, Reading
+from rater.wire.codec import encode
 from rater.wire.dead_letters import DlqAudit, LetterAction
 from rater.wire.errors import Exit, RaterError
 from tests.serve.replicas import IDS, NOW, rows
@@ -62,21 +64,36 @@ def test_of_compacted_topics_the_last_of_each_key_stands(tmp_path: Path) -> None
     file, reading, place = ReplicaFile(path), Reading(), Place("service-states", 0)
     file.fit(IDS, NOW)
 
-    def state(offset: int, user: str | None, says: bytes | None) -> Consumed:
+    def state(offset: int, user: str | None, says: Literal["active", "suspended", "restricted"] | None) -> Consumed:
         key = b"contoso" if user is None else b"contoso/" + user.encode()
-        value = says and b'{"tenant":"contoso","user":%s,"state":"%s"}' % (msgspec.json.encode(user), says)
+        scope: Literal["tenant", "user"] = "tenant" if user is None else "user"
+        value = None
+        if says is not None:
+            value = encode(
+                ServiceState(
+                    tenant="contoso",
+                    id=str(offset),
+                    sequence=offset,
+                    source=Source("test", 0, offset),
+                    scope=scope,
+                    state=says,
+                    since=NOW,
+                    reason="test",
+                    user=user,
+                )
+            )
         return Consumed("service-states", 0, offset, key, value, 1)
 
     for records in (
-        [state(0, None, b"active"), state(1, "ada", b"restricted"), state(2, None, b"suspended")],
-        [state(4, "bob", b"restricted"), state(5, None, b"active")],
+        [state(0, None, "active"), state(1, "ada", "restricted"), state(2, None, "suspended")],
+        [state(4, "bob", "restricted"), state(5, None, "active")],
         [state(7, "ada", None)],
     ):
         reading.add(place, records)
         file.apply(reading.changes(), None)
     file.close()
     found = [msgspec.json.decode(value) for _, value in rows(path, "service-states")]
-    assert [(one["user"], one["state"]) for one in found] == [("bob", "restricted"), (None, "active")]
+    assert [(one.get("user"), one["state"]) for one in found] == [("bob", "restricted"), (None, "active")]
     assert b"ada" not in path.read_bytes()
 
 

@@ -19,6 +19,7 @@ from tests.serve.web.test_compare import PERIOD, twice
 from tests.serve.world import Switch
 
 AXE_VERSION = "4.14.1"
+AXE_WITHIN_MS = 60_000
 #: What a process of the server computes may take so long while other tests run.
 COMPUTED_WITHIN_MS = 150_000
 CHROMIUM = shutil.which("chromium")
@@ -100,15 +101,25 @@ def olga(berlin: BrowserContext, opened: Open) -> Iterator[Window]:
     window.page.close()
 
 
+def violations(page: Page, options: dict[str, Any]) -> list[Any]:
+    """What axe-core finds; looked for, and not awaited, because only looking has a limit of time."""
+    page.evaluate(
+        "options => { axe.run(document, options).then(found => { window.found = found.violations }) }", options
+    )
+    found = page.wait_for_function("() => window.found", timeout=AXE_WITHIN_MS).json_value()
+    page.evaluate("() => { window.found = null }")
+    return list(found)
+
+
 def serious(page: Page, axe: str) -> list[str]:
     """What axe-core finds that keeps somebody from using the page; on a dark page, where the colours alone are others,
     by its rules about colours.
     """
     page.evaluate(axe)
     page.emulate_media(color_scheme="light")
-    found = page.evaluate("() => axe.run()")["violations"]
+    found = violations(page, {})
     page.emulate_media(color_scheme="dark")
-    found += page.evaluate("() => axe.run({runOnly: ['cat.color']})")["violations"]
+    found += violations(page, {"runOnly": ["cat.color"]})
     return [
         f"{one['id']}: {node['html']}"
         for one in found

@@ -69,6 +69,7 @@ def make_app(
     Raises RaterError for settings that cannot be.
     """
     agents = Agents(kafka, settings, rating, instance)
+    host = os.environ.get("RATER_WEB_HOST", "127.0.0.1")
     app_type = AgentsApp if agents.shares else SwitchesApp
     app = app_type(
         f"{kafka.group}-agents",
@@ -81,7 +82,8 @@ def make_app(
         consumer_group_instance_id=instance,
         topic_allow_declare=False,
         topic_disable_leader=True,
-        web_host=os.environ.get("RATER_WEB_HOST", "127.0.0.1"),
+        web_host=host,
+        web_bind=host,  # else Faust listens on every address, whatever its host is
         web_port=web_port,
     )
     app.service(agents)  # type: ignore[arg-type]  # it takes services, too

@@ -81,10 +81,12 @@ class RatingService(Service):
 
 def make_app(kafka: KafkaSettings, settings: WorkerSettings, rating: RatingSettings, web_port: int) -> RaterApp:
     """The application; nothing is connected before it starts."""
+    host = os.environ.get("RATER_WEB_HOST", "127.0.0.1")
     app = RaterApp(
         f"{kafka.group}-worker",
         broker=f"kafka://{kafka.bootstrap}",
-        web_host=os.environ.get("RATER_WEB_HOST", "127.0.0.1"),
+        web_host=host,
+        web_bind=host,  # else Faust listens on every address, whatever its host is
         web_port=web_port,
         datadir=settings.index_folder,
     )

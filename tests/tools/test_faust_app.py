@@ -30,6 +30,29 @@ def test_fausts_command_line_finds_one_application() -> None:
 
 
 @pytest.mark.parametrize(
+    "made",
+    [
+        "from rater.kafka.app import make_app; app = make_app(KafkaSettings(), WorkerSettings(), RatingSettings(), 6066)",
+        "from rater.agents.app import make_app; app = make_app(KafkaSettings(), AgentsSettings(), RatingSettings(), 6066)",
+    ],
+    ids=["worker", "agents"],
+)
+@pytest.mark.parametrize(
+    ("variables", "listens"),
+    [({}, "127.0.0.1"), ({"RATER_WEB_HOST": "0.0.0.0"}, "0.0.0.0")],
+    ids=["not set", "set"],
+)
+def test_where_the_web_port_listens(made: str, variables: dict[str, str], listens: str) -> None:
+    """On this machine alone until RATER_WEB_HOST says otherwise; Faust alone would listen on every address."""
+    imports = (
+        "from rater.core import RatingSettings; from rater.kafka.settings import KafkaSettings, WorkerSettings;"
+        " from rater.agents.settings import AgentsSettings; "
+    )
+    found = ran("-c", f"{imports}{made}; print(app.conf.web_bind)", **variables)
+    assert found.stdout == f"{listens}\n", found.stderr
+
+
+@pytest.mark.parametrize(
     "words", [("-m", "rater", "worker", "--help"), ("-c", "import rater.kafka.app"), ("-m", "rater", "--help")]
 )
 def test_no_application_is_made_on_import(words: tuple[str, ...]) -> None:

@@ -64,7 +64,7 @@ soak: $(INSTALLED) ## whether memory, disk and latency stay flat: make soak MINU
 chaos: $(INSTALLED) ## the long form of tests: kills, drills, faults in the rules; and 100,000 simulated hours
 	RATER_CHAOS=long $(BIN)/python -m pytest tests/kafka/test_chaos.py tests/kafka/test_agents.py \
 		tests/kafka/test_bridge.py tests/kafka/test_second_site.py tests/kafka/test_move.py \
-		tests/kafka/test_take_over.py tests/kafka/test_drills.py tests/kafka/test_security.py \
+		tests/kafka/test_take_over.py tests/kafka/test_drills.py \
 		tests/serve/test_kills.py tests/kafka/test_serve.py tests/mutants
 	$(BIN)/python -m tests.simulation 0 100000
 

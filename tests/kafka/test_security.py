@@ -17,7 +17,7 @@ from rater.kafka.topics import apply
 from rater.wire.topics import load_topics
 from tests.agents.pretending import beside, order, written
 from tests.commands import rater
-from tests.conftest import LONG, ROOT
+from tests.conftest import ROOT
 from tests.kafka.agents_world import balances, call, charged, deck, now, prepaid, surroundings
 from tests.kafka.authority import Authority
 from tests.kafka.conftest import local_kafka
@@ -26,8 +26,6 @@ from tests.kafka.guarded import Guarded
 
 DECK = ROOT / "rater" / "dev" / "demo" / "demo-rates.csv"
 HOWS = ("scram", "mtls")
-#: Each way of being known is played by one of two tests; their long form plays both by each.
-IN_CHAOS = pytest.mark.skipif(not LONG, reason="the other way of being known takes a minute: make chaos")
 CALLS = 300
 
 
@@ -38,7 +36,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     guarded.kafka.stop()
 
 
-@pytest.mark.parametrize("how", ["scram", pytest.param("mtls", marks=IN_CHAOS)])
+@pytest.mark.parametrize("how", HOWS)
 def test_each_service_with_its_rights_only(guarded: Guarded, tmp_path: Path, how: str) -> None:
     """Topics are made, records published, rated, consumed and verified, each by its own user."""
     deployment = Deployment(guarded.kafka.bootstrap, tmp_path, topics=False)
@@ -69,7 +67,7 @@ def test_each_service_with_its_rights_only(guarded: Guarded, tmp_path: Path, how
         deployment.end()
 
 
-@pytest.mark.parametrize("how", [pytest.param("scram", marks=IN_CHAOS), "mtls"])
+@pytest.mark.parametrize("how", HOWS)
 def test_agents_with_their_rights_only(guarded: Guarded, tmp_path: Path, how: str) -> None:
     """A recharge is paid, notified and credited, a switch is answered and ordered to end a call, by Faust's clients
     and by ours.

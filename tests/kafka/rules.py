@@ -5,9 +5,10 @@ Each of its runs starts a Java machine, so the printed lines are read here, with
 
 import argparse
 import shlex
+import time
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.protocol.admin import CreateAclsRequest_v1, Request
+from aiokafka.protocol.admin import CreateAclsRequest_v1, DescribeAclsRequest_v1, Request
 
 from rater.kafka.connect import connection, reachable
 from rater.kafka.rights import OPERATIONS
@@ -16,6 +17,8 @@ from rater.kafka.settings import KafkaSettings
 _RESOURCES = {"topic": 2, "group": 3, "transactional_id": 5}
 _PATTERNS = {"literal": 3, "prefixed": 4}
 _ALLOW = 3
+_ANY = 1
+_IN_FORCE_WITHIN_S = 60
 
 
 class CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]  # aiokafka ships no types
@@ -28,6 +31,15 @@ class CreateAcls(Request[CreateAclsRequest_v1]):  # type: ignore[misc]  # aiokaf
 
     def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
         return request_struct_class(self._rules)
+
+
+class DescribeAcls(Request[DescribeAclsRequest_v1]):  # type: ignore[misc]  # aiokafka ships no types
+    """Every rule that a broker knows."""
+
+    API_KEY = 29
+
+    def build(self, request_struct_class: type[DescribeAclsRequest_v1]) -> DescribeAclsRequest_v1:
+        return request_struct_class(_ANY, None, _ANY, None, None, _ANY, _ANY)
 
 
 class Client(AIOKafkaClient):  # type: ignore[misc]  # aiokafka ships no types
@@ -64,9 +76,22 @@ def rules_of(line: str) -> list[tuple[object, ...]]:
 
 
 async def apply_rules(bootstrap: str, printed: str) -> None:
-    """Create what the printed commands grant; `bootstrap` is the listener of whoever sets the cluster up."""
+    """Create what the printed commands grant, and wait until the broker goes by it.
+
+    `bootstrap` is the listener of whoever sets the cluster up.  The controller answers before the broker knows the
+    rules, and a program that starts in between ends because it has no rights.
+    """
     settings = KafkaSettings(bootstrap=bootstrap)
     rules = [rule for line in printed.splitlines() for rule in rules_of(line)]
     async with reachable(settings, Client(**connection(settings))) as client:
         answer = await client.send(client.get_random_node(), CreateAcls(rules))
-    assert {code for code, _ in answer.creation_responses} == {0}
+        assert {code for code, _ in answer.creation_responses} == {0}
+        deadline = time.monotonic() + _IN_FORCE_WITHIN_S
+        while missing := set(rules) - await _in_force(client):
+            assert time.monotonic() < deadline, f"waited for the broker to know {missing}"
+
+
+async def _in_force(client: Client) -> set[tuple[object, ...]]:
+    """The rules that the broker goes by."""
+    found = await client.send(client.get_random_node(), DescribeAcls())
+    return {(code, name, pattern, *rule) for code, name, pattern, rules in found.resources for rule in rules}

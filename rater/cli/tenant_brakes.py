@@ -6,6 +6,7 @@ import typer
 from pydantic import Field
 
 from rater.cli.kafka_options import Prefix
+from rater.cli.rerate import By
 from rater.cli.run import GatewayOption
 from rater.cli.sending import At, Bootstrap, Id, Json, StoreOption, Tenant, at_or_now, send
 from rater.cli.tenant_commands import Name, Order, checked
@@ -107,7 +108,7 @@ def release_brake(
     brake: BrakeArgument,
     subject: Annotated[str | None, typer.Option(help="The user, country or class of number.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why.")] = None,
-    by: Annotated[str | None, typer.Option(help="Who does it.")] = None,
+    by: By = None,
     id: Id = None,
     at: At = None,
     store: StoreOption = None,

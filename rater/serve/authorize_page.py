@@ -59,6 +59,18 @@ class Query(BaseModel):
     )
     format: Literal["json", "text"] | None = Field(default=None, description="text: one line; else as Accept says")
 
+    def question(self) -> Question:
+        """The call that is asked about."""
+        return Question(
+            tenant=self.tenant,
+            user=self.user,
+            called=self.called,
+            calling=self.calling,
+            type=self.type,
+            number_type=self.number_type,
+            emergency=self.emergency,
+        )
+
 
 class Asked(NamedTuple):
     """What a switch asks; with `length_s`, what so long a call costs, too."""
@@ -225,16 +237,7 @@ def question_of(request: web.Request) -> Asked | str:
         query = parameters_of(request.query, Query)
     except ProblemError as wrong:
         return wrong.detail
-    question = Question(
-        tenant=query.tenant,
-        user=query.user,
-        called=query.called,
-        calling=query.calling,
-        type=query.type,
-        number_type=query.number_type,
-        emergency=query.emergency,
-    )
-    return Asked(question, query.length_s)
+    return Asked(query.question(), query.length_s)
 
 
 def _plus_hint(called: str | None) -> str:

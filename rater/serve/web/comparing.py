@@ -21,7 +21,7 @@ from rater.serve.reading.comparisons import Comparison, Comparisons, Wanted
 from rater.serve.reading.desks import Books, Desks
 from rater.serve.web.forms import FILE_ENCODING, fields_of
 from rater.serve.web.rendering import Pages, path_part
-from rater.serve.web.screens import SCREENS, Asked, NoSuchThing, WrongQuestion
+from rater.serve.web.screens import Asked, NoSuchThing, WrongQuestion, frame
 from rater.serve.web.screens.compare import check_period, versions_for
 from rater.serve.web.sessions import Session
 
@@ -59,7 +59,7 @@ class Comparing:
         account = await self._account(request, session)
         comparison = self._comparison(request)
         await comparison.wait(_WAITED_S)
-        values: dict[str, Any] = {"tenant": account.tenant, "screen": "compare", "screens": SCREENS, "order": None}
+        values = frame(account.tenant, "compare")
         values |= {"account": account, "id": request.match_info["id"], "comparison": comparison, "found": None}
         if not comparison.runs and comparison.problem is None:
             values |= await asyncio.to_thread(_shown, comparison)
@@ -75,11 +75,7 @@ class Comparing:
         if comparison.runs or comparison.problem is not None:
             raise NoSuchThing
         content = await asyncio.to_thread(_csv, comparison)
-        answer = self._pages.with_headers(web.Response(body=content))
-        answer.headers["Content-Type"] = MEDIA_TYPES["csv"]
-        name = f"what-if-{comparison.wanted.period}.csv"
-        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-        return answer
+        return self._pages.answer_file(f"what-if-{comparison.wanted.period}.csv", MEDIA_TYPES["csv"], content)
 
     async def _account(self, request: web.Request, session: Session) -> Account:
         return (await self._known(request, session))[0]
@@ -87,8 +83,6 @@ class Comparing:
     async def _known(self, request: web.Request, session: Session) -> tuple[Account, list[str]]:
         """The tenant, and the versions that are offered to who asks."""
         tenant = request.match_info["tenant"]
-        if not session.grant.sees(tenant):
-            raise NoSuchThing
 
         def looked(books: Books) -> tuple[Account, list[str]]:
             asked = Asked.of(books, tenant, session, {})

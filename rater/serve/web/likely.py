@@ -13,7 +13,7 @@ from rater.core import Account
 from rater.serve.reading.desks import Desks
 from rater.serve.reading.forecasts import Forecasts, Nothing
 from rater.serve.web.rendering import Pages
-from rater.serve.web.screens import SCREENS, Asked, NoSuchThing
+from rater.serve.web.screens import Asked, frame
 from rater.serve.web.screens.likely import DAYS, advice_shown, likely_shown
 from rater.serve.web.sessions import Session
 
@@ -62,18 +62,10 @@ class LikelyPages:
 
     async def _part(self, screen: str, request: web.Request, session: Session) -> web.Response:
         tenant, part = request.match_info["tenant"], self._parts[screen]
-        if not session.grant.sees(tenant):
-            raise NoSuchThing
         asked = await self._desks.ask(lambda books: Asked.of(books, tenant, session, {}))
         found = await part.computed(asked.account)
-        values: dict[str, Any] = {
-            "tenant": tenant,
-            "screen": screen,
-            "screens": SCREENS,
-            "order": None,
-            "account": asked.account,
-        }
-        return self._pages.answer(f"{part.name}.html", session, likely=_values(part, found), **values)
+        values = frame(tenant, screen) | {"account": asked.account, "likely": _values(part, found)}
+        return self._pages.answer(f"{part.name}.html", session, **values)
 
 
 def _values(part: _Part, found: _Answer) -> dict[str, Any] | None:

@@ -9,15 +9,14 @@ from datetime import datetime
 from aiohttp import web
 from multidict import MultiDict
 
-from rater.core import Question
 from rater.serve.authorize_page import Ask as AskAsSwitch
 from rater.serve.authorize_page import Asked, Authorization, Query, answered, authorization_of
 from rater.serve.problems import ProblemError
 from rater.serve.queries import parameters_of
 from rater.serve.reading.desks import Desks
 from rater.serve.web.rendering import Pages
-from rater.serve.web.screens import SCREENS, NoSuchThing
 from rater.serve.web.screens import Asked as AskedByPerson
+from rater.serve.web.screens import frame
 from rater.serve.web.screens.price import MINUTES_MAX, price
 from rater.serve.web.sessions import Session
 
@@ -31,14 +30,12 @@ class PricePage:
     async def show(self, request: web.Request, session: Session) -> web.Response:
         """The form; with a number or a user the answer, too."""
         tenant, query = request.match_info["tenant"], dict(request.query)
-        if not session.grant.sees(tenant):
-            raise NoSuchThing
         values = await self._desks.ask(lambda books: price(AskedByPerson.of(books, tenant, session, query)))
         typed: Mapping[str, str] = values["typed"]
         if typed["called"] or typed["user"] or typed["calling"]:
             found = self._priced(tenant, typed)
             values["wrong" if isinstance(found, str) else "answer"] = found
-        values |= {"tenant": tenant, "screen": "price", "screens": SCREENS, "order": None}
+        values |= frame(tenant, "price")
         return self._pages.answer("price.html", session, **values)
 
     def _priced(self, tenant: str, typed: Mapping[str, str]) -> Authorization | str:
@@ -51,13 +48,5 @@ class PricePage:
             query = parameters_of(MultiDict(given | {"tenant": tenant}), Query)
         except ProblemError as wrong:
             return wrong.detail
-        question = Question(
-            tenant=tenant,
-            type=query.type,
-            user=query.user,
-            calling=query.calling,
-            called=query.called,
-            number_type=query.number_type,
-        )
-        answer = answered(self._ask, Asked(question, 60 * int(minutes)), self._now())
+        answer = answered(self._ask, Asked(query.question(), 60 * int(minutes)), self._now())
         return answer if isinstance(answer, str) else authorization_of(answer)

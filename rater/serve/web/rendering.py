@@ -12,7 +12,7 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 
-from rater.core import MICROS_PER_UNIT, exponent_of, format_micros
+from rater.core import exponent_of, format_micros, parse_ledger, round_to_cents
 from rater.serve.web.sessions import Session
 from rater.serve.web.texts import Texts
 from rater.wire.visible import visible
@@ -93,6 +93,13 @@ class Pages:
         answer.enable_compression()
         return answer
 
+    def answer_file(self, name: str, media_type: str, content: bytes) -> web.Response:
+        """A file that is saved under its name."""
+        answer = self.with_headers(web.Response(body=content))
+        answer.headers["Content-Type"] = media_type
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        return answer
+
     def with_headers(self, answer: _Answer) -> _Answer:
         """The answer with the headers that every one has; it is not stored by anybody."""
         answer.headers.update(SECURITY_HEADERS)
@@ -120,18 +127,15 @@ def rounded(micros: int, currency: str) -> Markup:
 
     Less than half of the last decimal is shown as it is: it is not nothing.
     """
-    decimals = exponent_of(currency)
-    unit = MICROS_PER_UNIT // 10**decimals
-    nearest = (abs(micros) + unit // 2) // unit
+    digits = round_to_cents(micros, exponent_of(currency))
+    nearest = parse_ledger(digits)
     if micros and not nearest:
         return money(micros, currency)
-    whole, rest = divmod(nearest, 10**decimals)
-    digits = f"{whole}.{rest:0{decimals}}" if decimals else str(whole)
-    text = f"{'-' if micros < 0 else ''}{digits} {visible(currency)}"
-    exact = f"{format_micros(micros)} {visible(currency)}" if micros % unit else ""
+    text = f"{digits} {visible(currency)}"
     kind = "money below" if micros < 0 else "money"
-    if not exact:
+    if nearest == micros:
         return Markup('<span class="{}">{}</span>').format(kind, text)
+    exact = f"{format_micros(micros)} {visible(currency)}"
     return Markup('<span class="{}" title="{}">{}</span>').format(kind, exact, text)
 
 

@@ -33,7 +33,7 @@ from rater.serve.web.people import People
 from rater.serve.web.price import PricePage
 from rater.serve.web.provider import BEGIN, DONE, Provider
 from rater.serve.web.rendering import Pages
-from rater.serve.web.screens import SCREENS, Asked, File, NoSuchThing, WrongQuestion
+from rater.serve.web.screens import SCREENS, Asked, File, NoSuchThing, WrongQuestion, frame
 from rater.serve.web.screens.statement import statement_file
 from rater.serve.web.screens.tenants import tenants
 from rater.serve.web.screens.usage import usage_file
@@ -185,14 +185,14 @@ class Site:
             return self._pages.go_to(SIGN_IN)
         tenant, name = request.match_info["tenant"], request.match_info["screen"]
         screen = SCREENS.get(name)
-        if screen is None or not session.grant.sees(tenant):
+        if screen is None:
             raise NoSuchThing
 
         def shown(books: Books) -> str:
             asked = Asked.of(books, tenant, session, dict(request.query))
             values = screen.answer(asked._replace(settings=self._settings(books.reader)))
             values |= self._likely.known(name, asked.account)
-            values |= {"tenant": tenant, "screen": name, "screens": SCREENS, "order": request.query.get("order")}
+            values |= frame(tenant, name, request.query.get("order"))
             return self._pages.text(f"{name}.html", session, **values)
 
         return self._pages.answer_of(await self._desks.ask(shown))
@@ -202,14 +202,9 @@ class Site:
 
         async def answer(request: web.Request, session: Session) -> web.Response:
             tenant, format = request.match_info["tenant"], request.match_info["format"]
-            if not session.grant.sees(tenant):
-                raise NoSuchThing
             query = dict(request.query)
             file = await self._desks.ask(lambda books: made(Asked.of(books, tenant, session, query), format))
-            answer = self._pages.with_headers(web.Response(body=file.content))
-            answer.headers["Content-Type"] = file.media_type
-            answer.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
-            return answer
+            return self._pages.answer_file(file.name, file.media_type, file.content)
 
         return answer
 

@@ -1,5 +1,7 @@
 """The screens of a tenant: each makes what one template shows, out of the store."""
 
+from typing import Any
+
 from rater.serve.web.screens.asked import Asked, File, NoSuchThing, Screen, WrongQuestion
 from rater.serve.web.screens.call import call
 from rater.serve.web.screens.compare import compare
@@ -12,7 +14,7 @@ from rater.serve.web.screens.refused import refused
 from rater.serve.web.screens.statement import statement
 from rater.serve.web.screens.usage import usage
 
-__all__ = ["SCREENS", "Asked", "File", "NoSuchThing", "Screen", "WrongQuestion"]
+__all__ = ["SCREENS", "Asked", "File", "NoSuchThing", "Screen", "WrongQuestion", "frame"]
 
 #: By their names in a path, which are those of their templates; in the order of the navigation.
 SCREENS = {
@@ -27,3 +29,8 @@ SCREENS = {
     "compare": Screen(compare),
     "call": Screen(call, listed=False),
 }
+
+
+def frame(tenant: str, screen: str, order: str | None = None) -> dict[str, Any]:
+    """What every template of a tenant shows: the navigation, its place in it, and how the last order ended."""
+    return {"tenant": tenant, "screen": screen, "screens": SCREENS, "order": order}

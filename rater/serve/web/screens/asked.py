@@ -39,8 +39,8 @@ class Asked(NamedTuple):
 
     @classmethod
     def of(cls, books: Books, tenant: str, session: Session, query: dict[str, str]) -> Self:
-        """The question; NoSuchThing: there is no such tenant."""
-        account = books.reader.account(tenant)
+        """The question; NoSuchThing: there is no such tenant for this person."""
+        account = books.reader.account(tenant) if session.grant.sees(tenant) else None
         if account is None:
             raise NoSuchThing
         return cls(books.reader, books.lookup, tenant, account, session, query)

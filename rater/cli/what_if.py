@@ -25,8 +25,9 @@ from rater.files.command_file import read_commands
 from rater.files.deck_csv import read_deck
 from rater.kafka.deck_books import published_decks
 from rater.kafka.settings import KafkaSettings, rating_of_environment
+from rater.kafka.what_if.comparing import READ
 from rater.kafka.what_if.comparing import compare as compare_topics
-from rater.ops.doctor.rights import must_hold, service_named
+from rater.ops.doctor.rights import must_read
 from rater.ops.garbage_collection import expect_long_lives
 from rater.ops.masking import mask_people
 from rater.wire.errors import Exit, RaterError
@@ -141,7 +142,7 @@ async def _over_topics(
     settings: KafkaSettings, substitutes: Substitutes, version: str | None, progress: Callable[[int], None]
 ) -> tuple[Substitutes, Comparison]:
     """Replay topics, after a look whether everything may be read; the substitutes with the list of a version."""
-    await must_hold(settings, service_named("operators"), reading=True)
+    await must_read(settings, READ)
     if version is not None:
         decks = await published_decks(settings)
         substitutes = _with(substitutes, version, decks, settings.topic("rate-decks"))

@@ -27,6 +27,7 @@ from tests.kafka.guarded import Guarded
 DECK = ROOT / "rater" / "dev" / "demo" / "demo-rates.csv"
 HOWS = ("scram", "mtls")
 CALLS = 300
+MONTH = Spec(tenants=2, users=6, calls=CALLS)
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +39,11 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 @pytest.mark.parametrize("how", HOWS)
 def test_each_service_with_its_rights_only(guarded: Guarded, tmp_path: Path, how: str) -> None:
-    """Topics are made, records published, rated, consumed and verified, each by its own user."""
+    """Topics are made, records published, rated, consumed, verified and replayed, each by a user that may do it."""
     deployment = Deployment(guarded.kafka.bootstrap, tmp_path, topics=False)
     prefix = deployment.settings.prefix
     guarded.allow(prefix, how)
-    write_month(Spec(tenants=2, users=6, calls=CALLS), tmp_path)
+    write_month(MONTH, tmp_path)
     files = [f"--deck={DECK}", f"--commands={tmp_path / 'commands.jsonl'}", str(tmp_path / "cdrs.jsonl")]
     try:
         ran = guarded.run(how, "rater-topics", "topics", "apply", f"--partitions={PARTITIONS}", prefix=prefix)
@@ -62,6 +63,10 @@ def test_each_service_with_its_rights_only(guarded: Guarded, tmp_path: Path, how
         verified = guarded.run(how, "rater-operators", "verify", "--json", prefix=prefix)
         report = json.loads(verified.stdout)
         assert (report["differences"], report["cdrs"]) == (0, 2 * CALLS)
+        for user in ("rater-operators", "rater-server"):
+            compared = guarded.run(how, user, "what-if", "--period", MONTH.month, "--format", "json", prefix=prefix)
+            assert compared.returncode == 0, compared.stderr
+            assert json.loads(compared.stdout)["records"] > CALLS
         assert worker.stop()[0] == 0
     finally:
         deployment.end()

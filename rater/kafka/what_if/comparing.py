@@ -29,8 +29,9 @@ from rater.kafka.what_if.ledger import TopicLedger, places_of
 from rater.wire.commits import Commit, part_of
 from rater.wire.errors import RaterError
 
-#: Everything that is read, beside the price lists.
-READ = ("cdrs", "commands", "commits", "rated-calls", "recharges", "account-events")
+_READ = ("cdrs", "commands", "commits", "rated-calls", "recharges", "account-events")
+#: Everything that is read.
+READ = (*_READ, "rate-decks")
 _LEFT_OUT = "no snapshot before them has all later inputs, and the first inputs are deleted"
 _commits = msgspec.json.Decoder(Commit).decode
 _rated_calls = msgspec.json.Decoder(RatedCall).decode
@@ -60,7 +61,7 @@ async def compare(
         numbers = range(partitions) if only is None else [partition_of(only, partitions)]
         whole = _Whole(substitutes.period)
         for number in numbers:
-            ends = await ends_of_partition(settings, READ, number)
+            ends = await ends_of_partition(settings, _READ, number)
             await decks.read_to_end()  # what a commit before the ends names is published by now
             mine = tuple([one for one in substitutes.commands if partition_of(one.tenant, partitions) == number])
             part = msgspec.structs.replace(substitutes, commands=mine)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from rater.kafka.access_errors import DeniedError
 from rater.kafka.rights import missing_rights
 from rater.kafka.settings import KafkaSettings
-from rater.ops.manifests.acls import Grant, Resource, grants, of_service
+from rater.ops.manifests.acls import CONSUMES, Grant, Resource, grants, of_service
 from rater.ops.manifests.services import SERVICES, Service
 from rater.wire.errors import RaterError
 from rater.wire.topics import Topic, load_topics
@@ -48,6 +48,13 @@ async def must_hold(
     if missing:
         more = f" (and lacks {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise DeniedError(settings, missing[0] + more)
+
+
+async def must_read(settings: KafkaSettings, names: Collection[str]) -> None:
+    """DeniedError that names what is missing, if one of these topics may not be read."""
+    missing = await missing_rights(settings, {settings.topic(name): CONSUMES for name in names}, {})
+    if missing:
+        raise DeniedError(settings, missing[0])
 
 
 def _without(topic: Topic, roles: Collection[str]) -> Topic:

@@ -32,7 +32,7 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 _PRODUCES = ("Write", "Describe")
-_CONSUMES = ("Read", "Describe")
+CONSUMES = ("Read", "Describe")
 _COMPARES = ("DescribeConfigs", "Describe")
 _CREATES = ("Create", "Describe", "Alter", "DescribeConfigs", "AlterConfigs")
 _ORDER = ("Read", "Write", "Create", "Alter", "Describe", "DescribeConfigs", "AlterConfigs")
@@ -101,7 +101,7 @@ def _operations(service: Service, topic: Topic) -> tuple[str, ...]:
     if service in [service_of(role) for role in topic.produced_by]:
         wanted.update(_PRODUCES)
     if service in [service_of(role) for role in topic.consumed_by]:
-        wanted.update(_CONSUMES)
+        wanted.update(CONSUMES)
     if service.compares:
         wanted.update(_COMPARES)
     if service.creates:

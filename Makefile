@@ -40,7 +40,7 @@ switch: $(INSTALLED) ## a real Kamailio asks a rater: three calls, and what is b
 	$(BIN)/python -m tests.switches
 
 test: lint ## every check, the tests last
-	$(BIN)/python -m pytest -n 4 --dist loadgroup
+	$(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
 
 lint: $(INSTALLED) ## style and types
 	$(BIN)/ruff check .

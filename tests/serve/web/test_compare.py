@@ -1,6 +1,7 @@
 """Compare price lists: a month replayed with another list, beside the ledger."""
 
 import csv
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def twice() -> bytes:
     header, *rows = DECK.read_text().splitlines()
     price = header.split(",").index("price_per_minute")
     cells = [row.split(",") for row in rows]
-    doubled = [[*row[:price], f"{2 * float(row[price]):g}", *row[price + 1 :]] for row in cells]
+    doubled = [[*row[:price], str(2 * Decimal(row[price])), *row[price + 1 :]] for row in cells]
     return "\n".join([header, *(",".join(row) for row in doubled)]).encode()
 
 

@@ -10,10 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from rater.embedded.store import open_reader
 from rater.serve.web.screens import SCREENS
+from tests.serve.web.browsing import Window, chromium, needs_chromium
 from tests.serve.web.conftest import BEGAN, HOSTILE, Open
 from tests.serve.web.test_compare import PERIOD, twice
 from tests.serve.world import Switch
@@ -22,21 +23,18 @@ AXE_VERSION = "4.14.1"
 AXE_WITHIN_MS = 60_000
 #: What a process of the server computes may take so long while other tests run.
 COMPUTED_WITHIN_MS = 150_000
-CHROMIUM = shutil.which("chromium")
 LISTED = [name for name, screen in SCREENS.items() if screen.listed]
 
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not here; on Debian: apt install chromium"),
+    needs_chromium,
     pytest.mark.xdist_group("browser"),  # one browser at a time
 ]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -55,30 +53,6 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
         source = packed.extractfile("package/axe.min.js")
         assert source is not None
         return source.read().decode()
-
-
-class Window:
-    """A window of the browser; what goes wrong in its pages is in `wrong`."""
-
-    def __init__(self, context: BrowserContext, base: str) -> None:
-        self.base = base
-        self.wrong: list[str] = []
-        self.page: Page = context.new_page()
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", self._note)
-
-    def sign_in(self, token: str) -> None:
-        self.page.goto(f"{self.base}/sign-in")
-        self.page.fill("#token", token)
-        self.page.click("main button")
-
-    def open(self, path: str) -> Page:
-        self.page.goto(self.base + path)
-        return self.page
-
-    def _note(self, message: Any) -> None:
-        if message.type == "error" or "Content Security Policy" in message.text:
-            self.wrong.append(message.text)
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +109,7 @@ def test_a_screen_is_shown_without_an_error(olga: Window, name: str, tenant: str
     page = olga.open(f"/tenants/{quote(tenant, safe='')}/{name}")
     assert page.locator("h1").inner_text().startswith(page.title().split(" – ")[0])
     assert page.evaluate("document.querySelectorAll('main script').length") == 0
+    olga.keep_picture("dark", "contoso" if tenant == "contoso" else "hostile", name)
     assert olga.wrong == []
 
 
@@ -157,10 +132,13 @@ def test_nothing_keeps_anybody_from_using_it(browser: Browser, opened: Open, axe
     ]
     for path in paths:
         found[path] = serious(window.open(path), axe)
+        window.page.emulate_media(color_scheme="light")
+        window.keep_picture("light", re.sub(r"\W+", "-", path).strip("-"))
     window.open("/tenants/contoso/orders/add-funds")
     window.page.fill("#amount", "75")
     window.page.click("main button")
     found["preview"] = serious(window.page, axe)
+    window.keep_picture("dark", "preview")
     context.close()
     assert {path: wrong for path, wrong in found.items() if wrong} == {}
 
@@ -179,6 +157,7 @@ def test_a_phone_shows_it_without_moving_the_page_sideways(olga: Window, name: s
     olga.page.set_viewport_size({"width": 390, "height": 844})
     page = olga.open(f"/tenants/contoso/{name}")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    olga.keep_picture("phone", name)
 
 
 def test_a_time_is_chosen_in_the_readers_zone(olga: Window) -> None:
@@ -285,9 +264,11 @@ def test_what_is_likely_comes_into_the_page(kim: Window) -> None:
     page.locator("#likely .curve canvas").wait_for()
     assert page.locator(".curve canvas").count() == 2
     assert "95.80 USD" in page.locator("#likely").inner_text()
+    kim.keep_picture("light", "likely", "credits")
     page = kim.open("/tenants/contoso/recharge")
     page.locator("#likely table").wait_for()
     assert "Recharge 50 USD below 1 USD" in page.locator("#likely").inner_text()
+    kim.keep_picture("light", "likely", "recharge")
     assert kim.wrong == []
 
 
@@ -299,6 +280,7 @@ def test_a_price_list_is_compared_with_a_chart(kim: Window) -> None:
     page.click("main button")
     page.locator("[data-bars] canvas").wait_for()
     assert "By destination" in page.locator("main").inner_text()
+    kim.keep_picture("light", "compared")
     with page.expect_download() as downloading:
         page.click("text=Download all lines as CSV")
     assert downloading.value.suggested_filename == f"what-if-{PERIOD}.csv"

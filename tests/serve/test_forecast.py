@@ -13,8 +13,9 @@ import pytest
 from rater.core import Account
 from rater.embedded.store import open_reader
 from rater.serve.reading.computing import Computing
-from rater.serve.reading.forecasts import Nothing
+from rater.serve.reading.forecasts import Forecasts, Nothing
 from rater.serve.reading.likely_answers import ForecastAnswer
+from rater.serve.reading.own_processes import OwnProcesses
 from tests.commands import rater
 from tests.serve.test_reading import CLIENTS, two_tenants
 from tests.serve.world import NOON, Serving, call, clients_file
@@ -101,6 +102,19 @@ def test_who_asks_for_the_same_waits_for_one_process(server: Serving) -> None:
     found = asyncio.run(ask())
     assert isinstance(found[0], ForecastAnswer)
     assert all(one is found[0] for one in found)
+
+
+def test_what_took_too_long_is_tried_again(server: Serving) -> None:
+    """A busy server is no property of the tenant: who asks later has an answer."""
+    account = account_of(server.store, "contoso")
+
+    async def ask() -> None:
+        hurried = Forecasts(OwnProcesses(), server.store, within_s=0.01)
+        found = await hurried.likely(account, 14)
+        assert isinstance(found, Nothing)
+        assert (found.for_now, hurried.known_likely(account, 14)) == (True, None)
+
+    asyncio.run(ask())
 
 
 def test_a_tenant_with_too_many_calls_is_for_the_command(server: Serving) -> None:

@@ -1,7 +1,8 @@
 """Forecasts and recommendations: `rater forecast` and `rater recommend` over the file that the server reads.
 
 Each is kept for an hour of the tenant's clock, until money comes in or goes out by hand, or auto-recharge changes;
-so is what it could not be made for.  What it costs is bounded: see OwnProcesses, RATINGS_MAX and WITHIN_S.
+so is what it could not be made for, but not that it took too long.  What it costs is bounded: see OwnProcesses,
+RATINGS_MAX and WITHIN_S.
 """
 
 import asyncio
@@ -28,10 +29,11 @@ _Answer = TypeVar("_Answer", bound=msgspec.Struct)
 
 
 class Nothing(NamedTuple):
-    """Why there is no answer."""
+    """Why there is no answer; `for_now`: it took too long, and may take less when the server has less to do."""
 
     kind: Kind
     detail: str
+    for_now: bool = False
 
 
 #: What decides whether an answer still stands: tenant, hour, events of the account, recharge, what was asked.
@@ -42,10 +44,11 @@ class Computed(Generic[_Answer]):
     """Answers of one command about tenants; everything in the event loop."""
 
     def __init__(
-        self, processes: OwnProcesses, store: Path, command: str, read: Callable[[bytes], _Answer]
+        self, processes: OwnProcesses, store: Path, command: str, read: Callable[[bytes], _Answer], within_s: float
     ) -> None:
-        """`command` prints on standard output what `read` reads."""
+        """`command` prints on standard output what `read` reads; it is given up after so many seconds."""
         self._processes, self._store, self._command, self._read = processes, store, command, read
+        self._within_s = within_s
         self._kept: dict[_Wanted, _Answer | Nothing] = {}
         self._making: dict[_Wanted, asyncio.Task[_Answer | Nothing]] = {}
 
@@ -69,6 +72,8 @@ class Computed(Generic[_Answer]):
     async def _make(self, wanted: _Wanted, account: Account, options: tuple[str, ...]) -> _Answer | Nothing:
         try:
             found = await self._made(account, options)
+            if isinstance(found, Nothing) and found.for_now:
+                return found
             if len(self._kept) >= KEPT_MAX:
                 del self._kept[next(iter(self._kept))]
             self._kept[wanted] = found
@@ -85,11 +90,11 @@ class Computed(Generic[_Answer]):
             )
         words = [self._command, *options, "--store", str(self._store), "--", account.tenant]
         try:
-            ended = await self._processes.run(words, WITHIN_S)
+            ended = await self._processes.run(words, self._within_s)
         except ProblemError as wrong:
             if wrong.kind is Kind.BUSY:
                 raise
-            return Nothing(wrong.kind, wrong.detail)
+            return Nothing(wrong.kind, wrong.detail, for_now=True)
         if ended.output and ended.code in (Exit.OK, Exit.FAILED):
             return self._read(ended.output)
         if ended.code == Exit.FAILED:
@@ -100,10 +105,10 @@ class Computed(Generic[_Answer]):
 class Forecasts:
     """What is likely, and what is recommended, of the tenants of a store or of a replica."""
 
-    def __init__(self, processes: OwnProcesses, store: Path) -> None:
+    def __init__(self, processes: OwnProcesses, store: Path, within_s: float = WITHIN_S) -> None:
         forecast, advice = msgspec.json.Decoder(ForecastAnswer), msgspec.json.Decoder(AdviceAnswer)
-        self._likely = Computed(processes, store, "forecast", forecast.decode)
-        self._advice = Computed(processes, store, "recommend", advice.decode)
+        self._likely = Computed(processes, store, "forecast", forecast.decode, within_s)
+        self._advice = Computed(processes, store, "recommend", advice.decode, within_s)
 
     async def likely(self, account: Account, days: int) -> ForecastAnswer | Nothing:
         """What is likely in the days to come; see Computed.of."""

@@ -72,4 +72,6 @@ def _values(part: _Part, found: _Answer) -> dict[str, Any] | None:
     """For the template: `why_not` where there is no answer; None where it is not known yet."""
     if found is None:
         return None
-    return {"why_not": found.detail} if isinstance(found, Nothing) else {"why_not": None, **part.shown(found)}
+    if isinstance(found, Nothing):
+        return {"why_not": found.detail, "for_now": found.for_now}
+    return {"why_not": None, **part.shown(found)}

@@ -204,11 +204,15 @@ class World:
         said |= {"scope": scope, "limit": limit, "mode": mode}
         return self.apply(BrakeConfigured(**said))
 
-    def release(self, brake: str, subject: str | None = None, when: str = "2025-03-10 18:00") -> list[str]:
-        """A person ends a stop (A50)."""
+    def release(
+        self, brake: str, subject: str | None = None, when: str = "2025-03-10 18:00", country: str | None = None
+    ) -> list[str]:
+        """A person ends a stop, or allows a country that was new (A50)."""
         self.happened += 1
-        id = f"release-{self.happened}"
-        return self.apply(BrakeReleased(tenant=T, id=id, at=at(when), brake=brake, subject=subject, by="kim"))
+        id, by = f"release-{self.happened}", "kim"
+        return self.apply(
+            BrakeReleased(tenant=T, id=id, at=at(when), brake=brake, subject=subject, country=country, by=by)
+        )
 
     def paid(self, when: str) -> list[str]:
         """The gateway collected the recharge in flight."""

@@ -49,7 +49,10 @@ def _rows(reader: Reader, account: Account) -> Iterator[tuple[Any, ...]]:
 def _row(brake: Brake, subject: str, window: SpentWindow | None) -> tuple[Any, ...]:
     if brake.measure == "calls_at_once":
         return (brake.name, brake.mode, brake.scope, subject, "calls at once", brake.limit, None, None, None, None)
-    setting = (brake.name, brake.mode, brake.scope, subject)
+    about = subject
+    if window is not None and window.country is not None:
+        about = ", ".join([*([subject] if subject else []), f"new: {window.country}"])
+    setting = (brake.name, brake.mode, brake.scope, about)
     limit = format_micros(brake.limit)
     if window is None:
         return (*setting, brake.window, limit, "0", None, 0, "0")

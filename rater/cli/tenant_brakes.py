@@ -14,7 +14,7 @@ from rater.core import BrakeConfigured, BrakeReleased, TenantConfigured
 
 BrakeArgument = Annotated[str, typer.Argument(help="Its name: small letters, digits, dashes.")]
 Scope = Literal["tenant", "user", "country", "class"]
-Measure = Literal["spend", "calls_at_once"]
+Measure = Literal["spend", "new_countries", "calls_at_once"]
 Window = Literal["hour", "day", "month"]
 Mode = Literal["off", "shadow", "notify", "stop"]
 _NAME = r"^[a-z0-9-]{1,40}$"
@@ -41,6 +41,7 @@ class _Release(Order):
 
     brake: str = Field(pattern=_NAME)
     subject: Name | None = None
+    country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
     reason: str | None = Field(default=None, max_length=256)
     by: str | None = Field(default=None, max_length=256)
 
@@ -107,6 +108,7 @@ def release_brake(
     tenant: Tenant,
     brake: BrakeArgument,
     subject: Annotated[str | None, typer.Option(help="The user, country or class of number.")] = None,
+    country: Annotated[str | None, typer.Option(help="It is not new any more, such as FR.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why.")] = None,
     by: By = None,
     id: Id = None,
@@ -117,12 +119,20 @@ def release_brake(
     gateway: GatewayOption = None,
     json: Json = False,
 ) -> None:
-    """End what a brake stops, until its present window is over.
+    """End what a brake stops, until its present window is over; or allow a country that was new, for good.
 
     Example: rater tenant release-brake contoso stolen --subject maria@contoso.example --by kim
     """
     order = checked(
-        _Release, tenant=tenant, id=id, at=at_or_now(at), brake=brake, subject=subject, reason=reason, by=by
+        _Release,
+        tenant=tenant,
+        id=id,
+        at=at_or_now(at),
+        brake=brake,
+        subject=subject,
+        country=country,
+        reason=reason,
+        by=by,
     )
     send(order.command(), store, bootstrap, prefix, gateway, json)
 

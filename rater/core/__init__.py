@@ -7,7 +7,6 @@ from rater.core.activations import Activation, Activations, activation_in_force,
 from rater.core.amounts import credited_by
 from rater.core.apply import Applier, Rejection, dead_letter
 from rater.core.authorization import Answer, authorize
-from rater.core.brakes import brakes_of, reached_in
 from rater.core.call_control import CallCommand, CallEvent, CallHandles, CallProgress, DisconnectReason
 from rater.core.calls import live_call
 from rater.core.catalogue import SKUS, sku
@@ -117,6 +116,7 @@ from rater.core.rerating import deck_stands, record_as_rated, rerating_id, rerat
 from rater.core.restrictions import restricted_users
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing, order_id
 from rater.core.settings import HOURS_MAX, RatingSettings, read_emergency_numbers
+from rater.core.spent_windows import brakes_of, reached_in
 from rater.core.state import KINDS, Committed, Key, Memory, State, command_key, letter_key
 from rater.core.step import Rules, close_batch
 from rater.core.tariff import SPECIAL, Tariffs

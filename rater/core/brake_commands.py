@@ -2,22 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET
 
 from rater.core.amounts import bad_amount
-from rater.core.brakes import (
-    as_set,
-    brakes_of,
-    emit_brake,
-    keep,
-    settled,
-    spent_key,
-    stopped,
-    window_for,
-    window_of,
-)
+from rater.core.brakes import emit_brake, settled, stopped
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.entities import Account, Brake, Brakes, Spent, SpentWindow
 from rater.core.identity import name_key
@@ -25,6 +16,20 @@ from rater.core.inputs import BrakeConfigured, BrakeReleased
 from rater.core.instants import as_utc
 from rater.core.money import parse_micros
 from rater.core.reasons import EventKind, Reason, Refusal
+from rater.core.spent_windows import (
+    allow,
+    as_set,
+    brakes_of,
+    in_order,
+    keep,
+    known_name,
+    place_of,
+    spent_key,
+    spent_of,
+    window_at,
+    window_in,
+    window_of,
+)
 from rater.core.step import Step
 
 #: Types of a price list's rows whose calls may cost something.
@@ -95,8 +100,8 @@ def _subject(step: Step, scope: str, said: str) -> str:
     return name_key(said if found is None else found.user)
 
 
-def _place(brake: Brake) -> tuple[str, str, str | None]:
-    return brake.scope, brake.window, brake.only
+def _place(brake: Brake) -> tuple[str, str, str, str | None]:
+    return brake.scope, brake.measure, brake.window, brake.only
 
 
 def _window_now(step: Step, brake: Brake) -> tuple[str, str, SpentWindow] | None:
@@ -105,8 +110,8 @@ def _window_now(step: Step, brake: Brake) -> tuple[str, str, SpentWindow] | None
     if brake.measure != "spend" or subject is None:
         return None
     key = spent_key(brake.scope, subject)
-    start, end = window_of(brake.window, step.account.clock)
-    window = window_for(step.state, step.account.tenant, key, brake.name, start, end)
+    place = (brake.name, *window_of(brake.window, step.account.clock), None)
+    window = window_in(spent_of(step.state, step.account.tenant, key), place)
     return None if window is None else (key, subject, window)
 
 
@@ -122,40 +127,69 @@ def _save(account: Account, brakes: Brakes) -> None:
     account.brakes = UNSET if brakes == Brakes() else brakes
 
 
+class _Stop(NamedTuple):
+    """What a command releases: a brake, and the window of a subject in which it stops or may stop."""
+
+    brake: Brake
+    key: str
+    subject: str
+    window: SpentWindow
+
+
 def _release(step: Step, command: BrakeReleased) -> None:
-    """A person ends the stop of the present window: nothing more is stopped by this brake in it."""
-    found = _reached(step, command)
-    assert found is not None, "it was looked for before anything was changed"
-    brake, key, subject, window = found
-    window = msgspec.structs.replace(as_set(brake, window), released=True)
+    """A person ends the stop of the present window: nothing more is stopped by this brake in it.
+
+    A country that was new is known from now on.
+    """
+    stop = _stop(step, command)
+    assert not isinstance(stop, Refusal), "it was looked for before anything was changed"
+    brake, key, subject, window = stop
+    window = msgspec.structs.replace(window, released=True)
     more = {"by": command.by, "command_id": command.id}
     emit_brake(step, EventKind.BRAKE_RELEASED, brake, subject, window, command.reason or "by_hand", **more)
     keep(step, key, stopped(step, brake, subject, window, "by_hand"))
+    if command.country is not None:
+        allow(step, key, brake.name, command.country)
 
 
-def _reached(step: Step, command: BrakeReleased) -> tuple[Brake, str, str, SpentWindow] | None:
-    """The brake that a command names, and its present window, if its limit is reached in it."""
+def _stop(step: Step, command: BrakeReleased) -> _Stop | Refusal:
+    """What a command releases, or why nothing."""
     brake = next((one for one in brakes_of(step.account) if one.name == command.brake), None)
-    if brake is None or brake.measure != "spend":
-        return None
+    if brake is None or brake.measure == "calls_at_once":
+        return _nothing_to_release(command)
+    new = brake.measure == "new_countries"
+    if new != (command.country is not None):
+        expected = "a country, because the brake is about" if new else "no country, because the brake is not about"
+        return Refusal(Reason.NO_SUCH_BRAKE, "country", f"expected {expected} new countries")
+    if (brake.scope == "tenant") == (command.subject is not None):
+        expected = "no subject" if brake.scope == "tenant" else f"a {brake.scope}"
+        return Refusal(Reason.NO_SUCH_BRAKE, "subject", f"expected {expected}, because of the brake's scope")
     subject = _subject(step, brake.scope, command.subject or "")
     key = spent_key(brake.scope, subject)
-    start, end = window_of(brake.window, as_utc(command.at))
-    window = window_for(step.state, step.account.tenant, key, brake.name, start, end)
-    if window is None:
-        return None
-    now = as_set(brake, window)
-    return (brake, key, subject, now) if now.reached_at is not None and not now.released else None
+    spent = spent_of(step.state, step.account.tenant, key)
+    place = (brake.name, *window_of(brake.window, as_utc(command.at)), command.country)
+    window = as_set(brake, window_at(spent, place))
+    if command.country is not None:
+        is_new = known_name(brake.name, command.country) not in spent.known
+        return _Stop(brake, key, subject, window) if is_new else _nothing_to_release(command)
+    if window.reached_at is None or window.released:
+        return _nothing_to_release(command)
+    return _Stop(brake, key, subject, window)
+
+
+def _nothing_to_release(command: BrakeReleased) -> Refusal:
+    message = "expected a brake that is reached in its present window, and its user, country or class as subject"
+    if command.country is not None:
+        message = f"expected a brake on new countries to which {command.country} is new"
+    return Refusal(Reason.NO_SUCH_BRAKE, "brake", f"{message}; got {command.brake!r}, {command.subject!r}")
 
 
 def brake_refused(step: Step, command: BrakeConfigured | BrakeReleased) -> Refusal | None:
     """Why the command cannot be applied to this tenant."""
     if isinstance(command, BrakeConfigured):
         return _too_many_brakes(step.account, command)
-    if _reached(step, command) is not None:
-        return None
-    message = "expected a brake that is reached in its present window, and its user, country or class as subject"
-    return Refusal(Reason.NO_SUCH_BRAKE, "brake", f"{message}; got {command.brake!r}, {command.subject!r}")
+    stop = _stop(step, command)
+    return stop if isinstance(stop, Refusal) else None
 
 
 def _too_many_brakes(account: Account, command: BrakeConfigured) -> Refusal | None:
@@ -165,14 +199,18 @@ def _too_many_brakes(account: Account, command: BrakeConfigured) -> Refusal | No
     return Refusal(Reason.TOO_MANY, "brake", f"expected at most {BRAKES_MAX} brakes (BRAKES_MAX)")
 
 
-def unreadable_brake(command: BrakeConfigured) -> Refusal | None:
+def unreadable_brake(command: BrakeConfigured | BrakeReleased) -> Refusal | None:
     """Why the command is invalid for every tenant."""
+    if isinstance(command, BrakeReleased):
+        return _no_country("country", command.country) if command.country is not None else None
     if command.only is not None and command.scope == "tenant":
         return Refusal(Reason.MALFORMED, "only", "expected `only` with the scope user, country or class")
+    if command.measure == "new_countries" and command.scope not in ("tenant", "user"):
+        return Refusal(Reason.MALFORMED, "scope", "expected tenant or user for new_countries: to whom they are new")
     wrong = _no_subject(command.scope, command.only)
     if wrong is not None or command.mode == "off":
         return wrong
-    if command.measure == "spend":
+    if command.measure != "calls_at_once":
         return bad_amount("limit", command.limit, zero=True)
     if command.mode != "stop":
         return Refusal(Reason.MALFORMED, "mode", "expected stop or off for calls_at_once: it refuses, or is off")
@@ -185,12 +223,18 @@ def _no_subject(scope: str, only: str | None) -> Refusal | None:
     """Why no call can be about it."""
     if only is None or scope == "user":
         return None
-    if scope == "country" and only not in ISO_COUNTRIES:
-        message = f"expected an ISO 3166-1 alpha-2 country, got {only!r}{meant_country(only)}"
-        return Refusal(Reason.MALFORMED, "only", message)
+    if scope == "country":
+        return _no_country("only", only)
     if scope == "class" and only not in CLASSES:
         return Refusal(Reason.MALFORMED, "only", f"expected one of {', '.join(CLASSES)}, got {only!r}")
     return None
+
+
+def _no_country(field: str, said: str) -> Refusal | None:
+    if said in ISO_COUNTRIES:
+        return None
+    message = f"expected an ISO 3166-1 alpha-2 country, got {said!r}{meant_country(said)}"
+    return Refusal(Reason.MALFORMED, field, message)
 
 
 def rename_brakes(step: Step, names: Iterable[str], new: str) -> None:
@@ -200,11 +244,11 @@ def rename_brakes(step: Step, names: Iterable[str], new: str) -> None:
     for name in old:
         before = (account.tenant, spent_key("user", name))
         found = state.load("spent", before)
-        if isinstance(found, Spent) and found.windows:
+        if isinstance(found, Spent) and (found.windows or found.known):
             after = (account.tenant, spent_key("user", new))
             there = state.load("spent", after)
             state.spent[after] = _joined(there, found) if isinstance(there, Spent) else found
-            state.spent[before] = Spent((), found.stated)  # its name is in the keys of service states
+            state.spent[before] = Spent(stated=found.stated)  # its name is in the keys of service states
             state.gone.add(("spent", before))
     if account.brakes is not UNSET:
         table = [
@@ -216,12 +260,15 @@ def rename_brakes(step: Step, names: Iterable[str], new: str) -> None:
 
 def _joined(one: Spent, other: Spent) -> Spent:
     """The windows of two names that mean the same user: their sums are added."""
-    windows = {(window.start, window.brake, window.end): window for window in one.windows}
+    windows = {place_of(window): window for window in one.windows}
     for window in other.windows:
-        place = (window.start, window.brake, window.end)
-        same = windows.get(place)
-        windows[place] = window if same is None else _both(same, window)
-    return Spent(tuple([windows[place] for place in sorted(windows)]), tuple(sorted({*one.stated, *other.stated})))
+        same = windows.get(place_of(window))
+        windows[place_of(window)] = window if same is None else _both(same, window)
+    return Spent(
+        tuple(sorted(windows.values(), key=in_order)),
+        tuple(sorted({*one.stated, *other.stated})),
+        tuple(sorted({*one.known, *other.known})),
+    )
 
 
 def _both(one: SpentWindow, other: SpentWindow) -> SpentWindow:

@@ -1,58 +1,51 @@
-"""Brakes: limits on what calls of a tenant, a user, a called country or a class of number may spend (A50).
+"""Brakes: limits on what calls of a tenant, a user, a called country or a class of number may spend (A50), and
+on what calls of a tenant or a user may spend on each country that is new to it.
 
 A brake has a scope, a window (an hour, a day or a month in UTC, of the call's start), a limit and a mode.  What was
 spent is counted when a call is rated, and taken back when it is corrected.  A brake never changes what a call
 costs: `stop` limits the credit that authorisation counts on, `shadow` and `notify` mark the calls that it would not
 have let begin.  Free calls, emergency calls and minutes of pools spend nothing.  How brakes are set is in
-`brake_commands`.
+`brake_commands`; what is kept, and which countries are new, in `spent_windows`.
 
 A limit is reached as soon as what is left of it does not pay for another first increment of such a call: from then
 on `stop` refuses every call that spends credit, until the window is over.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 from msgspec import UNSET
 
-from rater.core.entities import Account, Brake, BrakeShare, Spent, SpentWindow
+from rater.core.entities import Account, Brake, BrakeShare, SpentWindow
 from rater.core.identity import name_key
-from rater.core.instants import month_index, month_start
 from rater.core.money import format_micros
 from rater.core.outputs import BrakeCount
 from rater.core.pricing import Priced
 from rater.core.reasons import EventKind
-from rater.core.state import Committed, State
+from rater.core.spent_windows import (
+    Place,
+    as_set,
+    brakes_of,
+    is_known,
+    is_over,
+    keep,
+    spent_key,
+    spent_of,
+    window_at,
+    window_in,
+    window_of,
+)
+from rater.core.state import State
 from rater.core.step import Step
 from rater.core.tariff import charge
-
-
-def window_of(window: str, at: datetime) -> tuple[datetime, datetime]:
-    """The hour, day or month in UTC that an instant is in: its first instant, and that of the next."""
-    if window == "month":
-        month = month_index(at)
-        return month_start(month), month_start(month + 1)
-    if window == "day":
-        start = at.replace(hour=0, minute=0, second=0, microsecond=0)
-        return start, start + timedelta(days=1)
-    start = at.replace(minute=0, second=0, microsecond=0)
-    return start, start + timedelta(hours=1)
-
-
-def spent_key(scope: str, subject: str) -> str:
-    """Under which the windows of a user, a country, a class of number or the tenant are kept."""
-    return f"{scope}/{subject}"
-
-
-def brakes_of(account: Account) -> tuple[Brake, ...]:
-    """The tenant's brakes, by name."""
-    return () if account.brakes is UNSET else account.brakes.table
 
 
 def subject_of(brake: Brake, user: str | None, priced: Priced) -> str | None:
     """Which of the scope's subjects a call counts for; None where the brake is not about the call."""
     subject: str | None
+    if brake.measure == "new_countries" and priced.country is None:
+        return None
     match brake.scope:
         case "tenant":
             return ""
@@ -68,44 +61,46 @@ def subject_of(brake: Brake, user: str | None, priced: Priced) -> str | None:
 def count(step: Step, user: str | None, answered_at: datetime, priced: Priced) -> tuple[BrakeCount, ...]:
     """Count a call's charge in the windows of its start; where, and which limits were reached before it began."""
     counts = []
+    rate = priced.rate
+    least = charge(rate, 1) + rate.fee if rate is not None else 1
     for brake in brakes_of(step.account):
         subject = subject_of(brake, user, priced)
-        if subject is None or brake.measure != "spend":
+        if subject is None or brake.measure == "calls_at_once":
             continue
-        start, end = window_of(brake.window, answered_at)
-        if is_over(step, end):
+        key, place = spent_key(brake.scope, subject), _place(brake, answered_at, priced)
+        _, start, end, country = place
+        spent = spent_of(step.state, step.account.tenant, key)
+        if is_over(step, end) or (country is not None and is_known(spent, brake.name, country, start)):
             continue
-        key = spent_key(brake.scope, subject)
-        window = window_for(step.state, step.account.tenant, key, brake.name, start, end) or SpentWindow(
-            brake.name, start, end
-        )
-        now = as_set(brake, window)
-        over = now.reached_at is not None and answered_at >= now.reached_at and not now.released
-        window = _added(window, priced.charge, over)
-        rate = priced.rate
-        keep(
-            step, key, settled(step, brake, subject, window, charge(rate, 1) + rate.fee if rate is not None else 1)
-        )
-        shown = None if brake.scope in ("tenant", "user") else subject
+        now = as_set(brake, window_at(spent, place))
+        over = not now.released and _is_over_limit(brake, now, answered_at, least)
+        keep(step, key, settled(step, brake, subject, _added(now, priced.charge, over), least))
+        shown = country if brake.scope in ("tenant", "user") else subject
         counts.append(BrakeCount(brake.name, brake.scope, brake.window, start, shown, over))
     return tuple(counts)
+
+
+def _place(brake: Brake, at: datetime, priced: Priced) -> Place:
+    """The window of a brake that a call is counted in."""
+    start, end = window_of(brake.window, at)
+    return brake.name, start, end, priced.country if brake.measure == "new_countries" else None
+
+
+def _is_over_limit(brake: Brake, window: SpentWindow, answered_at: datetime, least: int) -> bool:
+    """Whether a brake that stops had refused a call: its limit was reached, or never paid for a first increment."""
+    return least > brake.limit if window.reached_at is None else answered_at >= window.reached_at
 
 
 def shares(counts: Iterable[BrakeCount], user: str | None) -> tuple[BrakeShare, ...]:
     """Counts of a call as its live version keeps them: where they are taken back from."""
     name = name_key(user) if user is not None else ""
-    return tuple(
-        [
-            BrakeShare(
-                spent_key(one.scope, name if one.scope == "user" else one.subject or ""),
-                one.brake,
-                one.window,
-                one.start,
-                one.over,
-            )
-            for one in counts
-        ]
-    )
+    return tuple([_share(one, name) for one in counts])
+
+
+def _share(one: BrakeCount, name: str) -> BrakeShare:
+    subject = {"tenant": "", "user": name}.get(one.scope, one.subject or "")
+    new = one.subject if one.scope in ("tenant", "user") else None
+    return BrakeShare(spent_key(one.scope, subject), one.brake, one.window, one.start, one.over, new)
 
 
 def take_back(step: Step, counted: Iterable[BrakeShare], money: int) -> None:
@@ -123,7 +118,9 @@ def follow(step: Step, counted: Iterable[BrakeShare]) -> None:
         key, window = _counted_in(step, share)
         brake = brakes.get(share.brake)
         scope, _, subject = key.partition("/")
-        if window is not None and brake is not None and (brake.scope, brake.window) == (scope, share.window):
+        if window is None or brake is None or (brake.measure == "new_countries") != (share.country is not None):
+            continue
+        if (brake.scope, brake.window) == (scope, share.window):
             keep(step, key, settled(step, brake, subject, window))
 
 
@@ -147,11 +144,14 @@ def rest(state: State, account: Account, user: str | None, answered_at: datetime
         if brake.measure == "calls_at_once":
             left[f"{brake.name}/now/{brake.scope}/{subject}"] = brake.limit
             continue
-        start, end = window_of(brake.window, answered_at)
-        found = window_for(state, account.tenant, spent_key(brake.scope, subject), brake.name, start, end)
-        now = as_set(brake, found or SpentWindow(brake.name, start, end))
+        place = _place(brake, answered_at, priced)
+        _, start, _, country = place
+        spent = spent_of(state, account.tenant, spent_key(brake.scope, subject))
+        if country is not None and is_known(spent, brake.name, country, start):
+            continue
+        now = as_set(brake, window_at(spent, place))
         if not now.released:
-            key = f"{brake.name}/{start.isoformat()}/{brake.scope}/{subject}"
+            key = "/".join([brake.name, start.isoformat(), brake.scope, subject, *([country] if country else [])])
             left[key] = brake.limit - now.spent if now.reached_at is None else 0
     return left
 
@@ -186,7 +186,7 @@ def stopped(step: Step, brake: Brake, subject: str, window: SpentWindow, why: st
     stops = brake.mode == "stop" and window.reached_at is not None and not window.released
     if stops == window.stopped:
         return window
-    user, other = _shown(step, brake.scope, subject)
+    user, other = _shown(step, brake.scope, subject, window)
     state, reason = ("restricted", "brake_reached") if stops else ("allowed", why)
     step.service_state("brake", state, reason, user, brake=brake.name, subject=other, until=window.end)
     return msgspec.structs.replace(window, stopped=stops)
@@ -196,34 +196,17 @@ def emit_brake(
     step: Step, kind: EventKind, brake: Brake, subject: str, window: SpentWindow, reason: str, **more: object
 ) -> None:
     """Emit an event about a brake, with what was spent in the window."""
-    user, other = _shown(step, brake.scope, subject)
+    user, other = _shown(step, brake.scope, subject, window)
     amount = format_micros(window.spent)
     step.emit(kind, brake=brake.name, user=user, subject=other, amount=amount, reason=reason, **more)
 
 
-def _shown(step: Step, scope: str, subject: str) -> tuple[str | None, str | None]:
-    """A subject as outputs show it: the user, or the country or class of number."""
+def _shown(step: Step, scope: str, subject: str, window: SpentWindow) -> tuple[str | None, str | None]:
+    """A subject as outputs show it: the user, and the country or class of number."""
     if scope != "user":
-        return None, subject or None
+        return None, window.country or subject or None
     found = step.state.user(step.account.tenant, subject)
-    return subject if found is None else found.user, None
-
-
-def reached_in(brake: Brake, window: SpentWindow) -> datetime | None:
-    """When the limit that a brake has now was reached in a window."""
-    return as_set(brake, window).reached_at
-
-
-def as_set(brake: Brake, window: SpentWindow) -> SpentWindow:
-    """The window under the brake's present setting: what was reached or released under another does not hold."""
-    if window.number == brake.number:
-        return window
-    return msgspec.structs.replace(window, number=brake.number, reached_at=None, least=0, released=False)
-
-
-def is_over(step: Step, end: datetime) -> bool:
-    """Whether a window is over for longer than a call may be late: nothing is counted in it any more."""
-    return end + timedelta(hours=step.rules.settings.grace_hours) <= step.account.clock
+    return subject if found is None else found.user, window.country
 
 
 def _added(window: SpentWindow, money: int, over: bool, calls: int = 1) -> SpentWindow:
@@ -243,36 +226,12 @@ def _counted_in(step: Step, share: BrakeShare) -> tuple[str, SpentWindow | None]
     """The window that a call was counted in, and its key: of a user who was erased since, under the pseudonym."""
     state, tenant = step.state, step.account.tenant
     start, end = window_of(share.window, share.start)
-    key = share.key
+    key, place = share.key, (share.brake, start, end, share.country)
     if is_over(step, end):
         return key, None
-    window = window_for(state, tenant, key, share.brake, start, end)
+    window = window_in(spent_of(state, tenant, key), place)
     scope, _, subject = key.partition("/")
     if window is None and scope == "user" and (found := state.user_meant_by(tenant, subject)) is not None:
         key = spent_key(scope, name_key(found.user))
-        window = window_for(state, tenant, key, share.brake, start, end)
+        window = window_in(spent_of(state, tenant, key), place)
     return key, window
-
-
-def window_for(
-    state: Committed, tenant: str, key: str, brake: str, start: datetime, end: datetime
-) -> SpentWindow | None:
-    """A brake's window, if anything was counted in it."""
-    found = state.load("spent", (tenant, key))
-    if not isinstance(found, Spent):
-        return None
-    return next((one for one in found.windows if (one.brake, one.start, one.end) == (brake, start, end)), None)
-
-
-def keep(step: Step, key: str, window: SpentWindow) -> None:
-    """Keep a window, and drop those that no late call is counted in any more."""
-    state, tenant = step.state, step.account.tenant
-    found = state.load("spent", (tenant, key))
-    before = found if isinstance(found, Spent) else Spent()
-    place = (window.brake, window.start, window.end)
-    others = [
-        one for one in before.windows if (one.brake, one.start, one.end) != place and not is_over(step, one.end)
-    ]
-    windows = tuple(sorted([*others, window], key=lambda one: (one.start, one.brake, one.end)))
-    names = {*before.stated, window.brake} if window.stopped else before.stated
-    state.spent[(tenant, key)] = Spent(windows, tuple(sorted(names)))

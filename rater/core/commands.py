@@ -249,7 +249,7 @@ def unreadable(command: AnyCommand) -> Refusal | None:
             return unexplained(command.reason, command.by)
         case CallRerated():
             return unreadable_call(command)
-        case BrakeConfigured():
+        case BrakeConfigured() | BrakeReleased():
             return unreadable_brake(command)
         case _:
             return None

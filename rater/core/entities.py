@@ -153,7 +153,7 @@ class Recharge(msgspec.Struct):
 
 
 class Brake(msgspec.Struct, frozen=True, array_like=True):
-    """A limit on what is spent in a window, in micro-units, or on calls at once (A50).
+    """A limit on what is spent in a window, in micro-units, also of each new country, or on calls at once (A50).
 
     `only`: of the scope's subjects this one, a user's by its key; None: each of them by itself.
     `number` is another for each setting.
@@ -161,7 +161,7 @@ class Brake(msgspec.Struct, frozen=True, array_like=True):
 
     name: str
     scope: Literal["tenant", "user", "country", "class"]
-    measure: Literal["spend", "calls_at_once"]
+    measure: Literal["spend", "new_countries", "calls_at_once"]
     window: str
     limit: int
     mode: Literal["off", "shadow", "notify", "stop"]
@@ -181,7 +181,8 @@ class SpentWindow(msgspec.Struct, frozen=True, array_like=True):
 
     `over_calls` and `over_money` are those that began after its limit was reached.  Under the brake's setting of
     this `number`: when it was reached, because what was left did not pay for `least`, and whether a person released
-    it.  `stopped`: the last service state says that calls are refused.
+    it.  `stopped`: the last service state says that calls are refused.  `country`: the one to which calls are
+    counted, because it was new.
     """
 
     brake: str
@@ -195,26 +196,33 @@ class SpentWindow(msgspec.Struct, frozen=True, array_like=True):
     least: int = 0
     released: bool = False
     stopped: bool = False
+    country: str | None = None
 
 
-class Spent(msgspec.Struct, frozen=True):
+class Spent(msgspec.Struct, frozen=True, omit_defaults=True):
     """The windows of one subject, such as a user, in order: those in which a late call may still be counted.
 
-    `stated` are the brakes that ever had a service state for it.
+    `stated` are the brakes that ever had a service state for it, `known` the countries that are not new to it any
+    more; each is `BRAKE` or `BRAKE/COUNTRY`.
     """
 
     windows: tuple[SpentWindow, ...] = ()
     stated: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
 
 class BrakeShare(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """In which window of which brake a call was counted, by the key of Spent, and whether as one over its limit."""
+    """In which window of which brake a call was counted, by the key of Spent, and whether as one over its limit.
+
+    `country` is the one that was new to it.
+    """
 
     key: str
     brake: str
     window: str
     start: datetime
     over: bool = False
+    country: str | None = None
 
 
 class Sequences(msgspec.Struct):

@@ -128,6 +128,8 @@ def _counted(call: RatedCall, counted: BrakeCount) -> str:
     """A brake in whose window the charge was counted (A50)."""
     whose = {"tenant": "all calls", "user": f"calls of {call.user}", "country": f"calls to {counted.subject}"}
     about = whose.get(counted.scope, f"calls to numbers of type {counted.subject}")
+    if counted.subject is not None and counted.scope in ("tenant", "user"):
+        about += f" to {counted.subject}, which was new,"
     line = f"Brake {counted.brake} counted it: {about} in the {counted.window} from {_time(counted.start)} on."
     return f"{line} Its limit was reached before the call began." if counted.over else line
 

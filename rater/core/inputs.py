@@ -287,12 +287,13 @@ class CallRerated(Command, frozen=True, kw_only=True, tag="call_rerated", omit_d
 class BrakeConfigured(Command, frozen=True, kw_only=True, tag="brake_configured", omit_defaults=True):
     """A limit on spending is set, in the place of the one of its name (A50).
 
-    `limit` is money, or how many calls may run at once; `only` names one user, country or class of number.
+    `limit` is money, of new countries for each of them, or how many calls may run at once; `only` names one user,
+    country or class of number.
     """
 
     brake: BrakeName
     scope: Literal["tenant", "user", "country", "class"]
-    measure: Literal["spend", "calls_at_once"]
+    measure: Literal["spend", "new_countries", "calls_at_once"]
     window: Literal["hour", "day", "month"]
     limit: Amount
     mode: Literal["off", "shadow", "notify", "stop"]
@@ -302,11 +303,13 @@ class BrakeConfigured(Command, frozen=True, kw_only=True, tag="brake_configured"
 class BrakeReleased(Command, frozen=True, kw_only=True, tag="brake_released", omit_defaults=True):
     """A person ends what a brake stops, until its present window is over: why, and who (A50).
 
-    `subject` is the user, country or class of number, where the brake is about these.
+    `subject` is the user, country or class of number, where the brake is about these.  Of a brake on new countries
+    `country` is one that is not new from now on.
     """
 
     brake: BrakeName
     subject: Identifier | None = None
+    country: Country | None = None
     reason: Text | None = None
     by: Text | None = None
 

@@ -56,7 +56,8 @@ class Segment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class BrakeCount(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A brake that counted the call's charge, in which window; `over`: the call began after its limit was reached.
 
-    `subject` is the country or the class of number, where the brake is about these.
+    `subject` is the country or the class of number, where the brake is about these; with the scope tenant or user
+    it is a country that was new.
     """
 
     brake: str
@@ -257,7 +258,8 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         """What the state is about within the tenant, as part of its key; None: the tenant itself."""
         if self.brake is None:
             return self.user
-        return f"Brake/{self.brake}/{self.user or self.subject or ''}"
+        about = "/".join([one for one in (self.subject, self.user) if one is not None])
+        return f"Brake/{self.brake}/{about}"
 
 
 class MappedBy(msgspec.Struct, frozen=True):

@@ -136,19 +136,22 @@ def erased_states(batch: Batch) -> list[bytes]:
             keys.append(f"{tenant}/{name}".encode())
         elif kind == "spent":
             _, _, user = name.partition("/")
-            keys += [_brake_key(tenant, brake, user) for brake in batch.state.spent[(tenant, name)].stated]
+            for stated in batch.state.spent[(tenant, name)].stated:
+                brake, _, country = stated.partition("/")
+                keys.append(_brake_key(tenant, brake, country or None, user))
     return keys
 
 
 def record_key(output: Output) -> bytes:
     """The tenant; of the service state of a user or a brake its name, too, because that topic is compacted."""
     if isinstance(output, ServiceState) and output.brake is not None:
-        return _brake_key(output.tenant, output.brake, output.user or output.subject or "")
+        return _brake_key(output.tenant, output.brake, output.subject, output.user)
     if isinstance(output, ServiceState) and output.user is not None:
         return f"{output.tenant}/{name_key(output.user)}".encode()
     return output.tenant.encode()
 
 
-def _brake_key(tenant: str, brake: str, subject: str) -> bytes:
+def _brake_key(tenant: str, brake: str, subject: str | None, user: str | None) -> bytes:
     """Of what a brake is about, in any spelling; no key of a user has a capital letter."""
-    return f"{tenant}/Brake/{brake}/{name_key(subject)}".encode()
+    about = "/".join([one for one in (subject, user) if one is not None])
+    return f"{tenant}/Brake/{brake}/{name_key(about)}".encode()

@@ -163,6 +163,15 @@ BRAKES = [
         shown="rater tenant brake contoso lines --scope user --measure calls_at_once --limit 10 --mode stop",
     ),
     Typed(
+        "rater tenant brake contoso abroad --scope user --measure new_countries --limit 10 --at 2025-03-01T00:00:00Z",
+        shown="rater tenant brake contoso abroad --scope user --measure new_countries --limit 10",
+    ),
+    Typed(
+        "rater tenant release-brake contoso abroad --subject ada@contoso.example --country FR --by kim"
+        " --at 2025-03-01T00:00:00Z",
+        shown="rater tenant release-brake contoso abroad --subject ada@contoso.example --country FR --by kim",
+    ),
+    Typed(
         "rater tenant alerts contoso 500 200 50 --at 2025-03-01T00:00:00Z",
         shown="rater tenant alerts contoso 500 200 50",
     ),
@@ -244,7 +253,8 @@ def test_limits_on_spending(month: Path) -> None:
     play(BRAKES, month, {}, RATER_OPERATOR="kim")
     stolen = {"brake": "stolen", "mode": "stop", "scope": "user", "about": "ada@contoso.example", "limit": "0.1"}
     counted = {"window": "day 2025-03-12T00:00Z", "spent": "0.1", "over_calls": 0, "over_money": "0"}
-    lines, found = json.loads(invoke("show", "brakes", "contoso", "--json").stdout)
+    abroad, lines, found = json.loads(invoke("show", "brakes", "contoso", "--json").stdout)
+    assert (abroad["about"], abroad["spent"], abroad["mode"]) == ("ada@contoso.example, new: GB", "0.1", "shadow")
     assert (lines["brake"], lines["limit"], lines["spent"]) == ("lines", 10, None)
     assert found.pop("reached_at").startswith("2025-03-")
     assert found == stolen | counted

@@ -8,12 +8,13 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rater.core.brakes import shares, window_of
+from rater.core.brakes import shares
 from rater.core.entities import Account, Spent, SpentWindow
 from rater.core.inputs import BrakeConfigured, BrakeReleased
 from rater.core.money import parse_micros
 from rater.core.outputs import Debit, Output, RatedCall
 from rater.core.settings import RatingSettings
+from rater.core.spent_windows import place_of, window_of
 from tests.laws.test_laws import START, History, Input, brakes, calls, commands, reratings
 
 set_at_first = st.lists(brakes("first", START), min_size=1, max_size=1)
@@ -48,17 +49,17 @@ def _open(account: Account, windows: tuple[SpentWindow, ...]) -> list[SpentWindo
 def test_a_window_has_what_its_live_calls_cost(first: list[Input], history: list[Input]) -> None:
     """A50, A12: no sum is negative, and each is the sum of those versions of calls that stand."""
     past = play([*first, *history])
-    money: Counter[tuple[str, str, object, object]] = Counter()
-    over: Counter[tuple[str, str, object, object]] = Counter()
+    money: Counter[tuple[object, ...]] = Counter()
+    over: Counter[tuple[object, ...]] = Counter()
     live = {call.usage_id: call for call in past.rated}
     for call in live.values():
         for share in shares(call.brakes, call.user):
-            place = (share.key, share.brake, *window_of(share.window, share.start))
+            place = (share.key, share.brake, *window_of(share.window, share.start), share.country)
             money[place] += parse_micros(call.charge)
             over[place] += share.over
     for (_, key), windows in kept(past).items():
         for window in windows:
-            place = (key, window.brake, window.start, window.end)
+            place = (key, *place_of(window))
             assert window.spent >= 0
             assert (window.spent, window.over_calls) == (money[place], over[place])
 

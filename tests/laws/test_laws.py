@@ -114,15 +114,17 @@ def brakes(draw: st.DrawFn, id: str, when: datetime) -> AnyCommand:
     name = draw(st.sampled_from(["one", "two"]))
     if draw(st.integers(0, 4)) == 0:
         subject = draw(st.sampled_from([None, *USERS, "ZW", "landline"]))
-        return BrakeReleased(tenant="contoso", id=id, at=when, brake=name, subject=subject)
+        country = draw(st.sampled_from([None, None, "ZW", "GB"]))
+        return BrakeReleased(tenant="contoso", id=id, at=when, brake=name, subject=subject, country=country)
     scope, only = draw(st.sampled_from(_SUBJECTS))
+    new = scope in ("tenant", "user") and draw(st.booleans())
     return BrakeConfigured(
         tenant="contoso",
         id=id,
         at=when,
         brake=name,
         scope=scope,
-        measure="spend",
+        measure="new_countries" if new else "spend",
         window=draw(st.sampled_from(["hour", "day", "month"])),
         limit=draw(st.sampled_from(["0", "1", "3", "10"])),
         mode=draw(st.sampled_from(["shadow", "notify", "stop", "stop", "off"])),

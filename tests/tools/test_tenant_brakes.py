@@ -80,6 +80,26 @@ def test_a_limit_from_shadow_to_a_release(folder: Path) -> None:
     types("verify", "--store", "rater.db")
 
 
+def test_a_new_country_from_shadow_to_an_allowance(folder: Path) -> None:
+    """4.20 on Zimbabwe are more than 4: it stays new to ada, and is refused, until a person allows it for good."""
+    abroad = ("abroad", "--scope", "user", "--measure", "new_countries", "--limit", "4")
+    types("tenant", "brake", "contoso", *abroad, *AT)
+    run(folder, "first", "2025-03-10 10:00")
+    line = "Brake abroad counted it: calls of ada to ZW, which was new, in the day from 2025-03-10T00:00:00Z on."
+    assert line in types("explain", "first")
+    (counted,) = brakes()
+    assert (counted["about"], counted["spent"]) == ("ada, new: ZW", "4.2")
+    types("tenant", "brake", "contoso", *abroad, "--mode", "stop", "--at", "2025-03-10T12:00:00Z")
+    run(folder, "second", "2025-03-11 10:00")
+    asked = ("quote", "contoso", "--user", "ada", "--called", "+263242700000", "--at", "2025-03-11T15:00:00Z")
+    assert "no, brake_reached (abroad)" in types(*asked)
+    allowing = ("tenant", "release-brake", "contoso", "abroad", "--subject", "ada", "--country", "ZW")
+    types(*allowing, "--at", "2025-03-11T16:00:00Z")
+    assert json.loads(types(*asked, "--json"))["allowed"] is True
+    assert "ZW is new" in refused(*allowing, "--at", "2025-03-11T17:00:00Z")
+    types("verify", "--store", "rater.db")
+
+
 def test_what_is_not_reached_cannot_be_released() -> None:
     """The command says what it expected."""
     types("tenant", "brake", "contoso", "daily", "--limit", "4", *AT)
@@ -94,6 +114,7 @@ def test_what_is_not_reached_cannot_be_released() -> None:
         (("--limit", "3", "--measure", "calls_at_once"), "expected stop or off for calls_at_once"),
         (("--limit", "3", "--scope", "country", "--only", "Kenya"), "ISO 3166-1"),
         (("--limit", "3", "--scope", "class", "--only", "dear"), "expected one of landline"),
+        (("--limit", "3", "--scope", "country", "--measure", "new_countries"), "expected tenant or user"),
         (("--limit", "3", "--scope", "planet"), "planet"),
         ((), "--limit"),
     ],

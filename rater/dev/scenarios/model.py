@@ -293,7 +293,7 @@ class Brake(_Part):
     limit: Annotated[str, BeforeValidator(_amount)]
     mode: Literal["off", "shadow", "notify", "stop"]
     scope: Literal["tenant", "user", "country", "class"] = "tenant"
-    measure: Literal["spend", "calls_at_once"] = "spend"
+    measure: Literal["spend", "new_countries", "calls_at_once"] = "spend"
     window: Literal["hour", "day", "month"] = "day"
     only: Name | None = None
 
@@ -304,6 +304,7 @@ class ReleaseBrake(_Part):
     brake: Name
     at: Instant
     subject: Name | None = None
+    country: Name | None = None
 
 
 class Tick(_Part):

@@ -1,0 +1,61 @@
+"""Brakes (A50) on real Kafka: what one worker counted, the next one goes on with."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import orjson
+
+from rater.core import BrakeConfigured, RatedCall, ServiceState
+from rater.files.deck_csv import read_deck
+from rater.wire.codec import encode_input
+from tests.kafka.deployment import Deployment
+from tests.kafka.test_calls import setting_up
+from tests.kafka.test_serve import LONDON, record
+from tests.world import DECK
+
+BEGAN = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+
+
+def brake(name: str, measure: str, limit: str) -> bytes:
+    """Of each user, a day; in force before the calls."""
+    return encode_input(
+        msgspec.convert(
+            {
+                "tenant": "contoso", "id": name, "at": BEGAN, "brake": name, "scope": "user", "measure": measure,
+                "window": "day", "limit": limit, "mode": "stop",
+            },
+            BrakeConfigured,
+        )
+    )  # fmt: skip
+
+
+def publish(deployment: Deployment, minute: int, id: str, **more: int) -> None:
+    """A call of a minute to London, 0.05."""
+    at = (BEGAN + timedelta(hours=10, minutes=minute)).isoformat()
+    deployment.publish([("cdrs", "contoso", orjson.dumps(record(id, LONDON, answered_at=at, **more)))])
+    deployment.wait_until_rated()
+
+
+def test_a_worker_goes_on_with_what_another_counted(deployment: Deployment) -> None:
+    """Two calls reach both limits of 0.10; the next worker marks a third; when both others are corrected, both stops end."""
+    deck = read_deck(DECK, version="deck-1")
+    deployment.publish([("rate-decks", deck.version, encode_input(deck))])
+    deployment.publish([("commands", one.tenant, encode_input(one)) for one in setting_up(BEGAN)])
+    both = [brake("daily", "spend", "0.1"), brake("abroad", "new_countries", "0.1")]
+    deployment.publish([("commands", "contoso", one) for one in both])
+    first = deployment.start("worker-0")
+    for minute, id in enumerate("ab"):
+        publish(deployment, minute, id)
+    assert first.stop()[0] == 0
+    deployment.start("worker-1")
+    publish(deployment, 2, "c")
+    publish(deployment, 1, "b", version=2, duration_s=0)
+    publish(deployment, 0, "a", version=2, duration_s=0)
+    rated = [msgspec.json.decode(value, type=RatedCall) for value in deployment.values("rated-calls")]
+    over = [(one.usage_id, [count.brake for count in one.brakes if count.over]) for one in rated]
+    assert over == [("a", []), ("b", []), ("c", ["abroad", "daily"]), ("b", []), ("a", [])]
+    states = [msgspec.json.decode(value, type=ServiceState) for value in deployment.values("service-states")]
+    about = [("abroad", "GB"), ("daily", None)]
+    said = [(one.brake, one.subject, one.state) for one in states if one.scope == "brake"]
+    assert said == [(*one, state) for state in ("restricted", "allowed") for one in about]
+    assert deployment.verify().findings == []

@@ -7,7 +7,7 @@ from rater.core.activations import Activation, Activations, activation_in_force,
 from rater.core.amounts import credited_by
 from rater.core.apply import Applier, Rejection, dead_letter
 from rater.core.authorization import Answer, authorize
-from rater.core.brakes import brakes_of, reached_in
+from rater.core.brakes import alerts_of, brakes_of, reached_in, window_of
 from rater.core.call_control import CallCommand, CallEvent, CallHandles, CallProgress, DisconnectReason
 from rater.core.calls import live_call
 from rater.core.catalogue import SKUS, sku
@@ -246,6 +246,7 @@ __all__ = [
     "Why",
     "activation_in_force",
     "ahead_of_arrival",
+    "alerts_of",
     "as_utc",
     "authorize",
     "brakes_of",
@@ -326,6 +327,7 @@ __all__ = [
     "ticks_due",
     "too_much",
     "user_part",
+    "window_of",
     "with_activation",
     "with_header",
 ]

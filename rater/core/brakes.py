@@ -50,6 +50,11 @@ def brakes_of(account: Account) -> tuple[Brake, ...]:
     return () if account.brakes is UNSET else account.brakes.table
 
 
+def alerts_of(account: Account) -> tuple[int, ...]:
+    """The balances below which the tenant wants to be notified, in micro-units, the largest first."""
+    return () if account.brakes is UNSET else account.brakes.alerts
+
+
 def subject_of(brake: Brake, user: str | None, priced: Priced) -> str | None:
     """Which of the scope's subjects a call counts for; None where the brake is not about the call."""
     subject: str | None
@@ -129,8 +134,8 @@ def follow(step: Step, counted: Iterable[BrakeShare]) -> None:
 
 def alert(step: Step, before: int) -> None:
     """Emit the alert amounts below which the balance has fallen, the largest first; each once per crossing."""
-    brakes, after = step.account.brakes, step.account.balance
-    for amount in () if brakes is UNSET else brakes.alerts:
+    after = step.account.balance
+    for amount in alerts_of(step.account):
         if before >= amount > after:
             step.emit(EventKind.BALANCE_ALERT, amount=format_micros(amount))
 

@@ -115,6 +115,7 @@ from rater.core.reasons import (
 from rater.core.record_checks import YEARS, ahead_of_arrival, impossible_time
 from rater.core.rerating import deck_stands, record_as_rated, rerating_id, rerating_of, same_rating
 from rater.core.restrictions import restricted_users
+from rater.core.ringing import RINGING_S, RingingCalls
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing, order_id
 from rater.core.settings import HOURS_MAX, RatingSettings, read_emergency_numbers
 from rater.core.state import KINDS, Committed, Key, Memory, State, command_key, letter_key
@@ -143,6 +144,7 @@ __all__ = [
     "PREMIUM_OVERLAY",
     "PREMIUM_RULES",
     "RESERVED_TENANTS",
+    "RINGING_S",
     "RULES",
     "SILENCE_S",
     "SKUS",
@@ -225,6 +227,7 @@ __all__ = [
     "Rejection",
     "Reserved",
     "Restricted",
+    "RingingCalls",
     "Rules",
     "RunningCalls",
     "Seen",

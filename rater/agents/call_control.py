@@ -20,6 +20,7 @@ from rater.core import (
     Quote,
     Refusal,
     Reserved,
+    RingingCalls,
     Rules,
     RunningCalls,
     quote,
@@ -54,9 +55,10 @@ class CallControl:
         metrics: Metrics,
         now: Callable[[], datetime] = _now,
         ended: Callable[[str, str], None] | None = None,
+        ringing: RingingCalls | None = None,
     ) -> None:
-        """`ended` is called with tenant and usage id of each call that ends."""
-        self._ended = ended
+        """`ended` is called with tenant and usage id of each call that ends; `ringing` learns of each event."""
+        self._ended, self._ringing = ended, ringing
         self.running = RunningCalls(self._quote)
         self._replica, self._rules = replica, rules
         self._order, self._metrics, self._now = order, metrics, now
@@ -81,6 +83,8 @@ class CallControl:
         if self._ended is not None and event.event is CallProgress.ENDED:
             self._ended(event.tenant, event.usage_id)
         self._metrics.call_events(CallEventResult.TAKEN)
+        if self._ringing is not None:
+            self._ringing.received(event, now)
         self._give(self.running.apply(event, now))
 
     def account_changed(self, tenant: str) -> None:

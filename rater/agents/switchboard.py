@@ -21,7 +21,7 @@ from rater.agents.replica import Replica
 from rater.agents.switches.carriage import Carriage
 from rater.agents.switches.completeness import seen_in
 from rater.agents.switches.settings import read_switches
-from rater.core import Answer, Question, RatingSettings, Refusal, Rules, Why, authorize
+from rater.core import Answer, Question, RatingSettings, Refusal, RingingCalls, Rules, Why
 from rater.kafka.decks import DeckReader
 from rater.kafka.port import Consumed, Doubt
 from rater.kafka.settings import KafkaSettings
@@ -83,6 +83,7 @@ class Switchboard:
         self._decks = DeckReader(kafka, 0)
         self._rules = Rules(rating, self._decks.tariffs)
         self._orders = OrderSender(publish, owns, metrics)
+        self._ringing = RingingCalls()
         self._replica: Replica | None = None
         self._control: CallControl | None = None
         self._events: Follower | None = None
@@ -99,11 +100,16 @@ class Switchboard:
         page = AuthorizePage(self.ask, self._token, self._metrics, lambda: datetime.now(UTC), time.perf_counter)
         router.add_get(PATH, page.respond, allow_head=False)
 
-    def ask(self, question: Question, at: datetime, length_s: int | None = None) -> Answer | Refusal:
-        """Whether a call may start, beside those that run; emergency calls may before anything is known."""
+    def ask(
+        self, question: Question, at: datetime, length_s: int | None = None, usage_id: str | None = None
+    ) -> Answer | Refusal:
+        """Whether a call may start, beside those that run or ring; emergency calls may before anything is known."""
         replica = self._replica or Replica(1)
-        reserved = self._control.running.reserved(question.tenant) if self._control else None
-        answer = authorize(replica.of(question.tenant), self._rules, question, at, reserved, length_s)
+        running = self._control.running.reserved(question.tenant) if self._control else None
+        named = usage_id if self.ready else None
+        answer = self._ringing.answer(
+            replica.of(question.tenant), self._rules, question, at, running, length_s, named
+        )
         if self.ready or isinstance(answer, Refusal) or answer.reason is Why.EMERGENCY:
             return answer
         return Answer(False, Why.NOT_READY, 0)
@@ -112,7 +118,9 @@ class Switchboard:
         """Follow until cancelled; RaterError when topics are not there."""
         replica = Replica(await partitions_of(self._kafka, "state"))
         ended = self.carriage.ended if self.carriage is not None else None
-        control = CallControl(replica, self._rules, self._orders.send, self._metrics, ended=ended)
+        control = CallControl(
+            replica, self._rules, self._orders.send, self._metrics, ended=ended, ringing=self._ringing
+        )
         state = Follower(self._kafka, ["state"], replica.apply)
 
         async def follow_calls() -> None:

@@ -10,8 +10,9 @@ from rater.cli.lookup import known_account
 from rater.cli.printing import show_rows
 from rater.cli.run import DEFAULT_STORE, StoreOption
 from rater.cli.sending import Tenant
-from rater.core import Account, Brake, Spent, SpentWindow, brakes_of, format_micros, reached_in
+from rater.core import Account, Brake, brakes_of, format_micros
 from rater.embedded.store import Reader, open_reader
+from rater.engine.brake_report import BrakeWindow, brake_windows, in_its_measure
 
 _COLUMNS = (
     "brake", "mode", "scope", "about", "window", "limit", "spent", "reached_at", "over_calls", "over_money",
@@ -34,33 +35,28 @@ def brakes(
 
 def _rows(reader: Reader, account: Account) -> Iterator[tuple[Any, ...]]:
     """Of each brake its windows, a row each; of one that counted nothing a row without them."""
-    kept = [(name, reader.load("spent", (account.tenant, name))) for name in reader.names("spent", account.tenant)]
+    kept = list(brake_windows(reader, account))
     for brake in brakes_of(account):
-        counted = [
-            _row(brake, name.partition("/")[2], window)
-            for name, spent in kept
-            if isinstance(spent, Spent) and name.partition("/")[0] == brake.scope
-            for window in spent.windows
-            if window.brake == brake.name
-        ]
-        yield from counted or [_row(brake, brake.only or "", None)]
+        setting = (brake.name, brake.mode, brake.scope)
+        limit = in_its_measure(brake, brake.limit)
+        counted = [(*setting, *_counted(one, limit)) for one in kept if one.brake is brake]
+        yield from counted or [(*setting, brake.only or "", *_nothing(brake, limit))]
 
 
-def _row(brake: Brake, subject: str, window: SpentWindow | None) -> tuple[Any, ...]:
-    if brake.measure == "calls_at_once":
-        return (brake.name, brake.mode, brake.scope, subject, "calls at once", brake.limit, None, None, None, None)
-    about = subject
-    if window is not None and window.country is not None:
-        about = ", ".join([*([subject] if subject else []), f"new: {window.country}"])
-    setting = (brake.name, brake.mode, brake.scope, about)
-    limit = format_micros(brake.limit)
-    if window is None:
-        return (*setting, brake.window, limit, "0", None, 0, "0")
-    sums = (format_micros(window.spent), reached_in(brake, window), window.over_calls)
+def _counted(one: BrakeWindow, limit: str) -> tuple[Any, ...]:
+    brake, window = one.brake, one.counted
     return (
-        *setting,
+        one.about,
         f"{brake.window} {window.start:%Y-%m-%dT%H:%MZ}",
         limit,
-        *sums,
+        in_its_measure(brake, window.spent),
+        one.reached_at,
+        window.over_calls,
         format_micros(window.over_money),
     )
+
+
+def _nothing(brake: Brake, limit: str) -> tuple[Any, ...]:
+    if brake.measure == "calls_at_once":
+        return "calls at once", limit, None, None, None, None
+    return brake.window, limit, "0", None, 0, "0"

@@ -114,9 +114,10 @@ from rater.core.reasons import (
 from rater.core.record_checks import YEARS, ahead_of_arrival, impossible_time
 from rater.core.rerating import deck_stands, record_as_rated, rerating_id, rerating_of, same_rating
 from rater.core.restrictions import restricted_users
+from rater.core.ringing import RINGING_S, RingingCalls
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing, order_id
 from rater.core.settings import HOURS_MAX, RatingSettings, read_emergency_numbers
-from rater.core.spent_windows import brakes_of, reached_in
+from rater.core.spent_windows import alerts_of, brakes_of, reached_in, window_of
 from rater.core.state import KINDS, Committed, Key, Memory, State, command_key, letter_key
 from rater.core.step import Rules, close_batch
 from rater.core.tariff import SPECIAL, Tariffs
@@ -143,6 +144,7 @@ __all__ = [
     "PREMIUM_OVERLAY",
     "PREMIUM_RULES",
     "RESERVED_TENANTS",
+    "RINGING_S",
     "RULES",
     "SILENCE_S",
     "SKUS",
@@ -225,6 +227,7 @@ __all__ = [
     "Rejection",
     "Reserved",
     "Restricted",
+    "RingingCalls",
     "Rules",
     "RunningCalls",
     "Seen",
@@ -246,6 +249,7 @@ __all__ = [
     "Why",
     "activation_in_force",
     "ahead_of_arrival",
+    "alerts_of",
     "as_utc",
     "authorize",
     "brakes_of",
@@ -326,6 +330,7 @@ __all__ = [
     "ticks_due",
     "too_much",
     "user_part",
+    "window_of",
     "with_activation",
     "with_header",
 ]

@@ -41,7 +41,7 @@ class Answer(msgspec.Struct, frozen=True):
     `pocket` is what the first minute of an allowed call draws on, `pools` the minutes of pools in the order of
     their use.  `rate` is what minutes cost that no pool covers, in `currency`; None where nobody may spend credits
     on it.  `cost` is what a call of the length costs that was asked for, also of one that is refused;
-    `brake` the one that refuses it (A50).
+    `brake` the one that refuses it (A50), `quote` what the answer was made of.
     """
 
     allowed: bool
@@ -53,6 +53,7 @@ class Answer(msgspec.Struct, frozen=True):
     currency: str | None = None
     cost: Cost | None = None
     brake: str | None = None
+    quote: Quote | None = None
 
 
 def authorize(
@@ -83,7 +84,7 @@ def authorize(
         return Answer(False, why, 0, rate=quoted.rate, currency=currency, cost=cost, brake=brake)
     seconds = min(quoted.seconds, quoted.longest_s)
     pocket = _POCKETS.get(why, Pocket.FREE)
-    return Answer(True, why, seconds, pocket, quoted.pools, quoted.rate, currency, cost)
+    return Answer(True, why, seconds, pocket, quoted.pools, quoted.rate, currency, cost, quote=quoted)
 
 
 def _full(quoted: Quote, reserved: Reserved) -> str | None:

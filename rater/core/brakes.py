@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
-from msgspec import UNSET
 
 from rater.core.entities import Account, Brake, BrakeShare, SpentWindow
 from rater.core.identity import name_key
@@ -25,6 +24,7 @@ from rater.core.pricing import Priced
 from rater.core.reasons import EventKind
 from rater.core.spent_windows import (
     Place,
+    alerts_of,
     as_set,
     brakes_of,
     is_known,
@@ -126,8 +126,8 @@ def follow(step: Step, counted: Iterable[BrakeShare]) -> None:
 
 def alert(step: Step, before: int) -> None:
     """Emit the alert amounts below which the balance has fallen, the largest first; each once per crossing."""
-    brakes, after = step.account.brakes, step.account.balance
-    for amount in () if brakes is UNSET else brakes.alerts:
+    after = step.account.balance
+    for amount in alerts_of(step.account):
         if before >= amount > after:
             step.emit(EventKind.BALANCE_ALERT, amount=format_micros(amount))
 

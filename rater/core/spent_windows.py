@@ -35,6 +35,11 @@ def brakes_of(account: Account) -> tuple[Brake, ...]:
     return () if account.brakes is UNSET else account.brakes.table
 
 
+def alerts_of(account: Account) -> tuple[int, ...]:
+    """The balances below which the tenant wants to be notified, in micro-units, the largest first."""
+    return () if account.brakes is UNSET else account.brakes.alerts
+
+
 def spent_key(scope: str, subject: str) -> str:
     """Under which the windows of a user, a country, a class of number or the tenant are kept."""
     return f"{scope}/{subject}"

@@ -89,7 +89,7 @@ class Reader(StoredEntities):
     def names_after(self, kind: str, tenant: str, after: str, ending: str, limit: int) -> list[str]:
         """So many names of a tenant's entities of one kind behind a name, in order; those with an ending."""
         rows = self._connection.execute(
-            "SELECT name FROM entities WHERE kind=? AND tenant=? AND name>? AND substr(name, -?)=?"
+            "SELECT name FROM entities WHERE kind=? AND tenant=? AND name>? AND substr(name, length(name)+1-?)=?"
             " ORDER BY name LIMIT ?",
             (kind, tenant, after, len(ending), ending, limit),
         )

@@ -38,8 +38,9 @@ PATH = "/v1/authorize"
 _NUMBER_LENGTH_MAX = 64
 _NO_ANSWER_YET = frozenset({Why.UNKNOWN_TENANT, Why.NOT_READY})
 
-#: Answers a question as things stand now; with seconds, what so long a call costs, too.
-Ask = Callable[[Question, datetime, int | None], Answer | Refusal]
+#: Answers a question as things stand now; with seconds, what so long a call costs, too.  With a usage id, a call
+#: that is allowed reserves what it may cost until it begins (A50).
+Ask = Callable[[Question, datetime, int | None, str | None], Answer | Refusal]
 
 
 class Query(BaseModel):
@@ -57,6 +58,12 @@ class Query(BaseModel):
     length_s: int | None = Field(
         default=None, ge=1, le=AUTHORIZED_S_MAX, description="the answer says what so long a call costs, too"
     )
+    usage_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=IDENTIFIER_LENGTH_MAX,
+        description="the one of the call's events and record: what the call may cost is reserved until it begins",
+    )
     format: Literal["json", "text"] | None = Field(default=None, description="text: one line; else as Accept says")
 
     def question(self) -> Question:
@@ -73,10 +80,11 @@ class Query(BaseModel):
 
 
 class Asked(NamedTuple):
-    """What a switch asks; with `length_s`, what so long a call costs, too."""
+    """What a switch asks; with `length_s`, what so long a call costs, too; `usage_id` is the call's own."""
 
     question: Question
     length_s: int | None
+    usage_id: str | None = None
 
 
 class PoolMinutes(msgspec.Struct, frozen=True):
@@ -169,7 +177,7 @@ class AuthorizePage:
 
 def answered(ask: Ask, asked: Asked, at: datetime) -> Answer | str:
     """The answer to a question, or in one line what is wrong with it."""
-    answer = ask(asked.question, at, asked.length_s)
+    answer = ask(asked.question, at, asked.length_s, asked.usage_id)
     if isinstance(answer, Refusal):
         return f"{answer.field}: {answer.message}{_plus_hint(asked.question.called)}"
     assert 0 <= answer.seconds <= AUTHORIZED_S_MAX, answer
@@ -237,7 +245,7 @@ def question_of(request: web.Request) -> Asked | str:
         query = parameters_of(request.query, Query)
     except ProblemError as wrong:
         return wrong.detail
-    return Asked(query.question(), query.length_s)
+    return Asked(query.question(), query.length_s, query.usage_id)
 
 
 def _plus_hint(called: str | None) -> str:

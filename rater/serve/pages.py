@@ -50,8 +50,10 @@ class Engine(Keeper, Protocol):
     accepts_commands: bool
     orders: OrderLog
 
-    def ask(self, question: Question, at: datetime, length_s: int | None = None) -> Answer | Refusal:
-        """Whether a call may start."""
+    def ask(
+        self, question: Question, at: datetime, length_s: int | None = None, usage_id: str | None = None
+    ) -> Answer | Refusal:
+        """Whether a call may start; with its usage id, what it may cost is reserved until it begins."""
 
     def waiting_for(self) -> list[str]:
         """What is missing until it is ready."""

@@ -8,6 +8,7 @@ from rater.core.call_control import CallCommand, CallEvent, CallProgress
 from rater.core.quotes import Question, Quote, Reserved
 from rater.core.quoting import quote
 from rater.core.reasons import CallType, NumberType, Refusal
+from rater.core.ringing import RingingCalls
 from rater.core.running_calls import RunningCalls
 from tests.world import T, World, at
 
@@ -57,21 +58,27 @@ class Switch:
         self.world = world
         self.now = at(when)
         self.running = RunningCalls(self.quote)
+        self.ringing = RingingCalls()
 
     def quote(self, asked: Question, began: datetime, now: datetime, reserved: Reserved) -> Quote | Refusal:
         return quote(self.world.engine.committed(), self.world.engine.rules, asked, began, now, reserved)
 
     def start(self, id: str, called: str, **call: Any) -> list[CallCommand]:
         """A call is answered."""
-        return self.running.apply(self.event(id, CallProgress.STARTED, called, **call), self.now)
+        return self._apply(self.event(id, CallProgress.STARTED, called, **call))
 
     def beat(self, id: str, called: str, **call: Any) -> list[CallCommand]:
         """A call still runs."""
-        return self.running.apply(self.event(id, CallProgress.HEARTBEAT, called, **call), self.now)
+        return self._apply(self.event(id, CallProgress.HEARTBEAT, called, **call))
 
     def end(self, id: str, called: str, **call: Any) -> list[CallCommand]:
         """A call is over."""
-        return self.running.apply(self.event(id, CallProgress.ENDED, called, **call), self.now)
+        return self._apply(self.event(id, CallProgress.ENDED, called, **call))
+
+    def _apply(self, event: CallEvent) -> list[CallCommand]:
+        orders = self.running.apply(event, self.now)
+        self.ringing.received(event, self.now)
+        return orders
 
     def event(self, id: str, progress: str, called: str, began: str | None = None, **call: Any) -> CallEvent:
         """The event of this instant."""
@@ -100,8 +107,17 @@ class Switch:
 
     def may(self, called: str, **call: Any) -> tuple[str, int]:
         """Why another call may start now, and for how many seconds."""
-        reserved = self.running.reserved(T)
-        return may(self.world, called, f"{self.now:%Y-%m-%d %H:%M:%S}", reserved, **call)
+        return self.ask(None, called, **call)
+
+    def ask(self, id: str | None, called: str, **call: Any) -> tuple[str, int]:
+        """The same, with the usage id of the call that is to start."""
+        engine, running = self.world.engine, self.running.reserved(T)
+        answer = self.ringing.answer(
+            engine.committed(), engine.rules, question(called, **call), self.now, running, usage_id=id
+        )
+        assert isinstance(answer, Answer), answer
+        assert answer.allowed == bool(answer.seconds)
+        return answer.reason.value, answer.seconds
 
 
 def shown(orders: list[CallCommand]) -> list[tuple[str, str, int]]:

@@ -8,11 +8,13 @@ from functools import cache
 
 import pytest
 
+from rater.core import ringing
 from rater.core.call_control import CallCommand
 from rater.core.entities import Spent
 from rater.core.inputs import DeckActivated, RateDeck, RateRow
 from rater.core.money import parse_micros
 from rater.core.outputs import RatedCall
+from rater.core.quotes import Reserved
 from tests.agents.switch import Switch, may, shown
 from tests.conftest import ROOT
 from tests.world import HARARE, LONDON, US, T, World, ada, at
@@ -119,15 +121,18 @@ def test_calls_at_once_are_counted_by_authorisation() -> None:
 class Thief(Switch):
     """A stolen account: a switch that asks before each call, obeys each order, and writes a record of each call."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, named: bool) -> None:
+        """`named`: its questions have the usage ids of the calls."""
         super().__init__(world, "2025-03-15 01:00")
+        self.named = named
         self.calls: dict[str, str] = {}
         self.rated: list[RatedCall] = []
         self.refused = 0
 
     def wave(self, number: int) -> None:
         """40 calls are asked for at one instant, and those that may begin do; ten minutes with heartbeats."""
-        allowed = [f"wave-{number}-{call}" for call in range(40) if self.may(KIRIBATI)[1]]
+        ids = [f"wave-{number}-{call}" for call in range(40)]
+        allowed = [id for id in ids if self.ask(id if self.named else None, KIRIBATI)[1]]
         self.refused += 40 - len(allowed)
         for id in allowed:
             self.calls[id] = f"{self.now:%Y-%m-%d %H:%M:%S}"
@@ -153,9 +158,8 @@ class Thief(Switch):
         self.rated.append(self.world.call(KIRIBATI, seconds, began, id=id, authorized_s=authorized_s))
 
 
-@cache
-def fraud(mode: str | None) -> tuple[World, Thief]:
-    """40 calls at once to a destination of 3 USD a minute for ten minutes, five times within the hour."""
+def dear() -> World:
+    """10,000 USD, and a price list with Kiribati alone."""
     world = World(funds="10000", deck=False).user("ada", "US", "MCOPSTNPP")
     row = RateRow(
         direction="outbound",
@@ -167,17 +171,24 @@ def fraud(mode: str | None) -> tuple[World, Thief]:
     )
     world.engine.publish(RateDeck(version="dear", currency="USD", rows=(row,)))
     world.apply(DeckActivated(tenant=T, id="dear", at=at("2025-03-01"), version="dear"))
+    return world
+
+
+@cache
+def fraud(mode: str | None, named: bool = False) -> tuple[World, Thief]:
+    """40 calls at once to a destination of 3 USD a minute for ten minutes, five times within the hour."""
+    world = dear()
     if mode is not None:
         world.brake("stolen", "user", "100", mode)
-    thief = Thief(world)
+    thief = Thief(world, named)
     for number in range(5):
         thief.wave(number)
     return world, thief
 
 
-def line_of(mode: str | None) -> str:
+def line_of(mode: str | None, named: bool) -> str:
     """A line of the table in the documentation."""
-    world, thief = fraud(mode)
+    world, thief = fraud(mode, named)
     cost = sum(parse_micros(call.charge) for call in thief.rated)
     assert cost == 10_000_000_000 - world.account.balance
     over = [parse_micros(call.charge) for call in thief.rated if any(one.over for one in call.brakes)]
@@ -187,16 +198,89 @@ def line_of(mode: str | None) -> str:
     return f"| {mode or 'no brake'} | {connected} | {cost // 1_000_000:,} | {marked} | {saved:,} |"
 
 
-@pytest.mark.parametrize("mode", [None, "shadow", "notify", "stop"])
-def test_the_table_of_a_fraud_holds(mode: str | None) -> None:
+@pytest.mark.parametrize(
+    ("mode", "named"), [(None, False), ("shadow", False), ("notify", False), ("stop", False), ("stop", True)]
+)
+def test_the_table_of_a_fraud_holds(mode: str | None, named: bool) -> None:
     """A50: what each mode does against a stolen account stands in the documentation."""
-    assert line_of(mode) in (ROOT / "docs" / "billing.md").read_text()
+    assert line_of(mode, named) in (ROOT / "docs" / "billing.md").read_text()
 
 
-def test_forty_calls_at_once_spend_no_more_than_the_limit_together() -> None:
-    """A50: 40 calls that were allowed at the same instant do not each get the whole rest."""
-    world, thief = fraud("stop")
+@pytest.mark.parametrize("named", [False, True])
+def test_forty_calls_at_once_spend_no_more_than_the_limit_together(named: bool) -> None:
+    """A50: 40 calls that were asked for at the same instant do not each get the whole rest."""
+    world, thief = fraud("stop", named)
     found = world.engine.committed().load("spent", (T, "user/ada"))
     assert isinstance(found, Spent)
     assert 90_000_000 < found.windows[0].spent <= 100_000_000
-    assert thief.refused == 120  # the third wave and later ones; in the second 49 USD were left
+    if not named:
+        assert thief.refused == 120  # the third wave and later ones; in the second 49 USD were left
+
+
+def test_of_forty_questions_at_one_instant_the_limit_is_divided() -> None:
+    """A50: a call reserves its first 90 s, which are 2 x 3 USD: 100 pay for 16, and a minute of one more."""
+    world = dear()
+    world.brake("stolen", "user", "100", "stop")
+    switch = Switch(world)
+    answers = [switch.ask(f"call-{number}", KIRIBATI) for number in range(40)]
+    assert [seconds > 0 for _, seconds in answers] == [True] * 17 + [False] * 23
+    assert (answers[15][1] >= 90, answers[16], answers[17]) == (True, ("credit", 60), ("brake_reached", 0))
+    assert switch.ringing.reserved(T).money == 99_000_000
+    assert switch.ask("call-0", KIRIBATI)[0] == "credit", "the same question again reserves once"
+    assert switch.ringing.reserved(T).money <= 99_000_000
+
+
+def test_a_ringing_call_reserves_until_it_begins_or_its_time_is_over() -> None:
+    """A50: two of a user at once; a ringing call counts, once for each call, for 60 seconds or until an event comes."""
+    world = ada("MCOPSTNPP")
+    world.brake("lines", "user", "2", "stop", measure="calls_at_once")
+    switch = Switch(world)
+    assert [switch.ask(id, HARARE)[0] for id in ("a", "a", "b", "c")] == [
+        "credit",
+        "credit",
+        "credit",
+        "calls_at_once",
+    ]
+    assert switch.ask("911", "911")[0] == "emergency"
+    switch.start("a", HARARE)
+    assert switch.ask("c", HARARE)[0] == "calls_at_once", "one runs, one rings"
+    switch.end("b", HARARE)
+    assert switch.ask("c", HARARE)[0] == "credit", "b was not answered, which its switch reports"
+    switch.wait(59)
+    assert switch.ask("d", HARARE)[0] == "calls_at_once"
+    switch.wait(1)
+    assert switch.ask("d", HARARE)[0] == "credit", "c rang for 60 seconds"
+
+
+def test_what_begins_reserves_as_much_as_it_did_while_it_rang() -> None:
+    """A50: nothing is free for another call between the answer and the event; then it reserves as a running call."""
+    world = dear()
+    world.brake("stolen", "user", "100", "stop")
+    switch = Switch(world)
+    for number in range(17):
+        switch.ask(f"call-{number}", KIRIBATI)
+    rang = switch.ringing.reserved(T).money
+    for number in range(17):
+        assert switch.start(f"call-{number}", KIRIBATI) == []
+        assert switch.ask("other", KIRIBATI) == ("brake_reached", 0)
+    assert (switch.running.reserved(T).money, len(switch.ringing)) == (rang, 0)
+    assert switch.ask("call-0", KIRIBATI) == ("brake_reached", 0), "a call that runs does not ring again"
+
+
+def test_credit_is_divided_like_a_limit() -> None:
+    """Without brakes: 1 USD pays 5 minutes to Harare; two calls reserve 2 minutes each, a third has one."""
+    switch = Switch(ada("MCOPSTNPP", funds="1"))
+    answers = [switch.ask(id, HARARE) for id in ("a", "b", "c", "d")]
+    assert answers == [("credit", 300), ("credit", 180), ("credit", 60), ("credit_reserved", 0)]
+
+
+def test_so_many_ring_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more than RINGING_MAX calls the oldest no longer reserve; nothing is left once their time is over."""
+    monkeypatch.setattr(ringing, "RINGING_MAX", 3)
+    switch = Switch(ada("MCOPSTNPP"))
+    for number in range(10):
+        switch.ask(f"call-{number}", HARARE)
+    assert (len(switch.ringing), switch.ringing.reserved(T).money) == (3, 3 * 400_000)
+    switch.wait(60)
+    switch.may(HARARE)
+    assert (len(switch.ringing), switch.ringing.reserved(T)) == (0, Reserved())

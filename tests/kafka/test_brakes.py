@@ -10,8 +10,8 @@ from rater.files.deck_csv import read_deck
 from rater.wire.codec import encode_input
 from tests.kafka.deployment import Deployment
 from tests.kafka.test_calls import setting_up
-from tests.kafka.test_serve import LONDON, record
-from tests.world import DECK
+from tests.kafka.test_serve import record
+from tests.world import DECK, LONDON
 
 BEGAN = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
 

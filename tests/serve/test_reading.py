@@ -1,12 +1,15 @@
 """Reading over HTTP: a tenant's figures, who may read them, and what is asked of them."""
 
+import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rater.core import FundsAdded, TenantConfigured
+from rater.core import BrakeConfigured, FundsAdded, LicenseAssigned, TenantConfigured
+from tests.commands import rater
 from tests.serve.world import NOON, Answer, Serving, Switch, call, clients_file, setting_up
 
 CLIENTS: dict[str, dict[str, Any]] = {
@@ -215,6 +218,20 @@ def test_pools(asked: Asked) -> None:
     assert asked.read("/pools?period=2026-03").body["pools"] == []
 
 
+def test_pools_of_every_month(tmp_path: Path) -> None:
+    """bob's two minutes are listed without a month, too, and not for another one."""
+    at = NOON - timedelta(days=1)
+    bob = LicenseAssigned(tenant="contoso", id="bob", at=at, user="bob", sku="MCOPSTN1", country="US")
+    with Serving(tmp_path, clients_file(tmp_path, **CLIENTS), commands=[*two_tenants(), bob]) as server:
+        clerk = server.switch("clerk")
+        server.switch("switch").send(call("a", called="+14255550111", user="bob"))
+        found = {
+            query: [one["used"] for one in clerk.ask(f"/v1/tenants/contoso/pools{query}").body["pools"]]
+            for query in ("", "?period=2026-03", "?period=2026-04", "?limit=1")
+        }
+    assert found == {"": [2], "?period=2026-03": [2], "?period=2026-04": [], "?limit=1": [2]}
+
+
 def test_the_same_figures_are_not_sent_twice(asked: Asked) -> None:
     """304 with the tag of the answer; another one once something was committed."""
     first = asked.read("/debits")
@@ -232,3 +249,53 @@ def test_a_client_that_asks_too_often(asked: Asked) -> None:
     assert answers[-1].status == 429
     assert answers[-1].headers["Retry-After"] == "1"
     assert "reads_per_s" in answers[-1].body["detail"]
+
+
+def limited() -> list[Any]:
+    """contoso: 0.05 a day for each user only counts, two calls at once; people are notified below 99.5 and 10."""
+    at = NOON - timedelta(hours=1)
+    given: dict[str, Any] = {"tenant": "contoso", "at": at, "window": "day"}
+    return [
+        *two_tenants(),
+        BrakeConfigured(id="a", brake="daily", scope="user", measure="spend", limit="0.05", mode="shadow", **given),
+        BrakeConfigured(
+            id="b", brake="lines", scope="tenant", measure="calls_at_once", limit="2", mode="stop", **given
+        ),
+        TenantConfigured(tenant="contoso", id="alerts", at=at, balance_alerts=("10", "99.5")),
+    ]
+
+
+def test_brakes_and_what_they_counted(tmp_path: Path) -> None:
+    """Two calls of ada of now cost 0.05 each: the first reaches the limit of the day, the second began after that."""
+    with Serving(tmp_path, clients_file(tmp_path, **CLIENTS), commands=limited()) as server:
+        now = datetime.now(UTC)
+        began = {"a": now - timedelta(seconds=10), "b": now}
+        calls = [call(id, 2) | {"answered_at": at.isoformat()} for id, at in began.items()]
+        sent = server.switch("switch").send(*calls)
+        assert sent.body["accepted"] == 2
+        found = server.switch("clerk").ask("/v1/tenants/contoso/brakes?limit=1")
+        others = {
+            server.switch(name).ask(f"/v1/tenants/{tenant}/brakes").status
+            for name, tenant in (("clerk", "fabrikam"), ("clerk", "nobody"), ("operator", "nobody"))
+        }
+        empty = server.switch("operator").ask("/v1/tenants/fabrikam/brakes").body
+        printed = json.loads(rater("show", "brakes", "contoso", "--store", str(server.store), "--json").stdout)
+    assert "ETag" in found.headers
+    (window,) = found.body["windows"]
+    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    times = [datetime.fromisoformat(window.pop(name)) for name in ("since", "until", "reached_at")]
+    assert times[:2] == [day, day + timedelta(days=1)]
+    assert day <= times[2] <= now
+    assert window == {
+        "brake": "daily", "subject": "ada", "country": None, "counted": "0.1", "released": False, "over_calls": 1,
+        "over_charge": "0.05",
+    }  # fmt: skip
+    assert [tuple(one.values()) for one in found.body["brakes"]] == [
+        ("daily", "shadow", "user", "spend", "day", "0.05", None),
+        ("lines", "stop", "tenant", "calls_at_once", "now", "2", None),
+    ]
+    assert (found.body["alerts"], found.body["currency"], found.body["next"]) == (["99.5", "10"], "USD", None)
+    assert others == {404}
+    assert (empty["brakes"], empty["windows"], empty["alerts"]) == ([], [], [])
+    figures = [(one["brake"], one["spent"], one["over_calls"], one["over_money"]) for one in printed]
+    assert figures == [("daily", "0.1", 1, "0.05"), ("lines", None, None, None)]

@@ -1,10 +1,12 @@
 """Records of the ledger as lines of the read API's answers."""
 
-from rater.core import AccountEvent, Debit, RatedCall, format_micros
+from rater.core import AccountEvent, Brake, Debit, RatedCall, format_micros
 from rater.embedded.lookup import Spend, flags_of
+from rater.engine.brake_report import BrakeWindow, in_its_measure
 from rater.files.export_funds import fund_row
 from rater.ops.masking import mask_people
 from rater.serve.reading.answers import CallLine, DebitLine, FundLine, RefusedLine, SegmentLine, SpendLine
+from rater.serve.reading.brake_answers import BrakeLine, BrakeWindowLine
 from rater.wire.dead_letters import Letter, place_of, raw_bytes
 
 #: Characters of a refused record that are shown.
@@ -38,6 +40,29 @@ def call_line(call: RatedCall, stands: bool) -> CallLine:
             SegmentLine(one.pocket, one.minutes, one.charge if isinstance(one.charge, str) else None, one.pool)
             for one in call.segments
         ],
+    )
+
+
+def brake_line(brake: Brake) -> BrakeLine:
+    """A limit."""
+    limit = in_its_measure(brake, brake.limit)
+    return BrakeLine(brake.name, brake.mode, brake.scope, brake.measure, brake.window, limit, brake.only)
+
+
+def brake_window_line(one: BrakeWindow) -> BrakeWindowLine:
+    """What a brake counted of a subject in a window."""
+    window = one.counted
+    return BrakeWindowLine(
+        brake=window.brake,
+        subject=one.subject or None,
+        country=window.country,
+        since=window.start,
+        until=window.end,
+        counted=in_its_measure(one.brake, window.spent),
+        reached_at=one.reached_at,
+        released=one.released,
+        over_calls=window.over_calls,
+        over_charge=format_micros(window.over_money),
     )
 
 

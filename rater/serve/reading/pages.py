@@ -20,6 +20,7 @@ from rater.serve.clients import Client
 from rater.serve.queries import parameters_of
 from rater.serve.rates import Rates
 from rater.serve.reading import answers, asked, questions
+from rater.serve.reading.brake_answers import Brakes
 from rater.serve.reading.computing import Computing
 from rater.serve.reading.desks import Books, Desks
 from rater.serve.reading.forecasts import answered
@@ -89,6 +90,14 @@ PAGES = (
         asked.SpendAsked,
         answers.SpendAnswer,
         questions.spend,
+    ),
+    Page(
+        f"{TENANT}/brakes",
+        "readBrakes",
+        "Limits on spending, and what was counted",
+        asked.PageAsked,
+        Brakes,
+        questions.brakes,
     ),
     Page(
         f"{TENANT}/refused",

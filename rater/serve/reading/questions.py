@@ -8,6 +8,8 @@ from rater.core import (
     Account,
     LotState,
     RatedCall,
+    alerts_of,
+    brakes_of,
     explain,
     format_micros,
     lots_with_money,
@@ -16,12 +18,22 @@ from rater.core import (
     shown_lots,
 )
 from rater.engine.books import payer_of
+from rater.engine.brake_report import brake_windows
 from rater.files.export_tables import pool_uses
 from rater.serve.problems import Kind, ProblemError
 from rater.serve.reading import answers, asked
+from rater.serve.reading.brake_answers import Brakes
 from rater.serve.reading.cursors import cursor_of, name_of, offset_of, place_of
 from rater.serve.reading.desks import Books
-from rater.serve.reading.lines import call_line, debit_line, fund_line, refused_line, spend_line
+from rater.serve.reading.lines import (
+    brake_line,
+    brake_window_line,
+    call_line,
+    debit_line,
+    fund_line,
+    refused_line,
+    spend_line,
+)
 
 #: Ratings of one call that are explained.
 RATINGS_MAX = 100
@@ -173,6 +185,21 @@ def spend(books: Books, account: Account, query: asked.SpendAsked) -> answers.Sp
     """Sums of calls."""
     found = books.lookup.spend(account.tenant, query.by, *query.times())
     return answers.SpendAnswer(query.by, account.currency, [spend_line(one) for one in found], account.clock)
+
+
+def brakes(books: Books, account: Account, query: asked.PageAsked) -> Brakes:
+    """Limits on spending, and a page of what they counted."""
+    after = name_of("brakes", query.cursor) or ""
+    subjects = books.reader.names_after("spent", account.tenant, after, "", query.limit + 1)
+    next = subjects[query.limit - 1] if len(subjects) > query.limit else None
+    return Brakes(
+        brakes=[brake_line(brake) for brake in brakes_of(account)],
+        windows=[brake_window_line(one) for one in brake_windows(books.reader, account, subjects[: query.limit])],
+        alerts=[format_micros(amount) for amount in alerts_of(account)],
+        currency=account.currency,
+        next=cursor_of("brakes", next),
+        as_of=account.clock,
+    )
 
 
 def refused(books: Books, account: Account, query: asked.PageAsked) -> answers.Refused:

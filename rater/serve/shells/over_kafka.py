@@ -83,9 +83,11 @@ class KafkaEngine:
                 raise NotKept(str(wrong)) from wrong
         return results
 
-    def ask(self, question: Question, at: datetime, length_s: int | None = None) -> Answer | Refusal:
+    def ask(
+        self, question: Question, at: datetime, length_s: int | None = None, usage_id: str | None = None
+    ) -> Answer | Refusal:
         """See Engine."""
-        return self._board.ask(question, at, length_s)
+        return self._board.ask(question, at, length_s, usage_id)
 
     def waiting_for(self) -> list[str]:
         """See Engine."""

@@ -26,10 +26,10 @@ from rater.core import (
     RatingSettings,
     Refusal,
     Reserved,
+    RingingCalls,
     Rules,
     Source,
     Tariffs,
-    authorize,
 )
 from rater.embedded.dead_letters import accepted_and_again
 from rater.embedded.store import Reader, open_reader
@@ -75,6 +75,7 @@ class StoreEngine:
         self._rules = Rules(writer.settings, Tariffs())
         self._ticks = DueTicks(writer.settings)
         self._reserved: dict[str, Reserved] = {}
+        self._ringing = RingingCalls()
         self._due_at: datetime | None = None
         self._failed: asyncio.Future[None] | None = None
         self._numbers = 0
@@ -128,6 +129,10 @@ class StoreEngine:
             raise NotKept(str(wrong)) from wrong
         self._note_switches(items)
         self._learn(committed)
+        now = datetime.now(UTC)
+        for item in items:
+            if isinstance(item, CallEvent):
+                self._ringing.received(item, now)
         return committed.results
 
     def settings(self, reader: Reader) -> RatingSettings:
@@ -175,10 +180,13 @@ class StoreEngine:
             records.append(Record("command", Source(topic, 0, self._numbers), encode_input(command), command))
         await self.keep(records)
 
-    def ask(self, question: Question, at: datetime, length_s: int | None = None) -> Answer | Refusal:
+    def ask(
+        self, question: Question, at: datetime, length_s: int | None = None, usage_id: str | None = None
+    ) -> Answer | Refusal:
         """See Engine."""
         assert self._reader is not None, "it was started"
-        return authorize(self._reader, self._rules, question, at, self._reserved.get(question.tenant), length_s)
+        running = self._reserved.get(question.tenant)
+        return self._ringing.answer(self._reader, self._rules, question, at, running, length_s, usage_id)
 
     def waiting_for(self) -> list[str]:
         """See Engine."""

@@ -53,6 +53,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals |= {"t": texts, "language": texts.language}
+        self._environment.tests["text"] = texts.names().__contains__
         self._environment.filters |= {
             "money": money,
             "rounded": rounded,

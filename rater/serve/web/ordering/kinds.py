@@ -4,12 +4,8 @@ What an amount may be is for the rules to say, which try the command before it i
 machines and not people.
 """
 
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
-
-import msgspec
 
 from rater.core import (
     MICROS_PER_UNIT,
@@ -24,63 +20,16 @@ from rater.core import (
     TenantConfigured,
     parse_micros,
 )
-from rater.files.licenses import YEARS, Licenses, WrongRow, WrongRows
+from rater.files.licenses import YEARS, Licenses, WrongRows
 from rater.serve.web.forms import FILE_ENCODING
+from rater.serve.web.ordering.brake_kinds import BRAKE_KINDS
+from rater.serve.web.ordering.shapes import Begun, Field, Kind, WrongField
 from rater.wire.errors import RaterError
 
 #: Rule 61: "a whole number greater than or equal to 50".
 AMOUNT_MIN = 50
 #: Rows of a file that the page assigns at once; `rater import licenses` takes any number.
 ASSIGNMENTS_MAX = 500
-#: What is done with a dead letter: its bytes are given again; a held record is let through before (A44); it is
-#: never to be rated.
-LetterWay = Literal["replay", "accept", "drop"]
-
-
-class WrongField(Exception):
-    """What was typed cannot be meant: the field, and the text that says what is expected.
-
-    `said` is what a reader of files said; `rows` are those of a file that are wrong.
-    """
-
-    def __init__(self, field: str, text: str, said: str = "", rows: Sequence[WrongRow] = ()) -> None:
-        super().__init__(field, text)
-        self.field, self.text, self.said, self.rows = field, text, said, rows
-
-
-class Begun(msgspec.Struct, frozen=True, kw_only=True):
-    """An order from when its form is shown: its id and time do not change any more, so it is done once at most.
-
-    `usage_id` is the call that it is about, `letter` the id of the dead letter.
-    """
-
-    tenant: str
-    kind: str
-    id: str
-    at: datetime
-    person: str
-    usage_id: str | None = None
-    letter: str | None = None
-
-
-class Field(NamedTuple):
-    """A field of a form; `shape` is how it is typed."""
-
-    name: str
-    shape: Literal["amount", "text", "lot", "tick", "file", "instant"]
-    required: bool = True
-
-
-class Kind(NamedTuple):
-    """A kind of order: its fields, and the commands that it becomes; `back` is the screen that it belongs to.
-
-    One about a dead letter has a `letter`: what is done with it.
-    """
-
-    fields: tuple[Field, ...]
-    commands: Callable[[Begun, dict[str, str]], Sequence[AnyCommand]]
-    back: str
-    letter: LetterWay | None = None
 
 
 def _funds(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
@@ -228,6 +177,7 @@ KINDS = {
     "assign": Kind((_USER, _SKU, Field("country", "text", False), _EFFECTIVE), _assigned, "licences"),
     "remove": Kind((_USER, _SKU, _EFFECTIVE), _removed, "licences"),
     "assign-file": Kind((Field("file", "file"),), _in_file, "licences"),
+    **BRAKE_KINDS,
     "replay": Kind((), _none, "refused", "replay"),
     "accept": Kind((), _none, "refused", "accept"),
     "drop": Kind((Field("note", "text"),), _none, "refused", "drop"),

@@ -8,8 +8,8 @@ from rater.core import Account, RatingSettings
 from rater.embedded.dead_letters import accepted_and_again
 from rater.embedded.store import Reader
 from rater.engine.trial import tried_records
-from rater.serve.web.ordering.kinds import LetterWay
 from rater.serve.web.ordering.preview import Preview, preview_of
+from rater.serve.web.ordering.shapes import LetterWay
 from rater.wire.dead_letters import SETTLED, Letter
 from rater.wire.errors import RaterError
 

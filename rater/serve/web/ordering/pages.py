@@ -19,11 +19,13 @@ from rater.ops.metrics.labels import RecordResult
 from rater.serve.reading.desks import Books
 from rater.serve.results import Result
 from rater.serve.web.forms import ForeignForm, fields_of
+from rater.serve.web.ordering.brake_kinds import as_it_is
 from rater.serve.web.ordering.desk import Desk, NotAppliedYet, Order, SentOrder, send
-from rater.serve.web.ordering.kinds import KINDS, Begun, Kind, WrongField, rows_of, typed_in
+from rater.serve.web.ordering.kinds import KINDS, rows_of, typed_in
 from rater.serve.web.ordering.letters import LetterOrder, preview_letter
 from rater.serve.web.ordering.outcomes import Followed
 from rater.serve.web.ordering.preview import Preview, given_back, preview
+from rater.serve.web.ordering.shapes import Begun, Kind, WrongField
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing
 from rater.serve.web.screens.call import call as call_screen
@@ -39,7 +41,7 @@ SENT_S = 8 * 3600
 #: Who goes back after sending finds the preview again, and not the browser's question about sending a form twice.
 _BACK = "private, no-cache"
 #: What a link to a form may fill in.
-_LINKED = ("lot", "user", "sku", "country")
+_LINKED = ("lot", "user", "sku", "country", "brake", "subject", "new_country")
 #: Answers a question from the last commit on.
 _Read = Callable[[Callable[[Books], Any]], Awaitable[Any]]
 
@@ -213,6 +215,7 @@ class Orders:
             letter = _allowed(asked, step, begun.letter) if begun.letter is not None else None
             return {
                 "account": asked.account,
+                "set_now": as_it_is(asked.account, step.name, typed.get("brake", "")),
                 "lots": [lot for lot in shown_lots(asked.account) if not lot.promotion],
                 "call": found["call"],
                 "charge": found["charge"],
@@ -221,13 +224,15 @@ class Orders:
             }
 
         values = await self._read(looked)
+        set_now = values.pop("set_now") if wrong is None else {}
+        given = {"amount": values["left"], **typed} if values["call"] is not None else typed
         return self._pages.answer(
             "order.html",
             step.session,
             HTTPStatus.OK if wrong is None else HTTPStatus.BAD_REQUEST,
             begun=begun,
             sealed=self._seal.seal(begun),
-            typed={"amount": values["left"], **typed} if values["call"] is not None else typed,
+            typed={**given, **set_now},
             wrong=wrong,
             **values,
             **step.values(),

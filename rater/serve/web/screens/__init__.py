@@ -3,6 +3,7 @@
 from typing import Any
 
 from rater.serve.web.screens.asked import Asked, File, NoSuchThing, Screen, WrongQuestion
+from rater.serve.web.screens.brakes import brakes
 from rater.serve.web.screens.call import call
 from rater.serve.web.screens.compare import compare
 from rater.serve.web.screens.credits import credit
@@ -20,6 +21,7 @@ __all__ = ["SCREENS", "Asked", "File", "NoSuchThing", "Screen", "WrongQuestion",
 SCREENS = {
     "credits": Screen(credit),
     "recharge": Screen(recharge),
+    "brakes": Screen(brakes),
     "minutes": Screen(minutes),
     "usage": Screen(usage),
     "licences": Screen(licences),

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from rater.core import RejectedCdr, is_whole
 from rater.ops.masking import mask_people
-from rater.serve.web.ordering.kinds import LetterWay
+from rater.serve.web.ordering.shapes import LetterWay
 from rater.serve.web.people import Role
 from rater.serve.web.screens.asked import Asked, NoSuchThing, number_in
 from rater.wire.dead_letters import (

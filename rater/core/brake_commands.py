@@ -11,6 +11,7 @@ from rater.core.brakes import (
     as_set,
     brakes_of,
     emit_brake,
+    is_over,
     keep,
     settled,
     spent_key,
@@ -18,10 +19,11 @@ from rater.core.brakes import (
     window_for,
     window_of,
 )
+from rater.core.calls_at_once import CALLS_WINDOW, counting_scope, counting_window
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.entities import Account, Brake, Brakes, Spent, SpentWindow
 from rater.core.identity import name_key
-from rater.core.inputs import BrakeConfigured, BrakeReleased
+from rater.core.inputs import BrakeConfigured, BrakeReleased, CallsOverBrake
 from rater.core.instants import as_utc
 from rater.core.money import parse_micros
 from rater.core.reasons import EventKind, Reason, Refusal
@@ -32,14 +34,18 @@ CLASSES = ("landline", "mobile", "premium", "toll_free")
 #: A call looks at each of them.
 BRAKES_MAX = 20
 _CALLS = re.compile(r"[1-9][0-9]{0,6}")
+BrakeCommand = BrakeConfigured | BrakeReleased | CallsOverBrake
 
 
-def change_brake(step: Step, command: BrakeConfigured | BrakeReleased) -> None:
-    """Set a brake, or end what it stops."""
-    if isinstance(command, BrakeConfigured):
-        _configure(step, command)
-    else:
-        _release(step, command)
+def change_brake(step: Step, command: BrakeCommand) -> None:
+    """Set a brake, end what it stops, or count calls that were asked for beyond it."""
+    match command:
+        case BrakeConfigured():
+            _configure(step, command)
+        case BrakeReleased():
+            _release(step, command)
+        case CallsOverBrake():
+            _count_calls(step, command)
 
 
 def _configure(step: Step, command: BrakeConfigured) -> None:
@@ -79,7 +85,7 @@ def _brake(step: Step, command: BrakeConfigured) -> Brake:
         command.brake,
         command.scope,
         command.measure,
-        "now" if calls else command.window,
+        CALLS_WINDOW if calls else command.window,
         limit,
         command.mode,
         only,
@@ -148,6 +154,30 @@ def _reached(step: Step, command: BrakeReleased) -> tuple[Brake, str, str, Spent
     return (brake, key, subject, now) if now.reached_at is not None and not now.released else None
 
 
+def _count_calls(step: Step, command: CallsOverBrake) -> None:
+    """Count calls beyond a brake on calls at once in the day on which they were asked for.
+
+    The first of a day, and of each setting of the brake, is reported.  A brake that was taken away counts nothing.
+    """
+    brake = next((one for one in brakes_of(step.account) if one.name == command.brake), None)
+    start, end = window_of(counting_window(CALLS_WINDOW), as_utc(command.at))
+    if brake is None or brake.window != CALLS_WINDOW or is_over(step, end):
+        return
+    subject = _subject(step, brake.scope, command.subject or "")
+    key = spent_key(counting_scope(brake), subject)
+    found = window_for(step.state, step.account.tenant, key, brake.name, start, end)
+    before = as_set(brake, found or SpentWindow(brake.name, start, end))
+    window = msgspec.structs.replace(
+        before,
+        spent=max(before.spent, command.most),
+        over_calls=before.over_calls + command.calls,
+        reached_at=before.reached_at or step.account.clock,
+    )
+    if before.reached_at is None:
+        emit_brake(step, EventKind.BRAKE_REACHED, brake, subject, window, brake.mode)
+    keep(step, key, window)
+
+
 def brake_refused(step: Step, command: BrakeConfigured | BrakeReleased) -> Refusal | None:
     """Why the command cannot be applied to this tenant."""
     if isinstance(command, BrakeConfigured):
@@ -174,8 +204,6 @@ def unreadable_brake(command: BrakeConfigured) -> Refusal | None:
         return wrong
     if command.measure == "spend":
         return bad_amount("limit", command.limit, zero=True)
-    if command.mode != "stop":
-        return Refusal(Reason.MALFORMED, "mode", "expected stop or off for calls_at_once: it refuses, or is off")
     if _CALLS.fullmatch(command.limit):
         return None
     return Refusal(Reason.MALFORMED, "limit", f"expected a number of calls, 1 to 9999999, got {command.limit!r}")
@@ -197,11 +225,11 @@ def rename_brakes(step: Step, names: Iterable[str], new: str) -> None:
     """A user of these keys is known by another from now on, also to brakes (the rule erasure)."""
     state, account = step.state, step.account
     old = [name for name in dict.fromkeys(names) if name != new]
-    for name in old:
-        before = (account.tenant, spent_key("user", name))
+    for scope, name in [(scope, name) for scope in ("user", "calls_user") for name in old]:
+        before = (account.tenant, spent_key(scope, name))
         found = state.load("spent", before)
         if isinstance(found, Spent) and found.windows:
-            after = (account.tenant, spent_key("user", new))
+            after = (account.tenant, spent_key(scope, new))
             there = state.load("spent", after)
             state.spent[after] = _joined(there, found) if isinstance(there, Spent) else found
             state.spent[before] = Spent((), found.stated)  # its name is in the keys of service states

@@ -306,6 +306,16 @@ class ReleaseBrake(_Part):
     subject: Name | None = None
 
 
+class CallsOver(_Part):
+    """Calls were asked for beyond a brake on calls at once (A50)."""
+
+    brake: Name
+    at: Instant
+    calls: int = Field(ge=1)
+    most: int = Field(ge=1)
+    subject: Name | None = None
+
+
 class Tick(_Part):
     """Time passes."""
 
@@ -389,6 +399,7 @@ Action = (
     | Rerate
     | Brake
     | ReleaseBrake
+    | CallsOver
     | Tick
 )
 
@@ -411,6 +422,7 @@ class Step(_Part):
     rerate: Rerate | None = None
     brake: Brake | None = None
     release_brake: ReleaseBrake | None = None
+    calls_over: CallsOver | None = None
     tick: Tick | None = None
     expect: Expect = Expect()
 

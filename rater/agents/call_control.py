@@ -7,6 +7,7 @@ repeated.  Every process knows every running call; `owns` says of which tenants 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import msgspec
 import structlog
@@ -16,6 +17,8 @@ from rater.core import (
     SILENCE_S,
     CallCommand,
     CallProgress,
+    CallsOver,
+    CallsOverBrake,
     Question,
     Quote,
     Refusal,
@@ -29,10 +32,12 @@ from rater.kafka.port import Consumed
 from rater.kafka.publisher import NotStored
 from rater.ops.metrics.labels import CallEventResult
 from rater.ops.metrics.meter import Metrics
-from rater.wire.codec import decode_call_event
+from rater.wire.codec import decode_call_event, encode_input
 
 #: How often calls whose time is used up are looked for: an order is at most so late.
 LOOK_S = 0.05
+#: How often it is published how many calls were beyond brakes on calls at once.
+OVER_EVERY_S = 5.0
 #: After Kafka refused an order, before it is sent again.
 _BACK_OFF_S = 1.0
 
@@ -146,3 +151,36 @@ class OrderSender:
         self._metrics.disconnect(order.reason)
         log.info("a call must end", **facts, reason=order.reason.value, authorized_s=order.authorized_s)
         return True
+
+
+class OverSender:
+    """Publishes how many calls were asked for beyond brakes on calls at once, for the rating task (A50)."""
+
+    def __init__(self, publish: Callable[[str, str, bytes], Awaitable[None]], over: CallsOver) -> None:
+        self._publish, self._over = publish, over
+        self._waiting: list[CallsOverBrake] = []
+
+    async def run(self) -> None:
+        """Publish until cancelled; what is not stored is sent again, with the same id."""
+        while True:
+            await asyncio.sleep(OVER_EVERY_S)
+            await self.send(_now())
+
+    async def send(self, at: datetime) -> None:
+        """Publish what was counted since the last time, or what is not stored yet."""
+        self._waiting = self._waiting or self._over.pop(at, new_over_id)
+        outcomes = await asyncio.gather(*map(self._store, self._waiting))
+        self._waiting = [one for one, stored in zip(self._waiting, outcomes, strict=True) if not stored]
+
+    async def _store(self, command: CallsOverBrake) -> bool:
+        try:
+            await self._publish("commands", command.tenant, encode_input(command))
+        except NotStored as wrong:
+            log.warning("calls beyond a limit are not counted yet", tenant=command.tenant, reason=str(wrong))
+            return False
+        return True
+
+
+def new_over_id() -> str:
+    """An id that no other process gives."""
+    return f"calls-over-{uuid4().hex}"

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from rater.agents.call_control import CallControl, OrderSender
+from rater.agents.call_control import CallControl, OrderSender, OverSender
 from rater.agents.follower import Follower
 from rater.agents.order_reader import OrderReader
 from rater.agents.replica import Replica
@@ -82,8 +82,9 @@ class Switchboard:
             self._reader = OrderReader(kafka, self.carriage, metrics)
         self._decks = DeckReader(kafka, 0)
         self._rules = Rules(rating, self._decks.tariffs)
-        self._orders = OrderSender(publish, owns, metrics)
         self._ringing = RingingCalls()
+        self._orders = OrderSender(publish, owns, metrics)
+        self._over = OverSender(publish, self._ringing.over)
         self._replica: Replica | None = None
         self._control: CallControl | None = None
         self._events: Follower | None = None
@@ -127,7 +128,9 @@ class Switchboard:
             # only once the state is known: an account as it was long ago must end no call
             await state.wait_until_caught_up()
             self._events = Follower(self._kafka, ["call-events"], control.apply)
-            await together(self._events.run(), control.run(), self._orders.run(), self._carry(self._events))
+            await together(
+                self._events.run(), control.run(), self._orders.run(), self._over.run(), self._carry(self._events)
+            )
 
         await self._decks.start()
         self._replica, self._control = replica, control

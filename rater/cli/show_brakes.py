@@ -12,11 +12,13 @@ from rater.cli.run import DEFAULT_STORE, StoreOption
 from rater.cli.sending import Tenant
 from rater.core import Account, Brake, brakes_of, format_micros
 from rater.embedded.store import Reader, open_reader
-from rater.engine.brake_report import BrakeWindow, brake_windows, in_its_measure
+from rater.engine.brake_report import BrakeWindow, brake_windows, is_money
 
 _COLUMNS = (
     "brake", "mode", "scope", "about", "window", "limit", "spent", "reached_at", "over_calls", "over_money",
 )  # fmt: skip
+#: The window of a brake on calls at once: the most at once in a day.
+_CALLS = "calls at once, day"
 
 
 def brakes(
@@ -38,25 +40,30 @@ def _rows(reader: Reader, account: Account) -> Iterator[tuple[Any, ...]]:
     kept = list(brake_windows(reader, account))
     for brake in brakes_of(account):
         setting = (brake.name, brake.mode, brake.scope)
-        limit = in_its_measure(brake, brake.limit)
+        limit = _in_its_measure(brake, brake.limit)
         counted = [(*setting, *_counted(one, limit)) for one in kept if one.brake is brake]
         yield from counted or [(*setting, brake.only or "", *_nothing(brake, limit))]
 
 
-def _counted(one: BrakeWindow, limit: str) -> tuple[Any, ...]:
+def _counted(one: BrakeWindow, limit: str | int) -> tuple[Any, ...]:
     brake, window = one.brake, one.counted
     return (
         one.about,
-        f"{brake.window} {window.start:%Y-%m-%dT%H:%MZ}",
+        f"{_CALLS if brake.measure == 'calls_at_once' else brake.window} {window.start:%Y-%m-%dT%H:%MZ}",
         limit,
-        in_its_measure(brake, window.spent),
+        _in_its_measure(brake, window.spent),
         one.reached_at,
         window.over_calls,
-        format_micros(window.over_money),
+        format_micros(window.over_money) if is_money(brake) else None,
     )
 
 
-def _nothing(brake: Brake, limit: str) -> tuple[Any, ...]:
+def _in_its_measure(brake: Brake, counted: int) -> str | int:
+    """An amount of money, or a number."""
+    return format_micros(counted) if is_money(brake) else counted
+
+
+def _nothing(brake: Brake, limit: str | int) -> tuple[Any, ...]:
     if brake.measure == "calls_at_once":
         return "calls at once", limit, None, None, None, None
     return brake.window, limit, "0", None, 0, "0"

@@ -9,6 +9,7 @@ from rater.core.apply import Applier, Rejection, dead_letter
 from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand, CallEvent, CallHandles, CallProgress, DisconnectReason
 from rater.core.calls import live_call
+from rater.core.calls_at_once import CallsOver, counting_scope, counting_window
 from rater.core.catalogue import SKUS, sku
 from rater.core.classify import DIRECT_INBOUND, INBOUND, PREMIUM_RULES
 from rater.core.country_names import ISO_COUNTRIES, country_of_name, meant_country
@@ -34,6 +35,7 @@ from rater.core.inputs import (
     CallAccepted,
     CallRecord,
     CallRerated,
+    CallsOverBrake,
     Currency,
     DeckActivated,
     FundsAdded,
@@ -172,6 +174,8 @@ __all__ = [
     "CallRecord",
     "CallRerated",
     "CallType",
+    "CallsOver",
+    "CallsOverBrake",
     "Change",
     "ClosedList",
     "Committed",
@@ -258,6 +262,8 @@ __all__ = [
     "command_key",
     "compare_decks",
     "counted_country",
+    "counting_scope",
+    "counting_window",
     "countries_of_prefix",
     "country_of_name",
     "credited_by",

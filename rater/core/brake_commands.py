@@ -9,10 +9,11 @@ from msgspec import UNSET
 
 from rater.core.amounts import bad_amount
 from rater.core.brakes import emit_brake, settled, stopped
+from rater.core.calls_at_once import CALLS_WINDOW, counting_scope, counting_window
 from rater.core.country_names import ISO_COUNTRIES, meant_country
-from rater.core.entities import Account, Brake, Brakes, Spent, SpentWindow
+from rater.core.entities import Account, Brake, Brakes, SpentWindow
 from rater.core.identity import name_key
-from rater.core.inputs import BrakeConfigured, BrakeReleased
+from rater.core.inputs import BrakeConfigured, BrakeReleased, CallsOverBrake
 from rater.core.instants import as_utc
 from rater.core.money import parse_micros
 from rater.core.reasons import EventKind, Reason, Refusal
@@ -20,10 +21,9 @@ from rater.core.spent_windows import (
     allow,
     as_set,
     brakes_of,
-    in_order,
+    is_over,
     keep,
     known_name,
-    place_of,
     spent_key,
     spent_of,
     window_at,
@@ -37,14 +37,18 @@ CLASSES = ("landline", "mobile", "premium", "toll_free")
 #: A call looks at each of them.
 BRAKES_MAX = 20
 _CALLS = re.compile(r"[1-9][0-9]{0,6}")
+BrakeCommand = BrakeConfigured | BrakeReleased | CallsOverBrake
 
 
-def change_brake(step: Step, command: BrakeConfigured | BrakeReleased) -> None:
-    """Set a brake, or end what it stops."""
-    if isinstance(command, BrakeConfigured):
-        _configure(step, command)
-    else:
-        _release(step, command)
+def change_brake(step: Step, command: BrakeCommand) -> None:
+    """Set a brake, end what it stops, or count calls that were asked for beyond it."""
+    match command:
+        case BrakeConfigured():
+            _configure(step, command)
+        case BrakeReleased():
+            _release(step, command)
+        case CallsOverBrake():
+            _count_calls(step, command)
 
 
 def _configure(step: Step, command: BrakeConfigured) -> None:
@@ -84,7 +88,7 @@ def _brake(step: Step, command: BrakeConfigured) -> Brake:
         command.brake,
         command.scope,
         command.measure,
-        "now" if calls else command.window,
+        CALLS_WINDOW if calls else command.window,
         limit,
         command.mode,
         only,
@@ -184,6 +188,30 @@ def _nothing_to_release(command: BrakeReleased) -> Refusal:
     return Refusal(Reason.NO_SUCH_BRAKE, "brake", f"{message}; got {command.brake!r}, {command.subject!r}")
 
 
+def _count_calls(step: Step, command: CallsOverBrake) -> None:
+    """Count calls beyond a brake on calls at once in the day on which they were asked for.
+
+    The first of a day, and of each setting of the brake, is reported.  A brake that was taken away counts nothing.
+    """
+    brake = next((one for one in brakes_of(step.account) if one.name == command.brake), None)
+    start, end = window_of(counting_window(CALLS_WINDOW), as_utc(command.at))
+    if brake is None or brake.window != CALLS_WINDOW or is_over(step, end):
+        return
+    subject = _subject(step, brake.scope, command.subject or "")
+    key = spent_key(counting_scope(brake), subject)
+    spent = spent_of(step.state, step.account.tenant, key)
+    before = as_set(brake, window_at(spent, (brake.name, start, end, None)))
+    window = msgspec.structs.replace(
+        before,
+        spent=max(before.spent, command.most),
+        over_calls=before.over_calls + command.calls,
+        reached_at=before.reached_at or step.account.clock,
+    )
+    if before.reached_at is None:
+        emit_brake(step, EventKind.BRAKE_REACHED, brake, subject, window, brake.mode)
+    keep(step, key, window)
+
+
 def brake_refused(step: Step, command: BrakeConfigured | BrakeReleased) -> Refusal | None:
     """Why the command cannot be applied to this tenant."""
     if isinstance(command, BrakeConfigured):
@@ -212,8 +240,6 @@ def unreadable_brake(command: BrakeConfigured | BrakeReleased) -> Refusal | None
         return wrong
     if command.measure != "calls_at_once":
         return bad_amount("limit", command.limit, zero=True)
-    if command.mode != "stop":
-        return Refusal(Reason.MALFORMED, "mode", "expected stop or off for calls_at_once: it refuses, or is off")
     if _CALLS.fullmatch(command.limit):
         return None
     return Refusal(Reason.MALFORMED, "limit", f"expected a number of calls, 1 to 9999999, got {command.limit!r}")
@@ -235,47 +261,3 @@ def _no_country(field: str, said: str) -> Refusal | None:
         return None
     message = f"expected an ISO 3166-1 alpha-2 country, got {said!r}{meant_country(said)}"
     return Refusal(Reason.MALFORMED, field, message)
-
-
-def rename_brakes(step: Step, names: Iterable[str], new: str) -> None:
-    """A user of these keys is known by another from now on, also to brakes (the rule erasure)."""
-    state, account = step.state, step.account
-    old = [name for name in dict.fromkeys(names) if name != new]
-    for name in old:
-        before = (account.tenant, spent_key("user", name))
-        found = state.load("spent", before)
-        if isinstance(found, Spent) and (found.windows or found.known):
-            after = (account.tenant, spent_key("user", new))
-            there = state.load("spent", after)
-            state.spent[after] = _joined(there, found) if isinstance(there, Spent) else found
-            state.spent[before] = Spent(stated=found.stated)  # its name is in the keys of service states
-            state.gone.add(("spent", before))
-    if account.brakes is not UNSET:
-        table = [
-            msgspec.structs.replace(one, only=new) if one.scope == "user" and one.only in old else one
-            for one in account.brakes.table
-        ]
-        account.brakes = msgspec.structs.replace(account.brakes, table=tuple(table))
-
-
-def _joined(one: Spent, other: Spent) -> Spent:
-    """The windows of two names that mean the same user: their sums are added."""
-    windows = {place_of(window): window for window in one.windows}
-    for window in other.windows:
-        same = windows.get(place_of(window))
-        windows[place_of(window)] = window if same is None else _both(same, window)
-    return Spent(
-        tuple(sorted(windows.values(), key=in_order)),
-        tuple(sorted({*one.stated, *other.stated})),
-        tuple(sorted({*one.known, *other.known})),
-    )
-
-
-def _both(one: SpentWindow, other: SpentWindow) -> SpentWindow:
-    return msgspec.structs.replace(
-        one if one.reached_at is not None else other,
-        spent=one.spent + other.spent,
-        over_calls=one.over_calls + other.over_calls,
-        over_money=one.over_money + other.over_money,
-        stopped=one.stopped or other.stopped,
-    )

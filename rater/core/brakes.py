@@ -16,6 +16,7 @@ from datetime import datetime
 
 import msgspec
 
+from rater.core.calls_at_once import CALLS_WINDOW
 from rater.core.entities import Account, Brake, BrakeShare, SpentWindow
 from rater.core.identity import name_key
 from rater.core.money import format_micros
@@ -135,14 +136,16 @@ def alert(step: Step, before: int) -> None:
 def rest(state: State, account: Account, user: str | None, answered_at: datetime, priced: Priced) -> dict[str, int]:
     """What brakes that stop still allow a call to spend: micro-units, by the key of each; empty without brakes.
 
-    Of a brake on calls at once it is how many may run; see `is_of_calls`.
+    Of a brake on calls at once, whatever its mode, it is how many may run; see `is_of_calls`.
     """
     left: dict[str, int] = {}
     for brake in brakes_of(account):
-        if brake.mode != "stop" or (subject := subject_of(brake, user, priced)) is None:
+        if brake.mode != "stop" and brake.measure != "calls_at_once":
+            continue
+        if (subject := subject_of(brake, user, priced)) is None:
             continue
         if brake.measure == "calls_at_once":
-            left[f"{brake.name}/now/{brake.scope}/{subject}"] = brake.limit
+            left[f"{brake.name}/{CALLS_WINDOW}/{brake.scope}/{subject}"] = brake.limit
             continue
         place = _place(brake, answered_at, priced)
         _, start, _, country = place
@@ -154,11 +157,6 @@ def rest(state: State, account: Account, user: str | None, answered_at: datetime
             key = "/".join([brake.name, start.isoformat(), brake.scope, subject, *([country] if country else [])])
             left[key] = brake.limit - now.spent if now.reached_at is None else 0
     return left
-
-
-def is_of_calls(key: str) -> bool:
-    """Whether a key of `rest` is that of a brake on calls at once: it counts calls, not money."""
-    return key.split("/", 2)[1] == "now"
 
 
 def settled(
@@ -195,10 +193,12 @@ def stopped(step: Step, brake: Brake, subject: str, window: SpentWindow, why: st
 def emit_brake(
     step: Step, kind: EventKind, brake: Brake, subject: str, window: SpentWindow, reason: str, **more: object
 ) -> None:
-    """Emit an event about a brake, with what was spent in the window."""
+    """Emit an event about a brake, with what was spent in the window, or how many calls at once of its limit."""
     user, other = _shown(step, brake.scope, subject, window)
-    amount = format_micros(window.spent)
-    step.emit(kind, brake=brake.name, user=user, subject=other, amount=amount, reason=reason, **more)
+    counted: dict[str, object] = {"amount": format_micros(window.spent)}
+    if brake.measure == "calls_at_once":
+        counted = {"used": window.spent, "total": brake.limit}
+    step.emit(kind, brake=brake.name, user=user, subject=other, reason=reason, **counted, **more)
 
 
 def _shown(step: Step, scope: str, subject: str, window: SpentWindow) -> tuple[str | None, str | None]:

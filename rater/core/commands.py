@@ -10,7 +10,7 @@ from typing import assert_never
 import msgspec
 
 from rater.core.amounts import bad_amount, other_currency, too_much
-from rater.core.brake_commands import brake_refused, change_brake, unreadable_brake
+from rater.core.brake_commands import BrakeCommand, brake_refused, change_brake, unreadable_brake
 from rater.core.closing import close, refused_when_closed, reopen, reopening_refused
 from rater.core.entities import Account, Seen
 from rater.core.erasure import erase
@@ -22,6 +22,7 @@ from rater.core.inputs import (
     BrakeReleased,
     CallAccepted,
     CallRerated,
+    CallsOverBrake,
     DeckActivated,
     FundsAdded,
     FundsAdjusted,
@@ -177,7 +178,7 @@ def _without_digest(said: str) -> str:
 
 def _apply(step: Step, command: AnyCommand) -> None:
     match command:
-        case TenantConfigured() | BrakeConfigured() | BrakeReleased():
+        case TenantConfigured() | BrakeConfigured() | BrakeReleased() | CallsOverBrake():
             _configure(step, command)
         case UserConfigured():
             configure_user(step, command)
@@ -205,7 +206,7 @@ def _apply(step: Step, command: AnyCommand) -> None:
             assert_never(command)
 
 
-def _configure(step: Step, command: TenantConfigured | BrakeConfigured | BrakeReleased) -> None:
+def _configure(step: Step, command: TenantConfigured | BrakeCommand) -> None:
     if isinstance(command, TenantConfigured):
         configure_tenant(step, command)
     else:

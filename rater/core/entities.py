@@ -179,7 +179,8 @@ class Brakes(msgspec.Struct, frozen=True, omit_defaults=True):
 class SpentWindow(msgspec.Struct, frozen=True, array_like=True):
     """What calls that began from `start` to before `end` cost, in micro-units, as a brake counts it.
 
-    `over_calls` and `over_money` are those that began after its limit was reached.  Under the brake's setting of
+    `over_calls` and `over_money` are those that began after its limit was reached.  Of calls at once `spent` is the
+    most that would have run, `over_calls` those that were asked for beyond the limit.  Under the brake's setting of
     this `number`: when it was reached, because what was left did not pay for `least`, and whether a person released
     it.  `stopped`: the last service state says that calls are refused.  `country`: the one to which calls are
     counted, because it was new.

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable
 
 import msgspec
 
-from rater.core.brake_commands import rename_brakes
+from rater.core.brake_erasure import rename_brakes
 from rater.core.entities import Alias, PoolMonth, User, twin
 from rater.core.entitlements import own_families, unknown_user
 from rater.core.identity import (

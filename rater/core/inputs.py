@@ -314,6 +314,18 @@ class BrakeReleased(Command, frozen=True, kw_only=True, tag="brake_released", om
     by: Text | None = None
 
 
+class CallsOverBrake(Command, frozen=True, kw_only=True, tag="calls_over_brake", omit_defaults=True):
+    """So many calls were asked for beyond a brake on calls at once (A50); who answers switches counts them.
+
+    `subject` is its user, country or class of number; with the most of them, `most` calls would have run at once.
+    """
+
+    brake: BrakeName
+    subject: Identifier | None = None
+    calls: Annotated[int, Meta(ge=1, le=2**31)]
+    most: Annotated[int, Meta(ge=1, le=2**31)]
+
+
 class Tick(Command, frozen=True, kw_only=True, tag="tick", omit_defaults=True):
     """Time has passed for this tenant: expiry, month starts and retries up to `at` are due."""
 
@@ -343,6 +355,7 @@ AnyCommand = (
     | CallRerated
     | BrakeConfigured
     | BrakeReleased
+    | CallsOverBrake
     | Tick
     | DeckActivated
 )

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from rater.core.brakes import is_of_calls
+from rater.core.calls_at_once import is_of_calls
 from rater.core.money import ceil_div
 from rater.core.outputs import Segment
 from rater.core.reasons import Anomaly, CallType, NumberType, Why

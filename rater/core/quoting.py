@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import UNSET
 
-from rater.core.brakes import is_of_calls, rest
+from rater.core.brakes import rest
 from rater.core.calls import call_duration_max_s
+from rater.core.calls_at_once import is_of_calls
 from rater.core.entities import Account, Stretch, User
 from rater.core.inputs import RESERVED_TENANTS, CallRecord, Source
 from rater.core.instants import as_utc

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallEvent, CallProgress
+from rater.core.calls_at_once import CallsOver
 from rater.core.identity import normal_usage_id
 from rater.core.quotes import Question, Reserved
 from rater.core.reasons import Refusal
@@ -47,6 +48,8 @@ class RingingCalls:
         self._sums: dict[str, Reserved] = {}
         #: Calls that had an event, the one that had it longest ago first: they reserve as running calls.
         self._running: dict[_Call, datetime] = {}
+        #: Calls beyond a brake on calls at once; one that is ringing is not counted again.
+        self.over = CallsOver()
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -68,14 +71,16 @@ class RingingCalls:
         """As `authorize`, beside running and ringing calls; an allowed one that names its usage id rings now."""
         self._drop(at)
         tenant = question.tenant
-        if usage_id is None:
-            return authorize(committed, rules, question, at, self._beside(tenant, running), length_s)
-        call = (tenant, normal_usage_id(usage_id))
-        self._forget(call)
+        call = (tenant, normal_usage_id(usage_id)) if usage_id is not None else None
+        asked_before = call is not None and (self._forget(call) or call in self._running)
         answer = authorize(committed, rules, question, at, self._beside(tenant, running), length_s)
+        if not asked_before and isinstance(answer, Answer) and answer.over:
+            self.over.count(tenant, answer.over)
+        if call is None:
+            return answer
         if isinstance(answer, Answer) and answer.allowed and answer.quote is not None and call not in self._running:
             reserved = answer.quote.reservation(min(answer.seconds, SILENCE_S))
-            if reserved != Reserved():
+            if reserved.money or reserved.pools or any(reserved.brakes.values()):
                 self._remember(call, _Ringing(at, reserved))
         return answer
 
@@ -107,14 +112,16 @@ class RingingCalls:
         self._calls[call] = ringing
         self._sums.setdefault(call[0], Reserved()).add(ringing.reserved)
 
-    def _forget(self, call: _Call) -> None:
+    def _forget(self, call: _Call) -> bool:
+        """Whether it was ringing."""
         ringing = self._calls.pop(call, None)
         if ringing is None:
-            return
+            return False
         tenant = call[0]
         self._sums[tenant].add(ringing.reserved, -1)
         if self._sums[tenant] == Reserved():
             del self._sums[tenant]
+        return True
 
     def _drop(self, at: datetime) -> None:
         """Forget what is over; a clock that was set back makes no call ring for longer."""

@@ -4,7 +4,17 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from rater.core import Account, Brake, Spent, SpentWindow, User, brakes_of, format_micros, reached_in
+from rater.core import (
+    Account,
+    Brake,
+    Spent,
+    SpentWindow,
+    User,
+    brakes_of,
+    counting_scope,
+    format_micros,
+    reached_in,
+)
 from rater.engine.books import Books
 
 
@@ -54,8 +64,8 @@ def brake_windows(books: Books, account: Account, subjects: Iterable[str] | None
         scope, _, key = name.partition("/")
         for window in spent.windows if isinstance(spent, Spent) else ():
             brake = brakes.get(window.brake)
-            if brake is not None and brake.scope == scope:
-                yield BrakeWindow(brake, shown_subject(books, account.tenant, scope, key), window)
+            if brake is not None and counting_scope(brake) == scope:
+                yield BrakeWindow(brake, shown_subject(books, account.tenant, brake.scope, key), window)
 
 
 def shown_subject(books: Books, tenant: str, scope: str, key: str) -> str:

@@ -3,18 +3,24 @@
 A minute to Harare costs 0.2; in the fraud a minute to Kiribati costs 3 USD.
 """
 
+import asyncio
 from datetime import timedelta
 from functools import cache
+from typing import Any
 
+import msgspec
 import pytest
 
-from rater.core import ringing
+from rater.agents.call_control import OverSender
+from rater.core import calls_at_once, ringing
 from rater.core.call_control import CallCommand
+from rater.core.calls_at_once import CallsOver
 from rater.core.entities import Spent
 from rater.core.inputs import DeckActivated, RateDeck, RateRow
 from rater.core.money import parse_micros
 from rater.core.outputs import RatedCall
 from rater.core.quotes import Reserved
+from rater.kafka.publisher import NotStored
 from tests.agents.switch import Switch, may, shown
 from tests.conftest import ROOT
 from tests.world import HARARE, LONDON, US, T, World, ada, at
@@ -250,6 +256,63 @@ def test_a_ringing_call_reserves_until_it_begins_or_its_time_is_over() -> None:
     assert switch.ask("d", HARARE)[0] == "calls_at_once"
     switch.wait(1)
     assert switch.ask("d", HARARE)[0] == "credit", "c rang for 60 seconds"
+
+
+@pytest.mark.parametrize("mode", ["shadow", "notify", "stop"])
+def test_calls_beyond_a_limit_are_counted_in_each_mode(mode: str) -> None:
+    """A50: one may run; three more are asked for, each once; only `stop` refuses; calls for help are not counted."""
+    world = ada("MCOPSTNPP")
+    world.brake("lines", "user", "1", mode, measure="calls_at_once")
+    switch = Switch(world)
+    answers = [switch.ask(id, HARARE)[0] for id in ("a", "b", "c", "d")]
+    switch.ask("help", "911")
+    assert answers == ["credit", *(["calls_at_once"] * 3 if mode == "stop" else ["credit"] * 3)]
+    if mode != "stop":
+        switch.ask("d", HARARE)
+        switch.start("d", HARARE)
+        switch.ask("d", HARARE)
+    found = switch.ringing.over.pop(switch.now, lambda: "id")
+    most = 2 if mode == "stop" else 4
+    assert [(one.brake, one.subject, one.calls, one.most) for one in found] == [("lines", "ada", 3, most)]
+    assert switch.ringing.over.pop(switch.now, lambda: "id") == []
+
+
+def test_of_so_many_subjects_calls_are_counted_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """COUNTED_MAX; those that are counted go on."""
+    monkeypatch.setattr(calls_at_once, "COUNTED_MAX", 2)
+    over = CallsOver()
+    for subject in ("a", "b", "c", "a"):
+        over.count(T, [(f"lines/now/user/{subject}", 3)])
+    assert [(one.subject, one.calls) for one in over.pop(at("2025-03-10"), lambda: "id")] == [("a", 2), ("b", 1)]
+
+
+def test_a_command_that_kafka_does_not_store_is_sent_again() -> None:
+    """A50: with the same id, until it is stored; what is counted meanwhile comes after it."""
+    sent: list[dict[str, Any]] = []
+    fails = [True]
+
+    async def publish(topic: str, tenant: str, value: bytes) -> None:
+        sent.append({"topic": topic, "key": tenant, **msgspec.json.decode(value)})
+        if fails[0]:
+            raise NotStored(topic, TimeoutError())
+
+    async def play() -> None:
+        over = CallsOver()
+        sender = OverSender(publish, over)
+        over.count(T, [("lines/now/user/ada", 3)])
+        await sender.send(at("2025-03-10"))
+        over.count(T, [("lines/now/user/ada", 4)])
+        fails[0] = False
+        for _ in range(3):
+            await sender.send(at("2025-03-10"))
+
+    asyncio.run(play())
+    assert [(one["topic"], one["key"], one["calls"], one["most"]) for one in sent] == [
+        ("commands", T, 1, 3),
+        ("commands", T, 1, 3),
+        ("commands", T, 1, 4),
+    ]
+    assert [one["id"] == sent[0]["id"] for one in sent] == [True, True, False]
 
 
 def test_what_begins_reserves_as_much_as_it_did_while_it_rang() -> None:

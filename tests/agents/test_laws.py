@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand
-from rater.core.entities import User
+from rater.core.entities import Spent, User
 from rater.core.money import format_amount, format_micros
 from rater.core.outputs import RatedCall
 from rater.core.quotes import Reserved
 from rater.core.reasons import Outcome
-from rater.core.running_calls import RunningCalls, Standing
+from rater.core.ringing import RINGING_S
+from rater.core.running_calls import SILENCE_S, RunningCalls, Standing
 from rater.core.tariff import Rate, affordable_seconds, charge
 from tests.agents.switch import A_DAY, LONGEST, NOON, Switch, may, question
 from tests.world import GB_SPECIAL, HARARE, JAMAICA, LONDON, NOWHERE, PARIS, ROME, TOKYO, US, T, World, at
@@ -105,6 +106,39 @@ def test_more_reserved_is_never_more_authorised(world: World, called: str, reser
     """What others may use up is not there."""
     pools = {"MCOPSTN5/US-PR/2025-03": minutes, "MCOPSTN1/US-PR/2025-03": minutes}
     assert may(world, called, reserved=Reserved(reserved, pools))[1] <= may(world, called)[1]
+
+
+@given(
+    worlds(),
+    st.lists(st.tuples(st.sampled_from(CALLED), st.sampled_from(["ada", "bob"])), min_size=1, max_size=12),
+    st.none() | st.integers(1, 3_000_000),
+    st.data(),
+)
+def test_what_is_allowed_at_one_instant_is_carried_together(
+    world: World, asked: list[tuple[str, str]], limit: int | None, data: st.DataObject
+) -> None:
+    """A50: each lasts as long as it reserves, or less; together they leave the balance and the limit above zero."""
+    if limit is not None:
+        world.brake("all", "tenant", format_micros(limit), "stop", at=at("2025-03-10 11:00"))
+    switch = Switch(world, NOON)
+    allowed = []
+    for number, (called, user) in enumerate(asked):
+        for _ in range(data.draw(st.integers(1, 2))):
+            _, seconds = switch.ask(str(number), called, user=user)
+        if seconds:
+            allowed.append((called, user, data.draw(st.integers(1, min(seconds, SILENCE_S)))))
+    before, reserved = world.account.balance, switch.ringing.reserved(T).money
+    assert reserved <= max(0, before)
+    for called, user, lasts in allowed:
+        assert world.cdr(called, lasts, NOON, user=user) is Outcome.RATED
+    assert world.account.balance >= before - reserved
+    found = world.memory.load("spent", (T, "tenant/"))
+    if isinstance(found, Spent):
+        assert limit is not None
+        assert found.windows[-1].spent <= limit
+    switch.wait(RINGING_S)
+    switch.may(LONDON)
+    assert (len(switch.ringing), switch.ringing.reserved(T)) == (0, Reserved())
 
 
 @given(

@@ -73,7 +73,7 @@ def test_commands_and_decks() -> None:
     """The name of a command is a choice, too; a row of a deck is counted from 0 as JSON does."""
     misspelt = said(decode_command(json.dumps(COMMAND | {"command": "add_funds"}).encode()))
     assert misspelt.startswith(
-        "command: expected one of brake_configured, brake_released, call_accepted, call_rerated, deck_activated, funds_added, "
+        "command: expected one of brake_configured, brake_released, call_accepted, call_rerated, calls_over_brake, deck_activated, "
     )
     assert misspelt.endswith(", user_configured, user_erased, got 'add_funds'")
     credits = said(decode_command(json.dumps(COMMAND | {"credits": "on"}).encode()))

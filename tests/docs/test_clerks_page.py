@@ -255,7 +255,7 @@ def test_limits_on_spending(month: Path) -> None:
     counted = {"window": "day 2025-03-12T00:00Z", "spent": "0.1", "over_calls": 0, "over_money": "0"}
     abroad, lines, found = json.loads(invoke("show", "brakes", "contoso", "--json").stdout)
     assert (abroad["about"], abroad["spent"], abroad["mode"]) == ("ada@contoso.example, new: GB", "0.1", "shadow")
-    assert (lines["brake"], lines["limit"], lines["spent"]) == ("lines", "10", None)
+    assert (lines["brake"], lines["limit"], lines["spent"]) == ("lines", 10, None)
     assert found.pop("reached_at").startswith("2025-03-")
     assert found == stolen | counted
     assert "Brake stolen counted it: calls of ada@contoso.example" in invoke("explain", "abroad").stdout

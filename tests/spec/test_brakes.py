@@ -5,9 +5,11 @@ A minute to Harare (ZW, a landline) costs 0.2, to London 0.05; the tenant has 10
 
 from typing import Any
 
+import pytest
+
 from rater.core.entities import Brakes, Spent
 from rater.core.identity import pseudonym_of
-from rater.core.inputs import UserConfigured, UserErased
+from rater.core.inputs import CallsOverBrake, UserConfigured, UserErased
 from rater.core.money import format_micros
 from rater.core.outputs import AccountEvent, Output, ServiceState
 from tests.world import HARARE, LONDON, US, T, World, ada, at
@@ -29,6 +31,11 @@ def happened(world: World) -> list[tuple[str, str | None, str | None, str | None
         for output in world.outputs
         if isinstance(output, AccountEvent) and output.brake is not None
     ]
+
+
+def events_of_brakes(world: World) -> list[AccountEvent]:
+    """The events of brakes in the last step."""
+    return [output for output in world.outputs if isinstance(output, AccountEvent) and output.brake is not None]
 
 
 def states(world: World) -> list[tuple[str, str | None, str | None, str]]:
@@ -260,6 +267,62 @@ def test_a_user_is_meant_by_any_name() -> None:
     assert states(world) == [("allowed", "ada", None, "03-11 00:00")]
 
 
+def asked_beyond(world: World, calls: int, most: int, when: str, subject: str | None = "ada") -> None:
+    """Who answers switches says how many calls were asked for beyond the limit."""
+    id = f"{when} {calls} {most} {subject}"
+    world.apply(
+        CallsOverBrake(tenant=T, id=id, at=at(when), brake="lines", subject=subject, calls=calls, most=most)
+    )
+
+
+def over(world: World, key: str = "calls_user/ada") -> list[tuple[str, int, int]]:
+    """Of each day of calls at once: how many would have run with the most, how many were beyond the limit."""
+    found = world.engine.committed().load("spent", (T, key))
+    windows = found.windows if isinstance(found, Spent) else ()
+    return [(f"{one.start:%m-%d}", one.spent, one.over_calls) for one in windows]
+
+
+@pytest.mark.parametrize("mode", ["shadow", "notify", "stop"])
+def test_calls_beyond_a_limit_of_calls_at_once_are_counted_by_day(mode: str) -> None:
+    """A50: the first of a day is reported, later ones add up; another setting and another day begin anew."""
+    world = ada("MCOPSTNPP")
+    world.brake("lines", "user", "2", mode, measure="calls_at_once")
+    asked_beyond(world, 3, 5, "2025-03-10 10:00")
+    assert [(one.used, one.total, one.user, one.amount) for one in events_of_brakes(world)] == [(5, 2, "ada", None)]
+    assert happened(world) == [("brake.reached", "lines", None, mode)]
+    asked_beyond(world, 4, 4, "2025-03-10 10:05")
+    assert (happened(world), states(world), over(world)) == ([], [], [("03-10", 5, 7)])
+    asked_beyond(world, 1, 3, "2025-03-11 00:00")
+    assert (happened(world), over(world)[1]) == ([("brake.reached", "lines", None, mode)], ("03-11", 3, 1))
+    world.brake("lines", "user", "1", mode, measure="calls_at_once", at=at("2025-03-11 01:00"))
+    asked_beyond(world, 1, 2, "2025-03-11 02:00")
+    assert (happened(world), over(world)[1]) == ([("brake.reached", "lines", None, mode)], ("03-11", 3, 2))
+
+
+def test_calls_beyond_a_limit_of_the_tenant_and_of_none() -> None:
+    """A50: of the tenant there is no subject; of a brake that was taken away, or counts money, nothing is counted."""
+    world = ada("MCOPSTNPP")
+    world.brake("lines", "tenant", "2", "shadow", measure="calls_at_once")
+    asked_beyond(world, 1, 3, "2025-03-10 10:00", None)
+    assert over(world, "calls_tenant/") == [("03-10", 3, 1)]
+    world.brake("lines", "tenant", "2", "shadow", at=at("2025-03-10 11:00"))
+    asked_beyond(world, 1, 3, "2025-03-10 12:00", None)
+    world.brake("lines", "tenant", "2", "off", at=at("2025-03-10 13:00"))
+    asked_beyond(world, 1, 3, "2025-03-10 14:00", None)
+    assert (world.refusals, happened(world), over(world, "calls_tenant/")) == ([], [], [("03-10", 3, 1)])
+    assert spent(world, "tenant/") == []
+
+
+def test_an_erased_user_s_calls_at_once_are_a_pseudonym_s() -> None:
+    """A50, the rule erasure: what was counted under the name goes on under the pseudonym."""
+    world = ada("MCOPSTNPP")
+    world.brake("lines", "user", "2", "shadow", measure="calls_at_once")
+    asked_beyond(world, 3, 5, "2025-03-10 10:00")
+    world.apply(UserErased(tenant=T, id="erase", at=at("2025-03-10 11:00"), user="ada", key=KEY))
+    assert over(world) == []
+    assert over(world, f"calls_user/{pseudonym_of(KEY, 'ada')}") == [("03-10", 5, 3)]
+
+
 def test_what_no_brake_can_be_is_refused() -> None:
     """A50: and nothing is changed; at most 20 brakes."""
     world = ada("MCOPSTNPP")
@@ -267,7 +330,6 @@ def test_what_no_brake_can_be_is_refused() -> None:
         {"scope": "tenant", "only": "ada"},
         {"scope": "country", "only": "Zimbabwe"},
         {"scope": "class", "only": "dear"},
-        {"measure": "calls_at_once", "mode": "shadow", "limit": "3"},
         {"measure": "calls_at_once", "limit": "2.5"},
         {"measure": "new_countries", "scope": "country"},
         {"measure": "new_countries", "scope": "class"},

@@ -111,7 +111,7 @@ def test_what_is_not_reached_cannot_be_released() -> None:
     ("options", "said"),
     [
         (("--limit", "much"), "limit"),
-        (("--limit", "3", "--measure", "calls_at_once"), "expected stop or off for calls_at_once"),
+        (("--limit", "2.5", "--measure", "calls_at_once"), "expected a number of calls"),
         (("--limit", "3", "--scope", "country", "--only", "Kenya"), "ISO 3166-1"),
         (("--limit", "3", "--scope", "class", "--only", "dear"), "expected one of landline"),
         (("--limit", "3", "--scope", "country", "--measure", "new_countries"), "expected tenant or user"),

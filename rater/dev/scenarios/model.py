@@ -307,6 +307,16 @@ class ReleaseBrake(_Part):
     country: Name | None = None
 
 
+class CallsOver(_Part):
+    """Calls were asked for beyond a brake on calls at once (A50)."""
+
+    brake: Name
+    at: Instant
+    calls: int = Field(ge=1)
+    most: int = Field(ge=1)
+    subject: Name | None = None
+
+
 class Tick(_Part):
     """Time passes."""
 
@@ -390,6 +400,7 @@ Action = (
     | Rerate
     | Brake
     | ReleaseBrake
+    | CallsOver
     | Tick
 )
 
@@ -412,6 +423,7 @@ class Step(_Part):
     rerate: Rerate | None = None
     brake: Brake | None = None
     release_brake: ReleaseBrake | None = None
+    calls_over: CallsOver | None = None
     tick: Tick | None = None
     expect: Expect = Expect()
 

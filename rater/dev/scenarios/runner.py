@@ -15,6 +15,7 @@ from rater.core import (
     BrakeConfigured,
     BrakeReleased,
     CallAccepted,
+    CallsOverBrake,
     DeckActivated,
     FundsAdded,
     FundsAdjusted,
@@ -48,6 +49,7 @@ from rater.dev.scenarios.model import (
     Activate,
     Adjust,
     Brake,
+    CallsOver,
     Cdr,
     Close,
     Configure,
@@ -90,6 +92,7 @@ _Commanding = (
     | Activate
     | Brake
     | ReleaseBrake
+    | CallsOver
     | Tick
 )
 _MONEY: dict[type, type[MoneyByHand]] = {
@@ -281,6 +284,8 @@ def _command(tenant: str, id: str, action: _Commanding) -> AnyCommand:
             return BrakeConfigured(tenant=tenant, id=id, **action.model_dump())
         case ReleaseBrake():
             return BrakeReleased(tenant=tenant, id=id, **action.model_dump())
+        case CallsOver():
+            return CallsOverBrake(tenant=tenant, id=id, **action.model_dump())
         case Tick():
             return TickCommand(tenant=tenant, id=id, at=action.at)
 

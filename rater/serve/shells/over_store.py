@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import structlog
 
+from rater.agents.call_control import OVER_EVERY_S, new_over_id
 from rater.agents.switches.carriage import Carriage
 from rater.agents.switches.completeness import seen_in
 from rater.core import (
@@ -22,6 +23,7 @@ from rater.core import (
     CallEvent,
     CallProgress,
     CallRecord,
+    CallsOverBrake,
     Question,
     RatingSettings,
     Refusal,
@@ -104,7 +106,7 @@ class StoreEngine:
         assert self._failed is not None, "it was started"
         tasks: list[Awaitable[None]] = [self._failed]
         if self._time_passes:
-            tasks += [self._look(), self._tick()]
+            tasks += [self._look(), self._tick(), self._count_over()]
         if self._collecting is not None:
             tasks.append(self._collecting.run(self.apply))
         if self._carriage is not None:
@@ -237,16 +239,27 @@ class StoreEngine:
                 await self._quietly(self.apply("clock", ticks))
             await asyncio.sleep(_TICK_S)
 
-    async def _quietly(self, work: Awaitable[object]) -> None:
-        """What cannot be stored now is tried again at the next look; a bug in it stops nothing else."""
+    async def _count_over(self) -> None:
+        """Keep how many calls were asked for beyond brakes on calls at once (A50)."""
+        waiting: list[CallsOverBrake] = []
+        while True:
+            await asyncio.sleep(OVER_EVERY_S)
+            waiting = waiting or self._ringing.over.pop(datetime.now(UTC), new_over_id)
+            if waiting and await self._quietly(self.apply("authorization", waiting)):
+                waiting = []
+
+    async def _quietly(self, work: Awaitable[object]) -> bool:
+        """Whether it was stored; else it is tried again at the next look.  A bug in it stops nothing else."""
         try:
             await work
+            return True
         except NotKept as wrong:
             log.error("time cannot pass", reason=str(wrong))
             await asyncio.sleep(_TICK_S)
         except Exception:
             log.exception("time cannot pass")
             await asyncio.sleep(_TICK_S)
+        return False
 
     async def _in_thread(self, work: Callable[..., _T], *given: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)

@@ -13,6 +13,7 @@ from tests.serve.web.conftest import BEGAN, Open
 from tests.serve.web.test_orders import order, previewed, sent
 from tests.serve.web.world import admitted
 from tests.serve.world import Serving, call, clients_file, setting_up
+from tests.waiting import until
 
 SCREEN = "/tenants/contoso/brakes"
 DAILY = {"brake": "daily", "mode": "shadow", "limit": "0.05", "scope": "user", "measure": "spend", "window": "day"}
@@ -75,6 +76,22 @@ def test_what_a_stop_refuses_now_can_be_released(limited: Open) -> None:
     assert sent(kim, "release-brake", shown).path == f"{SCREEN}?order=accepted"
     words = kim.get(SCREEN).words
     assert ("UTC released" in words, "Release ada" in words) == (True, False)
+
+
+def test_calls_at_once_that_are_only_counted(limited: Open) -> None:
+    """One may run, three are asked for and allowed: the page says how many `stop` would have refused."""
+    kim, office = limited.visitor("kim"), limited.server.switch()
+    lines = DAILY | {"brake": "lines", "limit": "1", "measure": "calls_at_once", "mode": "notify"}
+    assert sent(kim, "brake", previewed(kim, "brake", **lines)).path == f"{SCREEN}?order=accepted"
+    asked = "/v1/authorize?tenant=contoso&user=ada&called=%2B442079460000&usage_id="
+    assert [office.ask(f"{asked}{id}").body["allowed"] for id in ("a", "b", "c")] == [True] * 3
+    until(lambda: "would have stopped 2 calls" in kim.get(SCREEN).words, "the count")
+    words = kim.get(SCREEN).words
+    assert "Limit 1 at once" in words
+    assert "3 300 % 300 %" in words
+    assert "Release" not in words
+    (noted,) = [event for event in limited.server.noted if event.event.value == "brake.reached"]
+    assert (noted.used, noted.total, noted.reason, noted.user) == (3, 1, "notify", "ada")
 
 
 def test_what_no_limit_can_be_is_not_sent(limited: Open) -> None:

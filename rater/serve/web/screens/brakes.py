@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from rater.core import alerts_of, brakes_of, window_of
+from rater.core import alerts_of, brakes_of, counting_window, window_of
 from rater.engine.brake_report import BrakeWindow, brake_windows, in_its_measure, is_money
 from rater.serve.web.screens.asked import Asked
 
@@ -22,7 +22,7 @@ class Row(NamedTuple):
     def may_be_released(self) -> bool:
         """Whether it refuses calls now, until a person releases it."""
         reached = self.one.reached_at is not None and not self.one.released
-        return self.is_now and reached and self.one.brake.mode == "stop"
+        return self.is_now and reached and self.one.brake.mode == "stop" and is_money(self.one.brake)
 
 
 def brakes(asked: Asked) -> dict[str, Any]:
@@ -47,5 +47,5 @@ def brakes(asked: Asked) -> dict[str, Any]:
 def _row(one: BrakeWindow, asked: Asked) -> Row:
     window, limit = one.counted, one.brake.limit
     percent = 100 * window.spent // limit if limit else 100
-    is_now = (window.start, window.end) == window_of(one.brake.window, asked.account.clock)
+    is_now = (window.start, window.end) == window_of(counting_window(one.brake.window), asked.account.clock)
     return Row(one, in_its_measure(one.brake, window.spent), percent, is_now)

@@ -15,7 +15,7 @@ import pytest
 
 from rater.dev.ports import free_ports
 from tests.conftest import ROOT
-from tests.kafka.conftest import JARS
+from tests.kafka.conftest import JARS, local_kafka
 from tests.kafka.deployment import until
 from tests.serve.web.world import Visitor
 
@@ -24,13 +24,7 @@ PORTS = ("KAFKA_PORT", "WORKER_PORT", "AGENTS_PORT", "GATEWAY_PORT", "PAGE_PORT"
 #: What 130 stands for: ended by SIGINT, which Ctrl-C sends.
 INTERRUPTED = 130
 
-pytestmark = [
-    pytest.mark.xdist_group("kafka"),
-    pytest.mark.skipif(
-        shutil.which("java") is None or not JARS.is_dir(),
-        reason="the picture runs Apache Kafka: apt install default-jre-headless maven; rater dev kafka start",
-    ),
-]
+pytestmark = pytest.mark.xdist_group("kafka")
 
 
 class Picture:
@@ -40,6 +34,7 @@ class Picture:
         self.folder = folder / "picture"
         kafka = folder / "kafka"
         kafka.mkdir()
+        local_kafka(kafka).fetch_jars()
         (kafka / "jars").symlink_to(JARS.resolve())
         ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
         self.worker, self.agents, self.page, self.prometheus = (

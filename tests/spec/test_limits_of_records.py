@@ -32,7 +32,7 @@ def largest_entity(world: World) -> int:
 
 
 def test_a_user_has_at_most_so_many_dated_licences() -> None:
-    """Some thousand changes; one more is refused and changes nothing."""
+    """Some hundred changes; one more is refused and changes nothing."""
     world = World(funds=None).user("ada", "US")
     changes = 0
     while not world.refusals:
@@ -40,7 +40,7 @@ def test_a_user_has_at_most_so_many_dated_licences() -> None:
         world.assign("ada", "MCOPSTN1", f"{2000 + changes // 300}-{1 + changes % 12:02}-{1 + changes % 25:02}")
         world.remove("ada", "MCOPSTN1", f"{2000 + changes // 300}-{1 + changes % 12:02}-{2 + changes % 25:02}")
         if changes % 12 == 0:
-            world.assign("ada", f"OF-MY-OWN-{changes}", f"{2000 + changes // 300}-{1 + changes % 12:02}-28")
+            world.assign("ada", f"OF-MY-OWN-{changes:0110}", f"{2000 + changes // 300}-{1 + changes % 12:02}-28")
     assert world.refusals == ["too_many"]
     assert f"{USER_BYTES_MAX} bytes (USER_BYTES_MAX)" in letter_of(world).message
     assert changes > 100

@@ -79,6 +79,7 @@ def test_purchases_cost_no_more_after_twenty_thousand(batch: int) -> None:
     assert bytes_of(account) < RECORD_BYTES_MAX
 
 
+@pytest.mark.in_memory
 def test_purchases_that_are_used_up_leave_the_account() -> None:
     """A thousand debts, each paid by the next purchase: neither the lots nor the debts pile up."""
     world = ada("MCOPSTNPP", funds=None)

@@ -355,6 +355,7 @@ def test_territories_count_as_their_country() -> None:
     assert country_of("+212528812345", "EH") == country_of("+2125288*****", "EH") == "MA"
 
 
+@pytest.mark.in_memory
 def test_the_table_is_what_the_generator_makes() -> None:
     """A38, A49: the committed table comes from the metadata of the version that it names."""
     if phonenumbers.__version__ != VERSION:
@@ -362,6 +363,7 @@ def test_the_table_is_what_the_generator_makes() -> None:
     assert Path(TABLE).read_text() == table()
 
 
+@pytest.mark.in_memory
 def test_the_table_knows_what_phonenumbers_knows() -> None:
     """A49: the region of 20,000 numbers, valid ones and others, and of each region's example."""
     draw = random.Random(49)

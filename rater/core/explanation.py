@@ -6,6 +6,7 @@ The rated call says which one applied.
 from collections.abc import Iterator
 from datetime import datetime
 
+from rater.core.coverage import coverage
 from rater.core.entities import User
 from rater.core.entitlements import stretch_at
 from rater.core.geography import PREMIUM_OVERLAY
@@ -58,13 +59,15 @@ def explain(call: RatedCall, user: User | None = None) -> Iterator[str]:
     late = ", late: its month was closed" if call.late else ""
     yield f"  Started {_time(call.answered_at)}, so it belongs to {call.period} (UTC){late}."
     yield f"  {_duration(call)}"
-    yield f"  By rule {call.rule}."
+    yield f"  {coverage(call, user)}"
     if call.prefix is not None:
         yield f"  {_matched(call)}"
     for segment in call.segments:
         yield f"  {_segment(call, segment)}"
     for counted in call.brakes:
         yield f"  {_counted(call, counted)}"
+    if any(not share.lot for segment in call.segments for share in segment.lots):
+        yield "  Note: credit was used up, and the call went on all the same: what it did not pay is owed (A5)."
     for anomaly in call.anomalies:
         yield f"  Note: {_ANOMALIES[anomaly]}."
     if user is not None:

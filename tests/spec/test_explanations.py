@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from rater.core import explain
+from rater.core.classify import TABLE
+from rater.core.coverage import SAYS
 from rater.core.entities import User
 from rater.core.outputs import RatedCall
 from tests.world import GB_PREMIUM, GB_SPECIAL, HARARE, LONDON, NOWHERE, US, T, World, ada, at
@@ -113,8 +115,9 @@ def test_rater_s_own_list_of_premium_prefixes_is_named() -> None:
 def test_a_call_that_made_debt_says_so() -> None:
     """300 s are five minutes of 0.2; the lot had 0.5."""
     call = ada("MCOPSTNPP", funds="0.5").call(HARARE, 300)
-    assert lines(call)[-2:] == [
+    assert lines(call)[-3:] == [
         "5 min from credit: 5 x 0.2 = 1 USD, 0.5 from lot funds-1, 0.5 from debt.",
+        "Note: credit was used up, and the call went on all the same: what it did not pay is owed (A5).",
         "Debited: 1 USD; the balance after it is -0.5 USD.",
     ]
 
@@ -142,3 +145,34 @@ def test_a_funded_call_names_no_later_licences() -> None:
     call = world.call(HARARE)
     world.assign("ada", "MCOPSTN5", "2025-03-12")
     assert not any("only from" in line for line in lines(call, payer(world)))
+
+
+@pytest.mark.parametrize(
+    ("licences", "called", "said"),
+    [
+        (("MCOPSTN5", "MCOPSTNPP"), LONDON, "The user's plan has no minutes for calls to United Kingdom."),
+        (("MCOPSTN5", "MCOPSTNPP"), US, "Minutes of the plan paid for it."),
+        (("MCOPSTN5", "MCOPSTNPP"), GB_SPECIAL, "No plan has minutes for premium numbers: they are always paid from credit."),
+        (("MCOPSTNPP",), US, "The user holds no plan with minutes."),
+        (("MCOPSTN5",), "911", "Calls for help cost nothing."),
+    ],
+)  # fmt: skip
+def test_why_minutes_of_a_plan_paid_or_not(licences: tuple[str, ...], called: str, said: str) -> None:
+    """Each with the rule behind it."""
+    world = ada(*licences)
+    call = world.call(called, 60)
+    assert lines(call, payer(world))[4] == f"{said} Rule {call.rule}."
+
+
+def test_minutes_that_were_used_up_are_named() -> None:
+    """120 minutes of the month are gone within the first of two calls."""
+    world = ada("MCOPSTN5", "MCOPSTNPP")
+    first = world.call(US, 121 * 60)
+    assert lines(first, payer(world))[4].startswith("Minutes of the plan paid until they were used up.")
+    second = lines(world.call(US, 60), payer(world))
+    assert second[4].startswith("The minutes of the plan (MCOPSTN5/US-PR/2025-03) were used up.")
+
+
+def test_every_row_of_the_table_has_its_sentence() -> None:
+    """A row that is added says in plain words what it draws on; of calling plans it depends on the user."""
+    assert {row.rule for row in TABLE} - set(SAYS) == {"17, 20 calling plan"}

@@ -73,7 +73,7 @@ def _of_plans(call: RatedCall, user: User | None) -> str | None:
         names = " and ".join(pool.name for pool in route.pools)
         return f"The minutes of the plan ({names}) were used up."
     if not holdings(held.skus)[1]:
-        return "The user holds no plan with minutes."
+        return "The user's licences give no minutes."
     where = f"to {country_name(call.country)}" if call.country is not None else "to this number"
     return f"The user's plan has no minutes for calls {where}."
 

@@ -153,7 +153,7 @@ def test_a_funded_call_names_no_later_licences() -> None:
         (("MCOPSTN5", "MCOPSTNPP"), LONDON, "The user's plan has no minutes for calls to United Kingdom."),
         (("MCOPSTN5", "MCOPSTNPP"), US, "Minutes of the plan paid for it."),
         (("MCOPSTN5", "MCOPSTNPP"), GB_SPECIAL, "No plan has minutes for premium numbers: they are always paid from credit."),
-        (("MCOPSTNPP",), US, "The user holds no plan with minutes."),
+        (("MCOPSTNPP",), US, "The user's licences give no minutes."),
         (("MCOPSTN5",), "911", "Calls for help cost nothing."),
     ],
 )  # fmt: skip

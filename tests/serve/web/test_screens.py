@@ -80,6 +80,22 @@ def test_calls_are_found_by_what_stands_on_a_bill(opened: Open) -> None:
         assert "No call was found" in val.get(f"{path}?{query}").words
 
 
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("user=CAR", "user_out +442079460000"),
+        ("user=a", 'Users whose names contain "a": ada carl'),
+        ("user=zed", 'No user\'s name contains "zed".'),
+        ("destination=united", "user_out +442079460000"),
+        ("destination=4420", 'No destination of a call contains "4420"; it is the name of a country or place'),
+        ("user=car&day=2001-01-01", "No call was found."),
+    ],
+)
+def test_a_part_of_a_name_finds_calls(opened: Open, query: str, shown: str) -> None:
+    """One name that contains it is meant; several are offered; none is said."""
+    assert shown in opened.visitor("val").get(f"/tenants/contoso/usage?{query}").words
+
+
 @pytest.mark.parametrize("query", ["day=12.3.", "charge=4,02", "after=-1", "after=x", "flag=x"])
 def test_a_filter_that_cannot_be_read_is_an_error(opened: Open, query: str) -> None:
     """400 with what was expected."""

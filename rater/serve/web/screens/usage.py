@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
-from rater.core import MoneyError, RatedCall, parse_ledger
+from rater.core import MoneyError, RatedCall, name_key, parse_ledger
 from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, Spend, day_bounds, flags_of
 from rater.files.export import write
 from rater.files.export_tables import TABLES, usage_row
@@ -19,6 +19,8 @@ SPEND_DAYS, DESTINATIONS_MAX = 31, 15
 EXPORT_FORMATS: tuple[Literal["csv", "xlsx"], ...] = ("csv", "xlsx")
 EXPORT_MAX = 20_000
 _FILTERS = ("day", "charge", "user", "destination", "flag")
+#: Names that are offered where several contain what was typed; destinations of so many days.
+OFFERED_MAX, OFFERED_DAYS = 20, 400
 
 
 class Row(NamedTuple):
@@ -37,11 +39,18 @@ def usage(asked: Asked) -> dict[str, Any]:
     after = place_in(query, "after")
     page = asked.lookup.calls(asked.tenant, _wanted(query), after, CALLS_PER_PAGE)
     is_first = after is None
+    names: dict[str, list[str]] = {}
+    if is_first and not page.calls:
+        names = _names(asked, query)
+        meant = query | {field: found[0] for field, found in names.items() if len(found) == 1}
+        if meant != query:
+            query, page = meant, asked.lookup.calls(asked.tenant, _wanted(meant), after, CALLS_PER_PAGE)
     return {
         "account": asked.account,
         "calls": [_row(call, stands) for call, stands in page.calls],
         "next": page.next and f"{page.next.at}.{page.next.offset}",
         "query": {name: query.get(name, "") for name in _FILTERS},
+        "names": {} if page.calls else names,
         "flag_names": FLAGS,
         "is_first": is_first,
         "export_formats": offered(EXPORT_FORMATS),
@@ -50,6 +59,19 @@ def usage(asked: Asked) -> dict[str, Any]:
         "by_day": _spend(asked, "day") if is_first else [],
         "by_destination": _dearest(_spend(asked, "destination")) if is_first else [],
     }
+
+
+def _names(asked: Asked, query: dict[str, str]) -> dict[str, list[str]]:
+    """Users and destinations whose names contain what was typed, where it is none itself."""
+    found = {}
+    if "user" in query:
+        users = asked.reader.names("user", asked.tenant)
+        found["user"] = [name for name in users if name_key(query["user"]) in name]
+    if "destination" in query:
+        sums = _spend(asked, "destination", OFFERED_DAYS)
+        wanted = query["destination"].casefold()
+        found["destination"] = sorted({one.key for one in sums if one.key and wanted in one.key.casefold()})
+    return {field: names[:OFFERED_MAX] for field, names in found.items() if query[field].casefold() not in names}
 
 
 def usage_file(asked: Asked, format: str) -> File:
@@ -81,10 +103,10 @@ def _row(call: RatedCall, stands: bool) -> Row:
     return Row(call, parse_ledger(call.charge), parse_ledger(call.balance), flags_of(call), stands)
 
 
-def _spend(asked: Asked, by: By) -> list[Spend]:
+def _spend(asked: Asked, by: By, days: int = SPEND_DAYS) -> list[Spend]:
     """Sums of the last days before the tenant's clock, whole days in UTC."""
     end = asked.account.clock.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return asked.lookup.spend(asked.tenant, by, end - timedelta(days=SPEND_DAYS), end)
+    return asked.lookup.spend(asked.tenant, by, end - timedelta(days=days), end)
 
 
 def _dearest(sums: list[Spend]) -> list[Spend]:

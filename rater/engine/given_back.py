@@ -9,11 +9,23 @@ from rater.core import IDENTIFIER_LENGTH_MAX, AccountEvent, EventKind, RatedCall
 
 _calls = msgspec.json.Decoder(RatedCall)
 _events = msgspec.json.Decoder(AccountEvent)
+_ADJUSTED = msgspec.json.encode(EventKind.FUNDS_ADJUSTED)
 
 
 def credit_id(usage_id: str) -> str:
     """The id of money given back for a call: the same whoever does it, so that it is given back once."""
     return f"credit-{usage_id}"[:IDENTIFIER_LENGTH_MAX]
+
+
+def given_by_hand(events: Iterable[bytes]) -> dict[str, list[AccountEvent]]:
+    """What people gave or took for calls (A45), by the call's usage id; `events` are a tenant's, in order."""
+    found: dict[str, list[AccountEvent]] = {}
+    for value in events:
+        if _ADJUSTED in value:
+            event = _events.decode(value)
+            if event.usage_id is not None:
+                found.setdefault(event.usage_id, []).append(event)
+    return found
 
 
 class Creditable(NamedTuple):
@@ -43,10 +55,6 @@ def creditable(ratings: Sequence[bytes], events: Iterable[bytes], usage_id: str,
     What the same id gave does not count: it changes nothing to give it again.
     """
     cost = parse_ledger(_calls.decode(ratings[-1]).charge) if ratings else 0
-    quoted = msgspec.json.encode(usage_id)
-    given = sum(
-        parse_ledger(event.amount or "0")
-        for event in map(_events.decode, (value for value in events if quoted in value))
-        if event.event is EventKind.FUNDS_ADJUSTED and event.usage_id == usage_id and event.command_id != id
-    )
+    before = given_by_hand(events).get(usage_id, [])
+    given = sum(parse_ledger(event.amount or "0") for event in before if event.command_id != id)
     return Creditable(cost, given)

@@ -64,13 +64,19 @@ def test_what_a_call_cost_is_given_back_once(opened: Open) -> None:
     form = kim.get(order("adjust") + "?call=b")
     assert "which cost 0.2 USD" in form.words
     assert 'value="0.2"' in form.text
+    late = olga.get(order("adjust") + "?call=b").form(f"{order('adjust')}/preview")
     shown = previewed(kim, "adjust", "?call=b", amount="0.2", reason="echo on the line")
     assert '"by": "kim"' in shown.words
     assert sent(kim, "adjust", shown).status == 200
     assert balance(opened) == before + 200_000
-    again = previewed(olga, "adjust", "?call=b", amount="0.2", reason="echo on the line")
+    again = olga.post(f"{order('adjust')}/preview", late | {"amount": "0.2", "reason": "echo on the line"})
     assert "refused" in again.words or "Nothing would change" in again.words
     assert f"{order('adjust')}/send" not in again.text
+    for path in (f"{order('adjust')}?call=b", "/tenants/contoso/call?id=b"):
+        after = olga.get(path)
+        assert "0.2 USD given by hand, by kim: echo on the line" in after.words
+        assert f"{order('adjust')}/preview" not in after.text
+        assert f"{order('adjust')}?call=b" not in after.text
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_calls_are_found_by_what_stands_on_a_bill(opened: Open) -> None:
     ],
 )
 def test_a_part_of_a_name_finds_calls(opened: Open, query: str, shown: str) -> None:
-    """One name that contains it is meant; several are offered; none is said."""
+    """One name that contains it is meant; several are offered; that there is none is shown."""
     assert shown in opened.visitor("val").get(f"/tenants/contoso/usage?{query}").words
 
 

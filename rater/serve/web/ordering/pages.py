@@ -210,7 +210,7 @@ class Orders:
     ) -> web.Response:
         def looked(books: Books) -> dict[str, Any]:
             asked = Asked.of(books, step.tenant, step.session, {"id": begun.usage_id or ""})
-            found = call_screen(asked) if begun.usage_id else {"call": None, "charge": None}
+            found = call_screen(asked) if begun.usage_id else _NO_CALL
             left = given_back(books.reader, step.tenant, begun.usage_id, begun.id).left if begun.usage_id else 0
             letter = _allowed(asked, step, begun.letter) if begun.letter is not None else None
             return {
@@ -219,6 +219,8 @@ class Orders:
                 "lots": [lot for lot in shown_lots(asked.account) if not lot.promotion],
                 "call": found["call"],
                 "charge": found["charge"],
+                "given": found["given"],
+                "may_give": found["may_give"],
                 "left": format_micros(left),
                 "row": row_of(letter, step.session.role) if letter is not None else None,
             }
@@ -264,6 +266,10 @@ def _allowed(asked: Asked, step: _Step, id: str) -> Letter:
     if letter.state not in SETTLED and step.kind.letter not in row_of(letter, step.session.role).ways:
         raise NotAllowed
     return letter
+
+
+#: Of an order that is about no call: what `call_screen` has of one that is.
+_NO_CALL: Mapping[str, Any] = {"call": None, "charge": None, "given": (), "may_give": True}
 
 
 def _step(request: web.Request, session: Session) -> _Step:

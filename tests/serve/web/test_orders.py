@@ -1,5 +1,8 @@
 """Money by hand on the page: shown before it is sent, sent once, and written down."""
 
+import html
+import re
+
 import msgspec
 import pytest
 
@@ -56,6 +59,26 @@ def test_another_amount_on_the_form_that_was_sent_is_refused(opened: Open) -> No
     before = balance(opened)
     assert sent(kim, "add-funds", second).status == 409
     assert balance(opened) == before
+
+
+def test_an_order_is_shown_in_words_and_can_be_changed(opened: Open) -> None:
+    """What was typed and the call that it is about; a link leads back to the form with it."""
+    kim = opened.visitor("kim")
+    shown = previewed(kim, "adjust", "?call=a", amount="0.05", reason="echo & noise")
+    assert "Of a call of ada to +442079460000, which cost 0.1 USD, of" in shown.words
+    assert "Amount 0.05 Reason echo & noise" in shown.words
+    (link,) = re.findall(r'href="([^"]*)">Change it', shown.text)
+    again = kim.get(html.unescape(link)).text
+    assert ('value="0.05"' in again, 'value="echo &amp; noise"' in again) == (True, True)
+
+
+def test_auto_recharge_is_changed_from_what_is_set(opened: Open) -> None:
+    """The form begins with the settings in force."""
+    kim = opened.visitor("kim")
+    shown = previewed(kim, "recharge-settings", trigger="70", amount="60")
+    assert sent(kim, "recharge-settings", shown).status == 200
+    now = kim.get(order("recharge-settings")).text
+    assert ('name="trigger" value="70"' in now, 'name="amount" value="60"' in now) == (True, True)
 
 
 def test_what_a_call_cost_is_given_back_once(opened: Open) -> None:

@@ -70,7 +70,10 @@ BRAKE_KINDS = {
 
 
 def as_it_is(account: Account, kind: str, brake: str) -> dict[str, str]:
-    """What stands in the fields at first: the alerts, or the setting of the brake that is to be replaced."""
+    """What stands in the fields at first: what is set now, also of the brake that is to be replaced."""
+    if kind == "recharge-settings":
+        terms = account.recharge
+        return {"trigger": format_micros(terms.trigger), "amount": format_micros(terms.amount)}
     if kind == "balance-alerts":
         return {"balance_alerts": " ".join(map(format_micros, alerts_of(account)))}
     found = next((one for one in brakes_of(account) if one.name == brake), None)

@@ -24,12 +24,12 @@ from rater.serve.web.ordering.desk import Desk, NotAppliedYet, Order, SentOrder,
 from rater.serve.web.ordering.kinds import KINDS, rows_of, typed_in
 from rater.serve.web.ordering.letters import LetterOrder, preview_letter
 from rater.serve.web.ordering.outcomes import Followed
-from rater.serve.web.ordering.preview import Preview, given_back, preview
+from rater.serve.web.ordering.preview import given_back, preview
 from rater.serve.web.ordering.shapes import Begun, Kind, WrongField
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing
 from rater.serve.web.screens.call import call as call_screen
-from rater.serve.web.screens.refused import Row, letter_of, row_of
+from rater.serve.web.screens.refused import letter_of, row_of
 from rater.serve.web.sessions import Seal, Session
 from rater.wire.codec import encode_input
 from rater.wire.dead_letters import SETTLED, Letter
@@ -40,8 +40,6 @@ FORM_S = 3600
 SENT_S = 8 * 3600
 #: Who goes back after sending finds the preview again, and not the browser's question about sending a form twice.
 _BACK = "private, no-cache"
-#: What a link to a form may fill in.
-_LINKED = ("lot", "user", "sku", "country", "brake", "subject", "new_country")
 #: Answers a question from the last commit on.
 _Read = Callable[[Callable[[Books], Any]], Awaitable[Any]]
 
@@ -96,7 +94,9 @@ class Orders:
             usage_id=usage_id,
             letter=asked.get("letter", "") if step.kind.letter else None,
         )
-        return await self._show_form(step, begun, {name: asked.get(name, "") for name in _LINKED}, None)
+        # what a link may fill in
+        linked = [field.name for field in step.kind.fields if field.shape != "file"]
+        return await self._show_form(step, begun, {name: asked[name] for name in linked if name in asked}, None)
 
     async def preview(self, request: web.Request, session: Session) -> web.Response:
         """What it will do; the form again where something typed is wrong."""
@@ -112,32 +112,37 @@ class Orders:
             return await self._show_form(step, begun, sent, wrong)
         order = _order(step, begun, commands, typed)
 
-        def looked(books: Books) -> tuple[Asked, Preview, Row | None]:
-            asked = Asked.of(books, step.tenant, session, {})
-            settings = self._desk.settings(books.reader)
-            if order.letter is None:
-                shown = preview(books.reader, settings, asked.account, commands, self._now(), order.rows)
-                return asked, shown, None
-            letter = _allowed(asked, step, order.letter.dead_letter)
-            shown = preview_letter(
-                books.reader, settings, asked.account, letter, order.letter, session.person, self._now()
-            )
-            return asked, shown, row_of(letter, session.role)
+        def looked(books: Books) -> dict[str, Any]:
+            return self._tried(books, step, begun, commands, order)
 
-        asked, shown, row = await self._read(looked)
         answer = self._pages.answer(
             "preview.html",
             session,
-            account=asked.account,
             begun=begun,
             order=self._seal.seal(order),
-            preview=shown,
-            row=row,
-            note=typed.get("note"),
+            typed=[(field.name, typed[field.name]) for field in step.kind.fields if field.shape != "file"],
+            **await self._read(looked),
             **step.values(),
         )
         answer.headers["Cache-Control"] = _BACK
         return answer
+
+    def _tried(
+        self, books: Books, step: _Step, begun: Begun, commands: Sequence[AnyCommand], order: Order
+    ) -> dict[str, Any]:
+        """What an order would do, and the call or the dead letter that it is about."""
+        asked = Asked.of(books, step.tenant, step.session, {"id": begun.usage_id or ""})
+        settings = self._desk.settings(books.reader)
+        found: dict[str, Any] = {"account": asked.account, "row": None}
+        found["call"] = call_screen(asked)["call"] if begun.usage_id else None
+        if order.letter is None:
+            found["preview"] = preview(books.reader, settings, asked.account, commands, self._now(), order.rows)
+            return found
+        letter = _allowed(asked, step, order.letter.dead_letter)
+        found["preview"] = preview_letter(
+            books.reader, settings, asked.account, letter, order.letter, begun.person, self._now()
+        )
+        return found | {"row": row_of(letter, step.session.role)}
 
     async def send(self, request: web.Request, session: Session) -> web.Response:
         """Send what the preview showed; where it is applied, or was before, the screen that it belongs to."""
@@ -234,7 +239,7 @@ class Orders:
             HTTPStatus.OK if wrong is None else HTTPStatus.BAD_REQUEST,
             begun=begun,
             sealed=self._seal.seal(begun),
-            typed={**given, **set_now},
+            typed={**set_now, **given},
             wrong=wrong,
             **values,
             **step.values(),

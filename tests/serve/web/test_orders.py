@@ -100,6 +100,8 @@ def test_what_a_call_cost_is_given_back_once(opened: Open) -> None:
         assert "0.2 USD given by hand, by kim: echo on the line" in after.words
         assert f"{order('adjust')}/preview" not in after.text
         assert f"{order('adjust')}?call=b" not in after.text
+    listed = olga.get("/tenants/contoso/usage")
+    assert ("money given by hand" in listed.words, "orders/adjust?call=b" in listed.text) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from rater.core import MoneyError, RatedCall, name_key, parse_ledger
 from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, Spend, day_bounds, flags_of
+from rater.engine.given_back import given_by_hand
 from rater.files.export import write
 from rater.files.export_tables import TABLES, usage_row
 from rater.files.statement import MEDIA_TYPES
@@ -48,6 +49,7 @@ def usage(asked: Asked) -> dict[str, Any]:
     return {
         "account": asked.account,
         "calls": [_row(call, stands) for call, stands in page.calls],
+        "given": _given(asked) if page.calls else (),
         "next": page.next and f"{page.next.at}.{page.next.offset}",
         "query": {name: query.get(name, "") for name in _FILTERS},
         "names": {} if page.calls else names,
@@ -101,6 +103,11 @@ def usage_file(asked: Asked, format: str) -> File:
 
 def _row(call: RatedCall, stands: bool) -> Row:
     return Row(call, parse_ledger(call.charge), parse_ledger(call.balance), flags_of(call), stands)
+
+
+def _given(asked: Asked) -> frozenset[str]:
+    """The calls that were given money back by hand."""
+    return frozenset(given_by_hand(value for _, value in asked.reader.topic("account-events", asked.tenant)))
 
 
 def _spend(asked: Asked, by: By, days: int = SPEND_DAYS) -> list[Spend]:

@@ -44,7 +44,7 @@ def _photograph(page: Page, link: str) -> None:
     page.click("main button")
     for tenant, name in (("contoso", "credits"), ("tailspin", "recharge"), ("tailspin", "usage")):
         page.goto(f"{base[0]}/tenants/{tenant}/{name}")
-        page.wait_for_load_state("networkidle")
+        page.locator(".curve canvas, #likely table, #calls").first.wait_for()
         page.screenshot(path=PICTURES / f"{name}.png")
     page.locator("tr:has(a[href^='orders/adjust']) a[href^='call?id=']").first.click()
     page.screenshot(path=PICTURES / "call.png")

@@ -90,13 +90,13 @@ def test_a_new_country_from_shadow_to_an_allowance(folder: Path) -> None:
     (counted,) = brakes()
     assert (counted["about"], counted["spent"]) == ("ada, new: ZW", "4.2")
     types("tenant", "brake", "contoso", *abroad, "--mode", "stop", "--at", "2025-03-10T12:00:00Z")
-    run(folder, "second", "2025-03-11 10:00")
-    asked = ("quote", "contoso", "--user", "ada", "--called", "+263242700000", "--at", "2025-03-11T15:00:00Z")
+    run(folder, "second", "2025-03-10 14:00")
+    asked = ("quote", "contoso", "--user", "ada", "--called", "+263242700000", "--at", "2025-03-10T15:00:00Z")
     assert "no, brake_reached (abroad)" in types(*asked)
     allowing = ("tenant", "release-brake", "contoso", "abroad", "--subject", "ada", "--country", "ZW")
-    types(*allowing, "--at", "2025-03-11T16:00:00Z")
+    types(*allowing, "--at", "2025-03-10T16:00:00Z")
     assert json.loads(types(*asked, "--json"))["allowed"] is True
-    assert "ZW is new" in refused(*allowing, "--at", "2025-03-11T17:00:00Z")
+    assert "ZW is new" in refused(*allowing, "--at", "2025-03-10T17:00:00Z")
     types("verify", "--store", "rater.db")
 
 

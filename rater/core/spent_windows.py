@@ -92,6 +92,13 @@ def is_known(spent: Spent, brake: str, country: str, start: datetime) -> bool:
     )
 
 
+def known_countries(spent: Spent, brake: str, start: datetime) -> tuple[str, ...]:
+    """Those that are not new any more for calls of the window that begins then, in alphabetical order."""
+    called = {window.country for window in spent.windows if window.brake == brake and window.country is not None}
+    called |= {country for name, _, country in (one.partition("/") for one in spent.known) if name == brake}
+    return tuple(sorted(country for country in called if is_known(spent, brake, country, start)))
+
+
 def known_name(brake: str, country: str) -> str:
     """As Spent keeps that a country is known to a brake."""
     return f"{brake}/{country}"

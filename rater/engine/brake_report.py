@@ -78,10 +78,12 @@ class KnownCountries(NamedTuple):
     countries: tuple[str, ...]
 
 
-def brake_knowledge(books: Books, account: Account) -> Iterator[KnownCountries]:
-    """What the brakes on new countries learned, or people allowed, where it is any country."""
+def brake_knowledge(
+    books: Books, account: Account, subjects: Iterable[str] | None = None
+) -> Iterator[KnownCountries]:
+    """What the brakes on new countries learned, or people allowed, where it is any country; see `brake_windows`."""
     brakes = [brake for brake in brakes_of(account) if brake.measure == "new_countries"]
-    names = list(books.names("spent", account.tenant)) if brakes else []
+    names = list(books.names("spent", account.tenant) if subjects is None else subjects) if brakes else []
     for brake in brakes:
         start, _ = window_of(brake.window, account.clock)
         for name in names:

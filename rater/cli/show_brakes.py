@@ -12,10 +12,11 @@ from rater.cli.run import DEFAULT_STORE, StoreOption
 from rater.cli.sending import Tenant
 from rater.core import Account, Brake, brakes_of, format_micros
 from rater.embedded.store import Reader, open_reader
-from rater.engine.brake_report import BrakeWindow, brake_windows, is_money
+from rater.engine.brake_report import BrakeWindow, brake_knowledge, brake_windows, is_money
 
 _COLUMNS = (
     "brake", "mode", "scope", "about", "window", "limit", "spent", "reached_at", "over_calls", "over_money",
+    "known",
 )  # fmt: skip
 #: The window of a brake on calls at once: the most at once in a day.
 _CALLS = "calls at once, day"
@@ -28,6 +29,8 @@ def brakes(
 ) -> None:
     """Limits on spending, and what was counted; over: calls that began after the limit was reached.
 
+    known: the countries that are not new any more to a brake on new countries.
+
     Example: rater show brakes contoso
     """
     with closing(open_reader(store)) as reader:
@@ -36,13 +39,18 @@ def brakes(
 
 
 def _rows(reader: Reader, account: Account) -> Iterator[tuple[Any, ...]]:
-    """Of each brake its windows, a row each; of one that counted nothing a row without them."""
-    kept = list(brake_windows(reader, account))
+    """Of each brake its windows and what it knows, a row each; of one that counted nothing a row without them."""
+    kept, known = list(brake_windows(reader, account)), list(brake_knowledge(reader, account))
     for brake in brakes_of(account):
         setting = (brake.name, brake.mode, brake.scope)
         limit = _in_its_measure(brake, brake.limit)
-        counted = [(*setting, *_counted(one, limit)) for one in kept if one.brake is brake]
-        yield from counted or [(*setting, brake.only or "", *_nothing(brake, limit))]
+        counted = [(*setting, *_counted(one, limit), None) for one in kept if one.brake is brake]
+        learned = [
+            (*setting, one.subject, brake.window, limit, *[None] * 4, " ".join(one.countries))
+            for one in known
+            if one.brake is brake
+        ]
+        yield from [*counted, *learned] or [(*setting, brake.only or "", *_nothing(brake, limit), None)]
 
 
 def _counted(one: BrakeWindow, limit: str | int) -> tuple[Any, ...]:

@@ -17,12 +17,14 @@ from datetime import datetime
 import msgspec
 
 from rater.core.calls_at_once import CALLS_WINDOW
+from rater.core.classify import OUTBOUND
 from rater.core.entities import Account, Brake, BrakeShare, SpentWindow
 from rater.core.identity import name_key
+from rater.core.inputs import CallRecord
 from rater.core.money import format_micros
 from rater.core.outputs import BrakeCount
 from rater.core.pricing import Priced
-from rater.core.reasons import EventKind
+from rater.core.reasons import CallType, EventKind
 from rater.core.spent_windows import (
     Place,
     alerts_of,
@@ -42,10 +44,13 @@ from rater.core.step import Step
 from rater.core.tariff import charge
 
 
-def subject_of(brake: Brake, user: str | None, priced: Priced) -> str | None:
-    """Which of the scope's subjects a call counts for; None where the brake is not about the call."""
+def subject_of(brake: Brake, user: str | None, type: CallType, priced: Priced) -> str | None:
+    """Which of the scope's subjects a call counts for; None where the brake is not about the call.
+
+    Who calls a number of the tenant calls no country that is new to it.
+    """
     subject: str | None
-    if brake.measure == "new_countries" and priced.country is None:
+    if brake.measure == "new_countries" and (priced.country is None or type not in OUTBOUND):
         return None
     match brake.scope:
         case "tenant":
@@ -59,13 +64,13 @@ def subject_of(brake: Brake, user: str | None, priced: Priced) -> str | None:
     return subject if brake.only is None or brake.only == subject else None
 
 
-def count(step: Step, user: str | None, answered_at: datetime, priced: Priced) -> tuple[BrakeCount, ...]:
+def count(step: Step, cdr: CallRecord, priced: Priced) -> tuple[BrakeCount, ...]:
     """Count a call's charge in the windows of its start; where, and which limits were reached before it began."""
     counts = []
-    rate = priced.rate
+    answered_at, rate = cdr.answered_at, priced.rate
     least = charge(rate, 1) + rate.fee if rate is not None else 1
     for brake in brakes_of(step.account):
-        subject = subject_of(brake, user, priced)
+        subject = subject_of(brake, cdr.user, cdr.type, priced)
         if subject is None or brake.measure == "calls_at_once":
             continue
         key, place = spent_key(brake.scope, subject), _place(brake, answered_at, priced)
@@ -89,7 +94,7 @@ def _place(brake: Brake, at: datetime, priced: Priced) -> Place:
 
 def _is_over_limit(brake: Brake, window: SpentWindow, answered_at: datetime, least: int) -> bool:
     """Whether a brake that stops had refused a call: its limit was reached, or never paid for a first increment."""
-    return least > brake.limit if window.reached_at is None else answered_at >= window.reached_at
+    return least > brake.limit or (window.reached_at is not None and answered_at >= window.reached_at)
 
 
 def shares(counts: Iterable[BrakeCount], user: str | None) -> tuple[BrakeShare, ...]:
@@ -133,7 +138,7 @@ def alert(step: Step, before: int) -> None:
             step.emit(EventKind.BALANCE_ALERT, amount=format_micros(amount))
 
 
-def rest(state: State, account: Account, user: str | None, answered_at: datetime, priced: Priced) -> dict[str, int]:
+def rest(state: State, account: Account, cdr: CallRecord, priced: Priced) -> dict[str, int]:
     """What brakes that stop still allow a call to spend: micro-units, by the key of each; empty without brakes.
 
     Of a brake on calls at once, whatever its mode, it is how many may run; see `is_of_calls`.
@@ -142,12 +147,12 @@ def rest(state: State, account: Account, user: str | None, answered_at: datetime
     for brake in brakes_of(account):
         if brake.mode != "stop" and brake.measure != "calls_at_once":
             continue
-        if (subject := subject_of(brake, user, priced)) is None:
+        if (subject := subject_of(brake, cdr.user, cdr.type, priced)) is None:
             continue
         if brake.measure == "calls_at_once":
             left[f"{brake.name}/{CALLS_WINDOW}/{brake.scope}/{subject}"] = brake.limit
             continue
-        place = _place(brake, answered_at, priced)
+        place = _place(brake, cdr.answered_at, priced)
         _, start, _, country = place
         spent = spent_of(state, account.tenant, spent_key(brake.scope, subject))
         if country is not None and is_known(spent, brake.name, country, start):

@@ -20,7 +20,7 @@ from rater.core.numbering import every_country
 from rater.core.passing_time import advance
 from rater.core.pricing import EMERGENCY_RULE, Priced, deck_in_force, price_call
 from rater.core.quotes import AUTHORIZED_S_MAX, Cost, Question, Quote, Reserved
-from rater.core.rating import countries_of_help, payer
+from rater.core.rating import countries_of_help, named, payer
 from rater.core.reasons import Anomaly, Pocket, Refusal, Why
 from rater.core.state import Committed, State
 from rater.core.step import Rules, Step
@@ -139,7 +139,7 @@ def _quote(step: Step, call: Mediated, reserved: Reserved) -> Quote | Refusal:
         settings = msgspec.structs.replace(step.rules.settings, straddle="split")
         step = Step(step.state, Rules(settings, step.rules.tariffs), step.account, step.source, step.at)
     priced = price_call(step, call, user, held, emergency)
-    left = {} if step.account.brakes is UNSET else _left_by_brakes(step, call, user, priced)
+    left = {} if step.account.brakes is UNSET else rest(step.state, step.account, named(call, user).cdr, priced)
     quoted = _from_segments(step.account, priced, whole, reserved, left)
     return msgspec.structs.replace(
         quoted,
@@ -149,11 +149,6 @@ def _quote(step: Step, call: Mediated, reserved: Reserved) -> Quote | Refusal:
         restricted=user is not None and user.restricted_since is not None,
         anomalies=tuple(priced.anomalies),
     )
-
-
-def _left_by_brakes(step: Step, call: Mediated, user: User | None, priced: Priced) -> dict[str, int]:
-    name = call.cdr.user if user is None else user.user
-    return rest(step.state, step.account, name, call.cdr.answered_at, priced)
 
 
 def _from_segments(

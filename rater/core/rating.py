@@ -68,7 +68,7 @@ def rate_call(
     account, cdr = step.account, call.cdr
     priced = price_call(step, call, user, held, emergency)
     lots = debit(step.state, account, priced.charge) if priced.charge else ()
-    brakes = count(step, cdr.user, cdr.answered_at, priced) if priced.charge and account.brakes is not UNSET else ()
+    brakes = count(step, cdr, priced) if priced.charge and account.brakes is not UNSET else ()
     shown = call if account.pseudonym_key is None else _hidden(call, account.pseudonym_key)
     _emit_rated_call(step, shown, held, priced, lots, replaces, brakes)
     if lots:

@@ -1,7 +1,7 @@
 """What brakes counted: the windows of each subject, such as a user, and the countries that are not new to it (A50).
 
-A country is new until a window in which it was called has passed within the limit, or a person allows it: so a
-brake in shadow learns where people call, and what was over the limit stays new.
+A country is new until a window in which it was called has passed, or a person allows it: so a brake in shadow
+learns where people call.  A country that `stop` stopped stays new.
 """
 
 from datetime import datetime, timedelta
@@ -87,9 +87,16 @@ def is_over(step: Step, end: datetime) -> bool:
 def is_known(spent: Spent, brake: str, country: str, start: datetime) -> bool:
     """Whether a country is not new any more for calls of the window that begins then."""
     return known_name(brake, country) in spent.known or any(
-        (window.brake, window.country) == (brake, country) and window.end <= start and _was_within(window)
+        (window.brake, window.country) == (brake, country) and window.end <= start and _made_known(window)
         for window in spent.windows
     )
+
+
+def known_countries(spent: Spent, brake: str, start: datetime) -> tuple[str, ...]:
+    """Those that are not new any more for calls of the window that begins then, in alphabetical order."""
+    called = {window.country for window in spent.windows if window.brake == brake and window.country is not None}
+    called |= {country for name, _, country in (one.partition("/") for one in spent.known) if name == brake}
+    return tuple(sorted(country for country in called if is_known(spent, brake, country, start)))
 
 
 def known_name(brake: str, country: str) -> str:
@@ -108,7 +115,7 @@ def keep(step: Step, key: str, window: SpentWindow) -> None:
     if window.stopped:
         name = window.brake if window.country is None else known_name(window.brake, window.country)
         stated = tuple(sorted({*stated, name}))
-    learned = [known_name(one.brake, one.country) for one in passed if one.country and _was_within(one)]
+    learned = [known_name(one.brake, one.country) for one in passed if one.country and _made_known(one)]
     known = tuple(sorted({*before.known, *learned})) if learned else before.known
     step.state.spent[(step.account.tenant, key)] = Spent(windows, stated, known)
 
@@ -125,6 +132,6 @@ def in_order(window: SpentWindow) -> tuple[datetime, str, datetime, str]:
     return window.start, window.brake, window.end, window.country or ""
 
 
-def _was_within(window: SpentWindow) -> bool:
-    """Whether something was spent in it, and the limit that it had then was not reached."""
-    return window.spent > 0 and window.reached_at is None
+def _made_known(window: SpentWindow) -> bool:
+    """Whether its country is not new once it has passed: something was spent on it, and calls were not stopped."""
+    return window.spent > 0 and not window.stopped

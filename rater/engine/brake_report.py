@@ -13,7 +13,9 @@ from rater.core import (
     brakes_of,
     counting_scope,
     format_micros,
+    known_countries,
     reached_in,
+    window_of,
 )
 from rater.engine.books import Books
 
@@ -66,6 +68,31 @@ def brake_windows(books: Books, account: Account, subjects: Iterable[str] | None
             brake = brakes.get(window.brake)
             if brake is not None and counting_scope(brake) == scope:
                 yield BrakeWindow(brake, shown_subject(books, account.tenant, brake.scope, key), window)
+
+
+class KnownCountries(NamedTuple):
+    """The countries that are not new to a subject any more, for a brake on new countries; see `BrakeWindow`."""
+
+    brake: Brake
+    subject: str
+    countries: tuple[str, ...]
+
+
+def brake_knowledge(
+    books: Books, account: Account, subjects: Iterable[str] | None = None
+) -> Iterator[KnownCountries]:
+    """What the brakes on new countries learned, or people allowed, where it is any country; see `brake_windows`."""
+    brakes = [brake for brake in brakes_of(account) if brake.measure == "new_countries"]
+    names = list(books.names("spent", account.tenant) if subjects is None else subjects) if brakes else []
+    for brake in brakes:
+        start, _ = window_of(brake.window, account.clock)
+        for name in names:
+            scope, _, key = name.partition("/")
+            spent = books.load("spent", (account.tenant, name))
+            if scope != brake.scope or not isinstance(spent, Spent):
+                continue
+            if countries := known_countries(spent, brake.name, start):
+                yield KnownCountries(brake, shown_subject(books, account.tenant, scope, key), countries)
 
 
 def shown_subject(books: Books, tenant: str, scope: str, key: str) -> str:

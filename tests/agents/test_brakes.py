@@ -26,6 +26,9 @@ from tests.conftest import ROOT
 from tests.world import HARARE, LONDON, US, T, World, ada, at
 
 KIRIBATI = "+68642001000"
+#: Three countries that nobody of the tenant ever called: by prefix, what they are.
+DEAR = {"686": ("Kiribati", "KI"), "688": ("Tuvalu", "TV"), "676": ("Tonga", "TO")}
+TUVALU, TONGA = "+68820100", "+67620000"
 
 
 def test_a_stop_leaves_what_is_left_of_its_limit() -> None:
@@ -131,22 +134,23 @@ class Thief(Switch):
         """`named`: its questions have the usage ids of the calls."""
         super().__init__(world, "2025-03-15 01:00")
         self.named = named
-        self.calls: dict[str, str] = {}
+        #: By usage id: whom it calls, and when it began.
+        self.calls: dict[str, tuple[str, str]] = {}
         self.rated: list[RatedCall] = []
         self.refused = 0
 
-    def wave(self, number: int) -> None:
+    def wave(self, number: int, called: str = KIRIBATI) -> None:
         """40 calls are asked for at one instant, and those that may begin do; ten minutes with heartbeats."""
         ids = [f"wave-{number}-{call}" for call in range(40)]
-        allowed = [id for id in ids if self.ask(id if self.named else None, KIRIBATI)[1]]
+        allowed = [id for id in ids if self.ask(id if self.named else None, called)[1]]
         self.refused += 40 - len(allowed)
         for id in allowed:
-            self.calls[id] = f"{self.now:%Y-%m-%d %H:%M:%S}"
-            self._obey(self.start(id, KIRIBATI))
+            self.calls[id] = called, f"{self.now:%Y-%m-%d %H:%M:%S}"
+            self._obey(self.start(id, called))
         for _ in range(20):
             self._obey(self.wait(30))
             for id in list(self.calls):
-                self._obey(self.beat(id, KIRIBATI))
+                self._obey(self.beat(id, called))
         for id in list(self.calls):
             self._finish(id)
         self.now += timedelta(minutes=2)
@@ -158,24 +162,27 @@ class Thief(Switch):
     def _finish(self, id: str, authorized_s: int | None = None) -> None:
         if id not in self.calls:
             return
-        began = self.calls.pop(id)
-        self.end(id, KIRIBATI)
+        called, began = self.calls.pop(id)
+        self.end(id, called)
         seconds = (self.now - at(began)) // timedelta(seconds=1)
-        self.rated.append(self.world.call(KIRIBATI, seconds, began, id=id, authorized_s=authorized_s))
+        self.rated.append(self.world.call(called, seconds, began, id=id, authorized_s=authorized_s))
 
 
 def dear() -> World:
-    """10,000 USD, and a price list with Kiribati alone."""
+    """10,000 USD, and a price list with three countries at 3 USD a minute."""
     world = World(funds="10000", deck=False).user("ada", "US", "MCOPSTNPP")
-    row = RateRow(
-        direction="outbound",
-        prefix="686",
-        destination="Kiribati",
-        country="KI",
-        type="landline",
-        price_per_minute="3",
-    )
-    world.engine.publish(RateDeck(version="dear", currency="USD", rows=(row,)))
+    rows = [
+        RateRow(
+            direction="outbound",
+            prefix=prefix,
+            destination=destination,
+            country=country,
+            type="landline",
+            price_per_minute="3",
+        )
+        for prefix, (destination, country) in DEAR.items()
+    ]
+    world.engine.publish(RateDeck(version="dear", currency="USD", rows=tuple(rows)))
     world.apply(DeckActivated(tenant=T, id="dear", at=at("2025-03-01"), version="dear"))
     return world
 
@@ -192,16 +199,15 @@ def fraud(mode: str | None, named: bool = False) -> tuple[World, Thief]:
     return world, thief
 
 
-def line_of(mode: str | None, named: bool) -> str:
-    """A line of the table in the documentation."""
-    world, thief = fraud(mode, named)
+def line_of(said: str, would_cost: int, world: World, thief: Thief) -> str:
+    """A line of a table in the documentation; what it would cost without a brake is USD."""
     cost = sum(parse_micros(call.charge) for call in thief.rated)
     assert cost == 10_000_000_000 - world.account.balance
     over = [parse_micros(call.charge) for call in thief.rated if any(one.over for one in call.brakes)]
     marked = f"{len(over)} calls, {sum(over) // 1_000_000:,} USD" if over else "-"
-    saved = (6_000_000_000 - cost) // 1_000_000
     connected = sum(call.minutes > 0 for call in thief.rated)
-    return f"| {mode or 'no brake'} | {connected} | {cost // 1_000_000:,} | {marked} | {saved:,} |"
+    saved = would_cost - cost // 1_000_000
+    return f"| {said} | {connected} | {cost // 1_000_000:,} | {marked} | {saved:,} |"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +215,21 @@ def line_of(mode: str | None, named: bool) -> str:
 )
 def test_the_table_of_a_fraud_holds(mode: str | None, named: bool) -> None:
     """A50: what each mode does against a stolen account stands in the documentation."""
-    assert line_of(mode, named) in (ROOT / "docs" / "billing.md").read_text()
+    line = line_of(mode or "no brake", 6_000, *fraud(mode, named))
+    assert line in (ROOT / "docs" / "billing.md").read_text()
+
+
+@pytest.mark.parametrize(("mode", "limit"), [(None, ""), ("shadow", "0"), ("stop", "10"), ("stop", "0")])
+def test_the_table_of_a_fraud_in_new_countries_holds(mode: str | None, limit: str) -> None:
+    """A50: a stolen account calls three countries that it never called, 40 calls at once to each, ten minutes at 3 USD."""
+    world = dear()
+    if mode is not None:
+        world.brake("abroad", "user", limit, mode, measure="new_countries")
+    thief = Thief(world, named=False)
+    for number, called in enumerate([KIRIBATI, TUVALU, TONGA]):
+        thief.wave(number, called)
+    said = f"{mode}, limit {limit}" if mode else "no brake"
+    assert line_of(said, 3_600, world, thief) in (ROOT / "docs" / "billing.md").read_text()
 
 
 @pytest.mark.parametrize("named", [False, True])

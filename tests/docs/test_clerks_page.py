@@ -252,9 +252,10 @@ def test_limits_on_spending(month: Path) -> None:
     """A limit is reached by the call abroad, and released by a person; the brake on calls at once counts nothing."""
     play(BRAKES, month, {}, RATER_OPERATOR="kim")
     stolen = {"brake": "stolen", "mode": "stop", "scope": "user", "about": "ada@contoso.example", "limit": "0.1"}
-    counted = {"window": "day 2025-03-12T00:00Z", "spent": "0.1", "over_calls": 0, "over_money": "0"}
-    abroad, lines, found = json.loads(invoke("show", "brakes", "contoso", "--json").stdout)
+    counted = {"window": "day 2025-03-12T00:00Z", "spent": "0.1", "over_calls": 0, "over_money": "0", "known": None}
+    abroad, learned, lines, found = json.loads(invoke("show", "brakes", "contoso", "--json").stdout)
     assert (abroad["about"], abroad["spent"], abroad["mode"]) == ("ada@contoso.example, new: GB", "0.1", "shadow")
+    assert (learned["about"], learned["known"]) == ("ada@contoso.example", "FR")
     assert (lines["brake"], lines["limit"], lines["spent"]) == ("lines", 10, None)
     assert found.pop("reached_at").startswith("2025-03-")
     assert found == stolen | counted

@@ -173,6 +173,21 @@ def test_a_customer_comes_and_leaves(switch: Switch) -> None:
     assert switch.may("911", "fresh", "eve@fresh.example") == (True, "emergency", 86_400)
 
 
+def test_a_new_country_is_refused_until_a_person_allows_it(switch: Switch) -> None:
+    """A50: with a limit of 0 no call to a country begins that ada never called, but for help; Bob has no such limit."""
+    settings = switch.deployment.settings
+    where = (f"--bootstrap={settings.bootstrap}", f"--prefix={settings.prefix}")
+    until(lambda: switch.may(LONDON)[:2] == (True, "credit"), "contoso")
+    abroad = ("--scope", "user", "--only", "ada", "--measure", "new_countries", "--limit", "0", "--mode", "stop")
+    assert invoke("tenant", "brake", "contoso", "abroad", *abroad, *where).exit_code == Exit.OK
+    until(lambda: switch.may(LONDON) == (False, "brake_reached", 0), "the limit")
+    assert [switch.may("911")[1], switch.may(LONDON, user="bob")[1]] == ["emergency", "credit"]
+    allowing = ("--subject", "ada", "--country", "GB", "--by", "kim")
+    assert invoke("tenant", "release-brake", "contoso", "abroad", *allowing, *where).exit_code == Exit.OK
+    until(lambda: switch.may(LONDON)[:2] == (True, "credit"), "the allowed country")
+    assert switch.may(HARARE) == (False, "brake_reached", 0)
+
+
 def test_what_is_wrong_is_reported(switch: Switch) -> None:
     """One sentence for each bad question; an invalid event is counted and skipped."""
     call = {"tenant": "contoso", "user": "ada", "called": LONDON}

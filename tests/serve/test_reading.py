@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rater.core import BrakeConfigured, FundsAdded, LicenseAssigned, TenantConfigured
+from rater.core import BrakeConfigured, BrakeReleased, FundsAdded, LicenseAssigned, TenantConfigured
 from tests.commands import rater
 from tests.serve.world import NOON, Answer, Serving, Switch, call, clients_file, setting_up
 
@@ -263,6 +263,22 @@ def limited() -> list[Any]:
         ),
         TenantConfigured(tenant="contoso", id="alerts", at=at, balance_alerts=("10", "99.5")),
     ]
+
+
+def test_countries_that_are_not_new_any_more(tmp_path: Path) -> None:
+    """France was allowed to ada; the country of her first call of today is new until tomorrow."""
+    at = NOON - timedelta(hours=1)
+    abroad = BrakeConfigured(
+        tenant="contoso", id="a", at=at, brake="abroad", scope="user", measure="new_countries", window="day",
+        limit="5", mode="shadow",
+    )  # fmt: skip
+    allowed = BrakeReleased(tenant="contoso", id="r", at=at, brake="abroad", subject="ada", country="FR")
+    with Serving(tmp_path, clients_file(tmp_path, **CLIENTS), commands=[*two_tenants(), abroad, allowed]) as server:
+        sent = server.switch("switch").send(call("a", 2) | {"answered_at": datetime.now(UTC).isoformat()})
+        assert sent.body["accepted"] == 1
+        found = server.switch("clerk").ask("/v1/tenants/contoso/brakes").body
+    assert found["known"] == [{"brake": "abroad", "subject": "ada", "countries": ["FR"]}]
+    assert [one["country"] for one in found["windows"] if one["counted"] != "0"] == ["GB"]
 
 
 def test_brakes_and_what_they_counted(tmp_path: Path) -> None:

@@ -112,6 +112,14 @@ def test_shadow_and_notify_say_what_would_have_been_stopped() -> None:
         assert (window.over_calls, window.over_money, window.stopped) == (1, 1_000_000, False)
 
 
+def test_where_the_limit_never_pays_for_a_first_minute_every_call_is_marked() -> None:
+    """A50: three calls at once to Harare, at 0.2 a minute; also those that began before the first was rated."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "0.1", "shadow")
+    calls = [world.call(HARARE, 600, f"2025-03-10 10:0{minute}") for minute in range(3)]
+    assert [call.brakes[0].over for call in calls] == [True, True, True]
+
+
 def test_a_correction_takes_back_what_was_counted_and_ends_the_stop() -> None:
     """A50, A12: the first version reached the limit, the second does not; of another day it moves to its day."""
     world = ada("MCOPSTNPP")

@@ -10,11 +10,11 @@ from rater.core.inputs import UserErased
 from rater.core.quotes import Question, Reserved
 from rater.core.reasons import CallType
 from tests.spec.test_brakes import KEY, happened, spent, states
-from tests.world import HARARE, LONDON, PARIS, T, World, ada, at
+from tests.world import CA, HARARE, LONDON, PARIS, T, World, ada, at
 
 
-def test_a_country_is_new_until_a_window_has_passed_within_the_limit() -> None:
-    """A50: 3 USD a day for each country that ada never called; after a day within it, Zimbabwe is not new to her any more."""
+def test_a_country_is_new_until_a_window_in_which_it_was_called_has_passed() -> None:
+    """A50: 3 USD a day for each country that ada never called; after a day Zimbabwe is not new to her any more."""
     world = ada("MCOPSTNPP").user("bob", "US", "MCOPSTNPP")
     world.brake("abroad", "user", "3", "notify", measure="new_countries")
     first = world.call(HARARE, 840, "2025-03-10 09:00")  # 2.8
@@ -27,12 +27,40 @@ def test_a_country_is_new_until_a_window_has_passed_within_the_limit() -> None:
     assert spent(world, "user/ada") == [("abroad", "03-10 00:00", "0.05"), ("abroad", "03-10 00:00", "2.8")]
 
 
-def test_a_country_whose_limit_was_reached_stays_new() -> None:
+@pytest.mark.parametrize("mode", ["shadow", "notify"])
+def test_what_only_marks_or_notifies_learns_where_people_call(mode: str) -> None:
+    """A50: 15 minutes to Harare are 3 USD, what follows that day is marked; the next day it is no new country.
+
+    What was learned stays when the brake is set to stop.
+    """
+    world = ada("MCOPSTNPP")
+    world.brake("abroad", "tenant", "3", mode, measure="new_countries")
+    world.call(HARARE, 900, "2025-03-10 09:00")
+    assert happened(world) == [("brake.reached", "abroad", "3", mode)]
+    assert world.call(HARARE, 60, "2025-03-10 10:00").brakes[0].over
+    world.brake("abroad", "tenant", "0", "stop", measure="new_countries", at=at("2025-03-11"))
+    assert world.call(HARARE, 960, "2025-03-11 09:00").brakes == ()
+    assert [may_call(world, HARARE, "ada", "2025-03-11"), may_call(world, LONDON, "ada", "2025-03-11")] == [
+        "credit",
+        "brake_reached",
+    ]
+
+
+def test_who_calls_the_tenant_is_no_new_country() -> None:
+    """A50: a toll-free call from Canada costs the tenant 0.025 a minute, and is no call to Canada."""
+    world = ada("MCOPSTNPP")
+    world.brake("abroad", "tenant", "0", "stop", measure="new_countries")
+    call = world.call("+18005550100", 60, type="ucap_in", user=None, calling=CA, toll_free=True)
+    assert (call.country, call.charge, call.brakes) == ("CA", "0.025", ())
+    assert may_call(world, CA, "ada") == "brake_reached"
+
+
+def test_a_country_that_was_stopped_stays_new() -> None:
     """A50: 15 minutes to Harare are 3 USD; so the next day counts and marks again, until a person allows the country."""
     world = ada("MCOPSTNPP")
-    world.brake("abroad", "tenant", "3", "shadow", measure="new_countries")
+    world.brake("abroad", "tenant", "3", "stop", measure="new_countries")
     world.call(HARARE, 900, "2025-03-10 09:00")
-    assert happened(world) == [("brake.reached", "abroad", "3", "shadow")]
+    assert happened(world) == [("brake.reached", "abroad", "3", "stop")]
     assert world.call(HARARE, 60, "2025-03-10 10:00").brakes[0].over
     assert [one.over for one in world.call(HARARE, 960, "2025-03-11 09:00").brakes] == [False]
     world.release("abroad", None, "2025-03-11 10:00", country="ZW")
@@ -127,17 +155,19 @@ def test_what_cannot_be_released(brake: str, subject: str | None, country: str |
     assert world.refusals == ["malformed" if country == "XX" else "no_such_brake"]
 
 
-def answered(world: World, called: str, user: str, reserved: Reserved | None = None) -> Answer:
-    """What a switch is answered on 10 March, beside what running calls reserve."""
+def answered(
+    world: World, called: str, user: str, reserved: Reserved | None = None, day: str = "2025-03-10"
+) -> Answer:
+    """What a switch is answered at noon, beside what running calls reserve."""
     question = Question(tenant=T, type=CallType.USER_OUT, user=user, called=called)
-    answer = authorize(world.engine.committed(), world.engine.rules, question, at("2025-03-10 12:00"), reserved)
+    answer = authorize(world.engine.committed(), world.engine.rules, question, at(f"{day} 12:00"), reserved)
     assert isinstance(answer, Answer)
     return answer
 
 
-def may_call(world: World, called: str, user: str) -> str:
-    """Why a call may start on 10 March, or not."""
-    return answered(world, called, user).reason.value
+def may_call(world: World, called: str, user: str, day: str = "2025-03-10") -> str:
+    """Why a call may start at noon, or not."""
+    return answered(world, called, user, day=day).reason.value
 
 
 def test_running_calls_reserve_of_what_a_new_country_may_spend() -> None:

@@ -61,7 +61,7 @@ def test_a_limit_from_shadow_to_a_release(folder: Path) -> None:
     assert counted.pop("reached_at").startswith("2025-03-10T10:21:00")
     assert counted == {
         "brake": "daily", "mode": "shadow", "scope": "user", "about": "ada", "window": "day 2025-03-10T00:00Z",
-        "limit": "4", "spent": "8.4", "over_calls": 1, "over_money": "4.2",
+        "limit": "4", "spent": "8.4", "over_calls": 1, "over_money": "4.2", "known": None,
     }  # fmt: skip
     line = "Brake daily counted it: calls of ada in the day from 2025-03-10T00:00:00Z on."
     assert f"{line} Its limit was reached before the call began." in types("explain", "second")
@@ -90,14 +90,27 @@ def test_a_new_country_from_shadow_to_an_allowance(folder: Path) -> None:
     (counted,) = brakes()
     assert (counted["about"], counted["spent"]) == ("ada, new: ZW", "4.2")
     types("tenant", "brake", "contoso", *abroad, "--mode", "stop", "--at", "2025-03-10T12:00:00Z")
-    run(folder, "second", "2025-03-11 10:00")
-    asked = ("quote", "contoso", "--user", "ada", "--called", "+263242700000", "--at", "2025-03-11T15:00:00Z")
+    run(folder, "second", "2025-03-10 14:00")
+    asked = ("quote", "contoso", "--user", "ada", "--called", "+263242700000", "--at", "2025-03-10T15:00:00Z")
     assert "no, brake_reached (abroad)" in types(*asked)
     allowing = ("tenant", "release-brake", "contoso", "abroad", "--subject", "ada", "--country", "ZW")
-    types(*allowing, "--at", "2025-03-11T16:00:00Z")
+    types(*allowing, "--at", "2025-03-10T16:00:00Z")
     assert json.loads(types(*asked, "--json"))["allowed"] is True
-    assert "ZW is new" in refused(*allowing, "--at", "2025-03-11T17:00:00Z")
+    assert "ZW is new" in refused(*allowing, "--at", "2025-03-10T17:00:00Z")
     types("verify", "--store", "rater.db")
+
+
+def test_what_a_brake_in_shadow_learned_is_shown(folder: Path) -> None:
+    """The day after a call its country is known; a country that a person allows is known at once."""
+    abroad = ("abroad", "--scope", "user", "--measure", "new_countries", "--limit", "1")
+    types("tenant", "brake", "contoso", *abroad, *AT)
+    run(folder, "first", "2025-03-10 10:00")
+    assert [one["known"] for one in brakes()] == [None]
+    allowing = ("tenant", "release-brake", "contoso", "abroad", "--subject", "ada", "--country", "FR")
+    types(*allowing, "--at", "2025-03-11T16:00:00Z")
+    known = [(one["about"], one["known"]) for one in brakes() if one["known"]]
+    assert known == [("ada", "FR ZW")]
+    assert "FR ZW" in types("show", "brakes", "contoso")
 
 
 def test_what_is_not_reached_cannot_be_released() -> None:

@@ -39,14 +39,23 @@ class BrakeWindowLine(msgspec.Struct, frozen=True):
     over_charge: str
 
 
+class KnownLine(msgspec.Struct, frozen=True):
+    """The countries that are not new any more to a `subject`, where `measure` is `new_countries`."""
+
+    brake: str
+    subject: str | None
+    countries: tuple[str, ...]
+
+
 class Brakes(msgspec.Struct, frozen=True):
     """Every brake by name, what was counted by subject and time, and the balances that people are notified of.
 
-    `next` as in Calls; a page holds the windows of at most `limit` subjects.
+    `next` as in Calls; a page holds the windows of at most `limit` subjects, and what is `known` of them.
     """
 
     brakes: list[BrakeLine]
     windows: list[BrakeWindowLine]
+    known: list[KnownLine]
     alerts: list[str]
     currency: str
     next: str | None

@@ -2,11 +2,11 @@
 
 from rater.core import AccountEvent, Brake, Debit, RatedCall, format_micros
 from rater.embedded.lookup import Spend, flags_of
-from rater.engine.brake_report import BrakeWindow, in_its_measure
+from rater.engine.brake_report import BrakeWindow, KnownCountries, in_its_measure
 from rater.files.export_funds import fund_row
 from rater.ops.masking import mask_people
 from rater.serve.reading.answers import CallLine, DebitLine, FundLine, RefusedLine, SegmentLine, SpendLine
-from rater.serve.reading.brake_answers import BrakeLine, BrakeWindowLine
+from rater.serve.reading.brake_answers import BrakeLine, BrakeWindowLine, KnownLine
 from rater.wire.dead_letters import Letter, place_of, raw_bytes
 
 #: Characters of a refused record that are shown.
@@ -64,6 +64,11 @@ def brake_window_line(one: BrakeWindow) -> BrakeWindowLine:
         over_calls=window.over_calls,
         over_charge=format_micros(window.over_money),
     )
+
+
+def known_line(one: KnownCountries) -> KnownLine:
+    """What a brake on new countries learned of a subject."""
+    return KnownLine(one.brake.name, one.subject or None, one.countries)
 
 
 def debit_line(debit: Debit) -> DebitLine:

@@ -18,7 +18,7 @@ from rater.core import (
     shown_lots,
 )
 from rater.engine.books import payer_of
-from rater.engine.brake_report import brake_windows
+from rater.engine.brake_report import brake_knowledge, brake_windows
 from rater.files.export_tables import pool_uses
 from rater.serve.problems import Kind, ProblemError
 from rater.serve.reading import answers, asked
@@ -31,6 +31,7 @@ from rater.serve.reading.lines import (
     call_line,
     debit_line,
     fund_line,
+    known_line,
     refused_line,
     spend_line,
 )
@@ -195,6 +196,7 @@ def brakes(books: Books, account: Account, query: asked.PageAsked) -> Brakes:
     return Brakes(
         brakes=[brake_line(brake) for brake in brakes_of(account)],
         windows=[brake_window_line(one) for one in brake_windows(books.reader, account, subjects[: query.limit])],
+        known=[known_line(one) for one in brake_knowledge(books.reader, account, subjects[: query.limit])],
         alerts=[format_micros(amount) for amount in alerts_of(account)],
         currency=account.currency,
         next=cursor_of("brakes", next),

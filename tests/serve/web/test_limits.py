@@ -78,6 +78,19 @@ def test_what_a_stop_refuses_now_can_be_released(limited: Open) -> None:
     assert ("UTC released" in words, "Release ada" in words) == (True, False)
 
 
+def test_countries_that_are_not_new_any_more(limited: Open) -> None:
+    """What a limit on new countries learned in shadow stands below it; a country that a person allows is there at once."""
+    kim = limited.visitor("kim")
+    abroad = DAILY | {"brake": "abroad", "measure": "new_countries"}
+    assert sent(kim, "brake", previewed(kim, "brake", **abroad)).path == f"{SCREEN}?order=accepted"
+    rated(limited, "a")
+    words = kim.get(SCREEN).words
+    assert ("ada, new: GB" in words, "Not new any more" in words) == (True, False)
+    shown = previewed(kim, "release-brake", brake="abroad", subject="ada", new_country="FR")
+    assert sent(kim, "release-brake", shown).path == f"{SCREEN}?order=accepted"
+    assert "Not new any more to ada: FR" in limited.visitor("val").get(SCREEN).words
+
+
 def test_calls_at_once_that_are_only_counted(limited: Open) -> None:
     """One may run, three are asked for and allowed: the page says how many `stop` would have refused."""
     kim, office = limited.visitor("kim"), limited.server.switch()

@@ -1,12 +1,13 @@
 """Limits on spending (A50): each brake, what it counted, and the balances that people are notified of."""
 
+from itertools import islice
 from typing import Any, NamedTuple
 
 from rater.core import alerts_of, brakes_of, counting_window, window_of
-from rater.engine.brake_report import BrakeWindow, brake_windows, in_its_measure, is_money
+from rater.engine.brake_report import BrakeWindow, brake_knowledge, brake_windows, in_its_measure, is_money
 from rater.serve.web.screens.asked import Asked
 
-#: Windows that are shown of one brake: those of now first, then those that were used most.
+#: Windows that are shown of one brake: those of now first, then those that were used most; and who knows countries.
 WINDOWS_MAX = 100
 
 
@@ -39,6 +40,7 @@ def brakes(asked: Asked) -> dict[str, Any]:
             (brake, in_its_measure(brake, brake.limit), is_money(brake), rows.get(brake.name, ()))
             for brake in brakes_of(account)
         ],
+        "known": list(islice(brake_knowledge(asked.reader, account), WINDOWS_MAX)),
         "windows_max": WINDOWS_MAX,
         "alerts": alerts_of(account),
     }

@@ -5,11 +5,14 @@ from typing import Any
 
 from rater.core import month_start, parse_period
 from rater.files.statement import FORMATS, MEDIA_TYPES, Statement, rendered
+from rater.files.statement.model import EntryName
 from rater.files.statement.sections import Cell, Column, Section, cell_text, remarks, sections_of
 from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion, check_offered, offered
 
 #: Months that can be chosen: the present one and those before it.
 MONTHS = 14
+_CAME_IN = (EntryName.PURCHASES, EntryName.RECHARGES, EntryName.PROMOTIONS)
+_OF_CALLS = (EntryName.REVERSALS, *(name for name in EntryName if name.value.startswith("calls_")))
 _ENDINGS = {"text": "txt"}
 
 
@@ -25,8 +28,22 @@ def statement(asked: Asked) -> dict[str, Any]:
         "all_formats": offered(FORMATS) == [*FORMATS],
         "adds_up": made.adds_up,
         "remarks": remarks(made),
+        "parts": _parts(made),
         "sections": [(section, _rows(section, made)) for section in sections_of(made)],
     }
+
+
+def _parts(made: Statement) -> list[tuple[str, int]]:
+    """The opening balance, what moved it by groups, and the closing balance; all but the last add up to it."""
+    sums = {"came_in": 0, "calls_cost": 0, "else": 0}
+    for entry in made.entries:
+        if entry.name in _CAME_IN:
+            sums["came_in"] += entry.amount
+        elif entry.name in _OF_CALLS:
+            sums["calls_cost"] += entry.amount
+        else:
+            sums["else"] += entry.amount
+    return [("opening", made.opening), *sums.items(), ("closing", made.closing)]
 
 
 def statement_file(asked: Asked, format: str) -> File:

@@ -5,7 +5,8 @@ that are known are offered to operators alone: a tenant need not see prices that
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from rater.serve.web.forms import FILE_ENCODING, fields_of
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import Asked, NoSuchThing, WrongQuestion, frame
 from rater.serve.web.screens.compare import check_period, versions_for
+from rater.serve.web.screens.statement import periods_of
 from rater.serve.web.sessions import Session
 
 #: A price list of 50,000 prefixes has some 4 MB.
@@ -42,16 +44,21 @@ class Comparing:
         self._pages, self._desks, self._comparisons = pages, desks, comparisons
 
     async def begin(self, request: web.Request, session: Session) -> web.Response:
-        """Begin a comparison, then show its page; WrongQuestion says what was expected."""
+        """Begin a comparison, then show its page; a form that cannot be read comes back."""
         account, versions = await self._known(request, session)
         sent = await fields_of(request, session.form_key, DECK_BYTES_MAX)
-        period, version = check_period(account.clock, sent.get("period", "")), sent.get("version", "").strip()
-        content = sent.get("deck", "").encode(FILE_ENCODING)
-        if bool(content) == bool(version):
-            raise WrongQuestion("deck: expected either a file with a price list or a version that is known")
-        if version and version not in versions:
-            raise WrongQuestion("version: expected one that is offered")
-        wanted = Wanted(account.tenant, period, version or content, account.currency)
+        try:
+            wanted = _wanted(account, versions, sent)
+        except WrongQuestion as wrong:
+            periods = periods_of(account.clock)
+            chosen = sent.get("period", "")
+            values = frame(account.tenant, "compare") | {
+                "account": account,
+                "periods": periods,
+                "versions": versions,
+            }
+            values |= {"period": chosen if chosen in periods else periods[1], "wrong": str(wrong)}
+            return self._pages.answer("compare.html", session, HTTPStatus.BAD_REQUEST, **values)
         return self._pages.go_to(f"{_path(account.tenant)}/{self._comparisons.begin(wanted)}")
 
     async def show(self, request: web.Request, session: Session) -> web.Response:
@@ -95,6 +102,17 @@ class Comparing:
         if found is None:
             raise NoSuchThing
         return found
+
+
+def _wanted(account: Account, versions: Sequence[str], sent: Mapping[str, str]) -> Wanted:
+    """What is to be compared; WrongQuestion says what was expected."""
+    period, version = check_period(account.clock, sent.get("period", "")), sent.get("version", "").strip()
+    content = sent.get("deck", "").encode(FILE_ENCODING)
+    if bool(content) == bool(version):
+        raise WrongQuestion("deck: expected either a file with a price list or a version that is known")
+    if version and version not in versions:
+        raise WrongQuestion("version: expected one that is offered")
+    return Wanted(account.tenant, period, version or content, account.currency)
 
 
 def _path(tenant: str) -> str:

@@ -188,14 +188,15 @@ class Site:
         if screen is None:
             raise NoSuchThing
 
-        def shown(books: Books) -> str:
+        def shown(books: Books) -> tuple[str, HTTPStatus]:
             asked = Asked.of(books, tenant, session, dict(request.query))
             values = screen.answer(asked._replace(settings=self._settings(books.reader)))
             values |= self._likely.known(name, asked.account)
             values |= frame(tenant, name, request.query.get("order"))
-            return self._pages.text(f"{name}.html", session, **values)
+            status = HTTPStatus.BAD_REQUEST if values.get("wrong") else HTTPStatus.OK
+            return self._pages.text(f"{name}.html", session, **values), status
 
-        return self._pages.answer_of(await self._desks.ask(shown))
+        return self._pages.answer_of(*await self._desks.ask(shown))
 
     def _download(self, made: Callable[[Asked, str], File]) -> _SignedIn:
         """What a screen gives as a file."""

@@ -98,10 +98,15 @@ def test_a_part_of_a_name_finds_calls(opened: Open, query: str, shown: str) -> N
 
 @pytest.mark.parametrize("query", ["day=12.3.", "charge=4,02", "after=-1", "after=x", "flag=x"])
 def test_a_filter_that_cannot_be_read_is_an_error(opened: Open, query: str) -> None:
-    """400 with what was expected."""
+    """400 with what was expected; a field that a person fills in comes back with what was typed."""
     shown = opened.visitor("val").get(f"/tenants/contoso/usage?{query}")
     assert shown.status == 400
     assert "expected" in shown.words
+    name, _, typed = query.partition("=")
+    if name in ("day", "charge"):
+        assert f'value="{typed}"' in shown.text
+        assert "Statement" in shown.words
+        assert "No call was found" not in shown.words
 
 
 @pytest.mark.parametrize("screen", ["statement", "usage"])
@@ -133,6 +138,13 @@ def test_credits_show_what_the_balance_is_made_of(opened: Open) -> None:
     bought = BEGAN - timedelta(days=1)
     assert f"USD {bought:%Y-%m-%d} 12:00 UTC {bought.year + 1}-" in words
     assert f"{bought:%Y-%m-%d} 12:00 UTC purchase 100.00 USD 100.00 USD funds" in words
+
+
+def test_a_statement_begins_with_what_the_month_cost(opened: Open) -> None:
+    """0.1 and 0.2 of ada's calls, of 100.00 that were bought: each part is named."""
+    words = opened.visitor("val").get(f"/tenants/contoso/statement?period={BEGAN:%Y-%m}").words
+    assert f"What calls cost in {BEGAN:%Y-%m} 0.30 USD" in words
+    assert "Balance at the end 99.70 USD" in words
 
 
 def test_a_refused_record_is_shown_with_its_reason(opened: Open) -> None:

@@ -23,6 +23,14 @@ class WrongQuestion(Exception):
     """A filter that cannot be read; the message says what was expected."""
 
 
+class WrongField(WrongQuestion):
+    """A field of a filter that cannot be read: which one, and what was expected."""
+
+    def __init__(self, field: str, expected: str) -> None:
+        super().__init__(f"{field}: {expected}")
+        self.field, self.expected = field, expected
+
+
 class Asked(NamedTuple):
     """Who asks what of which tenant; the store is read as it was at the last commit.
 

@@ -11,7 +11,14 @@ from rater.serve.web.screens.statement import periods_of
 def compare(asked: Asked) -> dict[str, Any]:
     """What `compare.html` shows; versions that are known are for operators."""
     periods = periods_of(asked.account.clock)
-    return {"account": asked.account, "periods": periods, "period": periods[1], "versions": versions_for(asked)}
+    versions = versions_for(asked)
+    return {
+        "account": asked.account,
+        "periods": periods,
+        "period": periods[1],
+        "versions": versions,
+        "wrong": None,
+    }
 
 
 def versions_for(asked: Asked) -> list[str]:

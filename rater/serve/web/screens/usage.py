@@ -6,12 +6,21 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
 from rater.core import MoneyError, RatedCall, name_key, parse_ledger
-from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, Spend, day_bounds, flags_of
+from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, CallPage, Spend, day_bounds, flags_of
 from rater.engine.given_back import given_by_hand
 from rater.files.export import write
 from rater.files.export_tables import TABLES, usage_row
 from rater.files.statement import MEDIA_TYPES
-from rater.serve.web.screens.asked import Asked, File, NoSuchThing, WrongQuestion, check_offered, offered, place_in
+from rater.serve.web.screens.asked import (
+    Asked,
+    File,
+    NoSuchThing,
+    WrongField,
+    WrongQuestion,
+    check_offered,
+    offered,
+    place_in,
+)
 
 CALLS_PER_PAGE = 50
 #: The days of which sums are shown, and how many destinations.
@@ -37,10 +46,13 @@ class Row(NamedTuple):
 def usage(asked: Asked) -> dict[str, Any]:
     """What `usage.html` shows."""
     query = {name: text.strip() for name, text in asked.query.items() if text.strip()}
-    after = place_in(query, "after")
-    page = asked.lookup.calls(asked.tenant, _wanted(query), after, CALLS_PER_PAGE)
-    is_first = after is None
+    after, wrong = place_in(query, "after"), None
     names: dict[str, list[str]] = {}
+    try:
+        page = asked.lookup.calls(asked.tenant, _wanted(query), after, CALLS_PER_PAGE)
+    except WrongField as found:
+        page, wrong = CallPage([], None), found
+    is_first = after is None and wrong is None
     if is_first and not page.calls:
         names = _names(asked, query)
         meant = query | {field: found[0] for field, found in names.items() if len(found) == 1}
@@ -55,6 +67,7 @@ def usage(asked: Asked) -> dict[str, Any]:
         "names": {} if page.calls else names,
         "flag_names": FLAGS,
         "is_first": is_first,
+        "wrong": wrong,
         "export_formats": offered(EXPORT_FORMATS),
         "all_formats": offered(EXPORT_FORMATS) == [*EXPORT_FORMATS],
         "spend_days": SPEND_DAYS,
@@ -128,11 +141,11 @@ def _wanted(query: dict[str, str]) -> CallFilter:
         if "day" in query:
             since, until = day_bounds(date.fromisoformat(query["day"]))
     except (ValueError, OverflowError) as wrong:
-        raise WrongQuestion("day: expected a day such as 2025-03-12") from wrong
+        raise WrongField("day", "expected a day such as 2025-03-12") from wrong
     try:
         charge = parse_ledger(query["charge"]) if "charge" in query else None
     except MoneyError as wrong:
-        raise WrongQuestion(f"charge: {wrong}") from wrong
+        raise WrongField("charge", str(wrong)) from wrong
     if query.get("flag", FLAGS[0]) not in FLAGS:
-        raise WrongQuestion(f"flag: expected one of {', '.join(FLAGS)}")
+        raise WrongField("flag", f"expected one of {', '.join(FLAGS)}")
     return CallFilter(query.get("user"), since, until, charge, query.get("destination"), None, query.get("flag"))

@@ -39,7 +39,7 @@ def test_a_list_with_prices_twice_as_high_costs_twice_as_much(lived: Open, tmp_p
     val = lived.visitor("val")
     shown = compared(val, twice())
     was, would_be = f"{CALLS * 0.1:.2f} USD", f"{CALLS * 0.2:.2f} USD"
-    assert f"As it was {was} As it would have been {would_be} Difference {was}" in shown.words
+    assert f"As it was {was} As it would have been {would_be} Difference + {was} dearer" in shown.words
     assert "By destination" in shown.words
     assert "ada" in shown.words
     file = val.get(f"{shown.path}/csv")

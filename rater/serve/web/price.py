@@ -9,6 +9,7 @@ from datetime import datetime
 from aiohttp import web
 from multidict import MultiDict
 
+from rater.core import Why
 from rater.serve.authorize_page import Ask as AskAsSwitch
 from rater.serve.authorize_page import Asked, Authorization, Query, answered, authorization_of
 from rater.serve.problems import ProblemError
@@ -17,7 +18,7 @@ from rater.serve.reading.desks import Desks
 from rater.serve.web.rendering import Pages
 from rater.serve.web.screens import Asked as AskedByPerson
 from rater.serve.web.screens import frame
-from rater.serve.web.screens.price import MINUTES_MAX, price
+from rater.serve.web.screens.price import MINUTES_MAX, number_hint, price
 from rater.serve.web.sessions import Session
 
 
@@ -34,7 +35,13 @@ class PricePage:
         typed: Mapping[str, str] = values["typed"]
         if typed["called"] or typed["user"] or typed["calling"]:
             found = self._priced(tenant, typed)
-            values["wrong" if isinstance(found, str) else "answer"] = found
+            if isinstance(found, str):
+                values["wrong"] = found
+            elif found.reason is Why.UNKNOWN_USER:
+                values["unknown"] = True
+            else:
+                values["answer"] = found
+        values["hints"] = {} if values["wrong"] is None else _hints(typed)
         values |= frame(tenant, "price")
         return self._pages.answer("price.html", session, **values)
 
@@ -50,3 +57,9 @@ class PricePage:
             return wrong.detail
         answer = answered(self._ask, Asked(query.question(), 60 * int(minutes)), self._now())
         return answer if isinstance(answer, str) else authorization_of(answer)
+
+
+def _hints(typed: Mapping[str, str]) -> dict[str, str]:
+    """How each number is to be written that was typed in another way."""
+    found = {name: number_hint(typed[name]) for name in ("called", "calling")}
+    return {name: meant for name, meant in found.items() if meant is not None and meant != typed[name]}

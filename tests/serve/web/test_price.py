@@ -3,6 +3,7 @@
 import json
 import re
 from html import unescape
+from urllib.parse import urlencode
 
 import pytest
 
@@ -25,9 +26,19 @@ def test_the_price_is_what_the_command_quotes(lived: Open) -> None:
 
 
 def test_a_call_that_may_not_start_says_why(lived: Open) -> None:
-    """Nobody assigned a licence to bob: what it would cost, and that it may not start."""
-    words = lived.visitor("val").get(f"/tenants/contoso/price?called={LONDON}&user=bob").words
-    assert "No: no licence was ever assigned to this user." in words
+    """Nobody assigned a licence to bob: it is no price of 0, and the field suggests who is there."""
+    shown = lived.visitor("val").get(f"/tenants/contoso/price?called={LONDON}&user=bob")
+    assert "No such user: nobody named bob ever had a licence." in shown.words
+    assert "The price" not in shown.words
+    assert '<option value="ada"></option>' in shown.text
+
+
+@pytest.mark.parametrize("typed", ["00442079460000", "00 44 20 7946 0000"])
+def test_a_number_that_is_dialled_with_00(lived: Open, typed: str) -> None:
+    """How it is to be written."""
+    query = urlencode({"called": typed, "user": "ada"})
+    words = lived.visitor("val").get(f"/tenants/contoso/price?{query}").words
+    assert "A number begins with + and the country code: +442079460000." in words
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ def test_credits_names_the_next_recharge_and_not_when_it_is_empty(lived: Open) -
     kim = lived.visitor("kim")
     words = kim.get("/tenants/contoso/credits").words
     assert "Empty at this pace" in words
+    assert f"a day, by the 30 days up to the last known call, on {BEGAN:%Y-%m-%d}" in words
     path = "/tenants/contoso/orders/recharge-settings"
     typed = {"enabled": "1", "trigger": "60", "amount": "50"}
     shown = kim.post(f"{path}/preview", kim.get(path).form(f"{path}/preview") | typed)

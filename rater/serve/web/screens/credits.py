@@ -1,9 +1,10 @@
 """Credits: the balance, what it is made of, how it got there, and when it will be used up."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rater.core import AccountEvent, EventKind, lots_with_money, parse_ledger, shown_lots
+from rater.embedded.lookup import CallFilter
 from rater.files.export_funds import fund_row
 from rater.serve.web.screens.asked import Asked, number_in
 from rater.serve.web.screens.outlook import outlook
@@ -22,7 +23,8 @@ def credit(asked: Asked) -> dict[str, Any]:
     """What `credits.html` shows."""
     account, clock = asked.account, asked.account.clock
     since = clock - timedelta(days=CURVE_DAYS)
-    pace = _spent_a_day(asked)
+    last_call = _last_call(asked)
+    pace = 0 if last_call is None else _spent_a_day(asked, last_call)
     series = asked.lookup.balance_series(asked.tenant, since, clock, POINTS)
     state = asked.lookup.service_state(asked.tenant)
     page = asked.lookup.funds(asked.tenant, number_in(asked.query, "after"), FUNDS_PER_PAGE)
@@ -33,6 +35,7 @@ def credit(asked: Asked) -> dict[str, Any]:
         "lots_total": lots_with_money(account),
         "pace": pace,
         "pace_days": PACE_DAYS,
+        "last_call": last_call,
         "outlook": outlook(account, pace, asked.settings),
         "curve_days": CURVE_DAYS,
         "curve": _curve(series),
@@ -43,10 +46,17 @@ def credit(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _spent_a_day(asked: Asked) -> int:
-    """What the calls of the last days cost a day, in micro-units."""
-    clock = asked.account.clock
-    found = asked.lookup.spend(asked.tenant, "day", clock - timedelta(days=PACE_DAYS), clock)
+def _last_call(asked: Asked) -> datetime | None:
+    """When the call that began last did; None: no call is known."""
+    page = asked.lookup.calls(asked.tenant, CallFilter(), None, 1)
+    return page.calls[0][0].answered_at.astimezone(UTC) if page.calls else None
+
+
+def _spent_a_day(asked: Asked, last_call: datetime) -> int:
+    """What the calls of the last days cost a day, in micro-units; days after the last known call do not count."""
+    next_day = last_call.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    end = min(asked.account.clock, next_day)
+    found = asked.lookup.spend(asked.tenant, "day", end - timedelta(days=PACE_DAYS), end)
     return sum(one.charge_micros for one in found) // PACE_DAYS
 
 

@@ -23,6 +23,7 @@ from rater.embedded.payments import gateway_of, payments_of
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store
 from rater.embedded.store_settings import GivenSettings, rating_settings
+from rater.embedded.watch import stop_by_signal
 from rater.engine.deck_plan import with_decks
 from rater.engine.gateway import PaymentGateway
 from rater.files.deck_csv import read_deck
@@ -153,6 +154,8 @@ def run(
     mapping = mapping_of(map, format, as_written)
     arrived_at = read_instant("--arrived", arrived) if arrived is not None else None
     started, broken_off = time.monotonic(), 0
+    # before anything is printed: who read that it runs may stop it
+    stop = stop_by_signal() if watch else None
     expect_long_lives()
     notices = _notices(notify)
     versions, now = [read_deck(path, currency=currency) for path in deck or ()], datetime.now(UTC)
@@ -181,8 +184,8 @@ def run(
                 intake.commands(path)
             for version in versions:
                 rater.activate(version.version, now)
-            if watch:
-                for _ in intake.watched(files or []):
+            if stop is not None:
+                for _ in intake.watched(files or [], stop):
                     notices.send()
             else:
                 intake.files(files or [])

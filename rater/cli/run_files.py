@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 
 from rater.embedded.retention import Daily
 from rater.embedded.run import EmbeddedRater
@@ -52,11 +53,13 @@ class Intake:
         for path in self._expanded(paths):
             self._consume(path)
 
-    def watched(self, paths: list[str]) -> Iterator[None]:
-        """Rate files, then what comes into folders until a signal to stop; a turn after each file."""
-        self.files([path for path in paths if path == "-" or not Path(path).is_dir()])
+    def watched(self, paths: list[str], stop: Event) -> Iterator[None]:
+        """Rate files, then what comes into folders until `stop` is set; a turn after each file."""
+        for path in paths:
+            if not stop.is_set() and (path == "-" or not Path(path).is_dir()):
+                self._consume(path)
         self._daily.look()
-        for path in new_content(paths, self._store, self._unreadable):
+        for path in new_content(paths, self._store, self._unreadable, stop):
             before = self._rater.summary.records
             self._consume(path, growing=True)
             if self._rater.summary.records > before:

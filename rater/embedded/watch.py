@@ -42,8 +42,18 @@ def files_in(folder: Path, store: Path, unreadable: Callable[[str, str], None]) 
     )
 
 
-def new_content(paths: list[str], store: Path, unreadable: Callable[[str, str], None]) -> Iterator[str]:
-    """Each file that is new or has changed in the folders; ends on SIGINT or SIGTERM, after the file at hand.
+def stop_by_signal() -> threading.Event:
+    """What SIGINT and SIGTERM set from now on, in place of ending the process."""
+    stop = threading.Event()
+    for number in (SIGINT, SIGTERM):
+        signal(number, lambda *_: stop.set())
+    return stop
+
+
+def new_content(
+    paths: list[str], store: Path, unreadable: Callable[[str, str], None], stop: threading.Event
+) -> Iterator[str]:
+    """Each file that is new or has changed in the folders; ends when `stop` is set, after the file at hand.
 
     The system's notices only say when to look: what is new is found by size and time of change, so that a file
     that came before the watch began is not missed.
@@ -54,9 +64,6 @@ def new_content(paths: list[str], store: Path, unreadable: Callable[[str, str], 
     for folder in folders:
         if not os.access(folder, os.R_OK | os.X_OK):
             raise RaterError(f"{folder}: the folder cannot be read: Permission denied")
-    stop = threading.Event()
-    for number in (SIGINT, SIGTERM):
-        signal(number, lambda *_: stop.set())
     print(f"rater: watching {', '.join(map(str, folders))}", file=sys.stderr, flush=True)
     known: dict[Path, _Look] = {}
     for _ in chain([()], _notices(folders, stop)):

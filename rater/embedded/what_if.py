@@ -60,7 +60,7 @@ def compare(
             replay = Replay(ledger, substitutes, past)
             after = 0 if snapshot is None else snapshot.snapshot.batch
             records = _replay(reader, after, replay, substitutes, progress)
-    if not was.lines and not replay.history.lines:
+    if was.is_empty and replay.history.is_empty:
         raise RaterError(f"{path}: {nothing_of(substitutes, left_out, base.why)}")
     assumed = replay.assumed_paid, replay.assumed_declined
     return Comparison(was, replay.history, records, *assumed, replay.refused, left_out, base.why)

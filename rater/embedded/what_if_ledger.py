@@ -6,7 +6,6 @@ So memory does not grow with calls.
 """
 
 import sqlite3
-from collections import defaultdict
 
 import msgspec
 
@@ -18,6 +17,8 @@ from rater.wire.codec import encode
 
 _decode = msgspec.json.Decoder(RatedCall).decode
 _BITS = 8
+#: Ids that one statement asks for; of some thousands SQLite would read the whole table instead.
+_FETCH = 1_000
 
 
 class WhatIfLedger(BaseEntities):
@@ -34,7 +35,7 @@ class WhatIfLedger(BaseEntities):
         last = connection.execute('SELECT coalesce(max(offset), 0) FROM "rated-calls"').fetchone()[0]
         self._rated = bytearray((last - self._base) // _BITS + 1)
         #: Of the calls of the part at hand: usage id -> the offsets of its records in the store.
-        self._offsets: dict[str, list[int]] = {}
+        self._offsets: dict[str, tuple[int, ...]] = {}
         self._own = sqlite3.connect("", isolation_level=None)
         self._own.execute(
             "CREATE TABLE calls (tenant TEXT, id TEXT, value BLOB, PRIMARY KEY (tenant, id)) WITHOUT ROWID"
@@ -62,29 +63,29 @@ class WhatIfLedger(BaseEntities):
 
     def _live_calls(self, keys: list[Key]) -> dict[Key, LiveCall]:
         """See StoredEntities."""
-        spelled = [(tenant, {usage_id, normal_usage_id(usage_id)}) for tenant, usage_id in keys]
+        normal = {usage_id: normal_usage_id(usage_id) for _, usage_id in keys}
         self._offsets = {}
-        self._look_up([*set().union(*[ids for _, ids in spelled])])
+        self._look_up([*{*normal, *normal.values()}])
         found: dict[Key, LiveCall] = {}
-        for tenant, ids in spelled:
-            for id in ids:
+        for tenant, usage_id in keys:
+            for id in dict.fromkeys((usage_id, normal[usage_id])):
                 if (call := self._standing(tenant, id)) is not None:
-                    found[(tenant, id)] = found[(tenant, normal_usage_id(id))] = live_call(call)
+                    found[(tenant, id)] = found[(tenant, normal[usage_id])] = live_call(call)
         return found
 
     def _look_up(self, ids: list[str]) -> None:
         """Find where records of calls are; the index alone says it, so no record is read."""
-        places: defaultdict[str, list[int]] = defaultdict(list)
-        for start in range(0, len(ids), 500):
-            part = ids[start : start + 500]
+        offsets: dict[str, tuple[int, ...]] = dict.fromkeys(ids, ())
+        for start in range(0, len(ids), _FETCH):
+            part = ids[start : start + _FETCH]
             marks = ",".join("?" * len(part))
             rows = self._connection.execute(
                 f'SELECT key, offset FROM "rated-calls" WHERE key IN ({marks}) ORDER BY offset',  # noqa: S608 - marks only
                 part,
             )
             for key, offset in rows:
-                places[key].append(offset)
-        self._offsets.update({id: places.get(id, []) for id in ids})
+                offsets[key] += (offset,)
+        self._offsets |= offsets
 
     def _standing(self, tenant: str, id: str) -> RatedCall | None:
         """The rating of a call that stands in the replay."""
@@ -92,7 +93,9 @@ class WhatIfLedger(BaseEntities):
             row = self._own.execute("SELECT value FROM calls WHERE tenant=? AND id=?", (tenant, id)).fetchone()
             if row is not None:
                 return _decode(row[0])
-        for offset in reversed([offset for offset in self._offsets[id] if self._is_rated(offset)]):
+        for offset in reversed(self._offsets[id]):
+            if not self._is_rated(offset):
+                continue
             call = _decode(
                 self._connection.execute('SELECT value FROM "rated-calls" WHERE offset=?', (offset,)).fetchone()[0]
             )
@@ -103,9 +106,8 @@ class WhatIfLedger(BaseEntities):
     def _is_rated(self, offset: int) -> bool:
         if offset <= self._base:
             return True
-        byte, bit = divmod(offset - self._base, _BITS)
-        return bool(self._rated[byte] >> bit & 1)
+        place = offset - self._base
+        return bool(self._rated[place // _BITS] >> place % _BITS & 1)
 
     def _set_bit(self, place: int) -> None:
-        byte, bit = divmod(place, _BITS)
-        self._rated[byte] |= 1 << bit
+        self._rated[place // _BITS] |= 1 << place % _BITS

@@ -117,6 +117,14 @@ class Sums(msgspec.Struct):
     #: How often a user was restricted.
     restrictions: int = 0
 
+    def add_calls(self, other: "Sums") -> None:
+        """Add the calls of another line, and what they cost."""
+        self.calls += other.calls
+        self.minutes += other.minutes
+        self.credit_minutes += other.credit_minutes
+        self.debits += other.debits
+        self.unfunded += other.unfunded
+
 
 MEASURES = Sums.__struct_fields__
 #: Measures that are money.
@@ -128,28 +136,50 @@ Place = tuple[str, str, str]
 
 
 class History:
-    """The sums of one history: calls of a month by their start; recharges and suspensions by when they happened."""
+    """The sums of one history: calls of a month by their start; recharges and suspensions by when they happened.
+
+    A call is counted by plan, destination and user; a tenant's line adds up its destinations when it is asked for.
+    """
 
     def __init__(self, period: str) -> None:
         self.period = period
         month = parse_period(period)
         self._since, self._until = month_start(month), month_start(month + 1)
-        self.lines: defaultdict[Place, Sums] = defaultdict(Sums)
+        #: Every line, those of tenants without their calls.
+        self._lines: defaultdict[Place, Sums] = defaultdict(Sums)
         self.currencies: dict[str, str] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was counted."""
+        return not self._lines
+
+    def lines(self) -> dict[Place, Sums]:
+        """Every line by its place."""
+        lines = {place: msgspec.structs.replace(line) for place, line in self._lines.items()}
+        for (group, tenant, _), line in self._lines.items():
+            if group == "destination":
+                lines.setdefault(("tenant", tenant, ""), Sums()).add_calls(line)
+        return lines
+
+    def add_all(self, other: "History") -> None:
+        """Add the sums of other tenants."""
+        self._lines |= other._lines
+        self.currencies |= other.currencies
 
     def add(self, output: Output) -> None:
         """Count an output that is no rated call; those that are nothing here are left."""
         if isinstance(output, RechargeRequest) and self._covers(output.at):
-            line = self.lines[("tenant", output.tenant, "")]
+            line = self._lines["tenant", output.tenant, ""]
             line.recharges += 1
             line.recharged += parse_ledger(output.amount)
             self.currencies[output.tenant] = output.currency
         elif isinstance(output, AccountEvent) and output.event in COUNTED and self._covers(output.at):
             if output.event is EventKind.CREDITS_SUSPENDED:
-                self.lines[("tenant", output.tenant, "")].suspensions += 1
+                self._lines["tenant", output.tenant, ""].suspensions += 1
             else:
-                self.lines[("tenant", output.tenant, "")].restrictions += 1
-                self.lines[("user", output.tenant, output.user or NO_USER)].restrictions += 1
+                self._lines["tenant", output.tenant, ""].restrictions += 1
+                self._lines["user", output.tenant, output.user or NO_USER].restrictions += 1
 
     def add_call(self, call: Charged, replaced: Charged | None = None) -> None:
         """Count a rated call, and no more the rating that it replaces."""
@@ -162,34 +192,32 @@ class History:
         return self._since <= at < self._until
 
     def _add(self, call: Charged, sign: int) -> None:
-        tenant, credit, charge, paid = call.tenant, 0, call.charge, 0
-        if charge != "0":
-            paid = sign * parse_ledger(charge)
+        tenant, lines = call.tenant, self._lines
+        minutes, credit, paid, unfunded = sign * call.minutes, 0, 0, 0
+        if call.charge != "0":
+            paid = sign * parse_ledger(call.charge)
             self.currencies[tenant] = call.currency
+        if call.unfunded_charge != "0":
+            unfunded = sign * parse_ledger(call.unfunded_charge)
         for part in call.segments:
-            minutes = sign * part.minutes
-            if part.pool is not None:
-                plan = self.lines[("plan", tenant, _plan_of(part.pool))]
-            else:
-                plan = self.lines[("plan", tenant, _POCKETS[part.pocket])]
-                if part.pocket is Pocket.CREDIT:
-                    credit += minutes
-                    plan.debits += paid
-                    plan.credit_minutes += minutes
+            name = _POCKETS[part.pocket] if part.pool is None else _plan_of(part.pool)
+            plan = lines["plan", tenant, name]
             plan.calls += sign
-            plan.minutes += minutes
-        unfunded = sign * parse_ledger(call.unfunded_charge) if call.unfunded_charge != "0" else 0
-        minutes = sign * call.minutes
+            plan.minutes += sign * part.minutes
+            if part.pocket is Pocket.CREDIT:
+                credit += sign * part.minutes
+                plan.debits += paid
+                plan.credit_minutes += sign * part.minutes
         for line in (
-            self.lines[("tenant", tenant, "")],
-            self.lines[("destination", tenant, call.destination or NO_DESTINATION)],
-            self.lines[("user", tenant, call.user or NO_USER)],
+            lines["destination", tenant, call.destination or NO_DESTINATION],
+            lines["user", tenant, call.user or NO_USER],
         ):
             line.calls += sign
             line.minutes += minutes
-            line.credit_minutes += credit
-            line.debits += paid
-            line.unfunded += unfunded
+            if credit or paid or unfunded:  # of most calls plans pay every minute
+                line.credit_minutes += credit
+                line.debits += paid
+                line.unfunded += unfunded
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -225,9 +253,10 @@ class Line(msgspec.Struct, frozen=True):
 def lines_of(was: History, would_be: History) -> Iterator[Line]:
     """Every line of both, by tenant, what it is about, and name."""
     order = {group: rank for rank, group in enumerate(GROUPS)}
-    places = was.lines.keys() | would_be.lines.keys()
-    nothing = Sums()
+    lines_was, lines_would_be, nothing = was.lines(), would_be.lines(), Sums()
+    places = lines_was.keys() | lines_would_be.keys()
     for place in sorted(places, key=lambda place: (place[1], order[place[0]], place[2])):
         group, tenant, name = place
         currency = was.currencies.get(tenant) or would_be.currencies.get(tenant) or ""
-        yield Line(group, tenant, name, currency, was.lines.get(place, nothing), would_be.lines.get(place, nothing))
+        sums = lines_was.get(place, nothing), lines_would_be.get(place, nothing)
+        yield Line(group, tenant, name, currency, *sums)

@@ -99,7 +99,7 @@ def rated(
 
 def sums(history: History) -> dict[Any, Any]:
     """What is counted, without lines of nothing."""
-    lines = {place: msgspec.structs.asdict(line) for place, line in history.lines.items()}
+    lines = {place: msgspec.structs.asdict(line) for place, line in history.lines().items()}
     return {place: line for place, line in lines.items() if any(line.values())}
 
 

@@ -240,6 +240,17 @@ def test_the_embedded_rater_shows_its_metrics(watching: Any) -> None:
     assert running.end() == 3
 
 
+def test_who_reads_that_it_runs_may_stop_it(tmp_path: Path) -> None:
+    """SIGTERM after the first line that it prints, before it looks into its folder: a clean end, and no record."""
+    (tmp_path / "in").mkdir()
+    running = Running(
+        sys.executable, "-m", "rater", "run", tmp_path / "in", "--store", tmp_path / "rater.db", "--watch",
+        "--metrics-port", "0", cwd=ROOT,
+    )  # fmt: skip
+    running.said(r"(metrics on)")
+    assert running.end() == 0
+
+
 def test_a_port_in_use_is_one_clear_line(watching: Any, tmp_path: Path) -> None:
     """No traceback: the port, why not, what to do."""
     port, _ = watching

@@ -1,14 +1,21 @@
 """Commands in processes of their own: one at a time, so many that wait, and none that outlives the server."""
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import stamina
 
+from rater.embedded.store import Store
 from rater.serve.problems import Kind, ProblemError
 from rater.serve.reading.own_processes import PROCESSES_WAITING_MAX, Ended, OwnProcesses
-from rater.wire.errors import Exit
+from rater.wire.errors import Exit, RaterError
+from tests.conftest import ROOT
 from tests.serve.world import clients_file
 
 #: Seconds after which a test has failed.
@@ -80,3 +87,26 @@ def test_so_many_wait_and_a_stopping_server_kills_what_runs(tmp_path: Path) -> N
         assert (await problem_of(processes.run(["--version"], PATIENCE_S))).kind is Kind.BUSY
 
     with_processes(test)
+
+
+#: What a server does to run a command.
+SERVER = "import asyncio, sys; from rater.serve.reading.own_processes import OwnProcesses as P; asyncio.run(P().run(sys.argv[1:], 60))"
+
+
+def test_what_runs_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    """The server gets kill -9 while a command runs that would never end: it ends, and releases the store it has."""
+    server = subprocess.Popen([sys.executable, "-c", SERVER, *endless(tmp_path)], cwd=ROOT)
+    try:
+        for attempt in stamina.retry_context(
+            on=(OSError, AssertionError), attempts=None, timeout=PATIENCE_S, wait_max=0.2
+        ):
+            with attempt:
+                assert (tmp_path / "rater.db.lock").read_text()
+        with pytest.raises(RaterError, match="in use by process"):
+            Store(tmp_path / "rater.db")
+    finally:
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait()
+    for attempt in stamina.retry_context(on=RaterError, attempts=None, timeout=PATIENCE_S, wait_max=0.2):
+        with attempt:
+            Store(tmp_path / "rater.db").close()

@@ -83,15 +83,14 @@ class _Whole:
 
     def add(self, replay: Replay) -> None:
         """Add a partition; no line of it is another's."""
-        self.would_be.lines |= replay.history.lines
-        self.would_be.currencies |= replay.history.currencies
+        self.would_be.add_all(replay.history)
         self.assumed_paid += replay.assumed_paid
         self.assumed_declined += replay.assumed_declined
         self.refused += replay.refused
 
     def comparison(self, substitutes: Substitutes) -> Comparison:
         """All of it; RaterError if that is nothing."""
-        if not self.was.lines and not self.would_be.lines:
+        if self.was.is_empty and self.would_be.is_empty:
             raise RaterError(nothing_of(substitutes, self.left_out, _LEFT_OUT))
         return Comparison(
             self.was,

@@ -1,15 +1,15 @@
 """Commands of `rater` in processes of their own: what takes seconds delays no request and no switch.
 
 One runs at a time, at a lower priority (NICE), for so many seconds at most; so many wait for it
-(PROCESSES_WAITING_MAX).  When the server stops, it is killed.
+(PROCESSES_WAITING_MAX).  When the server stops, it is killed; when the server is killed, it ends by itself (child).
 """
 
 import asyncio
 import contextlib
 import os
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rater.serve.problems import Kind, ProblemError
@@ -62,10 +62,17 @@ class OwnProcesses:
     async def _run(self, words: Sequence[str], within_s: float) -> Ended:
         if self._closed.is_set():
             raise _stopping()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "rater", *words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
-        )
-        self._running = process
+        with _open_pipe() as watched:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "rater.serve.reading.child", *words),
+                stdin=watched,
+                stdout=PIPE,
+                stderr=PIPE,
+            )
+            self._running = process
+            return await self._ended(process, words, within_s)
+
+    async def _ended(self, process: Process, words: Sequence[str], within_s: float) -> Ended:
         try:
             with contextlib.suppress(OSError):  # it has ended already
                 nice = min(_NICE_MAX, os.getpriority(os.PRIO_PROCESS, 0) + NICE)
@@ -87,6 +94,17 @@ class OwnProcesses:
         message = said.decode(errors="replace").strip().rpartition("\n")[2].removeprefix("rater: ")
         assert process.returncode is not None, "its output ended"
         return Ended(process.returncode, output, message)
+
+
+@contextlib.contextmanager
+def _open_pipe() -> Iterator[int]:
+    """The end of a pipe for a child to watch; the other is open until this is left, or this process has ended."""
+    watched, held = os.pipe()
+    try:
+        yield watched
+    finally:
+        os.close(watched)
+        os.close(held)
 
 
 def _kill(process: Process) -> None:

@@ -39,6 +39,13 @@ pid_of() { # PART: its process if it runs
     echo "$id"
 }
 
+is_gone() { # ID: ended, waited for or not; one that was begun this instant has no words of its own yet
+    case $(ps -p "$1" -o stat=) in
+    '' | Z*) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
 start() { # PART: in the background, its output in a file of that name
     if [ "$1" != broker ] && pid_of "$1" >/dev/null; then
         echo "$1 runs already"
@@ -184,7 +191,7 @@ watch() { # say once of each part that it ended by itself
                 trap - EXIT
                 exit 0
             fi
-            if [ -e "$folder/$part.pid" ] && ! pid_of "$part" >/dev/null; then
+            if [ -e "$folder/$part.pid" ] && is_gone "$(cat "$folder/$part.pid")"; then
                 rm -f "$folder/$part.pid"
                 echo "$part ended by itself: $(tail -n 1 "$folder/$part.log")"
                 echo "    start it again: $0 start $part"

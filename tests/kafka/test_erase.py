@@ -14,6 +14,11 @@ from tests.kafka.test_money import Clerk, clerk
 __all__ = ["clerk"]
 
 
+def names_ada(key: bytes, value: bytes) -> bool:
+    """Whether a record of the state has the name, in its key or as a text; digests may have its letters, too."""
+    return b"/ada" in key or b"\xa3ada" in value or b"/ada" in value
+
+
 def latest(clerk: Clerk, topic: str) -> dict[bytes, bytes | None]:
     """The last record of each key, as compaction leaves them; None where a tombstone is the last."""
 
@@ -45,7 +50,12 @@ def test_a_user_is_erased_from_compacted_topics(clerk: Clerk) -> None:
     assert "commands: records from before stay until their retention ends, 30 days after they were written" in asked
     assert "state: the user's records are deleted by compaction, at most about 1 day from now" in asked
     assert "nothing was done yet: --yes does it" in said
-    assert latest(clerk, "state")[b"user/contoso/ada"] is not None
+    before = latest(clerk, "state")
+    assert before[b"user/contoso/ada"] is not None
+    assert {key for key, value in before.items() if value is not None and names_ada(key, value)} >= {
+        b"user/contoso/ada",
+        b"spent/contoso/user/ada",
+    }
     done = json.loads(clerk.types("erase", "contoso", "ada", "--by", "kim", "--yes", "--json")[0])
     pseudonym = done["remarks"][0].split()[3]
     assert pseudonym.startswith("erased-")
@@ -53,7 +63,7 @@ def test_a_user_is_erased_from_compacted_topics(clerk: Clerk) -> None:
     assert (state[b"user/contoso/ada"], state[b"spent/contoso/user/ada"]) == (None, None)
     assert (states[b"contoso/ada"], states[b"contoso/Brake/daily/ada"]) == (None, None)
     assert state[f"user/contoso/{pseudonym}".encode()] is not None
-    assert [key for key, value in state.items() if value is not None and b"ada" in key + value] == []
+    assert [key for key, value in state.items() if value is not None and names_ada(key, value)] == []
     clerk.publish("after", 1, "2026-03-10 11:00")
     assert users(clerk) == ["ada", "ada", "ada", pseudonym]
     assert clerk.debits() == [("call", "4.2", "95.8"), ("call", "4.2", "91.6"), ("call", "0.2", "91.4")]

@@ -35,7 +35,7 @@ pid_of() { # PART: its process if it runs
     [ "$1" != broker ] || file=$KAFKA_FOLDER/broker-1/pid
     id=$(cat "$file" 2>/dev/null) || return 1
     # one that ended and was not waited for has no words any more
-    ps -p "$id" -o args= | grep -qF "$words" || return 1
+    ps -ww -p "$id" -o args= | grep -qF "$words" || return 1
     echo "$id"
 }
 

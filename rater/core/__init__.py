@@ -119,7 +119,7 @@ from rater.core.restrictions import restricted_users
 from rater.core.ringing import RINGING_S, RingingCalls
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing, order_id
 from rater.core.settings import HOURS_MAX, RatingSettings, read_emergency_numbers
-from rater.core.spent_windows import alerts_of, brakes_of, known_countries, reached_in, window_of
+from rater.core.spent_windows import alerts_of, brake_named, brakes_of, known_countries, reached_in, window_of
 from rater.core.state import KINDS, Committed, Key, Memory, State, command_key, letter_key
 from rater.core.step import Rules, close_batch
 from rater.core.tariff import SPECIAL, Tariffs
@@ -256,6 +256,7 @@ __all__ = [
     "alerts_of",
     "as_utc",
     "authorize",
+    "brake_named",
     "brakes_of",
     "calls_for_help",
     "close_batch",

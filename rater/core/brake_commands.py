@@ -20,6 +20,7 @@ from rater.core.reasons import EventKind, Reason, Refusal
 from rater.core.spent_windows import (
     allow,
     as_set,
+    brake_named,
     brakes_of,
     is_over,
     keep,
@@ -59,7 +60,7 @@ def _configure(step: Step, command: BrakeConfigured) -> None:
     """
     account = step.account
     before = Brakes() if account.brakes is UNSET else account.brakes
-    former = next((brake for brake in before.table if brake.name == command.brake), None)
+    former = brake_named(account, command.brake)
     table = [brake for brake in before.table if brake is not former]
     brake = None
     if command.mode != "off":
@@ -158,7 +159,7 @@ def _release(step: Step, command: BrakeReleased) -> None:
 
 def _stop(step: Step, command: BrakeReleased) -> _Stop | Refusal:
     """What a command releases, or why nothing."""
-    brake = next((one for one in brakes_of(step.account) if one.name == command.brake), None)
+    brake = brake_named(step.account, command.brake)
     if brake is None or brake.measure == "calls_at_once":
         return _nothing_to_release(command)
     new = brake.measure == "new_countries"
@@ -193,7 +194,7 @@ def _count_calls(step: Step, command: CallsOverBrake) -> None:
 
     The first of a day, and of each setting of the brake, is reported.  A brake that was taken away counts nothing.
     """
-    brake = next((one for one in brakes_of(step.account) if one.name == command.brake), None)
+    brake = brake_named(step.account, command.brake)
     start, end = window_of(counting_window(CALLS_WINDOW), as_utc(command.at))
     if brake is None or brake.window != CALLS_WINDOW or is_over(step, end):
         return

@@ -35,6 +35,11 @@ def brakes_of(account: Account) -> tuple[Brake, ...]:
     return () if account.brakes is UNSET else account.brakes.table
 
 
+def brake_named(account: Account, name: str) -> Brake | None:
+    """The tenant's brake of a name."""
+    return next((brake for brake in brakes_of(account) if brake.name == name), None)
+
+
 def alerts_of(account: Account) -> tuple[int, ...]:
     """The balances below which the tenant wants to be notified, in micro-units, the largest first."""
     return () if account.brakes is UNSET else account.brakes.alerts

@@ -1,7 +1,7 @@
 """What may be given back for a call by hand (A45): never more than the call cost, however often it is done."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -17,15 +17,18 @@ def credit_id(usage_id: str) -> str:
     return f"credit-{usage_id}"[:IDENTIFIER_LENGTH_MAX]
 
 
-def given_by_hand(events: Iterable[bytes]) -> dict[str, list[AccountEvent]]:
+def given_by_hand(events: Iterable[AccountEvent]) -> dict[str, list[AccountEvent]]:
     """What people gave or took for calls (A45), by the call's usage id; `events` are a tenant's, in order."""
     found: dict[str, list[AccountEvent]] = {}
-    for value in events:
-        if _ADJUSTED in value:
-            event = _events.decode(value)
-            if event.usage_id is not None:
-                found.setdefault(event.usage_id, []).append(event)
+    for event in events:
+        if event.event is EventKind.FUNDS_ADJUSTED and event.usage_id is not None:
+            found.setdefault(event.usage_id, []).append(event)
     return found
+
+
+def is_given_back(usage_id: str, given: Iterable[AccountEvent]) -> bool:
+    """Whether what was given for a call was given in the one way in which it is done once; see `credit_id`."""
+    return any(event.command_id == credit_id(usage_id) for event in given)
 
 
 class Creditable(NamedTuple):
@@ -33,6 +36,14 @@ class Creditable(NamedTuple):
 
     cost: int
     given: int
+
+    @classmethod
+    def of(cls, cost: int, given: Iterable[AccountEvent], id: str | None) -> Self:
+        """Of a call's cost and what people gave for it.
+
+        What the same id gave does not count: it changes nothing to give it again.
+        """
+        return cls(cost, sum(parse_ledger(one.amount or "0") for one in given if one.command_id != id))
 
     @property
     def left(self) -> int:
@@ -50,11 +61,7 @@ class Creditable(NamedTuple):
 
 
 def creditable(ratings: Sequence[bytes], events: Iterable[bytes], usage_id: str, id: str | None) -> Creditable:
-    """What may be given back for a call under this id; `ratings` are the call's (none: it cost nothing).
-
-    What the same id gave does not count: it changes nothing to give it again.
-    """
+    """What may be given back for a call under this id; `ratings` are the call's (none: it cost nothing)."""
     cost = parse_ledger(_calls.decode(ratings[-1]).charge) if ratings else 0
-    before = given_by_hand(events).get(usage_id, [])
-    given = sum(parse_ledger(event.amount or "0") for event in before if event.command_id != id)
-    return Creditable(cost, given)
+    given = given_by_hand(_events.decode(value) for value in events if _ADJUSTED in value)
+    return Creditable.of(cost, given.get(usage_id, ()), id)

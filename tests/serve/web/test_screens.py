@@ -89,6 +89,7 @@ def test_calls_are_found_by_what_stands_on_a_bill(opened: Open) -> None:
         ("destination=united", "user_out +442079460000"),
         ("destination=4420", 'No destination of a call contains "4420"; it is the name of a country or place'),
         ("user=car&day=2001-01-01", "No call was found."),
+        ("destination=United%20Kingdom&day=2001-01-01", "No call was found. What the calls"),
     ],
 )
 def test_a_part_of_a_name_finds_calls(opened: Open, query: str, shown: str) -> None:

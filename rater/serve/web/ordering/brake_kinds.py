@@ -1,6 +1,6 @@
 """Orders about limits on spending (A50): set a brake, release one, and balances that people are notified of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rater.core import (
@@ -10,7 +10,7 @@ from rater.core import (
     BrakeReleased,
     TenantConfigured,
     alerts_of,
-    brakes_of,
+    brake_named,
     format_micros,
 )
 from rater.engine.brake_report import in_its_measure
@@ -53,8 +53,27 @@ def _alerts(begun: Begun, typed: dict[str, str]) -> Sequence[AnyCommand]:
     return [TenantConfigured(tenant=begun.tenant, id=begun.id, at=begun.at, balance_alerts=amounts)]
 
 
+def _alerts_now(account: Account, _typed: Mapping[str, str]) -> dict[str, str]:
+    return {"balance_alerts": " ".join(map(format_micros, alerts_of(account)))}
+
+
+def _brake_now(account: Account, typed: Mapping[str, str]) -> dict[str, str]:
+    """The setting of the brake that is to be replaced."""
+    found = brake_named(account, typed.get("brake", ""))
+    if found is None:
+        return {}
+    return {
+        "mode": found.mode,
+        "limit": in_its_measure(found, found.limit),
+        "scope": found.scope,
+        "only": found.only or "",
+        "measure": found.measure,
+        "window": found.window,
+    }
+
+
 BRAKE_KINDS = {
-    "brake": Kind(_FIELDS, _set, "brakes"),
+    "brake": Kind(_FIELDS, _set, "brakes", set_now=_brake_now),
     "release-brake": Kind(
         (
             _BRAKE,
@@ -65,25 +84,5 @@ BRAKE_KINDS = {
         _release,
         "brakes",
     ),
-    "balance-alerts": Kind((Field("balance_alerts", "text", False),), _alerts, "brakes"),
+    "balance-alerts": Kind((Field("balance_alerts", "text", False),), _alerts, "brakes", set_now=_alerts_now),
 }
-
-
-def as_it_is(account: Account, kind: str, brake: str) -> dict[str, str]:
-    """What stands in the fields at first: what is set now, also of the brake that is to be replaced."""
-    if kind == "recharge-settings":
-        terms = account.recharge
-        return {"trigger": format_micros(terms.trigger), "amount": format_micros(terms.amount)}
-    if kind == "balance-alerts":
-        return {"balance_alerts": " ".join(map(format_micros, alerts_of(account)))}
-    found = next((one for one in brakes_of(account) if one.name == brake), None)
-    if kind != "brake" or found is None:
-        return {}
-    return {
-        "mode": found.mode,
-        "limit": in_its_measure(found, found.limit),
-        "scope": found.scope,
-        "only": found.only or "",
-        "measure": found.measure,
-        "window": found.window,
-    }

@@ -4,11 +4,13 @@ What an amount may be is for the rules to say, which try the command before it i
 machines and not people.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rater.core import (
     MICROS_PER_UNIT,
+    Account,
     AnyCommand,
     FundsAdded,
     FundsAdjusted,
@@ -18,6 +20,7 @@ from rater.core import (
     MoneyError,
     RechargeSettings,
     TenantConfigured,
+    format_micros,
     parse_micros,
 )
 from rater.files.licenses import YEARS, Licenses, WrongRows
@@ -160,6 +163,11 @@ def _check_whole(field: str, text: str) -> None:
         raise WrongField(field, "order.whole")
 
 
+def _recharge_now(account: Account, _typed: Mapping[str, str]) -> dict[str, str]:
+    terms = account.recharge
+    return {"trigger": format_micros(terms.trigger), "amount": format_micros(terms.amount)}
+
+
 _AMOUNT, _REASON = Field("amount", "amount"), Field("reason", "text")
 _USER, _SKU = Field("user", "text"), Field("sku", "text")
 _EFFECTIVE = Field("effective", "instant", False)
@@ -170,7 +178,10 @@ KINDS = {
     "adjust": Kind((_AMOUNT, _REASON), _adjustment, "credits"),
     "refund": Kind((Field("lot", "lot"), _AMOUNT, _REASON), _refund, "credits"),
     "recharge-settings": Kind(
-        (Field("enabled", "tick", False), Field("trigger", "amount"), _AMOUNT), _recharge, "recharge"
+        (Field("enabled", "tick", False), Field("trigger", "amount"), _AMOUNT),
+        _recharge,
+        "recharge",
+        set_now=_recharge_now,
     ),
     "payment-method": Kind((), _payment_method, "recharge"),
     "try-now": Kind((), _try_now, "recharge"),

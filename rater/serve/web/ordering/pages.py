@@ -14,17 +14,16 @@ import msgspec
 from aiohttp import web
 
 from rater.core import AnyCommand, format_micros, shown_lots
-from rater.engine.given_back import credit_id
+from rater.engine.given_back import Creditable, credit_id
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.reading.desks import Books
 from rater.serve.results import Result
 from rater.serve.web.forms import ForeignForm, fields_of
-from rater.serve.web.ordering.brake_kinds import as_it_is
 from rater.serve.web.ordering.desk import Desk, NotAppliedYet, Order, SentOrder, send
 from rater.serve.web.ordering.kinds import KINDS, rows_of, typed_in
 from rater.serve.web.ordering.letters import LetterOrder, preview_letter
 from rater.serve.web.ordering.outcomes import Followed
-from rater.serve.web.ordering.preview import given_back, preview
+from rater.serve.web.ordering.preview import preview
 from rater.serve.web.ordering.shapes import Begun, Kind, WrongField
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing
@@ -216,17 +215,16 @@ class Orders:
         def looked(books: Books) -> dict[str, Any]:
             asked = Asked.of(books, step.tenant, step.session, {"id": begun.usage_id or ""})
             found = call_screen(asked) if begun.usage_id else _NO_CALL
-            left = given_back(books.reader, step.tenant, begun.usage_id, begun.id).left if begun.usage_id else 0
             letter = _allowed(asked, step, begun.letter) if begun.letter is not None else None
             return {
                 "account": asked.account,
-                "set_now": as_it_is(asked.account, step.name, typed.get("brake", "")),
+                "set_now": step.kind.set_now(asked.account, typed),
                 "lots": [lot for lot in shown_lots(asked.account) if not lot.promotion],
                 "call": found["call"],
                 "charge": found["charge"],
                 "given": found["given"],
                 "may_give": found["may_give"],
-                "left": format_micros(left),
+                "left": format_micros(Creditable.of(found["charge"], found["given"], begun.id).left),
                 "row": row_of(letter, step.session.role) if letter is not None else None,
             }
 
@@ -274,7 +272,7 @@ def _allowed(asked: Asked, step: _Step, id: str) -> Letter:
 
 
 #: Of an order that is about no call: what `call_screen` has of one that is.
-_NO_CALL: Mapping[str, Any] = {"call": None, "charge": None, "given": (), "may_give": True}
+_NO_CALL: Mapping[str, Any] = {"call": None, "charge": 0, "given": (), "may_give": True}
 
 
 def _step(request: web.Request, session: Session) -> _Step:

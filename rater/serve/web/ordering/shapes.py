@@ -1,12 +1,12 @@
 """What orders are made of: how one is begun, the fields of its form, and what is wrong with what was typed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from rater.core import AnyCommand
+from rater.core import Account, AnyCommand
 from rater.files.licenses import WrongRow
 
 #: What is done with a dead letter: its bytes are given again; a held record is let through before (A44); it is
@@ -49,13 +49,19 @@ class Field(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
+def _nothing_set(_account: Account, _typed: Mapping[str, str]) -> dict[str, str]:
+    return {}
+
+
 class Kind(NamedTuple):
     """A kind of order: its fields, and the commands that it becomes; `back` is the screen that it belongs to.
 
-    One about a dead letter has a `letter`: what is done with it.
+    One about a dead letter has a `letter`: what is done with it.  `set_now` is what its fields begin with, of a
+    tenant and what is known of the fields: what is set at present.
     """
 
     fields: tuple[Field, ...]
     commands: Callable[[Begun, dict[str, str]], Sequence[AnyCommand]]
     back: str
     letter: LetterWay | None = None
+    set_now: Callable[[Account, Mapping[str, str]], dict[str, str]] = _nothing_set

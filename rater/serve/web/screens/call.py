@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from rater.core import RatedCall, explain, parse_ledger
-from rater.embedded.lookup import flags_of
+from rater.core import AccountEvent, RatedCall, explain, parse_ledger
+from rater.embedded.lookup import PAGE_MAX, flags_of
 from rater.engine.books import payer_of
-from rater.engine.given_back import credit_id, given_by_hand
+from rater.engine.given_back import given_by_hand, is_given_back
 from rater.serve.web.screens.asked import Asked, NoSuchThing
 
 _calls = msgspec.json.Decoder(RatedCall).decode
@@ -19,14 +19,23 @@ def call(asked: Asked) -> dict[str, Any]:
     if not ratings:
         raise NoSuchThing
     last = ratings[-1]
-    events = (value for _, value in asked.reader.topic("account-events", asked.tenant))
-    given = given_by_hand(events).get(last.usage_id, [])
+    given = given_of(asked).get(last.usage_id, [])
     return {
         "account": asked.account,
         "call": last,
         "charge": parse_ledger(last.charge),
         "given": given,
-        "may_give": not any(one.command_id == credit_id(last.usage_id) for one in given),
+        "may_give": not is_given_back(last.usage_id, given),
         "flags": flags_of(last),
         "explained": [list(explain(rating, payer_of(asked.reader, rating))) for rating in reversed(ratings)],
     }
+
+
+def given_of(asked: Asked) -> dict[str, list[AccountEvent]]:
+    """What people gave or took for the tenant's calls, by usage id; only money that is no call's is read."""
+    page = asked.lookup.funds(asked.tenant, None, PAGE_MAX)
+    events = page.events
+    while page.next is not None:
+        page = asked.lookup.funds(asked.tenant, page.next, PAGE_MAX)
+        events += page.events
+    return given_by_hand(reversed(events))

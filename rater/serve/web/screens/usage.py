@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from rater.core import MoneyError, RatedCall, name_key, parse_ledger
 from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, CallPage, Spend, day_bounds, flags_of
-from rater.engine.given_back import given_by_hand
+from rater.engine.given_back import is_given_back
 from rater.files.export import write
 from rater.files.export_tables import TABLES, usage_row
 from rater.files.statement import MEDIA_TYPES
@@ -21,6 +21,7 @@ from rater.serve.web.screens.asked import (
     offered,
     place_in,
 )
+from rater.serve.web.screens.call import given_of
 
 CALLS_PER_PAGE = 50
 #: The days of which sums are shown, and how many destinations.
@@ -58,10 +59,12 @@ def usage(asked: Asked) -> dict[str, Any]:
         meant = query | {field: found[0] for field, found in names.items() if len(found) == 1}
         if meant != query:
             query, page = meant, asked.lookup.calls(asked.tenant, _wanted(meant), after, CALLS_PER_PAGE)
+    given = given_of(asked) if page.calls else {}
     return {
         "account": asked.account,
         "calls": [_row(call, stands) for call, stands in page.calls],
-        "given": _given(asked) if page.calls else (),
+        "given": given,
+        "given_back": {id for id, events in given.items() if is_given_back(id, events)},
         "next": page.next and f"{page.next.at}.{page.next.offset}",
         "query": {name: query.get(name, "") for name in _FILTERS},
         "names": {} if page.calls else names,
@@ -86,7 +89,11 @@ def _names(asked: Asked, query: dict[str, str]) -> dict[str, list[str]]:
         sums = _spend(asked, "destination", OFFERED_DAYS)
         wanted = query["destination"].casefold()
         found["destination"] = sorted({one.key for one in sums if one.key and wanted in one.key.casefold()})
-    return {field: names[:OFFERED_MAX] for field, names in found.items() if query[field].casefold() not in names}
+    return {
+        field: names[:OFFERED_MAX]
+        for field, names in found.items()
+        if query[field].casefold() not in map(str.casefold, names)
+    }
 
 
 def usage_file(asked: Asked, format: str) -> File:
@@ -116,11 +123,6 @@ def usage_file(asked: Asked, format: str) -> File:
 
 def _row(call: RatedCall, stands: bool) -> Row:
     return Row(call, parse_ledger(call.charge), parse_ledger(call.balance), flags_of(call), stands)
-
-
-def _given(asked: Asked) -> frozenset[str]:
-    """The calls that were given money back by hand."""
-    return frozenset(given_by_hand(value for _, value in asked.reader.topic("account-events", asked.tenant)))
 
 
 def _spend(asked: Asked, by: By, days: int = SPEND_DAYS) -> list[Spend]:

@@ -114,7 +114,7 @@ from rater.core.reasons import (
     Why,
 )
 from rater.core.record_checks import YEARS, ahead_of_arrival, impossible_time
-from rater.core.rerating import deck_stands, record_as_rated, rerating_id, rerating_of, same_rating
+from rater.core.rerating import call_as_rated, deck_stands, record_as_rated, rerating_id, rerating_of, same_rating
 from rater.core.restrictions import restricted_users
 from rater.core.ringing import RINGING_S, RingingCalls
 from rater.core.running_calls import SILENCE_S, RunningCalls, Standing, order_id
@@ -258,6 +258,7 @@ __all__ = [
     "authorize",
     "brake_named",
     "brakes_of",
+    "call_as_rated",
     "calls_for_help",
     "close_batch",
     "command_key",

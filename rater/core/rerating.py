@@ -37,6 +37,24 @@ def record_as_rated(call: RatedCall) -> CallRecord:
     return CallRecord(**{name: getattr(call, name) for name in _AS_RATED}, emergency=call.rule == EMERGENCY_RULE)
 
 
+def call_as_rated(call: RatedCall, grace_hours: int) -> Mediated:
+    """The call as the rated call says it, for whoever rates it anew and has its record no more.
+
+    The destination is that of the price list, so it is left out but where digits are hidden (rule 72).
+    """
+    cdr = record_as_rated(call)
+    if call.prefix is not None and (call.called or "")[-1:] != "*":
+        cdr = msgspec.structs.replace(cdr, destination=None)
+    return _as_rated(cdr, call.content, call.late, grace_hours)
+
+
+def _as_rated(cdr: CallRecord, content: str, late: bool, grace_hours: int) -> Mediated:
+    """A record that was compared by this content, and that was late, or was not."""
+    call = mediate(cdr, b"")
+    late_at = month_closes_at(call.month, grace_hours) if late else cdr.answered_at
+    return msgspec.structs.replace(call, content=content, late_at=late_at)
+
+
 def rerating_of(
     call: RatedCall, deck: str, at: datetime, reason: str | None = None, by: str | None = None
 ) -> CallRerated:
@@ -126,13 +144,10 @@ def _found(step: Step, command: CallRerated) -> _Found:
     cdr = in_utc(command.call)
     assert isinstance(cdr, CallRecord), cdr
     user, held = payer(step, cdr)
-    call = mediate(cdr, b"")
-    closes_at = month_closes_at(call.month, step.rules.settings.grace_hours)
+    call = _as_rated(cdr, command.content, command.late, step.rules.settings.grace_hours)
     call = msgspec.structs.replace(
         named(call, user),
         id=call_id(call.cdr, command.rating),
-        content=command.content,
-        late_at=closes_at if command.late else cdr.answered_at,
         again=Again(command.deck, command.rating, command.reason),
     )
     countries = countries_of_help(step.account, held.country, cdr.user_country)

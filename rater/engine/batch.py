@@ -43,8 +43,8 @@ from rater.wire.codec import claimed_tenant, decode_call, decode_command, encode
 #: Records that are decoded and applied together, so that the processor's caches still hold them.  A shell whose
 #: store is cheaper to ask for many calls at once names a larger size.
 PART_RECORDS = 64
-#: The decoded record, or why it does not decode.
-Decoded = CallRecord | AnyCommand | Refusal
+#: The decoded record, or why it does not decode; a call that was mediated already is taken as it is.
+Decoded = CallRecord | AnyCommand | Refusal | Mediated
 #: What is kept of a switch's record with its call; the longest line of any switch is shorter, XML may be longer.
 SWITCH_LINE_BYTES_MAX = 10_000
 #: The topic's own format, which letters do not name.

@@ -17,7 +17,7 @@ from rater.kafka.input_topics import Inputs
 from rater.kafka.port import Consumed, PartitionLog
 from rater.wire.commits import Commit, part_key, part_of
 
-#: Inputs are kept for thirty days: with one a week at least the last three weeks can be computed again.
+#: Records of calls are kept for thirty days: with one a week at least the last three weeks can be computed again.
 SNAPSHOT_EVERY_S = 7 * 86_400
 #: Output topics that keep every record; a snapshot says where each ended.
 HISTORY = ("rated-calls", "debits", "account-events", "recharges", "rejected-cdrs")

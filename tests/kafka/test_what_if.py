@@ -9,24 +9,30 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import Result
 
 from rater.core import RULES, Account, parse_ledger
 from rater.dev.generate import Spec
 from rater.files.deck_csv import write_deck
 from rater.kafka.changelog import pack, state_key
+from rater.kafka.client import committed_reader
+from rater.kafka.connect import connection, reachable
 from rater.kafka.port import Consumed
 from rater.kafka.snapshot import digest_of, parts_of
 from rater.kafka.what_if.beginning import Found, find_beginning
 from rater.wire.commits import Commit, part_key
 from tests.commands import invoke
 from tests.embedded.test_what_if import deck
-from tests.kafka.deployment import Deployment, calls, provisioning
+from tests.kafka.deployment import PARTITIONS, Deployment, calls, provisioning
 from tests.kafka.test_commands import at as options
 from tests.world import at
 
 MARCH = at("2025-03-01")
-NOTHING_DELETED = {"commits": 0, "cdrs": 0, "commands": 0}
+NOTHING_DELETED = {"commits": 0, "cdrs": 0, "commands": 0, "rated-calls": 0}
+RECORDS_OF_CALLS = NOTHING_DELETED | {"cdrs": 20}
+AND_RATINGS = RECORDS_OF_CALLS | {"rated-calls": 7}
 
 
 def what_if(deployment: Deployment, *words: str) -> Any:
@@ -69,6 +75,48 @@ def test_without_a_substitute_nothing_is_different_and_with_another_price_list_i
     assert alone["records"] < dear["records"]
     nobody = typed(deployment, "--tenant", "nobody").exception
     assert str(nobody) == "expected a month with calls of nobody, got none in 2025-03"
+
+
+def test_calls_whose_records_are_deleted_are_replayed_as_they_were_rated(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """First half of `cdrs` is gone, then all: with another price list, and without, it comes to the same."""
+    spec = Spec(tenants=2, users=12, calls=300, seed=7, funds="50", late_share=0.1, correction_share=0.1)
+    deployment.publish(provisioning(spec))
+    deployment.publish(list(calls(spec)))
+    deployment.start("worker-0")
+    deployment.wait_until_rated()
+    write_deck(deck(20), tmp_path / "dear.csv")
+    other = ("--deck", str(tmp_path / "dear.csv"))
+    expected = {words: what_if(deployment, *words) for words in ((), other)}
+    assert sum(line["was"]["calls"] for line in expected[()]["lines"]) > 500
+    for kept in (0.5, 0):
+        delete(deployment, "cdrs", kept)
+        for words, before in expected.items():
+            now = what_if(deployment, *words)
+            assert now["lines"] == before["lines"]
+            assert (now["differences"], now["left_out"]) == (before["differences"], 0)
+    assert expected[()]["differences"] == 0 < expected[other]["differences"]
+    delete(deployment, "commands", 0)
+    assert "the inputs of 2025-03 are not kept" in str(typed(deployment).exception)
+
+
+def delete(deployment: Deployment, topic: str, kept: float) -> None:
+    """As retention would: the first records of each partition."""
+
+    async def delete_records() -> None:
+        settings = deployment.settings
+        places = [TopicPartition(settings.topic(topic), number) for number in range(PARTITIONS)]
+        async with (
+            reachable(settings, committed_reader(settings)) as reader,
+            reachable(settings, AIOKafkaAdminClient(**connection(settings))) as admin,
+        ):
+            ends = await reader.end_offsets(places)
+            first = await reader.beginning_offsets(places)
+            gone = {place: first[place] + int((ends[place] - first[place]) * (1 - kept)) for place in places}
+            await admin.delete_records({place: RecordsToDelete(offset) for place, offset in gone.items()})
+
+    asyncio.run(delete_records())
 
 
 def account(clock: datetime) -> list[tuple[bytes, bytes]]:
@@ -115,10 +163,21 @@ BEFORE, WITHIN = at("2025-02-20"), at("2025-03-08")
         ([snapshot(5, BEFORE), snapshot(9, BEFORE), snapshot(13, WITHIN)], NOTHING_DELETED, 9, []),
         ([snapshot(5, BEFORE), snapshot(9, BEFORE, damaged=True)], NOTHING_DELETED, 5, [9]),
         ([snapshot(5, BEFORE, damaged=True)], NOTHING_DELETED, 1, [5]),
-        ([snapshot(5, WITHIN, cdrs=10), snapshot(9, WITHIN, cdrs=30)], NOTHING_DELETED | {"cdrs": 20}, 9, []),
-        ([snapshot(5, WITHIN, cdrs=10)], NOTHING_DELETED | {"cdrs": 20}, None, []),
+        ([snapshot(5, BEFORE, cdrs=10)], RECORDS_OF_CALLS, 5, []),
+        ([snapshot(5, WITHIN, cdrs=10), snapshot(9, WITHIN, cdrs=30)], AND_RATINGS, 9, []),
+        ([snapshot(5, WITHIN, cdrs=10)], AND_RATINGS, None, []),
+        ([snapshot(5, BEFORE)], NOTHING_DELETED | {"commands": 1}, None, []),
     ],
-    ids=["none", "the last before the month", "a damaged one", "only a damaged one", "inputs deleted", "too late"],
+    ids=[
+        "none",
+        "the last before the month",
+        "a damaged one",
+        "only a damaged one",
+        "records of calls deleted",
+        "their ratings deleted, too",
+        "too late",
+        "commands deleted",
+    ],
 )
 def test_a_replay_begins_at_the_last_snapshot_before_the_month(
     snapshots: list[list[Consumed]], first: dict[str, int], begins: int | None, discarded: list[int]

@@ -1,8 +1,8 @@
 """Where a replay of one partition begins: at a snapshot among its commits, or at its first input.
 
 The latest snapshot before the month serves; else the first commit.  Where the first inputs are deleted by now, it
-is the first snapshot whose later inputs are all kept: calls of the month that were rated before it are left out.  A
-snapshot that does not fit the digest in its commit is discarded, and said.
+is the first snapshot whose later inputs are all kept, of calls their ratings at least: calls of the month that were
+rated before it are left out.  A snapshot that does not fit the digest in its commit is discarded, and said.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -42,8 +42,8 @@ async def find_beginning(
 
     `since` is the first instant of the month.
     """
-    found = Beginning(1, Memory(), {}, {"commands": 0, "cdrs": 0})
-    best = None if any(first[topic] for topic in ("commits", *found.inputs)) else found
+    empty = Beginning(1, Memory(), {}, {"commands": 0, "cdrs": 0})
+    best = empty if not first["commits"] and _are_kept(empty.inputs, empty.outputs, first) else None
     discarded, snapshot, at_first = [], Snapshot(), bool(first["commits"])
     async for records in commits:
         for record in records:
@@ -71,8 +71,14 @@ def _is_another_history(commit: Commit) -> bool:
 
 def _serves(commit: Commit, first: Mapping[str, int]) -> bool:
     """Whether all later inputs are kept, and where the outputs ended is known."""
-    kept = commit.cdrs_first >= first["cdrs"] and commit.commands_first >= first["commands"]
+    kept = _are_kept(_inputs(commit), commit.outputs, first)
     return kept and commit.rules == RULES and bool(commit.outputs)
+
+
+def _are_kept(inputs: Mapping[str, int], outputs: Mapping[str, int], first: Mapping[str, int]) -> bool:
+    """Whether all inputs from these positions on are kept, the calls at least as they were rated."""
+    calls = inputs["cdrs"] >= first["cdrs"] or outputs.get("rated-calls", 0) >= first["rated-calls"]
+    return calls and inputs["commands"] >= first["commands"]
 
 
 def _has_begun(state: Memory, since: datetime) -> bool:
@@ -81,5 +87,8 @@ def _has_begun(state: Memory, since: datetime) -> bool:
 
 
 def _at(commit: Commit, state: Memory) -> Beginning:
-    inputs = {"commands": commit.commands_first, "cdrs": commit.cdrs_first}
-    return Beginning(commit.sequence, state, commit.outputs, inputs)
+    return Beginning(commit.sequence, state, commit.outputs, _inputs(commit))
+
+
+def _inputs(commit: Commit) -> dict[str, int]:
+    return {"commands": commit.commands_first, "cdrs": commit.cdrs_first}

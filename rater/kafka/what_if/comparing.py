@@ -25,6 +25,7 @@ from rater.kafka.records import records_of
 from rater.kafka.settings import KafkaSettings
 from rater.kafka.topics import partitions_of
 from rater.kafka.what_if.beginning import Beginning, find_beginning
+from rater.kafka.what_if.calls import CallTape
 from rater.kafka.what_if.ledger import TopicLedger, places_of
 from rater.wire.commits import Commit, part_of
 from rater.wire.errors import RaterError
@@ -32,7 +33,7 @@ from rater.wire.errors import RaterError
 _READ = ("cdrs", "commands", "commits", "rated-calls", "recharges", "account-events")
 #: Everything that is read.
 READ = (*_READ, "rate-decks")
-_LEFT_OUT = "no snapshot before them has all later inputs, and the first inputs are deleted"
+_LEFT_OUT = "no snapshot before them has all later commands, and the first commands are deleted"
 _commits = msgspec.json.Decoder(Commit).decode
 _rated_calls = msgspec.json.Decoder(RatedCall).decode
 _requests = msgspec.json.Decoder(RechargeRequest).decode
@@ -183,26 +184,36 @@ class _Partition:
                     self._whole.was.add_call(call, replaced if is_corrected(value) else None)
 
     async def _read_events(self, begins: Mapping[str, int]) -> PastPayments:
-        """What else was, and the payments that were asked for, and how they were answered."""
+        """What else was, and all payments that were asked for, and how they were answered."""
         requests: list[RechargeRequest] = []
-        async for records in self._read("recharges", begins.get("recharges", 0)):
-            requests += [_requests(record.value or b"") for record in records]
         events: list[AccountEvent] = []
-        async for records in self._read("account-events", begins.get("account-events", 0)):
-            values = [record.value or b"" for record in records]
-            events += [_events(value) for value in values if is_counted(value)]
-        only = self._substitutes.tenant
-        outputs: list[RechargeRequest | AccountEvent] = [*requests, *events]
-        for output in outputs:
-            if only in (None, output.tenant):
-                self._whole.was.add(output)
+        async for records in self._read("recharges"):
+            for record in records:
+                requests.append(request := _requests(record.value or b""))
+                self._count(request, record.offset >= begins.get("recharges", 0))
+        async for records in self._read("account-events"):
+            for record in records:
+                if is_counted(record.value or b""):
+                    events.append(event := _events(record.value or b""))
+                    self._count(event, record.offset >= begins.get("account-events", 0))
         return past_payments(requests, events)
+
+    def _count(self, output: RechargeRequest | AccountEvent, is_replayed: bool) -> None:
+        """Count what was caused by an input that is replayed."""
+        if is_replayed and self._substitutes.tenant in (None, output.tenant):
+            self._whole.was.add(output)
 
     async def _replay(
         self, replay: Replay, beginning: Beginning, rules: Rules, progress: Callable[[int], None]
     ) -> None:
         """Apply the inputs commit by commit."""
-        tapes = {topic: Tape(self._read(topic, start)) for topic, start in beginning.inputs.items()}
+        commands = Tape(self._read("commands", beginning.inputs["commands"]))
+        calls = CallTape(
+            self._read("cdrs", beginning.inputs["cdrs"]),
+            self._ends.first["cdrs"],
+            self._read("rated-calls", beginning.outputs.get("rated-calls", 0)),
+            rules.settings.grace_hours,
+        )
         async for records in self._read("commits"):
             for record in records:
                 if part_of(record.key) is not None:
@@ -210,13 +221,11 @@ class _Partition:
                 commit = _commits(record.value or b"")
                 if commit.sequence < beginning.sequence:
                     continue
-                given = [
-                    *await tapes["commands"].until(commit.commands_next),
-                    *await tapes["cdrs"].until(commit.cdrs_next),
-                ]
+                given = records_of(await commands.until(commit.commands_next), commit.skipped)
+                given += await calls.of(commit)
                 if not given:
                     continue
-                replay.apply(_rules_of(commit, rules, self._substitutes), records_of(given, commit.skipped))
+                replay.apply(_rules_of(commit, rules, self._substitutes), given)
                 self._whole.records += len(given)
                 progress(len(given))
         replay.finish(rules)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import orjson
 
-from rater.core import BrakeConfigured, RatedCall, ServiceState
+from rater.core import AccountEvent, BrakeConfigured, CallsOverBrake, EventKind, RatedCall, ServiceState
 from rater.files.deck_csv import read_deck
 from rater.wire.codec import encode_input
-from tests.kafka.deployment import Deployment
-from tests.kafka.test_calls import setting_up
+from tests.kafka.deployment import Deployment, until
+from tests.kafka.test_calls import Switch, set_up, setting_up
 from tests.kafka.test_serve import record
 from tests.world import DECK, LONDON
 
@@ -59,3 +59,34 @@ def test_a_worker_goes_on_with_what_another_counted(deployment: Deployment) -> N
     said = [(one.brake, one.subject, one.state) for one in states if one.scope == "brake"]
     assert said == [(*one, state) for state in ("restricted", "allowed") for one in about]
     assert deployment.verify().findings == []
+
+
+def test_calls_beyond_a_limit_are_counted_by_the_rating_task(deployment: Deployment) -> None:
+    """Two of ada's calls ring, a third is refused: the agents tell it by a command, and the ledger says it."""
+    set_up(deployment)
+    deployment.publish([("commands", "contoso", brake("lines", "calls_at_once", "2"))])
+    switch = Switch(deployment)
+    try:
+        until(lambda: switch.agents.ready, "the agents")
+        until(lambda: reasons(switch) == ["credit", "credit", "calls_at_once"], "the third call to be refused")
+        until(lambda: reached(deployment) == [("lines", "ada")], "the ledger to say it")
+    finally:
+        switch.agents.kill()
+    commands = [value for value in deployment.values("commands") if b"calls_over_brake" in value]
+    (told, *_) = [msgspec.json.decode(value, type=CallsOverBrake) for value in commands]
+    assert (told.brake, told.subject, told.calls > 0, told.most) == ("lines", "ada", True, 3)
+    deployment.wait_until_rated()
+    assert deployment.verify().findings == []
+
+
+def reasons(switch: Switch) -> list[str]:
+    """Why each of three calls that are to ring may, or may not."""
+    asked = [
+        switch.get(tenant="contoso", user="ada", called=LONDON, usage_id=usage_id) for usage_id in ("a", "b", "c")
+    ]
+    return [body["reason"] for _, body in asked]
+
+
+def reached(deployment: Deployment) -> list[tuple[str | None, str | None]]:
+    events = [msgspec.json.decode(value, type=AccountEvent) for value in deployment.values("account-events")]
+    return [(event.brake, event.user) for event in events if event.event is EventKind.BRAKE_REACHED]

@@ -47,7 +47,9 @@ def test_a_user_is_erased_from_compacted_topics(clerk: Clerk) -> None:
     clerk.publish("unfunded", 1, "2026-03-11 10:00")
     assert latest(clerk, "service-states")[b"contoso/ada"] is not None  # restricted
     asked, said = clerk.types("erase", "contoso", "ada", "--reason", "request 4711", "--by", "kim")
-    assert "commands: records from before stay until their retention ends, 400 days after they were written" in asked
+    assert (
+        "commands: records from before stay until their retention ends, 400 days after they were written" in asked
+    )
     assert "state: the user's records are deleted by compaction, at most about 1 day from now" in asked
     assert "nothing was done yet: --yes does it" in said
     before = latest(clerk, "state")

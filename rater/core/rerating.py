@@ -33,8 +33,9 @@ _AS_RATED = (
 
 
 def record_as_rated(call: RatedCall) -> CallRecord:
-    """The record of a call, as the rated call says it."""
-    return CallRecord(**{name: getattr(call, name) for name in _AS_RATED}, emergency=call.rule == EMERGENCY_RULE)
+    """The record of a call, as the rated call says it: of one that was not connected not whether it was for help."""
+    emergency = True if call.rule == EMERGENCY_RULE else None
+    return CallRecord(**{name: getattr(call, name) for name in _AS_RATED}, emergency=emergency)
 
 
 def call_as_rated(call: RatedCall, grace_hours: int) -> Mediated:

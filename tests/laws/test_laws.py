@@ -46,7 +46,7 @@ from tests.world import DECK, HARARE, LONDON, PARIS, US, World, at
 START = at("2025-03-01")
 USERS = ("ada", "bob", "olga")
 SKUS = ("MCOPSTN1", "MCOPSTN5", "MCOPSTN2", "MCOPSTN8", "MCOPSTNPP", "MCOMEETADV")
-NUMBERS = (US, LONDON, PARIS, HARARE, "+448701234567", "+68212345")
+NUMBERS = (US, LONDON, PARIS, HARARE, "+448701234567", "+68212345", "911")
 
 instants = st.integers(0, 80 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))
 amounts = st.integers(1, 5_000_000).map(lambda micros: f"{micros // 1000}.{micros % 1000:03d}")

@@ -11,6 +11,7 @@ from rater.core.inputs import CallRerated, DeckActivated, RateDeck, UserConfigur
 from rater.core.mediation import call_id
 from rater.core.money import format_micros, parse_micros
 from rater.core.outputs import Debit, RatedCall, RejectedCdr
+from rater.core.reasons import Outcome
 from rater.core.rerating import rerating_id, rerating_of
 from rater.engine.rerating import Order, Plan, Standing, plan_of
 from rater.files.deck_csv import read_deck
@@ -268,3 +269,10 @@ def test_an_old_rated_call_has_rating_zero() -> None:
     assert msgspec.json.decode(encode(first), type=RatedCall).rating == 0
     command = msgspec.json.decode(encode_input(rerating_of(first, "wrong", at("2025-03-20"))), type=CallRerated)
     assert command == rerating_of(first, "wrong", at("2025-03-20"))
+
+
+def test_a_call_for_help_that_nobody_answered_is_rated_again() -> None:
+    """A14, rule 73: 911 of no second costs nothing with another list either."""
+    world = with_lists(ada("MCOPSTNPP"))
+    call = world.call("911", 0)
+    assert (again(world, call, "wrong").charge, world.outcome) == ("0", Outcome.CORRECTED)

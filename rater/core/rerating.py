@@ -33,7 +33,7 @@ _AS_RATED = (
 
 
 def record_as_rated(call: RatedCall) -> CallRecord:
-    """The record of a call, as the rated call says it: of one that was not connected not whether it was for help."""
+    """The record of a call, as the rated call says it; of one that nobody answered, not whether it was for help."""
     emergency = True if call.rule == EMERGENCY_RULE else None
     return CallRecord(**{name: getattr(call, name) for name in _AS_RATED}, emergency=emergency)
 

@@ -62,7 +62,7 @@ def test_a_worker_goes_on_with_what_another_counted(deployment: Deployment) -> N
 
 
 def test_calls_beyond_a_limit_are_counted_by_the_rating_task(deployment: Deployment) -> None:
-    """Two of ada's calls ring, a third is refused: the agents tell it by a command, and the ledger says it."""
+    """Two of ada's calls ring, a third is refused: the agents publish it as a command, and the ledger says it."""
     set_up(deployment)
     deployment.publish([("commands", "contoso", brake("lines", "calls_at_once", "2"))])
     switch = Switch(deployment)
@@ -73,8 +73,8 @@ def test_calls_beyond_a_limit_are_counted_by_the_rating_task(deployment: Deploym
     finally:
         switch.agents.kill()
     commands = [value for value in deployment.values("commands") if b"calls_over_brake" in value]
-    (told, *_) = [msgspec.json.decode(value, type=CallsOverBrake) for value in commands]
-    assert (told.brake, told.subject, told.calls > 0, told.most) == ("lines", "ada", True, 3)
+    (first, *_) = [msgspec.json.decode(value, type=CallsOverBrake) for value in commands]
+    assert (first.brake, first.subject, first.calls > 0, first.most) == ("lines", "ada", True, 3)
     deployment.wait_until_rated()
     assert deployment.verify().findings == []
 

@@ -87,4 +87,4 @@ lock: ## lock the newest versions that pyproject.toml allows
 		--no-emit-index-url -c requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 clean: ## forget the virtual environment and what was written by demo and tests
-	rm -rf $(VENV) .kafka demo-output page-demo picture rater-index tests/fuzz/found .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .kafka demo-output page-demo picture rater-index test-screens tests/fuzz/found .pytest_cache .mypy_cache .ruff_cache

@@ -16,7 +16,9 @@ from tests.kafka.deployment import Deployment, until
 from tests.kafka.test_calls import setting_up
 from tests.kafka.test_replica import wait_until_read
 from tests.kafka.test_serve import record, server
+from tests.serve.web.browsing import needs_chromium
 from tests.serve.web.test_compare import twice
+from tests.serve.web.tour import Tour, pages_of, walk_apart
 from tests.serve.web.world import Admitted, Shown, Visitor, admitted
 from tests.serve.world import clients_file
 from tests.world import DECK
@@ -203,3 +205,19 @@ def test_what_is_computed_on_kafka(opened: Opened) -> None:
     while "Refresh" in shown.headers:
         shown = kim.get(shown.path)
     assert "As it was 0.05 USD As it would have been 0.10 USD Difference + 0.05 USD dearer" in shown.words
+
+
+@needs_chromium
+def test_a_tour_of_the_page(opened: Opened) -> None:
+    """As over a store: every screen without an error; 1.00 - 0.05 for a call + 90, paid once by three clicks."""
+    kim, token = opened.visitor("kim"), opened.people.tokens["olga"]
+    opened.serving.switch.send(record("x"))
+    opened.deployment.wait_until_rated()
+    until(lambda: "Explain call x" in kim.get("/tenants/contoso/usage").text, "the call on the page")
+    tour = Tour(base=kim.base, token=token, tenant="contoso", call="x", amount="90", pictures="kafka")
+    seen = walk_apart(tour)
+    assert seen.wrong == []
+    assert seen.pages == pages_of("contoso")
+    assert "Charge\n0.05 USD" in seen.explained
+    assert seen.balances == ["0.95 USD", "90.95 USD", "90.95 USD", "90.95 USD"]
+    assert opened.deployment.verify().findings == []

@@ -1,5 +1,6 @@
 """Windows of a real browser, Debian's Chromium, driven by Playwright; what they show is kept to be looked at."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,13 @@ CHROMIUM = shutil.which("chromium")
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="chromium is not here; on Debian: apt install chromium"
 )
+#: A step takes much less, but for a machine that does much else.
+STEP_WITHIN_MS = 60_000
 #: Pictures of the last run: each screen as it was shown.
 SEEN = ROOT / "test-screens"
+_STATUS = "performance.getEntriesByType('navigation')[0].responseStatus"
+#: Of a page that cannot be read yet, which is no error.
+_BUSY = re.compile(r"Failed to load resource: .* status of 503 ")
 
 
 @contextmanager
@@ -25,6 +31,17 @@ def chromium() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+def signed_in(browser: Browser, base: str, token: str) -> BrowserContext:
+    """The browser of somebody in Berlin, who prefers dark pages and has signed in."""
+    context = browser.new_context(timezone_id="Europe/Berlin", color_scheme="dark")
+    context.set_default_timeout(STEP_WITHIN_MS)
+    window = Window(context, base)
+    window.sign_in(token)
+    assert window.wrong == []
+    window.page.close()
+    return context
 
 
 class Window:
@@ -43,7 +60,10 @@ class Window:
         self.page.click("main button")
 
     def open(self, path: str) -> Page:
+        """Open a page; one that cannot be read yet is asked for again by the browser."""
         self.page.goto(self.base + path)
+        self.page.wait_for_function(f"() => {_STATUS} !== 503")
+        self.page.wait_for_load_state()
         return self.page
 
     def keep_picture(self, *name: str) -> None:
@@ -52,5 +72,6 @@ class Window:
         self.page.screenshot(path=SEEN / f"{'-'.join(name)}.png", full_page=True)
 
     def _note(self, message: Any) -> None:
-        if message.type == "error" or "Content Security Policy" in message.text:
+        is_error = message.type == "error" and not _BUSY.search(message.text)
+        if is_error or "Content Security Policy" in message.text:
             self.wrong.append(message.text)

@@ -34,10 +34,11 @@ from rater.core import (
 from rater.embedded.store import open_reader
 from rater.engine.books import Books
 from rater.engine.counted import is_counted
-from rater.engine.forecast import Forecast, Likely, forecast, runs_of
+from rater.engine.forecast import Forecast, Likely, charged_again, forecast, runs_of
 from rater.engine.funding_advice import DAYS, Advice, Terms, advise, published_funding
+from rater.engine.future_runs import Answer, Player, Run
 from rater.engine.gateway import succeeded
-from rater.engine.likely_future import WEEKS_MAX, WEEKS_MIN, Answer, Past, Player, Run, past_of
+from rater.engine.likely_future import WEEKS_MAX, WEEKS_MIN, Past, past_of
 from rater.engine.past_payments import past_payments
 from rater.kafka.deck_books import published_decks
 from rater.kafka.settings import rating_of_environment
@@ -75,12 +76,29 @@ class _Known(NamedTuple):
         """The latest instant that the tenant's records name."""
         return self.account.clock
 
-    def play(
-        self, answer: Answer, first: Sequence[AnyCommand], days: int, runs: int, seed: int, progress: Progress
-    ) -> list[Run]:
-        """Play the runs."""
-        player = Player(self.books, self.rules, self.account.tenant, answer, first)
-        return runs_of(player, self.past.weeks, self.now, days, runs, seed, progress)
+
+class _Runs(NamedTuple):
+    """How runs of a tenant are played."""
+
+    known: _Known
+    answer: Answer
+    days: int
+    runs: int
+    seed: int
+    progress: Progress
+
+    def play(self, first: Sequence[AnyCommand] = ()) -> list[Run]:
+        """Play them, commands first."""
+        weeks, now = self.known.past.weeks, self.known.now
+        return runs_of(self._player(first), weeks, now, self.days, self.runs, self.seed, self.progress)
+
+    def play_again(self, played: Sequence[Run], first: Sequence[AnyCommand]) -> list[Run]:
+        """Play them once more with other commands."""
+        return charged_again(self._player(first), played, self.known.now, self.days, self.progress)
+
+    def _player(self, first: Sequence[AnyCommand]) -> Player:
+        known = self.known
+        return Player(known.books, known.rules, known.account.tenant, self.answer, first)
 
 
 def show_forecast(
@@ -104,7 +122,7 @@ def show_forecast(
     with _known(tenant, weeks, store, bootstrap, prefix) as known:
         answer = _answer_of(known.books, tenant)
         with counting("runs played") as progress:
-            found = known.play(answer, (), days, runs, seed, progress)
+            found = _Runs(known, answer, days, runs, seed, progress).play()
         _show(forecast(found, known.now, days), known, seed, format)
 
 
@@ -136,9 +154,8 @@ def recommend(
             return succeeded(request, terms.delay)
 
         with counting("runs played") as progress:
-            found = advise(
-                lambda first: known.play(paid, first, DAYS, runs, seed, progress), known.account, known.now, terms
-            )
+            months = _Runs(known, paid, DAYS, runs, seed, progress)
+            found = advise(months.play, months.play_again, known.account, known.now, terms)
         users = len(known.books.names("user", tenant))
     _show_advice(found, known.account, terms, users, json)
     if not found.confirmed:

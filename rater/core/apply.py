@@ -10,6 +10,7 @@ import msgspec
 
 from rater.core.calls import call_and_content, call_arrived
 from rater.core.commands import command_arrived, command_seen, unreadable
+from rater.core.credit import debit
 from rater.core.entities import Account, Seen
 from rater.core.inputs import (
     EVERY_TENANT,
@@ -24,7 +25,7 @@ from rater.core.instants import as_utc
 from rater.core.letters import Original, former_letter_id, letter_id, rejected
 from rater.core.mediation import Mediated
 from rater.core.outputs import Output, RejectedCdr
-from rater.core.passing_time import open_account, switch_service
+from rater.core.passing_time import advance, balance_moved, open_account, switch_service
 from rater.core.provisioning import configure_tenant
 from rater.core.rating import named, payer
 from rater.core.reasons import EventKind, Outcome, Reason, Refusal
@@ -75,6 +76,17 @@ class Applier:
             return self._refuse_call(step, named(call, payer(step, cdr)[0]), raw, outcome)
         _finish_input(step)
         return outcome
+
+    def charge(self, tenant: str, source: Source, at: datetime, amount: int) -> None:
+        """Take what a call has cost before, in micro-units, as it did then; for replays with other money."""
+        step = self._steps.get(tenant) or self._open_step(tenant, source, at)
+        assert step is not None, tenant
+        step.begin(source, at)
+        advance(step, at)
+        before = step.account.balance
+        debit(step.state, step.account, amount)
+        balance_moved(step, before)
+        _finish_input(step)
 
     def command(self, command: AnyCommand, source: Source, raw: bytes, arrival: datetime | None = None) -> Outcome:
         """Apply a command, or return why not; `arrival` is the stamp of whoever received it (A43)."""

@@ -1,6 +1,6 @@
 """What is likely of a tenant's money in the days to come: what one, five and nine of ten runs do not exceed.
 
-See rater.engine.likely_future for what a run is.
+See rater.engine.future_runs for what a run is.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,8 @@ from datetime import datetime
 from random import Random
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from rater.engine.likely_future import DrawnCall, Player, Run, drawn
+from rater.engine.future_runs import Player, Run
+from rater.engine.likely_future import DrawnCall, drawn
 
 _T = TypeVar("_T")
 
@@ -49,6 +50,17 @@ def runs_of(
     for number in range(runs):
         chance = Random(f"{seed}/{number}")  # noqa: S311  # it draws weeks, and no secrets
         found.append(player.play(drawn(weeks, now, days, chance), now, days))
+        progress(1)
+    return found
+
+
+def charged_again(
+    player: Player, runs: Sequence[Run], now: datetime, days: int, progress: Callable[[int], None] = lambda _: None
+) -> list[Run]:
+    """Runs once more with what their calls cost; see Player.play_charges."""
+    found = []
+    for run in runs:
+        found.append(player.play_charges(run, now, days))
         progress(1)
     return found
 

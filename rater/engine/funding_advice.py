@@ -7,11 +7,12 @@ is, first the trigger, then the amount.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from rater.core import Account, AnyCommand, FundsAdded, RechargeSettings, TenantConfigured, format_micros
 from rater.engine.forecast import likely
-from rater.engine.likely_future import Run
+from rater.engine.future_runs import Run
 
 MICROS = 1_000_000
 #: The least amount, in major units (rule 61).
@@ -62,15 +63,22 @@ def published_funding(users: int) -> tuple[int, int]:
 
 
 def advise(
-    play: Callable[[Sequence[AnyCommand]], list[Run]], account: Account, now: datetime, terms: Terms
+    play: Callable[[Sequence[AnyCommand]], list[Run]],
+    again: Callable[[Sequence[Run], Sequence[AnyCommand]], list[Run]],
+    account: Account,
+    now: datetime,
+    terms: Terms,
 ) -> Advice:
-    """The settings for a tenant; `play` plays runs of DAYS days, commands first, and pays after `terms.delay`."""
+    """The settings for a tenant; `play` plays runs of DAYS days, commands first, and pays after `terms.delay`.
+
+    `again` plays runs once more, with other commands first.
+    """
     without = play([_settings(account, now, None)])
     while_paying = likely([_most_within(run.debits, terms.delay) for run in without]).p90 or 0
     in_a_month = likely([run.spent[DAYS - 1] for run in without]).p90 or 0
     trigger = max(1, _whole(while_paying + 1))
     amount = max(AMOUNT_MIN, _whole(-(-in_a_month // terms.recharges_max)))
-    tried = _Tried(play, account, now, terms)
+    tried = _Tried(partial(again, without), account, now, terms)
     for _ in range(_TRIES):
         lasts, recharges = tried.play(trigger, amount)
         if lasts and recharges <= terms.recharges_max:

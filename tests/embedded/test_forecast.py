@@ -6,7 +6,7 @@ London costs 0.05 a minute, Seattle 0.01; ada has 120 minutes of MCOPSTN5 (US) a
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from math import exp
 from pathlib import Path
 from random import Random
@@ -31,16 +31,18 @@ from rater.core import (
     Source,
     Tariffs,
     TenantConfigured,
+    format_micros,
     parse_ledger,
     record_as_rated,
 )
-from rater.core.inputs import EVERY_TENANT, DeckActivated
+from rater.core.inputs import EVERY_TENANT, DeckActivated, FundsAdjusted, RechargeSettings
 from rater.engine import likely_future
 from rater.engine.batch import Record, run_batch
-from rater.engine.forecast import Likely, forecast, likely, runs_of
+from rater.engine.forecast import Likely, charged_again, forecast, likely, runs_of
 from rater.engine.funding_advice import Terms, advise, published_funding
+from rater.engine.future_runs import DAY, Player, Run
 from rater.engine.gateway import succeeded
-from rater.engine.likely_future import DAY, WEEK, Past, Player, Run, past_of
+from rater.engine.likely_future import WEEK, Past, past_of
 from rater.files.deck_csv import read_deck
 from rater.wire.codec import encode_input
 from rater.wire.errors import Exit, RaterError
@@ -315,6 +317,36 @@ def plainly(ratings: Sequence[RatedCall], now: datetime, most: int) -> Past:
     )
 
 
+def test_what_calls_cost_is_played_again_with_other_settings_as_the_calls_are() -> None:
+    """Half a day for a payment of 50 below 1: the same balances, recharges and first zero either way."""
+    months = Months(2, tenants=1, calls_a_day=24)
+    account = months.memory.load("account", ("tenant-0", ""))
+    assert isinstance(account, Account)
+    left = TenantConfigured(tenant="tenant-0", id="a", at=months.now, payment_method="replaced")
+    settings = RechargeSettings(enabled=True, trigger="1", amount="50")
+    recharge = msgspec.structs.replace(left, id="b", recharge=settings)
+    spend = FundsAdjusted(
+        tenant="tenant-0",
+        id="c",
+        at=months.now,
+        amount=format_micros(5_000_000 - account.balance),
+        reason="x",
+        by="x",
+    )
+    weeks = past_of(months.calls("tenant-0"), months.now).weeks
+
+    def player(*first: AnyCommand) -> Player:
+        return Player(months.memory, months.rules, "tenant-0", partial(succeeded, took=DAY / 2), first)
+
+    by_calls = runs_of(player(spend, recharge), weeks, months.now, 30, 5, 1)
+    without = runs_of(player(left), weeks, months.now, 30, 5, 1)
+    again = charged_again(player(spend, recharge), without, months.now, 30)
+    kept = [(run.first_zero, run.next_recharge, run.recharges, run.balances, run.spent) for run in by_calls]
+    assert [(run.first_zero, run.next_recharge, run.recharges, run.balances, run.spent) for run in again] == kept
+    assert any(run.recharges > 1 for run in again)
+    assert any(run.first_zero is not None for run in again)
+
+
 def test_less_is_tried_than_was_guessed_first() -> None:
     """No hour costs more than 99.5 and no month more than 2,000: 100 and 500 are guessed.  38 and 275 are enough.
 
@@ -331,5 +363,7 @@ def test_less_is_tried_than_was_guessed_first() -> None:
 
     account = Months(1, tenants=1, calls_a_day=1).memory.load("account", ("tenant-0", ""))
     assert isinstance(account, Account)
-    found = advise(play, account, at("2025-03-10"), Terms(timedelta(hours=1), 4))
+    found = advise(
+        play, lambda _, commands: play(commands), account, at("2025-03-10"), Terms(timedelta(hours=1), 4)
+    )
     assert (found.trigger, found.amount, found.recharges, found.confirmed) == (38, 275, 4, True)

@@ -63,6 +63,7 @@ from rater.core.inputs import (
 from rater.core.instants import as_utc, month_index, month_start, parse_period
 from rater.core.letters import NAME_LENGTH_MAX, Original, hash_of, is_whole, letter_id, shortened, with_header
 from rater.core.lists import Restricted
+from rater.core.lot_history import paid_lots
 from rater.core.lots import lots_with_money, money_in, shown_lots
 from rater.core.mediation import Mediated, in_utc, mediate
 from rater.core.migration import RULES, Migration, migrate
@@ -309,6 +310,7 @@ __all__ = [
     "normal_number",
     "normal_usage_id",
     "order_id",
+    "paid_lots",
     "parse_amount",
     "parse_ledger",
     "parse_micros",

@@ -67,7 +67,7 @@ def explain(call: RatedCall, user: User | None = None) -> Iterator[str]:
     for counted in call.brakes:
         yield f"  {_counted(call, counted)}"
     if any(not share.lot for segment in call.segments for share in segment.lots):
-        yield "  Note: credit was used up, and the call went on all the same: what it did not pay is owed (A5)."
+        yield "  Note: credit was used up, and the switch let the call go on: what it did not pay is owed."
     for anomaly in call.anomalies:
         yield f"  Note: {_ANOMALIES[anomaly]}."
     if user is not None:

@@ -117,7 +117,7 @@ def test_a_call_that_made_debt_says_so() -> None:
     call = ada("MCOPSTNPP", funds="0.5").call(HARARE, 300)
     assert lines(call)[-3:] == [
         "5 min from credit: 5 x 0.2 = 1 USD, 0.5 from lot funds-1, 0.5 from debt.",
-        "Note: credit was used up, and the call went on all the same: what it did not pay is owed (A5).",
+        "Note: credit was used up, and the switch let the call go on: what it did not pay is owed.",
         "Debited: 1 USD; the balance after it is -0.5 USD.",
     ]
 

@@ -99,7 +99,7 @@ def test_sums_and_balances_are_formulas() -> None:
     account = {row[0].value: row[3] for row in shown["Account"].iter_rows(max_col=4) if row[0].value}
     assert account["Closing balance"].value == 1236.896001
     assert account["Difference (0: it adds up)"].value == 0
-    cost = account["Calls less what was given back"].value
+    cost = account["What calls cost, less what corrections gave back"].value
     assert [account[f"The same: {name}"].value for name in ("Calls by kind", "By user", "By destination")] == [
         cost
     ] * 3

@@ -50,11 +50,11 @@ class Page(HTMLParser):
     [
         (4_200_000, "USD", "4.20"),
         (-136_370_000, "USD", "-136.37"),
-        (308_000, "USD", "0.308000"),
+        (308_000, "USD", "0.308"),
         (1, "USD", "0.000001"),
         (0, "USD", "0.00"),
         (74_000_000, "JPY", "74"),
-        (74_500_000, "JPY", "74.500000"),
+        (74_500_000, "JPY", "74.5"),
         (73_750_000, "KWD", "73.750"),
     ],
 )
@@ -80,8 +80,8 @@ def test_text_fits_a_screen() -> None:
         "Promotional credit 1 3.00 1237.50",
         "Calls: domestic beyond plan minutes 1 -0.02 1237.48",
         "Calls: international 5 -8.90 1228.58",  # 0.2 + 0.4 + 4.2 + 4 + 0.1
-        "Calls: toll-free 1 -0.044000 1228.536000",
-        "Given back by corrections 1 4.20 1232.736000",
+        "Calls: toll-free 1 -0.044 1228.536",
+        "Given back by corrections 1 4.20 1232.736",
         "Adjustments by hand 1 4.160001 1236.896001",
         "Closing balance 1236.896001",
         "",

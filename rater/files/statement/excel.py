@@ -250,7 +250,7 @@ class _Account:
         labels = [str(cells[0]) for cells in self._sections["entries"].rows]
         cells = [f"C{self.header + 2 + labels.index(LABELS[entry.name])}" for entry in of_calls]
         if cells:
-            checks.append(("Calls less what was given back", cost, f"-({'+'.join(cells)})"))
+            checks.append(("What calls cost, less what corrections gave back", cost, f"-({'+'.join(cells)})"))
         for key, place in (("calls", 4), ("users", 4), ("destinations", 4)):
             if key in self._sections:
                 section = self._sections[key]

@@ -1,7 +1,7 @@
 """A statement as tables that every format shows: their titles, columns and rows, and the sentences around them.
 
-Amounts have the decimals of their currency where that is exact, and all six where it is not (0.308000 USD).  No
-figure is rounded, so what is shown adds up.  Texts that came from outside are given as they are.
+Amounts have the decimals of their currency, and as many more as they need (0.308 USD).  No figure is rounded, so
+what is shown adds up.  Texts that came from outside are given as they are.
 """
 
 from collections.abc import Sequence
@@ -124,10 +124,11 @@ OPENING, CLOSING = "Opening balance", "Closing balance"
 
 
 def shown(micros: int, currency: str) -> str:
-    """An amount for people: the decimals of its currency where it has no more, else all six; never rounded."""
+    """An amount for people: with the decimals of its currency, and with more where it has more; never rounded."""
     exponent = exponent_of(currency)
-    exact = micros % 10 ** (DECIMALS_MAX - exponent) == 0
-    return round_to_cents(micros, exponent if exact else DECIMALS_MAX)
+    while micros % 10 ** (DECIMALS_MAX - exponent):
+        exponent += 1
+    return round_to_cents(micros, exponent)
 
 
 def cell_text(column: Column, cell: Cell, currency: str) -> str:
@@ -171,7 +172,7 @@ def sections_of(statement: Statement) -> list[Section]:
         Section(
             "days",
             "By day",
-            "Days in UTC.",
+            "Days in UTC on which money moved: a call that came late stands behind the day on which it began.",
             _DAYS,
             [(one.day, one.calls_amount, one.other_amount, one.balance) for one in statement.days],
         ),

@@ -73,7 +73,7 @@ def test_the_calls_that_are_found_are_a_file(opened: Open) -> None:
     assert [(row["UsageId"], row["Charge"], row["Duration Seconds"]) for row in rows] == [("b", "0.20", "240")]
     assert file.headers["Content-Disposition"] == 'attachment; filename="usage.csv"'
     assert len(list(csv.DictReader(io.StringIO(val.get(f"{path}/csv").text)))) >= 3
-    assert val.get(f"{path}/csv?charge=4,02").status == 400
+    assert val.get(f"{path}/csv?charge=4,023").status == 400
     assert val.get(f"{path}/pdf").status == 404
     assert val.get("/tenants/fabrikam/usage/csv").words == val.get("/tenants/nobody/usage/csv").words
 

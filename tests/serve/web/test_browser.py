@@ -280,6 +280,9 @@ def test_what_is_likely_comes_into_the_page(kim: Window) -> None:
     page.locator("#likely .curve canvas").wait_for()
     assert page.locator(".curve canvas").count() == 2
     assert "95.80 USD" in page.locator("#likely").inner_text()
+    band = page.evaluate("[...document.querySelectorAll('.curve')].at(-1).plot.data")
+    assert [len(line) for line in band] == [61] * 4  # now and the ends of 60 days, and P10, P50, P90 of each
+    assert {line[0] for line in band[1:]} == {96.5}
     kim.keep_picture("light", "likely", "credits")
     page = kim.open("/tenants/contoso/recharge")
     page.locator("#likely table").wait_for()

@@ -65,8 +65,8 @@ def test_an_order_is_shown_in_words_and_can_be_changed(opened: Open) -> None:
     """What was typed and the call that it is about; a link leads back to the form with it."""
     kim = opened.visitor("kim")
     shown = previewed(kim, "adjust", "?call=a", amount="0.05", reason="echo & noise")
-    assert "Of a call of ada to +442079460000, which cost 0.1 USD, of" in shown.words
-    assert "Amount 0.05 Reason echo & noise" in shown.words
+    assert "Of a call of ada to +442079460000 (United Kingdom), which cost 0.1 USD, of" in shown.words
+    assert "Amount 0.05 USD Reason echo & noise" in shown.words
     (link,) = re.findall(r'href="([^"]*)">Change it', shown.text)
     again = kim.get(html.unescape(link)).text
     assert ('value="0.05"' in again, 'value="echo &amp; noise"' in again) == (True, True)
@@ -90,8 +90,12 @@ def test_what_a_call_cost_is_given_back_once(opened: Open) -> None:
     late = olga.get(order("adjust") + "?call=b").form(f"{order('adjust')}/preview")
     shown = previewed(kim, "adjust", "?call=b", amount="0.2", reason="echo on the line")
     assert '"by": "kim"' in shown.words
-    assert sent(kim, "adjust", shown).status == 200
+    done = sent(kim, "adjust", shown)
+    assert done.path == "/tenants/contoso/call?id=b&order=accepted"
+    assert "Done. " in done.words
     assert balance(opened) == before + 200_000
+    refundable = olga.get(order("refund")).text
+    assert ("credit-b" in refundable, "bought on" in refundable) == (False, True), "only what somebody paid for"
     again = olga.post(f"{order('adjust')}/preview", late | {"amount": "0.2", "reason": "echo on the line"})
     assert "refused" in again.words or "Nothing would change" in again.words
     assert f"{order('adjust')}/send" not in again.text

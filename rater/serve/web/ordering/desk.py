@@ -24,6 +24,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An order as its preview showed it; it is sealed, so that nothing else can be sent in its place.
 
     It has commands, each as JSON, or is about a dead letter; `rows` are those of the file that they are.
+    `usage_id` is that of the call that it is about.
     """
 
     tenant: str
@@ -34,6 +35,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     commands: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
     letter: LetterOrder | None = None
+    usage_id: str | None = None
 
     @property
     def said(self) -> bytes:

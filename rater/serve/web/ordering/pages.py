@@ -13,7 +13,7 @@ from uuid import uuid4
 import msgspec
 from aiohttp import web
 
-from rater.core import AnyCommand, format_micros, shown_lots
+from rater.core import AnyCommand, State, format_micros, paid_lots
 from rater.engine.given_back import Creditable, credit_id
 from rater.ops.metrics.labels import RecordResult
 from rater.serve.reading.desks import Books
@@ -161,7 +161,7 @@ class Orders:
             results = await send(self._desk, order, session, request.remote, letter)
         except NotAppliedYet as waiting:
             if not waiting.commands:
-                return self._pages.go_to(f"{_back_of(step)}?order=sent")
+                return self._pages.go_to(_back_of(step, order, "sent"))
             published = tuple(raw.decode() for raw in waiting.commands)
             return self._waiting(step, asked, msgspec.structs.replace(order, commands=published))
         return self._outcome(step, asked, order, results)
@@ -207,7 +207,7 @@ class Orders:
             )
         found = {one.result for one in results}
         outcome = RecordResult.ACCEPTED if RecordResult.ACCEPTED in found else RecordResult.DUPLICATE
-        return self._pages.go_to(f"{_back_of(step)}?order={outcome.value}")
+        return self._pages.go_to(_back_of(step, order, outcome.value))
 
     async def _show_form(
         self, step: _Step, begun: Begun, typed: Mapping[str, str], wrong: WrongField | None
@@ -219,7 +219,7 @@ class Orders:
             return {
                 "account": asked.account,
                 "set_now": step.kind.set_now(asked.account, typed),
-                "lots": [lot for lot in shown_lots(asked.account) if not lot.promotion],
+                "lots": paid_lots(State(books.reader), asked.account),
                 "call": found["call"],
                 "charge": found["charge"],
                 "given": found["given"],
@@ -255,12 +255,16 @@ def _order(step: _Step, begun: Begun, commands: Sequence[AnyCommand], typed: dic
         commands=tuple(encode_input(command).decode() for command in commands),
         rows=tuple(rows_of(typed)),
         letter=LetterOrder(dead_letter=begun.letter or "", way=way, note=typed.get("note")) if way else None,
+        usage_id=begun.usage_id,
     )
 
 
-def _back_of(step: _Step) -> str:
-    """The path of the screen that an order belongs to."""
-    return f"/tenants/{path_part(step.tenant)}/{step.kind.back}"
+def _back_of(step: _Step, order: Order, outcome: str) -> str:
+    """The path of the screen that shows what an order did: its call, else the screen that it belongs to."""
+    about, back = "", step.kind.back
+    if order.usage_id is not None:
+        back, about = "call", f"id={path_part(order.usage_id)}&"
+    return f"/tenants/{path_part(step.tenant)}/{back}?{about}order={outcome}"
 
 
 def _allowed(asked: Asked, step: _Step, id: str) -> Letter:

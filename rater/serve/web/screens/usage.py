@@ -1,5 +1,6 @@
 """Usage: the calls of a tenant, newest first, by what people look for; and the sums of their charges."""
 
+import re
 from datetime import UTC, date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,8 @@ SPEND_DAYS, DESTINATIONS_MAX = 31, 15
 #: Files of the calls that are found, and how many calls they have at most.
 EXPORT_FORMATS: tuple[Literal["csv", "xlsx"], ...] = ("csv", "xlsx")
 EXPORT_MAX = 20_000
+#: What people write behind an amount, and a comma before one or two decimals.
+_CURRENCY, _COMMA = re.compile(r"\s*[A-Za-z]{3}\Z"), re.compile(r"[0-9]+,[0-9]{1,2}")
 _FILTERS = ("day", "charge", "user", "destination", "flag")
 #: Names that are offered where several contain what was typed; destinations of so many days.
 OFFERED_MAX, OFFERED_DAYS = 20, 400
@@ -136,6 +139,12 @@ def _dearest(sums: list[Spend]) -> list[Spend]:
     return sorted(paid, key=lambda one: (-one.charge_micros, one.key or ""))[:DESTINATIONS_MAX]
 
 
+def _plain(amount: str) -> str:
+    """An amount as bills write it: without the currency behind it, and with a point for a comma before cents."""
+    number = _CURRENCY.sub("", amount)
+    return number.replace(",", ".") if _COMMA.fullmatch(number) else number
+
+
 def _wanted(query: dict[str, str]) -> CallFilter:
     """What a person looks for; WrongQuestion says what was expected."""
     since = until = None
@@ -145,7 +154,7 @@ def _wanted(query: dict[str, str]) -> CallFilter:
     except (ValueError, OverflowError) as wrong:
         raise WrongField("day", "expected a day such as 2025-03-12") from wrong
     try:
-        charge = parse_ledger(query["charge"]) if "charge" in query else None
+        charge = parse_ledger(_plain(query["charge"])) if "charge" in query else None
     except MoneyError as wrong:
         raise WrongField("charge", str(wrong)) from wrong
     if query.get("flag", FLAGS[0]) not in FLAGS:

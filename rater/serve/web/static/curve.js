@@ -24,8 +24,8 @@
       const lines = curve.band
         ? JSON.parse(place.dataset.labels).map((label, which) => line(label, which === 1 ? {} : faint))
         : [line(place.dataset.label, {})];
-      const values = curve.band ? [0, 1, 2].map((which) => curve.band.map((day) => day[which])) : [curve.micros];
-      const plot = new uPlot({
+      const values = curve.band ?? [curve.micros];
+      const plot = place.plot = new uPlot({
         ...size(),
         series: [{}, ...lines],
         bands: curve.band ? [{ series: [3, 1], fill: colour("--band") }] : [],

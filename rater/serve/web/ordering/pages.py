@@ -28,6 +28,7 @@ from rater.serve.web.ordering.shapes import Begun, Kind, WrongField
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing
 from rater.serve.web.screens.call import call as call_screen
+from rater.serve.web.screens.credits import latest_funds
 from rater.serve.web.screens.refused import letter_of, row_of
 from rater.serve.web.sessions import Seal, Session
 from rater.wire.codec import encode_input
@@ -220,6 +221,7 @@ class Orders:
                 "account": asked.account,
                 "set_now": step.kind.set_now(asked.account, typed),
                 "lots": paid_lots(State(books.reader), asked.account),
+                "funds": latest_funds(asked) if step.kind.back == "credits" and not begun.usage_id else (),
                 "call": found["call"],
                 "charge": found["charge"],
                 "given": found["given"],

@@ -13,6 +13,8 @@ from rater.serve.web.screens.outlook import outlook
 CURVE_DAYS, POINTS, PACE_DAYS = 90, 361, 30
 #: Movements of funds of a page.
 FUNDS_PER_PAGE = 50
+#: Movements of funds beside the form of another one.
+LATEST_FUNDS = 5
 #: How many times at which the balance went through zero are shown, the newest.
 CROSSINGS_MAX = 200
 #: What says that the balance went through zero.
@@ -44,6 +46,11 @@ def credit(asked: Asked) -> dict[str, Any]:
         "funds": [_fund(event) for event in page.events],
         "older": page.next,
     }
+
+
+def latest_funds(asked: Asked) -> list[dict[str, Any]]:
+    """What came in or went out last, so that nobody moves it once more."""
+    return [_fund(event) for event in asked.lookup.funds(asked.tenant, None, LATEST_FUNDS).events]
 
 
 def _last_call(asked: Asked) -> datetime | None:

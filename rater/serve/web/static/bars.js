@@ -17,7 +17,7 @@
     const plot = new uPlot({
       ...size(),
       legend: { live: false },
-      scales: { x: { time: false, range: [-0.7, at.length - 0.3] } },
+      scales: { x: { time: false, range: [-0.7, at.length - 0.3] }, y: { range: (_, least, most) => [Math.min(0, least), Math.max(0, most) * 1.05] } },
       series: [{ value: (_, which) => bars.names[which] ?? "" }, series(0, "--faint", -1), series(1, "--accent", 1)],
       axes: [names, line],
     }, [at, bars.was.map((one) => one / MICROS), bars.would_be.map((one) => one / MICROS)], place);

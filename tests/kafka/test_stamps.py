@@ -115,7 +115,8 @@ def test_topics_that_writers_stamp_are_found_and_mended(deployment: Deployment, 
     for name in names:
         assert asyncio.run(setting(deployment, name, key)) == "LogAppendTime"
         assert asyncio.run(setting(deployment, name, "segment.ms")) == "7200000"
-        assert asyncio.run(setting(deployment, name, "retention.ms")) == str(720 * 3_600_000)
+        kept_ms = (load_topics()[name].retention_hours or 0) * 3_600_000
+        assert asyncio.run(setting(deployment, name, "retention.ms")) == str(kept_ms)
     assert "writers stamp" not in asyncio.run(topics_check(deployment.settings)).cause
 
 

@@ -168,7 +168,7 @@ def test_a_declined_card_reaches_a_waiting_page(opened: Opened) -> None:
         )
         deployment.publish([("commands", "contoso", encode_input(declined))])
         assert any("1 failed" in kim.get("/tenants/contoso/credits").words for _ in events)
-    assert "card_declined" in kim.get("/tenants/contoso/recharge").words
+    assert "1 failed card declined" in kim.get("/tenants/contoso/recharge").words
 
 
 def test_a_held_call_is_let_through(opened: Opened) -> None:

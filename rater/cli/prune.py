@@ -32,7 +32,7 @@ def prune_store(
     store: StoreOption = DEFAULT_STORE,
     keep: Annotated[
         int | None,
-        typer.Option(min=1, max=DAYS_MAX, help="Days that inputs are kept; as the topics of Kafka if not given."),
+        typer.Option(min=1, max=DAYS_MAX, help="Days that inputs are kept; as the topic cdrs if not given."),
     ] = None,
     before: Annotated[
         str | None, typer.Option(help="Delete inputs that were rated before this day (YYYY-MM-DD).")

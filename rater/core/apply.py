@@ -77,8 +77,8 @@ class Applier:
         _finish_input(step)
         return outcome
 
-    def charge(self, tenant: str, source: Source, at: datetime, amount: int) -> None:
-        """Take what a call has cost before, in micro-units, as it did then; for replays with other money."""
+    def debit_unrecorded(self, tenant: str, source: Source, at: datetime, amount: int) -> None:
+        """Take so many micro-units as a call does, without a debit or a rated call: for forecasts alone."""
         step = self._steps.get(tenant) or self._open_step(tenant, source, at)
         assert step is not None, tenant
         step.begin(source, at)

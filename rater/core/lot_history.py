@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from rater.core.entities import Account, Lot, LotHistory
-from rater.core.lots import lot_at_hand, shown_lots
+from rater.core.lots import LOTS_SHOWN_MAX, front_lots, lot_at_hand
 from rater.core.money import parse_micros
 from rater.core.own_expiry import place_of
 from rater.core.reasons import LotKind
@@ -27,9 +27,9 @@ def begin(state: State, account: Account, lot: Lot, kind: LotKind) -> None:
 
 
 def paid_lots(state: State, account: Account) -> list[Lot]:
-    """Of the lots that a balance record shows those that somebody paid for: money of them can be paid back."""
-    found = [(lot, known_lot(state, account, lot.lot)) for lot in shown_lots(account)]
-    return [lot for lot, history in found if history is not None and history.kind in PAYMENTS]
+    """Lots with money that somebody paid for, as many as a balance record shows: money of them can be paid back."""
+    found = ((lot, known_lot(state, account, lot.lot)) for lot in front_lots(account))
+    return [lot for lot, history in found if history is not None and history.kind in PAYMENTS][:LOTS_SHOWN_MAX]
 
 
 def note_expired(state: State, account: Account, name: str, amount: int) -> None:

@@ -41,11 +41,16 @@ def lots_with_money(account: Account) -> int:
 
 def shown_lots(account: Account) -> list[Lot]:
     """The lots with money that are used next, as many as a balance record shows."""
-    front = [lot for lot in account.lots[: _front_end(account)] if lot.remaining]
+    front = front_lots(account)
     if account.promotions or account.own_expiry:
         front = own_expiry.in_order_of_use(account, front)
         return own_expiry.with_next_to_expire(front, LOTS_SHOWN_MAX)
     return front[:LOTS_SHOWN_MAX]
+
+
+def front_lots(account: Account) -> list[Lot]:
+    """Lots with money that expire twelve months after their purchase, those that are used next."""
+    return [lot for lot in account.lots[: _front_end(account)] if lot.remaining]
 
 
 def lot_at_hand(state: State, account: Account, name: str) -> Lot | None:

@@ -19,7 +19,7 @@ _SEPARATORS = re.compile(r"[-.()\s]")
 _match_dialled = re.compile(r"\+?[0-9]+", re.ASCII).fullmatch
 _match_domain = re.compile(r"[\w-]+(?:\.[\w-]+)*(?::[0-9]{1,5})?").fullmatch
 #: What stands for the last digits of a number that is hidden: those of a subscriber.
-_HIDDEN = "****"
+HIDDEN = "****"
 #: A number of fewer digits, hidden ones aside, names no subscriber.
 HIDDEN_DIGITS_FROM = 7
 #: What switches write when the caller withheld the number.
@@ -116,7 +116,7 @@ def hidden_number(text: str, hide_address: Callable[[str], str]) -> str:
         return f"{hide_address(f'{user}@{domain}' if domain else user)}@{domain}"
     if text.casefold() in _WITHHELD or len(digits_of(text)) < HIDDEN_DIGITS_FROM:
         return text
-    return text if text.endswith(_HIDDEN) else text[: -len(_HIDDEN)] + _HIDDEN
+    return text if text.endswith(HIDDEN) else text[: -len(HIDDEN)] + HIDDEN
 
 
 def _uri(text: str) -> str:

@@ -28,6 +28,7 @@ from rater.core.tariff import Rate, Tariff, charge
 _ROUTES: dict[tuple[object, ...], Route] = {}
 _ROUTES_MAX = 65_536
 EMERGENCY_RULE = "23 emergency"
+NOT_CONNECTED_RULE = "73 not connected"
 _FREECALL = "FREECALL"
 
 
@@ -69,7 +70,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     may_spend: bool
 
 
-_NOT_CONNECTED = Priced("73 not connected", 0, ())
+_NOT_CONNECTED = Priced(NOT_CONNECTED_RULE, 0, ())
 
 
 @lru_cache(maxsize=16_384)

@@ -16,8 +16,9 @@ from rater.core.inputs import CallRecord, CallRerated, Source
 from rater.core.instants import month_closes_at
 from rater.core.limits import may_name_too_many_lots
 from rater.core.mediation import Again, Mediated, call_id, emergency_call, in_utc, mediate, refusal
+from rater.core.numbers import HIDDEN
 from rater.core.outputs import RatedCall
-from rater.core.pricing import EMERGENCY_RULE, deck_in_force
+from rater.core.pricing import EMERGENCY_RULE, NOT_CONNECTED_RULE, deck_in_force
 from rater.core.provisioning import no_such_deck
 from rater.core.rating import countries_of_help, named, payer
 from rater.core.reasons import Reason, Refusal
@@ -33,9 +34,23 @@ _AS_RATED = (
 
 
 def record_as_rated(call: RatedCall) -> CallRecord:
-    """The record of a call, as the rated call says it; of one that nobody answered, not whether it was for help."""
-    emergency = True if call.rule == EMERGENCY_RULE else None
-    return CallRecord(**{name: getattr(call, name) for name in _AS_RATED}, emergency=emergency)
+    """The record of a call, as the rated call says it.
+
+    One that nobody answered may have been for help, and costs nothing either way.  Where hidden digits were part of
+    the prefix that priced it, the prefix says them.
+    """
+    fields = {name: getattr(call, name) for name in _AS_RATED}
+    for party in ("calling", "called"):
+        fields[party] = _as_priced(fields[party], call.prefix)
+    return CallRecord(**fields, emergency=call.rule in (EMERGENCY_RULE, NOT_CONNECTED_RULE))
+
+
+def _as_priced(number: str | None, prefix: str | None) -> str | None:
+    """A number of which as many digits are to be seen as the prefix has that it was priced by."""
+    if number is None or prefix is None or number[-1:] != "*":
+        return number
+    seen = number[1:].rstrip("*")
+    return f"+{prefix}{HIDDEN}" if len(seen) < len(prefix) and prefix.startswith(seen) else number
 
 
 def call_as_rated(call: RatedCall, grace_hours: int) -> Mediated:

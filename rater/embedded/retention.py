@@ -59,7 +59,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def retention() -> DaysKept:
-    """As long as the topics of Kafka keep records."""
+    """As long as the topics of Kafka keep records; inputs as `cdrs` does."""
     topics = load_topics()
     days = [(topics[name].retention_hours or 0) // _HOURS for name in ("cdrs", "rejected-cdrs", "rated-calls")]
     return DaysKept(*days)

@@ -41,6 +41,12 @@ _SOURCE = Source("forecast", 0, 0)
 Answer = Callable[[RechargeRequest], PaymentSucceeded | PaymentFailed]
 
 
+class Charge(NamedTuple):
+    """What a call has cost, in micro-units."""
+
+    micros: int
+
+
 class Run(NamedTuple):
     """One way that it may go; money in micro-units, one entry of the lists for the end of each day from now on.
 
@@ -92,11 +98,12 @@ class Player:
     def play_charges(self, run: Run, now: datetime, days: int) -> Run:
         """A run once more with what its calls cost, in a fraction of the time.
 
-        A call costs the same however much money there is, so other commands about money change no charge.
+        A call costs the same however much money there is, so other commands about money change no charge.  Which
+        pools are used up is left out.
         """
-        return self._play(run.debits, now, days)
+        return self._play(((at, Charge(micros)) for at, micros in run.debits), now, days)
 
-    def _play(self, inputs: Iterable[tuple[datetime, CallRecord | int]], now: datetime, days: int) -> Run:
+    def _play(self, inputs: Iterable[tuple[datetime, CallRecord | Charge]], now: datetime, days: int) -> Run:
         return _Played(self._committed, self._rules, self._tenant, self._answer).run(self._first, inputs, now, days)
 
 
@@ -108,7 +115,7 @@ class _Played:
         self._applier = Applier(self._state, rules)
         self._rules, self._tenant, self._answer = rules, tenant, answer
         #: When, in which order, and what: a call, what one cost, a command, or the end of a day.
-        self._waiting: list[tuple[datetime, int, CallRecord | int | AnyCommand | None]] = []
+        self._waiting: list[tuple[datetime, int, CallRecord | Charge | AnyCommand | None]] = []
         self._numbers = count()
         self._retry: datetime | None = None
         self._first_zero: datetime | None = None
@@ -122,7 +129,7 @@ class _Played:
     def run(
         self,
         first: Sequence[AnyCommand],
-        inputs: Iterable[tuple[datetime, CallRecord | int]],
+        inputs: Iterable[tuple[datetime, CallRecord | Charge]],
         now: datetime,
         days: int,
     ) -> Run:
@@ -141,9 +148,9 @@ class _Played:
                 self._end_of_day(at)
             elif isinstance(what, CallRecord):
                 self._applier.call(mediate(what, b""), _SOURCE, b"")  # none comes again that is compared
-            elif isinstance(what, int):
-                self._applier.charge(self._tenant, _SOURCE, at, what)
-                self._add_debit(at, what)
+            elif isinstance(what, Charge):
+                self._applier.debit_unrecorded(self._tenant, _SOURCE, at, what.micros)
+                self._add_debit(at, what.micros)
             else:
                 self._command(what)
             self._look(at)
@@ -157,7 +164,7 @@ class _Played:
             self._debits,
         )
 
-    def _add(self, at: datetime, what: CallRecord | int | AnyCommand | None) -> None:
+    def _add(self, at: datetime, what: CallRecord | Charge | AnyCommand | None) -> None:
         heappush(self._waiting, (at, next(self._numbers), what))
 
     def _command(self, command: AnyCommand) -> None:

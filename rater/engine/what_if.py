@@ -174,7 +174,7 @@ class Replay:
     def _apply_to(self, part: "_Part", applier: Applier, record: Record, value: Input) -> None:
         if isinstance(value, Mediated):
             applier.call(value, record.source, record.raw)
-        elif not self._is_unasked(value):
+        elif not self._is_unasked(part, value):
             applier.command(value, record.source, record.raw, record.arrived_at)
         self._count(part, applier)
 
@@ -229,9 +229,13 @@ class Replay:
         mine = account is not None and account.currency == deck.currency
         return mine and substitutes.covers(as_utc(command.effective_from))
 
-    def _is_unasked(self, command: AnyCommand) -> bool:
+    def _is_unasked(self, part: "_Part", command: AnyCommand) -> bool:
         """Whether it answers a payment that this history has not asked for, not for as much, or not then."""
         if not isinstance(command, PaymentSucceeded | PaymentFailed):
+            return False
+        account = part.state.account(command.tenant)
+        asked = account.recharge.in_flight if account is not None else None
+        if asked is not None and asked.recharge == command.recharge_id:  # before the replay began
             return False
         return command.recharge_id in self._past.asked and command.recharge_id not in self._same
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,13 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import Result
 
-from rater.core import RULES, Account, parse_ledger
+from rater.core import RULES, Account, PaymentSucceeded, Source, parse_ledger
 from rater.dev.generate import Spec
+from rater.dev.scenarios.engine import EmbeddedEngine
+from rater.engine.batch import Record
+from rater.engine.past_payments import PastPayments
+from rater.engine.substitutes import Substitutes
+from rater.engine.what_if import Replay
 from rater.files.deck_csv import write_deck
 from rater.kafka.changelog import pack, state_key
 from rater.kafka.client import committed_reader
@@ -22,12 +28,14 @@ from rater.kafka.connect import connection, reachable
 from rater.kafka.port import Consumed
 from rater.kafka.snapshot import digest_of, parts_of
 from rater.kafka.what_if.beginning import Found, find_beginning
+from rater.kafka.what_if.ledger import TopicLedger
+from rater.wire.codec import encode_input
 from rater.wire.commits import Commit, part_key
 from tests.commands import invoke
 from tests.embedded.test_what_if import deck
 from tests.kafka.deployment import PARTITIONS, Deployment, calls, provisioning
 from tests.kafka.test_commands import at as options
-from tests.world import at
+from tests.world import HARARE, T, ada, at
 
 MARCH = at("2025-03-01")
 NOTHING_DELETED = {"commits": 0, "cdrs": 0, "commands": 0, "rated-calls": 0}
@@ -99,6 +107,23 @@ def test_calls_whose_records_are_deleted_are_replayed_as_they_were_rated(
     assert expected[()]["differences"] == 0 < expected[other]["differences"]
     delete(deployment, "commands", 0)
     assert "the inputs of 2025-03 are not kept" in str(typed(deployment).exception)
+
+
+def test_a_payment_that_was_asked_for_before_the_replay_is_answered_in_it() -> None:
+    """100 USD below 50 are asked for at 40; there the replay begins, and then they are paid: 140."""
+    world = ada("MCOPSTNPP", funds="60", recharge=("50", "100"))
+    world.call(HARARE, 6_000, "2025-03-10 10:00")
+    asked = world.account.recharge.in_flight
+    assert asked is not None
+    paid = PaymentSucceeded(tenant=T, id="paid", at=at("2025-03-10 12:00"), recharge_id=asked.recharge)
+    past = PastPayments({asked.recharge: ("100", at("2025-03-10 11:40"))}, {})
+    assert isinstance(world.engine, EmbeddedEngine)
+    with closing(TopicLedger(world.memory)) as ledger:
+        replay = Replay(ledger, Substitutes(period="2025-03"), past)
+        replay.apply(world.engine.rules, [Record("command", Source("commands", 0, 9), encode_input(paid))])
+        after = ledger.load("account", (T, ""))
+    assert isinstance(after, Account)
+    assert (after.balance, after.recharge.in_flight) == (140_000_000, None)
 
 
 def delete(deployment: Deployment, topic: str, kept: float) -> None:

@@ -68,6 +68,7 @@ def calls(draw: st.DrawFn) -> CallRecord:
         called=draw(st.sampled_from(NUMBERS)),
         number_type=NumberType.TOLL_FREE if type is CallType.UCAP_IN else NumberType.TOLL,
         received_at=draw(st.none() | instants),
+        emergency=draw(st.sampled_from([None, None, None, True, False])),
     )
 
 

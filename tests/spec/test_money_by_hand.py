@@ -10,8 +10,10 @@ import pytest
 
 from rater.core.entities import Account, Lot, Recharge, Seen
 from rater.core.inputs import FundsAdjusted, FundsRefunded, PaymentFailed, PaymentSucceeded
+from rater.core.lot_history import paid_lots
 from rater.core.lots import money_in
 from rater.core.outputs import AccountEvent, Balance, Debit, RejectedCdr
+from rater.core.state import State
 from tests.world import HARARE, T, World, ada, at
 
 
@@ -273,3 +275,13 @@ def test_a_balance_record_shows_the_lot_that_expires_next() -> None:
     world.adjust("1", "2025-03-03", id="soon", expires=at("2025-03-04"))
     (record,) = [output for output in world.outputs if isinstance(output, Balance)]
     assert (len(record.lots), record.lots[-1].lot, record.lots_total) == (100, "soon", 102)
+
+
+def test_only_what_somebody_paid_for_is_offered_for_a_refund() -> None:
+    """A45: a purchase behind 120 lots that people gave, and no lot of theirs."""
+    world = World(funds=None)
+    for number in range(120):
+        world.adjust("0.01", "2025-03-01", id=f"given-{number}")
+    world.fund("500", "2025-03-02", id="bought")
+    lots = paid_lots(State(world.engine.committed()), world.account)
+    assert [lot.lot for lot in lots] == ["bought"]

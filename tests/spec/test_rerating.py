@@ -12,7 +12,7 @@ from rater.core.mediation import call_id
 from rater.core.money import format_micros, parse_micros
 from rater.core.outputs import Debit, RatedCall, RejectedCdr
 from rater.core.reasons import Outcome
-from rater.core.rerating import rerating_id, rerating_of
+from rater.core.rerating import record_as_rated, rerating_id, rerating_of
 from rater.engine.rerating import Order, Plan, Standing, plan_of
 from rater.files.deck_csv import read_deck
 from rater.wire.codec import encode, encode_input
@@ -276,3 +276,28 @@ def test_a_call_for_help_that_nobody_answered_is_rated_again() -> None:
     world = with_lists(ada("MCOPSTNPP"))
     call = world.call("911", 0)
     assert (again(world, call, "wrong").charge, world.outcome) == ("0", Outcome.CORRECTED)
+    call = world.call("999", 0, emergency=True)
+    assert (again(world, call, "wrong").charge, world.outcome) == ("0", Outcome.CORRECTED)
+
+
+def test_what_the_switch_says_is_no_call_for_help_is_none_when_it_is_rated_again() -> None:
+    """A14: a user in Germany and a number that ends as the one for help there, with a list ten times as dear."""
+    world = with_lists(World()).user("ada", "DE", "MCOPSTNPP")
+    call = world.call("+49112", 60, emergency=False)
+    dear = again(world, call, "wrong")
+    assert parse_micros(dear.charge) == 10 * parse_micros(call.charge) > 0
+
+
+@pytest.mark.parametrize(
+    ("called", "prefix", "expected"),
+    [
+        ("+372500****", "3725001", "+3725001****"),  # a digit that is hidden now was part of the prefix
+        ("+372500****", "372", "+372500****"),
+        ("+372500****", "4425001", "+372500****"),
+        ("+3725001234", "3725001234", "+3725001234"),
+    ],
+)
+def test_hidden_digits_that_priced_a_call_price_it_again(called: str, prefix: str, expected: str) -> None:
+    """Of a user who was erased: as many digits as the prefix has, which the record says."""
+    call = msgspec.structs.replace(ada("MCOPSTNPP").call(LONDON), called=called, prefix=prefix)
+    assert record_as_rated(call).called == expected

@@ -172,7 +172,7 @@ def sections_of(statement: Statement) -> list[Section]:
         Section(
             "days",
             "By day",
-            "Days in UTC on which money moved: a call that came late stands behind the day on which it began.",
+            "Days in UTC on which money moved: a late call is counted on the day on which it was debited.",
             _DAYS,
             [(one.day, one.calls_amount, one.other_amount, one.balance) for one in statement.days],
         ),

@@ -4,14 +4,11 @@
 again; of what was only rated, the time of records that came twice is not known either (A37).
 """
 
-from collections.abc import AsyncIterator, Sequence
-
 import msgspec
 
 from rater.core import RatedCall, call_as_rated
 from rater.engine.batch import Record
 from rater.kafka.partition_reader import Tape
-from rater.kafka.port import Consumed
 from rater.kafka.records import records_of
 from rater.wire.commits import Commit
 
@@ -21,21 +18,16 @@ _calls = msgspec.json.Decoder(RatedCall).decode
 class CallTape:
     """The calls of a partition's commits, one commit after the other."""
 
-    def __init__(
-        self,
-        cdrs: AsyncIterator[Sequence[Consumed]],
-        first_cdr: int,
-        rated: AsyncIterator[Sequence[Consumed]],
-        grace_hours: int,
-    ) -> None:
+    def __init__(self, cdrs: Tape, first_cdr: int, rated: Tape, grace_hours: int) -> None:
         """Of `cdrs` all from `first_cdr` on are kept; `rated` begins at the first commit that is asked for."""
-        self._cdrs, self._first_cdr = Tape(cdrs), first_cdr
-        self._rated, self._grace_hours = Tape(rated), grace_hours
+        self._cdrs, self._first_cdr = cdrs, first_cdr
+        self._rated, self._grace_hours = rated, grace_hours
 
     async def of(self, commit: Commit) -> list[Record]:
         """The calls of the next commit."""
         if commit.cdrs_first >= self._first_cdr:
             return records_of(await self._cdrs.until(commit.cdrs_next), commit.skipped)
+        # Of a commit of which a record is deleted all calls are taken from their ratings, so that none comes twice.
         await self._cdrs.until(commit.cdrs_next)
         return await self._as_rated(commit.cdrs_next)
 

@@ -33,7 +33,7 @@ from rater.wire.errors import RaterError
 _READ = ("cdrs", "commands", "commits", "rated-calls", "recharges", "account-events")
 #: Everything that is read.
 READ = (*_READ, "rate-decks")
-_LEFT_OUT = "no snapshot before them has all later commands, and the first commands are deleted"
+_LEFT_OUT = "none of the snapshots serves: commands or calls are deleted, or topics were moved or created again"
 _commits = msgspec.json.Decoder(Commit).decode
 _rated_calls = msgspec.json.Decoder(RatedCall).decode
 _requests = msgspec.json.Decoder(RechargeRequest).decode
@@ -208,12 +208,15 @@ class _Partition:
     ) -> None:
         """Apply the inputs commit by commit."""
         commands = Tape(self._read("commands", beginning.inputs["commands"]))
-        calls = CallTape(
-            self._read("cdrs", beginning.inputs["cdrs"]),
-            self._ends.first["cdrs"],
-            self._read("rated-calls", beginning.outputs.get("rated-calls", 0)),
-            rules.settings.grace_hours,
-        )
+        cdrs = Tape(self._read("cdrs", beginning.inputs["cdrs"]))
+        await commands.peek()
+        await cdrs.peek()
+        # from now on a deletion is an error of the readers; before, the broker may have deleted more
+        first = (await ends_of_partition(self._settings, _READ, self._number)).first
+        if first["commands"] > beginning.inputs["commands"]:
+            raise RaterError("commands were deleted while others were read; run it again")
+        rated = Tape(self._read("rated-calls", beginning.outputs.get("rated-calls", 0)))
+        calls = CallTape(cdrs, first["cdrs"], rated, rules.settings.grace_hours)
         async for records in self._read("commits"):
             for record in records:
                 if part_of(record.key) is not None:

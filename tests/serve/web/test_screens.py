@@ -98,7 +98,9 @@ def test_a_part_of_a_name_finds_calls(opened: Open, query: str, shown: str) -> N
     assert shown in opened.visitor("val").get(f"/tenants/contoso/usage?{query}").words
 
 
-@pytest.mark.parametrize("query", ["day=12.3.", "charge=4,023", "after=-1", "after=x", "flag=x"])
+@pytest.mark.parametrize(
+    "query", ["day=12.3.", "charge=4,023", "charge=0.1EUR", "charge=USD", "after=-1", "after=x", "flag=x"]
+)
 def test_a_filter_that_cannot_be_read_is_an_error(opened: Open, query: str) -> None:
     """400 with what was expected; a field that a person fills in comes back with what was typed."""
     shown = opened.visitor("val").get(f"/tenants/contoso/usage?{query}")

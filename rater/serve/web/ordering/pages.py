@@ -220,7 +220,7 @@ class Orders:
             return {
                 "account": asked.account,
                 "set_now": step.kind.set_now(asked.account, typed),
-                "lots": paid_lots(State(books.reader), asked.account),
+                "lots": paid_lots(State(books.reader), asked.account) if step.name == "refund" else (),
                 "funds": latest_funds(asked) if step.kind.back == "credits" and not begun.usage_id else (),
                 "call": found["call"],
                 "charge": found["charge"],

@@ -30,8 +30,8 @@ SPEND_DAYS, DESTINATIONS_MAX = 31, 15
 #: Files of the calls that are found, and how many calls they have at most.
 EXPORT_FORMATS: tuple[Literal["csv", "xlsx"], ...] = ("csv", "xlsx")
 EXPORT_MAX = 20_000
-#: What people write behind an amount, and a comma before one or two decimals.
-_CURRENCY, _COMMA = re.compile(r"\s*[A-Za-z]{3}\Z"), re.compile(r"[0-9]+,[0-9]{1,2}")
+#: A comma before one or two decimals.
+_COMMA = re.compile(r"[0-9]+,[0-9]{1,2}")
 _FILTERS = ("day", "charge", "user", "destination", "flag")
 #: Names that are offered where several contain what was typed; destinations of so many days.
 OFFERED_MAX, OFFERED_DAYS = 20, 400
@@ -50,10 +50,10 @@ class Row(NamedTuple):
 def usage(asked: Asked) -> dict[str, Any]:
     """What `usage.html` shows."""
     query = {name: text.strip() for name, text in asked.query.items() if text.strip()}
-    after, wrong = place_in(query, "after"), None
+    after, wrong, currency = place_in(query, "after"), None, asked.account.currency
     names: dict[str, list[str]] = {}
     try:
-        page = asked.lookup.calls(asked.tenant, _wanted(query), after, CALLS_PER_PAGE)
+        page = asked.lookup.calls(asked.tenant, _wanted(query, currency), after, CALLS_PER_PAGE)
     except WrongField as found:
         page, wrong = CallPage([], None), found
     is_first = after is None and wrong is None
@@ -61,7 +61,8 @@ def usage(asked: Asked) -> dict[str, Any]:
         names = _names(asked, query)
         meant = query | {field: found[0] for field, found in names.items() if len(found) == 1}
         if meant != query:
-            query, page = meant, asked.lookup.calls(asked.tenant, _wanted(meant), after, CALLS_PER_PAGE)
+            query = meant
+            page = asked.lookup.calls(asked.tenant, _wanted(query, currency), after, CALLS_PER_PAGE)
     given = given_of(asked) if page.calls else {}
     return {
         "account": asked.account,
@@ -108,7 +109,8 @@ def usage_file(asked: Asked, format: str) -> File:
     if chosen is None:
         raise NoSuchThing
     check_offered(chosen)
-    wanted = _wanted({name: text.strip() for name, text in asked.query.items() if text.strip()})
+    typed = {name: text.strip() for name, text in asked.query.items() if text.strip()}
+    wanted = _wanted(typed, asked.account.currency)
     page = asked.lookup.standing_calls(asked.tenant, wanted, None, PAGE_MAX)
     rows = [usage_row(call) for call, _ in page.calls]
     while page.next is not None:
@@ -139,13 +141,13 @@ def _dearest(sums: list[Spend]) -> list[Spend]:
     return sorted(paid, key=lambda one: (-one.charge_micros, one.key or ""))[:DESTINATIONS_MAX]
 
 
-def _plain(amount: str) -> str:
+def _plain(amount: str, currency: str) -> str:
     """An amount as bills write it: without the currency behind it, and with a point for a comma before cents."""
-    number = _CURRENCY.sub("", amount)
-    return number.replace(",", ".") if _COMMA.fullmatch(number) else number
+    number = amount[: -len(currency)].strip() if amount.upper().endswith(currency) else amount
+    return number.replace(",", ".") if _COMMA.fullmatch(number) else number or amount
 
 
-def _wanted(query: dict[str, str]) -> CallFilter:
+def _wanted(query: dict[str, str], currency: str) -> CallFilter:
     """What a person looks for; WrongQuestion says what was expected."""
     since = until = None
     try:
@@ -154,7 +156,7 @@ def _wanted(query: dict[str, str]) -> CallFilter:
     except (ValueError, OverflowError) as wrong:
         raise WrongField("day", "expected a day such as 2025-03-12") from wrong
     try:
-        charge = parse_ledger(_plain(query["charge"])) if "charge" in query else None
+        charge = parse_ledger(_plain(query["charge"], currency)) if "charge" in query else None
     except MoneyError as wrong:
         raise WrongField("charge", str(wrong)) from wrong
     if query.get("flag", FLAGS[0]) not in FLAGS:

@@ -79,9 +79,8 @@ def what_if(
 ) -> None:
     """What a month would have cost with another price list, other licences or other settings; nothing is changed.
 
-    What the store or Kafka keeps is replayed in its order through the same rules, from the last snapshot before the
-    month on, with what you substitute from the beginning of the month on. Shown are the differences by tenant,
-    plan, destination and user.
+    What is kept is replayed in its order through the same rules, from the last snapshot before the month on, with
+    what you substitute from its beginning on. Shown are the differences by tenant, plan, destination and user.
     Without a substitute nothing is different, to the micro-unit; if something is, exit 1.
     A payment that was asked for in reality, too, is answered as it was; any other as the tenant's next one was.
 

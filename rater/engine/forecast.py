@@ -3,7 +3,7 @@
 See rater.engine.future_runs for what a run is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from random import Random
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -46,21 +46,21 @@ def runs_of(
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Run]:
     """So many runs; each has a chance of its own that follows from the seed."""
-    found = []
-    for number in range(runs):
-        chance = Random(f"{seed}/{number}")  # noqa: S311  # it draws weeks, and no secrets
-        found.append(player.play(drawn(weeks, now, days, chance), now, days))
-        progress(1)
-    return found
+    chances = [Random(f"{seed}/{number}") for number in range(runs)]  # noqa: S311  # they draw weeks, and no secrets
+    return _each((player.play(drawn(weeks, now, days, chance), now, days) for chance in chances), progress)
 
 
 def charged_again(
     player: Player, runs: Sequence[Run], now: datetime, days: int, progress: Callable[[int], None] = lambda _: None
 ) -> list[Run]:
     """Runs once more with what their calls cost; see Player.play_charges."""
+    return _each((player.play_charges(run, now, days) for run in runs), progress)
+
+
+def _each(played: Iterable[Run], progress: Callable[[int], None]) -> list[Run]:
     found = []
-    for run in runs:
-        found.append(player.play_charges(run, now, days))
+    for run in played:
+        found.append(run)
         progress(1)
     return found
 

@@ -58,15 +58,20 @@ def debits(facts: Any, side: str, tenant: str | None = None) -> dict[str, str]:
     return {line["tenant"]: line[side]["debits"] for line in lines}
 
 
+def rated(deployment: Deployment, spec: Spec) -> None:
+    """Everything of a generated month, rated by a worker."""
+    deployment.publish(provisioning(spec))
+    deployment.publish(list(calls(spec)))
+    deployment.start("worker-0")
+    deployment.wait_until_rated()
+
+
 def test_without_a_substitute_nothing_is_different_and_with_another_price_list_it_costs_more(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     """To the micro-unit, with duplicates and corrections; no group is joined, and one tenant is its part of all."""
     spec = Spec(tenants=4, users=16, calls=400, seed=5, funds="500", duplicate_share=0.1, correction_share=0.1)
-    deployment.publish(provisioning(spec))
-    deployment.publish(list(calls(spec)))
-    deployment.start("worker-0")
-    deployment.wait_until_rated()
+    rated(deployment, spec)
     whole = what_if(deployment)
     assert whole["differences"] == 0
     assert (whole["left_out"], whole["refused"]) == (0, [])
@@ -90,10 +95,7 @@ def test_calls_whose_records_are_deleted_are_replayed_as_they_were_rated(
 ) -> None:
     """First half of `cdrs` is gone, then all: with another price list, and without, it comes to the same."""
     spec = Spec(tenants=2, users=12, calls=300, seed=7, funds="50", late_share=0.1, correction_share=0.1)
-    deployment.publish(provisioning(spec))
-    deployment.publish(list(calls(spec)))
-    deployment.start("worker-0")
-    deployment.wait_until_rated()
+    rated(deployment, spec)
     write_deck(deck(20), tmp_path / "dear.csv")
     other = ("--deck", str(tmp_path / "dear.csv"))
     expected = {words: what_if(deployment, *words) for words in ((), other)}

@@ -18,11 +18,13 @@ from rater.engine.what_if import Comparison, Refused, Replay, nothing_of
 from rater.kafka.client import read_partition
 from rater.kafka.decks import DeckReader
 from rater.kafka.ends import Ends, ends_of_partition
+from rater.kafka.input_topics import INPUTS
 from rater.kafka.partition_reader import Tape
 from rater.kafka.port import Consumed
 from rater.kafka.publisher import admission, partition_of
 from rater.kafka.records import records_of
 from rater.kafka.settings import KafkaSettings
+from rater.kafka.standing import kept_everywhere
 from rater.kafka.topics import partitions_of
 from rater.kafka.what_if.beginning import Beginning, find_beginning
 from rater.kafka.what_if.calls import CallTape
@@ -212,11 +214,11 @@ class _Partition:
         await commands.peek()
         await cdrs.peek()
         # from now on a deletion is an error of the readers; before, the broker may have deleted more
-        first = (await ends_of_partition(self._settings, _READ, self._number)).first
-        if first["commands"] > beginning.inputs["commands"]:
+        kept = (await kept_everywhere(self._settings, INPUTS, [self._number]))[self._number]
+        if kept["commands"].first > beginning.inputs["commands"]:
             raise RaterError("commands were deleted while others were read; run it again")
         rated = Tape(self._read("rated-calls", beginning.outputs.get("rated-calls", 0)))
-        calls = CallTape(cdrs, first["cdrs"], rated, rules.settings.grace_hours)
+        calls = CallTape(cdrs, kept["cdrs"].first, rated, rules.settings.grace_hours)
         async for records in self._read("commits"):
             for record in records:
                 if part_of(record.key) is not None:

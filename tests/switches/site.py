@@ -112,7 +112,7 @@ class Site:
         return caller
 
     def lasts_s(self, caller: Caller) -> int:
-        """How long a call has run, as Kamailio says; 0 where it does not run."""
+        """Seconds of Kamailio's clock since a call began, up to one more than it has run; 0 where it does not run."""
         return sum(one["duration"] for one in self.kamailio.dialogs() if one["call-id"] == caller.id)
 
     def events_taken(self) -> int:

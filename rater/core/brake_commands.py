@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from rater.core.amounts import bad_amount
+from rater.core.brake_stops import listed_as_stopped
 from rater.core.brakes import emit_brake, settled, stopped
 from rater.core.calls_at_once import CALLS_WINDOW, counting_scope, counting_window
 from rater.core.country_names import ISO_COUNTRIES, meant_country
@@ -55,8 +56,8 @@ def change_brake(step: Step, command: BrakeCommand) -> None:
 def _configure(step: Step, command: BrakeConfigured) -> None:
     """Set a brake, in the place of the one of its name; `off` takes it out of the table.
 
-    What is stopped follows at once where it is known about whom the brake is: the tenant, or `only`.  Of each user,
-    country or class by itself it follows with the next call that is counted; authorisation follows at once.
+    Whatever it stopped follows at once.  Of each user, country or class that the brake limits by itself, what was
+    not stopped follows with the next call that is counted; authorisation follows at once.
     """
     account = step.account
     before = Brakes() if account.brakes is UNSET else account.brakes
@@ -70,13 +71,33 @@ def _configure(step: Step, command: BrakeConfigured) -> None:
     _save(account, msgspec.structs.replace(before, table=tuple(table)))
     step.emit(EventKind.BRAKE_CONFIGURED, brake=command.brake, reason=command.mode, command_id=command.id)
     if brake is not None and (found := _window_now(step, brake)) is not None:
-        key, subject, window = found
-        keep(step, key, settled(step, brake, subject, window, 1, "configured"))
-    if former is not None and (found := _window_now(step, former)) is not None:
-        key, subject, window = found
-        if brake is None or _place(brake) != _place(former):
-            off = msgspec.structs.replace(former, mode="off")
-            keep(step, key, stopped(step, off, subject, window, "configured"))
+        _follow(step, brake, *found)
+    if former is not None:
+        goes_on = brake is not None and _place(brake) == _place(former)
+        after = brake if brake is not None and goes_on else msgspec.structs.replace(former, mode="off")
+        for key, window in _stopped_by(step, former):
+            _follow(step, after, key, window)
+
+
+def _follow(step: Step, brake: Brake, key: str, window: SpentWindow) -> None:
+    """What a brake stops in a window, as it is set now."""
+    _, _, subject = key.partition("/")
+    if brake.mode == "off":
+        window = stopped(step, brake, subject, window, "configured")
+    else:
+        window = settled(step, brake, subject, window, max(1, window.least), "configured")
+    keep(step, key, window)
+
+
+def _stopped_by(step: Step, brake: Brake) -> list[tuple[str, SpentWindow]]:
+    """The windows in which a brake stops calls now, by the keys of whose they are."""
+    tenant, now = step.account.tenant, step.account.clock
+    return [
+        (key, window)
+        for key in sorted(listed_as_stopped(step.state, tenant, brake.name))
+        for window in spent_of(step.state, tenant, key).windows
+        if window.brake == brake.name and window.stopped and window.end > now
+    ]
 
 
 def _brake(step: Step, command: BrakeConfigured) -> Brake:
@@ -109,7 +130,7 @@ def _place(brake: Brake) -> tuple[str, str, str, str | None]:
     return brake.scope, brake.measure, brake.window, brake.only
 
 
-def _window_now(step: Step, brake: Brake) -> tuple[str, str, SpentWindow] | None:
+def _window_now(step: Step, brake: Brake) -> tuple[str, SpentWindow] | None:
     """The present window of a brake that is about one subject, with its key."""
     subject = "" if brake.scope == "tenant" else brake.only
     if brake.measure != "spend" or subject is None:
@@ -117,7 +138,7 @@ def _window_now(step: Step, brake: Brake) -> tuple[str, str, SpentWindow] | None
     key = spent_key(brake.scope, subject)
     place = (brake.name, *window_of(brake.window, step.account.clock), None)
     window = window_in(spent_of(step.state, step.account.tenant, key), place)
-    return None if window is None else (key, subject, window)
+    return None if window is None else (key, window)
 
 
 def set_alerts(account: Account, amounts: Iterable[str]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import UNSET
 
+from rater.core.brake_stops import rename_stopped
 from rater.core.entities import Spent, SpentWindow
 from rater.core.spent_windows import in_order, place_of, spent_key
 from rater.core.step import Step
@@ -23,6 +24,8 @@ def rename_brakes(step: Step, names: Iterable[str], new: str) -> None:
             state.spent[after] = _joined(there, found) if isinstance(there, Spent) else found
             state.spent[before] = Spent(stated=found.stated)  # its name is in the keys of service states
             state.gone.add(("spent", before))
+            for brake in dict.fromkeys(stated.partition("/")[0] for stated in found.stated):
+                rename_stopped(state, account.tenant, brake, before[1], after[1])
     if account.brakes is not UNSET:
         table = [
             msgspec.structs.replace(one, only=new) if one.scope == "user" and one.only in old else one

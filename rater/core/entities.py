@@ -10,7 +10,15 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from rater.core.lists import Holders, JoinedPage, JoinsOfMonth, Restricted, RestrictedPage, Restrictions
+from rater.core.lists import (
+    Holders,
+    JoinedPage,
+    JoinsOfMonth,
+    Restricted,
+    RestrictedPage,
+    Restrictions,
+    StoppedList,
+)
 from rater.core.reasons import LotKind
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
@@ -410,4 +418,5 @@ Entity = (
     | DebtPage
     | LotHistory
     | Spent
+    | StoppedList
 )

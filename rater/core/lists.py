@@ -1,9 +1,10 @@
 """Lists of a tenant's users that are too long for one record, as they are kept: in pages.
 
-`joins` counts a plan's months, `restrictions` has who may not call out.
+`joins` counts a plan's months, `restrictions` has who may not call out, `brake_stops` whom a brake stops.
 """
 
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -57,3 +58,16 @@ class Restrictions(msgspec.Struct, frozen=True, array_like=True):
 
     users: int = 0
     listed: int = 0
+
+
+class Stopped(NamedTuple):
+    """The key of whom a brake stopped, and when the window is over."""
+
+    key: str
+    until: datetime
+
+
+class StoppedList(msgspec.Struct, frozen=True, array_like=True):
+    """Some of those whom a brake stopped, in the order in which it did."""
+
+    stopped: tuple[Stopped, ...]

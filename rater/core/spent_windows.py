@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec import UNSET
 
+from rater.core.brake_stops import list_stopped
 from rater.core.entities import Account, Brake, Spent, SpentWindow
 from rater.core.instants import month_index, month_start
 from rater.core.state import Committed
@@ -120,6 +121,7 @@ def keep(step: Step, key: str, window: SpentWindow) -> None:
     if window.stopped:
         name = window.brake if window.country is None else known_name(window.brake, window.country)
         stated = tuple(sorted({*stated, name}))
+        list_stopped(step.state, step.account.tenant, window.brake, key, window.end, step.account.clock)
     learned = [known_name(one.brake, one.country) for one in passed if one.country and _made_known(one)]
     known = tuple(sorted({*before.known, *learned})) if learned else before.known
     step.state.spent[(step.account.tenant, key)] = Spent(windows, stated, known)

@@ -28,7 +28,7 @@ from rater.core.entities import (
 )
 from rater.core.identity import erased_alias, name_alias, name_key, object_alias
 from rater.core.inputs import CallRecord, Source
-from rater.core.lists import Holders, JoinedPage, JoinsOfMonth, Restricted, RestrictedPage
+from rater.core.lists import Holders, JoinedPage, JoinsOfMonth, Restricted, RestrictedPage, StoppedList
 
 #: Kind of entity -> its type; the kind is part of the key under which a shell stores it.
 KINDS: dict[str, type[Entity]] = {
@@ -48,6 +48,7 @@ KINDS: dict[str, type[Entity]] = {
     "debts": DebtPage,
     "funds": LotHistory,
     "spent": Spent,
+    "stopped": StoppedList,
 }
 
 #: (tenant, name within the tenant); the name is empty for what a tenant has only one of.
@@ -100,6 +101,7 @@ class State(Committed):
         "seen_now",
         "shelved_lots",
         "spent",
+        "stopped",
         "users",
     )
 
@@ -120,6 +122,7 @@ class State(Committed):
         self.debt_pages: dict[Key, DebtPage] = {}
         self.lot_histories: dict[Key, LotHistory] = {}
         self.spent: dict[Key, Spent] = {}
+        self.stopped: dict[Key, StoppedList] = {}
         self._staged: dict[str, Mapping[Key, Entity]] = {
             "user": self.users,
             "alias": self.aliases,
@@ -136,6 +139,7 @@ class State(Committed):
             "debts": self.debt_pages,
             "funds": self.lot_histories,
             "spent": self.spent,
+            "stopped": self.stopped,
         }
         self.gone: set[tuple[str, Key]] = set()  # entities that are no more; what stands for them is never written
         self.asked_for_payment = False

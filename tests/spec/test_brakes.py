@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from rater.core.brake_stops import listed_as_stopped
 from rater.core.entities import Brakes, Spent
 from rater.core.identity import pseudonym_of
 from rater.core.inputs import CallsOverBrake, UserConfigured, UserErased
 from rater.core.money import format_micros
 from rater.core.outputs import AccountEvent, Output, ServiceState
+from rater.core.state import State
 from tests.world import HARARE, LONDON, US, T, World, ada, at
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -194,15 +196,15 @@ def test_a_new_limit_holds_at_once() -> None:
     assert states(world) == [("allowed", None, None, "03-11 00:00")]
 
 
-def test_of_each_user_by_itself_a_new_limit_is_reported_with_the_next_call() -> None:
-    """A50: nobody goes through all users; what was reached under another limit does not hold."""
+def test_of_each_user_by_itself_a_lower_limit_is_reported_with_the_next_call() -> None:
+    """A50: nobody goes through all users; authorisation follows at once."""
     world = ada("MCOPSTNPP")
-    world.brake("daily", "user", "3", "stop")
+    world.brake("daily", "user", "5", "stop")
     world.call(HARARE, 900, "2025-03-10 10:00")
-    world.brake("daily", "user", "5", "stop", at=at("2025-03-10 12:00"))
+    world.brake("daily", "user", "3", "stop", at=at("2025-03-10 12:00"))
     assert states(world) == []
-    assert not world.call(HARARE, 60, "2025-03-10 13:00").brakes[0].over
-    assert states(world) == [("allowed", "ada", None, "03-11 00:00")]
+    assert world.call(HARARE, 60, "2025-03-10 13:00").charge == "0.2"
+    assert states(world) == [("restricted", "ada", None, "03-11 00:00")]
 
 
 def test_a_brake_that_is_off_leaves_the_tenant_as_one_that_never_had_any() -> None:
@@ -357,3 +359,65 @@ def test_what_no_brake_can_be_is_refused() -> None:
     assert world.refusals == ["too_many"]
     world.brake("b19", "tenant", "4", "stop")
     assert world.refusals == []
+
+
+def test_a_brake_that_is_taken_away_stops_nobody() -> None:
+    """A50: each user that it stopped may call at once, and so may the user whose limit is higher now.
+
+    Ada spent 3 USD, bob 5.
+    """
+    for mode, limit, allowed in [
+        ("off", "3", ["ada", "bob"]),
+        ("notify", "3", ["ada", "bob"]),
+        ("stop", "4", ["ada"]),
+    ]:
+        world = ada("MCOPSTNPP").user("bob", "US", "MCOPSTNPP")
+        world.brake("daily", "user", "3", "stop")
+        world.call(HARARE, 900, "2025-03-10 09:00")
+        world.call(HARARE, 1500, "2025-03-10 09:00", user="bob")
+        world.brake("daily", "user", limit, mode, at=at("2025-03-10 10:00"))
+        assert states(world) == [("allowed", user, None, "03-11 00:00") for user in allowed]
+        world.brake("daily", "user", limit, mode, at=at("2025-03-10 10:01"))
+        assert states(world) == []
+
+
+def test_a_limit_that_is_set_again_stops_whom_it_stopped() -> None:
+    """A50: of 3.1 USD 3 are spent, the rest pays for no minute at 0.2; a window that is over is not spoken of."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "3.1", "stop")
+    world.call(HARARE, 900, "2025-03-10 09:00")
+    world.brake("daily", "user", "3.1", "stop", at=at("2025-03-10 10:00"))
+    assert (happened(world)[0], states(world)) == (("brake.reached", "daily", "3", "stop"), [])
+    world.brake("daily", "user", "3.1", "off", at=at("2025-03-11 00:00"))
+    assert states(world) == []
+
+
+def test_another_scope_of_a_brake_releases_whom_the_former_stopped() -> None:
+    """A50: each country instead of each user: the user may call; the country is counted from the next call on."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "3", "stop")
+    world.call(HARARE, 900, "2025-03-10 09:00")
+    world.brake("daily", "country", "3", "stop", at=at("2025-03-10 10:00"))
+    assert states(world) == [("allowed", "ada", None, "03-11 00:00")]
+
+
+def test_an_erased_user_may_call_when_the_brake_is_taken_away() -> None:
+    """A50, the rule erasure: the service state names the pseudonym."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "3", "stop")
+    world.call(HARARE, 900, "2025-03-10 09:00")
+    world.apply(UserErased(tenant=T, id="erase", at=at("2025-03-10 10:00"), user="ada", key=KEY))
+    world.brake("daily", "user", "3", "off", at=at("2025-03-10 11:00"))
+    assert states(world) == [("allowed", pseudonym_of(KEY, "ada"), None, "03-11 00:00")]
+
+
+@pytest.mark.in_memory
+def test_no_list_of_whom_brakes_stop_names_an_erased_user() -> None:
+    """The rule erasure: also where the brake stops nobody any more."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "3", "stop")
+    world.call(HARARE, 900, "2025-03-10 09:00")
+    world.release("daily", "ada", "2025-03-10 10:00")
+    world.apply(UserErased(tenant=T, id="erase", at=at("2025-03-10 11:00"), user="ada", key=KEY))
+    keys = listed_as_stopped(State(world.memory), T, "daily")
+    assert list(keys) == [f"user/{pseudonym_of(KEY, 'ada')}"]

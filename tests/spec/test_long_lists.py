@@ -1,4 +1,4 @@
-"""Tenants with very many users: no record and no commit grows with each user who is restricted or joins a plan."""
+"""Tenants with very many users: no record and no commit grows with each user who is restricted or stopped, or joins a plan."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -7,6 +7,7 @@ from random import Random
 import msgspec
 import pytest
 
+from rater.core.brake_stops import list_stopped, listed_as_stopped
 from rater.core.entities import Account
 from rater.core.entitlements import holders_count
 from rater.core.inputs import LicenseAssigned, Source
@@ -181,3 +182,19 @@ def test_long_lists_of_release_0_3_0_are_brought_into_pages() -> None:
     after = State(migrated.after)
     assert restricted_users(after, account_of(after)) == users
     assert [holders_count(after, T, FAMILY, month, instants[n]) for n in (0, 999, 19_999)] == [2, 1_000, 20_000]
+
+
+def test_twenty_thousand_users_are_stopped_by_a_brake() -> None:
+    """A50: each writes a list of some; of those whose day is over none is listed when others follow."""
+    memory, users = Memory(), names(MANY)
+    for day in (11, 12):
+        for user in users:
+            state = State(memory)
+            list_stopped(state, T, "daily", user, at(f"2025-03-{day}"), at(f"2025-03-{day - 1}"))
+            assert max(commit(memory, state)) <= CHANGE_BYTES_MAX
+    assert sorted(listed_as_stopped(State(memory), T, "daily")) == users
+    for user in names(MANY // 10):
+        state = State(memory)
+        list_stopped(state, T, "daily", user, at("2025-03-13"), at("2025-03-12"))
+        commit(memory, state)
+    assert len(list(listed_as_stopped(State(memory), T, "daily"))) == MANY // 10

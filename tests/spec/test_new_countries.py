@@ -179,3 +179,13 @@ def test_running_calls_reserve_of_what_a_new_country_may_spend() -> None:
     assert answered(world, HARARE, "ada").seconds == 300
     assert answered(world, HARARE, "ada", running).seconds == 60
     assert answered(world, PARIS, "ada", running).seconds == 840
+
+
+def test_a_new_country_is_released_when_the_brake_is_taken_away() -> None:
+    """A50: Zimbabwe was stopped for ada, London only counted."""
+    world = ada("MCOPSTNPP")
+    world.brake("abroad", "user", "3", "stop", measure="new_countries")
+    world.call(HARARE, 900, "2025-03-10 09:00")
+    world.call(LONDON, 60, "2025-03-10 09:00")
+    world.brake("abroad", "user", "3", "off", measure="new_countries", at=at("2025-03-10 10:00"))
+    assert states(world) == [("allowed", "ada", "ZW", "03-11 00:00")]

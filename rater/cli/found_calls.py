@@ -1,8 +1,9 @@
-"""Calls by what stands on a bill: the day and the charge."""
+"""Calls by what stands on a bill: the day, the charge, a number."""
 
 from datetime import date
 
 from rater.core import MoneyError, parse_ledger
+from rater.embedded.lookup import digits_of
 from rater.wire.errors import RaterError
 
 
@@ -22,3 +23,11 @@ def read_amount(option: str, text: str | None) -> int | None:
         return None if text is None else parse_ledger(text)
     except MoneyError as wrong:
         raise RaterError(f"{option}: {wrong}") from wrong
+
+
+def read_number(option: str, text: str | None) -> str | None:
+    """The digits of a part of a number; RaterError names the option."""
+    try:
+        return None if text is None else digits_of(text)
+    except ValueError as wrong:
+        raise RaterError(f"{option}: {wrong}, got {text!r}") from wrong

@@ -118,6 +118,7 @@ def is_wanted(wanted: CallFilter, call: RatedCall) -> bool:
         and wanted.destination in (None, call.destination)
         and wanted.type in (None, call.type)
         and (wanted.flag is None or wanted.flag in flags(call))
+        and (wanted.number is None or wanted.number in f"{call.called} {call.calling}")
     )
 
 

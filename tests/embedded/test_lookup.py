@@ -92,6 +92,7 @@ def filters(draw: st.DrawFn, loops: Loops) -> CallFilter:
         destination=draw(st.sampled_from([None, None, call.destination, "Nowhere"])),
         type=draw(st.sampled_from([None, None, call.type, CallType.INTERNAL])),
         flag=draw(st.sampled_from([None, None, None, *FLAGS])),
+        number=draw(st.sampled_from([None, None, (call.called or "+100")[1:5], (call.calling or "+100")[-4:]])),
     )
 
 
@@ -149,13 +150,15 @@ def test_a_page_looks_at_so_many_rows_and_goes_on_from_there(ledger: Ledger, sca
     found, after = [], None
     while True:
         page = find_calls(ledger.lookup.connection, id, "USD", wanted, Range(after, 5, scanned_max=scanned))
-        found += page.offsets
+        found += page.places
         if (after := page.next) is None:
             break
     values = dict(ledger.reader.topic("rated-calls", TENANT))
     usage_ids = [call.usage_id for call, _ in ledger.loops.calls(wanted)]
     assert len(found) == len(usage_ids)
-    assert all(usage_id.encode() in values[offset] for (offset, _), usage_id in zip(found, usage_ids, strict=True))
+    assert all(
+        usage_id.encode() in values[place.offset] for (place, _), usage_id in zip(found, usage_ids, strict=True)
+    )
 
 
 def test_only_standing_calls(ledger: Ledger) -> None:

@@ -53,6 +53,7 @@ def ask(store: Path, line: str) -> Result:
         ("export pools --period 2025-3", "--period: expected a month as YYYY-MM such as 2025-03", Exit.USAGE),
         ("export usage --period 2025-13", "got '2025-13'", Exit.USAGE),
         ("show pools contoso --period 2025-00", "got '2025-00'", Exit.USAGE),
+        ("show calls contoso --number 44", "--number: expected 3 to 20 digits of a telephone number", Exit.USAGE),
         ("show calls contoso --user nobody", "nobody: no such user of contoso, and no calls", Exit.FAILED),
     ],
 )
@@ -82,6 +83,25 @@ def test_an_id_is_never_cut(store: Path) -> None:
     shown = invoke("show", "calls", "contoso", "--store", str(store), COLUMNS="40")
     assert "01234567-89ab-cdef-0123-456789abcdef" in shown.stdout
     assert "2025-03-10T10:00:00Z" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ("--number +44(0)20", "+442079460000"),
+        ("--number 7947", "no call of contoso with 7947 in a number was rated"),
+        ("--number 004420-79", "+442079460000"),
+        ("--number 7946 --type user_in --destination Nowhere", "to Nowhere of type user_in was rated"),
+        ("--type user_in", "+442079460000"),
+    ],
+)
+def test_calls_by_a_part_of_a_number(store: Path, tmp_path: Path, options: str, found: str) -> None:
+    """As people write it; with a type and a destination."""
+    called = CALL.format("contoso").replace("0123456789abcdef0123456789abcdef", "called")
+    (tmp_path / "called.jsonl").write_text(called.replace('"user":', '"called":"+442079460000","user":'))
+    assert invoke("run", str(tmp_path / "called.jsonl"), "--store", str(store)).exit_code == 0
+    shown = ask(store, f"show calls contoso {options}")
+    assert found in shown.stdout + shown.stderr
 
 
 def test_a_balance_for_people(store: Path) -> None:

@@ -13,6 +13,7 @@ from rater.embedded.lookup.asked import (
     RefusedPage,
     Spend,
     day_bounds,
+    digits_of,
 )
 from rater.embedded.lookup.calls import flags_of
 from rater.embedded.lookup.lookup import Lookup, looked_up, open_lookup
@@ -31,6 +32,7 @@ __all__ = [
     "RefusedPage",
     "Spend",
     "day_bounds",
+    "digits_of",
     "flags_of",
     "looked_up",
     "open_lookup",

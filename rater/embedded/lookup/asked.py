@@ -1,5 +1,6 @@
 """What is asked of a lookup, and what it answers."""
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 
@@ -16,17 +17,23 @@ FLAGS: tuple[str, ...] = (LATE, UNFUNDED, PREMIUM, ANOMALY, *[one.value for one 
 PAGE_MAX = 1_000
 #: Rows that one page looks at; where that is not enough, the page ends early and its `next` goes on from there.
 SCANNED_MAX = 50_000
+#: Calls of one page whose numbers are read: they are in the records alone.
+NUMBERS_READ_MAX = 20_000
 #: Keys of one answer of `spend`; what the others sum up to is added as one row.
 SPEND_MAX = 1_000
 #: Points of one series of balances.
 POINTS_MAX = 1_000
 
 
+#: A part of a telephone number as people write it: three digits or more, with or without blanks, + or 00.
+_PART = re.compile(r"(?:\+|00)?[ (]*((?:[0-9][ ./()-]*){3,20})", re.ASCII)
+
+
 class CallFilter(NamedTuple):
     """Which calls; what is absent means any.  `since` and `until` are when calls began: [since, until), aware.
 
     `charge` is in micro-units: exactly that, or what exports round to it (A18).  `destination` is a name of the
-    rate deck; `flag` is one of FLAGS.
+    rate deck; `flag` is one of FLAGS; `number` are digits that the called or the calling number contains.
     """
 
     user: str | None = None
@@ -36,6 +43,15 @@ class CallFilter(NamedTuple):
     destination: str | None = None
     type: CallType | None = None
     flag: str | None = None
+    number: str | None = None
+
+
+def digits_of(text: str) -> str:
+    """The digits of a part of a number, for a filter; ValueError says what was expected."""
+    found = _PART.fullmatch(text.strip().replace("(0)", ""))  # +44 (0)20 is +44 20
+    if found is None:
+        raise ValueError("expected 3 to 20 digits of a telephone number, such as +44 20 79")
+    return re.sub("[^0-9]", "", found[1])
 
 
 def day_bounds(day: date) -> tuple[datetime, datetime]:
@@ -57,7 +73,7 @@ class CallPage(NamedTuple):
     The call that began last is the first; of several ratings of one call the latest.
 
     `next` is what to give as `after` for those before; None where there are none.  A page with a `next` may hold
-    fewer rows than asked for, or none: it looked at SCANNED_MAX rows.
+    fewer rows than asked for, or none: it looked at SCANNED_MAX rows, or read the numbers of NUMBERS_READ_MAX.
     """
 
     calls: list[tuple[RatedCall, bool]]

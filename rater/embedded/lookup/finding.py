@@ -28,9 +28,9 @@ _Conditions = dict[str, tuple[str, tuple[int, ...]]]
 
 
 class Found(NamedTuple):
-    """Offsets of ratings with whether each stands, and `next` as in CallPage."""
+    """Places of ratings with whether each stands, and `next` as in CallPage."""
 
-    offsets: list[tuple[int, bool]]
+    places: list[tuple[CallPlace, bool]]
     next: CallPlace | None
 
 
@@ -101,9 +101,9 @@ def _read(
         f"SELECT at, offset, stands FROM (SELECT * FROM {source} LIMIT ?) {where} LIMIT ?",  # noqa: S608 - closed lists
         (*given, within.scanned_max, *values, within.limit + 1),
     ).fetchall()
-    found = [(offset, bool(stands)) for _, offset, stands in rows[: within.limit]]
+    found = [(CallPlace(at, offset), bool(stands)) for at, offset, stands in rows[: within.limit]]
     if len(rows) > within.limit:
-        return Found(found, CallPlace(*rows[within.limit - 1][:2]))
+        return Found(found, found[-1][0])
     last = connection.execute(
         f"SELECT at, offset FROM {source} LIMIT 1 OFFSET ?",  # noqa: S608 - closed lists
         (*given, within.scanned_max - 1),

@@ -23,11 +23,12 @@ from rater.embedded.lookup.asked import (
 )
 from rater.embedded.lookup.catching_up import LookupFile
 from rater.embedded.lookup.file import forget_lookup, is_damaged
-from rater.embedded.lookup.finding import Range, find_calls
+from rater.embedded.lookup.finding import Found, Range, find_calls
 from rater.embedded.lookup.instants import instant_of, month_of_period
 from rater.embedded.lookup.money import balance_at, carried, first_moved, spend
 from rater.embedded.lookup.movements import ATTEMPTS, CROSSINGS, FUNDS
 from rater.embedded.lookup.names import Names
+from rater.embedded.lookup.numbers import find_number
 from rater.embedded.lookup.periods import Period, PeriodRecords
 from rater.embedded.store import Reader
 from rater.files.statement import Statement, statement_of
@@ -199,10 +200,14 @@ class Lookup:
         id, account = self._tenant(tenant), self._reader.account(tenant)
         if id is None or account is None:
             return CallPage([], None)
-        found = find_calls(self._file.connection, id, account.currency, wanted, within)
+
+        def find(within: Range) -> Found:
+            return find_calls(self._file.connection, id, account.currency, wanted, within)
+
+        found = find(within) if wanted.number is None else find_number(self._reader, wanted.number, within, find)
         calls = []
-        for offset, stands in found.offsets:
-            calls += [(call, stands) for call in self._records("rated-calls", [offset], _calls)]
+        for place, stands in found.places:
+            calls += [(call, stands) for call in self._records("rated-calls", [place.offset], _calls)]
         return CallPage(calls, found.next)
 
     def _page(

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from rater.core import IDENTIFIER_LENGTH_MAX, CallType, MoneyError, parse_ledger
-from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, day_bounds
+from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, day_bounds, digits_of
 from rater.serve.problems import Kind, ProblemError
 from rater.serve.reading.cursors import CURSOR_LENGTH_MAX, CURSOR_PATTERN
 
@@ -77,6 +77,9 @@ class CallsAsked(PageAsked):
     destination: Name | None = Field(default=None, description="a name of the rate deck")
     type: CallType | None = None
     flag: Flag | None = None
+    number: Annotated[str, Field(max_length=40), AfterValidator(digits_of)] | None = Field(
+        default=None, description="digits that the called or the calling number contains, such as +442079"
+    )
 
     def wanted(self) -> CallFilter:
         """The filter; ProblemError for a day together with an instant."""
@@ -87,7 +90,7 @@ class CallsAsked(PageAsked):
             since, until = day_bounds(self.day)
         charge = None if self.charge is None else parse_ledger(self.charge)
         flag = None if self.flag is None else self.flag.value
-        return CallFilter(self.user, since, until, charge, self.destination, self.type, flag)
+        return CallFilter(self.user, since, until, charge, self.destination, self.type, flag, self.number)
 
 
 class DebitsAsked(PageAsked):

@@ -4,7 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from rater.core import CallType, NumberType
+from rater.embedded.lookup import FLAGS
 from rater.serve.web.rendering import minute, money, rounded
+from rater.serve.web.texts import Texts
 
 
 @pytest.mark.parametrize(
@@ -39,3 +42,9 @@ def test_a_time_in_a_list_is_to_the_minute() -> None:
         '<time datetime="2025-03-12T09:05:59Z" title="2025-03-12 09:05:59 UTC" data-minute>2025-03-12 09:05 UTC</time>'
     )
     assert minute(None) == "–"
+
+
+def test_every_code_has_a_text() -> None:
+    """Types of calls and of numbers, and flags: a person reads words."""
+    codes = [f"type.{one.value}" for one in CallType] + [f"number_type.{one.value}" for one in NumberType]
+    assert {*codes, *(f"flag.{flag}" for flag in FLAGS)} <= Texts().names()

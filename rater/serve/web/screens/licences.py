@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from rater.core import DIAL_OUT_FAMILY, User, families_of, purchased_at
+from rater.core import DIAL_OUT_FAMILY, User, families_of, purchased_at, sku
 from rater.serve.web.screens.asked import Asked
 
 #: Users that are shown at a time; a search finds the others.
@@ -31,10 +31,11 @@ def licences(asked: Asked) -> dict[str, Any]:
     reader, clock = asked.reader, asked.account.clock
     users = [reader.load("user", (asked.tenant, name)) for name in reader.names("user", asked.tenant)]
     rows = [_row(user, clock) for user in users if isinstance(user, User)]
+    held = [code for row in rows for code in row.skus]
     found = [row for row in rows if search.casefold() in row.user.casefold()]
     return {
         "account": asked.account,
-        "counts": sorted(Counter(sku for row in rows for sku in row.skus).items()),
+        "counts": [(code, _title(code), count) for code, count in sorted(Counter(held).items())],
         "conferencing": purchased_at(asked.account, clock) if asked.account.conferencing_licenses else None,
         "conferencing_assigned": sum(row.conferencing for row in rows),
         "users": found[:USERS_MAX],
@@ -54,3 +55,9 @@ def _row(user: User, clock: datetime) -> Row:
         user.restricted_since,
         last is not None and DIAL_OUT_FAMILY in families_of(last, user.user),
     )
+
+
+def _title(code: str) -> str:
+    """What a licence is called; nothing of one that the catalogue does not know."""
+    known = sku(code)
+    return "" if known is None else known.title

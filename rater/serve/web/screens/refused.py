@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from rater.core import RejectedCdr, is_whole
 from rater.ops.masking import mask_people
 from rater.serve.web.ordering.shapes import LetterWay
@@ -23,14 +25,18 @@ LETTERS_PER_PAGE, SHOWN_MAX = 50, 600
 
 
 class Row(NamedTuple):
-    """A dead letter as the list shows it; `ways` is what the reader may do with it.
+    """A dead letter as the list shows it; `fields` are those of its record, if it could be read as an object.
+
+    `ways` is what the reader may do with it.
 
     `why_not` is why nobody may give it again.
     """
 
     letter: Letter
+    title: str
     place: str
     message: str
+    fields: list[tuple[str, str]]
     record: str
     ways: list[LetterWay]
     why_not: str | None
@@ -50,7 +56,21 @@ def row_of(letter: Letter, role: Role) -> Row:
     shown = record if len(record) <= SHOWN_MAX else record[:SHOWN_MAX] + " …"
     about, ways = letter.letter, ways_of(letter, role)
     why_not = mask_people(why_not_replayed(about)) if ways and not _can_be_replayed(about) else None
-    return Row(letter, place_of(about), mask_people(about.message), shown, ways, why_not)
+    title = about.reason.value.replace("_", " ").capitalize()
+    fields = _fields(record) if shown == record else []
+    return Row(letter, title, place_of(about), mask_people(about.message), fields, shown, ways, why_not)
+
+
+def _fields(record: str) -> list[tuple[str, str]]:
+    """The fields of a masked record, in its order; none where it is no object."""
+    try:
+        read = msgspec.json.decode(record, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    return [
+        (name, value if isinstance(value, str) else msgspec.json.encode(value).decode())
+        for name, value in read.items()
+    ]
 
 
 def letter_of(asked: Asked, id: str) -> Letter:

@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
-from rater.core import MoneyError, RatedCall, name_key, parse_ledger
-from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, CallPage, Spend, day_bounds, flags_of
+from rater.core import CallType, MoneyError, RatedCall, name_key, parse_ledger
+from rater.embedded.lookup import FLAGS, PAGE_MAX, By, CallFilter, CallPage, Spend, day_bounds, digits_of, flags_of
 from rater.engine.given_back import is_given_back
 from rater.files.export import write
 from rater.files.export_tables import TABLES, usage_row
@@ -32,7 +32,8 @@ EXPORT_FORMATS: tuple[Literal["csv", "xlsx"], ...] = ("csv", "xlsx")
 EXPORT_MAX = 20_000
 #: A comma before one or two decimals.
 _COMMA = re.compile(r"[0-9]+,[0-9]{1,2}")
-_FILTERS = ("day", "charge", "user", "destination", "flag")
+_FILTERS = ("day", "charge", "user", "number", "destination", "type", "flag")
+_TYPES = [one.value for one in CallType]
 #: Names that are offered where several contain what was typed; destinations of so many days.
 OFFERED_MAX, OFFERED_DAYS = 20, 400
 
@@ -73,6 +74,7 @@ def usage(asked: Asked) -> dict[str, Any]:
         "query": {name: query.get(name, "") for name in _FILTERS},
         "names": {} if page.calls else names,
         "flag_names": FLAGS,
+        "types": _TYPES,
         "is_first": is_first,
         "wrong": wrong,
         "export_formats": offered(EXPORT_FORMATS),
@@ -159,6 +161,14 @@ def _wanted(query: dict[str, str], currency: str) -> CallFilter:
         charge = parse_ledger(_plain(query["charge"], currency)) if "charge" in query else None
     except MoneyError as wrong:
         raise WrongField("charge", str(wrong)) from wrong
-    if query.get("flag", FLAGS[0]) not in FLAGS:
-        raise WrongField("flag", f"expected one of {', '.join(FLAGS)}")
-    return CallFilter(query.get("user"), since, until, charge, query.get("destination"), None, query.get("flag"))
+    try:
+        number = digits_of(query["number"]) if "number" in query else None
+    except ValueError as wrong:
+        raise WrongField("number", str(wrong)) from wrong
+    for field, known in (("flag", FLAGS), ("type", _TYPES)):
+        if field in query and query[field] not in known:
+            raise WrongField(field, f"expected one of {', '.join(known)}")
+    type = CallType(query["type"]) if "type" in query else None
+    return CallFilter(
+        query.get("user"), since, until, charge, query.get("destination"), type, query.get("flag"), number
+    )

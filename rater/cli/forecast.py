@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -12,9 +12,10 @@ import msgspec
 import orjson
 import typer
 
+from rater.cli.advice_shown import show_advice
 from rater.cli.counting import counting
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
-from rater.cli.printing import show_facts, show_rows
+from rater.cli.printing import show_rows
 from rater.cli.rules_of import settings_of
 from rater.cli.run import DEFAULT_STORE
 from rater.cli.sending import Bootstrap, StoreOption, Tenant
@@ -34,12 +35,13 @@ from rater.core import (
 from rater.embedded.store import open_reader
 from rater.engine.books import Books
 from rater.engine.counted import is_counted
-from rater.engine.forecast import Forecast, Likely, charged_again, forecast, runs_of
-from rater.engine.funding_advice import DAYS, Advice, Terms, advise, published_funding
+from rater.engine.forecast import Forecast, Likely, charged_again, forecast, runs_of, spared_pools
+from rater.engine.funding_advice import DAYS, Terms, advise
 from rater.engine.future_runs import Answer, Player, Run
 from rater.engine.gateway import succeeded
 from rater.engine.likely_future import WEEKS_MAX, WEEKS_MIN, Past, past_of
 from rater.engine.past_payments import past_payments
+from rater.files.export_tables import pool_report
 from rater.kafka.deck_books import published_decks
 from rater.kafka.settings import rating_of_environment
 from rater.kafka.tenant_books import books_of
@@ -123,7 +125,7 @@ def show_forecast(
         answer = _answer_of(known.books, tenant)
         with counting("runs played") as progress:
             found = _Runs(known, answer, days, runs, seed, progress).play()
-        _show(forecast(found, known.now, days), known, seed, format)
+        _show(forecast(found, known.now, days, _pools_now(known)), known, seed, format)
 
 
 def recommend(
@@ -143,7 +145,8 @@ def recommend(
     """A trigger and an amount of auto-recharge that are likely to be enough, and why.
 
     Enough: in nine of ten likely months the credit lasts while a payment is made, and there are no more recharges
-    than given. The months are drawn as by rater forecast. Nothing is changed.
+    than given, whatever is left when they begin, from the trigger on. The months are drawn as by rater forecast.
+    Nothing is changed.
 
     Example: rater recommend contoso --recharges-a-month 4 --payment-delay 60
     """
@@ -157,7 +160,7 @@ def recommend(
             months = _Runs(known, paid, DAYS, runs, seed, progress)
             found = advise(months.play, months.play_again, known.account, known.now, terms)
         users = len(known.books.names("user", tenant))
-    _show_advice(found, known.account, terms, users, json)
+    show_advice(found, known.account, terms, users, json)
     if not found.confirmed:
         message = (
             "played again with the largest settings tried, credit is used up too often; add funds by hand, too"
@@ -194,6 +197,12 @@ def _answer_of(books: Books, tenant: str) -> Answer:
     """As the tenant's last payment was answered; paid where there was none."""
     values = (value for _, value in books.topic("account-events", tenant))
     return past_payments((), (_events.decode(value) for value in values if is_counted(value))).likely_answer
+
+
+def _pools_now(known: _Known) -> dict[str, bool]:
+    """The pools of this month that were drawn on: whether each is used up."""
+    uses = pool_report(known.books, known.account, f"{known.now.astimezone(UTC):%Y-%m}")
+    return {use.name: use.used >= use.total for use in uses}
 
 
 def _show(found: Forecast, known: _Known, seed: int, format: Format) -> None:
@@ -252,8 +261,10 @@ def _print(found: Forecast, known: _Known, seed: int) -> None:
     ]
     days = sorted({min(6, last), min(13, last), min(29, last), last})
     rows += [(f"balance after {day + 1} days", *map(_money, found.balances[day])) for day in days]
-    rows += [(f"used up: {pool}", *map(_day, likely)) for pool, likely in found.used_up.items()]
+    rows += [(f"used up: {pool}", *map(_day, likely)) for pool, likely in found.used_up.items() if likely.p10]
     show_rows(("what", "P10", "P50", "P90"), rows, json=False)
+    if spared := spared_pools(found.used_up):
+        typer.echo(f"not used up within {found.days} days: {', '.join(spared)}")
     balance = f"{format_micros(known.account.balance)} {known.account.currency} on {found.now:%Y-%m-%d}"
     weeks = f"{len(known.past.weeks)} weeks up to {known.past.until:%Y-%m-%d}"
     typer.echo(f"{balance}; drawn from {weeks}, {found.runs} runs, seed {seed}", err=True)
@@ -261,36 +272,3 @@ def _print(found: Forecast, known: _Known, seed: int) -> None:
 
 def _day(at: datetime | None) -> str:
     return "not within" if at is None else f"{at:%Y-%m-%d}"
-
-
-def _show_advice(found: Advice, account: Account, terms: Terms, users: int, json: bool) -> None:
-    once, trigger = published_funding(users)
-    if json:
-        facts = found._asdict() | {
-            "tenant": account.tenant,
-            "currency": account.currency,
-            "now": account.clock.isoformat(),
-            "payment_delay": terms.delay // timedelta(minutes=1),
-            "recharges_max": terms.recharges_max,
-            "spent_while_paying": format_micros(found.spent_while_paying),
-            "spent_in_a_month": format_micros(found.spent_in_a_month),
-        }
-        typer.echo(orjson.dumps(facts | {"published": {"users": users, "once": once, "trigger": trigger}}))
-    else:
-        minutes, currency = terms.delay // timedelta(minutes=1), account.currency
-        why = (
-            f"It is the least that was tried with which nine of ten likely months have no zero and at most"
-            f" {terms.recharges_max} recharges"
-            if found.confirmed
-            else "It is the most that was tried, and not enough"
-        )
-        typer.echo(
-            f"Recharge {found.amount} {currency} below {found.trigger} {currency}. {why}; in nine of ten, no"
-            f" {minutes} minutes cost more than {format_micros(found.spent_while_paying)} {currency}, and the month"
-            f" no more than {format_micros(found.spent_in_a_month)} {currency}."
-        )
-        rows = {
-            "set now": f"{format_micros(account.recharge.amount)} below {format_micros(account.recharge.trigger)}",
-            f"published in 2017 for {users} users": f"{once} once, recharge below {trigger} (USD)",
-        }
-        show_facts(rows, json=False)

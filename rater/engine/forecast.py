@@ -3,7 +3,7 @@
 See rater.engine.future_runs for what a run is.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from random import Random
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -33,7 +33,7 @@ class Forecast(NamedTuple):
     recharges: Likely[int]
     spent: list[Likely[int]]
     balances: list[Likely[int]]
-    used_up: dict[str, Likely[datetime]]
+    used_up: dict[str, Likely[datetime]]  # each pool that is drawn on, by month
 
 
 def runs_of(
@@ -65,9 +65,13 @@ def _each(played: Iterable[Run], progress: Callable[[int], None]) -> list[Run]:
     return found
 
 
-def forecast(found: Sequence[Run], now: datetime, days: int) -> Forecast:
-    """The percentiles of runs."""
-    pools = sorted({pool for run in found for pool in run.used_up})
+def forecast(found: Sequence[Run], now: datetime, days: int, pools_now: Mapping[str, bool]) -> Forecast:
+    """The percentiles of runs.
+
+    `pools_now` are the pools of the present month that were drawn on: whether each is used up already.
+    """
+    pools = sorted({pool for run in found for pool in run.pools} | {*pools_now})
+    already = {pool: now for pool, is_used_up in pools_now.items() if is_used_up}
     return Forecast(
         now,
         days,
@@ -77,8 +81,15 @@ def forecast(found: Sequence[Run], now: datetime, days: int) -> Forecast:
         likely([run.recharges for run in found]),
         [likely([run.spent[day] for run in found]) for day in range(days)],
         [likely([run.balances[day] for run in found]) for day in range(days)],
-        {pool: likely([run.used_up.get(pool) for run in found]) for pool in pools},
+        {pool: likely([(already | run.used_up).get(pool) for run in found]) for pool in pools},
     )
+
+
+def spared_pools(pools: Mapping[str, Likely[datetime]]) -> list[str]:
+    """Those that less than one run of ten uses up; without their month where that is so of each month."""
+    spared = [name for name, times in pools.items() if times.p10 is None]
+    drained = {name.rpartition("/")[0] for name in pools if name not in spared}
+    return list(dict.fromkeys(name if (pool := name.rpartition("/")[0]) in drained else pool for name in spared))
 
 
 def likely(values: Sequence[_T | None]) -> Likely[_T]:

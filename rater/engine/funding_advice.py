@@ -1,16 +1,17 @@
 """Which recharge settings would keep a tenant's credit above zero, by its likely future.
 
-The trigger has to last for as long as a payment takes, the amount for its share of a month; both are whole numbers.
-What the runs say is a first guess: it is played again and raised while it is not enough, then lowered as long as it
-is, first the trigger, then the amount.
+The trigger has to last for as long as a payment takes, whenever the balance falls below it; so it is more than
+what nine of ten months spend in any such time, however rarely a recharge falls into it.  The amount has to last for
+its share of a month.  Both are whole numbers.  They are played again, the months beginning at different balances
+between the trigger and trigger + amount, and raised while they are not enough; then the amount is lowered as long
+as it is.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import NamedTuple
 
-from rater.core import Account, AnyCommand, FundsAdded, RechargeSettings, TenantConfigured, format_micros
+from rater.core import Account, AnyCommand, FundsAdjusted, RechargeSettings, TenantConfigured, format_micros
 from rater.engine.forecast import likely
 from rater.engine.future_runs import Run
 
@@ -21,8 +22,10 @@ AMOUNT_MIN = 50
 DAYS = 30
 #: By how much more is tried where a setting was not enough, and how often.
 _MORE, _TRIES = 1.25, 10
-#: How often the range is halved in which the smallest trigger is looked for, and the smallest amount.
+#: How often the range is halved in which the smallest amount is looked for.
 _HALVINGS = 4
+#: At how many balances months begin, from the trigger on.
+_BEGINNINGS = 5
 #: Published in 2017 for up to so many licensed users: once, and the trigger, in USD (rules, section 3.2).
 PUBLISHED = (
     (250, 1_000, 200),
@@ -39,7 +42,8 @@ _PUBLISHED_LARGEST = (20_000, 2_500)
 class Advice(NamedTuple):
     """Trigger and amount in major units; what nine of ten runs do not exceed, in micro-units.
 
-    `confirmed`: with these settings nine of ten runs have no zero and at most so many recharges in 30 days.
+    `confirmed`: with these settings nine of ten runs have no zero and at most so many recharges in 30 days, if the
+    balance is at the trigger or above it; `buy_first` is what is missing to that, in micro-units.
     """
 
     trigger: int
@@ -48,6 +52,7 @@ class Advice(NamedTuple):
     spent_in_a_month: int
     recharges: int | None
     confirmed: bool
+    buy_first: int
 
 
 class Terms(NamedTuple):
@@ -76,43 +81,65 @@ def advise(
     without = play([_settings(account, now, None)])
     while_paying = likely([_most_within(run.debits, terms.delay) for run in without]).p90 or 0
     in_a_month = likely([run.spent[DAYS - 1] for run in without]).p90 or 0
-    trigger = max(1, _whole(while_paying + 1))
+    trigger = _whole(while_paying + 1)
     amount = max(AMOUNT_MIN, _whole(-(-in_a_month // terms.recharges_max)))
-    tried = _Tried(partial(again, without), account, now, terms)
+    tried = _Tried(again, without, account, now, terms)
+    recharges = None
     for _ in range(_TRIES):
-        lasts, recharges = tried.play(trigger, amount)
-        if lasts and recharges <= terms.recharges_max:
-            trigger, amount = tried.lowered(trigger, amount)
+        if tried.is_enough(trigger, amount):
+            amount = tried.lowered(trigger, amount)
             _, recharges = tried.play(trigger, amount)
-            return Advice(trigger, amount, while_paying, in_a_month, recharges, confirmed=True)
-        trigger = trigger if lasts else int(trigger * _MORE) + 1
-        amount = amount if recharges <= terms.recharges_max else int(amount * _MORE) + 1
-    return Advice(trigger, amount, while_paying, in_a_month, None, confirmed=False)
+            break
+        lasts, _ = tried.play(trigger, amount)
+        if lasts or amount < trigger:  # else the next recharge is asked for before this one lasted for a payment
+            amount = int(amount * _MORE) + 1
+        else:
+            trigger = int(trigger * _MORE) + 1
+    missing = max(0, trigger * MICROS - account.balance)
+    return Advice(trigger, amount, while_paying, in_a_month, recharges, recharges is not None, missing)
 
 
 class _Tried:
     """What the runs say of settings; each pair is played once."""
 
     def __init__(
-        self, play: Callable[[Sequence[AnyCommand]], list[Run]], account: Account, now: datetime, terms: Terms
+        self,
+        again: Callable[[Sequence[Run], Sequence[AnyCommand]], list[Run]],
+        without: Sequence[Run],
+        account: Account,
+        now: datetime,
+        terms: Terms,
     ) -> None:
-        self._play, self._account, self._now, self._terms = play, account, now, terms
+        self._again, self._without = again, without
+        self._account, self._now, self._terms = account, now, terms
         self._found: dict[tuple[int, int], tuple[bool, int]] = {}
 
     def play(self, trigger: int, amount: int) -> tuple[bool, int]:
-        """Whether nine of ten runs have no zero, and how many recharges nine of ten do not exceed."""
+        """Whether nine of ten runs have no zero, and how many recharges nine of ten do not exceed.
+
+        From whichever balance they begin.
+        """
         settings = (trigger, amount)
         if settings not in self._found:
-            first = _funds_up_to(self._account, self._now, trigger + amount)
-            runs = self._play([*first, _settings(self._account, self._now, settings)])
-            lasts = 10 * sum(run.first_zero is None for run in runs) >= 9 * len(runs)
-            self._found[settings] = lasts, likely([run.recharges for run in runs]).p90 or 0
+            begun = [self._begun(beginning, trigger, amount) for beginning in range(_BEGINNINGS)]
+            lasts = all(10 * sum(run.first_zero is None for run in runs) >= 9 * len(runs) for runs in begun)
+            self._found[settings] = lasts, max(likely([run.recharges for run in runs]).p90 or 0 for runs in begun)
         return self._found[settings]
 
-    def lowered(self, trigger: int, amount: int) -> tuple[int, int]:
-        """The smallest trigger that is enough with this amount, then the smallest amount with that trigger."""
-        least = _smallest(1, trigger, lambda lower: self.is_enough(lower, amount))
-        return least, _smallest(AMOUNT_MIN, amount, lambda lower: self.is_enough(least, lower))
+    def _begun(self, beginning: int, trigger: int, amount: int) -> list[Run]:
+        """Every fifth run, from a balance of its own: the first of them at the trigger."""
+        balance = trigger * MICROS + amount * MICROS * beginning // _BEGINNINGS
+        account, now = self._account, self._now
+        first = [
+            _settings(account, now, None),
+            *_to(account, now, balance),
+            _settings(account, now, (trigger, amount)),
+        ]
+        return self._again(self._without[beginning::_BEGINNINGS], first)
+
+    def lowered(self, trigger: int, amount: int) -> int:
+        """The smallest amount that is enough with this trigger."""
+        return _smallest(AMOUNT_MIN, amount, lambda lower: self.is_enough(trigger, lower))
 
     def is_enough(self, trigger: int, amount: int) -> bool:
         """Whether both are as they are asked for."""
@@ -155,14 +182,14 @@ def _settings(account: Account, now: datetime, terms: tuple[int, int] | None) ->
     recharge = RechargeSettings(enabled=False)
     if terms is not None:
         recharge = RechargeSettings(enabled=True, trigger=str(terms[0]), amount=str(terms[1]))
-    return TenantConfigured(
-        tenant=account.tenant, id="forecast-settings", at=now, recharge=recharge, payment_method="replaced"
-    )
+    id = "forecast-settings" if terms is None else "forecast-recharge"
+    return TenantConfigured(tenant=account.tenant, id=id, at=now, recharge=recharge, payment_method="replaced")
 
 
-def _funds_up_to(account: Account, now: datetime, whole: int) -> list[AnyCommand]:
-    """A purchase for what is missing to a balance: before anything is recharged, it is bought once."""
-    missing = whole * MICROS - account.balance
-    if missing <= 0:
+def _to(account: Account, now: datetime, balance: int) -> list[AnyCommand]:
+    """What changes the balance to so many micro-units."""
+    missing = balance - account.balance
+    if not missing:
         return []
-    return [FundsAdded(tenant=account.tenant, id="forecast-funds", at=now, amount=format_micros(missing))]
+    amount = format_micros(missing)
+    return [FundsAdjusted(tenant=account.tenant, id="forecast-funds", at=now, amount=amount, reason="-", by="-")]

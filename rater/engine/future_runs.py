@@ -50,8 +50,8 @@ class Charge(NamedTuple):
 class Run(NamedTuple):
     """One way that it may go; money in micro-units, one entry of the lists for the end of each day from now on.
 
-    `spent` are the debits of calls so far, `debits` each of them with its instant; `used_up` is when each pool's
-    month was used up.
+    `spent` are the debits of calls so far, `debits` each of them with its instant; `pools` are those that calls
+    drew on, by month, and `used_up` is when each was used up.
     """
 
     first_zero: datetime | None
@@ -59,6 +59,7 @@ class Run(NamedTuple):
     recharges: int
     balances: list[int]
     spent: list[int]
+    pools: frozenset[str]
     used_up: dict[str, datetime]
     debits: list[tuple[datetime, int]]
 
@@ -160,6 +161,7 @@ class _Played:
             self._recharges,
             self._balances,
             self._spent,
+            frozenset(name for _, name in self._state.pools),
             self._used_up,
             self._debits,
         )

@@ -38,7 +38,7 @@ from rater.core import (
 from rater.core.inputs import EVERY_TENANT, DeckActivated, FundsAdjusted, RechargeSettings
 from rater.engine import likely_future
 from rater.engine.batch import Record, run_batch
-from rater.engine.forecast import Likely, charged_again, forecast, likely, runs_of
+from rater.engine.forecast import Likely, charged_again, forecast, likely, runs_of, spared_pools
 from rater.engine.funding_advice import Terms, advise, published_funding
 from rater.engine.future_runs import DAY, Player, Run
 from rater.engine.gateway import succeeded
@@ -147,8 +147,57 @@ def test_what_is_recommended(tmp_path: Path) -> None:
     said = rater("recommend", "contoso", cwd=folder).stdout
     assert said.startswith(
         "Recharge 50 USD below 1 USD. It is the least that was tried with which nine of ten likely months have no zero"
-        " and at most 4 recharges; in nine of ten, no 60 minutes cost more than 0.5 USD, and the month no more than 2.5"
+        " and at most 4 recharges, whether they begin at 1 USD or with more; in nine of ten, no 60 minutes cost more"
+        " than 0.5 USD, and the month no more than 2.5 USD.\n"
     )
+
+
+def test_what_is_missing_to_the_trigger_is_bought_before(tmp_path: Path) -> None:
+    """2.50 were spent, of nothing: from -2.50 to 1 USD it is 3.50."""
+    folder = rated(tmp_path, same_weeks(5), SETUP.replace('"amount":"10"', '"amount":"0.01"'))
+    found = json.loads(rater("recommend", "contoso", "--json", cwd=folder).stdout)
+    assert (found["trigger"], found["confirmed"], found["buy_first"]) == (1, True, "3.49")
+    said = rater("recommend", "contoso", cwd=folder).stdout
+    assert "Buy 3.49 USD before: the balance is -2.49 USD." in said
+
+
+@pytest.mark.parametrize("delay", [timedelta(hours=1), WEEK], ids=["an hour", "a week"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_recommended_trigger_lasts_for_a_payment_in_months_that_were_not_looked_at(
+    delay: timedelta, seed: int
+) -> None:
+    """50 months of another seed that begin at the trigger, where each first call asks for a recharge."""
+    months = Months(seed, tenants=1, calls_a_day=24)
+    account = months.memory.load("account", ("tenant-0", ""))
+    assert isinstance(account, Account)
+    weeks, paid = past_of(months.calls("tenant-0"), months.now).weeks, partial(succeeded, took=delay)
+
+    def player(first: Sequence[AnyCommand]) -> Player:
+        return Player(months.memory, months.rules, "tenant-0", paid, first)
+
+    found = advise(
+        lambda first: runs_of(player(first), weeks, months.now, 30, 50, 1),
+        lambda runs, first: charged_again(player(first), runs, months.now, 30),
+        account,
+        months.now,
+        Terms(delay, 4),
+    )
+    assert found.confirmed
+    adjusted = FundsAdjusted(
+        tenant="tenant-0",
+        id="a",
+        at=months.now,
+        amount=format_micros(found.trigger * 1_000_000 - account.balance),
+        reason="x",
+        by="x",
+    )
+    recharge = RechargeSettings(enabled=True, trigger=str(found.trigger), amount=str(found.amount))
+    first: list[AnyCommand] = [
+        adjusted,
+        TenantConfigured(tenant="tenant-0", id="b", at=months.now, recharge=recharge, payment_method="replaced"),
+    ]
+    others = runs_of(player(first), weeks, months.now, 30, 50, 2)
+    assert sum(run.first_zero is not None for run in others) <= 10
 
 
 @pytest.mark.parametrize(
@@ -162,6 +211,23 @@ def test_what_is_recommended(tmp_path: Path) -> None:
 def test_the_published_table(users: int, once: int, trigger: int) -> None:
     """Rules, section 3.2: ranges overlap at their edges, and the lower bound belongs to a range."""
     assert published_funding(users) == (once, trigger)
+
+
+def test_pools_that_are_used_up_already_and_those_that_are_not(tmp_path: Path) -> None:
+    """120 minutes of April are used on the 1st; of May and June they are in less than half of the runs."""
+    used = call(999, at("2025-04-01T10:00"), 120, SEATTLE)
+    folder = rated(tmp_path, [*same_weeks(5), used])
+    found = json.loads(rater("forecast", "contoso", "--format", "json", cwd=folder).stdout)
+    assert {pool: times["p50"] and times["p50"][:10] for pool, times in found["pools"].items()} == {
+        "MCOPSTN5/US-PR/2025-04": found["now"][:10], "MCOPSTN5/US-PR/2025-05": None, "MCOPSTN5/US-PR/2025-06": None,
+    }  # fmt: skip
+
+
+def test_a_pool_that_is_never_used_up_is_named_once() -> None:
+    """Without its months; of one that is used up in some month the others are named."""
+    never, once = Likely[datetime](None, None, None), Likely(at("2025-04-10"), None, None)
+    pools = {"A/2025-04": never, "A/2025-05": never, "B/2025-04": once, "B/2025-05": never}
+    assert spared_pools(pools) == ["A", "B/2025-05"]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +299,7 @@ def held(months: Months, days: Sequence[int], runs: int) -> list[bool]:
     for tenant, truth in sorted(months.later.items()):
         player = Player(months.memory, months.rules, tenant, succeeded)
         past = past_of(months.calls(tenant), months.now)
-        band = forecast(runs_of(player, past.weeks, months.now, max(days), runs, 1), months.now, max(days))
+        band = forecast(runs_of(player, past.weeks, months.now, max(days), runs, 1), months.now, max(days), {})
         real = player.play(truth, months.now, max(days))
         for day in days:
             low, _, high = band.spent[day - 1]
@@ -347,10 +413,10 @@ def test_what_calls_cost_is_played_again_with_other_settings_as_the_calls_are() 
     assert any(run.first_zero is not None for run in again)
 
 
-def test_less_is_tried_than_was_guessed_first() -> None:
-    """No hour costs more than 99.5 and no month more than 2,000: 100 and 500 are guessed.  38 and 275 are enough.
+def test_a_smaller_amount_is_tried_than_was_guessed_first() -> None:
+    """No hour costs more than 99.5 and no month more than 2,000: 100 and 500 are guessed.  275 is enough.
 
-    Halved four times, the trigger: 50 enough, 25 not, 38 enough, 32 not; the amount: 275 enough, 162, 219 and 247 not.
+    Halved four times: 275 enough, 162, 219 and 247 not.  The trigger is never less than what an hour costs.
     """
 
     def play(commands: Sequence[AnyCommand]) -> list[Run]:
@@ -359,11 +425,13 @@ def test_less_is_tried_than_was_guessed_first() -> None:
         enough = terms is None or terms.trigger is None or int(terms.trigger) > 35
         recharges = 0 if terms is None or terms.amount is None else 4 if int(terms.amount) >= 260 else 5
         debits = [(now, 99_500_000), (now + 2 * WEEK, 99_500_000)]
-        return [Run(None if enough else now, None, recharges, [], [2_000_000_000] * 30, {}, debits)] * 10
+        return [
+            Run(None if enough else now, None, recharges, [], [2_000_000_000] * 30, frozenset(), {}, debits)
+        ] * 10
 
     account = Months(1, tenants=1, calls_a_day=1).memory.load("account", ("tenant-0", ""))
     assert isinstance(account, Account)
     found = advise(
         play, lambda _, commands: play(commands), account, at("2025-03-10"), Terms(timedelta(hours=1), 4)
     )
-    assert (found.trigger, found.amount, found.recharges, found.confirmed) == (38, 275, 4, True)
+    assert (found.trigger, found.amount, found.recharges, found.confirmed) == (100, 275, 4, True)

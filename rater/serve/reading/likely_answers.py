@@ -66,7 +66,8 @@ class AdviceAnswer(msgspec.Struct, frozen=True):
 
     In nine of ten likely months no `payment_delay` minutes cost more than `spent_while_paying`, and the month no
     more than `spent_in_a_month`.  `confirmed`: played again with it, nine of ten months have no zero and at most
-    `recharges_max` recharges; `recharges` is what nine of ten then have.
+    `recharges_max` recharges; `recharges` is what nine of ten then have.  That holds from a balance of
+    `trigger` on: `buy_first` is what is missing to it now.
     """
 
     tenant: str
@@ -80,4 +81,5 @@ class AdviceAnswer(msgspec.Struct, frozen=True):
     spent_in_a_month: str
     recharges: int | None
     confirmed: bool
+    buy_first: str
     published: PublishedAdvice

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from rater.core import parse_ledger
+from rater.engine.forecast import Likely, spared_pools
 from rater.serve.reading.likely_answers import AdviceAnswer, ForecastAnswer, LikelyAmount
 
 #: How far ahead the page looks.
@@ -21,7 +22,15 @@ def likely_shown(found: ForecastAnswer) -> dict[str, Any]:
     seconds = [int(one.timestamp()) for one in (found.now, *at)]
     lines = [list(line) for line in zip((now, now, now), *balances, strict=True)]
     rows = [*zip(at, balances, strict=True)][_EVERY - 1 :: _EVERY]
-    return {"answer": found, "rows": rows, "chart": {"at": seconds, "band": lines}}
+    pools = {pool: times for pool, times in found.pools.items() if times.p10}
+    spared = spared_pools({pool: Likely(times.p10, times.p50, times.p90) for pool, times in found.pools.items()})
+    return {
+        "answer": found,
+        "rows": rows,
+        "pools": pools,
+        "spared": spared,
+        "chart": {"at": seconds, "band": lines},
+    }
 
 
 def advice_shown(found: AdviceAnswer) -> dict[str, Any]:
@@ -30,6 +39,7 @@ def advice_shown(found: AdviceAnswer) -> dict[str, Any]:
         "answer": found,
         "spent_while_paying": parse_ledger(found.spent_while_paying),
         "spent_in_a_month": parse_ledger(found.spent_in_a_month),
+        "buy_first": parse_ledger(found.buy_first),
     }
 
 

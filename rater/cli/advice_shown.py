@@ -5,8 +5,7 @@ from datetime import timedelta
 import orjson
 import typer
 
-from rater.cli.dlq_hints import counted
-from rater.cli.printing import show_facts
+from rater.cli.printing import counted, show_facts
 from rater.core import Account, format_micros
 from rater.engine.funding_advice import Advice, Terms, published_funding
 

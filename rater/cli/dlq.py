@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from rater.cli.dlq_hints import counted, say_accepted, say_how_many, say_not_tried, what_to_do
+from rater.cli.dlq_hints import say_accepted, say_how_many, say_not_tried, what_to_do
 from rater.cli.dlq_options import (
     Accept,
     AcceptAt,
@@ -32,7 +32,7 @@ from rater.cli.dlq_options import (
 )
 from rater.cli.dlq_shown import shown_facts
 from rater.cli.kafka_options import Prefix, kafka_settings, talk
-from rater.cli.printing import show_facts, show_table, text_of
+from rater.cli.printing import counted, show_facts, show_table, text_of
 from rater.cli.run import DEFAULT_STORE, GatewayOption, gateway_for, not_ahead, settings_for
 from rater.core import RatingSettings, Reason
 from rater.embedded.dead_letters import StoreLetters

@@ -5,17 +5,13 @@ from collections import Counter
 
 import typer
 
+from rater.cli.printing import counted
 from rater.core import Reason, RejectedCdr
 from rater.wire.dead_letters import DlqAudit, Letter, why_not_replayed
 from rater.wire.errors import Exit
 from rater.wire.visible import visible
 
 IDS_SHOWN_MAX = 5
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 record`, `2 records`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def say_how_many(found: list[Letter], shown: int) -> None:

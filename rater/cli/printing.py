@@ -69,3 +69,8 @@ def text_of(value: Any) -> str:
             return "\n".join(map(text_of, value))
         case _:
             return visible(str(value))
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 record`, `2 records`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

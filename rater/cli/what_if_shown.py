@@ -7,7 +7,7 @@ from typing import Literal
 import orjson
 import typer
 
-from rater.cli.printing import show_rows
+from rater.cli.printing import counted, show_rows
 from rater.core import format_micros
 from rater.engine.difference import AMOUNTS, GROUPS, Line, lines_of
 from rater.engine.substitutes import Substitutes
@@ -98,8 +98,8 @@ def _print_sums(lines: list[Line]) -> None:
             would_be[line.currency] += line.would_be.debits
             calls[line.currency] += line.would_be.calls
     for currency in sorted(was):
-        more = format_micros(would_be[currency] - was[currency])
+        of_calls, more = counted(calls[currency], "call"), format_micros(would_be[currency] - was[currency])
         typer.echo(
-            f"{calls[currency]:,} calls: {format_micros(was[currency])} -> {format_micros(would_be[currency])}"
-            f" {currency}, difference {more}"
+            f"{of_calls}: {format_micros(was[currency])} -> {format_micros(would_be[currency])} {currency},"
+            f" difference {more}"
         )

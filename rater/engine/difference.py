@@ -194,9 +194,9 @@ class History:
     def _add(self, call: Charged, sign: int) -> None:
         tenant, lines = call.tenant, self._lines
         minutes, credit, paid, unfunded = sign * call.minutes, 0, 0, 0
+        self.currencies[tenant] = call.currency
         if call.charge != "0":
             paid = sign * parse_ledger(call.charge)
-            self.currencies[tenant] = call.currency
         if call.unfunded_charge != "0":
             unfunded = sign * parse_ledger(call.unfunded_charge)
         for part in call.segments:

@@ -43,6 +43,7 @@ from rater.engine.difference import History
 from rater.engine.past_payments import PastPayments
 from rater.engine.substitutes import Substitutes
 from rater.wire.codec import encode_input
+from rater.wire.errors import RaterError
 
 #: Records that are looked up together.
 PART_RECORDS = 1_000
@@ -91,6 +92,17 @@ def nothing_of(substitutes: Substitutes, left_out: int, why: str | None) -> str:
     return f"expected a month with calls{whose}, got none in {substitutes.period}"
 
 
+def check_in_force(substitutes: Substitutes, in_force: int) -> None:
+    """RaterError where the price list was in force for no tenant: it would look as dear as theirs."""
+    if substitutes.deck is None or in_force:
+        return
+    whose = substitutes.tenant or "any tenant of the month"
+    raise RaterError(
+        f"--deck: expected a list in the currency of {whose}, got {substitutes.deck.currency}: it would be in force"
+        " for no call; --currency says which one a CSV file is in"
+    )
+
+
 class Replay:
     """One history with its substitutes; `history` is what it costs, `past` the payments that were asked for.
 
@@ -109,6 +121,8 @@ class Replay:
         #: Payments of the month that nobody asked for in reality, by what is assumed of them.
         self.assumed_paid = self.assumed_declined = 0
         self.refused: list[Refused] = []
+        #: Tenants for which the price list is in force.
+        self.in_force = 0
         self._ledger, self._substitutes, self._past = ledger, substitutes, past
         self._tenants = sorted({command.tenant for command in substitutes.commands})
         self._waiting = {tenant: substitutes.for_tenant(tenant) for tenant in self._tenants}
@@ -187,6 +201,7 @@ class Replay:
         deck, account, since = self._substitutes.deck, part.state.account(tenant), self._substitutes.since
         if deck is None or account is None or deck.currency != account.currency:
             return
+        self.in_force += 1
         own = {at for at, _ in account.decks if at is not None and self._substitutes.covers(at)}
         for number, at in enumerate(sorted({since, *own})):
             id = f"{_SUBSTITUTE}-{number}-{deck.version}"[:IDENTIFIER_LENGTH_MAX]

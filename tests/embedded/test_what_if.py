@@ -43,6 +43,7 @@ from rater.files.source import InputFile
 from rater.wire.codec import encode_input
 from rater.wire.errors import Exit
 from tests.commands import rater
+from tests.embedded.usage import SETUP
 from tests.world import DECK, at
 
 MARCH = "2025-03"
@@ -282,6 +283,19 @@ def test_the_command_says_what_would_be_different_and_changes_nothing(folder: Pa
     assert (folder / "rater.db").read_bytes() == before
 
 
+def test_calls_that_cost_nothing_are_counted(tmp_path: Path) -> None:
+    """A minute to Seattle, which the plan pays: the tenant has a line, and a currency."""
+    (tmp_path / "setup.jsonl").write_text(SETUP)
+    (tmp_path / "calls.jsonl").write_text(
+        '{"tenant":"contoso","usage_id":"a","type":"user_out","user":"ada@contoso.example","called":"+12065550177",'
+        '"answered_at":"2025-03-10T10:00:00Z","duration_s":60}\n'
+    )
+    rater("run", "calls.jsonl", "--commands", "setup.jsonl", "--deck", str(DECK), cwd=tmp_path)
+    assert what_if(tmp_path)[0] == "1 call: 0 -> 0 USD, difference 0\n"
+    lines = json.loads(what_if(tmp_path, "--format", "json")[0])["lines"]
+    assert {line["currency"] for line in lines} == {"USD"}
+
+
 def test_the_same_figures_as_json_csv_and_excel(folder: Path, tmp_path: Path) -> None:
     """Every line, also those that stay as they were."""
     words = ("--deck", "dear.csv", "--format")
@@ -326,6 +340,10 @@ def test_a_command_with_the_id_of_a_real_one_replaces_it_and_a_refused_one_is_re
         (["--tenant", "tenant-000"], "tenant-000: no such tenant in rater.db; did you mean tenant-000"),
         (["--commands", "late.jsonl"], "tenant-0000, id late: expected a time within 2025-03, got 2025-04-01"),
         (["--commands", "broken.jsonl"], "broken.jsonl:1: amount: "),
+        (
+            ["--deck", "dear.csv", "--currency", "EUR"],
+            "in the currency of any tenant of the month, got EUR: it would be",
+        ),
         (["--out", "x.txt"], "--out: text goes to standard output"),
     ],
 )

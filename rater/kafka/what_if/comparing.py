@@ -14,7 +14,7 @@ from rater.engine.counted import ReadCall, is_corrected, is_counted, is_of, read
 from rater.engine.difference import History
 from rater.engine.past_payments import PastPayments, past_payments
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Comparison, Refused, Replay, nothing_of
+from rater.engine.what_if import Comparison, Refused, Replay, check_in_force, nothing_of
 from rater.kafka.client import read_partition
 from rater.kafka.decks import DeckReader
 from rater.kafka.ends import Ends, ends_of_partition
@@ -81,7 +81,7 @@ class _Whole:
 
     def __init__(self, period: str) -> None:
         self.was, self.would_be = History(period), History(period)
-        self.records = self.left_out = self.assumed_paid = self.assumed_declined = 0
+        self.records = self.left_out = self.assumed_paid = self.assumed_declined = self.in_force = 0
         self.refused: list[Refused] = []
 
     def add(self, replay: Replay) -> None:
@@ -90,11 +90,13 @@ class _Whole:
         self.assumed_paid += replay.assumed_paid
         self.assumed_declined += replay.assumed_declined
         self.refused += replay.refused
+        self.in_force += replay.in_force
 
     def comparison(self, substitutes: Substitutes) -> Comparison:
         """All of it; RaterError if that is nothing."""
         if self.was.is_empty and self.would_be.is_empty:
             raise RaterError(nothing_of(substitutes, self.left_out, _LEFT_OUT))
+        check_in_force(substitutes, self.in_force)
         return Comparison(
             self.was,
             self.would_be,

@@ -61,12 +61,12 @@ class Comparison:
         """Who waits goes on."""
         self._ended.set()
 
-    def end(self, ended: Ended, folder: str) -> None:
+    def end(self, ended: Ended) -> None:
         """Keep the outcome."""
         if ended.code == Exit.OK and ended.output:
             self._output = zlib.compress(ended.output, 1)
         else:
-            self.problem = ended.message.replace(f"{folder}/", "") or f"rater what-if ended with {ended.code}"
+            self.problem = ended.message or f"rater what-if ended with {ended.code}"
 
 
 class Comparisons:
@@ -107,7 +107,7 @@ class Comparisons:
             words = ["what-if", f"--period={wanted.period}", f"--tenant={wanted.tenant}", f"--deck={deck}"]
             words += [f"--currency={wanted.currency}", "--format=json", *self._where]
             try:
-                comparison.end(await self._processes.run(words, COMPARED_WITHIN_S), folder)
+                comparison.end(await self._processes.run(words, COMPARED_WITHIN_S))
             except ProblemError as wrong:
                 comparison.problem = wrong.detail
             except Exception as wrong:

@@ -10,6 +10,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from rater.serve.problems import Kind, ProblemError
@@ -91,7 +92,7 @@ class OwnProcesses:
                 await process.wait()
         if self._closed.is_set():
             raise _stopping()
-        message = said.decode(errors="replace").strip().rpartition("\n")[2].removeprefix("rater: ")
+        message = _without_places(said.decode(errors="replace").strip().rpartition("\n")[2], words)
         assert process.returncode is not None, "its output ended"
         return Ended(process.returncode, output, message)
 
@@ -105,6 +106,15 @@ def _open_pipe() -> Iterator[int]:
     finally:
         os.close(watched)
         os.close(held)
+
+
+def _without_places(message: str, words: Sequence[str]) -> str:
+    """What a command said, for people who need not know where its files are: their names alone."""
+    for word in words:
+        place = word.rpartition("=")[2]
+        if Path(place).is_file():
+            message = message.replace(f"{place}: expected", "expected").replace(place, Path(place).name)
+    return message.removeprefix("rater: ")
 
 
 def _kill(process: Process) -> None:

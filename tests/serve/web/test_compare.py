@@ -25,10 +25,10 @@ def twice() -> bytes:
     return "\n".join([header, *(",".join(row) for row in doubled)]).encode()
 
 
-def compared(visitor: Visitor, content: bytes, **fields: str) -> Shown:
+def compared(visitor: Visitor, content: bytes, path: str = PATH, **fields: str) -> Shown:
     """The page of the outcome, asked for again as browsers do."""
-    form = visitor.get(PATH).form(PATH)
-    shown = visitor.upload(PATH, form | {"period": PERIOD} | fields, "deck", content)
+    form = visitor.get(path).form(path)
+    shown = visitor.upload(path, form | {"period": PERIOD} | fields, "deck", content)
     while "Refresh" in shown.headers:
         shown = visitor.get(shown.path)
     return shown
@@ -58,6 +58,8 @@ def test_a_list_that_is_wrong_says_where(lived: Open) -> None:
     assert "It could not be compared: price-list.csv:" in shown.words
     assert "price_per_minute" in shown.words
     assert "It could not be compared: price-list.csv: " in compared(lived.visitor("kim"), b"\x00\xff").words
+    shown = compared(lived.visitor("olga"), twice(), "/tenants/fabrikam/compare")
+    assert "It could not be compared: expected a month with calls of fabrikam, got none in" in shown.words
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,13 @@ from rater.core import RateDeck
 from rater.embedded.store import open_reader
 from rater.embedded.what_if import compare
 from rater.engine.difference import lines_of
-from rater.engine.substitutes import Substitutes, read_setting
+from rater.engine.substitutes import Exchange, Substitutes, read_exchange, read_setting
 from rater.engine.what_if import Comparison
-from rater.files.command_file import read_commands
+from rater.files.command_file import read_commands, read_names
 from rater.files.deck_csv import read_deck
 from rater.kafka.deck_books import published_decks
 from rater.kafka.settings import KafkaSettings, rating_of_environment
+from rater.kafka.tenant_topics import state_of
 from rater.kafka.what_if.comparing import READ
 from rater.kafka.what_if.comparing import compare as compare_topics
 from rater.ops.doctor.rights import must_read
@@ -48,6 +49,13 @@ Commands = Annotated[
 Setting = Annotated[
     list[str] | None, typer.Option(help="Another setting of the rules, such as straddle=whole_to_credits.")
 ]
+Instead = Annotated[
+    str | None,
+    typer.Option(help="With --tenant: another licence instead, such as MCOPSTN1=MCOPSTN2.", metavar="OLD=NEW"),
+]
+Users = Annotated[
+    Path | None, typer.Option(help="With --instead: only the users of this file, a name a line; else everybody.")
+]
 StoreOption = Annotated[Path | None, typer.Option(help=f"The store ({DEFAULT_STORE}), if no broker is given.")]
 Bootstrap = Annotated[
     str | None, typer.Option(envvar="RATER_BOOTSTRAP", help="Addresses of brokers: their topics are replayed.")
@@ -69,6 +77,8 @@ def what_if(
     currency: Currency = "USD",
     commands: Commands = None,
     setting: Setting = None,
+    instead: Instead = None,
+    users: Users = None,
     tenant: OfTenant = None,
     store: StoreOption = None,
     bootstrap: Bootstrap = None,
@@ -86,23 +96,36 @@ def what_if(
 
     Example: rater what-if --period 2025-03 --deck B.csv --format xlsx --out difference.xlsx
 
+    Example: rater what-if --period 2025-03 --tenant contoso --instead MCOPSTN1=MCOPSTN2 --users forty.txt
+
     On Kafka: rater what-if --period 2025-03 --deck B.csv --bootstrap 127.0.0.1:9092
     """
     check_period(period)
     _check_out(out, format)
-    substitutes = Substitutes(
-        period=period,
-        tenant=tenant,
-        deck=read_deck(Path(deck), currency=currency) if deck and _is_file(deck) else None,
-        commands=tuple(command for path in commands or () for command in read_commands(path)),
-        settings=dict(map(read_setting, setting or ())),
-    )
+    others = tuple([command for path in commands or () for command in read_commands(path)])
+    settings = dict(map(read_setting, setting or ()))
+    substitutes = Substitutes(period, tenant, _list(deck, currency), others, settings, _exchange(instead, users))
     substitutes.check()
     kafka = kafka_settings(bootstrap, prefix) if bootstrap is not None and store is None else None
     version = deck if substitutes.deck is None else None
     substitutes, found = _compared(store or DEFAULT_STORE, kafka, substitutes, version)
     show(found, substitutes, format, out, lines)
     _end(found, substitutes)
+
+
+def _list(deck: str | None, currency: str) -> RateDeck | None:
+    """The price list of a file; None where none is given, or a version that was published."""
+    return read_deck(Path(deck), currency=currency) if deck and _is_file(deck) else None
+
+
+def _exchange(instead: str | None, users: Path | None) -> Exchange | None:
+    """Which licence is held instead of which, by whom; without a file the users are found later."""
+    if instead is None:
+        if users is not None:
+            raise RaterError("--users: expected --instead, which says what they hold")
+        return None
+    exchange = read_exchange(instead)
+    return exchange if users is None else msgspec.structs.replace(exchange, users=read_names(users), named=True)
 
 
 def _compared(
@@ -135,6 +158,7 @@ def _over_store(
             known_account(reader, substitutes.tenant)
         if version is not None:
             substitutes = _with(substitutes, version, {deck.version: deck for deck in reader.decks()}, str(store))
+        substitutes = substitutes.for_users(partial(reader.names, "user"))
     return substitutes, compare(store, substitutes, progress, partial(print, file=sys.stderr))
 
 
@@ -146,6 +170,9 @@ async def _over_topics(
     if version is not None:
         decks = await published_decks(settings)
         substitutes = _with(substitutes, version, decks, settings.topic("rate-decks"))
+    if substitutes.exchange is not None and substitutes.tenant is not None:
+        state = await state_of(settings, substitutes.tenant)
+        substitutes = substitutes.for_users(lambda _: sorted(name for _, name in state.entities["user"]))
     say: Callable[[str], None] = partial(print, file=sys.stderr)
     return substitutes, await compare_topics(settings, rating_of_environment(), substitutes, progress, say)
 

@@ -20,7 +20,7 @@ from rater.engine.counted import EVENT_MARKS, ReadCall, is_corrected, is_of, rea
 from rater.engine.difference import History
 from rater.engine.past_payments import PastPayments, past_payments
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Comparison, Replay, check_in_force, nothing_of
+from rater.engine.what_if import Comparison, Replay, nothing_of
 from rater.wire.errors import RaterError
 
 _requests = msgspec.json.Decoder(RechargeRequest).decode
@@ -62,7 +62,7 @@ def compare(
             records = _replay(reader, after, replay, substitutes, progress)
     if was.is_empty and replay.history.is_empty:
         raise RaterError(f"{path}: {nothing_of(substitutes, left_out, base.why)}")
-    check_in_force(substitutes, replay.in_force)
+    substitutes.check_in_force(replay.in_force)
     assumed = replay.assumed_paid, replay.assumed_declined
     return Comparison(was, replay.history, records, *assumed, replay.refused, left_out, base.why)
 

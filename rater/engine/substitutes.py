@@ -5,13 +5,14 @@ the month from its first instant on, whatever was activated within it, and what 
 another list is left out.  A command replaces the one of the same id in the month; with another id it is added.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from rater.core import (
+    SKUS,
     AnyCommand,
     CallRerated,
     DeckActivated,
@@ -21,12 +22,26 @@ from rater.core import (
     as_utc,
     month_start,
     parse_period,
+    sku,
 )
 from rater.wire.errors import RaterError
+from rater.wire.words import did_you_mean
 
 #: They decide which records are accepted, not what a call costs: other records than those that were would be rated.
 ACCEPTING = frozenset({"clock_ahead_max_h", "call_duration_max_s", "emergency_numbers"})
 _SETTINGS = tuple(name for name in RatingSettings.__struct_fields__ if name not in ACCEPTING)
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """Users of a tenant who hold one licence instead of another, by their codes in the catalogue.
+
+    `named`: a person named the users, so that each is expected to hold the old one.
+    """
+
+    old: str
+    new: str
+    users: tuple[str, ...] = ()
+    named: bool = False
 
 
 class Substitutes(msgspec.Struct, frozen=True):
@@ -37,6 +52,7 @@ class Substitutes(msgspec.Struct, frozen=True):
     deck: RateDeck | None = None
     commands: tuple[AnyCommand, ...] = ()
     settings: Mapping[str, Any] = {}
+    exchange: Exchange | None = None
 
     @property
     def since(self) -> datetime:
@@ -51,12 +67,16 @@ class Substitutes(msgspec.Struct, frozen=True):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is substituted: nothing may be different then."""
-        return self.deck is None and not self.commands and not self.settings
+        return self.deck is None and not self.commands and not self.settings and self.exchange is None
 
     def check(self) -> None:
         """Raise RaterError where a command is not of the month or decides which records are accepted."""
+        if self.exchange is not None and self.tenant is None:
+            raise RaterError("--instead: expected --tenant, whose users they are")
         for command in self.commands:
             where = f"--commands: {command.tenant}, id {command.id}"
+            if self.tenant not in (None, command.tenant):
+                raise RaterError(f"{where}: expected commands of {self.tenant}, because of --tenant")
             if not self.since <= as_utc(command.at) < self.until:
                 raise RaterError(f"{where}: expected a time within {self.period}, got {command.at.isoformat()}")
             if isinstance(command, TenantConfigured) and (command.domains or command.call_duration_max_s):
@@ -67,6 +87,24 @@ class Substitutes(msgspec.Struct, frozen=True):
             if isinstance(command, CallRerated | DeckActivated):
                 raise RaterError(f"{where}: expected no {command.__struct_config__.tag}; give the list with --deck")
 
+    def for_users(self, known: Callable[[str], list[str]]) -> "Substitutes":
+        """With the users of the exchange: everybody of the tenant whom `known` knows, where nobody was named."""
+        exchange = self.exchange
+        if exchange is None or exchange.named or self.tenant is None:
+            return self
+        users = tuple(known(self.tenant))
+        return msgspec.structs.replace(self, exchange=msgspec.structs.replace(exchange, users=users))
+
+    def check_in_force(self, tenants: int) -> None:
+        """RaterError where the price list was in force for none: it would look as dear as theirs."""
+        if self.deck is None or tenants:
+            return
+        whose = self.tenant or "any tenant of the month"
+        raise RaterError(
+            f"--deck: expected a list in the currency of {whose}, got {self.deck.currency}: it would be in force"
+            " for no call; --currency says which one a CSV file is in"
+        )
+
     def for_tenant(self, tenant: str) -> list[AnyCommand]:
         """The commands of a tenant by their time."""
         return sorted([one for one in self.commands if one.tenant == tenant], key=lambda one: as_utc(one.at))
@@ -74,6 +112,24 @@ class Substitutes(msgspec.Struct, frozen=True):
     def covers(self, at: datetime) -> bool:
         """Whether an instant is of the month."""
         return self.since <= at < self.until
+
+
+def read_exchange(text: str) -> Exchange:
+    """Licences as a person writes them, `MCOPSTN1=MCOPSTN2`; RaterError says what was expected."""
+    old, found, new = text.partition("=")
+    if not found:
+        raise RaterError(f"--instead: expected OLD=NEW such as MCOPSTN1=MCOPSTN2, got {text!r}")
+    exchange = Exchange(_known_code(old), _known_code(new))
+    if exchange.old == exchange.new:
+        raise RaterError(f"--instead: expected two licences, got {text!r}")
+    return exchange
+
+
+def _known_code(code: str) -> str:
+    known = sku(code)
+    if known is None:
+        raise RaterError(f"--instead: expected a licence of the catalogue, got {code!r}{did_you_mean(code, SKUS)}")
+    return known.code
 
 
 def read_setting(text: str) -> tuple[str, Any]:

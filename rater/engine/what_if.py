@@ -40,10 +40,10 @@ from rater.core import (
 )
 from rater.engine.batch import Input, Record, calls_in, input_of
 from rater.engine.difference import History
+from rater.engine.exchanged_licences import ExchangedLicences
 from rater.engine.past_payments import PastPayments
 from rater.engine.substitutes import Substitutes
 from rater.wire.codec import encode_input
-from rater.wire.errors import RaterError
 
 #: Records that are looked up together.
 PART_RECORDS = 1_000
@@ -92,17 +92,6 @@ def nothing_of(substitutes: Substitutes, left_out: int, why: str | None) -> str:
     return f"expected a month with calls{whose}, got none in {substitutes.period}"
 
 
-def check_in_force(substitutes: Substitutes, in_force: int) -> None:
-    """RaterError where the price list was in force for no tenant: it would look as dear as theirs."""
-    if substitutes.deck is None or in_force:
-        return
-    whose = substitutes.tenant or "any tenant of the month"
-    raise RaterError(
-        f"--deck: expected a list in the currency of {whose}, got {substitutes.deck.currency}: it would be in force"
-        " for no call; --currency says which one a CSV file is in"
-    )
-
-
 class Replay:
     """One history with its substitutes; `history` is what it costs, `past` the payments that were asked for.
 
@@ -123,8 +112,11 @@ class Replay:
         self.refused: list[Refused] = []
         #: Tenants for which the price list is in force.
         self.in_force = 0
+        exchange = substitutes.exchange
+        self._exchanged = None if exchange is None else ExchangedLicences(exchange, substitutes)
         self._ledger, self._substitutes, self._past = ledger, substitutes, past
-        self._tenants = sorted({command.tenant for command in substitutes.commands})
+        exchanging = {substitutes.tenant} if exchange is not None and substitutes.tenant is not None else set()
+        self._tenants = sorted({command.tenant for command in substitutes.commands} | exchanging)
         self._waiting = {tenant: substitutes.for_tenant(tenant) for tenant in self._tenants}
         self._replaced = {(command.tenant, command.id) for command in substitutes.commands}
         #: Tenants of which an input of the month was reached.
@@ -154,6 +146,8 @@ class Replay:
             self._substitute_until(part, tenant, self._substitutes.until)
         for tenant in sorted(self._retries):
             self._retry_until(part, tenant, self._substitutes.until)
+        if self._exchanged is not None:
+            self.refused += [Refused(command, why) for command, why in self._exchanged.missed()]
         self._ledger.merge(part.state.changes(), part.state.gone)
 
     def _others(self, rules: Rules) -> Rules:
@@ -183,6 +177,8 @@ class Replay:
         if self._retries:
             self._retry_until(part, tenant, at)
         if isinstance(value, Mediated) or not self._is_replaced(part, value):
+            if self._exchanged is not None and not isinstance(value, Mediated):
+                value = self._exchanged.rewritten(value)
             self._apply_to(part, part.other, record, value)
 
     def _apply_to(self, part: "_Part", applier: Applier, record: Record, value: Input) -> None:
@@ -198,6 +194,9 @@ class Replay:
         Where it has another list of its own from a day of the month on, ours is activated then once more.
         """
         self._started.add(tenant)
+        if self._exchanged is not None and tenant == self._substitutes.tenant:
+            for command in self._exchanged.at_first(part.state, tenant):
+                self._substitute(part, command)
         deck, account, since = self._substitutes.deck, part.state.account(tenant), self._substitutes.since
         if deck is None or account is None or deck.currency != account.currency:
             return

@@ -1,4 +1,4 @@
-"""The commands of a file, all of them or none."""
+"""The commands of a file, all of them or none; and the names of one."""
 
 from pathlib import Path
 
@@ -22,4 +22,18 @@ def read_commands(path: Path) -> list[AnyCommand]:
         commands.append(value)
     if file.incomplete is not None:
         raise RaterError(file.incomplete)
+    if not commands:
+        raise RaterError(f"{path}: expected commands, a line each; it has none")
     return commands
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """The names of a file, one a line; RaterError if it cannot be read, or has none."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise RaterError(f"{path}: expected a text file with a name a line: {wrong}") from wrong
+    names = tuple([name for line in text.splitlines() if (name := line.strip())])
+    if not names:
+        raise RaterError(f"{path}: expected names, one a line; it has none")
+    return names

@@ -100,6 +100,7 @@ STORY = [
         shown="rater quote contoso --user ada@contoso.example --called +442079460018 --minutes 10",
     ),
     Typed("rater what-if --period 2025-03 --deck old.csv", shown="rater what-if --period 2025-03 --deck B.csv"),
+    Typed("rater what-if --period 2025-03 --tenant contoso --instead MCOPSTN1=MCOPSTN2 --users forty.txt"),
     Typed("rater what-if --period 2025-03 --commands other-licences.jsonl --format xlsx --out difference.xlsx"),
     Typed("rater what-if --period 2025-03 --setting straddle=whole_to_credits --tenant contoso"),
     Typed("rater rerate --deck VERSION --all --from 2025-03-01T00:00:00Z --to 2025-04-01T00:00:00Z --dry-run"),
@@ -205,6 +206,7 @@ def month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "users.csv").write_text(USERS)
     (tmp_path / "payouts.csv").write_text(PAYOUTS)
     (tmp_path / "nothing.jsonl").write_text("")
+    (tmp_path / "forty.txt").write_text("ada@contoso.example\n")
     (tmp_path / "other-licences.jsonl").write_text(OTHER_LICENCES)
     setup = re.findall(r'(?m)^    (\{"command".*\})$', (ROOT / PAGE).read_text("utf-8"))
     assert len(setup) == 2

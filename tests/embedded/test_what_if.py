@@ -40,6 +40,7 @@ from rater.engine.substitutes import Substitutes
 from rater.engine.what_if import Comparison
 from rater.files.deck_csv import read_deck, write_deck
 from rater.files.source import InputFile
+from rater.files.what_if import facts_of
 from rater.wire.codec import encode_input
 from rater.wire.errors import Exit
 from tests.commands import rater
@@ -201,6 +202,43 @@ def test_other_licences_are_the_month_rated_with_them(month: Path, tmp_path: Pat
     assert (plans["MCOPSTN1"].was.minutes > 0, plans["MCOPSTN1"].would_be.minutes) == (True, 0)
 
 
+EIGHT = "MCOPSTN8"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_another_licence_instead_is_the_month_in_which_it_was_held(tmp_path: Path, named: bool) -> None:
+    """A tenant with MCOPSTN6, by a file of users and for all, as if it had MCOPSTN8: also who got it on 10 March.
+
+    One who is named and did not hold it is reported; nobody else's licences change.
+    """
+    spec, folders = (
+        msgspec.structs.replace(SPEC, tenants=1, seed=9, users=6),
+        [tmp_path / "was", tmp_path / "really"],
+    )
+    tenant, users = "tenant-0000", [f"user{number:06d}@tenant-0000.example" for number in range(3)]
+    paths = []
+    for folder, code in zip(folders, ("MCOPSTN6", EIGHT), strict=True):
+        folder.mkdir()
+        first: dict[str, Any] = {"tenant": tenant, "at": at("2025-02-01"), "sku": code, "country": "US"}
+        commands: list[AnyCommand] = [
+            *[LicenseAssigned(id=f"first-{user}", user=user, since_ever=True, **first) for user in users[:2]],
+            LicenseAssigned(id="later", user=users[2], **first | {"at": at("2025-03-10")}),
+            LicenseRemoved(tenant=tenant, id="ends", at=at("2025-03-20"), user=users[1], sku=code),
+        ]
+        paths.append(rated(folder, spec, commands=commands))
+    (folders[0] / "users.txt").write_text("\n".join([*users, "nobody@tenant-0000.example"]) + "\n")
+    words = ["--tenant", tenant, "--instead", f"MCOPSTN_6={EIGHT}", "--format", "json"]
+    words += ["--users", "users.txt"] if named else []
+    out, said = what_if(folders[0], *words, code=Exit.REFUSED if named else 0)
+    would_be = {(line["by"], line["name"]): line["would_be"] for line in json.loads(out)["lines"]}
+    really = {(one.by, one.name): facts_of(one)["was"] for one in lines_of(*[replayed(paths[1]).was] * 2)}
+    assert {place: line for place, line in would_be.items() if line["calls"]} == {
+        place: line for place, line in really.items() if line["calls"]
+    }
+    assert any(name.startswith(EIGHT) for _, name in really)
+    assert ("nobody@tenant-0000.example: refused: the user did not hold MCOPSTN6 in 2025-03" in said) is named
+
+
 def test_another_setting_is_the_month_rated_with_it(tmp_path: Path) -> None:
     """A3: a call that crosses its pool's end goes whole to credits; every user has 120 minutes only."""
     spec, folders = msgspec.structs.replace(SPEC, seed=9, users=6), [tmp_path / "was", tmp_path / "really"]
@@ -344,6 +382,20 @@ def test_a_command_with_the_id_of_a_real_one_replaces_it_and_a_refused_one_is_re
             ["--deck", "dear.csv", "--currency", "EUR"],
             "in the currency of any tenant of the month, got EUR: it would be",
         ),
+        (
+            ["--commands", "late.jsonl", "--tenant", "tenant-0001"],
+            "id late: expected commands of tenant-0001, because",
+        ),
+        (["--commands", "empty.jsonl"], "empty.jsonl: expected commands, a line each; it has none"),
+        (["--instead", "MCOPSTN1=MCOPSTN2"], "--instead: expected --tenant, whose users they are"),
+        (["--instead", "MCOPSTN1"], "--instead: expected OLD=NEW such as MCOPSTN1=MCOPSTN2, got 'MCOPSTN1'"),
+        (["--instead", "MCOPSTN1=MCOPSTM2"], "got 'MCOPSTM2'; did you mean MCOPSTN2?"),
+        (["--instead", "MCOPSTN1=MCOPSTN_1"], "--instead: expected two licences"),
+        (["--users", "empty.jsonl"], "--users: expected --instead, which says what they hold"),
+        (
+            ["--instead", "MCOPSTN1=MCOPSTN2", "--users", "empty.jsonl", "--tenant", "tenant-0001"],
+            "empty.jsonl: expected names, one a line; it has none",
+        ),
         (["--out", "x.txt"], "--out: text goes to standard output"),
     ],
 )
@@ -352,6 +404,7 @@ def test_what_is_wrong_is_one_line(folder: Path, words: list[str], said: str) ->
     late = FundsAdded(tenant="tenant-0000", id="late", at=at("2025-04-01"), amount="5")
     (folder / "late.jsonl").write_bytes(encode_input(late) + b"\n")
     (folder / "broken.jsonl").write_bytes(encode_input(late).replace(b'"5"', b"5") + b"\n")
+    (folder / "empty.jsonl").write_bytes(b"\n")
     done = rater("what-if", "--period", MARCH, *words, cwd=folder)
     assert done.returncode in (Exit.FAILED, Exit.USAGE)
     assert said in done.stderr

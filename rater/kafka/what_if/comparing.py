@@ -14,7 +14,7 @@ from rater.engine.counted import ReadCall, is_corrected, is_counted, is_of, read
 from rater.engine.difference import History
 from rater.engine.past_payments import PastPayments, past_payments
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Comparison, Refused, Replay, check_in_force, nothing_of
+from rater.engine.what_if import Comparison, Refused, Replay, nothing_of
 from rater.kafka.client import read_partition
 from rater.kafka.decks import DeckReader
 from rater.kafka.ends import Ends, ends_of_partition
@@ -96,7 +96,7 @@ class _Whole:
         """All of it; RaterError if that is nothing."""
         if self.was.is_empty and self.would_be.is_empty:
             raise RaterError(nothing_of(substitutes, self.left_out, _LEFT_OUT))
-        check_in_force(substitutes, self.in_force)
+        substitutes.check_in_force(self.in_force)
         return Comparison(
             self.was,
             self.would_be,

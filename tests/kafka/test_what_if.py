@@ -58,6 +58,11 @@ def debits(facts: Any, side: str, tenant: str | None = None) -> dict[str, str]:
     return {line["tenant"]: line[side]["debits"] for line in lines}
 
 
+def minutes(facts: Any, side: str, plan: str) -> int:
+    """Minutes that pools of a plan paid."""
+    return sum(line[side]["minutes"] for line in facts["lines"] if line["name"].startswith(plan))
+
+
 def rated(deployment: Deployment, spec: Spec) -> None:
     """Everything of a generated month, rated by a worker."""
     deployment.publish(provisioning(spec))
@@ -86,6 +91,12 @@ def test_without_a_substitute_nothing_is_different_and_with_another_price_list_i
     alone = what_if(deployment, "--deck", str(tmp_path / "dear.csv"), "--tenant", tenant)
     assert debits(alone, "would_be") == debits(dear, "would_be", tenant)
     assert alone["records"] < dear["records"]
+    held = next(line["name"] for line in alone["lines"] if line["by"] == "plan" and "/" in line["name"]).split("/")[
+        0
+    ]
+    other = what_if(deployment, "--tenant", tenant, "--instead", f"{held}=MCOPSTN8")
+    assert (minutes(other, "was", held) > 0, minutes(other, "would_be", held)) == (True, 0)
+    assert minutes(other, "would_be", "MCOPSTN8") > minutes(other, "was", "MCOPSTN8") == 0
     nobody = typed(deployment, "--tenant", "nobody").exception
     assert str(nobody) == "expected a month with calls of nobody, got none in 2025-03"
 

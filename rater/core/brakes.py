@@ -47,10 +47,14 @@ from rater.core.tariff import charge
 def subject_of(brake: Brake, user: str | None, type: CallType, priced: Priced) -> str | None:
     """Which of the scope's subjects a call counts for; None where the brake is not about the call.
 
-    Who calls a number of the tenant calls no country that is new to it.
+    Who calls a number of the tenant calls no country and no class of number: the row of the price list is that of
+    the caller, or of the tenant's own number.
     """
     subject: str | None
-    if brake.measure == "new_countries" and (priced.country is None or type not in OUTBOUND):
+    is_new = brake.measure == "new_countries"
+    if (is_new or brake.scope in ("country", "class")) and type not in OUTBOUND:
+        return None
+    if is_new and priced.country is None:
         return None
     match brake.scope:
         case "tenant":

@@ -14,7 +14,7 @@ from rater.core.inputs import CallsOverBrake, UserConfigured, UserErased
 from rater.core.money import format_micros
 from rater.core.outputs import AccountEvent, Output, ServiceState
 from rater.core.state import State
-from tests.world import HARARE, LONDON, US, T, World, ada, at
+from tests.world import CA, HARARE, LONDON, US, T, World, ada, at
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -72,6 +72,17 @@ def test_each_scope_and_window_counts_what_calls_cost_by_their_start() -> None:
         ("kind", "class", "day", "landline", False),
         ("zw", "country", "month", "ZW", False),
     ]
+
+
+def test_inbound_calls_count_for_no_called_country_and_no_class() -> None:
+    """A50: from Canada to a toll-free number, 10 x 0.025 = 0.25 USD; the tenant pays, and calls nobody."""
+    world = ada("MCOPSTNPP")
+    for name, scope in (("all", "tenant"), ("each", "country"), ("kind", "class")):
+        world.brake(name, scope, "0.1", "stop")
+    call = world.call("+18005550100", 600, type="ucap_in", user=None, calling=CA, toll_free=True)
+    assert (call.charge, [one.brake for one in call.brakes]) == ("0.25", ["all"])
+    assert (spent(world, "country/CA"), spent(world, "class/landline"), spent(world, "class/toll_free")) == ([], [], [])
+    assert states(world) == [("restricted", None, None, "03-11 00:00")]
 
 
 def test_a_stop_begins_when_the_limit_is_reached_and_holds_until_the_window_is_over() -> None:

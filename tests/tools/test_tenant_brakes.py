@@ -61,7 +61,7 @@ def test_a_limit_from_shadow_to_a_release(folder: Path) -> None:
     assert counted.pop("reached_at").startswith("2025-03-10T10:21:00")
     assert counted == {
         "brake": "daily", "mode": "shadow", "scope": "user", "about": "ada", "window": "day 2025-03-10T00:00Z",
-        "limit": "4", "spent": "8.4", "over_calls": 1, "over_money": "4.2", "known": None,
+        "limit": "4", "spent": "8.4", "released": False, "over_calls": 1, "over_money": "4.2", "known": None,
     }  # fmt: skip
     line = "Brake daily counted it: calls of ada in the day from 2025-03-10T00:00:00Z on."
     assert f"{line} Its limit was reached before the call began." in types("explain", "second")
@@ -77,6 +77,9 @@ def test_a_limit_from_shadow_to_a_release(folder: Path) -> None:
         "2025-03-10T16:00:00Z",
     )  # fmt: skip
     assert json.loads(types(*asked, "--json"))["allowed"] is True
+    (counted,) = brakes()
+    assert (counted["reached_at"], counted["released"]) == ("2025-03-10T13:00:00+00:00", True)
+    assert "2025-03-10T13:00:00Z yes" in " ".join(types("show", "brakes", "contoso").split())
     types("verify", "--store", "rater.db")
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from rater.core import Account, name_key
+from rater.core import Account, State, name_key
 from rater.embedded.store import Reader
 from rater.wire.errors import Exit, RaterError
 from rater.wire.words import did_you_mean
@@ -35,3 +35,10 @@ def check_user(reader: Reader, tenant: str, user: str) -> None:
     known = reader.names("user", tenant)
     if name_key(user) not in known:
         raise RaterError(f"{user}: no such user of {tenant}, and no calls{did_you_mean(user, known)}", Exit.FAILED)
+
+
+def remark_unknown(reader: Reader, tenant: str, user: str) -> str | None:
+    """That no user of the tenant has this name, or is linked to it; the nearest is named."""
+    if State(reader).user_meant_by(tenant, user) is not None:
+        return None
+    return f"{user}: {tenant} has no such user yet{did_you_mean(user, reader.names('user', tenant))}"

@@ -61,6 +61,8 @@ def text_of(value: Any) -> str:
     match value:
         case None:
             return ""
+        case bool():
+            return "yes" if value else "no"
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
         case dict():

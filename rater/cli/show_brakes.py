@@ -15,8 +15,8 @@ from rater.embedded.store import Reader, open_reader
 from rater.engine.brake_report import BrakeWindow, brake_knowledge, brake_windows, is_money
 
 _COLUMNS = (
-    "brake", "mode", "scope", "about", "window", "limit", "spent", "reached_at", "over_calls", "over_money",
-    "known",
+    "brake", "mode", "scope", "about", "window", "limit", "spent", "reached_at", "released", "over_calls",
+    "over_money", "known",
 )  # fmt: skip
 #: The window of a brake on calls at once: the most at once in a day.
 _CALLS = "calls at once, day"
@@ -29,6 +29,7 @@ def brakes(
 ) -> None:
     """Limits on spending, and what was counted; over: calls that began after the limit was reached.
 
+    released: a person ended what the brake stops in this window, under its present setting.
     known: the countries that are not new any more to a brake on new countries.
 
     Example: rater show brakes contoso
@@ -46,7 +47,7 @@ def _rows(reader: Reader, account: Account) -> Iterator[tuple[Any, ...]]:
         limit = _in_its_measure(brake, brake.limit)
         counted = [(*setting, *_counted(one, limit), None) for one in kept if one.brake is brake]
         learned = [
-            (*setting, one.subject, brake.window, limit, *[None] * 4, " ".join(one.countries))
+            (*setting, one.subject, brake.window, limit, *[None] * 5, " ".join(one.countries))
             for one in known
             if one.brake is brake
         ]
@@ -61,6 +62,7 @@ def _counted(one: BrakeWindow, limit: str | int) -> tuple[Any, ...]:
         limit,
         _in_its_measure(brake, window.spent),
         one.reached_at,
+        one.released,
         window.over_calls,
         format_micros(window.over_money) if is_money(brake) else None,
     )
@@ -73,5 +75,5 @@ def _in_its_measure(brake: Brake, counted: int) -> str | int:
 
 def _nothing(brake: Brake, limit: str | int) -> tuple[Any, ...]:
     if brake.measure == "calls_at_once":
-        return "calls at once", limit, None, None, None, None
-    return brake.window, limit, "0", None, 0, "0"
+        return "calls at once", limit, None, None, None, None, None
+    return brake.window, limit, "0", None, False, 0, "0"

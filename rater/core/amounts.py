@@ -20,7 +20,7 @@ def credited_by(event: AccountEvent) -> int:
 
 
 def bad_amount(field: str, text: str | None, *, zero: bool = False) -> Refusal | None:
-    """Why this is no amount above zero; with `zero`, no amount of at least zero."""
+    """Why this is no amount above zero; with `zero`, no amount of zero or more."""
     if text is None:
         return None
     try:
@@ -28,7 +28,8 @@ def bad_amount(field: str, text: str | None, *, zero: bool = False) -> Refusal |
     except MoneyError as wrong:
         return Refusal(Reason.BAD_AMOUNT, field, str(wrong))
     if micros < 0 or (micros == 0 and not zero):
-        return Refusal(Reason.BAD_AMOUNT, field, f"expected an amount above zero, got {text!r}")
+        least = "of zero or more" if zero else "above zero"
+        return Refusal(Reason.BAD_AMOUNT, field, f"expected an amount {least}, got {text!r}")
     return None
 
 

@@ -115,6 +115,7 @@ def _brake(step: Step, command: BrakeConfigured) -> Brake:
         command.mode,
         only,
         number,
+        step.account.clock,
     )
 
 

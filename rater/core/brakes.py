@@ -47,10 +47,14 @@ from rater.core.tariff import charge
 def subject_of(brake: Brake, user: str | None, type: CallType, priced: Priced) -> str | None:
     """Which of the scope's subjects a call counts for; None where the brake is not about the call.
 
-    Who calls a number of the tenant calls no country that is new to it.
+    Who calls a number of the tenant calls no country and no class of number: the row of the price list is that of
+    the caller, or of the tenant's own number.
     """
     subject: str | None
-    if brake.measure == "new_countries" and (priced.country is None or type not in OUTBOUND):
+    is_new = brake.measure == "new_countries"
+    if (is_new or brake.scope in ("country", "class")) and type not in OUTBOUND:
+        return None
+    if is_new and priced.country is None:
         return None
     match brake.scope:
         case "tenant":
@@ -78,7 +82,7 @@ def count(step: Step, cdr: CallRecord, priced: Priced) -> tuple[BrakeCount, ...]
         spent = spent_of(step.state, step.account.tenant, key)
         if is_over(step, end) or (country is not None and is_known(spent, brake.name, country, start)):
             continue
-        now = as_set(brake, window_at(spent, place))
+        now = _as_set_now(step, brake, subject, window_at(spent, place), least)
         over = not now.released and _is_over_limit(brake, now, answered_at, least)
         keep(step, key, settled(step, brake, subject, _added(now, priced.charge, over), least))
         shown = country if brake.scope in ("tenant", "user") else subject
@@ -90,6 +94,14 @@ def _place(brake: Brake, at: datetime, priced: Priced) -> Place:
     """The window of a brake that a call is counted in."""
     start, end = window_of(brake.window, at)
     return brake.name, start, end, priced.country if brake.measure == "new_countries" else None
+
+
+def _as_set_now(step: Step, brake: Brake, subject: str, window: SpentWindow, least: int) -> SpentWindow:
+    """The window before a call is counted in it; emit that the limit was reached when it was set, if it was."""
+    now = as_set(brake, window, least)
+    if now.number == window.number or now.reached_at is None:
+        return now
+    return settled(step, brake, subject, window, least, "configured")
 
 
 def _is_over_limit(brake: Brake, window: SpentWindow, answered_at: datetime, least: int) -> bool:
@@ -172,16 +184,21 @@ def settled(
     `least` is the price of another first increment: what the rest of the limit must pay for; a limit that was
     reached stays so while it does not pay for the one that reached it.
     """
-    now = as_set(brake, window)
+    now = as_set(brake, window, max(1, least))
+    was_reached = window.number == brake.number and window.reached_at is not None
     least = now.least if now.reached_at is not None else least
     is_reached = least > 0 and now.spent + least > brake.limit
-    if is_reached and now.reached_at is None:
-        now = msgspec.structs.replace(now, reached_at=step.account.clock, least=least)
+    if is_reached and not was_reached:
+        reached_at = now.reached_at or step.account.clock
+        now = msgspec.structs.replace(now, reached_at=reached_at, least=least)
         emit_brake(step, EventKind.BRAKE_REACHED, brake, subject, now, brake.mode)
-    elif now.reached_at is not None and not is_reached:
+    elif was_reached and not is_reached:
         now = msgspec.structs.replace(now, reached_at=None, least=0)
         emit_brake(step, EventKind.BRAKE_RELEASED, brake, subject, now, why)
-    return stopped(step, brake, subject, now, why)
+    now = stopped(step, brake, subject, now, why)
+    if now.reached_at is None and now.number != window.number:  # until a call says what must be left
+        return msgspec.structs.replace(window, stopped=now.stopped)
+    return now
 
 
 def stopped(step: Step, brake: Brake, subject: str, window: SpentWindow, why: str) -> SpentWindow:

@@ -164,7 +164,7 @@ class Brake(msgspec.Struct, frozen=True, array_like=True):
     """A limit on what is spent in a window, in micro-units, also of each new country, or on calls at once (A50).
 
     `only`: of the scope's subjects this one, a user's by its key; None: each of them by itself.
-    `number` is another for each setting.
+    `number` is another for each setting; `set_at` is the tenant's clock then, None if it was not kept.
     """
 
     name: str
@@ -175,6 +175,7 @@ class Brake(msgspec.Struct, frozen=True, array_like=True):
     mode: Literal["off", "shadow", "notify", "stop"]
     only: str | None = None
     number: int = 0
+    set_at: datetime | None = None
 
 
 class Brakes(msgspec.Struct, frozen=True, omit_defaults=True):

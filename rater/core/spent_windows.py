@@ -73,11 +73,24 @@ def window_at(spent: Spent, place: Place) -> SpentWindow:
     return window_in(spent, place) or SpentWindow(brake, start, end, country=country)
 
 
-def as_set(brake: Brake, window: SpentWindow) -> SpentWindow:
-    """The window under the brake's present setting: what was reached or released under another does not hold."""
+def as_set(brake: Brake, window: SpentWindow, least: int = 1) -> SpentWindow:
+    """The window under the brake's present setting: what was reached or released under another does not hold.
+
+    Where what was spent before does not leave `least` of the new limit, it is reached when it is set.
+    """
     if window.number == brake.number:
         return window
-    return msgspec.structs.replace(window, number=brake.number, reached_at=None, least=0, released=False)
+    least = max(least, window.least)
+    reached_at = brake.set_at if _is_spent_already(brake, window, least) else None
+    least = least if reached_at is not None else 0
+    return msgspec.structs.replace(window, number=brake.number, reached_at=reached_at, least=least, released=False)
+
+
+def _is_spent_already(brake: Brake, window: SpentWindow, least: int) -> bool:
+    """Whether what was counted in a window before the brake was set reaches the new limit."""
+    if brake.measure == "calls_at_once" or not window.number or brake.set_at is None:
+        return False
+    return window.end > brake.set_at and window.spent + least > brake.limit
 
 
 def reached_in(brake: Brake, window: SpentWindow) -> datetime | None:

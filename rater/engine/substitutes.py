@@ -25,7 +25,7 @@ from rater.core import (
     sku,
 )
 from rater.wire.errors import RaterError
-from rater.wire.words import did_you_mean
+from rater.wire.words import did_you_mean, in_words
 
 #: They decide which records are accepted, not what a call costs: other records than those that were would be rated.
 ACCEPTING = frozenset({"clock_ahead_max_h", "call_duration_max_s", "emergency_numbers"})
@@ -142,5 +142,6 @@ def read_setting(text: str) -> tuple[str, Any]:
     try:
         settings = msgspec.convert({name: given}, RatingSettings, strict=False)
     except msgspec.ValidationError as wrong:
-        raise RaterError(f"--setting {text}: {wrong}") from wrong
+        _, said = in_words(wrong, RatingSettings, {name: given})
+        raise RaterError(f"--setting {name}: {said}") from wrong
     return name, getattr(settings, name)

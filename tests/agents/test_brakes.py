@@ -23,7 +23,7 @@ from rater.core.quotes import Reserved
 from rater.kafka.publisher import NotStored
 from tests.agents.switch import Switch, may, shown
 from tests.conftest import ROOT
-from tests.world import HARARE, LONDON, US, T, World, ada, at
+from tests.world import CA, HARARE, LONDON, US, T, World, ada, at
 
 KIRIBATI = "+68642001000"
 #: Three countries that nobody of the tenant ever called: by prefix, what they are.
@@ -74,6 +74,16 @@ def test_each_scope_stops_its_own() -> None:
     world.brake("landlines", "class", "1.1", "stop", at=at("2025-03-10 11:00"))
     world.call(LONDON, 1320, "2025-03-10 11:00")
     assert (may(world, LONDON)[0], may(world, US)[0]) == ("brake_reached", "pool")
+
+
+def test_calls_from_a_country_leave_calls_to_it_their_limit() -> None:
+    """A50: a country is the called one; toll-free calls from Canada cost the tenant 0.25 USD, and none goes there."""
+    world = ada("MCOPSTNPP")
+    world.brake("each", "country", "0.1", "stop")
+    world.brake("kind", "class", "0.1", "stop")
+    before = may(world, CA)
+    world.call("+18005550100", 600, type="ucap_in", user=None, calling=CA, toll_free=True)
+    assert (before[0], may(world, CA, "2025-03-10 12:00")) == ("credit", before)
 
 
 def test_a_released_stop_refuses_nothing_in_its_window() -> None:

@@ -260,5 +260,5 @@ def test_limits_on_spending(month: Path) -> None:
     assert (learned["about"], learned["known"]) == ("ada@contoso.example", "FR")
     assert (lines["brake"], lines["limit"], lines["spent"]) == ("lines", 10, None)
     assert found.pop("reached_at").startswith("2025-03-")
-    assert found == stolen | counted
+    assert found == stolen | counted | {"released": True}
     assert "Brake stolen counted it: calls of ada@contoso.example" in invoke("explain", "abroad").stdout

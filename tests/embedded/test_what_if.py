@@ -371,7 +371,10 @@ def test_a_command_with_the_id_of_a_real_one_replaces_it_and_a_refused_one_is_re
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--setting", "straddle=half"], "--setting straddle=half: "),
+        (["--setting", "straddle=half"], "straddle: expected one of split, whole_to_credits, got 'half'"),
+        (["--setting", "dial_out_basis=x"], "expected one of assigned, by_date, purchased, got 'x'"),
+        (["--setting", "linked_caps=perhaps"], "--setting linked_caps: expected true or false, got 'perhaps'"),
+        (["--setting", "grace_hours=-1"], "--setting grace_hours: expected a number of at least 0, got '-1'"),
         (["--setting", "call_duration_max_s=5"], "decides which records are accepted, not what a call costs"),
         (["--setting", "straddle"], "--setting: expected NAME=VALUE with one of linked_caps, "),
         (["--deck", "none"], "--deck: expected a CSV file or the version of a deck in rater.db, got 'none'"),

@@ -15,7 +15,9 @@ from rater.core.money import parse_micros
 from rater.core.outputs import Debit, Output, RatedCall
 from rater.core.settings import RatingSettings
 from rater.core.spent_windows import place_of, window_of
+from tests.agents.switch import may
 from tests.laws.test_laws import START, History, Input, brakes, calls, commands, reratings
+from tests.world import HARARE, ada, at
 
 set_at_first = st.lists(brakes("first", START), min_size=1, max_size=1)
 histories = st.lists(st.one_of(calls(), calls(), calls(), commands(), reratings), min_size=1, max_size=40)
@@ -62,6 +64,26 @@ def test_a_window_has_what_its_live_calls_cost(first: list[Input], history: list
             place = (key, *place_of(window))
             assert window.spent >= 0
             assert (window.spent, window.over_calls) == (money[place], over[place])
+
+
+limits = st.sampled_from(["0", "0.1", "0.2", "1", "1.1", "3", "5"])
+#: A limit that is set, or a call of so many seconds.
+one_by_one = st.lists(st.one_of(limits, st.sampled_from([60, 300, 900])), min_size=2, max_size=12)
+
+
+@given(st.sampled_from(["tenant", "user", "country", "class"]), limits, one_by_one)
+def test_shadow_marks_what_stop_refuses(scope: str, first: str, happening: list[str | int]) -> None:
+    """A50: one call after the other, at one price, whenever the limit is set again."""
+    shadow, stop = ada("MCOPSTNPP"), ada("MCOPSTNPP")
+    for number, one in enumerate([first, *happening]):
+        when = f"2025-03-10 {number:02}:00"
+        if isinstance(one, str):
+            shadow.brake("daily", scope, one, "shadow", at=at(when))
+            stop.brake("daily", scope, one, "stop", at=at(when))
+        else:
+            refused = may(stop, HARARE, when)[0] == "brake_reached"
+            stop.call(HARARE, one, when)
+            assert shadow.call(HARARE, one, when).brakes[0].over == refused
 
 
 @given(set_at_first, histories)

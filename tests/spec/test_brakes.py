@@ -14,7 +14,7 @@ from rater.core.inputs import CallsOverBrake, UserConfigured, UserErased
 from rater.core.money import format_micros
 from rater.core.outputs import AccountEvent, Output, ServiceState
 from rater.core.state import State
-from tests.world import HARARE, LONDON, US, T, World, ada, at
+from tests.world import CA, HARARE, LONDON, US, T, World, ada, at
 
 KEY = "0123456789abcdef0123456789abcdef"
 
@@ -72,6 +72,21 @@ def test_each_scope_and_window_counts_what_calls_cost_by_their_start() -> None:
         ("kind", "class", "day", "landline", False),
         ("zw", "country", "month", "ZW", False),
     ]
+
+
+def test_inbound_calls_count_for_no_called_country_and_no_class() -> None:
+    """A50: from Canada to a toll-free number, 10 x 0.025 = 0.25 USD; the tenant pays, and calls nobody."""
+    world = ada("MCOPSTNPP")
+    for name, scope in (("all", "tenant"), ("each", "country"), ("kind", "class")):
+        world.brake(name, scope, "0.1", "stop")
+    call = world.call("+18005550100", 600, type="ucap_in", user=None, calling=CA, toll_free=True)
+    assert (call.charge, [one.brake for one in call.brakes]) == ("0.25", ["all"])
+    assert (spent(world, "country/CA"), spent(world, "class/landline"), spent(world, "class/toll_free")) == (
+        [],
+        [],
+        [],
+    )
+    assert states(world) == [("restricted", None, None, "03-11 00:00")]
 
 
 def test_a_stop_begins_when_the_limit_is_reached_and_holds_until_the_window_is_over() -> None:
@@ -205,6 +220,61 @@ def test_of_each_user_by_itself_a_lower_limit_is_reported_with_the_next_call() -
     assert states(world) == []
     assert world.call(HARARE, 60, "2025-03-10 13:00").charge == "0.2"
     assert states(world) == [("restricted", "ada", None, "03-11 00:00")]
+
+
+@pytest.mark.parametrize("scope", ["tenant", "user", "country", "class"])
+@pytest.mark.parametrize(("limit", "over"), [("4", True), ("6.1", True), ("6.2", False), ("10", False)])
+def test_a_new_limit_that_is_spent_already_marks_the_next_call(scope: str, limit: str, over: bool) -> None:
+    """A50: 6 USD of 3 are spent, then the limit is another; a minute costs 0.2, so that 6.1 pay for none."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", scope, "3", "shadow")
+    world.call(HARARE, 1800, "2025-03-10 10:00")
+    world.brake("daily", scope, limit, "shadow", at=at("2025-03-10 12:00"))
+    assert world.call(HARARE, 60, "2025-03-10 13:00").brakes[0].over == over
+    assert world.call(HARARE, 60, "2025-03-10 14:00").brakes[0].over == (over or limit == "6.2")
+
+
+@pytest.mark.parametrize("scope", ["tenant", "user", "class"])
+def test_a_new_limit_of_which_too_little_is_left_marks_the_next_call(scope: str) -> None:
+    """A50: 3.05 USD of 10 are spent, then the limit is 3.1; a call for 0.05 turns out to be of yesterday."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", scope, "10", "shadow")
+    world.call(HARARE, 900, "2025-03-10 10:00")
+    world.call(LONDON, 60, "2025-03-10 10:00", id="one")
+    world.brake("daily", scope, "3.1", "shadow", at=at("2025-03-10 12:00"))
+    world.call(LONDON, 60, "2025-03-09 10:00", id="one", version=2)
+    assert world.call(HARARE, 60, "2025-03-10 13:00").brakes[0].over
+
+
+def test_a_new_limit_is_reached_when_it_is_set() -> None:
+    """A50: calls that began before are not marked; it is emitted with the first call, once; a new day begins anew."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "10", "notify")
+    world.call(HARARE, 900, "2025-03-09 10:00")
+    world.call(HARARE, 900, "2025-03-10 10:00", id="one")
+    world.brake("daily", "user", "3.1", "notify", at=at("2025-03-10 12:00"))
+    assert not world.call(HARARE, 60, "2025-03-10 11:59").brakes[0].over
+    assert happened(world) == [("brake.reached", "daily", "3", "notify")]
+    assert world.call(HARARE, 60, "2025-03-10 12:00").brakes[0].over
+    assert happened(world) == []
+    assert not world.call(HARARE, 60, "2025-03-09 13:00").brakes[0].over
+    assert not world.call(HARARE, 60, "2025-03-11 13:00").brakes[0].over
+    world.call(HARARE, 60, "2025-03-10 10:00", id="one", version=2)
+    assert happened(world) == [("brake.released", "daily", "0.6", "corrected")]
+
+
+def test_what_a_new_limit_stops_can_be_released_before_the_next_call() -> None:
+    """A50: of each user by itself, too; and what a correction leaves of the sum counts, not what it was."""
+    world = ada("MCOPSTNPP")
+    world.brake("daily", "user", "10", "stop")
+    world.call(HARARE, 900, "2025-03-10 10:00", id="one")
+    world.brake("daily", "user", "2", "stop", at=at("2025-03-10 12:00"))
+    world.release("daily", "ada", "2025-03-10 12:30")
+    assert (happened(world), states(world)) == ([("brake.released", "daily", "3", "by_hand")], [])
+    assert not world.call(HARARE, 60, "2025-03-10 13:00").brakes[0].over
+    world.brake("daily", "user", "1", "stop", at=at("2025-03-10 14:00"))
+    world.call(HARARE, 60, "2025-03-10 10:00", id="one", version=2)
+    assert not world.call(HARARE, 60, "2025-03-10 15:00").brakes[0].over
 
 
 def test_a_brake_that_is_off_leaves_the_tenant_as_one_that_never_had_any() -> None:

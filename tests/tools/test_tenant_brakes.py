@@ -61,7 +61,7 @@ def test_a_limit_from_shadow_to_a_release(folder: Path) -> None:
     assert counted.pop("reached_at").startswith("2025-03-10T10:21:00")
     assert counted == {
         "brake": "daily", "mode": "shadow", "scope": "user", "about": "ada", "window": "day 2025-03-10T00:00Z",
-        "limit": "4", "spent": "8.4", "over_calls": 1, "over_money": "4.2", "known": None,
+        "limit": "4", "spent": "8.4", "released": False, "over_calls": 1, "over_money": "4.2", "known": None,
     }  # fmt: skip
     line = "Brake daily counted it: calls of ada in the day from 2025-03-10T00:00:00Z on."
     assert f"{line} Its limit was reached before the call began." in types("explain", "second")
@@ -77,6 +77,9 @@ def test_a_limit_from_shadow_to_a_release(folder: Path) -> None:
         "2025-03-10T16:00:00Z",
     )  # fmt: skip
     assert json.loads(types(*asked, "--json"))["allowed"] is True
+    (counted,) = brakes()
+    assert (counted["reached_at"], counted["released"]) == ("2025-03-10T13:00:00+00:00", True)
+    assert "2025-03-10T13:00:00Z yes" in " ".join(types("show", "brakes", "contoso").split())
     types("verify", "--store", "rater.db")
 
 
@@ -129,13 +132,36 @@ def test_what_is_not_reached_cannot_be_released() -> None:
         (("--limit", "3", "--scope", "class", "--only", "dear"), "expected one of landline"),
         (("--limit", "3", "--scope", "country", "--measure", "new_countries"), "expected tenant or user"),
         (("--limit", "3", "--scope", "planet"), "planet"),
-        ((), "--limit"),
+        (("--limit", "-1"), "limit: expected an amount of zero or more, got '-1'"),
+        ((), "expected --limit; only --mode off needs none"),
     ],
 )
 def test_what_no_limit_can_be(options: tuple[str, ...], said: str) -> None:
     """Each is refused in words, and nothing is set."""
     assert said in refused("tenant", "brake", "contoso", "daily", *options, *AT)
     assert brakes() == []
+
+
+@pytest.mark.parametrize("scope", ["tenant", "user", "country"])
+def test_a_limit_is_taken_away_by_its_name(scope: str) -> None:
+    """Whatever it was about; nothing else is asked for."""
+    types("tenant", "brake", "contoso", "daily", "--scope", scope, "--limit", "4", "--mode", "stop", *AT)
+    types("tenant", "brake", "contoso", "daily", "--mode", "off", *AT)
+    assert brakes() == []
+
+
+def test_a_limit_of_a_user_who_is_not_there_is_set_and_remarked_on() -> None:
+    """The user may come yet, or be a slip; ada is meant by any spelling, and a limit of a country has no user."""
+    for only, said in [
+        ("adda", "rater: adda: contoso has no such user yet; did you mean ada?\n"),
+        ("nobody@x", "rater: nobody@x: contoso has no such user yet\n"),
+        ("ADA", ""),
+    ]:
+        done = invoke("tenant", "brake", "contoso", "hers", "--scope", "user", "--limit", "4", "--only", only, *AT)
+        assert (done.exit_code, done.stderr) == (0, f"done\n{said}")
+    assert [one["about"] for one in brakes()] == ["ada"]
+    done = invoke("tenant", "brake", "contoso", "zw", "--scope", "country", "--limit", "4", "--only", "ZW", *AT)
+    assert (done.exit_code, done.stderr) == (0, "done\n")
 
 
 def test_alerts_replace_the_former(folder: Path) -> None:

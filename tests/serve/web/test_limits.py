@@ -112,6 +112,8 @@ def test_what_no_limit_can_be_is_not_sent(limited: Open) -> None:
     kim = limited.visitor("kim")
     wrong = {
         "a decimal amount": {"limit": "much"},
+        "an amount of zero or more": {"limit": "-1"},
+        "expected something, got nothing": {"limit": ""},
         "expected an ISO 3166-1": {"scope": "country", "only": "Kenya"},
         "brake: ": {"brake": "Not A Name"},
         "mode: ": {"mode": "sometimes"},
@@ -122,6 +124,15 @@ def test_what_no_limit_can_be_is_not_sent(limited: Open) -> None:
         assert f"{order('brake')}/send" not in shown.text
     shown = previewed(kim, "release-brake", brake="daily")
     assert "expected a brake that is reached in its present window" in shown.words
+
+
+def test_a_limit_is_taken_away_by_its_name(limited: Open) -> None:
+    """The form demands no limit of it; what stands first in its choices is not read."""
+    kim = limited.visitor("kim")
+    assert sent(kim, "brake", previewed(kim, "brake", **DAILY)).path == f"{SCREEN}?order=accepted"
+    shown = previewed(kim, "brake", **DAILY | {"mode": "off", "limit": "", "scope": "tenant"})
+    assert sent(kim, "brake", shown).path == f"{SCREEN}?order=accepted"
+    assert "No limit is set." in kim.get(SCREEN).words
 
 
 def test_balances_to_be_notified_of(limited: Open) -> None:

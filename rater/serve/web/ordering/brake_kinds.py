@@ -14,14 +14,14 @@ from rater.core import (
     format_micros,
 )
 from rater.engine.brake_report import in_its_measure
-from rater.serve.web.ordering.shapes import Begun, Field, Kind
+from rater.serve.web.ordering.shapes import Begun, Field, Kind, WrongField
 
 _BRAKE = Field("brake", "text")
 #: Of the command; of calls at once the window means nothing, and the form offers the windows of time alone.
 _FIELDS = (
     _BRAKE,
     Field("mode", "choice", choices=("shadow", "notify", "stop", "off")),
-    Field("limit", "text"),
+    Field("limit", "text", False),
     Field("scope", "choice", choices=("tenant", "user", "country", "class")),
     Field("only", "text", False),
     Field("measure", "choice", choices=("spend", "new_countries", "calls_at_once")),
@@ -30,7 +30,11 @@ _FIELDS = (
 
 
 def _set(begun: Begun, typed: dict[str, str]) -> Sequence[AnyCommand]:
+    """Of a limit that is taken away only the name is read."""
+    if not typed["limit"] and typed["mode"] != "off":
+        raise WrongField("limit", "order.required")
     fields: dict[str, Any] = {name: text for name, text in typed.items() if name != "only"}
+    fields["limit"] = typed["limit"] or "0"
     return [BrakeConfigured(tenant=begun.tenant, id=begun.id, at=begun.at, only=typed["only"] or None, **fields)]
 
 

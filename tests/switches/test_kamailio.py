@@ -93,11 +93,16 @@ def test_a_call_lasts_as_long_as_it_was_granted(one: Site) -> None:
 
 
 def test_a_running_call_is_known_by_its_heartbeats(one: Site) -> None:
-    """Three events come while it runs: that it started, and two heartbeats."""
-    tenant, before = one.tenant("heartbeats", "5"), one.events_taken()
-    caller = one.call("hangs_up", tenant, LONDON, "-d", "2500")
-    until(lambda: one.events_taken() >= before + 3, "heartbeats")
+    """The rater knows of it as long as it runs: after that it started two more events come, and then its end."""
+    tenant = one.tenant("heartbeats", "5")
+    caller = one.call("stays", tenant, LONDON)
+    until(lambda: one.may(tenant, LONDON) == "credit_reserved", "the rater to know of the call")
+    (dialog,) = until(one.kamailio.dialogs, "the call to run")
+    before = one.events_taken()
+    until(lambda: one.events_taken() >= before + 2, "heartbeats")
     assert [dialog["call-id"] for dialog in one.kamailio.dialogs()] == [caller.id]
+    named = (caller.id, dialog["caller"]["tag"], dialog["callee"]["tag"])
+    assert one.kamailio.rpc("dlg.terminate_dlg", *named)[0] == 200
     assert caller.wait() == 0
 
 

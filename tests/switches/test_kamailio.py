@@ -104,11 +104,12 @@ def test_a_running_call_is_known_by_its_heartbeats(one: Site) -> None:
     named = (caller.id, dialog["caller"]["tag"], dialog["callee"]["tag"])
     assert one.kamailio.rpc("dlg.terminate_dlg", *named)[0] == 200
     assert caller.wait() == 0
+    assert one.rated(caller).usage_id == one.kamailio.written(caller.id).usage_id
 
 
 def test_a_running_call_is_cut_when_another_uses_up_the_credit(one: Site) -> None:
-    """A call of another switch costs 60, of 5.  The order reaches the phones in 2 seconds; A22: of the running call no
-    more than the authorised seconds are billed, at 0.10 each.
+    """A call of another switch costs 60, of 5.  The order reaches the phones at once; A22: of the running call no more
+    than the authorised seconds are billed, at 0.10 each.
     """
     tenant = one.tenant("cut", "5")
     caller = one.call("stays", tenant, LONDON)
@@ -237,7 +238,7 @@ REQUIRED = set(re.findall(r"^#!defenv (\w+)$", (SHIPPED / "kamailio.cfg").read_t
 
 
 def test_the_rater_calls_the_switch(tmp_path: Path) -> None:
-    """Kamailio reads no orders: the rater calls its JSON-RPC, and the phones get their BYE in 2 seconds."""
+    """Kamailio reads no orders: the rater calls its JSON-RPC, and the phones get their BYE at once."""
     with site(tmp_path, QUICK, "ORDERS_BY_RPC") as one:
         tenant = one.tenant("called", "5")
         caller = one.call("stays", tenant, LONDON)

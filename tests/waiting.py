@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-WAIT_S = 20.0
+#: It takes much less, but for a machine that does much else.
+WAIT_S = 120.0
 _LOOK_S = 0.02
 _T = TypeVar("_T")
 

@@ -190,8 +190,8 @@ def test_a_held_call_is_let_through(opened: Opened) -> None:
 
 def test_what_is_computed_on_kafka(opened: Opened) -> None:
     """A price by what switches are answered; a forecast over the replica; price lists compared over the topics."""
-    kim, path = opened.visitor("kim"), "/tenants/contoso/compare"
-    opened.serving.switch.send(record("x"))
+    kim, path, now = opened.visitor("kim"), "/tenants/contoso/compare", datetime.now(UTC)
+    opened.serving.switch.send(record("x", answered_at=now.isoformat()))
     opened.deployment.wait_until_rated()
     until(lambda: "Explain call x" in kim.get("/tenants/contoso/usage").text, "the call on the page")
     assert (
@@ -200,7 +200,7 @@ def test_what_is_computed_on_kafka(opened: Opened) -> None:
     )
     likely = kim.get("/tenants/contoso/forecast").words
     assert "Nothing can be said: expected at least 4 whole weeks of calls before" in likely
-    form = kim.get(path).form(path) | {"period": f"{datetime.now(UTC):%Y-%m}"}
+    form = kim.get(path).form(path) | {"period": f"{now:%Y-%m}"}
     shown = kim.upload(path, form, "deck", twice())
     while "Refresh" in shown.headers:
         shown = kim.get(shown.path)

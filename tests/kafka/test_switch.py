@@ -110,7 +110,7 @@ def contoso(deployment: Deployment, tmp_path: Path) -> Iterator[Site]:
 
 def test_one_call_is_paid_and_another_is_cut(contoso: Site) -> None:
     """A call of 1.2 s costs 0.10 for each second that began.  Then a call of another switch costs 60: the running call
-    ends within 2 seconds of the rater's decision, and no more than its authorised seconds are billed (A22).
+    ends as soon as the rater decided it, and no more than its authorised seconds are billed (A22).
     """
     paid = contoso.call("hangs_up", "-d", "1200")
     assert paid.wait() == 0

@@ -92,10 +92,11 @@ def test_more_records_than_a_client_may_send(tmp_path: Path) -> None:
     rates.count(client, 1)
     rates.count(Client(name="other", tokens=(HASHED,)), 1)
     clients = clients_file(tmp_path, switch={"records_per_s": 1})
+    many = [call(f"{number}") for number in range(301)]
     with serving(tmp_path, clients=clients) as (_, switch):
-        answers = [switch.send(call("a"), call("b")), switch.send(call("c"))]
+        answers = [switch.send(*many), switch.send(call("a"))]
     assert [one.status for one in answers] == [200, 429]
-    assert answers[1].headers["Retry-After"] == "1"
+    assert 1 <= int(answers[1].headers["Retry-After"]) <= 300
 
 
 class Slow:

@@ -1,6 +1,6 @@
 """Limits on spending on the page (A50): what a clerk sees of them, sets, replaces and releases.
 
-Each call of ada takes place now, and costs 0.05.
+Each call of ada takes place today, and costs 0.05.
 """
 
 from collections.abc import Iterator
@@ -30,10 +30,13 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
         yield Open(server, page)
 
 
-def rated(opened: Open, id: str, ago_s: int = 10) -> None:
-    """A call of ada that began so long ago is rated."""
-    began = (datetime.now(UTC) - timedelta(seconds=ago_s)).isoformat()
-    assert opened.server.switch().send(call(id, 2) | {"answered_at": began}).status == 200
+def rated(opened: Open, id: str, *, late: bool = False) -> None:
+    """A call of ada is rated that began with this day, or now."""
+    now = datetime.now(UTC)
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    began = max(now, today + timedelta(seconds=10)) if late else today  # behind the first, also at midnight
+    answer = opened.server.switch().send(call(id, 2) | {"answered_at": began.isoformat()})
+    assert answer.status == 200
 
 
 def test_a_limit_from_shadow_to_a_release(limited: Open) -> None:
@@ -48,7 +51,7 @@ def test_a_limit_from_shadow_to_a_release(limited: Open) -> None:
     assert "Limit 0.05 USD a day" in val.get(SCREEN).words
     assert "Nothing was counted yet." in val.get(SCREEN).words
     rated(limited, "a")
-    rated(limited, "b", 0)
+    rated(limited, "b", late=True)
     words = val.get(SCREEN).words
     assert "0.10 USD 200 % 200 %" in words
     assert "would have stopped 1 calls, 0.05 USD" in words

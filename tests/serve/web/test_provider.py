@@ -3,7 +3,6 @@
 import html
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from rater.dev.ports import free_ports
 from rater.ops.secrets import SecretSource
 from rater.serve.web.people import Grant, Role
 from rater.serve.web.provider import BEGIN, DONE, Mapped, Provider, SignInFile
@@ -50,7 +50,7 @@ def server(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A server whose page knows the provider; both know each other's address."""
     folder = tmp_path_factory.mktemp("page")
     page = admitted(folder).page
-    port = _free_port()
+    (port,) = free_ports(1)
     address = f"http://127.0.0.1:{port}"
     running = subprocess.Popen(
         ["node", "provider.mjs", address + DONE], cwd=program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -72,12 +72,6 @@ def server(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     finally:
         running.kill()
         running.communicate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def through(visitor: Visitor, name: str) -> Shown:

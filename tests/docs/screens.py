@@ -1,4 +1,4 @@
-"""The pictures of the page in the README: `python -m tests.docs.screens` makes them anew, in about two minutes.
+"""The pictures of the page in the README: `python -m tests.docs.screens` makes them anew, in about three minutes.
 
 It is no test: it needs Debian's Chromium, and whoever changed the page looks at the pictures.
 """
@@ -18,6 +18,15 @@ PICTURES = ROOT / "docs" / "screens"
 #: What is likely is computed by a process of the server.
 _COMPUTED_WITHIN_MS = 120_000
 _SIZE: ViewportSize = {"width": 1400, "height": 760}
+#: Shown as they are, and small beside each other.
+_LARGE = (("contoso", "credits"), ("tailspin", "recharge"), ("tailspin", "usage"))
+_SMALL = (
+    ("contoso", "minutes"),
+    ("contoso", "licences"),
+    ("contoso", "statement?period=2025-03"),
+    ("contoso", "refused"),
+    ("contoso", "price?called=%2B442079460018&user=user000001%40contoso.example&minutes=10"),
+)
 
 
 def main() -> None:
@@ -44,10 +53,12 @@ def _photograph(page: Page, link: str) -> None:
     assert base is not None
     page.goto(link)
     page.click("main button")
-    for tenant, name in (("contoso", "credits"), ("tailspin", "recharge"), ("tailspin", "usage")):
+    page.goto(f"{base[0]}/tenants")
+    page.screenshot(path=PICTURES / "tenants.png")
+    for tenant, name in (*_SMALL, *_LARGE):
         page.goto(f"{base[0]}/tenants/{tenant}/{name}")
         page.wait_for_function("() => !document.querySelector('[data-later]')", timeout=_COMPUTED_WITHIN_MS)
-        page.screenshot(path=PICTURES / f"{name}.png")
+        page.screenshot(path=PICTURES / f"{name.partition('?')[0]}.png")
     page.locator("tr:has(a[href^='orders/adjust']) a[href^='call?id=']").first.click()
     page.screenshot(path=PICTURES / "call.png")
 

@@ -1,5 +1,6 @@
 """Every text of the page, by its name; a language is one file beside `en.yaml` with the same names."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from rater.wire.visible import visible
 
 FOLDER = Path(__file__).parent
 LANGUAGE = "en"
+_COMMAND = re.compile("`([^`]+)`")
 
 
 class Texts:
@@ -22,9 +24,13 @@ class Texts:
         self._texts = dict(_flat(read))
 
     def __call__(self, name: str, **values: Any) -> Markup:
-        """A text with its values in place, as HTML; values are shown as text, whatever they hold."""
+        """A text with its values in place, as HTML; values are shown as text, whatever they hold.
+
+        What stands between backticks is a command.
+        """
         shown = {key: value if isinstance(value, Markup) else visible(str(value)) for key, value in values.items()}
-        return escape(self._texts[name]).format(**shown)
+        text = _COMMAND.sub(r"<code>\1</code>", escape(self._texts[name]))
+        return Markup(text).format(**shown)  # noqa: S704 - the text is ours, and escaped; values are by format
 
     def names(self) -> set[str]:
         """The name of every text."""

@@ -18,7 +18,7 @@ from tests.kafka.deployment import PARTITIONS, Deployment, WorkerProcess, calls,
 
 RECORDS = 100_000 if LONG else 6_000
 KILLS = 20 if LONG else 3
-EXIT_S = 10.0
+EXIT_S = 28.0
 
 
 @pytest.fixture

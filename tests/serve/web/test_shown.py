@@ -48,3 +48,9 @@ def test_every_code_has_a_text() -> None:
     """Types of calls and of numbers, and flags: a person reads words."""
     codes = [f"type.{one.value}" for one in CallType] + [f"number_type.{one.value}" for one in NumberType]
     assert {*codes, *(f"flag.{flag}" for flag in FLAGS)} <= Texts().names()
+
+
+def test_a_command_in_a_text_is_shown_as_one_and_a_value_is_not() -> None:
+    """Backticks of ours are code; what a value holds is text."""
+    assert "with <code>rater token create</code>." in Texts()("sign_in.token_hint")
+    assert Texts()("likely.spared", days="`<b>`", pools="x").startswith("Not used up within `&lt;b&gt;` days")

@@ -29,7 +29,7 @@ class Texts:
         What stands between backticks is a command.
         """
         shown = {key: value if isinstance(value, Markup) else visible(str(value)) for key, value in values.items()}
-        text = _COMMAND.sub(r"<code>\1</code>", escape(self._texts[name]))
+        text = _COMMAND.sub(r"<code>\1</code>", str(escape(self._texts[name])))
         return Markup(text).format(**shown)  # noqa: S704 - the text is ours, and escaped; values are by format
 
     def names(self) -> set[str]:

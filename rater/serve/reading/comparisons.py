@@ -1,6 +1,4 @@
-"""Price lists and licences compared: `rater what-if` for a month of one tenant.
-
-It is begun, and its outcome looked at later.
+"""Price lists compared: `rater what-if` for a month of one tenant.  It is begun, and its outcome looked at later.
 
 The last KEPT_MAX outcomes are kept by this process.  A comparison that fails says why in the words of the command.
 """
@@ -27,16 +25,12 @@ _FILE = "price-list.csv"
 
 
 class Wanted(NamedTuple):
-    """A tenant's month (`YYYY-MM`) with another price list, another licence for who held one, or both.
-
-    `deck` is the content of a CSV file, or a known version; `instead` is as in `rater what-if`.
-    """
+    """A tenant's month (`YYYY-MM`) and another price list: the content of a CSV file, or a known version."""
 
     tenant: str
     period: str
-    deck: bytes | str | None
+    deck: bytes | str
     currency: str
-    instead: str | None = None
 
 
 class Comparison:
@@ -110,10 +104,8 @@ class Comparisons:
                 file = Path(folder, _FILE)
                 await asyncio.to_thread(file.write_bytes, deck)
                 deck = str(file)
-            words = ["what-if", f"--period={wanted.period}", f"--tenant={wanted.tenant}", "--format=json"]
-            words += [f"--deck={deck}", f"--currency={wanted.currency}"] if deck is not None else []
-            words += [f"--instead={wanted.instead}"] if wanted.instead is not None else []
-            words += self._where
+            words = ["what-if", f"--period={wanted.period}", f"--tenant={wanted.tenant}", f"--deck={deck}"]
+            words += [f"--currency={wanted.currency}", "--format=json", *self._where]
             try:
                 comparison.end(await self._processes.run(words, COMPARED_WITHIN_S))
             except ProblemError as wrong:

@@ -1,4 +1,4 @@
-"""Compare price lists and licences: a form, a page that waits for the outcome, its table and chart, and a CSV file.
+"""Compare price lists: a form with a file, a page that waits for the outcome, its table and chart, and a CSV file.
 
 What is computed is `rater what-if`; nothing is changed by it, so every role may ask for its own tenant.  Versions
 that are known are offered to operators alone: a tenant need not see prices that are not in force.
@@ -23,7 +23,7 @@ from rater.serve.reading.desks import Books, Desks
 from rater.serve.web.forms import FILE_ENCODING, fields_of
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import Asked, NoSuchThing, WrongQuestion, frame
-from rater.serve.web.screens.compare import LICENCES, check_period, read_instead, versions_for
+from rater.serve.web.screens.compare import check_period, versions_for
 from rater.serve.web.screens.statement import periods_of
 from rater.serve.web.sessions import Session
 
@@ -56,7 +56,6 @@ class Comparing:
                 "account": account,
                 "periods": periods,
                 "versions": versions,
-                "licences": LICENCES,
             }
             values |= {"period": chosen if chosen in periods else periods[1], "wrong": str(wrong)}
             return self._pages.answer("compare.html", session, HTTPStatus.BAD_REQUEST, **values)
@@ -109,14 +108,11 @@ def _wanted(account: Account, versions: Sequence[str], sent: Mapping[str, str]) 
     """What is to be compared; WrongQuestion says what was expected."""
     period, version = check_period(account.clock, sent.get("period", "")), sent.get("version", "").strip()
     content = sent.get("deck", "").encode(FILE_ENCODING)
-    instead = read_instead(sent.get("held", "").strip(), sent.get("instead", "").strip())
-    if content and version:
+    if bool(content) == bool(version):
         raise WrongQuestion("deck: expected either a file with a price list or a version that is known")
-    if not (content or version or instead):
-        raise WrongQuestion("deck: expected a file with a price list, a version that is known, or another licence")
     if version and version not in versions:
         raise WrongQuestion("version: expected one that is offered")
-    return Wanted(account.tenant, period, version or content or None, account.currency, instead)
+    return Wanted(account.tenant, period, version or content, account.currency)
 
 
 def _path(tenant: str) -> str:

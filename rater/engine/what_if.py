@@ -24,7 +24,6 @@ from rater.core import (
     DeckActivated,
     Entity,
     Key,
-    LicenseRemoved,
     Mediated,
     Outcome,
     PaymentFailed,
@@ -212,11 +211,7 @@ class Replay:
     def _substitute_until(self, part: "_Part", tenant: str, at: datetime) -> None:
         waiting = self._waiting.get(tenant)
         while waiting and as_utc(waiting[0].at) <= at:
-            command = waiting.pop(0)
-            user = part.state.user_meant_by(tenant, command.user) if isinstance(command, LicenseRemoved) else None
-            self._substitute(part, command)
-            if isinstance(command, LicenseRemoved) and part.state.user_meant_by(tenant, command.user) == user:
-                self.refused.append(Refused(command, f"the user did not hold {command.sku}"))
+            self._substitute(part, waiting.pop(0))
 
     def _substitute(self, part: "_Part", command: AnyCommand) -> None:
         outcome = part.other.command(command, Source(_SUBSTITUTE, 0, 0), encode_input(command))

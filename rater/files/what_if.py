@@ -49,7 +49,7 @@ def _facts(sums: Sums) -> dict[str, int | str]:
 
 
 class WhatIf(msgspec.Struct, frozen=True):
-    """What `rater what-if --format json` printed, read again; see rater.engine.what_if.Comparison."""
+    """What `rater what-if --format json` printed, read again; see rater.engine.comparison.Comparison."""
 
     records: int
     lines: list["_Facts"]

@@ -86,6 +86,15 @@ def test_an_operator_compares_with_a_known_version(lived: Open) -> None:
     assert shown.words.count("Nothing would have been different.") == 3
 
 
+def test_a_version_in_another_currency_is_not_offered(lived: Open) -> None:
+    """A list in USD is in force for no call of a tenant in EUR: it would look as dear as the tenant's own."""
+    olga, path = lived.visitor("olga"), "/tenants/litware/compare"
+    assert "Or a version that is known" in olga.get(PATH).words
+    assert "Or a version that is known" not in olga.get(path).words
+    refused = compared(olga, b"", path, version="d")
+    assert (refused.status, "version: expected one that is offered" in refused.words) == (400, True)
+
+
 def test_a_file_that_is_too_large_is_refused(lived: Open) -> None:
     """413, before it is read."""
     shown = compared(lived.visitor("kim"), b"x" * (8 * 1024 * 1024 + 1))

@@ -22,8 +22,8 @@ def compare(asked: Asked) -> dict[str, Any]:
 
 
 def versions_for(asked: Asked) -> list[str]:
-    """The versions of price lists that are offered to who asks."""
-    return asked.reader.deck_versions() if asked.session.role is Role.OPERATOR else []
+    """The versions of price lists in the tenant's currency, for operators; others would be in force for no call."""
+    return asked.reader.deck_versions(asked.account.currency) if asked.session.role is Role.OPERATOR else []
 
 
 def check_period(clock: datetime, period: str) -> str:

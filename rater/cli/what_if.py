@@ -1,7 +1,7 @@
 """`rater what-if`: a month replayed with another price list, other commands or other settings."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,10 @@ from rater.cli.what_if_shown import Format, show
 from rater.core import RateDeck
 from rater.embedded.store import open_reader
 from rater.embedded.what_if import compare
+from rater.engine.comparison import Comparison
 from rater.engine.difference import lines_of
 from rater.engine.substitutes import Exchange, Substitutes, read_exchange, read_setting
-from rater.engine.what_if import Comparison
-from rater.files.command_file import read_commands, read_names
+from rater.files.command_file import Placed, read_commands, read_names
 from rater.files.deck_csv import read_deck
 from rater.kafka.deck_books import published_decks
 from rater.kafka.settings import KafkaSettings, rating_of_environment
@@ -34,7 +34,8 @@ from rater.ops.masking import mask_people
 from rater.wire.errors import Exit, RaterError
 from rater.wire.visible import visible
 
-_REFUSED_MAX = 20
+#: Commands that are named, refused ones and others.
+_NAMED_MAX = 20
 
 Period = Annotated[str, typer.Option(help="The month, in UTC (YYYY-MM).")]
 Deck = Annotated[
@@ -102,15 +103,15 @@ def what_if(
     """
     check_period(period)
     _check_out(out, format)
-    others = tuple([command for path in commands or () for command in read_commands(path)])
+    placed = [one for path in commands or () for one in read_commands(path)]
+    others = tuple([one.command for one in placed])
     settings = dict(map(read_setting, setting or ()))
     substitutes = Substitutes(period, tenant, _list(deck, currency), others, settings, _exchange(instead, users))
     substitutes.check()
     kafka = kafka_settings(bootstrap, prefix) if bootstrap is not None and store is None else None
-    version = deck if substitutes.deck is None else None
-    substitutes, found = _compared(store or DEFAULT_STORE, kafka, substitutes, version)
+    substitutes, found = _compared(store or DEFAULT_STORE, kafka, substitutes, deck)
     show(found, substitutes, format, out, lines)
-    _end(found, substitutes)
+    _end(found, substitutes, placed)
 
 
 def _list(deck: str | None, currency: str) -> RateDeck | None:
@@ -129,9 +130,10 @@ def _exchange(instead: str | None, users: Path | None) -> Exchange | None:
 
 
 def _compared(
-    store: Path, kafka: KafkaSettings | None, substitutes: Substitutes, version: str | None
+    store: Path, kafka: KafkaSettings | None, substitutes: Substitutes, deck: str | None
 ) -> tuple[Substitutes, Comparison]:
-    """Replay Kafka's topics or a store; the substitutes with the list of a version."""
+    """Replay Kafka's topics or a store; the substitutes with the list of `deck`, a version unless they have it."""
+    version = deck if substitutes.deck is None else None
     expect_long_lives()
     with counting("records replayed") as progress:
         if kafka is None:
@@ -184,13 +186,23 @@ def _with(substitutes: Substitutes, version: str, decks: Mapping[str, RateDeck],
     return msgspec.structs.replace(substitutes, deck=decks[version])
 
 
-def _end(found: Comparison, substitutes: Substitutes) -> None:
+def _print_remarks(found: Comparison, placed: Iterable[Placed]) -> None:
+    """Print of each substitute that was refused why, and of others what to know; where each is in its file."""
+    places = {(one.command.tenant, one.command.id): one.where for one in placed}
+    refused = [(one.command, f"refused: {one.why}") for one in found.refused]
+    applied = [(one.command, f"warning: {one.text}") for one in found.remarks]
+    for some, what in ((refused, "were refused"), (applied, "have a warning")):
+        for command, text in some[:_NAMED_MAX]:
+            place = places.get((command.tenant, command.id))
+            where = f"{command.tenant}, id {command.id}" if place is None else f"{place}: id {command.id}"
+            print(visible(f"rater: {where}: {mask_people(text)}"), file=sys.stderr)
+        if len(some) > _NAMED_MAX:
+            print(f"rater: ... and {len(some) - _NAMED_MAX} more {what}", file=sys.stderr)
+
+
+def _end(found: Comparison, substitutes: Substitutes, placed: Iterable[Placed]) -> None:
     """Print what to know beside the figures; exit 3 if a substitute was refused, 1 for a difference without any."""
-    for one in found.refused[:_REFUSED_MAX]:
-        said = visible(f"rater: {one.command.tenant}, id {one.command.id}: refused: {mask_people(one.why)}")
-        print(said, file=sys.stderr)
-    if len(found.refused) > _REFUSED_MAX:
-        print(f"rater: ... and {len(found.refused) - _REFUSED_MAX} more were refused", file=sys.stderr)
+    _print_remarks(found, placed)
     if assumed := found.assumed_paid + found.assumed_declined:
         print(
             f"{assumed:,} recharges were not asked for in reality; answered as the tenant's next payment was:"

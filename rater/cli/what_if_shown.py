@@ -9,9 +9,9 @@ import typer
 
 from rater.cli.printing import counted, show_rows
 from rater.core import format_micros
+from rater.engine.comparison import Comparison
 from rater.engine.difference import AMOUNTS, GROUPS, Line, lines_of
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Comparison
 from rater.files.export import write
 from rater.files.what_if import SHEET, facts_of, rows_of
 from rater.ops.masking import mask_people
@@ -55,6 +55,10 @@ def _facts(found: Comparison, substitutes: Substitutes, lines: list[Line]) -> di
         "refused": [
             {"tenant": one.command.tenant, "id": one.command.id, "why": mask_people(one.why)}
             for one in found.refused
+        ],
+        "remarks": [
+            {"tenant": one.command.tenant, "id": one.command.id, "text": mask_people(one.text)}
+            for one in found.remarks
         ],
         "left_out": found.left_out,
         "why_left_out": found.why_left_out if found.left_out else None,

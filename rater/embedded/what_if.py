@@ -16,11 +16,12 @@ from rater.embedded.replicas import form_of
 from rater.embedded.snapshots import last_state_before
 from rater.embedded.store import Reader, open_reader
 from rater.embedded.what_if_ledger import WhatIfLedger
+from rater.engine.comparison import Comparison, nothing_of
 from rater.engine.counted import EVENT_MARKS, ReadCall, is_corrected, is_of, read_call
 from rater.engine.difference import History
 from rater.engine.past_payments import PastPayments, past_payments
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Comparison, Replay, nothing_of
+from rater.engine.what_if import Replay
 from rater.wire.errors import RaterError
 
 _requests = msgspec.json.Decoder(RechargeRequest).decode
@@ -62,9 +63,10 @@ def compare(
             records = _replay(reader, after, replay, substitutes, progress)
     if was.is_empty and replay.history.is_empty:
         raise RaterError(f"{path}: {nothing_of(substitutes, left_out, base.why)}")
-    substitutes.check_in_force(replay.in_force)
+    substitutes.check_in_force(replay.in_force, was.currencies.values())
     assumed = replay.assumed_paid, replay.assumed_declined
-    return Comparison(was, replay.history, records, *assumed, replay.refused, left_out, base.why)
+    substituted = replay.refused, replay.remarks
+    return Comparison(was, replay.history, records, *assumed, *substituted, left_out, base.why)
 
 
 def _replay(

@@ -5,7 +5,7 @@ the month from its first instant on, whatever was activated within it, and what 
 another list is left out.  A command replaces the one of the same id in the month; with another id it is added.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -95,14 +95,14 @@ class Substitutes(msgspec.Struct, frozen=True):
         users = tuple(known(self.tenant))
         return msgspec.structs.replace(self, exchange=msgspec.structs.replace(exchange, users=users))
 
-    def check_in_force(self, tenants: int) -> None:
-        """RaterError where the price list was in force for none: it would look as dear as theirs."""
+    def check_in_force(self, tenants: int, currencies: Iterable[str]) -> None:
+        """RaterError where the price list was in force for no tenant; `currencies` are those of the tenants."""
         if self.deck is None or tenants:
             return
-        whose = self.tenant or "any tenant of the month"
+        expected = " or ".join(sorted(set(currencies))) or "their currency"
         raise RaterError(
-            f"--deck: expected a list in the currency of {whose}, got {self.deck.currency}: it would be in force"
-            " for no call; --currency says which one a CSV file is in"
+            f"--deck: expected a price list in {expected} for {self.tenant or 'the tenants of the month'}, got"
+            f" {self.deck.currency}: it is in force for no call; --currency says which one a CSV file is in"
         )
 
     def for_tenant(self, tenant: str) -> list[AnyCommand]:

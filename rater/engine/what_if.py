@@ -9,7 +9,7 @@ unknown.
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -39,8 +39,10 @@ from rater.core import (
     month_start,
 )
 from rater.engine.batch import Input, Record, calls_in, input_of
+from rater.engine.comparison import Refused, Remark
 from rater.engine.difference import History
 from rater.engine.exchanged_licences import ExchangedLicences
+from rater.engine.licence_remarks import licensee, remark_on
 from rater.engine.past_payments import PastPayments
 from rater.engine.substitutes import Substitutes
 from rater.wire.codec import encode_input
@@ -62,36 +64,6 @@ class Ledger(Committed, Protocol):
         """Note a call that was rated; the rating that it replaces, if there is one."""
 
 
-class Refused(NamedTuple):
-    """A substitute that was not applied, and why."""
-
-    command: AnyCommand
-    why: str
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """What a month was, and what it would have been."""
-
-    was: History
-    would_be: History
-    #: Inputs that were replayed.
-    records: int
-    assumed_paid: int
-    assumed_declined: int
-    refused: list[Refused]
-    #: Rated calls of the month that cannot be replayed, because their inputs are not kept; they are in neither.
-    left_out: int
-    why_left_out: str | None
-
-
-def nothing_of(substitutes: Substitutes, left_out: int, why: str | None) -> str:
-    """Why nothing is compared: the month has no calls, or none of its inputs are kept."""
-    whose = f" of {substitutes.tenant}" if substitutes.tenant else ""
-    if left_out:
-        return f"the inputs of {substitutes.period} are not kept{whose}: {why}"
-    return f"expected a month with calls{whose}, got none in {substitutes.period}"
-
-
 class Replay:
     """One history with its substitutes; `history` is what it costs, `past` the payments that were asked for.
 
@@ -110,6 +82,7 @@ class Replay:
         #: Payments of the month that nobody asked for in reality, by what is assumed of them.
         self.assumed_paid = self.assumed_declined = 0
         self.refused: list[Refused] = []
+        self.remarks: list[Remark] = []
         #: Tenants for which the price list is in force.
         self.in_force = 0
         exchange = substitutes.exchange
@@ -211,15 +184,22 @@ class Replay:
     def _substitute_until(self, part: "_Part", tenant: str, at: datetime) -> None:
         waiting = self._waiting.get(tenant)
         while waiting and as_utc(waiting[0].at) <= at:
-            self._substitute(part, waiting.pop(0))
+            command = waiting.pop(0)
+            before = licensee(part.state, command)
+            is_applied = self._substitute(part, command)
+            if is_applied and (text := remark_on(command, before, licensee(part.state, command))) is not None:
+                self.remarks.append(Remark(command, text))
 
-    def _substitute(self, part: "_Part", command: AnyCommand) -> None:
+    def _substitute(self, part: "_Part", command: AnyCommand) -> bool:
+        """Apply a command; whether it was applied."""
+        refused = len(self.refused)
         outcome = part.other.command(command, Source(_SUBSTITUTE, 0, 0), encode_input(command))
         if outcome is Outcome.DUPLICATE:
             self.refused.append(Refused(command, "a command before the month has its id"))
         elif outcome in (Outcome.REJECTED, Outcome.CONFLICTING_DUPLICATE):
             self.refused.append(Refused(command, part.other.rejections[-1].refusal.message))
         self._count(part, part.other)
+        return len(self.refused) == refused
 
     def _retry_until(self, part: "_Part", tenant: str, at: datetime) -> None:
         """Let time pass where a payment that was assumed to be declined is asked for again (A8)."""

@@ -1,6 +1,7 @@
 """The commands of a file, all of them or none; and the names of one."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from rater.core import AnyCommand, Mediated, Refusal
 from rater.engine.batch import Record, input_of
@@ -9,17 +10,24 @@ from rater.files.source import InputFile
 from rater.wire.errors import RaterError
 
 
-def read_commands(path: Path) -> list[AnyCommand]:
+class Placed(NamedTuple):
+    """A command, and where it was read: `FILE:LINE`."""
+
+    where: str
+    command: AnyCommand
+
+
+def read_commands(path: Path) -> list[Placed]:
     """The commands of JSON Lines, in order; RaterError names the first line that is invalid, and why."""
-    file, commands = InputFile(str(path), COMMANDS), []
+    file, commands = InputFile(str(path), COMMANDS), list[Placed]()
     for record in file.records():
         assert isinstance(record, Record), "no events of calls in a file of commands"
         value = input_of(record)
+        where = f"{path}:{record.source.offset}"
         if isinstance(value, Refusal):
-            where = f"{path}:{record.source.offset}: {value.field}".removesuffix(": ")
-            raise RaterError(f"{where}: {value.message}")
+            raise RaterError(f"{f'{where}: {value.field}'.removesuffix(': ')}: {value.message}")
         assert not isinstance(value, Mediated), "read as commands"
-        commands.append(value)
+        commands.append(Placed(where, value))
     if file.incomplete is not None:
         raise RaterError(file.incomplete)
     if not commands:

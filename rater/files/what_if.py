@@ -49,7 +49,7 @@ def _facts(sums: Sums) -> dict[str, int | str]:
 
 
 class WhatIf(msgspec.Struct, frozen=True):
-    """What `rater what-if --format json` printed, read again; see rater.engine.what_if.Comparison."""
+    """What `rater what-if --format json` printed, read again; see rater.engine.comparison.Comparison."""
 
     records: int
     lines: list["_Facts"]
@@ -57,6 +57,7 @@ class WhatIf(msgspec.Struct, frozen=True):
     assumed_declined: int
     left_out: int
     why_left_out: str | None
+    refused: list["_Refused"]
 
     def differences(self) -> list[Line]:
         """Its lines."""
@@ -64,6 +65,11 @@ class WhatIf(msgspec.Struct, frozen=True):
             Line(one.by, one.tenant, one.name, one.currency, _sums(one.was), _sums(one.would_be))
             for one in self.lines
         ]
+
+
+class _Refused(msgspec.Struct, frozen=True):
+    id: str
+    why: str
 
 
 class _Facts(msgspec.Struct, frozen=True):

@@ -23,9 +23,9 @@ from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store, open_reader
 from rater.embedded.verify import verify_store
 from rater.embedded.what_if import compare
+from rater.engine.comparison import Comparison
 from rater.engine.gateway import LocalGateway
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Comparison
 from rater.files.source import InputFile
 from rater.wire.codec import encode_input
 from tests.embedded.test_what_if import SPEC, deck, other_licences, sums

@@ -33,11 +33,11 @@ from rater.embedded.rerate import planned
 from rater.embedded.run import EmbeddedRater
 from rater.embedded.store import Store, open_reader
 from rater.embedded.what_if import compare
+from rater.engine.comparison import Comparison
 from rater.engine.difference import History, lines_of
 from rater.engine.gateway import LocalGateway
 from rater.engine.rerating import Order
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Comparison
 from rater.files.deck_csv import read_deck, write_deck
 from rater.files.source import InputFile
 from rater.files.what_if import facts_of
@@ -321,14 +321,19 @@ def test_the_command_says_what_would_be_different_and_changes_nothing(folder: Pa
     assert (folder / "rater.db").read_bytes() == before
 
 
-def test_calls_that_cost_nothing_are_counted(tmp_path: Path) -> None:
-    """A minute to Seattle, which the plan pays: the tenant has a line, and a currency."""
-    (tmp_path / "setup.jsonl").write_text(SETUP)
-    (tmp_path / "calls.jsonl").write_text(
+def setup(folder: Path) -> None:
+    """A store in which Ada of contoso, who holds MCOPSTN5, calls Seattle for a minute on 10 March."""
+    (folder / "setup.jsonl").write_text(SETUP)
+    (folder / "calls.jsonl").write_text(
         '{"tenant":"contoso","usage_id":"a","type":"user_out","user":"ada@contoso.example","called":"+12065550177",'
         '"answered_at":"2025-03-10T10:00:00Z","duration_s":60}\n'
     )
-    rater("run", "calls.jsonl", "--commands", "setup.jsonl", "--deck", str(DECK), cwd=tmp_path)
+    rater("run", "calls.jsonl", "--commands", "setup.jsonl", "--deck", str(DECK), cwd=folder)
+
+
+def test_calls_that_cost_nothing_are_counted(tmp_path: Path) -> None:
+    """A minute to Seattle, which the plan pays: the tenant has a line, and a currency."""
+    setup(tmp_path)
     assert what_if(tmp_path)[0] == "1 call: 0 -> 0 USD, difference 0\n"
     lines = json.loads(what_if(tmp_path, "--format", "json")[0])["lines"]
     assert {line["currency"] for line in lines} == {"USD"}
@@ -364,8 +369,34 @@ def test_a_command_with_the_id_of_a_real_one_replaces_it_and_a_refused_one_is_re
     (total,) = [line for line in json.loads(out)["lines"] if line["by"] == "tenant"]
     assert (total["was"]["suspensions"], total["would_be"]["suspensions"]) == (1, 0)
     assert total["was"]["debits"] == total["would_be"]["debits"]
-    assert "tenant-0000, id back: refused:" in said
+    assert "rater: other.jsonl:2: id back: refused:" in said
     assert path.exists()
+
+
+def test_a_command_on_licences_that_changes_nothing_or_makes_a_user_has_a_warning(tmp_path: Path) -> None:
+    """Each by its row: a name that nobody has, a licence that is not held or already held; who gets one, has none."""
+    setup(tmp_path)
+    user, typo = "ada@contoso.example", "adda@contoso.example"
+    who: dict[str, Any] = {"tenant": "contoso", "at": at("2025-03-02")}
+    other: list[AnyCommand] = [
+        LicenseAssigned(id="1", user=typo, sku="MCOPSTN2", **who),
+        LicenseRemoved(id="2", user="bob@contoso.example", sku="MCOPSTN5", **who),
+        LicenseRemoved(id="3", user=user, sku="MCOPSTN1", **who),
+        LicenseAssigned(id="4", user=user, sku="MCOPSTN5", **who),
+        LicenseRemoved(id="5", user=user, sku="MCOPSTN5", **who),
+        LicenseAssigned(id="6", user=user, sku="MCOPSTN2", **who),
+    ]
+    (tmp_path / "other.jsonl").write_bytes(b"\n".join(map(encode_input, other)) + b"\n")
+    out, said = what_if(tmp_path, "--commands", "other.jsonl", "--format", "json")
+    assert [line for line in said.splitlines() if "warning" in line] == [
+        "rater: other.jsonl:1: id 1: warning: a***@contoso.example is a new user, whom no earlier command named;"
+        " check the spelling",
+        "rater: other.jsonl:2: id 2: warning: it changed nothing: no earlier command named a user b***@contoso.example;"
+        " check the spelling",
+        "rater: other.jsonl:3: id 3: warning: it changed nothing: a***@contoso.example did not hold MCOPSTN1 then",
+        "rater: other.jsonl:4: id 4: warning: it changed nothing: a***@contoso.example held MCOPSTN5 then",
+    ]
+    assert [one["id"] for one in json.loads(out)["remarks"]] == ["1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize(
@@ -383,7 +414,7 @@ def test_a_command_with_the_id_of_a_real_one_replaces_it_and_a_refused_one_is_re
         (["--commands", "broken.jsonl"], "broken.jsonl:1: amount: "),
         (
             ["--deck", "dear.csv", "--currency", "EUR"],
-            "in the currency of any tenant of the month, got EUR: it would be",
+            "--deck: expected a price list in USD for the tenants of the month, got EUR: it is in force for no call",
         ),
         (
             ["--commands", "late.jsonl", "--tenant", "tenant-0001"],

@@ -62,6 +62,20 @@ def test_a_command_ends_with_its_code_its_output_and_its_message() -> None:
     with_processes(test)
 
 
+def test_a_message_names_files_without_the_folders_of_the_server(tmp_path: Path) -> None:
+    """One that is not there, and one whose path the message does not have as it was typed."""
+
+    async def test(processes: OwnProcesses) -> None:
+        missing = await processes.run(["forecast", "contoso", f"--store={tmp_path / 'none.db'}"], PATIENCE_S)
+        assert missing.message == "none.db: no such store; `rater run --store none.db` makes one"
+        (tmp_path / "rater.db").write_bytes(b"no database" * 100)
+        words = ["what-if", "--period=2025-03", f"--store={tmp_path}/./rater.db"]
+        damaged = (await processes.run(words, PATIENCE_S)).message
+        assert ("rater.db" in damaged, str(tmp_path) in damaged) == (True, False)
+
+    with_processes(test)
+
+
 def test_what_takes_too_long_is_given_up(tmp_path: Path) -> None:
     """It is killed, the problem names the command to type, and the next one runs."""
 

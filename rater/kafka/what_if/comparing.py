@@ -10,11 +10,12 @@ from contextlib import aclosing, closing
 import msgspec
 
 from rater.core import AccountEvent, RatedCall, RatingSettings, RechargeRequest, Rules, Tariffs
+from rater.engine.comparison import Comparison, Refused, Remark, nothing_of
 from rater.engine.counted import ReadCall, is_corrected, is_counted, is_of, read_call
 from rater.engine.difference import History
 from rater.engine.past_payments import PastPayments, past_payments
 from rater.engine.substitutes import Substitutes
-from rater.engine.what_if import Comparison, Refused, Replay, nothing_of
+from rater.engine.what_if import Replay
 from rater.kafka.client import read_partition
 from rater.kafka.decks import DeckReader
 from rater.kafka.ends import Ends, ends_of_partition
@@ -83,6 +84,7 @@ class _Whole:
         self.was, self.would_be = History(period), History(period)
         self.records = self.left_out = self.assumed_paid = self.assumed_declined = self.in_force = 0
         self.refused: list[Refused] = []
+        self.remarks: list[Remark] = []
 
     def add(self, replay: Replay) -> None:
         """Add a partition; no line of it is another's."""
@@ -90,13 +92,14 @@ class _Whole:
         self.assumed_paid += replay.assumed_paid
         self.assumed_declined += replay.assumed_declined
         self.refused += replay.refused
+        self.remarks += replay.remarks
         self.in_force += replay.in_force
 
     def comparison(self, substitutes: Substitutes) -> Comparison:
         """All of it; RaterError if that is nothing."""
         if self.was.is_empty and self.would_be.is_empty:
             raise RaterError(nothing_of(substitutes, self.left_out, _LEFT_OUT))
-        substitutes.check_in_force(self.in_force)
+        substitutes.check_in_force(self.in_force, self.was.currencies.values())
         return Comparison(
             self.was,
             self.would_be,
@@ -104,6 +107,7 @@ class _Whole:
             self.assumed_paid,
             self.assumed_declined,
             self.refused,
+            self.remarks,
             self.left_out,
             _LEFT_OUT if self.left_out else None,
         )

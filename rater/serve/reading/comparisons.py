@@ -25,12 +25,17 @@ _FILE = "price-list.csv"
 
 
 class Wanted(NamedTuple):
-    """A tenant's month (`YYYY-MM`) and another price list: the content of a CSV file, or a known version."""
+    """A tenant's month (`YYYY-MM`), and what is substituted.
+
+    `deck` is the content of a CSV file, or a known version, or empty; `instead` a licence, and what its holders
+    have instead of it.
+    """
 
     tenant: str
     period: str
     deck: bytes | str
     currency: str
+    instead: tuple[str, str] | None = None
 
 
 class Comparison:
@@ -63,7 +68,7 @@ class Comparison:
 
     def end(self, ended: Ended) -> None:
         """Keep the outcome."""
-        if ended.code == Exit.OK and ended.output:
+        if ended.code in (Exit.OK, Exit.REFUSED) and ended.output:
             self._output = zlib.compress(ended.output, 1)
         else:
             self.problem = ended.message or f"rater what-if ended with {ended.code}"
@@ -104,7 +109,9 @@ class Comparisons:
                 file = Path(folder, _FILE)
                 await asyncio.to_thread(file.write_bytes, deck)
                 deck = str(file)
-            words = ["what-if", f"--period={wanted.period}", f"--tenant={wanted.tenant}", f"--deck={deck}"]
+            words = ["what-if", f"--period={wanted.period}", f"--tenant={wanted.tenant}"]
+            words += [f"--deck={deck}"] if deck else []
+            words += [f"--instead={'='.join(wanted.instead)}"] if wanted.instead is not None else []
             words += [f"--currency={wanted.currency}", "--format=json", *self._where]
             try:
                 comparison.end(await self._processes.run(words, COMPARED_WITHIN_S))

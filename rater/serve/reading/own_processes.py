@@ -7,6 +7,7 @@ One runs at a time, at a lower priority (NICE), for so many seconds at most; so 
 import asyncio
 import contextlib
 import os
+import re
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ PROCESSES_WAITING_MAX = 10
 #: By how much its priority is lower than the server's; 19 is the lowest.
 NICE, _NICE_MAX = 5, 19
 _RETRY_AFTER_S = 10
+#: The folders of a path from the root on, before its name.
+_FOLDERS = re.compile(r"(?<![\w./:])/(?:[^\s/:'\"`]+/)+(?=[^\s/:'\"`])")
 
 
 class Ended(NamedTuple):
@@ -114,6 +117,7 @@ def _without_places(message: str, words: Sequence[str]) -> str:
         place = word.rpartition("=")[2]
         if Path(place).is_file():
             message = message.replace(f"{place}: expected", "expected").replace(place, Path(place).name)
+    message = _FOLDERS.sub("", message)
     return message.removeprefix("rater: ")
 
 

@@ -1,4 +1,4 @@
-"""Compare price lists: a form with a file, a page that waits for the outcome, its table and chart, and a CSV file.
+"""Compare price lists and licences: a form, a page that waits for the outcome, its table and chart, a CSV file.
 
 What is computed is `rater what-if`; nothing is changed by it, so every role may ask for its own tenant.  Versions
 that are known are offered to operators alone: a tenant need not see prices that are not in force.
@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from rater.core import Account
+from rater.core import SKUS, Account
 from rater.engine.difference import GROUPS, Line
 from rater.files.export import write
 from rater.files.statement import MEDIA_TYPES
@@ -23,8 +23,7 @@ from rater.serve.reading.desks import Books, Desks
 from rater.serve.web.forms import FILE_ENCODING, fields_of
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import Asked, NoSuchThing, WrongQuestion, frame
-from rater.serve.web.screens.compare import check_period, versions_for
-from rater.serve.web.screens.statement import periods_of
+from rater.serve.web.screens.compare import check_period, form_of, versions_for
 from rater.serve.web.sessions import Session
 
 #: A price list of 50,000 prefixes has some 4 MB.
@@ -50,14 +49,8 @@ class Comparing:
         try:
             wanted = _wanted(account, versions, sent)
         except WrongQuestion as wrong:
-            periods = periods_of(account.clock)
-            chosen = sent.get("period", "")
-            values = frame(account.tenant, "compare") | {
-                "account": account,
-                "periods": periods,
-                "versions": versions,
-            }
-            values |= {"period": chosen if chosen in periods else periods[1], "wrong": str(wrong)}
+            values = frame(account.tenant, "compare")
+            values |= form_of(account, versions, sent.get("period", ""), str(wrong))
             return self._pages.answer("compare.html", session, HTTPStatus.BAD_REQUEST, **values)
         return self._pages.go_to(f"{_path(account.tenant)}/{self._comparisons.begin(wanted)}")
 
@@ -108,11 +101,25 @@ def _wanted(account: Account, versions: Sequence[str], sent: Mapping[str, str]) 
     """What is to be compared; WrongQuestion says what was expected."""
     period, version = check_period(account.clock, sent.get("period", "")), sent.get("version", "").strip()
     content = sent.get("deck", "").encode(FILE_ENCODING)
-    if bool(content) == bool(version):
-        raise WrongQuestion("deck: expected either a file with a price list or a version that is known")
+    instead = _instead(sent)
+    if (content and version) or not (content or version or instead):
+        raise WrongQuestion(
+            "deck: expected either a file with a price list or a version that is known; or one licence instead of"
+            " another"
+        )
     if version and version not in versions:
         raise WrongQuestion("version: expected one that is offered")
-    return Wanted(account.tenant, period, version or content, account.currency)
+    return Wanted(account.tenant, period, content or version, account.currency, instead)
+
+
+def _instead(sent: Mapping[str, str]) -> tuple[str, str] | None:
+    """The licence that users held, and the one that they hold instead; None: none was chosen."""
+    old, new = sent.get("old", ""), sent.get("new", "")
+    if not old and not new:
+        return None
+    if old not in SKUS or new not in SKUS or old == new:
+        raise WrongQuestion("licence: expected two licences of the catalogue, one instead of the other")
+    return old, new
 
 
 def _path(tenant: str) -> str:

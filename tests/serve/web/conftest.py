@@ -53,14 +53,17 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
-    """contoso with 100 USD and 35 days of calls, 0.10 a day; fabrikam, which has made none."""
+    """contoso with 100 USD and 35 days of calls, 0.10 a day; fabrikam, which has made none; litware, in EUR."""
     folder = tmp_path_factory.mktemp("lived")
     at = BEGAN - timedelta(days=40)
     own = [msgspec.structs.replace(command, at=at) for command in setting_up()]
-    other = TenantConfigured(tenant="fabrikam", id="setup", at=at, currency="USD", credits="enabled")
+    others = [
+        TenantConfigured(tenant=name, id="setup", at=at, currency=currency, credits="enabled")
+        for name, currency in (("fabrikam", "USD"), ("litware", "EUR"))
+    ]
     page = admitted(folder)
     clients = clients_file(folder, switch={}, office={"may": ["commands"]})
-    with Serving(folder, clients, commands=[*own, other], page=page.page, arrived_at=BEGAN) as server:
+    with Serving(folder, clients, commands=[*own, *others], page=page.page, arrived_at=BEGAN) as server:
         days = [BEGAN - timedelta(days=day) for day in range(34, -1, -1)]
         calls = [call(f"day-{day:%m-%d}", answered_at=day.isoformat()) for day in days]
         assert server.switch().send(*calls).status == 200

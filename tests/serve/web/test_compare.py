@@ -69,6 +69,9 @@ def test_a_list_that_is_wrong_says_where(lived: Open) -> None:
         ({"period": "1999-01"}, b"x", "period: expected a month from"),
         ({"version": "d"}, b"", "version: expected one that is offered"),
         ({"version": "d"}, b"x", "expected either a file"),
+        ({"new": "MCOPSTN2"}, b"", "licence: expected two licences of the catalogue, one instead of the other"),
+        ({"new": "MCOPSTN2", "old": "MCOPSTN2"}, b"", "licence: expected two licences of the catalogue"),
+        ({"new": "MCOPSTN2", "old": "x"}, b"", "licence: expected two licences of the catalogue"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(
@@ -79,11 +82,31 @@ def test_what_cannot_be_compared_is_refused(
     assert (shown.status, expected in shown.words) == (400, True)
 
 
+def test_a_licence_instead_of_another_is_compared_without_a_list(lived: Open) -> None:
+    """Ada, whose calls cost 0.10 a day as she goes, has minutes of a plan instead: they cost nothing."""
+    shown = compared(lived.visitor("kim"), b"", new="MCOPSTN2", old="MCOPSTNPP")
+    assert "as it would have been with MCOPSTN2 for everybody who held MCOPSTNPP." in shown.words
+    assert f"As it was {CALLS * 0.1:.2f} USD As it would have been 0.00 USD" in shown.words
+    assert "cheaper" in shown.words
+    shown = compared(lived.visitor("kim"), twice(), new="MCOPSTN2", old="MCOPSTN1")
+    assert "with the price list of the file, with MCOPSTN2 for everybody who held MCOPSTN1." in shown.words
+    assert f"As it would have been {CALLS * 0.2:.2f} USD" in shown.words
+
+
 def test_an_operator_compares_with_a_known_version(lived: Open) -> None:
     """With the list in force nothing differs."""
     shown = compared(lived.visitor("olga"), b"", version="d")
     assert "with version d of the price list." in shown.words
     assert shown.words.count("Nothing would have been different.") == 3
+
+
+def test_a_version_in_another_currency_is_not_offered(lived: Open) -> None:
+    """A list in USD is in force for no call of a tenant in EUR: it would look as dear as the tenant's own."""
+    olga, path = lived.visitor("olga"), "/tenants/litware/compare"
+    assert "Or a version that is known" in olga.get(PATH).words
+    assert "Or a version that is known" not in olga.get(path).words
+    refused = compared(olga, b"", path, version="d")
+    assert (refused.status, "version: expected one that is offered" in refused.words) == (400, True)
 
 
 def test_a_file_that_is_too_large_is_refused(lived: Open) -> None:

@@ -1,8 +1,9 @@
-"""Compare: the form by which a month is replayed with another price list."""
+"""Compare: the form by which a month is replayed with another price list, or with another licence."""
 
 from datetime import datetime
 from typing import Any
 
+from rater.core import SKUS, Account
 from rater.serve.web.people import Role
 from rater.serve.web.screens.asked import Asked, WrongQuestion
 from rater.serve.web.screens.statement import periods_of
@@ -10,20 +11,25 @@ from rater.serve.web.screens.statement import periods_of
 
 def compare(asked: Asked) -> dict[str, Any]:
     """What `compare.html` shows; versions that are known are for operators."""
-    periods = periods_of(asked.account.clock)
-    versions = versions_for(asked)
+    return form_of(asked.account, versions_for(asked))
+
+
+def form_of(account: Account, versions: list[str], period: str = "", wrong: str | None = None) -> dict[str, Any]:
+    """The form, with the month that was chosen, and what is wrong with it."""
+    periods = periods_of(account.clock)
     return {
-        "account": asked.account,
+        "account": account,
         "periods": periods,
-        "period": periods[1],
+        "period": period if period in periods else periods[1],
         "versions": versions,
-        "wrong": None,
+        "licences": [(code, known.title) for code, known in sorted(SKUS.items())],
+        "wrong": wrong,
     }
 
 
 def versions_for(asked: Asked) -> list[str]:
-    """The versions of price lists that are offered to who asks."""
-    return asked.reader.deck_versions() if asked.session.role is Role.OPERATOR else []
+    """The versions of price lists in the tenant's currency, for operators; others would be in force for no call."""
+    return asked.reader.deck_versions(asked.account.currency) if asked.session.role is Role.OPERATOR else []
 
 
 def check_period(clock: datetime, period: str) -> str:

@@ -141,7 +141,10 @@ def test_filters(asked: Asked, query: str, found: list[str]) -> None:
         ("/calls?colour=red", "colour: no such parameter; expected limit, cursor, user, day"),
         ("/spend?by=moon&since=2026-03-01&until=2026-04-01", "by: input should be 'day', 'destination' or 'user'"),
         ("/spend?by=day&since=2026-03-01&until=2026-03-01", "until: expected 1 to 1000 days (SPEND_DAYS_MAX)"),
-        ("/calls?number=12", "number: value error, expected 3 to 20 digits of a telephone number, such as +44 20 79"),
+        (
+            "/calls?number=12",
+            "number: value error, expected 3 to 20 digits of a telephone number, such as +44 20 79",
+        ),
         ("/statement?period=2026-13", "period: string should match pattern"),
     ],
     ids=lambda value: value if value.startswith("/") else "",

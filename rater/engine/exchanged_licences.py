@@ -51,7 +51,7 @@ class ExchangedLicences:
         if not self._found:
             who = "a user of the file" if self._exchange.named else "a user"
             raise RaterError(
-                f"--instead: expected a licence that {who} of {tenant} held in {period}, got {old}, which nobody did"
+                f"--instead: expected a licence that {who} of {tenant} held in {period}, got {old}, which none did"
             )
         for key, name in self._users.items():
             if self._exchange.named and key not in self._found:

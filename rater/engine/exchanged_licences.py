@@ -15,6 +15,7 @@ from rater.core import (
     sku,
 )
 from rater.engine.substitutes import Exchange, Substitutes
+from rater.wire.errors import RaterError
 
 
 class ExchangedLicences:
@@ -35,7 +36,9 @@ class ExchangedLicences:
 
     def rewritten(self, command: AnyCommand) -> AnyCommand:
         """A command of the month that is about the licence: about the other one instead."""
-        if not isinstance(command, LicenseAssigned | LicenseRemoved) or name_key(command.user) not in self._users:
+        if not isinstance(command, LicenseAssigned | LicenseRemoved):
+            return command
+        if self._exchange.named and name_key(command.user) not in self._users:
             return command
         if not _is_same(command.sku, self._exchange.old):
             return command
@@ -43,10 +46,15 @@ class ExchangedLicences:
         return msgspec.structs.replace(command, sku=self._exchange.new)
 
     def missed(self) -> Iterator[tuple[AnyCommand, str]]:
-        """The users whom a person named, and who did not hold the licence in the month."""
+        """The users whom a person named, and who did not hold the licence in the month; RaterError: nobody did."""
+        tenant, old, period = self._substitutes.tenant or "", self._exchange.old, self._substitutes.period
+        if not self._found:
+            who = "a user of the file" if self._exchange.named else "a user"
+            raise RaterError(
+                f"--instead: expected a licence that {who} of {tenant} held in {period}, got {old}, which none did"
+            )
         for key, name in self._users.items():
             if self._exchange.named and key not in self._found:
-                tenant, old, period = self._substitutes.tenant or "", self._exchange.old, self._substitutes.period
                 command = LicenseRemoved(tenant=tenant, id=name, at=self._substitutes.since, user=name, sku=old)
                 yield command, f"the user did not hold {old} in {period}"
 

@@ -425,6 +425,10 @@ def test_a_command_on_licences_that_changes_nothing_or_makes_a_user_has_a_warnin
         (["--instead", "MCOPSTN1"], "--instead: expected OLD=NEW such as MCOPSTN1=MCOPSTN2, got 'MCOPSTN1'"),
         (["--instead", "MCOPSTN1=MCOPSTM2"], "got 'MCOPSTM2'; did you mean MCOPSTN2?"),
         (["--instead", "MCOPSTN1=MCOPSTN_1"], "--instead: expected two licences"),
+        (
+            ["--instead", "MCOPSTN9=MCOPSTN2", "--tenant", "tenant-0001"],
+            "--instead: expected a licence that a user of tenant-0001 held in 2025-03, got MCOPSTN9, which none did",
+        ),
         (["--users", "empty.jsonl"], "--users: expected --instead, which says what they hold"),
         (
             ["--instead", "MCOPSTN1=MCOPSTN2", "--users", "empty.jsonl", "--tenant", "tenant-0001"],

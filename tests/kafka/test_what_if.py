@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import Result
 
-from rater.core import RULES, Account, PaymentSucceeded, Source, parse_ledger
+from rater.core import RULES, Account, LicenseRemoved, PaymentSucceeded, Source, parse_ledger
 from rater.dev.generate import Spec
 from rater.dev.scenarios.engine import EmbeddedEngine
 from rater.engine.batch import Record
@@ -97,6 +97,13 @@ def test_without_a_substitute_nothing_is_different_and_with_another_price_list_i
     other = what_if(deployment, "--tenant", tenant, "--instead", f"{held}=MCOPSTN8")
     assert (minutes(other, "was", held) > 0, minutes(other, "would_be", held)) == (True, 0)
     assert minutes(other, "would_be", "MCOPSTN8") > minutes(other, "was", "MCOPSTN8") == 0
+    euros = typed(deployment, "--deck", str(tmp_path / "dear.csv"), "--currency", "EUR").exception
+    assert str(euros).startswith("--deck: expected a price list in USD for the tenants of the month, got EUR: ")
+    typo = LicenseRemoved(tenant=tenant, id="typo", at=MARCH, user="nobody", sku=held)
+    (tmp_path / "typo.jsonl").write_bytes(encode_input(typo) + b"\n")
+    assert [one["id"] for one in what_if(deployment, "--commands", str(tmp_path / "typo.jsonl"))["remarks"]] == [
+        "typo"
+    ]
     nobody = typed(deployment, "--tenant", "nobody").exception
     assert str(nobody) == "expected a month with calls of nobody, got none in 2025-03"
 

@@ -28,7 +28,8 @@ from rater.serve.web.likely import LikelyPages
 from rater.serve.web.links import Links
 from rater.serve.web.news import News
 from rater.serve.web.ordering.desk import Desk
-from rater.serve.web.ordering.pages import NotAllowed, Orders
+from rater.serve.web.ordering.pages import Orders
+from rater.serve.web.ordering.shapes import NotAllowed, NotPossible
 from rater.serve.web.people import People
 from rater.serve.web.price import PricePage
 from rater.serve.web.provider import BEGIN, DONE, Provider
@@ -136,6 +137,8 @@ class Site:
                 return self._wrong(session, HTTPStatus.NOT_FOUND, "wrong.not_found")
             except NotAllowed:
                 return self._wrong(session, HTTPStatus.FORBIDDEN, "wrong.not_allowed")
+            except NotPossible:
+                return self._wrong(session, HTTPStatus.FORBIDDEN, "wrong.not_possible")
             except NotKept as wrong:
                 log.error("an order was not sent", reason=str(wrong))
                 return self._wrong(session, HTTPStatus.SERVICE_UNAVAILABLE, "wrong.busy")

@@ -82,7 +82,7 @@ def test_a_record_that_would_be_refused_again_is_dropped_with_a_note(opened: Ope
     again = previewed(kim, "replay", f"?letter={letter}")
     assert "It would be refused." in again.words
     assert f"{order('replay')}/send" not in again.text
-    assert "Note: expected something" in previewed(kim, "drop", f"?letter={letter}").words
+    assert "Note: it must not be empty" in previewed(kim, "drop", f"?letter={letter}").words
     note = "a test of the new switch <b>\u202e"
     shown = previewed(kim, "drop", f"?letter={letter}", note=note)
     assert sent(kim, "drop", shown).path.endswith("/refused?order=accepted")

@@ -116,7 +116,7 @@ def test_what_no_limit_can_be_is_not_sent(limited: Open) -> None:
     wrong = {
         "a decimal amount": {"limit": "much"},
         "an amount of zero or more": {"limit": "-1"},
-        "expected something, got nothing": {"limit": ""},
+        "it must not be empty": {"limit": ""},
         "expected an ISO 3166-1": {"scope": "country", "only": "Kenya"},
         "brake: ": {"brake": "Not A Name"},
         "mode: ": {"mode": "sometimes"},

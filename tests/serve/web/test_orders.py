@@ -116,10 +116,13 @@ def test_what_a_call_cost_is_given_back_once(opened: Open) -> None:
     [
         ("add-funds", "", {"amount": "49"}, "Amount: expected a whole amount of at least 50"),
         ("add-funds", "", {"amount": "60.5"}, "Amount: expected a whole amount of at least 50"),
-        ("add-funds", "", {"amount": ""}, "Amount: expected something"),
-        ("adjust", "", {"amount": "1", "reason": " "}, "Reason: expected something"),
+        ("add-funds", "", {"amount": ""}, "Amount: it must not be empty"),
+        ("adjust", "", {"amount": "1", "reason": " "}, "Reason: it must not be empty"),
         ("adjust", "", {"amount": "0", "reason": "x"}, "expected an amount that is not zero"),
-        ("adjust", "", {"amount": "1,50", "reason": "x"}, "expected a decimal amount such as 74.948"),
+        ("adjust", "", {"amount": "1,500", "reason": "x"}, "expected a decimal amount such as 74.948"),
+        ("adjust", "", {"amount": "1 EUR", "reason": "x"}, "expected a decimal amount such as 74.948, got '1 EUR'"),
+        ("adjust", "", {"amount": "10000000000000", "reason": "x"}, "got '10000000000000'"),
+        ("add-funds", "", {"amount": "10000000000000"}, "Amount: expected an amount up to"),
         ("adjust", "?call=a", {"amount": "0.11", "reason": "x"}, "at most 0.1, what the call cost"),
         ("adjust", "", {"amount": "1", "reason": "x" * 257}, "256"),
         ("refund", "", {"lot": "none", "amount": "1", "reason": "x"}, "refused"),
@@ -137,6 +140,9 @@ def test_what_a_call_cost_is_given_back_once(opened: Open) -> None:
         "no-reason",
         "zero",
         "comma",
+        "another-currency",
+        "huge",
+        "huge-purchase",
         "more-than-the-call",
         "long",
         "no-lot",
@@ -194,3 +200,55 @@ def test_each_order_is_written_down(opened: Open) -> None:
     assert audit.remote == "127.0.0.1"
     command = msgspec.json.decode(audit.command)
     assert (command["command"], command["id"], command["reason"]) == ("funds_adjusted", key, "audited")
+
+
+def test_switching_auto_recharge_off_is_shown_and_stays_off_when_something_is_changed(opened: Open) -> None:
+    """The preview has what is set beside what will be; "Change it" brings back the form as it was typed."""
+    kim = opened.visitor("kim")
+    on = previewed(kim, "recharge-settings", enabled="1", trigger="70", amount="60")
+    assert sent(kim, "recharge-settings", on).status == 200
+    shown = previewed(kim, "recharge-settings", enabled="", trigger="77", amount="60")
+    assert "Auto-recharge on → off" in shown.words
+    assert "Trigger 70 USD → 77 USD" in shown.words
+    assert "Amount 60 USD Balance now" in shown.words
+    link = re.search(r'href="([^"]*/orders/recharge-settings\?[^"]*)"', shown.text)
+    assert link is not None
+    form = kim.get(html.unescape(link[1])).text
+    assert 'value="77"' in form
+    assert 'type="checkbox" value="1">' in form
+
+
+def test_a_setting_that_somebody_else_changed_meanwhile_is_not_overwritten(opened: Open) -> None:
+    """Kim looks, olga changes it, kim sends: refused, and olga's stands; kim's own second press is no such thing."""
+    kim, olga = opened.visitor("kim"), opened.visitor("olga")
+    shown = previewed(kim, "recharge-settings", enabled="1", trigger="55", amount="100")
+    other = previewed(olga, "recharge-settings", enabled="1", trigger="71", amount="300")
+    assert sent(olga, "recharge-settings", other).status == 200
+    assert "Nothing was changed a second time" in sent(olga, "recharge-settings", other).words
+    refused = sent(kim, "recharge-settings", shown)
+    assert (refused.status, "Somebody changed this after you looked at it" in refused.words) == (409, True)
+    assert 'value="71"' in kim.get(order("recharge-settings")).text
+
+
+def test_what_follows_from_an_adjustment_is_shown(opened: Open) -> None:
+    """More than there is is taken off: calls on credit are refused, and a payment is asked for where that is set."""
+    kim = opened.visitor("kim")
+    assert (
+        sent(kim, "recharge-settings", previewed(kim, "recharge-settings", trigger="50", amount="60")).status == 200
+    )
+    shown = previewed(kim, "adjust", amount="-100000", reason="x")
+    assert "Calls that cost credit are refused from then on" in shown.words
+
+
+@pytest.mark.parametrize("typed", ["60 USD", "60 usd", "60,00", "60.00"])
+def test_amounts_are_read_as_people_write_them(opened: Open, typed: str) -> None:
+    """With the currency behind, and with a comma before cents."""
+    assert "Balance after it" in previewed(opened.visitor("kim"), "add-funds", amount=typed).words
+
+
+def test_a_record_that_is_not_held_cannot_be_let_through(opened: Open) -> None:
+    """That has nothing to do with the role, and the page says so."""
+    record = {"tenant": "contoso", "usage_id": "odd", "type": "user_out", "called": "+442071234567"}
+    letter = opened.server.switch().send(record).body["results"][0]["dead_letter"]
+    shown = opened.visitor("kim").get(f"{order('accept')}?letter={letter}")
+    assert (shown.status, "This cannot be done with the record" in shown.words) == (403, True)

@@ -24,7 +24,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """An order as its preview showed it; it is sealed, so that nothing else can be sent in its place.
 
     It has commands, each as JSON, or is about a dead letter; `rows` are those of the file that they are.
-    `usage_id` is that of the call that it is about.
+    `usage_id` is that of the call that it is about.  `replaces` is what was set when it was previewed, of the brake
+    that is `named` or of the tenant.
     """
 
     tenant: str
@@ -36,6 +37,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[int, ...] = ()
     letter: LetterOrder | None = None
     usage_id: str | None = None
+    named: str = ""
+    replaces: dict[str, str] = {}
 
     @property
     def said(self) -> bytes:

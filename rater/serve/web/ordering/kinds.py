@@ -24,6 +24,7 @@ from rater.core import (
     parse_micros,
 )
 from rater.files.licenses import YEARS, Licenses, WrongRows
+from rater.serve.web.amounts import plain_amount
 from rater.serve.web.forms import FILE_ENCODING
 from rater.serve.web.ordering.brake_kinds import BRAKE_KINDS
 from rater.serve.web.ordering.shapes import Begun, Field, Kind, WrongField
@@ -158,14 +159,15 @@ def _check_whole(field: str, text: str) -> None:
     try:
         micros = parse_micros(text)
     except MoneyError as wrong:
-        raise WrongField(field, "order.whole") from wrong
+        raise WrongField(field, "order.in_file", str(wrong)) from wrong
     if micros % MICROS_PER_UNIT or micros < AMOUNT_MIN * MICROS_PER_UNIT:
         raise WrongField(field, "order.whole")
 
 
 def _recharge_now(account: Account, _typed: Mapping[str, str]) -> dict[str, str]:
     terms = account.recharge
-    return {"trigger": format_micros(terms.trigger), "amount": format_micros(terms.amount)}
+    enabled = "1" if terms.enabled else ""
+    return {"enabled": enabled, "trigger": format_micros(terms.trigger), "amount": format_micros(terms.amount)}
 
 
 _AMOUNT, _REASON = Field("amount", "amount"), Field("reason", "text")
@@ -195,10 +197,11 @@ KINDS = {
 }
 
 
-def typed_in(kind: Kind, sent: dict[str, str]) -> dict[str, str]:
-    """What was typed into each field; WrongField: a required one is empty."""
+def typed_in(kind: Kind, sent: dict[str, str], currency: str) -> dict[str, str]:
+    """What was typed into each field, amounts as records have them; WrongField: a required one is empty."""
     typed = {field.name: sent.get(field.name, "") for field in kind.fields}
     typed |= {field.name: typed[field.name].strip() for field in kind.fields if field.shape != "file"}
+    typed |= {name: plain_amount(typed[name], currency) for name, shape, *_ in kind.fields if shape == "amount"}
     for field in kind.fields:
         if field.required and not typed[field.name]:
             raise WrongField(field.name, "order.required")

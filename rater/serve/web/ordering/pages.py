@@ -23,8 +23,9 @@ from rater.serve.web.ordering.desk import Desk, NotAppliedYet, Order, SentOrder,
 from rater.serve.web.ordering.kinds import KINDS, rows_of, typed_in
 from rater.serve.web.ordering.letters import LetterOrder, preview_letter
 from rater.serve.web.ordering.outcomes import Followed
+from rater.serve.web.ordering.overtaken import is_overtaken
 from rater.serve.web.ordering.preview import preview
-from rater.serve.web.ordering.shapes import Begun, Kind, WrongField
+from rater.serve.web.ordering.shapes import Begun, Kind, NotAllowed, NotPossible, WrongField
 from rater.serve.web.rendering import Pages, path_part
 from rater.serve.web.screens import SCREENS, Asked, NoSuchThing
 from rater.serve.web.screens.call import call as call_screen
@@ -42,10 +43,6 @@ SENT_S = 8 * 3600
 _BACK = "private, no-cache"
 #: Answers a question from the last commit on.
 _Read = Callable[[Callable[[Books], Any]], Awaitable[Any]]
-
-
-class NotAllowed(Exception):
-    """The role may look and not order."""
 
 
 class _Step(NamedTuple):
@@ -70,14 +67,7 @@ class _Step(NamedTuple):
 class Orders:
     """The pages of orders; `read` answers from the store, `now` is when an order is begun."""
 
-    def __init__(
-        self,
-        pages: Pages,
-        seal: Seal,
-        desk: Desk,
-        read: _Read,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, pages: Pages, seal: Seal, desk: Desk, read: _Read, now: Callable[[], datetime]) -> None:
         self._pages, self._seal, self._desk, self._read, self._now = pages, seal, desk, read, now
 
     async def form(self, request: web.Request, session: Session) -> web.Response:
@@ -105,12 +95,14 @@ class Orders:
         begun = self._seal.open(sent.get("begun", ""), Begun, FORM_S)
         if begun is None or (begun.tenant, begun.kind, begun.person) != (step.tenant, step.name, session.person):
             raise ForeignForm
+        account = await self._read(lambda books: Asked.of(books, step.tenant, session, {}).account)
         try:
-            typed = typed_in(step.kind, sent)
+            typed = typed_in(step.kind, sent, account.currency)
             commands = step.kind.commands(begun, typed)
         except WrongField as wrong:
             return await self._show_form(step, begun, sent, wrong)
-        order = _order(step, begun, commands, typed)
+        now = step.kind.set_now(account, typed)
+        order = _order(step, begun, commands, typed, now)
 
         def looked(books: Books) -> dict[str, Any]:
             return self._tried(books, step, begun, commands, order)
@@ -120,6 +112,7 @@ class Orders:
             session,
             begun=begun,
             order=self._seal.seal(order),
+            now=now,
             typed=[(field.name, typed[field.name]) for field in step.kind.fields if field.shape != "file"],
             **await self._read(looked),
             **step.values(),
@@ -153,11 +146,14 @@ class Orders:
             raise ForeignForm
         about = order.letter
 
-        def looked(books: Books) -> tuple[Asked, Letter | None]:
+        def looked(books: Books) -> tuple[Asked, Letter | None, bool]:
             asked = Asked.of(books, step.tenant, session, {})
-            return asked, _allowed(asked, step, about.dead_letter) if about else None
+            letter = _allowed(asked, step, about.dead_letter) if about else None
+            return asked, letter, is_overtaken(books.reader, asked.account, step.kind, order)
 
-        asked, letter = await self._read(looked)
+        asked, letter, overtaken = await self._read(looked)
+        if overtaken:
+            return self._refused(step, asked, [], 0)
         try:
             results = await send(self._desk, order, session, request.remote, letter)
         except NotAppliedYet as waiting:
@@ -202,13 +198,17 @@ class Orders:
             if one.result is RecordResult.REFUSED
         ]
         if refused:
-            values = {"account": asked.account, "refused": refused, "all": len(results)}
-            return self._pages.answer(
-                "refused_order.html", step.session, HTTPStatus.CONFLICT, **values, **step.values()
-            )
+            return self._refused(step, asked, refused, len(results))
         found = {one.result for one in results}
         outcome = RecordResult.ACCEPTED if RecordResult.ACCEPTED in found else RecordResult.DUPLICATE
         return self._pages.go_to(_back_of(step, order, outcome.value))
+
+    def _refused(
+        self, step: _Step, asked: Asked, refused: Sequence[tuple[int | None, str]], count: int
+    ) -> web.Response:
+        """What is refused of so many commands, and why; of none: another was faster."""
+        values = {"account": asked.account, "refused": refused, "all": count} | step.values()
+        return self._pages.answer("refused_order.html", step.session, HTTPStatus.CONFLICT, **values)
 
     async def _show_form(
         self, step: _Step, begun: Begun, typed: Mapping[str, str], wrong: WrongField | None
@@ -246,7 +246,9 @@ class Orders:
         )
 
 
-def _order(step: _Step, begun: Begun, commands: Sequence[AnyCommand], typed: dict[str, str]) -> Order:
+def _order(
+    step: _Step, begun: Begun, commands: Sequence[AnyCommand], typed: dict[str, str], now: dict[str, str]
+) -> Order:
     way = step.kind.letter
     return Order(
         tenant=step.tenant,
@@ -258,6 +260,8 @@ def _order(step: _Step, begun: Begun, commands: Sequence[AnyCommand], typed: dic
         rows=tuple(rows_of(typed)),
         letter=LetterOrder(dead_letter=begun.letter or "", way=way, note=typed.get("note")) if way else None,
         usage_id=begun.usage_id,
+        named=typed.get("brake", ""),
+        replaces=now,
     )
 
 
@@ -273,7 +277,7 @@ def _allowed(asked: Asked, step: _Step, id: str) -> Letter:
     """The dead letter, if the role may do this with it; one that is settled is shown, and nothing changes."""
     letter = letter_of(asked, id)
     if letter.state not in SETTLED and step.kind.letter not in row_of(letter, step.session.role).ways:
-        raise NotAllowed
+        raise NotPossible
     return letter
 
 

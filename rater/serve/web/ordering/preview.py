@@ -94,11 +94,11 @@ def preview(
         for one, row, wrong in zip(commands, places, refused, strict=True)
         if isinstance(one, LicenseAssigned | LicenseRemoved)
     ]
-    return preview_of(lines, account, trial)._replace(changes=changes)
+    return preview_of(lines, account, trial)._replace(changes=changes, refused=_said(trial.refused))
 
 
 def preview_of(lines: list[str], account: Account, trial: Trial) -> Preview:
-    """The preview of what was tried."""
+    """The preview of what was tried; what it would be refused for is masked."""
     refused, after = trial.refused, trial.after.account(account.tenant)
     events = dict.fromkeys(event.value for event in trial.events)
     return Preview(
@@ -110,7 +110,7 @@ def preview_of(lines: list[str], account: Account, trial: Trial) -> Preview:
             for debit in trial.debits
         ],
         list(events),
-        _said(refused),
+        None if refused is None else mask_people(_said(refused) or ""),
         trial.changes_nothing,
         EventKind.RECHARGE_REQUESTED.value in events,
     )
@@ -147,10 +147,10 @@ def _change(
 
 
 def _said(refused: Refusal | None) -> str | None:
-    """Why something would be refused."""
+    """Why something would be refused; nothing is masked of what a person typed."""
     if refused is None:
         return None
-    return mask_people(f"{refused.field}: {refused.message}" if refused.field else refused.message)
+    return f"{refused.field}: {refused.message}" if refused.field else refused.message
 
 
 def _held(user: User | None, at: datetime) -> tuple[str, ...]:

@@ -14,6 +14,14 @@ from rater.files.licenses import WrongRow
 LetterWay = Literal["replay", "accept", "drop"]
 
 
+class NotAllowed(Exception):
+    """The role may look and not order."""
+
+
+class NotPossible(Exception):
+    """The role may order, but not this of the dead letter as it is."""
+
+
 class WrongField(Exception):
     """What was typed cannot be meant: the field, and the text that says what is expected.
 

@@ -1,6 +1,5 @@
 """Usage: the calls of a tenant, newest first, by what people look for; and the sums of their charges."""
 
-import re
 from datetime import UTC, date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +11,7 @@ from rater.engine.given_back import is_given_back
 from rater.files.export import write
 from rater.files.export_tables import TABLES, usage_row
 from rater.files.statement import MEDIA_TYPES
+from rater.serve.web.amounts import plain_amount
 from rater.serve.web.screens.asked import (
     Asked,
     File,
@@ -30,8 +30,6 @@ SPEND_DAYS, DESTINATIONS_MAX = 31, 15
 #: Files of the calls that are found, and how many calls they have at most.
 EXPORT_FORMATS: tuple[Literal["csv", "xlsx"], ...] = ("csv", "xlsx")
 EXPORT_MAX = 20_000
-#: A comma before one or two decimals.
-_COMMA = re.compile(r"[0-9]+,[0-9]{1,2}")
 _FILTERS = ("day", "charge", "user", "number", "destination", "type", "flag")
 _TYPES = [one.value for one in CallType]
 #: Names that are offered where several contain what was typed; destinations of so many days.
@@ -143,12 +141,6 @@ def _dearest(sums: list[Spend]) -> list[Spend]:
     return sorted(paid, key=lambda one: (-one.charge_micros, one.key or ""))[:DESTINATIONS_MAX]
 
 
-def _plain(amount: str, currency: str) -> str:
-    """An amount as bills write it: without the currency behind it, and with a point for a comma before cents."""
-    number = amount[: -len(currency)].strip() if amount.upper().endswith(currency) else amount
-    return number.replace(",", ".") if _COMMA.fullmatch(number) else number or amount
-
-
 def _wanted(query: dict[str, str], currency: str) -> CallFilter:
     """What a person looks for; WrongQuestion says what was expected."""
     since = until = None
@@ -158,7 +150,7 @@ def _wanted(query: dict[str, str], currency: str) -> CallFilter:
     except (ValueError, OverflowError) as wrong:
         raise WrongField("day", "expected a day such as 2025-03-12") from wrong
     try:
-        charge = parse_ledger(_plain(query["charge"], currency)) if "charge" in query else None
+        charge = parse_ledger(plain_amount(query["charge"], currency)) if "charge" in query else None
     except MoneyError as wrong:
         raise WrongField("charge", str(wrong)) from wrong
     try:

@@ -53,7 +53,8 @@ def fund(step: Step, command: FundsAdded) -> None:
         lot=command.id,
         amount=format_micros(parse_micros(command.amount)),
         command_id=command.id,
-        reason=command.purchase_order or command.agreement,
+        reason=", ".join(filter(None, (command.purchase_order, command.agreement))) or None,
+        by=command.by,
         lot_kind=LotKind.PROMOTION if command.source == "promotion" else None,
     )
     kind = {"promotion": LotKind.PROMOTION, "auto_recharge": LotKind.RECHARGE}

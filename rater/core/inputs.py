@@ -185,7 +185,7 @@ class UserErased(Command, frozen=True, kw_only=True, tag="user_erased", omit_def
 class FundsAdded(Command, frozen=True, kw_only=True, tag="funds_added", omit_defaults=True):
     """A purchase of credit: one lot that expires on its own (rules 60, 63, 64); `source` is `manual` if absent.
 
-    A promotion must say when it `expires`, and nothing else may (A46).
+    A promotion must say when it `expires`, and nothing else may (A46).  `by` is who added it, if a person did.
     """
 
     amount: Amount
@@ -194,6 +194,7 @@ class FundsAdded(Command, frozen=True, kw_only=True, tag="funds_added", omit_def
     purchase_order: Text | None = None
     agreement: Text | None = None
     expires: Instant | None = None
+    by: Text | None = None
 
 
 class FundsAdjusted(Command, frozen=True, kw_only=True, tag="funds_adjusted", omit_defaults=True):

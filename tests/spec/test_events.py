@@ -76,7 +76,7 @@ def facts(world: World) -> list[dict[str, Any]]:
         ),
         (
             FundsAdded(tenant=T, id="x", at=WHEN, amount="5", purchase_order="PO 7", agreement="EA"),
-            {"event": "funds.added", "lot": "x", "amount": "5", "reason": "PO 7", "balance": "105"},
+            {"event": "funds.added", "lot": "x", "amount": "5", "reason": "PO 7, EA", "balance": "105"},
         ),
         (
             FundsAdded(tenant=T, id="x", at=WHEN, amount="5", agreement="EA"),

@@ -39,11 +39,12 @@ def test_funds_are_added_once(opened: Open) -> None:
     """The preview shows both balances; pressing the button again, or going back to the form, adds nothing more."""
     kim, before = opened.visitor("kim"), balance(opened)
     form = kim.get(order("add-funds")).form(f"{order('add-funds')}/preview")
-    typed = form | {"amount": "60", "purchase_order": "PO-1"}
+    typed = form | {"amount": "60", "purchase_order": "PO-1", "agreement": "AGR"}
     shown = kim.post(f"{order('add-funds')}/preview", typed)
     assert '"purchase_order": "PO-1"' in shown.words
     assert balance(opened) == before
-    assert "Done." in sent(kim, "add-funds", shown).words
+    done = sent(kim, "add-funds", shown).words
+    assert ("Done." in done, "PO-1, AGR – kim" in done) == (True, True)
     assert "Nothing was changed a second time" in sent(kim, "add-funds", shown).words
     again = kim.post(f"{order('add-funds')}/preview", typed)
     assert "Nothing would change" in again.words

@@ -45,6 +45,7 @@ def _funds(begun: Begun, typed: dict[str, str]) -> list[AnyCommand]:
         amount=typed["amount"],
         purchase_order=typed["purchase_order"] or None,
         agreement=typed["agreement"] or None,
+        by=begun.person,
     )
     return [command]
 

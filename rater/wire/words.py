@@ -28,6 +28,7 @@ _MESSAGE_MAX = 200
 _PATTERNS = {
     "^[A-Z]{3}": "an ISO 4217 code such as USD",
     "^[A-Z]{2}": "an ISO 3166-1 code such as US",
+    "^[a-z0-9-]{1,40}": "1 to 40 small letters, digits and dashes",
     r"^(\*|[0-9]{1,15})": "1 to 15 digits, or * for every number",
 }
 _TYPES = {

@@ -296,3 +296,13 @@ def test_a_session_that_is_over_is_forgotten(tmp_path: Path) -> None:
     unwritten = EndedSessions(tmp_path / "file", SESSION_H)
     unwritten.add("here")
     assert "here" in unwritten
+
+
+@pytest.mark.parametrize("kind", ["assign", "remove"])
+def test_what_changes_nothing_is_not_sent(opened: Open, kind: str) -> None:
+    """Ada holds MCOPSTNPP already, and no MCOPSTN9; another country of hers would be a change."""
+    kim, held = opened.visitor("kim"), {"assign": "MCOPSTNPP", "remove": "MCOPSTN9"}[kind]
+    shown = previewed(kim, kind, user="ada", sku=held)
+    assert "Nothing would change, so there is nothing to send." in shown.words
+    assert "Send it" not in shown.words
+    assert "Send it" in previewed(kim, "assign", user="ada", sku="MCOPSTNPP", country="DE").words

@@ -34,7 +34,7 @@ from rater.wire.codec import decode_command, encode_input
 class Change(NamedTuple):
     """What a command changes: the licences of a user before and after it, from when, and why it would be refused.
 
-    `row` is its row of a file; `known`: the catalogue has the licence.
+    `row` is its row of a file; `known`: the catalogue has the licence; `idle`: it leaves the user as it is.
     """
 
     row: int | None
@@ -46,6 +46,7 @@ class Change(NamedTuple):
     since: datetime
     known: bool
     refused: str | None
+    idle: bool
 
 
 class Preview(NamedTuple):
@@ -130,19 +131,18 @@ def _change(
     refused: Refusal | None,
 ) -> Change:
     since = command.effective_from or command.at
-    before, after = (
-        _held(state.user_meant_by(command.tenant, command.user), since) for state in (State(reader), trial.after)
-    )
+    was, will_be = (state.user_meant_by(command.tenant, command.user) for state in (State(reader), trial.after))
     return Change(
         row,
         command.user,
         command.sku,
         command.country,
-        before,
-        after,
+        _held(was, since),
+        _held(will_be, since),
         since,
         sku(command.sku) is not None,
         _said(refused),
+        refused is None and was == will_be,
     )
 
 

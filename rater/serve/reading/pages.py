@@ -25,6 +25,7 @@ from rater.serve.reading.computing import Computing
 from rater.serve.reading.desks import Books, Desks
 from rater.serve.reading.forecasts import answered
 from rater.serve.reading.likely_answers import AdviceAnswer, ForecastAnswer
+from rater.serve.reading.statement_answers import StatementAnswer
 
 TENANTS = "/v1/tenants"
 TENANT = f"{TENANTS}/{{tenant}}"
@@ -72,7 +73,7 @@ PAGES = (
         "readStatement",
         "What was there, came in, went out, and is left",
         asked.StatementAsked,
-        answers.StatementAnswer,
+        StatementAnswer,
         questions.statement_of,
     ),
     Page(

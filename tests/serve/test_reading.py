@@ -260,6 +260,7 @@ def test_a_client_that_asks_too_often(asked: Asked) -> None:
     answer = until(refused, "an answer within a second of the one before")
     assert answer.status == 429
     assert answer.headers["Retry-After"] == "1"
+    assert answer.body["title"] == "More than the client may send or ask in a second"
     assert "reads_per_s" in answer.body["detail"]
 
 

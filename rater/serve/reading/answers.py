@@ -189,7 +189,10 @@ class Funds(msgspec.Struct, frozen=True):
 
 
 class BalanceAt(msgspec.Struct, frozen=True):
-    """The balance at an instant: credits less debits up to and including it."""
+    """The balance at an instant: credits less debits up to and including it.
+
+    Where no instant was asked for, it is the present balance, and `at` is `as_of`.
+    """
 
     at: datetime
     balance: str

@@ -160,9 +160,11 @@ def statement_of(books: Books, account: Account, query: asked.StatementAsked) ->
     return statement_answer(books.lookup.statement(account.tenant, since, until))
 
 
-def balance(books: Books, account: Account, query: asked.BalanceAsked, now: datetime) -> answers.BalanceAt:
-    """The balance at an instant; ProblemError before the first record that is still there."""
-    at = query.at or now
+def balance(books: Books, account: Account, query: asked.BalanceAsked) -> answers.BalanceAt:
+    """The balance at an instant, else now; ProblemError before the first record that is still there."""
+    at = query.at
+    if at is None:
+        return answers.BalanceAt(account.clock, format_micros(account.balance), account.currency, account.clock)
     known = books.lookup.balance_known_since(account.tenant)
     if known is not None and at < known:
         raise ProblemError(Kind.NOT_FOUND, f"at: older records were deleted; expected {known.isoformat()} or later")

@@ -34,7 +34,7 @@ class Kind(Enum):
     TOO_MANY = (
         "too-many",
         HTTPStatus.TOO_MANY_REQUESTS,
-        "More records than the client may send",
+        "More than the client may send or ask in a second",
         HttpResult.LIMITED,
     )
     FAILED = ("failed", HTTPStatus.INTERNAL_SERVER_ERROR, "The rater failed", HttpResult.FAILED)

@@ -12,8 +12,9 @@ import pytest
 
 from rater.core import Account
 from rater.embedded.store import open_reader
+from rater.serve.problems import Kind, ProblemError, problem_response
 from rater.serve.reading.computing import Computing
-from rater.serve.reading.forecasts import Forecasts, Nothing
+from rater.serve.reading.forecasts import Forecasts, Nothing, answered
 from rater.serve.reading.likely_answers import ForecastAnswer
 from rater.serve.reading.own_processes import OwnProcesses
 from tests.commands import rater
@@ -55,6 +56,7 @@ def test_it_is_what_the_command_prints_and_kept(server: Serving) -> None:
     assert {name: answer.body[name] for name in ("spent", "balances", "pools", "seed", "weeks")} == {
         name: printed[name] for name in ("spent", "balances", "pools", "seed", "weeks")
     }
+    assert answer.body["as_of"] == answer.body["now"] == clerk.ask("/v1/tenants/contoso").body["as_of"]
     again = clerk.ask("/v1/tenants/contoso/forecast?days=14", If_None_Match=answer.headers["ETag"])
     assert again.status == 304
 
@@ -64,6 +66,7 @@ def test_the_recommendation_is_what_the_command_prints(server: Serving) -> None:
     found = server.switch("clerk").ask("/v1/tenants/contoso/recommendation").body
     printed = json.loads(rater("recommend", "contoso", "--json", "--store", str(server.store)).stdout)
     assert (found["trigger"], found["amount"], found["confirmed"], found["currency"]) == (1, 50, True, "USD")
+    assert found.pop("as_of") == found["now"]
     assert {**found, "now": None} == {**printed, "now": None}
 
 
@@ -105,7 +108,7 @@ def test_who_asks_for_the_same_waits_for_one_process(server: Serving) -> None:
 
 
 def test_what_took_too_long_is_tried_again(server: Serving) -> None:
-    """A busy server is no property of the tenant: who asks later has an answer."""
+    """A busy server is no property of the tenant: it says 503 and when to ask again, and nothing of it is kept."""
     account = account_of(server.store, "contoso")
 
     async def ask() -> None:
@@ -113,6 +116,10 @@ def test_what_took_too_long_is_tried_again(server: Serving) -> None:
         found = await hurried.likely(account, 14)
         assert isinstance(found, Nothing)
         assert (found.for_now, hurried.known_likely(account, 14)) == (True, None)
+        with pytest.raises(ProblemError, match="ask again later, or use rater forecast") as wrong:
+            answered(found)
+        response = problem_response(wrong.value)
+        assert (response.status, response.headers["Retry-After"]) == (503, "10")
 
     asyncio.run(ask())
 
@@ -123,6 +130,9 @@ def test_a_tenant_with_too_many_calls_is_for_the_command(server: Serving) -> Non
     account.sequences.rated_calls = 200_001
     found = asyncio.run(Computing.over(server.store).forecasts.advice(account))
     assert isinstance(found, Nothing)
+    with pytest.raises(ProblemError) as wrong:
+        answered(found)
+    assert (wrong.value.kind, wrong.value.retry_after_s) == (Kind.TOO_LARGE, None)
     assert found.detail.startswith(
         "200001 ratings, more than are read here (RATINGS_MAX 200000); use rater recommend"
     )

@@ -81,7 +81,8 @@ def test_what_takes_too_long_is_given_up(tmp_path: Path) -> None:
 
     async def test(processes: OwnProcesses) -> None:
         wrong = await problem_of(processes.run(endless(tmp_path), 0.5))
-        assert (wrong.kind, wrong.detail) == (Kind.TOO_LARGE, "it took longer than 0 s; use rater serve")
+        assert wrong.detail == "it took longer than 0 s; ask again later, or use rater serve"
+        assert (wrong.kind, wrong.retry_after_s) == (Kind.BUSY, 10)
         assert (await processes.run(["--version"], PATIENCE_S)).code == Exit.OK
 
     with_processes(test)

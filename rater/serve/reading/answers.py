@@ -188,30 +188,11 @@ class Funds(msgspec.Struct, frozen=True):
     as_of: datetime
 
 
-class StatementEntry(msgspec.Struct, frozen=True):
-    """Movements of one kind: how many, and their sum with its sign."""
-
-    name: str
-    count: int
-    amount: str
-
-
-class StatementAnswer(msgspec.Struct, frozen=True):
-    """Opening, entries, closing; it adds up (`unexplained` is 0).  `complete`: no older records are gone."""
-
-    tenant: str
-    currency: str
-    since: datetime | None
-    opening: str
-    entries: list[StatementEntry]
-    closing: str
-    unexplained: str
-    complete: bool
-    as_of: datetime
-
-
 class BalanceAt(msgspec.Struct, frozen=True):
-    """The balance at an instant: credits less debits up to and including it."""
+    """The balance at an instant: credits less debits up to and including it.
+
+    Where no instant was asked for, it is the present balance, and `at` is `as_of`.
+    """
 
     at: datetime
     balance: str

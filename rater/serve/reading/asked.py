@@ -114,7 +114,7 @@ class StatementAsked(_Asked):
 class BalanceAsked(_Asked):
     """Which instant."""
 
-    at: Moment | None = Field(default=None, description="an instant; else now")
+    at: Moment | None = Field(default=None, description="an instant; else now, by the tenant's clock (`as_of`)")
 
 
 class SpendAsked(_Asked):

@@ -15,7 +15,7 @@ import msgspec
 from rater.core import Account
 from rater.serve.problems import Kind, ProblemError
 from rater.serve.reading.likely_answers import AdviceAnswer, ForecastAnswer
-from rater.serve.reading.own_processes import OwnProcesses
+from rater.serve.reading.own_processes import OwnProcesses, TookTooLong
 from rater.wire.errors import Exit
 
 #: Ratings of a tenant that are read; beyond that: the command itself.
@@ -91,10 +91,8 @@ class Computed(Generic[_Answer]):
         words = [self._command, *options, "--store", str(self._store), "--", account.tenant]
         try:
             ended = await self._processes.run(words, self._within_s)
-        except ProblemError as wrong:
-            if wrong.kind is Kind.BUSY:
-                raise
-            return Nothing(wrong.kind, wrong.detail, for_now=True)
+        except TookTooLong as late:
+            return Nothing(late.kind, late.detail, for_now=True)
         if ended.output and ended.code in (Exit.OK, Exit.FAILED):
             return self._read(ended.output)
         if ended.code == Exit.FAILED:
@@ -106,9 +104,8 @@ class Forecasts:
     """What is likely, and what is recommended, of the tenants of a store or of a replica."""
 
     def __init__(self, processes: OwnProcesses, store: Path, within_s: float = WITHIN_S) -> None:
-        forecast, advice = msgspec.json.Decoder(ForecastAnswer), msgspec.json.Decoder(AdviceAnswer)
-        self._likely = Computed(processes, store, "forecast", forecast.decode, within_s)
-        self._advice = Computed(processes, store, "recommend", advice.decode, within_s)
+        self._likely = Computed(processes, store, "forecast", _printed(ForecastAnswer), within_s)
+        self._advice = Computed(processes, store, "recommend", _printed(AdviceAnswer), within_s)
 
     async def likely(self, account: Account, days: int) -> ForecastAnswer | Nothing:
         """What is likely in the days to come; see Computed.of."""
@@ -130,8 +127,18 @@ class Forecasts:
 def answered(found: _Answer | Nothing) -> _Answer:
     """The answer; ProblemError says why there is none."""
     if isinstance(found, Nothing):
-        raise ProblemError(found.kind, found.detail)
+        raise ProblemError(found.kind, found.detail, _RETRY_AFTER_S if found.for_now else None)
     return found
+
+
+def _printed(answer: type[_Answer]) -> Callable[[bytes], _Answer]:
+    """Reads what a command prints; `now` is the tenant's clock, which answers over HTTP call `as_of`, too."""
+
+    def read(output: bytes) -> _Answer:
+        facts = msgspec.json.decode(output)
+        return msgspec.convert(facts | {"as_of": facts["now"]}, answer)
+
+    return read
 
 
 def _days(days: int) -> tuple[str, ...]:

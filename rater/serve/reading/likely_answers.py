@@ -33,7 +33,7 @@ class ForecastAnswer(msgspec.Struct, frozen=True):
     """What is likely from `now` on, by `weeks` whole weeks of the tenant's own past that end at `until`.
 
     `balances` and `spent` (by calls, since now) have an entry for the end of each of the `days`; `pools` says when
-    each pool's month is used up.  `now` is the tenant's clock when the forecast was made.
+    each pool's month is used up.  `now` and `as_of` are the tenant's clock when the forecast was made.
     """
 
     tenant: str
@@ -51,6 +51,7 @@ class ForecastAnswer(msgspec.Struct, frozen=True):
     balances: list[LikelyAmount]
     spent: list[LikelyAmount]
     pools: dict[str, LikelyTime]
+    as_of: datetime
 
 
 class PublishedAdvice(msgspec.Struct, frozen=True):
@@ -67,7 +68,8 @@ class AdviceAnswer(msgspec.Struct, frozen=True):
     In nine of ten likely months no `payment_delay` minutes cost more than `spent_while_paying`, and the month no
     more than `spent_in_a_month`.  `confirmed`: played again with it, nine of ten months have no zero and at most
     `recharges_max` recharges; `recharges` is what nine of ten then have.  That holds from a balance of
-    `trigger` on: `buy_first` is what is missing to it now.
+    `trigger` on: `buy_first` is what is missing to it now.  `now` and `as_of` are the tenant's clock when the
+    recommendation was made.
     """
 
     tenant: str
@@ -83,3 +85,4 @@ class AdviceAnswer(msgspec.Struct, frozen=True):
     confirmed: bool
     buy_first: str
     published: PublishedAdvice
+    as_of: datetime

@@ -33,6 +33,14 @@ class Ended(NamedTuple):
     message: str
 
 
+class TookTooLong(ProblemError):
+    """A command was given up; it may take less when the machine has less to do."""
+
+    def __init__(self, within_s: float, command: str) -> None:
+        detail = f"it took longer than {within_s:.0f} s; ask again later, or use rater {command}"
+        super().__init__(Kind.BUSY, detail, _RETRY_AFTER_S)
+
+
 class OwnProcesses:
     """Open until `close`; everything in the event loop."""
 
@@ -43,7 +51,7 @@ class OwnProcesses:
         self._closed = asyncio.Event()
 
     async def run(self, words: Sequence[str], within_s: float) -> Ended:
-        """Run a command; ProblemError: too many wait, it takes too long (TOO_LARGE), or the server stops."""
+        """Run a command; ProblemError (BUSY): too many wait, it is given up (TookTooLong), or the server stops."""
         if self._waiting > PROCESSES_WAITING_MAX:
             raise ProblemError(
                 Kind.BUSY,
@@ -85,9 +93,7 @@ class OwnProcesses:
                 _kill(process)
             output, said = await asyncio.wait_for(process.communicate(), within_s)
         except TimeoutError as late:
-            raise ProblemError(
-                Kind.TOO_LARGE, f"it took longer than {within_s:.0f} s; use rater {words[0]}"
-            ) from late
+            raise TookTooLong(within_s, words[0]) from late
         finally:
             self._running = None
             if process.returncode is None:

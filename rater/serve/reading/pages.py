@@ -4,7 +4,6 @@ Who reads one tenant's figures gets the same answer for every other tenant, know
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
@@ -25,6 +24,7 @@ from rater.serve.reading.computing import Computing
 from rater.serve.reading.desks import Books, Desks
 from rater.serve.reading.forecasts import answered
 from rater.serve.reading.likely_answers import AdviceAnswer, ForecastAnswer
+from rater.serve.reading.statement_answers import StatementAnswer
 
 TENANTS = "/v1/tenants"
 TENANT = f"{TENANTS}/{{tenant}}"
@@ -40,10 +40,6 @@ class Page(NamedTuple):
     asked: type[BaseModel]
     answer: type[msgspec.Struct]
     question: _Question
-
-
-def _balance(books: Books, account: Account, query: asked.BalanceAsked) -> answers.BalanceAt:
-    return questions.balance(books, account, query, datetime.now(UTC))
 
 
 def _tenant(books: Books, account: Account, _: asked.NothingAsked) -> answers.TenantNow:
@@ -72,7 +68,7 @@ PAGES = (
         "readStatement",
         "What was there, came in, went out, and is left",
         asked.StatementAsked,
-        answers.StatementAnswer,
+        StatementAnswer,
         questions.statement_of,
     ),
     Page(
@@ -81,7 +77,7 @@ PAGES = (
         "The balance at an instant",
         asked.BalanceAsked,
         answers.BalanceAt,
-        _balance,
+        questions.balance,
     ),
     Page(
         f"{TENANT}/spend",
@@ -225,10 +221,11 @@ def _body(found: msgspec.Struct) -> _Body:
 def _answer(request: web.Request, body: _Body) -> web.Response:
     """The answer, or 304 where the client has it."""
     headers = {"ETag": body.tag, "Cache-Control": "private, no-cache"}
-    if body.tag in _tags_of(request.headers.get("If-None-Match", "")):
+    if {body.tag, "*"} & _tags_of(request.headers.get("If-None-Match", "")):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     return web.Response(body=body.content, headers=headers, content_type="application/json")
 
 
 def _tags_of(header: str) -> set[str]:
+    """The tags of If-None-Match; `*` stands for every tag."""
     return {tag.strip().removeprefix("W/") for tag in header.split(",")}

@@ -35,6 +35,7 @@ from rater.serve.reading.lines import (
     refused_line,
     spend_line,
 )
+from rater.serve.reading.statement_answers import StatementAnswer, statement_answer
 
 #: Ratings of one call that are explained.
 RATINGS_MAX = 100
@@ -145,8 +146,8 @@ def funds(books: Books, account: Account, query: asked.PageAsked) -> answers.Fun
     return answers.Funds(lines, cursor_of("funds", page.next), account.clock)
 
 
-def statement_of(books: Books, account: Account, query: asked.StatementAsked) -> answers.StatementAnswer:
-    """Opening, entries and closing; ProblemError for more records than STATEMENT_RECORDS_MAX."""
+def statement_of(books: Books, account: Account, query: asked.StatementAsked) -> StatementAnswer:
+    """Opening, entries, closing and the sums of calls; ProblemError for more records than STATEMENT_RECORDS_MAX."""
     month = None if query.period is None else parse_period(query.period)
     since, until = (None, None) if month is None else (month_start(month), month_start(month + 1))
     records = books.lookup.count_moved(account.tenant, since, until)
@@ -156,25 +157,14 @@ def statement_of(books: Books, account: Account, query: asked.StatementAsked) ->
             f"{account.tenant}: {records} records, more than a request adds up (STATEMENT_RECORDS_MAX"
             f" {STATEMENT_RECORDS_MAX}); use rater statement",
         )
-    made = books.lookup.statement(account.tenant, since, until)
-    return answers.StatementAnswer(
-        tenant=account.tenant,
-        currency=account.currency,
-        since=since,
-        opening=format_micros(made.opening),
-        entries=[
-            answers.StatementEntry(one.name.value, one.count, format_micros(one.amount)) for one in made.entries
-        ],
-        closing=format_micros(made.closing),
-        unexplained=format_micros(made.unexplained),
-        complete=not made.is_partial,
-        as_of=account.clock,
-    )
+    return statement_answer(books.lookup.statement(account.tenant, since, until))
 
 
-def balance(books: Books, account: Account, query: asked.BalanceAsked, now: datetime) -> answers.BalanceAt:
-    """The balance at an instant; ProblemError before the first record that is still there."""
-    at = query.at or now
+def balance(books: Books, account: Account, query: asked.BalanceAsked) -> answers.BalanceAt:
+    """The balance at an instant, else now; ProblemError before the first record that is still there."""
+    at = query.at
+    if at is None:
+        return answers.BalanceAt(account.clock, format_micros(account.balance), account.currency, account.clock)
     known = books.lookup.balance_known_since(account.tenant)
     if known is not None and at < known:
         raise ProblemError(Kind.NOT_FOUND, f"at: older records were deleted; expected {known.isoformat()} or later")

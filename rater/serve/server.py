@@ -34,14 +34,23 @@ class Listening(NamedTuple):
     key: Path | None = None
 
 
+def stop_by_signal() -> asyncio.Event:
+    """What SIGTERM and SIGINT set from now on, in place of ending the process."""
+    stop = asyncio.Event()
+    for number in (SIGINT, SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
 async def serve(
     server: Server,
     listening: Listening,
     beside: Callable[[], Awaitable[None]],
     closing: Callable[[], None],
+    stop: asyncio.Event,
     started: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or until what runs `beside` ends with an error.
+    """Serve until `stop` is set, or until what runs `beside` ends with an error.
 
     `closing` is called before requests are waited for, `started` with the port.  RaterError: the certificate is
     none.
@@ -58,9 +67,6 @@ async def serve(
         shutdown_timeout=_STOP_WITHIN_S,
     )
     await runner.setup()
-    stop = asyncio.Event()
-    for number in (SIGINT, SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     work = [asyncio.ensure_future(one) for one in (beside(), server.run(), _renew(tls, listening), stop.wait())]
     try:
         await web.TCPSite(runner, listening.host, listening.port, ssl_context=tls).start()

@@ -19,7 +19,7 @@ from rater.serve.reading.computing import Computing
 from rater.serve.reading.desks import Desks
 from rater.serve.reading.pages import ReadingPages
 from rater.serve.replica.following import Following
-from rater.serve.server import Listening, serve
+from rater.serve.server import Listening, serve, stop_by_signal
 from rater.serve.shells.over_kafka import KafkaEngine
 from rater.serve.shells.over_store import StoreEngine
 from rater.serve.shells.store_writer import StoreWriter
@@ -74,6 +74,7 @@ async def serve_store(
 
 
 async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[SwitchEntry]) -> None:
+    stop = stop_by_signal()  # before anything is sent to a switch
     async with AsyncExitStack() as opened:
         carriage = await opened.enter_async_context(Carriage(switches, front.metrics)) if switches else None
         engine = StoreEngine(writer, carriage, time_passes=front.time_passes)
@@ -86,7 +87,7 @@ async def _serve_store(front: Front, writer: StoreWriter, switches: Sequence[Swi
             if front.page is not None:
                 desks.keep_filled()
                 Site(desks, engine, front.page, computing, engine.ask).add_to(server.app)
-            await serve(server, front.listening, engine.run, engine.orders.close, front.started)
+            await serve(server, front.listening, engine.run, engine.orders.close, stop, front.started)
         finally:
             await desks.close()
             await engine.close()
@@ -107,7 +108,7 @@ async def serve_kafka(
         if front.page is not None and desks is not None and computing is not None:
             desks.keep_filled()
             Site(desks, engine.desk(desks), front.page, computing, engine.ask).add_to(server.app)
-        await serve(server, front.listening, engine.run, engine.orders.close, front.started)
+        await serve(server, front.listening, engine.run, engine.orders.close, stop_by_signal(), front.started)
     finally:
         if desks is not None:
             await desks.close()

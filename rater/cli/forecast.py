@@ -261,9 +261,10 @@ def _print(found: Forecast, known: _Known, seed: int) -> None:
     ]
     days = sorted({min(6, last), min(13, last), min(29, last), last})
     rows += [(f"balance after {day + 1} days", *map(_money, found.balances[day])) for day in days]
-    rows += [(f"used up: {pool}", *map(_day, likely)) for pool, likely in found.used_up.items() if likely.p10]
+    used_up = {pool: likely for pool, likely in found.used_up.items() if likely.p10}
+    rows += [(f"used up: {pool}", *map(_day, likely)) for pool, likely in used_up.items()]
     show_rows(("what", "P10", "P50", "P90"), rows, json=False)
-    if spared := spared_pools(found.used_up):
+    if spared := spared_pools(found.used_up, used_up):
         typer.echo(f"not used up within {found.days} days: {', '.join(spared)}")
     balance = f"{format_micros(known.account.balance)} {known.account.currency} on {found.now:%Y-%m-%d}"
     weeks = f"{len(known.past.weeks)} weeks up to {known.past.until:%Y-%m-%d}"

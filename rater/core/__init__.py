@@ -10,7 +10,7 @@ from rater.core.authorization import Answer, authorize
 from rater.core.call_control import CallCommand, CallEvent, CallHandles, CallProgress, DisconnectReason
 from rater.core.calls import live_call
 from rater.core.calls_at_once import CallsOver, counting_scope, counting_window
-from rater.core.catalogue import SKUS, sku
+from rater.core.catalogue import SKUS, code_of, sku
 from rater.core.classify import DIRECT_INBOUND, INBOUND, PREMIUM_RULES
 from rater.core.country_names import ISO_COUNTRIES, country_of_name, meant_country
 from rater.core.currencies import EXPONENTS, exponent_of, no_currency
@@ -262,6 +262,7 @@ __all__ = [
     "call_as_rated",
     "calls_for_help",
     "close_batch",
+    "code_of",
     "command_key",
     "compare_decks",
     "counted_country",

@@ -89,6 +89,11 @@ def sku(code: str) -> Sku | None:
     return SKUS.get(_ALIASES.get(code, code))
 
 
+def code_of(code: str) -> str:
+    """A licence as the catalogue names it, or as it is written."""
+    return known.code if (known := sku(code)) else code
+
+
 def helps(code: str) -> bool:
     """Whether a licence gives minutes or access to credits: with it a restricted user may call out again."""
     known = sku(code)

@@ -12,7 +12,7 @@ from rater.core.activations import with_activation
 from rater.core.amounts import bad_amount
 from rater.core.brake_commands import set_alerts
 from rater.core.calls import accepted_key
-from rater.core.catalogue import helps, sku
+from rater.core.catalogue import code_of, helps, sku
 from rater.core.country_names import ISO_COUNTRIES, meant_country
 from rater.core.entities import Account, Alias, Seen, User
 from rater.core.entitlements import moved_to, new_user, store_user, with_license, without_license
@@ -94,9 +94,9 @@ def changed_user(
         after = moved_to(after, command.country, since)
     match command:
         case LicenseAssigned(effective_to=until):
-            return before, with_license(after, _code(command), _since(command), until and as_utc(until))
+            return before, with_license(after, code_of(command.sku), _since(command), until and as_utc(until))
         case LicenseRemoved():
-            return before, without_license(after, _code(command), since)
+            return before, without_license(after, code_of(command.sku), since)
         case UserConfigured(outbound_policy=policy, toll_free_dial_in=toll_free):
             if policy is not None:
                 after = msgspec.structs.replace(after, outbound_policy=policy)
@@ -110,11 +110,6 @@ def changed_user(
 def _since(command: LicenseAssigned) -> datetime | None:
     """From when the licence is held; None: ever."""
     return None if command.since_ever else as_utc(command.effective_from or command.at)
-
-
-def _code(command: LicenseAssigned | LicenseRemoved) -> str:
-    """The licence as the catalogue names it, or as the command does."""
-    return known.code if (known := sku(command.sku)) else command.sku
 
 
 def configure_user(step: Step, command: UserConfigured) -> None:
@@ -155,7 +150,7 @@ def _link(step: Step, name: str, object_id: str, user: User) -> None:
 
 def assign(step: Step, command: LicenseAssigned) -> None:
     """A licence is held from an instant on."""
-    since, code = _since(command), _code(command)
+    since, code = _since(command), code_of(command.sku)
     until = as_utc(command.effective_to) if command.effective_to else None
     before, after = changed_user(step, command)
     store_user(step.state, step.account.tenant, before, after)
@@ -180,7 +175,7 @@ def remove(step: Step, command: LicenseRemoved) -> None:
     before, after = changed_user(step, command)
     if before is not None:
         store_user(step.state, step.account.tenant, before, after)
-    step.emit(EventKind.LICENSE_REMOVED, user=after.user, sku=_code(command), command_id=command.id)
+    step.emit(EventKind.LICENSE_REMOVED, user=after.user, sku=code_of(command.sku), command_id=command.id)
 
 
 def activate(step: Step, command: DeckActivated) -> None:

@@ -10,9 +10,9 @@ from rater.core import (
     LicenseRemoved,
     State,
     User,
+    code_of,
     digest,
     name_key,
-    sku,
 )
 from rater.engine.substitutes import Exchange, Substitutes
 from rater.wire.errors import RaterError
@@ -40,7 +40,7 @@ class ExchangedLicences:
             return command
         if self._exchange.named and name_key(command.user) not in self._users:
             return command
-        if not _is_same(command.sku, self._exchange.old):
+        if code_of(command.sku) != self._exchange.old:
             return command
         self._found.add(name_key(command.user))
         return msgspec.structs.replace(command, sku=self._exchange.new)
@@ -65,7 +65,7 @@ class ExchangedLicences:
         held = [
             (max(one.since or begins, begins), until)
             for one, until in stretches
-            if any(_is_same(held, exchange.old) for held in one.skus) and (until is None or until > begins)
+            if exchange.old in map(code_of, one.skus) and (until is None or until > begins)
         ]
         if not held:
             return
@@ -87,11 +87,6 @@ class ExchangedLicences:
                 effective_from=since,
                 effective_to=until,
             )
-
-
-def _is_same(one: str, other: str) -> bool:
-    known = sku(one)
-    return (known.code if known is not None else one) == other
 
 
 def _id(user: User, what: str) -> str:

@@ -3,7 +3,7 @@
 See rater.engine.future_runs for what a run is.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from random import Random
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -85,10 +85,10 @@ def forecast(found: Sequence[Run], now: datetime, days: int, pools_now: Mapping[
     )
 
 
-def spared_pools(pools: Mapping[str, Likely[datetime]]) -> list[str]:
-    """Those that less than one run of ten uses up; without their month where that is so of each month."""
-    spared = [name for name, times in pools.items() if times.p10 is None]
-    drained = {name.rpartition("/")[0] for name in pools if name not in spared}
+def spared_pools(pools: Iterable[str], used_up: Collection[str]) -> list[str]:
+    """The pools that are not used up; without their month where that is so of each month."""
+    spared = [name for name in pools if name not in used_up]
+    drained = {name.rpartition("/")[0] for name in used_up}
     return list(dict.fromkeys(name if (pool := name.rpartition("/")[0]) in drained else pool for name in spared))
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from rater.core import parse_ledger
-from rater.engine.forecast import Likely, spared_pools
+from rater.engine.forecast import spared_pools
 from rater.serve.reading.likely_answers import AdviceAnswer, ForecastAnswer, LikelyAmount
 
 #: How far ahead the page looks.
@@ -23,12 +23,11 @@ def likely_shown(found: ForecastAnswer) -> dict[str, Any]:
     lines = [list(line) for line in zip((now, now, now), *balances, strict=True)]
     rows = [*zip(at, balances, strict=True)][_EVERY - 1 :: _EVERY]
     pools = {pool: times for pool, times in found.pools.items() if times.p10}
-    spared = spared_pools({pool: Likely(times.p10, times.p50, times.p90) for pool, times in found.pools.items()})
     return {
         "answer": found,
         "rows": rows,
         "pools": pools,
-        "spared": spared,
+        "spared": spared_pools(found.pools, pools),
         "chart": {"at": seconds, "band": lines},
     }
 
